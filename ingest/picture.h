@@ -4,7 +4,9 @@
  * and full range, interlaced frames (one field is used, so that motion leaves no comb), sample
  * aspect ratio, display matrix (rotation by quarter turns, mirroring). The result is YUV 4:2:0,
  * full range, BT.601 as JFIF wants it. The scaler runs in its bit-exact mode: the same frame gives
- * the same bytes on any CPU. */
+ * the same bytes on any CPU. What a stream does not say is taken as players take it: BT.709 above
+ * 1024 x 576 pixels, limited range for YUV. High dynamic range (PQ, HLG) is not tone-mapped: such
+ * pictures look pale. */
 #ifndef OCC_INGEST_PICTURE_H
 #define OCC_INGEST_PICTURE_H
 
@@ -32,8 +34,11 @@ int picture_scaler_open(struct picture_scaler **out, int size, struct error *e);
 void picture_scaler_close(struct picture_scaler *s); /* NULL is allowed */
 
 /* Makes `out` (owned by the caller, released with picture_close) of a frame. `matrix`: the 9 int32
- * of the stream's display matrix (libavutil/display.h) or NULL; `sar_num / sar_den`: the sample
- * aspect ratio, 0/1 when unknown. ERR_FORMAT for a frame that cannot be scaled, ERR_MEMORY. */
+ * of the stream's display matrix (libavutil/display.h) or NULL, of which the nearest quarter turn
+ * counts; `sar_num / sar_den`: the sample aspect ratio of the frame as stored, 0/1 when unknown,
+ * which stretches the width (beyond 16:1 it is ignored). ERR_FORMAT for a frame that cannot be
+ * scaled (no data, hardware format, more than 16,384 pixels a side), ERR_MEMORY; `out` is then
+ * empty. */
 int picture_make(struct picture_scaler *s, const struct AVFrame *frame, const int32_t *matrix,
                  int sar_num, int sar_den, struct picture *out, struct error *e);
 void picture_close(struct picture *p);
@@ -42,8 +47,8 @@ void picture_close(struct picture *p);
 int picture_to_jpeg(struct picture_scaler *s, const struct picture *p, struct bytes *out,
                     struct error *e);
 
-/* Distance of two pictures as a viewer sees it, 0 (same) to about 255 (opposite): mean absolute
- * difference of the signatures' cells. */
+/* Distance of two pictures as a viewer sees it, 0 (same) to 255 (opposite): the mean over the
+ * signatures' cells of the largest difference among Y, Cb and Cr. */
 double picture_distance(const struct picture *a, const struct picture *b);
 
 #endif

@@ -1,0 +1,253 @@
+/* occ-ingest.c - the command line of `occ ingest`. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/options.h"
+#include "ingest/ingest.h"
+#include "store/log.h"
+
+enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_AGAIN = 75 };
+
+struct arguments {
+    struct ingest_options ingest;
+    const char *files_from, *skip_from;
+    bool null_separated, force, quiet;
+    int progress; /* -1: not said */
+    int verbose, log_style;
+};
+
+static const char *const LOG_STYLES[] = {"text", "json", NULL};
+
+#define FIELD(name) offsetof(struct arguments, name)
+static const struct option_spec OPTIONS[] = {
+    {"", .help = "Input"},
+    {"files-from", 0, OPTION_TEXT, FIELD(files_from), "FILE",
+     .help = "read further paths from FILE, one a line (- is standard input)"},
+    {"null", '0', OPTION_FLAG, FIELD(null_separated),
+     .help = "entries of lists end in a zero byte instead of a newline"},
+    {"shard", 0, OPTION_SHARE, FIELD(ingest.shard), "I/N",
+     .help = "take only the I-th of N parts, counted from 0, split by the hash of the key"},
+    {"skip-from", 0, OPTION_TEXT, FIELD(skip_from), "FILE",
+     .help = "leave out samples whose keys are in FILE, one a line (- is standard input)"},
+    {"", .help = "Output"},
+    {"output", 'o', OPTION_TEXT, FIELD(ingest.output), "FOLDER",
+     .help = "write numbered shards (ingest-000000.tar ...) into FOLDER instead of a stream to "
+             "standard output; run again after an interruption, it goes on where it was"},
+    {"shard-size", 0, OPTION_SIZE, FIELD(ingest.shard_size), "SIZE",
+     .help = "begin a new shard before one would pass SIZE", .minimum = 65536},
+    {"report", 0, OPTION_TEXT, FIELD(ingest.report), "FILE",
+     .help = "write one JSON line a clip to FILE: status, reason, frames, times"},
+    {"force", 'f', OPTION_FLAG, FIELD(force), .help = "write the stream even to a terminal"},
+    {"", .help = "Samples"},
+    {"thumbs", 0, OPTION_INTEGER, FIELD(ingest.thumbs), "N", .help = "thumbnails a clip",
+     .maximum = 64},
+    {"thumb-size", 0, OPTION_INTEGER, FIELD(ingest.thumb_size), "PIXELS",
+     .help = "longer side of the thumbnails", .minimum = 16, .maximum = 4096},
+    {"lang", 0, OPTION_TEXT, FIELD(ingest.languages), "LIST",
+     .help = "preferred caption languages, comma-separated, as in en,de; after those come the "
+             "clip's own language and English"},
+    {"audio", 0, OPTION_FLAG, FIELD(ingest.audio),
+     .help = "measure loudness and envelope and draw the log-mel picture"},
+    {"", .help = "Work"},
+    {"jobs", 'j', OPTION_INTEGER, FIELD(ingest.workers), "N",
+     .help = "worker processes; 0 is one per core", .maximum = 256},
+    {"stall", 0, OPTION_DURATION, FIELD(ingest.stall_ms), "TIME",
+     .help = "end a worker that makes no progress for TIME", .minimum = 100},
+    {"max-cpu", 0, OPTION_DURATION, FIELD(ingest.cpu_ms), "TIME",
+     .help = "CPU time that one clip may use", .minimum = 1000},
+    {"max-memory", 0, OPTION_SIZE, FIELD(ingest.memory), "SIZE",
+     .help = "address space that one worker may use", .minimum = 256 << 20},
+    {"", .help = "Messages"},
+    {"progress", 0, OPTION_SWITCH, FIELD(progress),
+     .help = "show progress; without it, when standard error is a terminal"},
+    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
+    {"verbose", 'v', OPTION_COUNT, FIELD(verbose),
+     .help = "tell each clip that is not ok; twice: more"},
+    {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
+     .choices = LOG_STYLES},
+    {0}};
+
+static const struct tool TOOL = {
+    .name = "occ-ingest",
+    .summary = "turn a video archive into a stream of samples",
+    .operands = "[PATH...]",
+    .description =
+        "Reads files and folders (recursively) as yt-dlp and gallery-dl leave them, joins media, "
+        "info.json, captions, comments and pictures of a clip, and writes one sample a clip: "
+        "metadata, script, comments, thumbnails, audio measures. The output is a WebDataset tar "
+        "on standard output, or shards in a folder with -o.\n\n"
+        "Decoding runs in worker processes: a file that crashes a decoder, hangs it or eats memory "
+        "costs that file alone. The order of the output is the order of the input whatever the "
+        "number of workers, and the same input gives the same bytes.",
+    .examples =
+        "occ ingest /archive > samples.tar\n    all clips below /archive as one stream\n"
+        "occ ingest -o shards --report report.jsonl /archive\n"
+        "    shards of 1 GiB; run again after an interruption to go on\n"
+        "find /archive -name '*.mp4' -newer last -print0 | occ ingest -0 --files-from - | tar t\n"
+        "    only new files\n",
+    .options = OPTIONS,
+};
+
+static volatile sig_atomic_t cancelled;
+
+static void on_signal(int number) {
+    (void)number;
+    cancelled = 1;
+}
+
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: writes must wake up */
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL); /* what Slurm sends before the time is up */
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* Gives each entry of a list file to `take`. */
+static int read_list(const char *path, bool null_separated,
+                     int (*take)(void *context, const char *entry, struct error *e), void *context,
+                     struct error *e) {
+    bool standard = strcmp(path, "-") == 0;
+    FILE *file = standard ? stdin : fopen(path, "r");
+    if (!file) {
+        return error_errno(e, errno, "%s", path);
+    }
+    char *line = NULL;
+    size_t capacity = 0;
+    int rc = 0, delimiter = null_separated ? 0 : '\n';
+    while (rc >= 0) {
+        ssize_t size = getdelim(&line, &capacity, delimiter, file);
+        if (size < 0) {
+            break;
+        }
+        if (size > 0 && line[size - 1] == delimiter) {
+            line[--size] = 0;
+        }
+        rc = size > 0 ? take(context, line, e) : 0;
+    }
+    if (rc >= 0 && ferror(file)) {
+        rc = error_errno(e, errno, "%s", path);
+    }
+    free(line);
+    if (!standard) {
+        fclose(file);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int take_path(void *context, const char *entry, struct error *e) {
+    return clips_add(context, entry, e);
+}
+
+static int take_key(void *context, const char *entry, struct error *e) {
+    return table_add(context, entry, 0, NULL, e);
+}
+
+static int collect(const struct arguments *a, int count, char **paths, struct clips *clips,
+                   struct table *done, struct error *e) {
+    int rc = 0;
+    for (int i = 0; i < count && rc == 0; i++) {
+        rc = clips_add(clips, paths[i], e);
+    }
+    if (rc == 0 && a->files_from) {
+        rc = read_list(a->files_from, a->null_separated, take_path, clips, e);
+    }
+    if (rc == 0 && a->skip_from) {
+        rc = read_list(a->skip_from, a->null_separated, take_key, done, e);
+    }
+    return rc == 0 ? clips_join(clips, e) : rc;
+}
+
+static int check(const struct arguments *a, int operands, struct error *e) {
+    bool both = a->files_from && a->skip_from && strcmp(a->files_from, "-") == 0 &&
+                strcmp(a->skip_from, "-") == 0;
+    if (operands == 0 && !a->files_from) {
+        return error_set(e, ERR_USAGE, "no PATH given");
+    }
+    if (both) {
+        return error_set(e, ERR_USAGE, "--files-from and --skip-from cannot both be -");
+    }
+    if (!a->ingest.output && !a->force && isatty(STDOUT_FILENO)) {
+        return error_set(e, ERR_USAGE,
+                         "the stream is binary and goes to standard output, which is "
+                         "a terminal: use a pipe, > FILE, -o DIR or --force");
+    }
+    return 0;
+}
+
+static void summarize(const struct arguments *a, const struct ingest_result *r) {
+    if (a->quiet) {
+        return;
+    }
+    enum { MIB = 1 << 20 };
+    log_info("peak memory: %" PRId64 " MiB, largest worker %" PRId64 " MiB; %" PRId64
+             " workers replaced",
+             r->parent_rss / MIB, r->worker_rss / MIB, r->restarts);
+    if (r->partial + r->failed + r->skipped > 0) {
+        log_warning("%" PRId64 " samples; %" PRId64 " of them partial, %" PRId64
+                    " clips failed, %" PRId64 " skipped%s",
+                    r->samples, r->partial, r->failed, r->skipped,
+                    a->ingest.report ? "" : " (-v or --report FILE tells which)");
+    } else {
+        log_info("%" PRId64 " samples", r->samples);
+    }
+}
+
+static int exit_status_of(int rc, const struct ingest_result *r, const struct error *e) {
+    if (rc == ERR_CANCELLED) {
+        log_warning("stopped by a signal; run again to go on");
+        return EXIT_AGAIN;
+    }
+    if (rc == ERR_CLOSED) { /* `occ ingest ... | head`: no reason to complain */
+        log_info("nobody reads the output any more");
+        return EXIT_FAILED;
+    }
+    if (rc < 0) {
+        log_error("%s", e->text);
+        return EXIT_FAILED;
+    }
+    return r->partial + r->failed + r->skipped > 0 ? EXIT_SOME : EXIT_DONE;
+}
+
+int main(int argc, char **argv) {
+    struct arguments a = {.ingest = INGEST_DEFAULTS, .progress = -1};
+    struct error e = {0};
+    int operands = 0;
+    int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
+    if (rc == OPTIONS_DONE) {
+        return EXIT_DONE;
+    }
+    rc = rc < 0 ? rc : check(&a, operands, &e);
+    if (rc < 0) {
+        return options_usage_error(&TOOL, &e);
+    }
+    enum log_level level = a.quiet          ? LOG_ERROR
+                           : a.verbose == 0 ? LOG_WARNING
+                           : a.verbose == 1 ? LOG_INFO
+                                            : LOG_DEBUG;
+    log_open(TOOL.name, level, a.log_style ? LOG_JSON : LOG_TEXT);
+    catch_signals();
+    a.ingest.progress = a.progress < 0 ? isatty(STDERR_FILENO) && !a.quiet : a.progress;
+    struct clips clips;
+    struct table *done = NULL;
+    struct ingest_result result = {0};
+    rc = clips_open(&clips, &e);
+    rc = rc == 0 ? table_open(&done, &e) : rc;
+    rc = rc == 0 ? collect(&a, operands, argv + 1, &clips, done, &e) : rc;
+    if (rc == 0) {
+        rc = ingest_run(&clips, &a.ingest, done, &cancelled, &result, &e);
+    }
+    int status = exit_status_of(rc, &result, &e);
+    if (rc == 0) {
+        summarize(&a, &result);
+    }
+    table_close(done);
+    clips_close(&clips);
+    return status;
+}

@@ -1,0 +1,263 @@
+/* ingest.c - the parent's side of ingest: hands clips to the workers, puts their samples in order.
+ */
+#include "ingest/ingest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libavcodec/avcodec.h>
+#include <libavutil/log.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ingest/item.h"
+#include "ingest/pool.h"
+#include "ingest/shards.h"
+#include "store/file.h"
+#include "store/log.h"
+#include "store/stream.h"
+
+static const char TOOL[] = "occ-ingest " OCC_VERSION;
+
+struct ingest {
+    const struct clips *clips;
+    const struct ingest_options *options;
+    const struct table *done;
+    const volatile sig_atomic_t *cancel;
+    struct ingest_result *result;
+    struct table *keys; /* of all samples so far: a key comes once in a stream */
+    json_t *header;
+    struct stream_writer *writer; /* one of these two is open */
+    struct shards *shards;
+    struct stream_counts counts;
+    int report; /* descriptor, -1: none */
+    struct bytes line;
+    struct item_maker *maker; /* in a worker */
+};
+
+/* The options that shape the samples; the number of workers does not. */
+static json_t *header_of(const struct ingest_options *o, const struct table *done) {
+    char skip[24] = "";
+    if (done && table_count(done) > 0) {
+        snprintf(skip, sizeof skip, "%016" PRIx64, table_fingerprint(done));
+    }
+    char codecs[24];
+    unsigned version = avcodec_version();
+    snprintf(codecs, sizeof codecs, "%u.%u.%u", version >> 16, version >> 8 & 255, version & 255);
+    return json_pack(
+        "{s:I, s:I, s:s, s:b, s:[I,I], s:s, s:s, s:I, s:I, s:I, s:I}", "thumbs",
+        (json_int_t)o->thumbs, "thumb_size", (json_int_t)o->thumb_size, "lang", o->languages,
+        "audio", o->audio, "shard", (json_int_t)o->shard[0], (json_int_t)o->shard[1], "skip", skip,
+        "libavcodec", codecs, "shard_size", (json_int_t)(o->output ? o->shard_size : 0), "stall_ms",
+        (json_int_t)o->stall_ms, "cpu_ms", (json_int_t)o->cpu_ms, "memory", (json_int_t)o->memory);
+}
+
+/* ---- In a worker
+ * ---------------------------------------------------------------------------------------- */
+
+static int worker_begin(void *context, struct error *e) {
+    struct ingest *in = context;
+    av_log_set_level(AV_LOG_QUIET); /* what matters goes into the report */
+    return item_maker_open(&in->maker, in->options, in->done, e);
+}
+
+static int worker_task(void *context, size_t index, const struct pool_failure *before,
+                       struct pool_beat *beat, struct bytes *result, struct error *e) {
+    struct ingest *in = context;
+    return item_make(in->maker, &in->clips->items[index], before, beat, result, e);
+}
+
+/* ---- In the parent
+ * -------------------------------------------------------------------------------------- */
+
+static int write_report(struct ingest *in, const void *line, size_t size, struct error *e) {
+    if (in->report < 0) {
+        return 0;
+    }
+    bytes_clear(&in->line);
+    int rc = bytes_append(&in->line, line, size, e);
+    rc = rc == 0 ? bytes_append(&in->line, "\n", 1, e) : rc;
+    rc = rc == 0 ? file_write(in->report, in->line.data, in->line.size, NULL, e) : rc;
+    return rc < 0 ? error_context(e, "%s", in->options->report) : 0;
+}
+
+static int write_plain(struct ingest *in, size_t index, enum item_status status, const char *key,
+                       const char *reason, const char *message, struct error *e) {
+    struct bytes line;
+    bytes_init(&line, SIZE_MAX);
+    const struct clip *clip = &in->clips->items[index];
+    int rc = item_report_plain(&line, clip, status, key, reason, message, e);
+    rc = rc == 0 ? write_report(in, line.data, line.size, e) : rc;
+    bytes_close(&line);
+    return rc;
+}
+
+static int put(struct ingest *in, size_t index, enum item_status status, const void *records,
+               size_t size, struct error *e) {
+    bool failed = status == ITEM_FAILED, skipped = status == ITEM_SKIPPED;
+    in->counts.failed += failed;
+    in->counts.skipped += skipped;
+    if (in->shards) {
+        return shards_put(in->shards, index, records, size, failed, skipped, e);
+    }
+    return size ? stream_write(in->writer, records, size, e) : 0;
+}
+
+static void count(struct ingest *in, enum item_status status, bool done_before) {
+    struct ingest_result *r = in->result;
+    r->ok += status == ITEM_OK;
+    r->partial += status == ITEM_PARTIAL;
+    r->failed += status == ITEM_FAILED;
+    r->skipped += status == ITEM_SKIPPED && !done_before;
+    r->done += done_before;
+}
+
+/* A report line for people. */
+static void tell(const void *report, size_t size) {
+    json_t *line = json_read(report, size, NULL, NULL);
+    const char *input = json_get_text(line, "input"), *message = json_get_text(line, "message");
+    const char *status = json_get_text(line, "status");
+    log_info("%s: %s: %s", input ? input : "?", status ? status : "?", message ? message : "?");
+    json_decref(line);
+}
+
+/* A finished item: its sample goes out unless the key was there before. */
+static int take_item(struct ingest *in, size_t index, const struct bytes *result, struct error *e) {
+    struct item_head head;
+    if (result->size < sizeof head) {
+        return error_set(e, ERR_FORMAT, "a worker's answer is too short");
+    }
+    memcpy(&head, result->data, sizeof head);
+    const unsigned char *report = result->data + sizeof head;
+    size_t records_size = result->size - sizeof head - head.report_size;
+    bool has_sample = head.status == ITEM_OK || head.status == ITEM_PARTIAL;
+    int rc = has_sample ? table_add(in->keys, head.key, index, NULL, e) : 1;
+    if (rc < 0) {
+        return rc;
+    }
+    if (rc == 0) {
+        count(in, ITEM_SKIPPED, false);
+        rc = write_plain(in, index, ITEM_SKIPPED, head.key, "duplicate",
+                         "a sample with this key came before", e);
+        return rc == 0 ? put(in, index, ITEM_SKIPPED, NULL, 0, e) : rc;
+    }
+    bool done_before = head.status == ITEM_SKIPPED && in->done && head.key[0] &&
+                       table_find(in->done, head.key, NULL);
+    count(in, head.status, done_before);
+    rc = put(in, index, head.status, report + head.report_size, records_size, e);
+    in->counts.samples += rc == 0 && has_sample;
+    if (rc == 0 && head.status != ITEM_ELSEWHERE) {
+        rc = write_report(in, report, head.report_size, e);
+    }
+    if (rc == 0 && (head.status == ITEM_FAILED || head.status == ITEM_PARTIAL)) {
+        tell(report, head.report_size);
+    }
+    return rc;
+}
+
+static int parent_done(void *context, size_t index, const struct bytes *result,
+                       const struct pool_failure *failure, struct error *e) {
+    struct ingest *in = context;
+    int rc;
+    if (result) {
+        rc = take_item(in, index, result, e);
+    } else {
+        char text[120];
+        pool_failure_text(failure, text, sizeof text);
+        count(in, ITEM_FAILED, false);
+        rc = write_plain(in, index, ITEM_FAILED, NULL, "crash", text, e);
+        rc = rc == 0 ? put(in, index, ITEM_FAILED, NULL, 0, e) : rc;
+    }
+    progress_set(index + 1);
+    return rc;
+}
+
+static int open_report(struct ingest *in, struct error *e) {
+    const char *path = in->options->report;
+    if (!path) {
+        return 0;
+    }
+    in->report = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    return in->report < 0 ? error_errno(e, errno, "%s", path) : 0;
+}
+
+/* Opens where the samples go; *first is the first clip that is still to be ingested. */
+static int open_output(struct ingest *in, size_t *first, struct error *e) {
+    const struct ingest_options *o = in->options;
+    *first = 0;
+    in->header = header_of(o, in->done);
+    if (!in->header) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    if (!o->output) {
+        return stream_writer_open(&in->writer, o->stream_fd, TOOL, in->header, in->cancel, e);
+    }
+    int rc = shards_open(&in->shards, o, TOOL, in->header, in->clips, in->keys, first, &in->counts,
+                         in->cancel, e);
+    in->result->failed = in->counts.failed;
+    in->result->skipped = in->counts.skipped;
+    for (size_t i = 0; i < *first && rc == 0; i++) {
+        rc = write_plain(in, i, ITEM_SKIPPED, NULL, "kept", "in a complete shard of an earlier run",
+                         e);
+    }
+    return rc;
+}
+
+static int finish_output(struct ingest *in, struct error *e) {
+    return in->shards ? shards_finish(in->shards, e)
+                      : stream_writer_finish(in->writer, &in->counts, NULL, e);
+}
+
+static int run_pool(struct ingest *in, size_t first, struct error *e) {
+    const struct ingest_options *o = in->options;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t workers = o->workers > 0 ? o->workers : cores > 0 ? cores : 1;
+    size_t tasks = in->clips->count - first;
+    workers = workers > POOL_WORKERS ? POOL_WORKERS : workers;
+    workers = (size_t)workers > tasks ? (int64_t)tasks : workers;
+    struct pool_options options = {.workers = (int)(workers > 0 ? workers : 1),
+                                   .stall_ms = o->stall_ms,
+                                   .cpu_ms = o->cpu_ms,
+                                   .memory = o->memory,
+                                   .result_limit = STREAM_SAMPLE_LIMIT};
+    struct pool_calls calls = {
+        .context = in, .begin = worker_begin, .task = worker_task, .done = parent_done};
+    struct pool_usage usage = {0};
+    progress_begin("ingest", in->clips->count, o->progress);
+    int rc = pool_run(first, in->clips->count, &options, &calls, in->cancel, &usage, e);
+    progress_end();
+    in->result->parent_rss = usage.parent_rss;
+    in->result->worker_rss = usage.worker_rss;
+    in->result->restarts = usage.restarts;
+    return rc;
+}
+
+int ingest_run(const struct clips *clips, const struct ingest_options *options,
+               const struct table *done, const volatile sig_atomic_t *cancel,
+               struct ingest_result *result, struct error *e) {
+    struct ingest in = {.clips = clips,
+                        .options = options,
+                        .done = done,
+                        .cancel = cancel,
+                        .result = result,
+                        .report = -1};
+    *result = (struct ingest_result){0};
+    bytes_init(&in.line, SIZE_MAX);
+    size_t first = 0;
+    int rc = table_open(&in.keys, e);
+    rc = rc == 0 ? open_report(&in, e) : rc;
+    rc = rc == 0 ? open_output(&in, &first, e) : rc;
+    rc = rc == 0 ? run_pool(&in, first, e) : rc;
+    rc = rc == 0 ? finish_output(&in, e) : rc;
+    result->samples = in.counts.samples;
+    stream_writer_close(in.writer);
+    shards_close(in.shards);
+    json_decref(in.header);
+    bytes_close(&in.line);
+    table_close(in.keys);
+    if (in.report >= 0 && close(in.report) != 0 && rc == 0) {
+        rc = error_errno(e, errno, "%s", options->report);
+    }
+    return rc;
+}

@@ -1,0 +1,511 @@
+/* item.c - see item.h. */
+#include "ingest/item.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <xxhash.h>
+
+#include "ingest/caption.h"
+#include "ingest/language.h"
+#include "ingest/sample.h"
+
+enum { CHOICES = SIDECAR_CAPTIONS + MEDIA_TRACKS, MEMBERS = 80 };
+#define ITEM_ARENA ((size_t)1 << 30)
+
+struct item_maker {
+    const struct ingest_options *options;
+    const struct table *done;
+    struct arena *arena;
+    struct sidecar_cache cache;
+    struct bytes contents; /* of all members of one sample */
+};
+
+/* What is at hand while one item is made. */
+struct item {
+    struct item_maker *maker;
+    const struct clip *clip;
+    struct pool_beat *beat;
+    double started;
+    struct sidecars *sidecars;
+    struct media *media; /* closed with the item */
+    bool has_media;      /* media_read gave something */
+    struct caption_choice captions[CHOICES];
+    int caption_count, chosen;
+    const struct thumbnail *thumbs;
+    int thumb_count;
+    enum item_status status;
+    const char *reason;
+    char message[sizeof((struct error *)0)->text];
+    char key[STREAM_KEY_BYTES];
+};
+
+int item_maker_open(struct item_maker **out, const struct ingest_options *options,
+                    const struct table *done, struct error *e) {
+    *out = NULL;
+    struct item_maker *m = calloc(1, sizeof *m);
+    if (!m) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    m->options = options;
+    m->done = done;
+    bytes_init(&m->contents, STREAM_SAMPLE_LIMIT);
+    int rc = arena_open(&m->arena, ITEM_ARENA, e);
+    if (rc < 0) {
+        free(m);
+        return rc;
+    }
+    *out = m;
+    return 0;
+}
+
+void item_maker_close(struct item_maker *m) {
+    if (m) {
+        arena_close(m->arena);
+        sidecar_cache_close(&m->cache);
+        bytes_close(&m->contents);
+        free(m);
+    }
+}
+
+static double seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* The first thing that is wrong is the one the report names. */
+static void set_status(struct item *it, enum item_status status, const char *reason,
+                       const char *message) {
+    it->status = status > it->status ? status : it->status;
+    if (!it->reason) {
+        it->reason = reason;
+        snprintf(it->message, sizeof it->message, "%s", message);
+    }
+}
+
+/* ---- The report
+ * ------------------------------------------------------------------------------------- */
+
+static const char *status_name(enum item_status status) {
+    static const char *const names[] = {"ok", "partial", "failed", "skipped", "elsewhere"};
+    return names[status];
+}
+
+static json_t *report_base(const struct clip *clip, enum item_status status, const char *key,
+                           const char *reason, const char *message) {
+    return json_pack("{s:o, s:o, s:s, s:o, s:o}", "input", sample_text(clip->path), "key",
+                     sample_text(key), "status", status_name(status), "reason", sample_text(reason),
+                     "message", sample_text(message));
+}
+
+int item_report_plain(struct bytes *out, const struct clip *clip, enum item_status status,
+                      const char *key, const char *reason, const char *message, struct error *e) {
+    json_t *report = report_base(clip, status, key, reason, message);
+    int rc = report ? json_append(out, report, e) : error_set(e, ERR_MEMORY, "out of memory");
+    json_decref(report);
+    return rc;
+}
+
+static int append_report(const struct item *it, struct bytes *out, struct error *e) {
+    json_t *report = report_base(it->clip, it->status, it->key[0] ? it->key : NULL, it->reason,
+                                 it->reason ? it->message : NULL);
+    const struct media *m = it->media;
+    bool video = it->has_media && m->video_codec;
+    json_t *frames =
+        video ? json_pack("{s:I, s:I, s:I, s:I}", "expected", (json_int_t)m->frames_expected,
+                          "read", (json_int_t)m->frames_read, "decoded",
+                          (json_int_t)m->frames_decoded, "errors", (json_int_t)m->video_errors)
+              : json_null();
+    int64_t cues = it->chosen >= 0 ? (int64_t)it->captions[it->chosen].cues->count : 0;
+    json_t *rest =
+        json_pack("{s:o, s:[I,I], s:i, s:I, s:i, s:I, s:i}", "frames", frames, "pts_ms",
+                  (json_int_t)(video ? m->first_ms : -1), (json_int_t)(video ? m->last_ms : -1),
+                  "captions", it->caption_count, "cues", (json_int_t)cues, "thumbs",
+                  it->thumb_count, "comments", (json_int_t)it->sidecars->comments.count, "ms",
+                  (int)((seconds_now() - it->started) * 1000));
+    int rc;
+    if (!report || !rest || json_object_update(report, rest) != 0) {
+        rc = error_set(e, ERR_MEMORY, "out of memory");
+    } else {
+        rc = json_append(out, report, e);
+    }
+    json_decref(rest);
+    json_decref(report);
+    return rc;
+}
+
+/* ---- Media
+ * -------------------------------------------------------------------------------------------- */
+
+static void describe_failure(const struct pool_failure *before, const char **reason, char *text,
+                             size_t size) {
+    static const char *const reasons[] = {"fine", "crash", "stall", "cpu-limit"};
+    char what[80];
+    pool_failure_text(before, what, sizeof what);
+    *reason = reasons[before->fault];
+    snprintf(text, size, "%s (while busy with: %s)", what, stage_name(before->stage));
+}
+
+/* Which word the report uses for a file that gave nothing at all. */
+static const char *reason_of(const struct error *e) {
+    switch ((enum error_code)e->code) {
+    case ERR_IO:
+        return "unreadable";
+    case ERR_FORMAT:
+        return "not-media";
+    case ERR_UNSUPPORTED:
+        return "not-a-file";
+    case ERR_USAGE:
+    case ERR_NO_SPACE:
+    case ERR_TRUNCATED:
+    case ERR_LIMIT:
+    case ERR_MEMORY:
+    case ERR_CANCELLED:
+    case ERR_CLOSED:
+    default:
+        return error_name(e->code);
+    }
+}
+
+static int read_media(struct item *it, const struct media_wishes *wishes, struct error *e) {
+    const struct clip_file *file = clip_file_of(it->clip, FILE_VIDEO);
+    file = file ? file : clip_file_of(it->clip, FILE_AUDIO);
+    if (!file) {
+        return 0;
+    }
+    if (file->size == 0) {
+        set_status(it, ITEM_PARTIAL, "empty", "the media file is empty");
+        return 0;
+    }
+    int rc = media_read(it->media, file->path, wishes, it->maker->arena, it->beat, e);
+    it->has_media = rc == 0;
+    if (rc == ERR_MEMORY) {
+        return rc;
+    }
+    if (rc < 0) {
+        set_status(it, ITEM_PARTIAL, reason_of(e), e->text);
+    } else if (it->media->reason) {
+        set_status(it, ITEM_PARTIAL, it->media->reason, it->media->message);
+    }
+    return 0;
+}
+
+/* Pictures beside the clip: all slides of a slideshow; a cover only where the media has no picture.
+ */
+static int read_pictures(struct item *it, const struct media_wishes *wishes, struct error *e) {
+    struct media *m = it->media;
+    bool seen = m->thumbnails && (m->frames_decoded > 0 || thumbnails_good(m->thumbnails) > 0);
+    int64_t duration = m->duration_ms > 0 ? m->duration_ms : 0;
+    int64_t pictures = 0, number = 0;
+    for (size_t i = 0; i < it->clip->count; i++) {
+        pictures += it->clip->files[i].kind == FILE_IMAGE;
+    }
+    for (size_t i = 0; i < it->clip->count && !seen && wishes->thumbs > 0; i++) {
+        const struct clip_file *file = &it->clip->files[i];
+        if (file->kind != FILE_IMAGE) {
+            continue;
+        }
+        /* the site shows slides at an even pace */
+        int64_t time_ms = duration * number++ / pictures;
+        int rc = media_add_picture(m, file->path, time_ms, wishes, it->beat, e);
+        if (rc == ERR_MEMORY) {
+            return rc;
+        }
+        if (rc < 0) {
+            sidecars_warn(it->sidecars, "%s", e->text);
+        }
+    }
+    return 0;
+}
+
+static int choose_thumbs(struct item *it, struct error *e) {
+    if (!it->media->thumbnails) {
+        return 0;
+    }
+    int rc = thumbnails_choose(it->media->thumbnails, &it->thumbs, &it->thumb_count, e);
+    if (rc == 0 && it->thumb_count == 0 && it->has_media && it->media->video_codec) {
+        set_status(it, ITEM_PARTIAL, "no-picture", "no picture could be decoded");
+    }
+    return rc;
+}
+
+/* ---- Captions
+ * ----------------------------------------------------------------------------------------- */
+
+static void list_captions(struct item *it) {
+    for (int i = 0; i < it->sidecars->caption_count; i++) {
+        const struct sidecar_caption *c = &it->sidecars->captions[i];
+        it->captions[it->caption_count++] = (struct caption_choice){
+            .source = "sidecar", .language = c->file->language, .kind = c->kind};
+    }
+    for (int i = 0; i < it->media->track_count; i++) {
+        const struct media_track *t = &it->media->tracks[i];
+        it->captions[it->caption_count++] =
+            (struct caption_choice){.source = t->closed ? "closed" : "embedded",
+                                    .language = t->language,
+                                    .kind = t->kind,
+                                    .bitmap = t->bitmap,
+                                    .cues = &t->cues};
+    }
+}
+
+/* Lower is better: first what --lang lists, then the clip's own language, then English, then the
+ * rest. Within a language the listed order decides: files beside the clip, tracks inside, closed
+ * captions. */
+static int rank_of(const struct item *it, const struct caption_choice *c) {
+    enum { LISTED = 1000 };
+    int rank = language_rank(it->maker->options->languages, c->language);
+    if (rank >= 0) {
+        return rank;
+    }
+    const char *own = it->sidecars->metadata.language;
+    if (language_same(c->language, own)) {
+        return LISTED;
+    }
+    return language_same(c->language, "en") ? LISTED + 1 : LISTED + 2;
+}
+
+/* Reads the captions in order of preference until one has text. */
+static int choose_captions(struct item *it, struct error *e) {
+    bool tried[CHOICES] = {false};
+    it->chosen = -1;
+    for (int round = 0; round < it->caption_count; round++) {
+        int best = -1;
+        for (int i = 0; i < it->caption_count; i++) {
+            bool open = !tried[i] && !it->captions[i].bitmap;
+            if (open &&
+                (best < 0 || rank_of(it, &it->captions[i]) < rank_of(it, &it->captions[best]))) {
+                best = i;
+            }
+        }
+        if (best < 0) {
+            return 0;
+        }
+        tried[best] = true;
+        if (best < it->sidecars->caption_count) {
+            struct sidecar_caption *file = &it->sidecars->captions[best];
+            pool_beat(it->beat, STAGE_CAPTIONS);
+            int rc = sidecars_read_caption(it->sidecars, file, e);
+            if (rc < 0) {
+                return rc;
+            }
+            it->captions[best].cues = &file->cues;
+        }
+        if (it->captions[best].cues->count > 0) {
+            it->chosen = best;
+            return 0;
+        }
+    }
+    return 0;
+}
+
+/* ---- The sample
+ * ----------------------------------------------------------------------------------------- */
+
+struct members {
+    struct stream_member list[MEMBERS];
+    char names[MEMBERS][16];
+    size_t offsets[MEMBERS]; /* into contents: data moves while it grows */
+    size_t count;
+};
+
+/* The member that ends here began at `start`. */
+static void member_end(struct members *all, const struct bytes *contents, const char *name,
+                       size_t start) {
+    size_t i = all->count++;
+    snprintf(all->names[i], sizeof all->names[i], "%s", name);
+    all->offsets[i] = start;
+    all->list[i] = (struct stream_member){.suffix = all->names[i], .size = contents->size - start};
+}
+
+static int add_json(struct members *all, struct bytes *contents, const char *name, json_t *value,
+                    struct error *e) {
+    size_t start = contents->size;
+    int rc = value ? json_append(contents, value, e) : error_set(e, ERR_MEMORY, "out of memory");
+    json_decref(value);
+    if (rc == 0) {
+        member_end(all, contents, name, start);
+    }
+    return rc;
+}
+
+static int add_audio(struct item *it, struct members *all, struct bytes *contents,
+                     struct error *e) {
+    struct audio *audio = it->media->audio;
+    if (!audio || audio_duration_ms(audio) <= 0) {
+        return 0;
+    }
+    int rc = add_json(all, contents, "audio.json", audio_to_json(audio, e), e);
+    size_t start = contents->size;
+    if (rc == 0) {
+        rc = audio_mel_pgm(audio, contents, e);
+    }
+    if (rc == 0 && contents->size > start) {
+        member_end(all, contents, "mel.pgm", start);
+    }
+    return rc;
+}
+
+static int add_thumbs(struct item *it, struct members *all, struct bytes *contents,
+                      struct error *e) {
+    int rc = 0;
+    for (int i = 0; i < it->thumb_count && rc == 0; i++) {
+        char name[16];
+        size_t start = contents->size;
+        snprintf(name, sizeof name, "%03d.jpg", i);
+        rc = picture_to_jpeg(it->media->scaler, &it->thumbs[i].picture, contents, e);
+        if (rc == 0) {
+            member_end(all, contents, name, start);
+        }
+    }
+    return rc;
+}
+
+static int append_sample(struct item *it, struct bytes *out, struct error *e) {
+    struct bytes *contents = &it->maker->contents;
+    struct members all = {.count = 0};
+    struct sample sample = {.clip = it->clip,
+                            .sidecars = it->sidecars,
+                            .media = it->media,
+                            .thumbs = it->thumbs,
+                            .thumb_count = it->thumb_count,
+                            .captions = it->captions,
+                            .caption_count = it->caption_count,
+                            .chosen = it->chosen,
+                            .status = it->status == ITEM_OK ? SAMPLE_OK : SAMPLE_PARTIAL};
+    pool_beat(it->beat, STAGE_WRITE);
+    bytes_clear(contents);
+    int rc = add_json(&all, contents, "json", sample_to_json(&sample), e);
+    if (rc == 0 && it->chosen >= 0) {
+        json_t *script = sample_script_to_json(it->captions[it->chosen].cues);
+        rc = add_json(&all, contents, "script.json", script, e);
+    }
+    if (rc == 0 && it->sidecars->comments.count > 0) {
+        json_t *comments = comments_to_json(&it->sidecars->comments);
+        rc = add_json(&all, contents, "comments.json", comments, e);
+    }
+    rc = rc == 0 ? add_thumbs(it, &all, contents, e) : rc;
+    rc = rc == 0 ? add_audio(it, &all, contents, e) : rc;
+    for (size_t i = 0; i < all.count; i++) {
+        all.list[i].data = bytes_text(contents) + all.offsets[i];
+    }
+    return rc == 0 ? stream_encode(out, it->key, all.list, all.count, e) : rc;
+}
+
+/* Whether this part of --shard has the key, by its hash: stable whatever else is in the archive. */
+static bool in_shard(const struct ingest_options *o, const char *key) {
+    uint64_t parts = (uint64_t)o->shard[1];
+    return parts <= 1 || XXH3_64bits(key, strlen(key)) % parts == (uint64_t)o->shard[0];
+}
+
+/* Reads everything there is to read of the clip; settles status and key. */
+static int gather(struct item *it, const struct pool_failure *before, struct error *e) {
+    const struct ingest_options *o = it->maker->options;
+    struct media_wishes wishes = {
+        .thumbs = (int)o->thumbs, .thumb_size = (int)o->thumb_size, .audio = o->audio};
+    pool_beat(it->beat, STAGE_SIDECARS);
+    int rc = sidecars_read(it->sidecars, it->clip, it->maker->arena, &it->maker->cache, e);
+    if (rc < 0) {
+        return rc;
+    }
+    stream_key(it->key, it->sidecars->metadata.account, it->sidecars->metadata.id);
+    if (!in_shard(o, it->key) || (it->sidecars->playlist && !clip_has_media(it->clip))) {
+        it->status = ITEM_ELSEWHERE;
+        return 0;
+    }
+    if (it->maker->done && table_find(it->maker->done, it->key, NULL)) {
+        set_status(it, ITEM_SKIPPED, "done", "the key is in the list of keys already done");
+        return 0;
+    }
+    if (before) {
+        char text[200];
+        const char *reason;
+        describe_failure(before, &reason, text, sizeof text);
+        set_status(it, ITEM_PARTIAL, reason, text);
+        media_init(it->media, it->maker->arena);
+    } else {
+        rc = read_media(it, &wishes, e);
+        rc = rc == 0 ? read_pictures(it, &wishes, e) : rc;
+    }
+    rc = rc == 0 ? choose_thumbs(it, e) : rc;
+    if (rc == 0) {
+        list_captions(it);
+        rc = choose_captions(it, e);
+    }
+    return rc;
+}
+
+/* A clip of which nothing is left but its name is no sample. */
+static bool has_content(const struct item *it) {
+    const struct metadata *m = &it->sidecars->metadata;
+    bool described =
+        m->description || clip_file_of(it->clip, FILE_INFO) || clip_file_of(it->clip, FILE_GALLERY);
+    return it->has_media || it->thumb_count > 0 || it->chosen >= 0 ||
+           it->sidecars->comments.count > 0 || described;
+}
+
+static int make(struct item *it, const struct pool_failure *before, struct bytes *out,
+                struct error *e) {
+    size_t head_at = out->size;
+    struct item_head head = {0};
+    int rc = gather(it, before, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (it->status == ITEM_PARTIAL && !has_content(it)) {
+        it->status = ITEM_FAILED;
+    }
+    rc = bytes_append(out, &head, sizeof head, e);
+    rc = rc == 0 ? append_report(it, out, e) : rc;
+    head.status = it->status;
+    head.report_size = out->size - head_at - sizeof head;
+    memcpy(head.key, it->key, sizeof head.key);
+    if (rc == 0) {
+        memcpy(out->data + head_at, &head, sizeof head);
+        bool wanted = it->status == ITEM_OK || it->status == ITEM_PARTIAL;
+        rc = wanted ? append_sample(it, out, e) : 0;
+    }
+    return rc;
+}
+
+/* What the scan found to be no clip: nothing to do but to tell. */
+static int report_problem(const struct clip *clip, struct bytes *out, struct error *e) {
+    bool orphan = strcmp(clip->reason, "orphan") == 0;
+    struct item_head head = {.status = orphan ? ITEM_SKIPPED : ITEM_FAILED};
+    size_t head_at = out->size;
+    int rc = bytes_append(out, &head, sizeof head, e);
+    rc = rc == 0 ? item_report_plain(out, clip, head.status, NULL, clip->reason, clip->problem, e)
+                 : rc;
+    if (rc == 0) {
+        head.report_size = out->size - head_at - sizeof head;
+        memcpy(out->data + head_at, &head, sizeof head);
+    }
+    return rc;
+}
+
+int item_make(struct item_maker *maker, const struct clip *clip, const struct pool_failure *before,
+              struct pool_beat *beat, struct bytes *out, struct error *e) {
+    if (clip->problem) {
+        return report_problem(clip, out, e);
+    }
+    arena_reset(maker->arena);
+    struct item *it = arena_alloc(maker->arena, 1, sizeof *it);
+    struct sidecars *sidecars = arena_alloc(maker->arena, 1, sizeof *sidecars);
+    struct media *media = arena_alloc(maker->arena, 1, sizeof *media);
+    if (!it || !sidecars || !media) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    *it = (struct item){.maker = maker,
+                        .clip = clip,
+                        .beat = beat,
+                        .started = seconds_now(),
+                        .sidecars = sidecars,
+                        .media = media,
+                        .chosen = -1};
+    media_init(media, maker->arena);
+    int rc = make(it, before, out, e);
+    media_close(media);
+    return rc;
+}

@@ -1,0 +1,42 @@
+/* item.h - one clip becomes one sample: the part of ingest that runs in a worker process. */
+#ifndef OCC_INGEST_ITEM_H
+#define OCC_INGEST_ITEM_H
+
+#include "ingest/ingest.h"
+#include "ingest/pool.h"
+#include "store/stream.h"
+
+enum item_status {
+    ITEM_OK,
+    ITEM_PARTIAL,  /* a sample was made, but something is missing from it */
+    ITEM_FAILED,   /* no sample */
+    ITEM_SKIPPED,  /* no sample wanted: already done, or no clip of ours */
+    ITEM_ELSEWHERE /* belongs to another part of --shard: not even reported */
+};
+
+/* What a worker sends back: this, then `report_size` bytes of JSON (the report line, without
+ * newline), then the sample's tar records. Parent and worker are the same program, so the struct
+ * travels as it is. */
+struct item_head {
+    enum item_status status;
+    char key[STREAM_KEY_BYTES];
+    size_t report_size;
+};
+
+struct item_maker; /* what a worker keeps between clips: arena, buffers */
+
+int item_maker_open(struct item_maker **out, const struct ingest_options *options,
+                    const struct table *done, struct error *e);
+void item_maker_close(struct item_maker *m);
+
+/* Makes the sample of `clip` and appends head, report and records to `out`. `before`: how a first
+ * attempt died (then the media is left alone), or NULL. Bad input never fails; ERR_MEMORY and
+ * ERR_LIMIT do. */
+int item_make(struct item_maker *m, const struct clip *clip, const struct pool_failure *before,
+              struct pool_beat *beat, struct bytes *out, struct error *e);
+
+/* The report line for a clip that a worker could not report on. */
+int item_report_plain(struct bytes *out, const struct clip *clip, enum item_status status,
+                      const char *key, const char *reason, const char *message, struct error *e);
+
+#endif

@@ -1,0 +1,242 @@
+/* media_video.c - finds pictures in the video track. See media_file.h. */
+#include <libavutil/display.h>
+#include <libavutil/pixdesc.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/media_file.h"
+
+/* Keyframes that the container's index lists; -1 when it has no index. */
+static int indexed_keyframes(const AVStream *stream, int enough) {
+    int entries = avformat_index_get_entries_count(stream), keys = 0;
+    for (int i = 0; i < entries && keys < enough; i++) {
+        const AVIndexEntry *entry = avformat_index_get_entry((AVStream *)(uintptr_t)stream, i);
+        keys += entry && (entry->flags & AVINDEX_KEYFRAME);
+    }
+    return entries ? keys : -1;
+}
+
+static const int32_t *display_matrix(const AVStream *stream) {
+#if LIBAVFORMAT_VERSION_MAJOR >= 61
+    const AVPacketSideData *data =
+        av_packet_side_data_get(stream->codecpar->coded_side_data,
+                                stream->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
+    return data && data->size >= 9 * sizeof(int32_t) ? (const int32_t *)(void *)data->data : NULL;
+#else
+    size_t size = 0;
+    uint8_t *data = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
+    return data && size >= 9 * sizeof(int32_t) ? (const int32_t *)(void *)data : NULL;
+#endif
+}
+
+static AVRational sample_aspect(const struct video_track *v, const AVFrame *frame) {
+    AVRational sar = v->stream->sample_aspect_ratio;
+    if (sar.num <= 0 || sar.den <= 0) {
+        sar = frame ? frame->sample_aspect_ratio : v->stream->codecpar->sample_aspect_ratio;
+    }
+    return sar.num > 0 && sar.den > 0 ? sar : (AVRational){1, 1};
+}
+
+/* Width, height and rotation as a viewer sees them. */
+static void describe_display(struct video_track *v) {
+    struct media *m = v->media;
+    AVRational sar = sample_aspect(v, NULL);
+    int64_t width = av_rescale(v->stream->codecpar->width, sar.num, sar.den);
+    int64_t height = v->stream->codecpar->height;
+    if (v->matrix) {
+        double angle = av_display_rotation_get(v->matrix); /* counter-clockwise, NaN if singular */
+        m->rotation = isfinite(angle) ? (360 - (int)lrint(angle / 90) * 90) % 360 : 0;
+        m->mirrored = (double)v->matrix[0] * v->matrix[4] < (double)v->matrix[1] * v->matrix[3];
+    }
+    bool turned = m->rotation % 180 != 0;
+    m->width = (int)(turned ? height : width);
+    m->height = (int)(turned ? width : height);
+}
+
+int video_track_open(struct video_track *v, struct media *m, struct media_file *f, AVStream *stream,
+                     const struct media_wishes *wishes, struct error *e) {
+    *v = (struct video_track){.media = m, .file = f, .stream = stream};
+    v->matrix = display_matrix(stream);
+    m->video_codec = avcodec_get_name(stream->codecpar->codec_id);
+    m->fps = av_q2d(stream->avg_frame_rate.den ? stream->avg_frame_rate : (AVRational){0, 1});
+    describe_display(v);
+    int64_t width = stream->codecpar->width, height = stream->codecpar->height;
+    if (width * height > MEDIA_MAX_PIXELS) {
+        media_problem(m, "too-large", "%lld x %lld pixels are more than %lld million",
+                      (long long)width, (long long)height, (long long)(MEDIA_MAX_PIXELS / 1000000));
+        v->given_up = true;
+        return 0;
+    }
+    if (wishes->thumbs == 0) {
+        v->given_up = true;
+        return 0;
+    }
+    int rc = media_decoder_open(&v->decoder, stream, e);
+    if (rc == ERR_MEMORY) {
+        return rc;
+    }
+    if (rc < 0) {
+        media_problem(m, "no-decoder", "video: %s", e->text);
+        v->given_up = true;
+        return 0;
+    }
+    v->frame = av_frame_alloc();
+    if (!v->frame) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    int keys = indexed_keyframes(stream, wishes->thumbs);
+    v->plan = keys >= 0 && keys < wishes->thumbs ? VIDEO_EVERYTHING : VIDEO_KEYFRAMES;
+    if (v->plan == VIDEO_EVERYTHING) {
+        v->decoder->skip_frame = AVDISCARD_NONREF; /* no other picture needs those: half the work */
+    }
+    return 0;
+}
+
+void video_track_close(struct video_track *v) {
+    avcodec_free_context(&v->decoder);
+    av_frame_free(&v->frame);
+    av_frame_free(&v->spare);
+}
+
+/* ---- Pictures
+ * ------------------------------------------------------------------------------------- */
+
+static int offer(struct video_track *v, const AVFrame *frame, int64_t time_ms, struct error *e) {
+    AVRational sar = sample_aspect(v, frame);
+    struct picture picture;
+    int rc = picture_make(v->media->scaler, frame, v->matrix, sar.num, sar.den, &picture, e);
+    if (rc == 0) {
+        v->offered++;
+        return thumbnails_offer(v->media->thumbnails, time_ms, &picture, e);
+    }
+    if (rc != ERR_MEMORY) {
+        media_problem(v->media, "decode-errors", "%s", e->text);
+        v->media->video_errors++;
+        rc = 0;
+    }
+    return rc;
+}
+
+static bool is_damaged(const AVFrame *frame) {
+    return frame->decode_error_flags || (frame->flags & AV_FRAME_FLAG_CORRUPT);
+}
+
+static void count_error(struct video_track *v, const char *what, int av_error) {
+    char reason[AV_ERROR_MAX_STRING_SIZE] = "";
+    av_strerror(av_error, reason, sizeof reason);
+    v->media->video_errors++;
+    v->errors_in_a_row++;
+    if (v->errors_in_a_row >= MEDIA_ERRORS_IN_A_ROW) {
+        media_problem(v->media, "decode-errors", "video: gave up after %d errors in a row (%s: %s)",
+                      v->errors_in_a_row, what, reason);
+        v->given_up = true;
+    }
+}
+
+static int64_t frame_time_ms(struct video_track *v, const AVFrame *frame) {
+    int64_t time_ms = media_time_ms(v->file, v->stream, frame->best_effort_timestamp);
+    if (time_ms < 0 && v->media->fps > 0) {
+        time_ms = (int64_t)((double)v->untimed++ * 1000 / v->media->fps);
+    }
+    return time_ms < 0 ? 0 : time_ms;
+}
+
+static int take_frame(struct video_track *v, struct error *e) {
+    int64_t time_ms = frame_time_ms(v, v->frame);
+    v->media->frames_decoded++;
+    if (is_damaged(v->frame)) {
+        count_error(v, "damaged picture", AVERROR_INVALIDDATA);
+        if (!v->spare) {
+            v->spare = av_frame_clone(v->frame);
+        }
+        return 0;
+    }
+    v->errors_in_a_row = 0;
+    return thumbnails_wants(v->media->thumbnails, time_ms) ? offer(v, v->frame, time_ms, e) : 0;
+}
+
+/* Takes all pictures that the decoder has ready. */
+static int take_frames(struct video_track *v, struct error *e) {
+    for (;;) {
+        int result = avcodec_receive_frame(v->decoder, v->frame);
+        if (result == AVERROR(EAGAIN) || result == AVERROR_EOF) {
+            return 0;
+        }
+        if (result == AVERROR(ENOMEM)) {
+            return error_set(e, ERR_MEMORY, "video: out of memory");
+        }
+        if (result < 0) {
+            count_error(v, "decoder", result);
+            return 0;
+        }
+        int rc = take_frame(v, e);
+        av_frame_unref(v->frame);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+}
+
+static int send(struct video_track *v, const AVPacket *packet, struct error *e) {
+    int result = avcodec_send_packet(v->decoder, packet);
+    if (result == AVERROR(ENOMEM)) {
+        return error_set(e, ERR_MEMORY, "video: out of memory");
+    }
+    if (result < 0 && result != AVERROR_EOF) {
+        count_error(v, "decoder", result);
+    }
+    return take_frames(v, e);
+}
+
+int video_track_feed(struct video_track *v, const AVPacket *packet, struct error *e) {
+    if (v->given_up || !v->decoder) {
+        return 0;
+    }
+    v->file->stage = STAGE_VIDEO;
+    pool_beat(v->file->beat, STAGE_VIDEO);
+    int rc = 0;
+    if (v->plan == VIDEO_EVERYTHING) {
+        rc = send(v, packet, e);
+    } else if (packet->flags & AV_PKT_FLAG_KEY) {
+        int64_t stamp = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
+        int64_t time_ms = media_time_ms(v->file, v->stream, stamp);
+        if (time_ms < 0 || thumbnails_wants(v->media->thumbnails, time_ms)) {
+            rc = send(v, packet, e);
+            rc = rc < 0 ? rc : send(v, NULL, e); /* out with it: decoders hold pictures back */
+            avcodec_flush_buffers(v->decoder);
+        }
+    }
+    v->file->stage = STAGE_READ;
+    return rc;
+}
+
+int video_track_finish(struct video_track *v, struct error *e) {
+    int rc = 0;
+    if (v->decoder && !v->given_up && v->plan == VIDEO_EVERYTHING) {
+        rc = send(v, NULL, e);
+    }
+    v->media->every_frame = v->plan == VIDEO_EVERYTHING;
+    return rc;
+}
+
+int video_track_offer_spare(struct video_track *v, struct error *e) {
+    return v->spare && v->offered == 0 ? offer(v, v->spare, frame_time_ms(v, v->spare), e) : 0;
+}
+
+int video_track_restart(struct video_track *v, struct error *e) {
+    avcodec_flush_buffers(v->decoder);
+    v->plan = VIDEO_EVERYTHING;
+    v->decoder->skip_frame = AVDISCARD_NONREF;
+    v->errors_in_a_row = 0;
+    v->given_up = false;
+    v->untimed = 0;
+    v->media->frames_decoded = 0;
+    v->media->video_errors = 0;
+    AVFormatContext *format = v->file->format;
+    if (avformat_seek_file(format, -1, INT64_MIN, INT64_MIN, INT64_MAX, AVSEEK_FLAG_BYTE) < 0 &&
+        av_seek_frame(format, v->stream->index, 0, AVSEEK_FLAG_BACKWARD) < 0) {
+        return error_set(e, ERR_IO, "cannot go back to the start");
+    }
+    return 0;
+}

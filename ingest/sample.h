@@ -1,0 +1,39 @@
+/* sample.h - the JSON members of a sample, from what was read. See ingest.h for the list of members
+ * and README.md, "The stream", for the fields. */
+#ifndef OCC_INGEST_SAMPLE_H
+#define OCC_INGEST_SAMPLE_H
+
+#include <jansson.h>
+
+#include "ingest/media.h"
+#include "ingest/sidecars.h"
+
+/* One caption track of a clip, wherever it comes from. */
+struct caption_choice {
+    const char *source;   /* "sidecar", "embedded", "closed" */
+    const char *language; /* or NULL */
+    const char *kind;
+    bool bitmap;
+    const struct cue_list *cues; /* NULL: not read, because another was chosen */
+};
+
+struct sample {
+    const struct clip *clip;
+    const struct sidecars *sidecars;
+    const struct media *media; /* NULL: there is none, or it could not be read */
+    const struct thumbnail *thumbs;
+    int thumb_count;
+    const struct caption_choice *captions;
+    int caption_count;
+    int chosen; /* index into captions, -1: no captions */
+    enum { SAMPLE_OK, SAMPLE_PARTIAL } status;
+};
+
+/* New references; NULL when memory runs out. */
+json_t *sample_to_json(const struct sample *s);
+json_t *sample_script_to_json(const struct cue_list *cues);
+
+/* A JSON string of any bytes: what is not UTF-8 becomes U+FFFD. */
+json_t *sample_text(const char *text);
+
+#endif

@@ -1,0 +1,312 @@
+/* sidecars.c - see sidecars.h. */
+#include "ingest/sidecars.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ingest/caption.h"
+#include "store/file.h"
+#include "store/json.h"
+#include "store/utf8.h"
+
+#define SIDECAR_LIMIT ((size_t)256 << 20)
+
+static int out_of_memory(struct error *e) {
+    return error_set(e, ERR_MEMORY, "out of memory");
+}
+
+void sidecars_warn(struct sidecars *s, const char *format, ...) {
+    char text[400];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    const char *copy = arena_text(s->arena, text, utf8_floor(text, strlen(text)));
+    if (copy && s->warning_count < SIDECAR_WARNINGS) {
+        s->warnings[s->warning_count++] = copy;
+    }
+}
+
+void sidecar_cache_close(struct sidecar_cache *cache) {
+    free(cache->path);
+    json_decref(cache->root);
+    *cache = (struct sidecar_cache){0};
+}
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* The tree of a JSON (or NDJSON) file; NULL and a warning when it cannot be had. */
+static json_t *read_tree(struct sidecars *s, const char *path, struct error *e) {
+    struct bytes content;
+    bytes_init(&content, SIDECAR_LIMIT);
+    size_t repaired = 0;
+    json_t *root = NULL;
+    const char *dot = strrchr(path, '.');
+    bool lines = dot && (strcasecmp(dot, ".jsonl") == 0 || strcasecmp(dot, ".ndjson") == 0);
+    int rc = file_read(path, &content, e);
+    if (rc == 0) {
+        root = lines ? json_read_lines(content.data, content.size, &repaired, e)
+                     : json_read(content.data, content.size, &repaired, e);
+    }
+    if (!root) {
+        sidecars_warn(s, "%s: %s", base_name(path), e->text);
+    } else if (repaired) {
+        sidecars_warn(s, "%s: %zu places mended", base_name(path), repaired);
+    }
+    bytes_close(&content);
+    return root;
+}
+
+/* ---- Metadata
+ * --------------------------------------------------------------------------------------- */
+
+static int read_metadata(struct sidecars *s, const struct clip_file *file, struct error *e) {
+    json_t *root = read_tree(s, file->path, e);
+    if (!root) {
+        return e->code == ERR_MEMORY ? ERR_MEMORY : 0;
+    }
+    struct metadata found;
+    metadata_init(&found);
+    int rc = file->kind == FILE_INFO ? metadata_from_ytdlp(root, s->arena, &found, e)
+                                     : metadata_from_gallery_dl(root, s->arena, &found, e);
+    s->playlist |= rc == ERR_UNSUPPORTED && file->kind == FILE_INFO;
+    if (rc == 0) {
+        s->metadata = found;
+    } else if (rc != ERR_MEMORY && !s->playlist) {
+        sidecars_warn(s, "%s: %s", base_name(file->path), e->text);
+    }
+    if (rc == 0 && file->kind == FILE_INFO && json_object_get(root, "comments")) {
+        rc = comments_add(&s->comments, root, NULL, found.creator, e);
+        if (rc < 0 && rc != ERR_MEMORY) {
+            rc = 0; /* "comments": null and the like: absent comments are normal */
+        }
+    }
+    json_decref(root);
+    return rc == ERR_MEMORY ? rc : 0;
+}
+
+static int read_description(struct sidecars *s, const struct clip_file *file, struct error *e) {
+    struct bytes content, text;
+    size_t repaired = 0;
+    bytes_init(&content, SIDECAR_LIMIT);
+    bytes_init(&text, SIDECAR_LIMIT);
+    int rc = file_read(file->path, &content, e);
+    if (rc == 0) {
+        rc = utf8_repair(&text, bytes_text(&content), content.size, &repaired, e);
+    }
+    while (text.size && strchr(" \t\r\n", text.data[text.size - 1])) {
+        text.size--;
+    }
+    if (rc == 0 && text.size) {
+        s->metadata.description = arena_text(s->arena, bytes_text(&text), text.size);
+        rc = s->metadata.description
+                 ? metadata_add_hashtags(&s->metadata, s->metadata.description, s->arena, e)
+                 : out_of_memory(e);
+    }
+    if (rc < 0 && rc != ERR_MEMORY) {
+        sidecars_warn(s, "%s: %s", base_name(file->path), e->text);
+        rc = 0;
+    }
+    bytes_close(&text);
+    bytes_close(&content);
+    return rc;
+}
+
+/* A text that a file name gave: repaired, in the arena. */
+static const char *name_text(struct sidecars *s, const char *text, size_t size) {
+    struct bytes repaired;
+    size_t count = 0;
+    bytes_init(&repaired, SIZE_MAX);
+    const char *copy = NULL;
+    if (utf8_repair(&repaired, text, size, &count, NULL) == 0) {
+        copy = arena_text(s->arena, bytes_text(&repaired), repaired.size);
+    }
+    bytes_close(&repaired);
+    return copy;
+}
+
+/* The folder that holds the clip, which archives name after the account. */
+static const char *folder_name(struct sidecars *s, const char *path) {
+    const char *end = strrchr(path, '/');
+    while (end && end > path && end[-1] == '/') {
+        end--;
+    }
+    const char *start = end;
+    while (start && start > path && start[-1] != '/') {
+        start--;
+    }
+    bool usable = end && end > start && strncmp(start, ".", (size_t)(end - start)) != 0 &&
+                  strncmp(start, "..", (size_t)(end - start)) != 0;
+    return usable ? name_text(s, start, (size_t)(end - start)) : "_";
+}
+
+/* What no sidecar says is taken from the file's name, folder and date. */
+static int complete(struct sidecars *s, const struct clip *clip, struct error *e) {
+    struct metadata *m = &s->metadata;
+    size_t size = strlen(clip->stem), id_size = size;
+    const char *id = clip->stem;
+    bool bracket = file_name_bracket_id(clip->stem, size, &id, &id_size);
+    if (!m->id) {
+        m->id = name_text(s, id, id_size);
+    }
+    if (!m->title && bracket) {
+        size_t title = size - id_size - 2;
+        while (title > 0 && clip->stem[title - 1] == ' ') {
+            title--;
+        }
+        m->title = title > 0 ? name_text(s, clip->stem, title) : NULL;
+    } else if (!m->title && id_size == size && strcmp(m->id ? m->id : "", clip->stem) != 0) {
+        m->title = name_text(s, clip->stem, size);
+    }
+    if (!m->account) {
+        m->account = folder_name(s, clip->path);
+    }
+    if (m->created < 0 && clip->count > 0) {
+        const struct clip_file *media = clip_file_of(clip, FILE_VIDEO);
+        media = media ? media : clip_file_of(clip, FILE_AUDIO);
+        m->created = (media ? media : &clip->files[0])->mtime;
+        s->created_from_file = true;
+    }
+    return m->id && m->account ? 0 : out_of_memory(e);
+}
+
+/* ---- Comments and captions
+ * ------------------------------------------------------------------------------ */
+
+static int read_comments(struct sidecars *s, const struct clip_file *file,
+                         struct sidecar_cache *cache, struct error *e) {
+    if (!cache->path || strcmp(cache->path, file->path) != 0) {
+        sidecar_cache_close(cache);
+        cache->path = strdup(file->path);
+        if (!cache->path) {
+            return out_of_memory(e);
+        }
+        cache->root = read_tree(s, file->path, e);
+        if (!cache->root && e->code == ERR_MEMORY) {
+            return ERR_MEMORY;
+        }
+    }
+    if (!cache->root) {
+        return 0;
+    }
+    int rc = comments_add(&s->comments, cache->root, s->metadata.id, s->metadata.creator, e);
+    if (rc < 0 && rc != ERR_MEMORY) {
+        sidecars_warn(s, "%s: %s", base_name(file->path), e->text);
+        rc = 0;
+    }
+    return rc;
+}
+
+static void list_caption(struct sidecars *s, const struct clip_file *file) {
+    if (s->caption_count >= SIDECAR_CAPTIONS) {
+        sidecars_warn(s, "%s: more than %d caption files", base_name(file->path), SIDECAR_CAPTIONS);
+        return;
+    }
+    struct file_name name = file_name_parse(base_name(file->path));
+    const char *kind = file->kind == FILE_JSON ? "creator" : name.extension;
+    s->captions[s->caption_count++] =
+        (struct sidecar_caption){.file = file, .kind = kind, .cues = {.arena = s->arena}};
+}
+
+int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, struct error *e) {
+    if (caption->read) {
+        return 0;
+    }
+    caption->read = true;
+    const char *path = caption->file->path;
+    size_t repaired = 0;
+    int rc;
+    if (caption->file->kind == FILE_JSON) {
+        json_t *root = read_tree(s, path, e);
+        rc = root ? caption_read_creator_json(&caption->cues, root, e) : 0;
+        json_decref(root);
+    } else {
+        struct bytes content;
+        bytes_init(&content, SIDECAR_LIMIT);
+        rc = file_read(path, &content, e);
+        if (rc == 0) {
+            rc = caption_read_file(&caption->cues, content.data, content.size, caption->kind,
+                                   &repaired, e);
+        }
+        bytes_close(&content);
+    }
+    if (repaired) {
+        sidecars_warn(s, "%s: %zu places mended", base_name(path), repaired);
+    }
+    if (rc < 0 && rc != ERR_MEMORY) {
+        sidecars_warn(s, "%s: %s", base_name(path), e->text);
+        rc = 0;
+    }
+    caption_collapse_rolling(&caption->cues);
+    return rc;
+}
+
+/* A bare STEM.json may be anything; its content tells. */
+static int read_bare_json(struct sidecars *s, const struct clip_file *file,
+                          struct sidecar_cache *cache, struct error *e) {
+    json_t *root = read_tree(s, file->path, e);
+    int rc = 0;
+    if (!root) {
+        return e->code == ERR_MEMORY ? ERR_MEMORY : 0;
+    }
+    if (metadata_is_gallery_dl(root)) {
+        if (!s->metadata.id) {
+            rc = metadata_from_gallery_dl(root, s->arena, &s->metadata, e);
+        }
+    } else if (json_is_array(json_object_get(root, "utterances"))) {
+        list_caption(s, file);
+    } else {
+        sidecar_cache_close(cache);
+        cache->path = strdup(file->path);
+        cache->root = cache->path ? json_incref(root) : NULL;
+        rc = comments_add(&s->comments, root, s->metadata.id, s->metadata.creator, e);
+    }
+    json_decref(root);
+    return rc == ERR_MEMORY ? rc : 0;
+}
+
+static int read_one(struct sidecars *s, const struct clip_file *file, struct sidecar_cache *cache,
+                    struct error *e) {
+    switch (file->kind) {
+    case FILE_DESCRIPTION:
+        return s->metadata.description ? 0 : read_description(s, file, e);
+    case FILE_COMMENTS:
+        return read_comments(s, file, cache, e);
+    case FILE_CAPTION:
+        list_caption(s, file);
+        return 0;
+    case FILE_JSON:
+        return read_bare_json(s, file, cache, e);
+    case FILE_INFO:
+    case FILE_GALLERY:
+    case FILE_OTHER:
+    case FILE_PARTIAL:
+    case FILE_VIDEO:
+    case FILE_AUDIO:
+    case FILE_IMAGE:
+    default:
+        return 0;
+    }
+}
+
+int sidecars_read(struct sidecars *s, const struct clip *clip, struct arena *arena,
+                  struct sidecar_cache *cache, struct error *e) {
+    *s = (struct sidecars){.arena = arena, .comments = {.arena = arena}};
+    metadata_init(&s->metadata);
+    const struct clip_file *info = clip_file_of(clip, FILE_INFO);
+    info = info ? info : clip_file_of(clip, FILE_GALLERY);
+    int rc = info ? read_metadata(s, info, e) : 0;
+    for (size_t i = 0; i < clip->count && rc == 0; i++) {
+        rc = read_one(s, &clip->files[i], cache, e);
+    }
+    if (rc == 0) {
+        rc = complete(s, clip, e);
+    }
+    return rc == 0 ? comments_thread(&s->comments, e) : rc;
+}

@@ -1,0 +1,52 @@
+/* sidecars.h - reads the files beside a clip's media: metadata, comments, captions. */
+#ifndef OCC_INGEST_SIDECARS_H
+#define OCC_INGEST_SIDECARS_H
+
+#include <jansson.h>
+
+#include "ingest/clips.h"
+#include "ingest/comments.h"
+#include "ingest/cue.h"
+#include "ingest/metadata.h"
+
+enum { SIDECAR_CAPTIONS = 128, SIDECAR_WARNINGS = 32 };
+
+/* One caption file, read when it is asked for. */
+struct sidecar_caption {
+    const struct clip_file *file;
+    const char *kind; /* "srt", "vtt", "ass", "creator" */
+    bool read;
+    struct cue_list cues;
+};
+
+struct sidecars {
+    struct arena *arena;
+    struct metadata metadata; /* id and account are never NULL after sidecars_read */
+    bool playlist;            /* the info.json describes a playlist, not a clip */
+    bool created_from_file;   /* no sidecar says when: the media file's date was taken */
+    struct comment_list comments;
+    struct sidecar_caption captions[SIDECAR_CAPTIONS];
+    int caption_count;
+    const char *warnings[SIDECAR_WARNINGS]; /* what was wrong, one line each */
+    int warning_count;
+};
+
+/* Keeps the tree of the last comments file: one export often serves many clips. */
+struct sidecar_cache {
+    char *path;
+    json_t *root;
+};
+void sidecar_cache_close(struct sidecar_cache *cache);
+
+/* Reads metadata and comments and lists the captions. What is wrong with a file becomes a warning;
+ * only ERR_MEMORY is an error. */
+int sidecars_read(struct sidecars *s, const struct clip *clip, struct arena *arena,
+                  struct sidecar_cache *cache, struct error *e);
+
+/* Reads the cues of one caption file (once). */
+int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, struct error *e);
+
+void sidecars_warn(struct sidecars *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,241 @@
+/* caption_test.c - markup taken off, creator captions, rolling captions. Files and tracks are the
+ * matter of caption_track_test.c. */
+#include "ingest/caption.h"
+
+#include "store/json.h"
+#include "tests/cues.h"
+
+/* ---- markup ---------------------------------------------------------------------------------- */
+
+static void check_strip(const char *text, const char *wanted, const char *file, int line) {
+    struct bytes out;
+    bytes_init(&out, 1000);
+    CHECK_NUMBER(caption_strip_ass(&out, text, strlen(text), NULL), 0);
+    test_text(bytes_text(&out), wanted, file, line);
+    bytes_close(&out);
+}
+#define CHECK_STRIP(text, wanted) check_strip((text), (wanted), __FILE__, __LINE__)
+
+static void override_blocks_go_and_line_breaks_become_newlines(void) {
+    CHECK_STRIP("{\\an8\\pos(10,20)}Top{\\i1}most{\\i0}", "Topmost");
+    CHECK_STRIP("one\\Ntwo\\nthree\\hfour", "one\ntwo\nthree four");
+    CHECK_STRIP("{}{\\b1}{a comment}", "");
+    CHECK_STRIP("{outer {inner} rest", "rest"); /* a block ends at the first '}', as in libass */
+    CHECK_STRIP("smile :-{ and go", "smile :-{ and go");
+    CHECK_STRIP("a } b", "a } b");
+}
+
+static void escaped_braces_and_backslashes_are_text(void) {
+    CHECK_STRIP("set = \\{1, 2\\}", "set = {1, 2}");
+    CHECK_STRIP("set = \\{{}1\\}", "set = {1}"); /* as FFmpeg 6 and later escape a brace */
+    CHECK_STRIP("C:\\\\new", "C:\\new");
+    CHECK_STRIP("C:\\\xE2\x81\xA0new", "C:\\new"); /* as FFmpeg 6 and later escape a backslash */
+    CHECK_STRIP("end \\", "end \\");
+}
+
+static void drawings_are_no_text(void) {
+    CHECK_STRIP("{\\p1}m 0 0 l 100 0 100 50{\\p0}caption", "caption");
+    CHECK_STRIP("{\\an7\\p4\\bord0}m 0 0\\N<b> l 1 &amp; {not drawn}", "");
+    CHECK_STRIP("{\\pos(1,2)\\pbo10}caption", "caption"); /* other overrides with a p */
+    CHECK_STRIP("{\\p1}m 0 0{\\p}caption", "caption");
+}
+
+static void known_html_goes_and_what_only_looks_like_it_stays(void) {
+    CHECK_STRIP("<i>Hi</i> <FONT color=\"#ff0000\" face='x'>red</FONT>", "Hi red");
+    CHECK_STRIP("so<00:00:00.560><c> today</c><c.colorE5E5E5> we</c>", "so today we");
+    CHECK_STRIP("<v Bob>one<br/>two", "one\ntwo");
+    CHECK_STRIP("I <3 you, a < b > c, <- here, x<y>z", "I <3 you, a < b > c, <- here, x<y>z");
+    CHECK_STRIP("<i unclosed <b>", "<i unclosed");
+    CHECK_STRIP("Tom &amp; Jerry &lt;3 &#39;x&#x27; &quot;&apos;", "Tom & Jerry <3 'x' \"'");
+    CHECK_STRIP("&lt;i&gt; &amp;amp;", "<i> &amp;"); /* resolved once */
+    CHECK_STRIP("R&D, AT&T; &bogus; &#; &#0; &#xD800; &#99999999;",
+                "R&D, AT&T; &bogus; &#; &#0; &#xD800; &#99999999;");
+}
+
+static void blanks_collapse_and_zero_width_edges_go(void) {
+    CHECK_STRIP(" \t a   b\\h\\h c \\N \\N\r\n d&nbsp;&nbsp;e ", "a b c\nd e");
+    CHECK_STRIP("\xEF\xBB\xBF\xE2\x80\x8B hello \xE2\x80\x8B\xE2\x80\x8E", "hello");
+    CHECK_STRIP("\xE2\x80\x8B\\N\xE2\x80\x8B", "");
+    CHECK_STRIP("one\xE2\x80\x8B\\N\xE2\x80\x8B\\Ntwo", "one\ntwo");
+    CHECK_STRIP("\xD9\x85\xDB\x8C\xE2\x80\x8C\xD8\xAE", "\xD9\x85\xDB\x8C\xE2\x80\x8C\xD8\xAE");
+    CHECK_STRIP("bell\x07tab\x0B\x7Fx", "bell tab x");
+    CHECK_STRIP("caf\xE9 au lait", "caf\xEF\xBF\xBD au lait");
+}
+
+static void strip_appends_and_leaves_nothing_behind_when_it_fails(void) {
+    struct bytes out;
+    struct error e = {0};
+    bytes_init(&out, 12);
+    CHECK_NUMBER(bytes_append_text(&out, "- ", NULL), 0);
+    CHECK_NUMBER(caption_strip_ass(&out, " {x}hello", 9, NULL), 0);
+    CHECK_TEXT(bytes_text(&out), "- hello");
+    CHECK_NUMBER(caption_strip_ass(&out, "too long", 8, &e), ERR_LIMIT);
+    CHECK_TEXT(bytes_text(&out), "- hello");
+    bytes_close(&out);
+}
+
+/* ---- creator captions ------------------------------------------------------------------------ */
+
+static int read_creator(const char *json) {
+    struct error e = {0};
+    json_t *root = json_read(json, strlen(json), NULL, &e);
+    CHECK(root != NULL);
+    int rc = caption_read_creator_json(&cues, root, &e);
+    json_decref(root);
+    return rc;
+}
+
+static void creator_captions_are_read(void) {
+    cues_begin();
+    CHECK_NUMBER(
+        read_creator("{\"utterances\": ["
+                     "{\"start_time\": 1840, \"end_time\": 3000, \"text\": \"wait {for} it <3\"},"
+                     "{\"start_time\": 40, \"end_time\": 1840, \"text\": \"\\ufeffthis is\\n \"},"
+                     "{\"start_time\": \"4000\", \"text\": \"no end\"},"
+                     "{\"start_time\": 5000, \"end_time\": 5000, \"text\": \"nor here\"},"
+                     "{\"start_time\": 99999999999999999, \"end_time\": 1, \"text\": \"never\"},"
+                     "{\"text\": \"no start\"}, {\"start_time\": 1}, 7, null]}"),
+        0);
+    CHECK_CUES("40-1840 this is;1840-3000 wait {for} it <3;4000-5000 no end;5000-12000 nor here;");
+    CHECK_NUMBER(read_creator("{\"utterances\": []}"), ERR_FORMAT);
+    CHECK_NUMBER(read_creator("{\"utterances\": \"x\"}"), ERR_FORMAT);
+    CHECK_NUMBER(read_creator("[1, 2]"), ERR_FORMAT);
+    CHECK_NUMBER(cues.count, 4);
+    cues_end();
+}
+
+/* ---- rolling captions ------------------------------------------------------------------------ */
+
+static void a_line_that_grows_word_by_word_gives_its_final_text(void) {
+    cues_begin();
+    add(0, 500, "I");
+    add(500, 900, "I am");
+    add(900, 2000, "I am here");
+    add(2000, 2400, "I am here\nand");
+    add(2400, 3000, "I am here\nand you");
+    add(3000, 3500, "and you are");
+    add(3500, 4000, "and you are\nthere");
+    add(9000, 9500, "\u4ECA\u65E5"); /* no blanks between words in Japanese */
+    add(9500, 9900, "\u4ECA\u65E5\u306F");
+    add(9900, 10000, "\u4ECA\u65E5\u306F\u96E8");
+    caption_collapse_rolling(&cues);
+    CHECK_CUES("0-2000 I am here;2000-3500 and you are;3500-4000 there;"
+               "9000-10000 \u4ECA\u65E5\u306F\u96E8;");
+    cues_end();
+}
+
+static void a_window_of_three_lines_that_scrolls_gives_each_line_once(void) {
+    cues_begin();
+    add(0, 1000, "GOOD EVENING.\nI'M ANN.");
+    add(1000, 2000, "GOOD EVENING.\nI'M ANN.\nTONIGHT:");
+    add(2000, 3000, "I'M ANN.\nTONIGHT:\nTHE WEATHER.");
+    add(3000, 4000, "TONIGHT:\nTHE WEATHER.\nRAIN AGAIN");
+    add(4000, 5000, "RAIN AGAIN AND SNOW\n>> THANKS, ANN.");
+    caption_collapse_rolling(&cues);
+    CHECK_CUES("0-1000 GOOD EVENING.|I'M ANN.;1000-2000 TONIGHT:;2000-3000 THE WEATHER.;"
+               "3000-5000 RAIN AGAIN AND SNOW|>> THANKS, ANN.;");
+    cues_end();
+}
+
+/* The first window comes up with two lines and one of them is gone when the other one grows. */
+static void words_are_never_lost_when_part_of_a_first_cue_scrolls_away(void) {
+    cues_begin();
+    add(0, 1000, "Hello\nI");
+    add(1000, 2000, "I am");
+    add(2000, 3000, "I am here");
+    caption_collapse_rolling(&cues);
+    CHECK_CUES("0-1000 Hello|I;1000-3000 am here;");
+    cues_end();
+}
+
+static void check_unchanged(int line) {
+    struct cue before[16];
+    size_t count = cues.count;
+    CHECK(count > 0 && count <= 16);
+    memcpy(before, cues.items, count * sizeof *before);
+    caption_collapse_rolling(&cues);
+    test_number((long long)cues.count, (long long)count, __FILE__, line);
+    for (size_t i = 0; i < count && i < cues.count; i++) {
+        test_text(cues.items[i].text, before[i].text, __FILE__, line);
+        test_number(cues.items[i].start_ms, before[i].start_ms, __FILE__, line);
+        test_number(cues.items[i].end_ms, before[i].end_ms, __FILE__, line);
+    }
+}
+
+static void ordinary_captions_are_left_alone(void) {
+    cues_begin(); /* two frames apart, as people time captions */
+    add(0, 1000, "Ha!");
+    add(1083, 2000, "Ha!");
+    add(2083, 3000, "Ha!\nHa!");
+    add(3083, 4000, "Ha! Ha!");
+    check_unchanged(__LINE__);
+    cues_end();
+    cues_begin(); /* touching, with repeated lines in a song */
+    add(0, 2000, "Hey there\nna na na");
+    add(2000, 4000, "na na na\nhey there");
+    add(4000, 6000, "Good night");
+    add(6000, 8000, "Good night, my dear");
+    add(8000, 10000, "Hey there\nna na na");
+    check_unchanged(__LINE__);
+    cues_end();
+    cues_begin(); /* touching, one beginning like the other by chance */
+    add(0, 1500, "I know");
+    add(1500, 3000, "I know you are there");
+    add(3000, 4000, "How?");
+    add(4000, 5000, "However you like.");
+    add(4500, 5500, "- At the same time.");
+    check_unchanged(__LINE__);
+    cues_end();
+}
+
+static void repeats_that_touch_are_joined_and_lists_put_into_order(void) {
+    cues_begin();
+    add(5000, 6000, "second");
+    add(1000, 1040, "sign"); /* one caption a frame, as in animated ASS */
+    add(1080, 1120, "sign");
+    add(1040, 1080, "sign");
+    add(3000, 4000, "shadow"); /* two layers of the same text */
+    add(3000, 4000, "shadow");
+    caption_collapse_rolling(&cues);
+    CHECK_CUES("1000-1120 sign;3000-4000 shadow;5000-6000 second;");
+    cues_end();
+    cues_begin();
+    caption_collapse_rolling(&cues); /* an empty list */
+    CHECK_NUMBER(cues.count, 0);
+    cues_end();
+}
+
+static void long_recordings_are_collapsed_too(void) {
+    enum { LINES = 50000 };
+    cues_begin();
+    for (int i = 0; i < LINES; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "line number %d\nline number %d", i, i + 1);
+        add((int64_t)i * 2000, (int64_t)i * 2000 + 1990, text);
+        snprintf(text, sizeof text, "line number %d", i + 1);
+        add((int64_t)i * 2000 + 1990, (int64_t)i * 2000 + 2000, text);
+    }
+    caption_collapse_rolling(&cues);
+    CHECK_NUMBER(cues.count, LINES);
+    CHECK_TEXT(cues.items[0].text, "line number 0\nline number 1");
+    CHECK_TEXT(cues.items[LINES - 1].text, "line number 50000");
+    CHECK_NUMBER(cues.items[LINES - 1].end_ms, LINES * 2000);
+    cues_end();
+}
+
+int main(void) {
+    RUN(override_blocks_go_and_line_breaks_become_newlines);
+    RUN(escaped_braces_and_backslashes_are_text);
+    RUN(drawings_are_no_text);
+    RUN(known_html_goes_and_what_only_looks_like_it_stays);
+    RUN(blanks_collapse_and_zero_width_edges_go);
+    RUN(strip_appends_and_leaves_nothing_behind_when_it_fails);
+    RUN(creator_captions_are_read);
+    RUN(a_line_that_grows_word_by_word_gives_its_final_text);
+    RUN(a_window_of_three_lines_that_scrolls_gives_each_line_once);
+    RUN(words_are_never_lost_when_part_of_a_first_cue_scrolls_away);
+    RUN(ordinary_captions_are_left_alone);
+    RUN(repeats_that_touch_are_joined_and_lists_put_into_order);
+    RUN(long_recordings_are_collapsed_too);
+    return test_finish();
+}
