@@ -84,12 +84,11 @@ static const struct tool TOOL = {
         "Decoding runs in worker processes: a file that crashes a decoder, hangs it or eats memory "
         "costs that file alone. The order of the output is the order of the input whatever the "
         "number of workers, and the same input gives the same bytes.",
-    .examples =
-        "occ ingest /archive > samples.tar\n    all clips below /archive as one stream\n"
-        "occ ingest -o shards --report report.jsonl /archive\n"
-        "    shards of 1 GiB; run again after an interruption to go on\n"
-        "find /archive -name '*.mp4' -newer last -print0 | occ ingest -0 --files-from - | tar t\n"
-        "    only new files\n",
+    .examples = "occ ingest /archive > samples.tar\n    all clips below /archive as one stream\n"
+                "occ ingest -o shards --report report.jsonl /archive\n"
+                "    shards of 1 GiB; run again after an interruption to go on\n"
+                "find . -newer last -print0 | occ ingest -0 --files-from - > new.tar\n"
+                "    only new files\n",
     .options = OPTIONS,
 };
 

@@ -304,7 +304,7 @@ static json_t *number(double value) {
 }
 
 static json_t *loudness_to_json(const struct audio *a) {
-    double lufs = -INFINITY;
+    double lufs = -HUGE_VAL;
     if (!a->loudness || ebur128_loudness_global(a->loudness, &lufs) != EBUR128_SUCCESS) {
         return json_null();
     }
@@ -339,7 +339,7 @@ json_t *audio_to_json(struct audio *a, struct error *e) {
     if (finish(a, e) < 0) {
         return NULL;
     }
-    double silence = a->steps > 0 ? (double)a->silent_steps / (double)a->steps : NAN;
+    double silent = a->steps > 0 ? (double)a->silent_steps / (double)a->steps : HUGE_VAL;
     const struct {
         const char *name;
         json_t *value;
@@ -349,7 +349,7 @@ json_t *audio_to_json(struct audio *a, struct error *e) {
         {"channels", json_integer(a->last_channels)},
         {"loudness_lufs", loudness_to_json(a)},
         {"peak_dbfs", number(20 * log10(a->peak))},
-        {"silence_ratio", number(silence)},
+        {"silence_ratio", number(silent)},
         {"envelope", envelope_to_json(a)},
         {"mel", mel_to_json(a)},
     };

@@ -20,7 +20,7 @@ enum {
     CJK_LEAD_BYTE = 0xE3, /* UTF-8 of U+3000 and above: scripts that put no blank between words */
 };
 
-/* ---- plain text, character by character ------------------------------------------------------ */
+/* ---- plain text, character by character -------------------------------- */
 
 /* Writes the characters of one cue: blanks run together, blank lines vanish, and characters without
  * width go from the ends of lines, but not from inside, where they join and separate letters. */
@@ -112,7 +112,7 @@ static int finish(struct writer *w) {
     return 0;
 }
 
-/* ---- markup ---------------------------------------------------------------------------------- */
+/* ---- markup ------------------------------------------------------------ */
 
 static bool is_letter(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -178,6 +178,10 @@ static bool is_known_tag(const char *name, size_t size) {
     return false;
 }
 
+static bool ends_tag_name(char c) {
+    return c == '>' || c == ' ' || c == '/' || c == '.' || c == '=' || c == '\t' || c == '\n';
+}
+
 /* The size of the tag <name ...>, </name> or <00:00:01.000> at `p`; 0 where it is only a '<'. */
 static size_t tag_size(const char *p, const char *end, bool *breaks_line) {
     end = end - p > TAG_BYTES ? p + TAG_BYTES : end;
@@ -194,7 +198,7 @@ static size_t tag_size(const char *p, const char *end, bool *breaks_line) {
         bool time = q < end && *q == '>' && memchr(name, ':', (size_t)(q - name));
         return time ? (size_t)(q - p) + 1 : 0;
     }
-    if (q == end || !memchr("> /.=\t\n", *q, 7) || !is_known_tag(name, size)) {
+    if (q == end || !ends_tag_name(*q) || !is_known_tag(name, size)) {
         return 0;
     }
     while (q < end && *q != '>' && *q != '<') {
@@ -252,13 +256,17 @@ static size_t read_ampersand(struct writer *w, const char *p, const char *end) {
     return c ? size + 2 : 1;
 }
 
+static const char *last_closing_brace(const char *text, size_t size) {
+    while (size > 0 && text[size - 1] != '}') {
+        size--;
+    }
+    return size > 0 ? text + size - 1 : NULL;
+}
+
 int caption_strip_ass(struct bytes *out, const char *text, size_t size, struct error *e) {
     struct writer w = {.out = out, .e = e, .base = out->size};
     const char *p = text, *end = text + size;
-    const char *last_close = NULL;
-    for (const char *q = end; q > text && !last_close; q--) {
-        last_close = q[-1] == '}' ? q - 1 : NULL;
-    }
+    const char *last_close = last_closing_brace(text, size);
     while (p < end && w.rc == 0) {
         switch (*p) {
         case '{':
@@ -280,7 +288,7 @@ int caption_strip_ass(struct bytes *out, const char *text, size_t size, struct e
     return finish(&w);
 }
 
-/* ---- order ----------------------------------------------------------------------------------- */
+/* ---- order ------------------------------------------------------------- */
 
 static int compare_cues(const void *a, const void *b) {
     const struct cue *x = a, *y = b;
@@ -303,7 +311,7 @@ static void sort_cues(struct cue *items, size_t count) {
     }
 }
 
-/* ---- creator captions ------------------------------------------------------------------------ */
+/* ---- creator captions -------------------------------------------------- */
 
 static int64_t utterance_time(const json_t *utterance, const char *name) {
     int64_t time = json_get_integer(utterance, name, -1);
@@ -365,7 +373,7 @@ int caption_read_creator_json(struct cue_list *cues, const json_t *root, struct 
     return 0;
 }
 
-/* ---- rolling captions ------------------------------------------------------------------------ */
+/* ---- rolling captions -------------------------------------------------- */
 
 static bool touches(const struct cue *earlier, const struct cue *later) {
     return later->start_ms - earlier->end_ms <= TOUCH_MS;

@@ -22,7 +22,7 @@ enum {
     TEXT_FIELD = 8,   /* commas before the text of an ASS event */
 };
 
-/* ---- one track ------------------------------------------------------------------------------- */
+/* ---- one track --------------------------------------------------------- */
 
 struct caption_decoder {
     AVCodecContext *context;
@@ -200,7 +200,7 @@ int caption_decoder_feed(struct caption_decoder *d, const struct AVPacket *packe
     return rc;
 }
 
-/* ---- a file as text -------------------------------------------------------------------------- */
+/* ---- a file as text ---------------------------------------------------- */
 
 static uint32_t utf16_unit(const unsigned char *p, bool big_endian) {
     return big_endian ? (uint32_t)p[0] << 8 | p[1] : (uint32_t)p[1] << 8 | p[0];
@@ -317,7 +317,7 @@ static void keep_vtt_cues(struct bytes *text) {
     text->size = kept;
 }
 
-/* ---- a file as packets ----------------------------------------------------------------------- */
+/* ---- a file as packets ------------------------------------------------- */
 
 struct memory {
     const unsigned char *data;
@@ -367,12 +367,13 @@ static int read_packets(struct cue_list *cues, AVFormatContext *format, struct e
     struct caption_decoder *decoder = NULL;
     int rc = caption_decoder_open(&decoder, stream->codecpar, stream->time_base.num,
                                   stream->time_base.den, e);
-    if (rc < 0) {
+    if (!decoder) {
         return rc;
     }
     AVPacket *packet = av_packet_alloc();
     if (!packet) {
         rc = error_set(e, ERR_MEMORY, "out of memory");
+        goto done;
     }
     while (rc == 0) {
         int read = av_read_frame(format, packet);
@@ -385,6 +386,7 @@ static int read_packets(struct cue_list *cues, AVFormatContext *format, struct e
         rc = caption_decoder_feed(decoder, packet, cues, e);
         av_packet_unref(packet);
     }
+done:
     av_packet_free(&packet);
     caption_decoder_close(decoder);
     return rc;

@@ -82,7 +82,7 @@ void cea_close(struct cea *c) {
     }
 }
 
-/* ---- triplets out of packets ---- */
+/* ---- triplets out of packets ------------------------------------------- */
 
 static int keep(struct cea *c, int64_t us, const unsigned char *triplet, struct error *e) {
     if (c->count == TRIPLETS_MAX) {
@@ -274,7 +274,7 @@ int cea_feed(struct cea *c, const struct AVPacket *packet, struct error *e) {
     return read_delimited(c, us, packet->data, (size_t)packet->size, e);
 }
 
-/* ---- order and choice ---- */
+/* ---- order and choice -------------------------------------------------- */
 
 static int compare_triplets(const void *left, const void *right) {
     const struct triplet *a = left, *b = right;

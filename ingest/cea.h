@@ -3,8 +3,8 @@
  * Taken from the packets, not from decoded pictures (H.264 and HEVC SEI messages of type 4, MPEG-2
  * user data; ATSC A/53 part 4), so that captions are complete while only keyframes are decoded.
  * Packets arrive in decoding order; the byte triplets are kept with their presentation time and
- * decoded in that order at the end. CEA-608 is decoded by libavcodec; CEA-708 (service 1, DTVCC)
- * here, after CEA-708-E / 47 CFR 79.102, because libavcodec has no decoder for it. */
+ * decoded in that order at the end. CEA-608 is decoded by libavcodec (ingest/cea608.h); CEA-708
+ * here (ingest/cea708.h), because libavcodec has no decoder for it. */
 #ifndef OCC_INGEST_CEA_H
 #define OCC_INGEST_CEA_H
 
@@ -27,8 +27,11 @@ void cea_close(struct cea *c);
  * most 16 MiB of triplets; what comes after is ignored. Fails only with ERR_MEMORY. */
 int cea_feed(struct cea *c, const struct AVPacket *packet, struct error *e);
 
-/* Decodes everything fed so far and appends the cues: CEA-708 service 1 where it has text, else
- * CEA-608 channel 1. `start_ms` is subtracted from all times. */
+/* Decodes everything fed so far and appends the cues in order of time: CEA-708 service 1 if it has
+ * any text, else CEA-608 channel 1 (field 1); *kind tells which, CEA_NONE when there are no cues.
+ * `start_ms` is subtracted from all times; what ended before it is left out. A cue is the whole
+ * screen: in roll-up captions each line comes again while it scrolls (caption_collapse_rolling).
+ * Fails only with ERR_MEMORY. */
 int cea_finish(struct cea *c, int64_t start_ms, struct cue_list *cues, enum cea_kind *kind,
                struct error *e);
 

@@ -8,8 +8,9 @@
 
 enum {
     WINDOWS = 8,
-    ROWS = 16,    /* what the 4 bits of row count and pen row can address; 15 are allowed */
-    COLUMNS = 64, /* what the 6 bits of the pen column can address; 42 are allowed */
+    SCREEN_ROWS = 15, /* that fit on a screen, whatever the windows ask for */
+    ROWS = 16,        /* what the 4 bits of row count and pen row can address; 15 are allowed */
+    COLUMNS = 64,     /* what the 6 bits of the pen column can address; 42 are allowed */
     DEFINITION_BYTES = 6,
     PACKET_BYTES = 128, /* packet_size_code 0 */
     INPUT_BYTES = 128,  /* the service input buffer */
@@ -75,7 +76,7 @@ int cea708_open(struct cea708 **out, struct cea_screen *screen, struct error *e)
     d->screen = screen;
     d->sequence = -1;
     d->now_us = INT64_MIN;
-    bytes_init(&d->text, (size_t)WINDOWS * ROWS * (COLUMNS * 3 + 1));
+    bytes_init(&d->text, SCREEN_ROWS * (COLUMNS * 3 + 1));
     return 0;
 }
 
@@ -86,7 +87,7 @@ void cea708_close(struct cea708 *d) {
     }
 }
 
-/* ---- windows ---- */
+/* ---- windows ----------------------------------------------------------- */
 
 static int row_count(const struct window *w) {
     return (w->definition[3] & 0x0F) + 1;
@@ -189,7 +190,7 @@ static void backspace(struct window *w) {
     }
 }
 
-/* ---- the screen ---- */
+/* ---- the screen -------------------------------------------------------- */
 
 /* Rows from the top of the screen to the window's top, in 75ths of the height (section 8.4.4). */
 static int window_top(const struct window *w) {
@@ -206,16 +207,20 @@ static bool reads_before(const struct window *a, const struct window *b) {
     return a_top != b_top ? a_top < b_top : a->definition[2] < b->definition[2];
 }
 
-static int append_window(struct bytes *out, const struct window *w, struct error *e) {
+/* Appends the rows that hold something, as long as *left allows. */
+static int append_window(struct bytes *out, const struct window *w, int *left, struct error *e) {
     int rc = 0;
-    for (int row = 0; row < ROWS && rc == 0; row++) {
+    for (int row = 0; row<ROWS && * left> 0 && rc == 0; row++) {
         char line[COLUMNS * 3 + 4];
         size_t size = 0;
         for (int column = 0; column < w->used[row]; column++) {
             size += utf8_encode(w->cells[row][column], line + size);
         }
-        line[size++] = '\n';
-        rc = bytes_append(out, line, size > 1 ? size : 0, e);
+        if (size > 0) {
+            line[size++] = '\n';
+            rc = bytes_append(out, line, size, e);
+            *left -= 1;
+        }
     }
     return rc;
 }
@@ -238,9 +243,9 @@ static int show(struct cea708 *d, struct error *e) {
         }
     }
     bytes_clear(&d->text);
-    int rc = 0;
+    int rc = 0, left = SCREEN_ROWS;
     for (size_t i = 0; i < count && rc == 0; i++) {
-        rc = append_window(&d->text, order[i], e);
+        rc = append_window(&d->text, order[i], &left, e);
     }
     if (rc == 0) {
         rc = cea_screen_show(d->screen, d->now_us, bytes_text(&d->text), d->text.size, !d->switched,
@@ -250,7 +255,7 @@ static int show(struct cea708 *d, struct error *e) {
     return rc;
 }
 
-/* ---- codes ---- */
+/* ---- codes ------------------------------------------------------------- */
 
 /* G2, section 7.1; 0 where nothing is defined. */
 static const uint16_t g2_characters[0x60] = {
@@ -415,7 +420,7 @@ static void push_block(struct cea708 *d, const unsigned char *block, size_t size
     } while (d->delayed && delay_is_cancelled(d));
 }
 
-/* ---- packets ---- */
+/* ---- packets ----------------------------------------------------------- */
 
 /* The packet's service blocks (sections 5 and 6). A gap in the sequence leaves the windows as they
  * are: at a splice that is better than to lose the text that stands there. */

@@ -32,24 +32,28 @@ static size_t blank_at(const char *text, size_t size) {
 
 /* Replaces `out` by the rows of `text` that are not blank, with single blanks between words. */
 static int tidy(struct bytes *out, const char *text, size_t size, struct error *e) {
-    const char *gap = ""; /* goes in front of the next visible character */
+    char gap = 0; /* goes in front of the next visible character */
     size_t at = 0;
     bytes_clear(out);
     int rc = bytes_reserve(out, size, e);
     while (rc == 0 && at < size) {
         size_t blank = blank_at(text + at, size - at);
         if (text[at] == '\n' || text[at] == '\r') {
-            gap = "\n";
+            gap = '\n';
             at++;
         } else if (blank) {
-            gap = *gap ? gap : " ";
+            gap = gap ? gap : ' ';
             at += blank;
         } else {
-            rc = bytes_append(out, gap, out->size ? strlen(gap) : 0, e);
-            rc = rc == 0 ? bytes_append(out, text + at, 1, e) : rc;
-            gap = "";
-            at++;
+            if (gap && out->size > 0) {
+                out->data[out->size++] = (unsigned char)gap;
+            }
+            out->data[out->size++] = (unsigned char)text[at++];
+            gap = 0;
         }
+    }
+    if (rc == 0) {
+        out->data[out->size] = 0;
     }
     return rc;
 }

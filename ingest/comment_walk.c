@@ -33,7 +33,7 @@ struct place {
     int depth;
 };
 
-/* ---- ids ---- */
+/* ---- ids --------------------------------------------------------------- */
 
 static const char name_characters[] =
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
@@ -120,7 +120,7 @@ static const struct comment_id *clip_of(const json_t *object, struct comment_id 
     return outer;
 }
 
-/* ---- the walk ---- */
+/* ---- the walk ---------------------------------------------------------- */
 
 /* The first text that is not blank. */
 static const char *first_text(const json_t *object, const char *const *names) {

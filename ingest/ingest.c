@@ -53,8 +53,7 @@ static json_t *header_of(const struct ingest_options *o, const struct table *don
         (json_int_t)o->stall_ms, "cpu_ms", (json_int_t)o->cpu_ms, "memory", (json_int_t)o->memory);
 }
 
-/* ---- In a worker
- * ---------------------------------------------------------------------------------------- */
+/* ---- In a worker ------------------------------------------------------- */
 
 static int worker_begin(void *context, struct error *e) {
     struct ingest *in = context;
@@ -68,8 +67,7 @@ static int worker_task(void *context, size_t index, const struct pool_failure *b
     return item_make(in->maker, &in->clips->items[index], before, beat, result, e);
 }
 
-/* ---- In the parent
- * -------------------------------------------------------------------------------------- */
+/* ---- In the parent ----------------------------------------------------- */
 
 static int write_report(struct ingest *in, const void *line, size_t size, struct error *e) {
     if (in->report < 0) {
@@ -166,7 +164,7 @@ static int parent_done(void *context, size_t index, const struct bytes *result,
         char text[120];
         pool_failure_text(failure, text, sizeof text);
         count(in, ITEM_FAILED, false);
-        rc = write_plain(in, index, ITEM_FAILED, NULL, "crash", text, e);
+        rc = write_plain(in, index, ITEM_FAILED, NULL, pool_failure_reason(failure), text, e);
         rc = rc == 0 ? put(in, index, ITEM_FAILED, NULL, 0, e) : rc;
     }
     progress_set(index + 1);

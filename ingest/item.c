@@ -85,8 +85,7 @@ static void set_status(struct item *it, enum item_status status, const char *rea
     }
 }
 
-/* ---- The report
- * ------------------------------------------------------------------------------------- */
+/* ---- The report -------------------------------------------------------- */
 
 static const char *status_name(enum item_status status) {
     static const char *const names[] = {"ok", "partial", "failed", "skipped", "elsewhere"};
@@ -136,15 +135,11 @@ static int append_report(const struct item *it, struct bytes *out, struct error 
     return rc;
 }
 
-/* ---- Media
- * -------------------------------------------------------------------------------------------- */
+/* ---- Media ------------------------------------------------------------- */
 
-static void describe_failure(const struct pool_failure *before, const char **reason, char *text,
-                             size_t size) {
-    static const char *const reasons[] = {"fine", "crash", "stall", "cpu-limit"};
+static void describe_failure(const struct pool_failure *before, char *text, size_t size) {
     char what[80];
     pool_failure_text(before, what, sizeof what);
-    *reason = reasons[before->fault];
     snprintf(text, size, "%s (while busy with: %s)", what, stage_name(before->stage));
 }
 
@@ -214,7 +209,7 @@ static int read_pictures(struct item *it, const struct media_wishes *wishes, str
             return rc;
         }
         if (rc < 0) {
-            sidecars_warn(it->sidecars, "%s", e->text);
+            sidecars_lose(it->sidecars, file->path, e->text);
         }
     }
     return 0;
@@ -231,8 +226,7 @@ static int choose_thumbs(struct item *it, struct error *e) {
     return rc;
 }
 
-/* ---- Captions
- * ----------------------------------------------------------------------------------------- */
+/* ---- Captions ---------------------------------------------------------- */
 
 static void list_captions(struct item *it) {
     for (int i = 0; i < it->sidecars->caption_count; i++) {
@@ -301,8 +295,7 @@ static int choose_captions(struct item *it, struct error *e) {
     return 0;
 }
 
-/* ---- The sample
- * ----------------------------------------------------------------------------------------- */
+/* ---- The sample -------------------------------------------------------- */
 
 struct members {
     struct stream_member list[MEMBERS];
@@ -421,9 +414,8 @@ static int gather(struct item *it, const struct pool_failure *before, struct err
     }
     if (before) {
         char text[200];
-        const char *reason;
-        describe_failure(before, &reason, text, sizeof text);
-        set_status(it, ITEM_PARTIAL, reason, text);
+        describe_failure(before, text, sizeof text);
+        set_status(it, ITEM_PARTIAL, pool_failure_reason(before), text);
         media_init(it->media, it->maker->arena);
     } else {
         rc = read_media(it, &wishes, e);
@@ -434,14 +426,15 @@ static int gather(struct item *it, const struct pool_failure *before, struct err
         list_captions(it);
         rc = choose_captions(it, e);
     }
+    if (rc == 0 && it->sidecars->lost) {
+        set_status(it, ITEM_PARTIAL, "sidecar", it->sidecars->lost);
+    }
     return rc;
 }
 
 /* A clip of which nothing is left but its name is no sample. */
 static bool has_content(const struct item *it) {
-    const struct metadata *m = &it->sidecars->metadata;
-    bool described =
-        m->description || clip_file_of(it->clip, FILE_INFO) || clip_file_of(it->clip, FILE_GALLERY);
+    bool described = it->sidecars->described || it->sidecars->metadata.description;
     return it->has_media || it->thumb_count > 0 || it->chosen >= 0 ||
            it->sidecars->comments.count > 0 || described;
 }

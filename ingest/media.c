@@ -57,8 +57,7 @@ static const char *copy_text(struct media *m, const char *text) {
     return text && *text ? arena_text(m->arena, text, strlen(text)) : NULL;
 }
 
-/* ---- Opening the tracks
- * ----------------------------------------------------------------------------- */
+/* ---- Opening the tracks ------------------------------------------------ */
 
 static bool is_attached_picture(const AVStream *stream) {
     return stream->disposition & AV_DISPOSITION_ATTACHED_PIC;
@@ -185,8 +184,7 @@ static int open_tracks(struct reading *r, struct error *e) {
     return rc;
 }
 
-/* ---- Packets
- * ------------------------------------------------------------------------------------- */
+/* ---- Packets ----------------------------------------------------------- */
 
 static int take_audio_frames(struct reading *r, struct error *e) {
     for (;;) {
@@ -301,8 +299,7 @@ static int feed_only_video(struct reading *r, const AVPacket *packet, struct err
     return mine ? video_track_feed(&r->video, packet, e) : 0;
 }
 
-/* ---- The end of the file
- * ------------------------------------------------------------------------------ */
+/* ---- The end of the file ----------------------------------------------- */
 
 /* Keyframes did not serve: once more from the start, all pictures that matter. */
 static int second_pass(struct reading *r, struct error *e) {
@@ -439,8 +436,7 @@ int media_read(struct media *m, const char *path, const struct media_wishes *wis
     return rc;
 }
 
-/* ---- Pictures beside the clip
- * --------------------------------------------------------------------------- */
+/* ---- Pictures beside the clip ------------------------------------------ */
 
 /* Decodes the first picture of a file into `frame`. */
 static int decode_picture(struct media_file *f, AVCodecContext *decoder, AVStream *stream,

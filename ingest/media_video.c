@@ -99,8 +99,7 @@ void video_track_close(struct video_track *v) {
     av_frame_free(&v->spare);
 }
 
-/* ---- Pictures
- * ------------------------------------------------------------------------------------- */
+/* ---- Pictures ---------------------------------------------------------- */
 
 static int offer(struct video_track *v, const AVFrame *frame, int64_t time_ms, struct error *e) {
     AVRational sar = sample_aspect(v, frame);
@@ -145,6 +144,7 @@ static int64_t frame_time_ms(struct video_track *v, const AVFrame *frame) {
 static int take_frame(struct video_track *v, struct error *e) {
     int64_t time_ms = frame_time_ms(v, v->frame);
     v->media->frames_decoded++;
+    v->media->interlaced |= picture_is_interlaced(v->frame);
     if (is_damaged(v->frame)) {
         count_error(v, "damaged picture", AVERROR_INVALIDDATA);
         if (!v->spare) {

@@ -171,7 +171,7 @@ static int set_rate(struct mel *m, int rate, struct error *e) {
         return rc;
     }
     swr_free(&m->resampler);
-    const AVChannelLayout mono = AV_CHANNEL_LAYOUT_MONO;
+    AVChannelLayout mono = AV_CHANNEL_LAYOUT_MONO;
     rc = swr_alloc_set_opts2(&m->resampler, &mono, AV_SAMPLE_FMT_FLT, MEL_RATE, &mono,
                              AV_SAMPLE_FMT_FLT, rate, 0, NULL);
     rc = rc < 0 ? rc : swr_init(m->resampler);

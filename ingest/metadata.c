@@ -50,7 +50,7 @@ void metadata_init(struct metadata *m) {
                            .saves = -1};
 }
 
-/* ---- hashtags ---- */
+/* ---- hashtags ---------------------------------------------------------- */
 
 static bool in_tag(uint32_t c) {
     if (c < 0x80) {
@@ -154,7 +154,7 @@ static int add_tag_list(struct metadata *m, const json_t *list, struct arena *ar
     return 0;
 }
 
-/* ---- texts, names, times ---- */
+/* ---- texts, names, times ----------------------------------------------- */
 
 /* An id goes into file names and keys: a reasonable length and no control characters. */
 static bool usable_id(const char *id) {
@@ -247,7 +247,7 @@ static int64_t read_duration(const char *text) {
     return -1;
 }
 
-/* ---- yt-dlp ---- */
+/* ---- yt-dlp ------------------------------------------------------------ */
 
 static bool is_playlist(const json_t *root) {
     const char *type = json_get_text(root, "_type");
@@ -368,7 +368,7 @@ int metadata_from_ytdlp(const json_t *root, struct arena *arena, struct metadata
     return finish(m, &f, add_tag_list(m, json_object_get(root, "tags"), arena, e), e);
 }
 
-/* ---- gallery-dl ---- */
+/* ---- gallery-dl -------------------------------------------------------- */
 
 /* "author", "user" or "owner" as an object, or NULL. */
 static const json_t *person_of(const json_t *root) {

@@ -97,7 +97,7 @@ void picture_scaler_close(struct picture_scaler *s) {
     }
 }
 
-static bool is_interlaced(const AVFrame *frame) {
+bool picture_is_interlaced(const AVFrame *frame) {
 #ifdef AV_FRAME_FLAG_INTERLACED
     return frame->flags & AV_FRAME_FLAG_INTERLACED;
 #else
@@ -261,7 +261,7 @@ static int scaler_prepare(struct picture_scaler *s, const struct geometry *g, st
  * second line, in every plane but a palette. */
 static int scale_frame(struct picture_scaler *s, const AVFrame *frame, int sar_num, int sar_den,
                        struct error *e) {
-    int lines = is_interlaced(frame) ? 2 : 1;
+    int lines = picture_is_interlaced(frame) ? 2 : 1;
     struct geometry g = {
         .source_width = frame->width,
         .source_height = (frame->height + lines - 1) / lines,

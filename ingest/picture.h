@@ -10,6 +10,7 @@
 #ifndef OCC_INGEST_PICTURE_H
 #define OCC_INGEST_PICTURE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "store/bytes.h"
@@ -42,6 +43,9 @@ void picture_scaler_close(struct picture_scaler *s); /* NULL is allowed */
 int picture_make(struct picture_scaler *s, const struct AVFrame *frame, const int32_t *matrix,
                  int sar_num, int sar_den, struct picture *out, struct error *e);
 void picture_close(struct picture *p);
+
+/* Whether the two fields of the frame show different moments. */
+bool picture_is_interlaced(const struct AVFrame *frame);
 
 /* Appends the picture as baseline JFIF, quality fixed, no encoder's name in it. */
 int picture_to_jpeg(struct picture_scaler *s, const struct picture *p, struct bytes *out,

@@ -63,8 +63,7 @@ static int64_t now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- Starting and ending workers
- * ------------------------------------------------------------------ */
+/* ---- Starting and ending workers --------------------------------------- */
 
 static int worker_start(struct pool *p, size_t number, struct error *e) {
     struct worker *w = &p->workers[number];
@@ -135,8 +134,7 @@ static void workers_end(struct pool *p, bool kindly) {
     }
 }
 
-/* ---- Tasks
- * ---------------------------------------------------------------------------------------- */
+/* ---- Tasks ------------------------------------------------------------- */
 
 static int hand_out(struct worker *w, size_t task, const struct pool_failure *before,
                     struct error *e) {
@@ -224,6 +222,7 @@ static int read_reply(struct worker *w, size_t limit, struct error *e) {
         if (b->size >= sizeof head && b->size == want) {
             memmove(b->data, b->data + sizeof head, head.size);
             b->size = head.size;
+            b->data[b->size] = 0; /* as struct bytes promises */
             return 1;
         }
         int rc = bytes_reserve(b, want - b->size, e);
@@ -384,6 +383,11 @@ int pool_run(size_t first, size_t count, const struct pool_options *options,
         *usage = p.usage;
     }
     return rc;
+}
+
+const char *pool_failure_reason(const struct pool_failure *f) {
+    static const char *const words[] = {"fine", "crash", "stall", "cpu-limit"};
+    return words[f->fault];
 }
 
 void pool_failure_text(const struct pool_failure *f, char *text, size_t size) {

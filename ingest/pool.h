@@ -65,6 +65,9 @@ int pool_run(size_t first, size_t count, const struct pool_options *options,
              const struct pool_calls *calls, const volatile sig_atomic_t *cancel,
              struct pool_usage *usage, struct error *e);
 
+/* Its word for reports: "crash", "stall", "cpu-limit". */
+const char *pool_failure_reason(const struct pool_failure *failure);
+
 /* "crashed (signal 11)", "no progress", ... */
 void pool_failure_text(const struct pool_failure *failure, char *text, size_t size);
 

@@ -97,8 +97,10 @@ bool clip_has_media(const struct clip *clip) {
 /* A clip that only carries the news that `path` cannot be ingested. */
 static int add_problem(struct clips *c, const char *path, const char *reason, const char *text,
                        struct error *e) {
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path; /* its rank among the clips of the folder */
     size_t index = SIZE_MAX;
-    int rc = clip_new(c, path, path, strlen(path), &index, e);
+    int rc = clip_new(c, path, name, strlen(name), &index, e);
     if (rc < 0) {
         return rc;
     }
@@ -264,15 +266,16 @@ static int compare_stems(const void *a, const void *b) {
 /* Reads a folder's files into clips [*first, c->count), in byte order of their stems. */
 static int read_folder(struct clips *c, struct folder *f, size_t *first, struct error *e) {
     *first = c->count;
-    DIR *directory = opendir(*f->path ? f->path : ".");
+    const char *path = *f->path ? f->path : ".";
+    DIR *directory = opendir(path);
     if (!directory) {
         int reason = errno;
-        return add_problem(c, f->path, "unreadable", strerror(reason), e);
+        return add_problem(c, path, "unreadable", strerror(reason), e);
     }
     int rc = read_entries(c, f, directory, e);
     closedir(directory);
     if (rc == ERR_IO) {
-        rc = add_problem(c, f->path, "unreadable", e ? e->text : "cannot be read", e);
+        rc = add_problem(c, path, "unreadable", e ? e->text : "cannot be read", e);
     }
     if (rc == 0) {
         rc = table_open(&f->stems, e);
@@ -343,6 +346,9 @@ static int add_neighbours(struct clips *c, const char *folder, struct error *e) 
     size_t first;
     rc = read_folder(c, &f, &first, e);
     for (size_t i = first; rc >= 0 && i < c->count; i++) {
+        if (f.count > 0) { /* else this tells that the folder itself cannot be read */
+            c->items[i].wanted = false;
+        }
         for (size_t k = 0; rc >= 0 && k < c->items[i].count; k++) {
             rc = table_add(c->paths, c->items[i].files[k].path, i, NULL, e);
         }

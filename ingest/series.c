@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 int series_open(struct series *s, int limit, int width, struct error *e) {
     assert(limit > 0 && limit % 2 == 0 && width > 0);

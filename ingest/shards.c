@@ -62,11 +62,11 @@ static uint64_t inputs_hash(const struct clips *clips, size_t first, size_t end)
     return hash;
 }
 
-/* ---- Shards of an earlier run
- * ------------------------------------------------------------------------- */
+/* ---- Shards of an earlier run ------------------------------------------ */
 
-/* Reads a shard to its end; 1 when it is whole and made with these options, 0 when not. */
-static int read_shard(struct shards *s, int fd, struct table *keys, json_t **end, struct error *e) {
+/* Reads a shard to its end; 1 when it is whole and made with these options, 0 when not. `keys`: of
+ * its samples, each with its ending zero byte. */
+static int read_shard(struct shards *s, int fd, struct bytes *keys, json_t **end, struct error *e) {
     struct stream_reader *reader;
     struct error reason;
     if (stream_reader_open(&reader, fd, &reason) < 0) {
@@ -81,7 +81,7 @@ static int read_shard(struct shards *s, int fd, struct table *keys, json_t **end
     while (got == 1 && rc >= 0) {
         got = stream_next(reader, &sample, &reason);
         if (got == 1) {
-            rc = table_add(keys, sample.key, 0, NULL, e);
+            rc = bytes_append(keys, sample.key, strlen(sample.key) + 1, e);
         }
     }
     if (rc >= 0) {
@@ -90,6 +90,14 @@ static int read_shard(struct shards *s, int fd, struct table *keys, json_t **end
     }
     stream_reader_close(reader);
     return rc;
+}
+
+static int add_keys(struct table *table, const struct bytes *keys, struct error *e) {
+    int rc = 0;
+    for (size_t at = 0; at < keys->size && rc >= 0; at += strlen(bytes_text(keys) + at) + 1) {
+        rc = table_add(table, bytes_text(keys) + at, 0, NULL, e);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 /* 1: the shard at `path` stays, *first and *counts are moved behind it. 0: it is to be made anew.
@@ -102,7 +110,9 @@ static int keep_shard(struct shards *s, const char *path, struct table *keys, si
         return 0;
     }
     json_t *end = NULL;
-    int rc = read_shard(s, fd, keys, &end, e);
+    struct bytes own_keys;
+    bytes_init(&own_keys, SIZE_MAX);
+    int rc = read_shard(s, fd, &own_keys, &end, e);
     close(fd);
     int64_t inputs = json_get_integer(end, "inputs", -1);
     const char *hash = json_get_text(end, "inputs_hash");
@@ -120,7 +130,9 @@ static int keep_shard(struct shards *s, const char *path, struct table *keys, si
         counts->samples += json_get_integer(end, "samples", 0);
         counts->skipped += json_get_integer(end, "skipped", 0);
         counts->failed += json_get_integer(end, "failed", 0);
+        rc = add_keys(keys, &own_keys, e);
     }
+    bytes_close(&own_keys);
     json_decref(end);
     return rc < 0 ? rc : fits;
 }
@@ -139,8 +151,7 @@ static int keep_shards(struct shards *s, struct table *keys, size_t *first,
     return rc < 0 ? rc : 0;
 }
 
-/* ---- Writing
- * ------------------------------------------------------------------------------------------ */
+/* ---- Writing ----------------------------------------------------------- */
 
 static int shard_begin(struct shards *s, size_t clip, struct error *e) {
     char path[SHARD_PATH];

@@ -18,8 +18,9 @@ static int out_of_memory(struct error *e) {
     return error_set(e, ERR_MEMORY, "out of memory");
 }
 
-void sidecars_warn(struct sidecars *s, const char *format, ...) {
-    char text[400];
+__attribute__((format(printf, 2, 3))) static void warn(struct sidecars *s, const char *format,
+                                                       ...) {
+    char text[600]; /* a file name and an error */
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
@@ -41,30 +42,49 @@ static const char *base_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-/* The tree of a JSON (or NDJSON) file; NULL and a warning when it cannot be had. */
-static json_t *read_tree(struct sidecars *s, const char *path, struct error *e) {
+void sidecars_lose(struct sidecars *s, const char *path, const char *reason) {
+    size_t size = strlen(path);
+    bool named = strncmp(reason, path, size) == 0; /* errors of file.h begin with the path */
+    warn(s, "%s%s%s", base_name(path), named ? "" : ": ", named ? reason + size : reason);
+    if (!s->lost && s->warning_count > 0) {
+        s->lost = s->warnings[s->warning_count - 1];
+    }
+}
+
+/* The tree of a JSON (or NDJSON) file, or NULL. */
+static json_t *load_tree(const char *path, size_t *repaired, struct error *e) {
     struct bytes content;
     bytes_init(&content, SIDECAR_LIMIT);
-    size_t repaired = 0;
     json_t *root = NULL;
     const char *dot = strrchr(path, '.');
     bool lines = dot && (strcasecmp(dot, ".jsonl") == 0 || strcasecmp(dot, ".ndjson") == 0);
-    int rc = file_read(path, &content, e);
-    if (rc == 0) {
-        root = lines ? json_read_lines(content.data, content.size, &repaired, e)
-                     : json_read(content.data, content.size, &repaired, e);
-    }
-    if (!root) {
-        sidecars_warn(s, "%s: %s", base_name(path), e->text);
-    } else if (repaired) {
-        sidecars_warn(s, "%s: %zu places mended", base_name(path), repaired);
+    *repaired = 0;
+    if (file_read(path, &content, e) == 0) {
+        root = lines ? json_read_lines(content.data, content.size, repaired, e)
+                     : json_read(content.data, content.size, repaired, e);
     }
     bytes_close(&content);
     return root;
 }
 
-/* ---- Metadata
- * --------------------------------------------------------------------------------------- */
+/* Tells the sample what load_tree had to say. */
+static void note_tree(struct sidecars *s, const char *path, const json_t *root, size_t repaired,
+                      const struct error *e) {
+    if (!root) {
+        sidecars_lose(s, path, e->text);
+    } else if (repaired) {
+        warn(s, "%s: %zu places mended", base_name(path), repaired);
+    }
+}
+
+static json_t *read_tree(struct sidecars *s, const char *path, struct error *e) {
+    size_t repaired;
+    json_t *root = load_tree(path, &repaired, e);
+    note_tree(s, path, root, repaired, e);
+    return root;
+}
+
+/* ---- Metadata ---------------------------------------------------------- */
 
 static int read_metadata(struct sidecars *s, const struct clip_file *file, struct error *e) {
     json_t *root = read_tree(s, file->path, e);
@@ -78,8 +98,9 @@ static int read_metadata(struct sidecars *s, const struct clip_file *file, struc
     s->playlist |= rc == ERR_UNSUPPORTED && file->kind == FILE_INFO;
     if (rc == 0) {
         s->metadata = found;
+        s->described = true;
     } else if (rc != ERR_MEMORY && !s->playlist) {
-        sidecars_warn(s, "%s: %s", base_name(file->path), e->text);
+        sidecars_lose(s, file->path, e->text);
     }
     if (rc == 0 && file->kind == FILE_INFO && json_object_get(root, "comments")) {
         rc = comments_add(&s->comments, root, NULL, found.creator, e);
@@ -110,7 +131,7 @@ static int read_description(struct sidecars *s, const struct clip_file *file, st
                  : out_of_memory(e);
     }
     if (rc < 0 && rc != ERR_MEMORY) {
-        sidecars_warn(s, "%s: %s", base_name(file->path), e->text);
+        sidecars_lose(s, file->path, e->text);
         rc = 0;
     }
     bytes_close(&text);
@@ -176,8 +197,7 @@ static int complete(struct sidecars *s, const struct clip *clip, struct error *e
     return m->id && m->account ? 0 : out_of_memory(e);
 }
 
-/* ---- Comments and captions
- * ------------------------------------------------------------------------------ */
+/* ---- Comments and captions --------------------------------------------- */
 
 static int read_comments(struct sidecars *s, const struct clip_file *file,
                          struct sidecar_cache *cache, struct error *e) {
@@ -187,17 +207,19 @@ static int read_comments(struct sidecars *s, const struct clip_file *file,
         if (!cache->path) {
             return out_of_memory(e);
         }
-        cache->root = read_tree(s, file->path, e);
-        if (!cache->root && e->code == ERR_MEMORY) {
-            return ERR_MEMORY;
-        }
+        cache->root = load_tree(file->path, &cache->repaired, &cache->error);
+    }
+    note_tree(s, file->path, cache->root, cache->repaired, &cache->error);
+    if (!cache->root && cache->error.code == ERR_MEMORY) {
+        *e = cache->error;
+        return ERR_MEMORY;
     }
     if (!cache->root) {
         return 0;
     }
     int rc = comments_add(&s->comments, cache->root, s->metadata.id, s->metadata.creator, e);
     if (rc < 0 && rc != ERR_MEMORY) {
-        sidecars_warn(s, "%s: %s", base_name(file->path), e->text);
+        sidecars_lose(s, file->path, e->text);
         rc = 0;
     }
     return rc;
@@ -205,7 +227,7 @@ static int read_comments(struct sidecars *s, const struct clip_file *file,
 
 static void list_caption(struct sidecars *s, const struct clip_file *file) {
     if (s->caption_count >= SIDECAR_CAPTIONS) {
-        sidecars_warn(s, "%s: more than %d caption files", base_name(file->path), SIDECAR_CAPTIONS);
+        warn(s, "%s: more than %d caption files", base_name(file->path), SIDECAR_CAPTIONS);
         return;
     }
     struct file_name name = file_name_parse(base_name(file->path));
@@ -237,10 +259,10 @@ int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, s
         bytes_close(&content);
     }
     if (repaired) {
-        sidecars_warn(s, "%s: %zu places mended", base_name(path), repaired);
+        warn(s, "%s: %zu places mended", base_name(path), repaired);
     }
     if (rc < 0 && rc != ERR_MEMORY) {
-        sidecars_warn(s, "%s: %s", base_name(path), e->text);
+        sidecars_lose(s, path, e->text);
         rc = 0;
     }
     caption_collapse_rolling(&caption->cues);
@@ -248,8 +270,7 @@ int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, s
 }
 
 /* A bare STEM.json may be anything; its content tells. */
-static int read_bare_json(struct sidecars *s, const struct clip_file *file,
-                          struct sidecar_cache *cache, struct error *e) {
+static int read_bare_json(struct sidecars *s, const struct clip_file *file, struct error *e) {
     json_t *root = read_tree(s, file->path, e);
     int rc = 0;
     if (!root) {
@@ -259,12 +280,10 @@ static int read_bare_json(struct sidecars *s, const struct clip_file *file,
         if (!s->metadata.id) {
             rc = metadata_from_gallery_dl(root, s->arena, &s->metadata, e);
         }
+        s->described |= rc == 0;
     } else if (json_is_array(json_object_get(root, "utterances"))) {
         list_caption(s, file);
     } else {
-        sidecar_cache_close(cache);
-        cache->path = strdup(file->path);
-        cache->root = cache->path ? json_incref(root) : NULL;
         rc = comments_add(&s->comments, root, s->metadata.id, s->metadata.creator, e);
     }
     json_decref(root);
@@ -282,7 +301,7 @@ static int read_one(struct sidecars *s, const struct clip_file *file, struct sid
         list_caption(s, file);
         return 0;
     case FILE_JSON:
-        return read_bare_json(s, file, cache, e);
+        return read_bare_json(s, file, e);
     case FILE_INFO:
     case FILE_GALLERY:
     case FILE_OTHER:

@@ -27,14 +27,19 @@ struct sidecars {
     struct comment_list comments;
     struct sidecar_caption captions[SIDECAR_CAPTIONS];
     int caption_count;
+    bool described; /* metadata were read: there is more of the clip than its name */
     const char *warnings[SIDECAR_WARNINGS]; /* what was wrong, one line each */
     int warning_count;
+    const char *lost; /* the first of them that tells of a file that gave nothing, or NULL */
 };
 
-/* Keeps the tree of the last comments file: one export often serves many clips. */
+/* Keeps the tree of the last comments file: one export often serves many clips. What was wrong with
+ * it is told to each of them, so that a sample does not depend on which came before it. */
 struct sidecar_cache {
     char *path;
     json_t *root;
+    size_t repaired;
+    struct error error;
 };
 void sidecar_cache_close(struct sidecar_cache *cache);
 
@@ -46,7 +51,7 @@ int sidecars_read(struct sidecars *s, const struct clip *clip, struct arena *are
 /* Reads the cues of one caption file (once). */
 int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, struct error *e);
 
-void sidecars_warn(struct sidecars *s, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/* A file that could not be used: a warning that also makes the sample partial. */
+void sidecars_lose(struct sidecars *s, const char *path, const char *reason);
 
 #endif

@@ -18,12 +18,11 @@ enum {
     NEIGHBOURS = 5,           /* distances looked at before and after one that may be a cut */
 };
 
-/* Levels of full-range Y. Encoded black is 0 to 4 with noise; a night scene with one lit window has
- * a contrast above 12, a title on black above 30. */
+/* Levels of full-range Y; judgement, not measurement. Encoded black is within a few levels of 0;
+ * the contrast spares a title on black: white letters on 2% of the picture make it 36. */
 static const double BLACK_LUMA = 20, BLACK_CONTRAST = 12;
 
-/* A white flash or an empty slide: nothing to see, even with film grain (standard deviation 2-4).
- */
+/* A white flash or an empty slide: nothing but film grain, which deviates by 2 to 4. */
 static const double FLAT_CONTRAST = 6;
 
 /* Blurred takes both: much less fine detail than this clip's own median, and little at all. So a
@@ -32,9 +31,9 @@ static const double FLAT_CONTRAST = 6;
  * 14. */
 static const double BLUR_SHARE = 0.25, BLUR_SHARPNESS = 100;
 
-/* Distances of consecutive pictures. Below 12 it is camera movement or the subject turning; a cut
- * stands out threefold from its neighbours; from 48 on there is no common ground left (cuts in
- * quick succession, slides), whatever the neighbours are. */
+/* Distances of consecutive pictures; judgement too. Below 12 things move within a shot; a cut
+ * stands out threefold from its neighbours (a steady zoom has 20 throughout); from 48 on nothing is
+ * left in place, whatever the neighbours are (cuts in quick succession, slides). */
 static const double CUT_LEAST = 12, CUT_RATIO = 3, CUT_CERTAIN = 48;
 
 /* Below one grey level a cell it is the noise of the encoder: the same still picture. */
@@ -276,7 +275,7 @@ static int split_parts(int *first, int parts, int wanted) {
 }
 
 static struct option sharpest(struct thumbnail **pool, int first, int end) {
-    struct option option = {pool[first], end - first, INFINITY};
+    struct option option = {pool[first], end - first, HUGE_VAL};
     for (int i = first + 1; i < end; i++) {
         if (pool[i]->picture.sharpness > option.item->picture.sharpness) {
             option.item = pool[i];
@@ -343,7 +342,7 @@ static void choose(struct thumbnails *t) {
     take_options(t, options, parts);
     /* Still scenes leave places open, which a lively one may fill. */
     for (int i = 0; i < count; i++) {
-        options[i] = (struct option){pool[i], 1, INFINITY};
+        options[i] = (struct option){pool[i], 1, HUGE_VAL};
     }
     take_options(t, options, count);
     qsort(t->chosen, (size_t)t->chosen_count, sizeof *t->chosen, compare_thumbnails);

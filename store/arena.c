@@ -5,14 +5,15 @@
 #include "store/arena.h"
 
 #include <stdalign.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64, BLOCK_BYTES = 64 * 1024 };
+enum { ALIGNMENT = alignof(max_align_t), BLOCK_BYTES = 64 * 1024 };
 
 struct block {
-    alignas(ALIGNMENT) struct block *next;
+    struct block *next;
     size_t capacity;
     size_t used;
     alignas(ALIGNMENT) unsigned char data[];
@@ -50,7 +51,7 @@ static struct block *block_add(struct arena *a, size_t need) {
     if (capacity > a->limit || a->held > a->limit - capacity) {
         return NULL;
     }
-    struct block *block = aligned_alloc(ALIGNMENT, sizeof *block + capacity);
+    struct block *block = malloc(sizeof *block + capacity);
     if (!block) {
         return NULL;
     }
@@ -61,14 +62,15 @@ static struct block *block_add(struct arena *a, size_t need) {
     return block;
 }
 
-void *arena_alloc(struct arena *a, size_t count, size_t size) {
-    if (size && count > (SIZE_MAX / 2 - ALIGNMENT) / size) {
-        return NULL;
-    }
-    size_t need = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    need = need ? need : ALIGNMENT;
+/* `need` > 0 bytes at a multiple of `alignment`, not cleared. */
+static void *take(struct arena *a, size_t need, size_t alignment) {
     struct block *block = a->current ? a->current : a->first;
-    while (block && block->capacity - block->used < need) {
+    size_t at = 0;
+    while (block) {
+        at = (block->used + alignment - 1) / alignment * alignment;
+        if (at <= block->capacity && block->capacity - at >= need) {
+            break;
+        }
         a->current = block;
         block = block->next;
         if (block) {
@@ -77,23 +79,34 @@ void *arena_alloc(struct arena *a, size_t count, size_t size) {
     }
     if (!block) {
         block = block_add(a, need);
+        at = 0;
     }
     if (!block) {
         return NULL;
     }
     a->current = block;
-    void *memory = block->data + block->used;
-    block->used += need;
-    return memset(memory, 0, need);
+    block->used = at + need;
+    return block->data + at;
+}
+
+void *arena_alloc(struct arena *a, size_t count, size_t size) {
+    if (size && count > SIZE_MAX / 2 / size) {
+        return NULL;
+    }
+    size_t need = count * size;
+    need = need ? need : 1;
+    void *memory = take(a, need, ALIGNMENT);
+    return memory ? memset(memory, 0, need) : NULL;
 }
 
 char *arena_text(struct arena *a, const char *text, size_t size) {
-    if (size == SIZE_MAX) {
+    if (size >= SIZE_MAX / 2) {
         return NULL;
     }
-    char *copy = arena_alloc(a, size + 1, 1);
-    if (copy && size) {
+    char *copy = take(a, size + 1, 1);
+    if (copy) {
         memcpy(copy, text, size);
+        copy[size] = 0;
     }
     return copy;
 }

@@ -16,11 +16,13 @@ struct arena; /* opaque */
 int arena_open(struct arena **out, size_t limit, struct error *e);
 void arena_close(struct arena *a); /* NULL is allowed */
 
-/* `count` zeroed elements of `size` bytes, 64-byte aligned; NULL when memory or the limit is used
- * up or the product overflows. Owned by the arena: valid until the rewind past it or the close. */
+/* `count` zeroed elements of `size` bytes, aligned for any type; NULL when memory or the limit is
+ * used up or the product overflows. Owned by the arena: valid until the rewind past it or the
+ * close. */
 void *arena_alloc(struct arena *a, size_t count, size_t size);
 
-/* Copies `size` bytes of text and ends them with a zero byte; NULL as for arena_alloc. */
+/* Copies `size` bytes of text and ends them with a zero byte, without any alignment; NULL as for
+ * arena_alloc. */
 char *arena_text(struct arena *a, const char *text, size_t size);
 
 /* Everything allocated after the mark was taken is given up by the rewind to it. */

@@ -99,31 +99,48 @@ static int mend(struct bytes *out, const char *text, size_t size, size_t *repair
     return rc;
 }
 
-json_t *json_read(const void *data, size_t size, size_t *repaired, struct error *e) {
-    size_t ignored = 0;
-    repaired = repaired ? repaired : &ignored;
-    json_t *tree = NULL;
+static json_t *parse(const char *text, size_t size, json_error_t *reason) {
+    return json_loadb(text, size, JSON_DECODE_ANY, reason);
+}
+
+/* Mends the text and parses that; what was mended counts only when it helped. */
+static json_t *parse_mended(const char *text, size_t size, size_t *repaired, json_error_t *reason,
+                            struct error *e) {
     struct bytes valid, mended;
+    size_t count = 0;
+    json_t *tree = NULL;
     bytes_init(&valid, SIZE_MAX);
     bytes_init(&mended, SIZE_MAX);
-    const char *text = data;
+    if (utf8_repair(&valid, text, size, &count, e) == 0 &&
+        mend(&mended, bytes_text(&valid), valid.size, &count, e) == 0) {
+        tree = parse(bytes_text(&mended), mended.size, reason);
+        *repaired += tree ? count : 0;
+    }
+    bytes_close(&mended);
+    bytes_close(&valid);
+    return tree;
+}
+
+json_t *json_read(const void *data, size_t size, size_t *repaired, struct error *e) {
+    size_t ignored = 0;
+    struct error local = {0};
+    json_error_t reason = {.line = 1};
+    const char *text = data ? data : "";
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
         text += 3;
         size -= 3;
     }
-    if (utf8_repair(&valid, text, size, repaired, e) == 0 &&
-        mend(&mended, bytes_text(&valid), valid.size, repaired, e) == 0) {
-        json_error_t reason;
-        tree = json_loadb(bytes_text(&mended), mended.size, JSON_DECODE_ANY, &reason);
-        if (!tree && json_error_code(&reason) == json_error_out_of_memory) {
-            error_set(e, ERR_MEMORY, "out of memory");
-        } else if (!tree) {
-            error_set(e, ERR_FORMAT, "invalid JSON at line %d, column %d: %s", reason.line,
-                      reason.column, reason.text);
-        }
+    json_t *tree = parse(text, size, &reason);
+    if (!tree) {
+        tree = parse_mended(text, size, repaired ? repaired : &ignored, &reason, &local);
     }
-    bytes_close(&mended);
-    bytes_close(&valid);
+    bool memory = local.code == ERR_MEMORY || json_error_code(&reason) == json_error_out_of_memory;
+    if (!tree && memory) {
+        error_set(e, ERR_MEMORY, "out of memory");
+    } else if (!tree) {
+        error_set(e, ERR_FORMAT, "invalid JSON at line %d, column %d: %s", reason.line,
+                  reason.column, reason.text);
+    }
     return tree;
 }
 
@@ -208,7 +225,7 @@ int64_t json_get_integer(const json_t *object, const char *name, int64_t fallbac
             return number;
         }
     }
-    double real = json_get_real(object, name, NAN);
+    double real = json_get_real(object, name, (double)NAN);
     return real > -9.2e18 && real < 9.2e18 ? (int64_t)real : fallback;
 }
 

@@ -2,9 +2,9 @@
  *
  * The parser and the tree are jansson's. Real sidecar files hold things that a strict parser
  * refuses: invalid UTF-8, lone surrogates (a title cut in the middle of an emoji), \u0000, integers
- * that fit no 64 bits. json_read mends these in the text first and counts what it mended; what is
- * no JSON at all fails with line and column. An id is a string always: json_get_id gives the exact
- * digits of a number too. */
+ * that fit no 64 bits. Where the parser stumbles, json_read mends these in the text, counts what it
+ * mended, and tries again; what is no JSON at all fails with line and column. An id is a string
+ * always: json_get_id gives the exact digits of a number too. */
 #ifndef OCC_STORE_JSON_H
 #define OCC_STORE_JSON_H
 

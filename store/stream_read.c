@@ -165,7 +165,8 @@ int stream_reader_open(struct stream_reader **out, int fd, struct error *e) {
     bytes_init(&r->name, NAME_LIMIT + 1);
     int rc = arena_open(&r->arena, STREAM_SAMPLE_LIMIT, e);
     r->archive = rc == 0 ? archive_read_new() : NULL;
-    if (rc == 0 && (!r->archive || archive_read_support_format_tar(r->archive) != ARCHIVE_OK)) {
+    if (rc == 0 && (!r->archive || archive_read_support_format_tar(r->archive) != ARCHIVE_OK ||
+                    archive_read_support_format_empty(r->archive) != ARCHIVE_OK)) {
         rc = error_set(e, ERR_MEMORY, "out of memory");
     }
     if (rc == 0 && archive_read_open_fd(r->archive, fd, READ_BLOCK) != ARCHIVE_OK) {

@@ -26,7 +26,8 @@ static inline void reel_add(struct reel *r, int picture, int first, int second, 
     }
 }
 
-/* ---- CEA-608: one pair a picture, every byte with odd parity; each returns the next picture ---- */
+/* ---- CEA-608: one pair a picture, every byte with odd parity; each returns the next picture ----
+ */
 
 static inline int with_parity(int byte) {
     int ones = 0;
@@ -54,7 +55,16 @@ static inline int reel_text(struct reel *r, int picture, const char *text) {
     return picture;
 }
 
-enum { RCL = 0x20, RU2 = 0x25, RDC = 0x29, TR = 0x2A, EDM = 0x2C, CR = 0x2D, ENM = 0x2E, EOC = 0x2F };
+enum {
+    RCL = 0x20,
+    RU2 = 0x25,
+    RDC = 0x29,
+    TR = 0x2A,
+    EDM = 0x2C,
+    CR = 0x2D,
+    ENM = 0x2E,
+    EOC = 0x2F
+};
 
 /* Loads two rows and flips them in. The flip is in the picture before the one returned, less one
  * for its repetition. */

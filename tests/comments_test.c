@@ -177,6 +177,21 @@ static void tiktok_research_page(void) {
     CHECK_TEXT(at(1)->parent, "7140000000000000001");
 }
 
+/* Whether the clip is known from the entry or from the caller alone. */
+static void clip_as_parent_means_root(void) {
+    empty_list();
+    CHECK_NUMBER(add("{'data': {'comments': [{'id': 1, 'text': 'a', 'video_id': 713,"
+                     " 'parent_comment_id': 713}]}}"),
+                 0);
+    CHECK_NUMBER(add_of("{'data': {'comments': [{'id': 2, 'text': 'b',"
+                        " 'parent_comment_id': 713}]}}",
+                        "713"),
+                 0);
+    CHECK_TEXT(order(), "a b");
+    CHECK_TEXT(at(0)->parent, NULL);
+    CHECK_TEXT(at(1)->parent, NULL);
+}
+
 static void scraper_export(void) {
     empty_list();
     CHECK_NUMBER(add("[{'videoWebUrl': 'https://www.tiktok.com/@banana/video/713', 'cid': '1',"
@@ -226,6 +241,7 @@ static void lists_without_comments(void) {
         "[{'start': 0.5, 'end': 2, 'text': 'a caption'}]",
         "[{'id': '713', 'text': 'a clip', 'playCount': 5, 'authorMeta': {'name': 'banana'}}]",
         "{'data': {'user': {}}}",
+        "[{'id': '713', 'title': 'a clip', 'replies': []}]",
         "'comments'",
     };
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
@@ -267,7 +283,7 @@ static void comments_of_other_clips_are_left_out(void) {
         "[{'cid': '1', 'aweme_id': '713', 'text': 'a'}, {'cid': '2', 'videoId': 999, 'text': 'b'},"
         "{'cid': '3', 'text': 'c', 'videoWebUrl': 'https://www.tiktok.com/@x/video/713?lang=en'},"
         "{'cid': '4', 'text': 'd', 'videoWebUrl': 'https://www.tiktok.com/@x/video/7131'},"
-        "{'cid': '5', 'text': 'e', 'videoUrl': 'https://v16.tiktokcdn.com/video/tos/7/'},"
+        "{'cid': '5', 'text': 'e', 'videoUrl': 'https://v16.tiktokcdn.com/video/720p/7/'},"
         "{'video_id': '999', 'comments': [{'cid': '6', 'text': 'f'}]},"
         "{'cid': '7', 'video_id': '999', 'text': 'g', 'replies': [{'cid': '8', 'text': 'h'}]},"
         "{'id': '999', 'extractor': 'youtube', 'comments': [{'id': '9', 'text': 'i'}]}]";
@@ -344,6 +360,28 @@ static void html_becomes_plain_text(void) {
     empty_list();
     CHECK_NUMBER(add("{'comments': [{'text': '1 &lt; 2', 'html': '<b>x</b>'}]}"), 0);
     CHECK_TEXT(at(0)->text, "1 &lt; 2"); /* text is plain already */
+}
+
+/* Searching for the end of each of a million tags, in vain, would take minutes. */
+static void html_of_unclosed_tags_takes_linear_time(void) {
+    enum { TAGS = 1 << 20 };
+    char *html = malloc(2 * TAGS + 1);
+    if (!CHECK(html)) {
+        return;
+    }
+    for (size_t i = 0; i < TAGS; i++) {
+        memcpy(html + 2 * i, "<a", 2);
+    }
+    html[2 * TAGS] = 0;
+    empty_list();
+    fixture.tree = json_pack("{s:[{s:s}]}", "comments", "html", html);
+    struct timespec begin, end;
+    CHECK_NUMBER(clock_gettime(CLOCK_MONOTONIC, &begin), 0);
+    CHECK_NUMBER(comments_add(&fixture.list, fixture.tree, NULL, NULL, &fixture.e), 0);
+    CHECK_NUMBER(clock_gettime(CLOCK_MONOTONIC, &end), 0);
+    CHECK(end.tv_sec - begin.tv_sec < 10);
+    CHECK_TEXT(at(0)->text, html);
+    free(html);
 }
 
 static void only_names_of_accounts_mark_the_creator(void) {
@@ -444,6 +482,8 @@ static void rings_of_parents_are_cut_at_the_first(void) {
                                 "{'cid': 'c', 'text': 'C', 'parent': 'b'},"
                                 "{'cid': 's', 'text': 'S', 'parent': 's'}]"),
                "R A B C TAIL S");
+    CHECK_TEXT(at(5)->id, "s");
+    CHECK_TEXT(at(5)->parent, NULL); /* nothing answers itself */
 }
 
 /* 2^20 comments: a chain of half of them, each the answer to the one before, in reverse order, and
@@ -526,6 +566,7 @@ int main(void) {
     RUN(tiktok_web_page_with_nested_replies);
     RUN(nested_reply_without_links_answers_what_it_lies_in);
     RUN(tiktok_research_page);
+    RUN(clip_as_parent_means_root);
     RUN(scraper_export);
     RUN(lines_of_comments_and_lines_of_pages);
     RUN(lists_without_comments);
@@ -536,6 +577,7 @@ int main(void) {
     RUN(clips_of_a_file);
     RUN(absurd_numbers_are_unknown);
     RUN(html_becomes_plain_text);
+    RUN(html_of_unclosed_tags_takes_linear_time);
     RUN(only_names_of_accounts_mark_the_creator);
     RUN(failure_leaves_the_list_as_it_was);
     RUN(deep_nesting_is_dropped);

@@ -1,13 +1,11 @@
 /* picture_test.c - frames made here, whose thumbnails are known in advance: plain colours in
- * several formats, four quadrants that show how a picture was turned, a comb that must vanish. JPEG
- * is checked by decoding it again. */
+ * several formats, four quadrants that show how a picture was turned, a comb that must vanish.
+ * JPEG is picture_jpeg_test.c's. */
 #include "ingest/picture.h"
 
 #include "tests/test.h"
 
-#include <libavcodec/avcodec.h>
 #include <libavutil/display.h>
-#include <libavutil/imgutils.h>
 #include <libavutil/log.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
@@ -409,96 +407,6 @@ static void unusable_frames_are_refused(void) {
     CHECK_NUMBER(make(frame, SIZE, NULL, 0, 1, &p), ERR_FORMAT);
 }
 
-/* A picture with soft shapes, of which JPEG keeps most. */
-static struct picture soft_picture(struct picture_scaler *s, int width, int height, double phase) {
-    AVFrame *frame = frame_of_colour(width, height, 0, 100, 150);
-    for (int y = 0; y < height; y++) {
-        for (int x = 0; x < width; x++) {
-            set_luma(frame, x, y, (int)(128 + 100 * sin(x * 0.1 + phase) * cos(y * 0.07)));
-        }
-    }
-    struct picture p;
-    CHECK_NUMBER(picture_make(s, frame, NULL, 0, 1, &p, NULL), 0);
-    av_frame_free(&frame);
-    return p;
-}
-
-static AVFrame *decode_jpeg(const struct bytes *jpeg) {
-    AVCodecContext *decoder = avcodec_alloc_context3(avcodec_find_decoder(AV_CODEC_ID_MJPEG));
-    AVPacket *packet = av_packet_alloc();
-    AVFrame *frame = av_frame_alloc();
-    if (!decoder || !packet || !frame || av_new_packet(packet, (int)jpeg->size) < 0) {
-        abort();
-    }
-    memcpy(packet->data, jpeg->data, jpeg->size);
-    CHECK_NUMBER(avcodec_open2(decoder, NULL, NULL), 0);
-    CHECK_NUMBER(avcodec_send_packet(decoder, packet), 0);
-    CHECK_NUMBER(avcodec_receive_frame(decoder, frame), 0);
-    av_packet_free(&packet);
-    avcodec_free_context(&decoder);
-    return frame;
-}
-
-static void jpeg_decodes_to_the_picture(void) {
-    static const int sizes[][2] = {{320, 180}, {2, 2}, {18, 34}, {4, 250}};
-    struct picture_scaler *s = scaler_of(320);
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct picture p = soft_picture(s, sizes[i][0], sizes[i][1], 0);
-        struct bytes jpeg;
-        bytes_init(&jpeg, 1 << 20);
-        CHECK_NUMBER(picture_to_jpeg(s, &p, &jpeg, NULL), 0);
-        if (CHECK(jpeg.size > 100)) {
-            CHECK(memcmp(jpeg.data, "\xFF\xD8\xFF\xE0", 4) == 0);
-            CHECK(memcmp(jpeg.data + 6, "JFIF", 5) == 0);
-            AVFrame *frame = decode_jpeg(&jpeg);
-            CHECK_NUMBER(frame->width, p.width);
-            CHECK_NUMBER(frame->height, p.height);
-            CHECK_NUMBER(frame->format, AV_PIX_FMT_YUVJ420P);
-            double sum = 0;
-            for (int k = 0; k < p.width * p.height; k++) {
-                int got = frame->data[0][k / p.width * frame->linesize[0] + k % p.width];
-                sum += (got - p.planes[0][k]) * (got - p.planes[0][k]);
-            }
-            CHECK(10 * log10(255 * 255 / (sum / (p.width * p.height) + 1e-9)) > 40);
-            CHECK_NEAR(frame->data[1][0], p.planes[1][0], 2);
-            CHECK_NEAR(frame->data[2][0], p.planes[2][0], 2);
-            av_frame_free(&frame);
-        }
-        bytes_close(&jpeg);
-        picture_close(&p);
-    }
-    picture_scaler_close(s);
-}
-
-static void jpeg_depends_on_the_picture_alone(void) {
-    struct picture_scaler *s = scaler_of(128);
-    struct picture first = soft_picture(s, 128, 96, 0);
-    struct picture second = soft_picture(s, 128, 96, 1.5);
-    struct bytes out[3];
-    for (int i = 0; i < 3; i++) {
-        bytes_init(&out[i], 1 << 20);
-        CHECK_NUMBER(picture_to_jpeg(s, i == 1 ? &second : &first, &out[i], NULL), 0);
-    }
-    CHECK(out[0].size > 0 && out[0].size == out[2].size);
-    CHECK(memcmp(out[0].data, out[2].data, out[0].size) == 0);
-    CHECK(out[1].size != out[0].size || memcmp(out[0].data, out[1].data, out[0].size) != 0);
-    bool named = false;
-    for (size_t i = 0; i + 4 <= out[0].size; i++) {
-        named = named || memcmp(out[0].data + i, "Lavc", 4) == 0;
-    }
-    CHECK(!named);
-    struct bytes tight;
-    struct error e = {0};
-    bytes_init(&tight, 10);
-    CHECK_NUMBER(picture_to_jpeg(s, &first, &tight, &e), ERR_LIMIT);
-    for (int i = 0; i < 3; i++) {
-        bytes_close(&out[i]);
-    }
-    picture_close(&first);
-    picture_close(&second);
-    picture_scaler_close(s);
-}
-
 static void scaler_follows_changes_of_the_frames(void) {
     struct picture_scaler *s = scaler_of(SIZE);
     static const int values[] = {10, 250, 10};
@@ -546,8 +454,6 @@ int main(void) {
     RUN(palette_is_looked_up);
     RUN(every_format_of_swscale_is_read);
     RUN(unusable_frames_are_refused);
-    RUN(jpeg_decodes_to_the_picture);
-    RUN(jpeg_depends_on_the_picture_alone);
     RUN(scaler_follows_changes_of_the_frames);
     RUN(distance_runs_from_same_to_opposite);
     return test_finish();

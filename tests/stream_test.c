@@ -1,0 +1,261 @@
+/* stream_test.c - the sample stream: what is written is read, and what is torn or hostile is told.
+ */
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "store/file.h"
+#include "store/stream.h"
+#include "tests/test.h"
+
+/* A stream in an unlinked file: written, then read from its start. */
+static int scratch(void) {
+    FILE *file = tmpfile();
+    int fd = file ? dup(fileno(file)) : -1;
+    if (file) {
+        fclose(file);
+    }
+    CHECK(fd >= 0);
+    return fd;
+}
+
+static void put(struct stream_writer *w, const char *key, const char *json, const char *script) {
+    struct stream_member members[2] = {{"json", json, strlen(json)},
+                                       {"script.json", script, script ? strlen(script) : 0}};
+    struct bytes records;
+    bytes_init(&records, 1 << 20);
+    CHECK(stream_encode(&records, key, members, script ? 2 : 1, NULL) == 0);
+    CHECK(stream_write(w, records.data, records.size, NULL) == 0);
+    bytes_close(&records);
+}
+
+/* Two samples; the file is left open at its start. */
+static int two_samples(void) {
+    int fd = scratch();
+    struct stream_writer *w;
+    struct stream_counts counts = {.samples = 2, .failed = 1};
+    json_t *options = json_pack("{s:i}", "thumbs", 4);
+    json_t *extra = json_pack("{s:i}", "inputs", 3);
+    CHECK(stream_writer_open(&w, fd, "test 1", options, NULL, NULL) == 0);
+    put(w, "banana/1", "{\"id\":\"1\"}", "[1]");
+    put(w, "banana/2", "{\"id\":\"2\"}", NULL);
+    CHECK(stream_writer_finish(w, &counts, extra, NULL) == 0);
+    stream_writer_close(w);
+    json_decref(extra);
+    json_decref(options);
+    CHECK(lseek(fd, 0, SEEK_SET) == 0);
+    return fd;
+}
+
+static void keys_are_plain_and_short(void) {
+    char key[STREAM_KEY_BYTES], other[STREAM_KEY_BYTES];
+    stream_key(key, "banana", "7139980461132074283");
+    CHECK_TEXT(key, "banana/7139980461132074283");
+    stream_key(key, "Mr. Beast", "a/b:\xC3\xA9");
+    CHECK_TEXT(key, "Mr%2E%20Beast/a%2Fb%3A%C3%A9");
+    stream_key(key, NULL, "");
+    CHECK_TEXT(key, "_/_");
+    stream_key(key, "..", ".");
+    CHECK_TEXT(key, "%2E%2E/%2E");
+    char name[400];
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    stream_key(key, name, name);
+    CHECK_NUMBER(strlen(key), 2 * STREAM_KEY_PART + 1);
+    name[sizeof name - 2] = 'y'; /* a difference behind the cut still shows */
+    stream_key(other, name, name);
+    CHECK(strcmp(key, other) != 0);
+    name[STREAM_KEY_PART] = 0;
+    stream_key(key, name, "1");
+    CHECK_NUMBER(strlen(key), STREAM_KEY_PART + 2); /* exactly fits: not cut */
+    CHECK(strchr(key, '~') == NULL);
+}
+
+static void what_is_written_is_read(void) {
+    int fd = two_samples();
+    struct stream_reader *r;
+    struct stream_sample s;
+    struct error e = {0};
+    CHECK(stream_reader_open(&r, fd, &e) == 0);
+    CHECK_TEXT(json_get_text(stream_reader_header(r), "tool"), "test 1");
+    CHECK_NUMBER(stream_next(r, &s, &e), 1);
+    CHECK_TEXT(s.key, "banana/1");
+    CHECK_NUMBER(s.count, 2);
+    CHECK_TEXT(s.members[1].suffix, "script.json");
+    CHECK(s.members[1].size == 3 && memcmp(s.members[1].data, "[1]", 3) == 0);
+    CHECK(stream_member_find(&s, "json") == &s.members[0]);
+    CHECK(stream_member_find(&s, "jpg") == NULL);
+    CHECK_NUMBER(stream_next(r, &s, &e), 1);
+    CHECK_TEXT(s.key, "banana/2");
+    CHECK_NUMBER(stream_next(r, &s, &e), 0);
+    CHECK_NUMBER(json_get_integer(stream_reader_end(r), "failed", -1), 1);
+    CHECK_NUMBER(json_get_integer(stream_reader_end(r), "inputs", -1), 3);
+    stream_reader_close(r);
+    close(fd);
+}
+
+/* How reading ends when only the first `size` bytes arrive. */
+static int read_cut(int fd, size_t size, struct error *e) {
+    struct stream_reader *r;
+    struct stream_sample s;
+    CHECK(ftruncate(fd, (off_t)size) == 0 && lseek(fd, 0, SEEK_SET) == 0);
+    int rc = stream_reader_open(&r, fd, e);
+    if (rc < 0) {
+        return rc;
+    }
+    do {
+        rc = stream_next(r, &s, e);
+    } while (rc == 1);
+    stream_reader_close(r);
+    return rc;
+}
+
+static void a_cut_at_any_place_is_noticed(void) {
+    int fd = two_samples();
+    off_t whole = lseek(fd, 0, SEEK_END);
+    close(fd);
+    CHECK(whole > 4096);
+    for (off_t size = 0; size < whole - 1024; size += 61) { /* the last 1,024 are tar's end mark */
+        struct error e = {0};
+        fd = two_samples();
+        int rc = read_cut(fd, (size_t)size, &e);
+        bool told = rc == ERR_TRUNCATED || (rc == ERR_FORMAT && size < 1024);
+        if (!told) {
+            printf("# cut at %lld of %lld: %d %s\n", (long long)size, (long long)whole, rc, e.text);
+        }
+        CHECK(told);
+        close(fd);
+    }
+}
+
+/* What the reader says of a tar with one odd member behind the header. */
+static int read_odd(const char *name, int type, const char *link, struct error *e) {
+    int fd = scratch();
+    struct stream_writer *w;
+    CHECK(stream_writer_open(&w, fd, "test 1", NULL, NULL, NULL) == 0);
+    stream_writer_close(w);
+    struct archive *tar = archive_write_new();
+    struct archive_entry *entry = archive_entry_new();
+    archive_write_set_format_pax(tar);
+    archive_write_open_fd(tar, fd);
+    archive_entry_set_pathname(entry, name);
+    archive_entry_set_filetype(entry, (unsigned)type);
+    archive_entry_set_size(entry, 0);
+    if (link && type == AE_IFLNK) {
+        archive_entry_set_symlink(entry, link);
+    } else if (link) {
+        archive_entry_set_hardlink(entry, link);
+    }
+    CHECK(archive_write_header(tar, entry) == ARCHIVE_OK);
+    archive_entry_free(entry);
+    archive_write_free(tar);
+    CHECK(lseek(fd, 0, SEEK_SET) == 0);
+    struct stream_reader *r;
+    struct stream_sample s;
+    int rc = stream_reader_open(&r, fd, e);
+    if (rc == 0) {
+        rc = stream_next(r, &s, e);
+        stream_reader_close(r);
+    }
+    close(fd);
+    return rc;
+}
+
+static void hostile_members_are_refused(void) {
+    struct error e;
+    CHECK_NUMBER(read_odd("../up.json", AE_IFREG, NULL, &e), ERR_FORMAT);
+    CHECK_NUMBER(read_odd("a/../up.json", AE_IFREG, NULL, &e), ERR_FORMAT);
+    CHECK_NUMBER(read_odd("/etc/x.json", AE_IFREG, NULL, &e), ERR_FORMAT);
+    CHECK_NUMBER(read_odd("a/link.json", AE_IFLNK, "/etc/passwd", &e), ERR_FORMAT);
+    CHECK_NUMBER(read_odd("a/hard.json", AE_IFREG, "a/b", &e), ERR_FORMAT);
+    CHECK_NUMBER(read_odd("a/folder.json", AE_IFDIR, NULL, &e), ERR_FORMAT);
+    CHECK_NUMBER(read_odd("a/1.jpg", AE_IFREG, NULL, &e), ERR_FORMAT); /* no .json first */
+    CHECK_NUMBER(read_odd("a/plain", AE_IFREG, NULL, &e), ERR_FORMAT);
+    CHECK(strstr(e.text, "a/plain") != NULL);
+}
+
+static void other_tars_are_told_apart(void) {
+    struct error e;
+    struct stream_reader *r;
+    int fd = scratch();
+    CHECK(file_write(fd, "this is no tar at all, just text", 32, NULL, NULL) == 0);
+    CHECK(lseek(fd, 0, SEEK_SET) == 0);
+    CHECK_NUMBER(stream_reader_open(&r, fd, &e), ERR_FORMAT);
+    CHECK(strstr(e.text, "not a sample stream") != NULL);
+    close(fd);
+    fd = scratch();
+    CHECK_NUMBER(stream_reader_open(&r, fd, &e), ERR_TRUNCATED);
+    CHECK(strstr(e.text, "wrote nothing") != NULL);
+    close(fd);
+}
+
+static void a_wrong_count_is_noticed(void) {
+    int fd = scratch();
+    struct stream_writer *w;
+    struct stream_counts counts = {.samples = 5};
+    struct error e;
+    CHECK(stream_writer_open(&w, fd, "test 1", NULL, NULL, NULL) == 0);
+    put(w, "a/1", "{}", NULL);
+    CHECK(stream_writer_finish(w, &counts, NULL, NULL) == 0);
+    stream_writer_close(w);
+    off_t whole = lseek(fd, 0, SEEK_END);
+    CHECK_NUMBER(read_cut(fd, (size_t)whole, &e), ERR_FORMAT);
+    CHECK(strstr(e.text, "counts 5 samples, but 1") != NULL);
+    close(fd);
+}
+
+static void bad_samples_are_not_written(void) {
+    struct bytes out;
+    bytes_init(&out, 1 << 20);
+    struct stream_member first = {"jpg", "x", 1};
+    struct stream_member slash[2] = {{"json", "{}", 2}, {"../x", "x", 1}};
+    struct stream_member huge[2] = {{"json", "{}", 2}, {"jpg", "x", STREAM_MEMBER_LIMIT + 1}};
+    CHECK_NUMBER(stream_encode(&out, "a/1", &first, 1, NULL), ERR_USAGE);
+    CHECK_NUMBER(stream_encode(&out, "a/1", slash, 2, NULL), ERR_USAGE);
+    CHECK_NUMBER(stream_encode(&out, "a/1", huge, 2, NULL), ERR_LIMIT);
+    CHECK_NUMBER(out.size, 0);
+    bytes_close(&out);
+}
+
+static void a_reader_that_leaves_is_told_apart(void) {
+    int ends[2];
+    struct error e;
+    struct stream_writer *w;
+    signal(SIGPIPE, SIG_IGN);
+    CHECK(pipe(ends) == 0);
+    close(ends[0]);
+    CHECK_NUMBER(stream_writer_open(&w, ends[1], "test 1", NULL, NULL, &e), ERR_CLOSED);
+    close(ends[1]);
+}
+
+static void the_same_samples_give_the_same_bytes(void) {
+    struct bytes a, b;
+    bytes_init(&a, 1 << 20);
+    bytes_init(&b, 1 << 20);
+    for (int i = 0; i < 2; i++) {
+        int fd = two_samples();
+        char buffer[65536];
+        ssize_t size = read(fd, buffer, sizeof buffer);
+        CHECK(size > 0 && bytes_append(i ? &b : &a, buffer, (size_t)size, NULL) == 0);
+        close(fd);
+    }
+    CHECK(a.size == b.size && memcmp(a.data, b.data, a.size) == 0);
+    CHECK(a.size % 512 == 0);
+    bytes_close(&a);
+    bytes_close(&b);
+}
+
+int main(void) {
+    RUN(keys_are_plain_and_short);
+    RUN(what_is_written_is_read);
+    RUN(a_cut_at_any_place_is_noticed);
+    RUN(hostile_members_are_refused);
+    RUN(other_tars_are_told_apart);
+    RUN(a_wrong_count_is_noticed);
+    RUN(bad_samples_are_not_written);
+    RUN(a_reader_that_leaves_is_told_apart);
+    RUN(the_same_samples_give_the_same_bytes);
+    return test_finish();
+}

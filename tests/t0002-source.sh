@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# t0002-source.sh - the rules of the house that a machine can check.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+top=$(cd "$test_folder/.." && pwd)
+
+sources() {
+    find "$top/store" "$top/ingest" "$top/cli" "$top/tests" -name '*.[ch]' -print
+}
+
+sources_are_formatted() {
+    command -v clang-format-14 >/dev/null || skip "no clang-format-14"
+    sources | xargs clang-format-14 --style="file:$top/.clang-format" -n -Werror
+}
+
+# expect_none ERE: no source line matches, texts in quotes aside.
+expect_none() {
+    sources | while read -r file; do
+        sed -E 's/"([^"\\]|\\.)*"/""/g' "$file" | grep -nE "$1" | sed "s|^|$file:|" || true
+    done >found
+    expect_code 1 grep . found
+}
+
+no_banned_calls() {
+    expect_none '\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atof|strtok|alloca)[[:space:]]*\('
+}
+
+no_assignments_in_conditions() {
+    expect_none '\b(if|while)[[:space:]]*\(.*[^=!<>]=[^=].*\)[[:space:]]*\{$'
+}
+
+no_lines_left_for_later() {
+    expect_none '\b(TODO|FIXME|XXX|HACK)\b'
+}
+
+# A folder includes itself, those it stands on, and only the third-party libraries that are its own.
+expect_includes() {
+    local folder=$1 allowed=$2
+    if grep -nE '^#include [<"](store|ingest|render|compress|train|cli)/' "$top/$folder"/*.[ch] |
+        grep -vE "\"($allowed)/" >found; then
+        cat found
+        return 1
+    fi
+}
+
+dependencies_point_one_way() {
+    expect_includes store store
+    expect_includes ingest 'ingest|store'
+    expect_includes cli 'cli|ingest|store'
+    expect_code 1 grep -rlE '#include <(lib(av|sw)|ebur128)' "$top/store" "$top/cli"
+    expect_code 1 grep -rlE '#include <archive' "$top/ingest" "$top/cli"
+}
+
+libraries_do_not_print_or_exit() {
+    if grep -nE '\b(printf|puts|putchar|perror|exit|abort)[[:space:]]*\(' \
+        "$top"/ingest/*.c "$top"/store/*.c | grep -vE 'store/log\.c' >found; then
+        cat found
+        return 1
+    fi
+}
+
+files_and_functions_have_a_limit() {
+    sources | while read -r file; do
+        lines=$(wc -l <"$file")
+        [ "$lines" -le 800 ] || echo "$file: $lines lines"
+        awk -v file="$file" '
+            /^[A-Za-z_].*\{$/ && /\(/ {start = NR; name = $0}
+            /^\}/ {if (start && NR - start > 100) print file ": " name ": " NR - start " lines"; start = 0}
+        ' "$file"
+    done >found
+    expect_code 1 grep . found
+}
+
+shell_scripts_are_clean() {
+    command -v shellcheck >/dev/null || skip "no shellcheck"
+    (cd "$top" && shellcheck -x cli/*.sh tests/*.sh tests/*/*.sh .ci/run)
+}
+
+no_path_of_a_machine() {
+    expect_code 1 grep -rnIE '/(home/[a-z]+|root)/' "$top/store" "$top/ingest" "$top/cli" \
+        "$top/README.md" "$top/CMakeLists.txt" "$top/CMakePresets.json"
+}
+
+the_top_level_is_tidy() {
+    (cd "$top" && ls) | grep -vxE 'store|ingest|render|compress|train|cli|tests|build|out|CMakeLists.txt|CMakePresets.json|README.md|LICENSE' >found || true
+    expect_code 1 grep . found
+}
+
+run sources_are_formatted
+run no_banned_calls
+run no_assignments_in_conditions
+run no_lines_left_for_later
+run dependencies_point_one_way
+run libraries_do_not_print_or_exit
+run files_and_functions_have_a_limit
+run shell_scripts_are_clean
+run no_path_of_a_machine
+run the_top_level_is_tidy
+test_finish
