@@ -242,14 +242,18 @@ int shards_put(struct shards *s, size_t clip, const void *records, size_t size, 
     return rc;
 }
 
-/* Shards with higher numbers come from an earlier run over more or other clips. */
+/* Shards with higher numbers come from an earlier run over more or other clips. It may have been
+ * killed while it wrote one of them, or the one behind. */
 static int remove_stale(struct shards *s, struct error *e) {
     for (int64_t number = s->number;; number++) {
         char path[SHARD_PATH];
+        struct output_file unfinished;
         int rc = shard_path(s, number, path, e);
+        rc = rc == 0 ? output_file_open(&unfinished, path, e) : rc;
         if (rc < 0) {
             return rc;
         }
+        output_file_discard(&unfinished);
         if (unlink(path) != 0) {
             return errno == ENOENT ? 0 : error_errno(e, errno, "%s", path);
         }

@@ -57,7 +57,8 @@ static void print_json_text(const char *text) {
     fputc('"', stderr);
 }
 
-static void log_message(enum log_level level, const char *format, va_list arguments) {
+__attribute__((format(printf, 2, 0))) static void
+log_message(enum log_level level, const char *format, va_list arguments) {
     if (level > log_state.level) {
         return;
     }

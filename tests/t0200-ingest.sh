@@ -76,8 +76,8 @@ sound_is_measured() {
     ingest "$archive"
     expect_json '.loudness_lufs > -25 and .loudness_lufs < -10 and (.envelope.dbfs | length) > 50
         and .mel.bands == 64' banana/7301234567890123456.audio.json
-    head -c 15 pear/7323456789012345678.mel.pgm >head
-    expect_match '^P5' head
+    head -c 15 pear/7323456789012345678.mel.pgm >picture
+    expect_match '^P5' picture
 }
 
 a_broken_download_keeps_what_it_has() {

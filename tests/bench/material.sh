@@ -5,6 +5,7 @@
 #     long/       Debian's vtest.avi and intro.mpg as they are, 1080p and 1080x1920 H.264 + AAC,
 #                 and ten minutes of the 1080p one joined without encoding again
 # Real pixels and real sound throughout, from the Debian packages opencv-doc and fillets-ng-data.
+# Beside each set is SET.list, a line a file: KEYFRAMES PICTURES PATH.
 #     material.sh FOLDER
 set -eu -o pipefail
 export LC_ALL=C.UTF-8
@@ -13,22 +14,17 @@ folder=$1
 examples=/usr/share/doc/opencv-doc
 intro=/usr/share/games/fillets-ng/images/menu/intro.mpg
 vtest=$examples/examples/data/vtest.avi
-dialogs=/usr/share/games/fillets-ng/script/share/intro_dialogs_en.lua
 
 run_ffmpeg() {
     ffmpeg -nostdin -v fatal -y "$@"
 }
 
-# SRT of the fish's own lines, one every two seconds.
-write_captions() {
-    sed -n 's/^[[:space:]]*"\(.*\)")[[:space:]]*$/\1/p' "$dialogs" | awk '
-        function stamp(s) { return sprintf("00:%02d:%02d,000", s / 60, s % 60) }
-        { line[NR] = $0 }
-        END {
-            for (i = 0; i < 36; i++)
-                printf "%d\n%s --> %s\n%s\n\n", i + 1, stamp(2 * i), stamp(2 * i + 2),
-                    NR ? line[i % NR + 1] : "line " i
-        }' >captions.srt
+write_captions() { # one cue every two seconds
+    local i
+    for ((i = 0; i < 36; i++)); do
+        printf '%d\n00:%02d:%02d,000 --> 00:%02d:%02d,900\nWhat is said in second %d.\n\n' $((i + 1)) \
+            $((i / 30)) $((i * 2 % 60)) $(((i * 2 + 1) / 60)) $(((i * 2 + 1) % 60)) $((i * 2))
+    done >captions.srt
 }
 
 # One clip: SOURCE SPEED START SECONDS CROP(0-3) KEYINT OUT. SPEED: vtest.avi has 10 pictures a
@@ -76,10 +72,21 @@ make_long_set() {
     run_ffmpeg -f concat -safe 0 -i list -map 0 -c copy long/joined.mp4
 }
 
+list_files() { # SET: its files with the number of their keyframes and of all pictures
+    local file
+    for file in "$1"/*; do
+        ffprobe -v fatal -select_streams v:0 -show_entries packet=flags -of csv=p=0 "$file" |
+            awk -v "file=$PWD/$file" '/K/ { keys++ } END { print keys + 0, NR, file }'
+    done >"$1.list"
+}
+
 mkdir -p "$folder"
 cd "$folder"
 write_captions
 make_long_set
 make_short_set 250
 make_short_set 48
+list_files long
+list_files short-250
+list_files short-48
 rm list captions.srt

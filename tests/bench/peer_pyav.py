@@ -1,8 +1,8 @@
 """The peer of ingest.sh that is written in Python: PyAV, a pool of two processes.
 
-    peer_pyav.py OUT < MANIFEST
+    peer_pyav.py OUT < LIST
 
-A line of MANIFEST is KEYFRAMES PATH. Of each file keyframes alone are decoded, four of them, spread
+A line of LIST is KEYFRAMES PICTURES PATH. Of each file keyframes alone are decoded, four of them, spread
 over the clip, are scaled to 320 and saved as JPEG, and the text of the subtitle track is collected.
 """
 
@@ -43,8 +43,8 @@ def take_apart(task):
 
 
 def main():
-    lines = [line.rstrip("\n").split(" ", 1) for line in sys.stdin]
-    tasks = [(i, int(keys), path, sys.argv[1]) for i, (keys, path) in enumerate(lines)]
+    lines = [line.rstrip("\n").split(" ", 2) for line in sys.stdin]
+    tasks = [(i, int(keys), path, sys.argv[1]) for i, (keys, _, path) in enumerate(lines)]
     with multiprocessing.Pool(2) as pool:
         pool.map(take_apart, tasks, chunksize=1)
 
