@@ -92,10 +92,13 @@ static const struct tool TOOL = {
     .options = OPTIONS,
 };
 
-static volatile sig_atomic_t cancelled;
+static volatile sig_atomic_t cancelled, writing;
 
 static void on_signal(int number) {
     (void)number;
+    if (!writing) {
+        _exit(EXIT_AGAIN); /* still looking for clips: nothing to roll back */
+    }
     cancelled = 1;
 }
 
@@ -240,6 +243,7 @@ int main(int argc, char **argv) {
     rc = rc == 0 ? table_open(&done, &e) : rc;
     rc = rc == 0 ? collect(&a, operands, argv + 1, &clips, done, &e) : rc;
     if (rc == 0) {
+        writing = 1;
         rc = ingest_run(&clips, &a.ingest, done, &cancelled, &result, &e);
     }
     int status = exit_status_of(rc, &result, &e);

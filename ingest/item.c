@@ -463,10 +463,15 @@ static int make(struct item *it, const struct pool_failure *before, struct bytes
     return rc;
 }
 
-/* What the scan found to be no clip: nothing to do but to tell. */
-static int report_problem(const struct clip *clip, struct bytes *out, struct error *e) {
+/* What the scan found to be no clip: nothing to do but to tell. Its path stands for the key that it
+ * has not, so that one part of --shard tells it. */
+static int report_problem(const struct item_maker *maker, const struct clip *clip,
+                          struct bytes *out, struct error *e) {
     bool orphan = strcmp(clip->reason, "orphan") == 0;
     struct item_head head = {.status = orphan ? ITEM_SKIPPED : ITEM_FAILED};
+    if (!in_shard(maker->options, clip->path)) {
+        head.status = ITEM_ELSEWHERE;
+    }
     size_t head_at = out->size;
     int rc = bytes_append(out, &head, sizeof head, e);
     rc = rc == 0 ? item_report_plain(out, clip, head.status, NULL, clip->reason, clip->problem, e)
@@ -481,7 +486,7 @@ static int report_problem(const struct clip *clip, struct bytes *out, struct err
 int item_make(struct item_maker *maker, const struct clip *clip, const struct pool_failure *before,
               struct pool_beat *beat, struct bytes *out, struct error *e) {
     if (clip->problem) {
-        return report_problem(clip, out, e);
+        return report_problem(maker, clip, out, e);
     }
     arena_reset(maker->arena);
     struct item *it = arena_alloc(maker->arena, 1, sizeof *it);

@@ -8,10 +8,6 @@
 #include "ingest/cea.h"
 #include "ingest/media_file.h"
 
-/* A clip longer than this is not decoded a second time for want of good keyframes, unless there is
- * no picture at all. */
-enum { SECOND_PASS_MS = 5 * 60 * 1000 };
-
 struct text_track {
     struct caption_decoder *decoder;
     struct media_track *track;
@@ -301,24 +297,23 @@ static int feed_only_video(struct reading *r, const AVPacket *packet, struct err
 
 /* ---- The end of the file ----------------------------------------------- */
 
-/* Keyframes did not serve: once more from the start, all pictures that matter. */
-static int second_pass(struct reading *r, struct error *e) {
-    struct media *m = r->media;
-    if (!m->thumbnails || !r->video.decoder || r->video.plan == VIDEO_EVERYTHING ||
-        is_attached_picture(r->video_stream)) {
+/* Where what was found does not serve: once more from the start, and more of it. */
+static int further_passes(struct reading *r, struct error *e) {
+    if (!r->media->thumbnails || !r->video.decoder || is_attached_picture(r->video_stream)) {
         return 0;
     }
-    int good = thumbnails_good(m->thumbnails);
-    bool is_short = m->last_ms >= 0 && m->last_ms < SECOND_PASS_MS;
-    if (good >= r->wishes->thumbs || (good > 0 && !is_short) || m->frames_read <= good) {
-        return 0;
+    int rc = 0;
+    enum video_plan plan = video_track_next_plan(&r->video);
+    while (rc == 0 && plan != r->video.plan) {
+        rc = video_track_restart(&r->video, plan, e);
+        if (rc < 0) {
+            return rc == ERR_MEMORY ? rc : 0; /* what was found is all there is */
+        }
+        rc = read_packets(r, feed_only_video, e);
+        rc = rc < 0 ? rc : video_track_finish(&r->video, e);
+        plan = video_track_next_plan(&r->video);
     }
-    int rc = video_track_restart(&r->video, e);
-    if (rc < 0) {
-        return rc == ERR_MEMORY ? rc : 0; /* what the keyframes gave is all there is */
-    }
-    rc = read_packets(r, feed_only_video, e);
-    return rc < 0 ? rc : video_track_finish(&r->video, e);
+    return rc;
 }
 
 static void check_length(struct reading *r) {
@@ -388,7 +383,7 @@ static int read_everything(struct reading *r, struct error *e) {
         rc = finish_captions(r, e);
     }
     if (rc == 0 && r->has_video) {
-        rc = second_pass(r, e);
+        rc = further_passes(r, e);
     }
     if (rc == 0 && r->has_video && r->media->thumbnails && r->video.decoder) {
         rc = video_track_offer_spare(&r->video, e);

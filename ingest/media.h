@@ -53,7 +53,7 @@ struct media {
     int64_t frames_decoded;
     int64_t first_ms, last_ms; /* of the video packets; -1: none */
     int64_t video_errors, audio_errors;
-    bool every_frame; /* all pictures were decoded, not only keyframes */
+    bool every_frame; /* more than keyframes were decoded: what others refer to, in part or all */
     struct media_track tracks[MEDIA_TRACKS];
     int track_count;
     struct thumbnails *thumbnails; /* candidates; NULL without video */

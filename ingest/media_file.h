@@ -34,10 +34,28 @@ void media_problem(struct media *m, const char *reason, const char *format, ...)
 /* ---- The video track (media_video.c)
  * --------------------------------------------------------------- */
 
-/* How pictures are found. Keyframes are enough when there are as many as thumbnails; each is
- * decoded by itself, so open GOPs and joins do no harm. Otherwise everything that other pictures
- * refer to is decoded. */
-enum video_plan { VIDEO_KEYFRAMES, VIDEO_EVERYTHING };
+/* How pictures are found, from the cheapest way to the dearest. Keyframes are enough when there are
+ * as many as thumbnails; each is decoded by itself, so open GOPs and joins do no harm. Otherwise
+ * what other pictures refer to is decoded: of each group (a keyframe and what follows it) only the
+ * beginning, as far as the last picture wanted, or everything. */
+enum video_plan { VIDEO_KEYFRAMES, VIDEO_GROUPS, VIDEO_EVERYTHING };
+
+enum { VIDEO_REACH_GROUPS = 64 };
+
+/* Where the groups begin and how far into each decoding goes, by decoding time. */
+struct video_reach {
+    int count;
+    bool overflowed; /* there are more groups than fit */
+    int64_t from_ms[VIDEO_REACH_GROUPS], until_ms[VIDEO_REACH_GROUPS];
+};
+
+/* Notes a keyframe; those that are not later than the one before are left out. */
+void video_reach_add(struct video_reach *r, int64_t key_ms);
+/* Spreads `pictures`, of which every group has its keyframe, over the clip: whichever group has its
+ * pictures farthest apart gets the next. A group of which n are wanted is decoded to (n - 1) / n.
+ */
+void video_reach_plan(struct video_reach *r, int pictures, int64_t end_ms);
+bool video_reach_covers(const struct video_reach *r, int64_t time_ms);
 
 struct video_track {
     struct media *media;
@@ -46,6 +64,13 @@ struct video_track {
     AVCodecContext *decoder;
     AVFrame *frame, *spare; /* spare: a damaged picture, used when there is no other */
     enum video_plan plan;
+    struct video_reach reach;
+    int thumbs;
+    int64_t keyframes;     /* decoded by themselves */
+    bool skipping;         /* to the next keyframe */
+    int64_t first_ms;      /* earlier pictures lack what they refer to */
+    int64_t spacing_ms;    /* of the pictures of a group that are looked at */
+    int64_t offered_ms;    /* time of the last picture offered */
     const int32_t *matrix; /* display matrix, or NULL */
     int errors_in_a_row;
     bool given_up;
@@ -61,7 +86,9 @@ int video_track_feed(struct video_track *v, const AVPacket *packet, struct error
 int video_track_finish(struct video_track *v, struct error *e);
 /* After the last pass: offers the damaged spare when no sound picture was found. */
 int video_track_offer_spare(struct video_track *v, struct error *e);
-/* Goes back to the start for a second pass over every picture. */
-int video_track_restart(struct video_track *v, struct error *e);
+/* The plan for another pass when what was found is not good enough; the same plan: none. */
+enum video_plan video_track_next_plan(const struct video_track *v);
+/* Goes back to the start for a pass with another plan. */
+int video_track_restart(struct video_track *v, enum video_plan plan, struct error *e);
 
 #endif

@@ -7,14 +7,35 @@
 
 #include "ingest/media_file.h"
 
-/* Keyframes that the container's index lists; -1 when it has no index. */
-static int indexed_keyframes(const AVStream *stream, int enough) {
-    int entries = avformat_index_get_entries_count(stream), keys = 0;
-    for (int i = 0; i < entries && keys < enough; i++) {
-        const AVIndexEntry *entry = avformat_index_get_entry((AVStream *)(uintptr_t)stream, i);
-        keys += entry && (entry->flags & AVINDEX_KEYFRAME);
+/* Pictures of a group are looked at so often that there are this many for a thumbnail. */
+enum { CANDIDATES_A_THUMBNAIL = 4 };
+
+/* Notes the keyframes that the container's index lists. False when it has none that spans the file:
+ * that of a fragmented MP4 begins as its first fragment. */
+static bool read_index(struct video_track *v) {
+    int entries = avformat_index_get_entries_count(v->stream);
+    if (v->stream->nb_frames <= 0 || entries < v->stream->nb_frames / 10 * 9) {
+        return false;
     }
-    return entries ? keys : -1;
+    for (int i = 0; i < entries && !v->reach.overflowed; i++) {
+        const AVIndexEntry *entry = avformat_index_get_entry(v->stream, i);
+        if (entry && (entry->flags & AVINDEX_KEYFRAME)) {
+            video_reach_add(&v->reach, media_time_ms(v->file, v->stream, entry->timestamp));
+        }
+    }
+    return true;
+}
+
+static void choose_plan(struct video_track *v, enum video_plan plan) {
+    v->plan = plan;
+    if (plan == VIDEO_KEYFRAMES) {
+        return;
+    }
+    v->decoder->skip_frame = AVDISCARD_NONREF; /* no other picture needs those: half the work */
+    int64_t end_ms = v->media->duration_ms;
+    int found = v->reach.count < v->thumbs ? 0 : v->reach.count;
+    video_reach_plan(&v->reach, found + v->thumbs, end_ms);
+    v->spacing_ms = end_ms > 0 ? end_ms / v->thumbs / CANDIDATES_A_THUMBNAIL : 0;
 }
 
 static const int32_t *display_matrix(const AVStream *stream) {
@@ -85,11 +106,10 @@ int video_track_open(struct video_track *v, struct media *m, struct media_file *
     if (!v->frame) {
         return error_set(e, ERR_MEMORY, "out of memory");
     }
-    int keys = indexed_keyframes(stream, wishes->thumbs);
-    v->plan = keys >= 0 && keys < wishes->thumbs ? VIDEO_EVERYTHING : VIDEO_KEYFRAMES;
-    if (v->plan == VIDEO_EVERYTHING) {
-        v->decoder->skip_frame = AVDISCARD_NONREF; /* no other picture needs those: half the work */
-    }
+    v->thumbs = wishes->thumbs;
+    bool indexed = read_index(v);
+    bool few = indexed && v->reach.count > 0 && v->reach.count < v->thumbs;
+    choose_plan(v, few ? VIDEO_GROUPS : VIDEO_KEYFRAMES);
     return 0;
 }
 
@@ -141,6 +161,16 @@ static int64_t frame_time_ms(struct video_track *v, const AVFrame *frame) {
     return time_ms < 0 ? 0 : time_ms;
 }
 
+static bool is_wanted(const struct video_track *v, int64_t time_ms) {
+    if (v->plan == VIDEO_GROUPS) {
+        bool close = time_ms >= v->offered_ms && time_ms < v->offered_ms + v->spacing_ms;
+        if (time_ms < v->first_ms || (close && v->offered > 0)) {
+            return false;
+        }
+    }
+    return thumbnails_wants(v->media->thumbnails, time_ms);
+}
+
 static int take_frame(struct video_track *v, struct error *e) {
     int64_t time_ms = frame_time_ms(v, v->frame);
     v->media->frames_decoded++;
@@ -153,7 +183,11 @@ static int take_frame(struct video_track *v, struct error *e) {
         return 0;
     }
     v->errors_in_a_row = 0;
-    return thumbnails_wants(v->media->thumbnails, time_ms) ? offer(v, v->frame, time_ms, e) : 0;
+    if (!is_wanted(v, time_ms)) {
+        return 0;
+    }
+    v->offered_ms = time_ms;
+    return offer(v, v->frame, time_ms, e);
 }
 
 /* Takes all pictures that the decoder has ready. */
@@ -189,23 +223,53 @@ static int send(struct video_track *v, const AVPacket *packet, struct error *e) 
     return take_frames(v, e);
 }
 
+/* Each by itself, and out with it: decoders hold pictures back. */
+static int feed_keyframe(struct video_track *v, const AVPacket *packet, int64_t time_ms,
+                         struct error *e) {
+    if (time_ms >= 0 && !thumbnails_wants(v->media->thumbnails, time_ms)) {
+        return 0;
+    }
+    v->keyframes++;
+    int rc = send(v, packet, e);
+    rc = rc < 0 ? rc : send(v, NULL, e);
+    avcodec_flush_buffers(v->decoder);
+    return rc;
+}
+
+/* Behind a gap pictures that are shown before the keyframe cannot be whole. */
+static int feed_group(struct video_track *v, const AVPacket *packet, int64_t time_ms,
+                      int64_t decode_ms, struct error *e) {
+    if (packet->flags & AV_PKT_FLAG_KEY) {
+        v->first_ms = v->skipping ? time_ms : 0;
+        v->skipping = false;
+        return send(v, packet, e);
+    }
+    if (v->skipping || decode_ms < 0 || video_reach_covers(&v->reach, decode_ms)) {
+        return v->skipping ? 0 : send(v, packet, e);
+    }
+    v->skipping = true;
+    int rc = send(v, NULL, e);
+    avcodec_flush_buffers(v->decoder);
+    return rc;
+}
+
 int video_track_feed(struct video_track *v, const AVPacket *packet, struct error *e) {
     if (v->given_up || !v->decoder) {
         return 0;
     }
     v->file->stage = STAGE_VIDEO;
     pool_beat(v->file->beat, STAGE_VIDEO);
+    bool has_pts = packet->pts != AV_NOPTS_VALUE, has_dts = packet->dts != AV_NOPTS_VALUE;
+    int64_t time_ms = media_time_ms(v->file, v->stream, has_pts ? packet->pts : packet->dts);
+    int64_t decode_ms = media_time_ms(v->file, v->stream, has_dts ? packet->dts : packet->pts);
     int rc = 0;
     if (v->plan == VIDEO_EVERYTHING) {
         rc = send(v, packet, e);
+    } else if (v->plan == VIDEO_GROUPS) {
+        rc = feed_group(v, packet, time_ms, decode_ms, e);
     } else if (packet->flags & AV_PKT_FLAG_KEY) {
-        int64_t stamp = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
-        int64_t time_ms = media_time_ms(v->file, v->stream, stamp);
-        if (time_ms < 0 || thumbnails_wants(v->media->thumbnails, time_ms)) {
-            rc = send(v, packet, e);
-            rc = rc < 0 ? rc : send(v, NULL, e); /* out with it: decoders hold pictures back */
-            avcodec_flush_buffers(v->decoder);
-        }
+        video_reach_add(&v->reach, decode_ms);
+        rc = feed_keyframe(v, packet, time_ms, e);
     }
     v->file->stage = STAGE_READ;
     return rc;
@@ -213,10 +277,10 @@ int video_track_feed(struct video_track *v, const AVPacket *packet, struct error
 
 int video_track_finish(struct video_track *v, struct error *e) {
     int rc = 0;
-    if (v->decoder && !v->given_up && v->plan == VIDEO_EVERYTHING) {
+    if (v->decoder && !v->given_up && v->plan != VIDEO_KEYFRAMES) {
         rc = send(v, NULL, e);
     }
-    v->media->every_frame = v->plan == VIDEO_EVERYTHING;
+    v->media->every_frame = v->plan != VIDEO_KEYFRAMES;
     return rc;
 }
 
@@ -224,19 +288,45 @@ int video_track_offer_spare(struct video_track *v, struct error *e) {
     return v->spare && v->offered == 0 ? offer(v, v->spare, frame_time_ms(v, v->spare), e) : 0;
 }
 
-int video_track_restart(struct video_track *v, struct error *e) {
-    avcodec_flush_buffers(v->decoder);
-    v->plan = VIDEO_EVERYTHING;
-    v->decoder->skip_frame = AVDISCARD_NONREF;
-    v->errors_in_a_row = 0;
-    v->given_up = false;
-    v->untimed = 0;
-    v->media->frames_decoded = 0;
-    v->media->video_errors = 0;
+/* A clip longer than this is not decoded again for want of good keyframes, unless there is no
+ * picture at all. */
+enum { ANOTHER_PASS_MS = 5 * 60 * 1000 };
+
+/* Whether every keyframe gave a sound picture when it was decoded alone. Not so where an encoder
+ * refreshes the picture bit by bit and the container calls the beginnings of that keyframes. */
+static bool keyframes_stand_alone(const struct video_track *v) {
+    return v->reach.count > 0 && !v->reach.overflowed && v->media->video_errors == 0 &&
+           v->media->frames_decoded >= v->keyframes;
+}
+
+enum video_plan video_track_next_plan(const struct video_track *v) {
+    const struct media *m = v->media;
+    int good = thumbnails_good(m->thumbnails);
+    bool is_short = m->last_ms >= 0 && m->last_ms < ANOTHER_PASS_MS;
+    if (good >= v->thumbs || (good > 0 && !is_short) || m->frames_read <= good) {
+        return v->plan;
+    }
+    if (v->plan == VIDEO_KEYFRAMES && keyframes_stand_alone(v)) {
+        return VIDEO_GROUPS;
+    }
+    bool serves = v->plan == VIDEO_GROUPS && good > 0 && m->video_errors == 0;
+    return serves ? VIDEO_GROUPS : VIDEO_EVERYTHING;
+}
+
+int video_track_restart(struct video_track *v, enum video_plan plan, struct error *e) {
     AVFormatContext *format = v->file->format;
     if (avformat_seek_file(format, -1, INT64_MIN, INT64_MIN, INT64_MAX, AVSEEK_FLAG_BYTE) < 0 &&
         av_seek_frame(format, v->stream->index, 0, AVSEEK_FLAG_BACKWARD) < 0) {
         return error_set(e, ERR_IO, "cannot go back to the start");
     }
+    avcodec_flush_buffers(v->decoder);
+    choose_plan(v, plan);
+    v->skipping = false;
+    v->first_ms = v->offered_ms = 0;
+    v->errors_in_a_row = 0;
+    v->given_up = false;
+    v->untimed = 0;
+    v->media->frames_decoded = 0;
+    v->media->video_errors = 0;
     return 0;
 }

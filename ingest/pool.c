@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "ingest/pool_worker.h"
-#include "store/log.h"
+#include "store/file.h"
 
 enum { POLL_MS = 100, PAUSE_MS = 5000, WINDOW_PER_WORKER = 8, NO_TASK = -1 };
 
@@ -145,11 +145,10 @@ static int hand_out(struct worker *w, size_t task, const struct pool_failure *be
     w->stalled = false;
     w->seen_ms = now_ms();
     bytes_clear(&w->reply_bytes);
-    ssize_t written = write(w->request, &request, sizeof request); /* < PIPE_BUF: whole or not */
-    if (written != (ssize_t)sizeof request && errno != EPIPE && errno != EINTR) {
-        return error_errno(e, errno, "cannot reach a worker");
-    }
-    return 0; /* a worker that is gone is noticed by the end of its reply pipe */
+    int rc = file_write(w->request, &request, sizeof request, NULL, e);
+    return rc == ERR_CLOSED
+               ? 0
+               : rc; /* a worker that is gone is noticed by the end of its reply pipe */
 }
 
 static struct slot *slot_of(struct pool *p, size_t task) {

@@ -41,6 +41,15 @@ static int shard_path(const struct shards *s, int64_t number, char path[SHARD_PA
     return length < SHARD_PATH ? 0 : error_set(e, ERR_LIMIT, "%s: name too long", o->output);
 }
 
+/* What a run that was killed left of a shard: file.h has the name. */
+static void remove_unfinished(const char *path) {
+    char unfinished[SHARD_PATH + 8];
+    const char *slash = strrchr(path, '/');
+    int folder = slash ? (int)(slash - path + 1) : 0;
+    snprintf(unfinished, sizeof unfinished, "%.*s.%s.tmp", folder, path, path + folder);
+    unlink(unfinished); /* there is none, as a rule */
+}
+
 /* What a run of clips is made from, as one number. */
 static uint64_t inputs_hash(const struct clips *clips, size_t first, size_t end) {
     XXH3_state_t *state = XXH3_createState();
@@ -146,7 +155,10 @@ static int keep_shards(struct shards *s, struct table *keys, size_t *first,
         if (rc == 0) {
             rc = keep_shard(s, path, keys, first, counts, e);
         }
-        s->number += rc == 1;
+        if (rc == 1) {
+            remove_unfinished(path);
+            s->number++;
+        }
     }
     return rc < 0 ? rc : 0;
 }
@@ -242,18 +254,15 @@ int shards_put(struct shards *s, size_t clip, const void *records, size_t size, 
     return rc;
 }
 
-/* Shards with higher numbers come from an earlier run over more or other clips. It may have been
- * killed while it wrote one of them, or the one behind. */
+/* Shards with higher numbers come from an earlier run over more or other clips. */
 static int remove_stale(struct shards *s, struct error *e) {
     for (int64_t number = s->number;; number++) {
         char path[SHARD_PATH];
-        struct output_file unfinished;
         int rc = shard_path(s, number, path, e);
-        rc = rc == 0 ? output_file_open(&unfinished, path, e) : rc;
         if (rc < 0) {
             return rc;
         }
-        output_file_discard(&unfinished);
+        remove_unfinished(path);
         if (unlink(path) != 0) {
             return errno == ENOENT ? 0 : error_errno(e, errno, "%s", path);
         }

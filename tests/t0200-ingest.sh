@@ -140,6 +140,18 @@ binary_never_goes_to_a_terminal() {
     expect_match 'terminal' out
 }
 
+a_signal_while_looking_for_clips_ends_at_once() {
+    mkfifo list
+    sleep 60 >list &
+    holder=$!
+    "$OCC_BIN/occ-ingest" --files-from list >out &
+    parent=$!
+    sleep 0.5
+    kill $parent
+    expect_code 75 wait $parent
+    kill $holder
+}
+
 run every_clip_becomes_a_sample
 run metadata_comes_from_info_json
 run captions_come_from_files_tracks_and_creators
@@ -152,4 +164,5 @@ run thumbs_and_audio_are_options
 run languages_are_chosen
 run no_captions_is_a_result
 run binary_never_goes_to_a_terminal
+run a_signal_while_looking_for_clips_ends_at_once
 test_finish
