@@ -163,7 +163,11 @@ static int collect(const struct arguments *a, int count, char **paths, struct cl
     if (rc == 0 && a->skip_from) {
         rc = read_list(a->skip_from, a->null_separated, take_key, done, e);
     }
-    return rc == 0 ? clips_join(clips, e) : rc;
+    if (rc == 0) {
+        struct pool_options pool = ingest_pool_options(&a->ingest, clips->count);
+        rc = clips_join(clips, &pool, &cancelled, e);
+    }
+    return rc;
 }
 
 static int check(const struct arguments *a, int operands, struct error *e) {
@@ -183,6 +187,10 @@ static int check(const struct arguments *a, int operands, struct error *e) {
     return 0;
 }
 
+static bool is_clean(const struct stream_counts *c) {
+    return c->partial + c->failed + c->skipped == 0;
+}
+
 static void summarize(const struct arguments *a, const struct ingest_result *r) {
     if (a->quiet) {
         return;
@@ -191,13 +199,14 @@ static void summarize(const struct arguments *a, const struct ingest_result *r) 
     log_info("peak memory: %" PRId64 " MiB, largest worker %" PRId64 " MiB; %" PRId64
              " workers replaced",
              r->parent_rss / MIB, r->worker_rss / MIB, r->restarts);
-    if (r->partial + r->failed + r->skipped > 0) {
+    const struct stream_counts *c = &r->counts;
+    if (!is_clean(c)) {
         log_warning("%" PRId64 " samples; %" PRId64 " of them partial, %" PRId64
                     " clips failed, %" PRId64 " skipped%s",
-                    r->samples, r->partial, r->failed, r->skipped,
+                    c->samples, c->partial, c->failed, c->skipped,
                     a->ingest.report ? "" : " (-v or --report FILE tells which)");
     } else {
-        log_info("%" PRId64 " samples", r->samples);
+        log_info("%" PRId64 " samples", c->samples);
     }
 }
 
@@ -214,7 +223,7 @@ static int exit_status_of(int rc, const struct ingest_result *r, const struct er
         log_error("%s", e->text);
         return EXIT_FAILED;
     }
-    return r->partial + r->failed + r->skipped > 0 ? EXIT_SOME : EXIT_DONE;
+    return is_clean(&r->counts) ? EXIT_DONE : EXIT_SOME;
 }
 
 int main(int argc, char **argv) {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "ingest/filename.h"
+#include "ingest/pool.h"
 #include "store/arena.h"
 #include "store/table.h"
 
@@ -48,8 +49,10 @@ void clips_close(struct clips *c);
  * What cannot be read becomes a clip with a problem; only ERR_MEMORY is an error. */
 int clips_add(struct clips *c, const char *path, struct error *e);
 
-/* Joins across folders, drops what is not wanted, sorts. Call once, after the last clips_add. */
-int clips_join(struct clips *c, struct error *e);
+/* Joins across folders, drops what is not wanted, sorts. Call once, after the last clips_add. Files
+ * that must be read for that are read in worker processes, as `pool` says. */
+int clips_join(struct clips *c, const struct pool_options *pool,
+               const volatile sig_atomic_t *cancel, struct error *e);
 
 /* The first file of that kind, or NULL. */
 const struct clip_file *clip_file_of(const struct clip *clip, enum file_kind kind);

@@ -30,7 +30,6 @@ struct ingest {
     json_t *header;
     struct stream_writer *writer; /* one of these two is open */
     struct shards *shards;
-    struct stream_counts counts;
     int report; /* descriptor, -1: none */
     struct bytes line;
     struct item_maker *maker; /* in a worker */
@@ -91,24 +90,18 @@ static int write_plain(struct ingest *in, size_t index, enum item_status status,
     return rc;
 }
 
-static int put(struct ingest *in, size_t index, enum item_status status, const void *records,
-               size_t size, struct error *e) {
-    bool failed = status == ITEM_FAILED, skipped = status == ITEM_SKIPPED;
-    in->counts.failed += failed;
-    in->counts.skipped += skipped;
+/* A clip is through: its records, if any, go out; it is counted. */
+static int put(struct ingest *in, size_t index, const struct stream_counts *change,
+               const void *records, size_t size, struct error *e) {
+    struct stream_counts *sum = &in->result->counts;
+    sum->samples += change->samples;
+    sum->partial += change->partial;
+    sum->skipped += change->skipped;
+    sum->failed += change->failed;
     if (in->shards) {
-        return shards_put(in->shards, index, records, size, failed, skipped, e);
+        return shards_put(in->shards, index, records, size, change, e);
     }
     return size ? stream_write(in->writer, records, size, e) : 0;
-}
-
-static void count(struct ingest *in, enum item_status status, bool done_before) {
-    struct ingest_result *r = in->result;
-    r->ok += status == ITEM_OK;
-    r->partial += status == ITEM_PARTIAL;
-    r->failed += status == ITEM_FAILED;
-    r->skipped += status == ITEM_SKIPPED && !done_before;
-    r->done += done_before;
 }
 
 /* A report line for people. */
@@ -135,16 +128,19 @@ static int take_item(struct ingest *in, size_t index, const struct bytes *result
         return rc;
     }
     if (rc == 0) {
-        count(in, ITEM_SKIPPED, false);
+        struct stream_counts one_skipped = {.skipped = 1};
         rc = write_plain(in, index, ITEM_SKIPPED, head.key, "duplicate",
                          "a sample with this key came before", e);
-        return rc == 0 ? put(in, index, ITEM_SKIPPED, NULL, 0, e) : rc;
+        return rc == 0 ? put(in, index, &one_skipped, NULL, 0, e) : rc;
     }
     bool done_before = head.status == ITEM_SKIPPED && in->done && head.key[0] &&
                        table_find(in->done, head.key, NULL);
-    count(in, head.status, done_before);
-    rc = put(in, index, head.status, report + head.report_size, records_size, e);
-    in->counts.samples += rc == 0 && has_sample;
+    struct stream_counts change = {.samples = has_sample,
+                                   .partial = head.status == ITEM_PARTIAL,
+                                   .skipped = head.status == ITEM_SKIPPED && !done_before,
+                                   .failed = head.status == ITEM_FAILED};
+    in->result->done += done_before;
+    rc = put(in, index, &change, report + head.report_size, records_size, e);
     if (rc == 0 && head.status != ITEM_ELSEWHERE) {
         rc = write_report(in, report, head.report_size, e);
     }
@@ -163,9 +159,9 @@ static int parent_done(void *context, size_t index, const struct bytes *result,
     } else {
         char text[120];
         pool_failure_text(failure, text, sizeof text);
-        count(in, ITEM_FAILED, false);
+        struct stream_counts one_failed = {.failed = 1};
         rc = write_plain(in, index, ITEM_FAILED, NULL, pool_failure_reason(failure), text, e);
-        rc = rc == 0 ? put(in, index, ITEM_FAILED, NULL, 0, e) : rc;
+        rc = rc == 0 ? put(in, index, &one_failed, NULL, 0, e) : rc;
     }
     progress_set(index + 1);
     return rc;
@@ -191,10 +187,8 @@ static int open_output(struct ingest *in, size_t *first, struct error *e) {
     if (!o->output) {
         return stream_writer_open(&in->writer, o->stream_fd, TOOL, in->header, in->cancel, e);
     }
-    int rc = shards_open(&in->shards, o, TOOL, in->header, in->clips, in->keys, first, &in->counts,
-                         in->cancel, e);
-    in->result->failed = in->counts.failed;
-    in->result->skipped = in->counts.skipped;
+    int rc = shards_open(&in->shards, o, TOOL, in->header, in->clips, in->keys, first,
+                         &in->result->counts, in->cancel, e);
     for (size_t i = 0; i < *first && rc == 0; i++) {
         rc = write_plain(in, i, ITEM_SKIPPED, NULL, "kept", "in a complete shard of an earlier run",
                          e);
@@ -204,25 +198,27 @@ static int open_output(struct ingest *in, size_t *first, struct error *e) {
 
 static int finish_output(struct ingest *in, struct error *e) {
     return in->shards ? shards_finish(in->shards, e)
-                      : stream_writer_finish(in->writer, &in->counts, NULL, e);
+                      : stream_writer_finish(in->writer, &in->result->counts, NULL, e);
+}
+
+struct pool_options ingest_pool_options(const struct ingest_options *o, size_t tasks) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t workers = o->workers > 0 ? o->workers : cores > 0 ? cores : 1;
+    workers = workers > POOL_WORKERS ? POOL_WORKERS : workers;
+    workers = (size_t)workers > tasks ? (int64_t)tasks : workers;
+    return (struct pool_options){.workers = (int)(workers > 0 ? workers : 1),
+                                 .stall_ms = o->stall_ms,
+                                 .cpu_ms = o->cpu_ms,
+                                 .memory = o->memory,
+                                 .result_limit = STREAM_SAMPLE_LIMIT};
 }
 
 static int run_pool(struct ingest *in, size_t first, struct error *e) {
-    const struct ingest_options *o = in->options;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int64_t workers = o->workers > 0 ? o->workers : cores > 0 ? cores : 1;
-    size_t tasks = in->clips->count - first;
-    workers = workers > POOL_WORKERS ? POOL_WORKERS : workers;
-    workers = (size_t)workers > tasks ? (int64_t)tasks : workers;
-    struct pool_options options = {.workers = (int)(workers > 0 ? workers : 1),
-                                   .stall_ms = o->stall_ms,
-                                   .cpu_ms = o->cpu_ms,
-                                   .memory = o->memory,
-                                   .result_limit = STREAM_SAMPLE_LIMIT};
+    struct pool_options options = ingest_pool_options(in->options, in->clips->count - first);
     struct pool_calls calls = {
         .context = in, .begin = worker_begin, .task = worker_task, .done = parent_done};
     struct pool_usage usage = {0};
-    progress_begin("ingest", in->clips->count, o->progress);
+    progress_begin("ingest", in->clips->count, in->options->progress);
     int rc = pool_run(first, in->clips->count, &options, &calls, in->cancel, &usage, e);
     progress_end();
     in->result->parent_rss = usage.parent_rss;
@@ -248,7 +244,6 @@ int ingest_run(const struct clips *clips, const struct ingest_options *options,
     rc = rc == 0 ? open_output(&in, &first, e) : rc;
     rc = rc == 0 ? run_pool(&in, first, e) : rc;
     rc = rc == 0 ? finish_output(&in, e) : rc;
-    result->samples = in.counts.samples;
     stream_writer_close(in.writer);
     shards_close(in.shards);
     json_decref(in.header);

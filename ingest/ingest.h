@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "ingest/clips.h"
+#include "store/stream.h"
 #include "store/table.h"
 
 struct ingest_options {
@@ -41,12 +42,15 @@ struct ingest_options {
     }
 
 struct ingest_result {
-    int64_t ok, partial, failed, skipped; /* clips of each outcome */
-    int64_t done;                   /* left out because their key was in the list of keys done */
-    int64_t samples;                /* in the stream */
+    struct stream_counts counts; /* of the whole output, shards of an earlier run included */
+    int64_t done;                /* clips left out because their key was in the list of keys done */
     int64_t parent_rss, worker_rss; /* peak resident bytes */
     int64_t restarts;               /* workers replaced */
 };
+
+/* The worker processes that these options ask for, for at most `tasks` tasks; also for clips_join.
+ */
+struct pool_options ingest_pool_options(const struct ingest_options *options, size_t tasks);
 
 /* Ingests the joined `clips`. `done`: keys that are skipped (NULL: none). `result` is filled on
  * success and failure alike. Errors: ERR_CANCELLED (a signal), ERR_CLOSED (nobody reads the stream

@@ -3,18 +3,15 @@
 #include <string.h>
 
 #include "ingest/clips.h"
-#include "ingest/comments.h"
-#include "ingest/metadata.h"
-#include "store/file.h"
-#include "store/json.h"
-#include "store/log.h"
-
-#define JSON_LIMIT ((size_t)256 << 20)
+#include "ingest/peek.h"
 
 struct join {
     struct clips *clips;
     struct table *ids; /* id or stem -> index of a clip with media */
-    bool read_infos;   /* the ids inside the info.json files beside media are in the table */
+    const struct pool_options *pool;
+    const volatile sig_atomic_t *cancel;
+    bool bare_media; /* some media has no info.json: worth asking lone ones what they are about */
+    bool read_infos; /* the ids inside the info.json files beside media are in the table */
 };
 
 static bool is_clip(const struct clip *clip) {
@@ -31,35 +28,6 @@ static int out_of_memory(struct error *e) {
     return error_set(e, ERR_MEMORY, "out of memory");
 }
 
-/* The tree of a JSON file; NULL without an error when it cannot be read or is none. */
-static json_t *read_json(const char *path) {
-    struct bytes content;
-    bytes_init(&content, JSON_LIMIT);
-    json_t *root = NULL;
-    if (file_read(path, &content, NULL) == 0) {
-        root = json_read(content.data, content.size, NULL, NULL);
-    }
-    bytes_close(&content);
-    return root;
-}
-
-/* The id in an info.json or gallery-dl file; *playlist tells that it describes no clip. NULL: none.
- */
-static const char *read_id(struct clips *c, const struct clip_file *file, bool *playlist) {
-    json_t *root = read_json(file->path);
-    struct metadata m;
-    metadata_init(&m);
-    struct error reason = {0};
-    int rc = -1;
-    if (root) {
-        rc = file->kind == FILE_INFO ? metadata_from_ytdlp(root, c->arena, &m, &reason)
-                                     : metadata_from_gallery_dl(root, c->arena, &m, &reason);
-    }
-    *playlist = rc == ERR_UNSUPPORTED;
-    json_decref(root);
-    return rc == 0 ? m.id : NULL;
-}
-
 /* ---- The table of ids ---------------------------------------------------------------------------
  */
 
@@ -74,23 +42,51 @@ static int add_names(struct join *j, size_t index, struct error *e) {
     return rc < 0 ? rc : 0;
 }
 
-static int add_info_ids(struct join *j, struct error *e) {
-    j->read_infos = true;
-    for (size_t i = 0; i < j->clips->count; i++) {
-        struct clip *clip = &j->clips->items[i];
-        const struct clip_file *info = clip_file_of(clip, FILE_INFO);
-        info = info ? info : clip_file_of(clip, FILE_GALLERY);
-        if (!info || !clip_has_media(clip)) {
-            continue;
-        }
-        bool playlist;
-        const char *id = read_id(j->clips, info, &playlist);
-        int rc = id ? table_add(j->ids, id, i, NULL, e) : 0;
-        if (rc < 0) {
-            return rc;
+/* The file that says a clip's id, or NULL. */
+static const struct clip_file *metadata_of(const struct clip *clip) {
+    const struct clip_file *info = clip_file_of(clip, FILE_INFO);
+    return info ? info : clip_file_of(clip, FILE_GALLERY);
+}
+
+/* One question for each clip that `asks` names; *clips tells which. All in the clips' arena. */
+static int ask(struct join *j,
+               const struct clip_file *(*asks)(const struct join *, const struct clip *),
+               struct peek **peeks, size_t **clips, size_t *count, struct error *e) {
+    struct clips *c = j->clips;
+    *count = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        *count += asks(j, &c->items[i]) != NULL;
+    }
+    *peeks = arena_alloc(c->arena, *count, sizeof **peeks);
+    *clips = arena_alloc(c->arena, *count, sizeof **clips);
+    if (!*peeks || !*clips) {
+        return out_of_memory(e);
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        const struct clip_file *file = asks(j, &c->items[i]);
+        if (file) {
+            (*peeks)[n].file = file;
+            (*clips)[n++] = i;
         }
     }
-    return 0;
+    return peek_run(*peeks, *count, c->arena, j->pool, j->cancel, e);
+}
+
+static const struct clip_file *info_beside_media(const struct join *j, const struct clip *clip) {
+    (void)j;
+    return clip_has_media(clip) ? metadata_of(clip) : NULL;
+}
+
+static int add_info_ids(struct join *j, struct error *e) {
+    struct peek *peeks;
+    size_t *clips, count;
+    j->read_infos = true;
+    int rc = ask(j, info_beside_media, &peeks, &clips, &count, e);
+    for (size_t i = 0; i < count && rc >= 0; i++) {
+        rc = peeks[i].count ? table_add(j->ids, peeks[i].ids[0], clips[i], NULL, e) : 0;
+    }
+    return rc < 0 ? rc : 0;
 }
 
 /* The clip with media that goes by `id`; looks into the info.json files only when it must. */
@@ -134,60 +130,34 @@ static int find_by_stem(struct join *j, const struct clip *clip, size_t *index, 
     return find_clip(j, clip->stem, index, e);
 }
 
-/* A .json that no name explains: says what it is by its content. FILE_OTHER: none of ours. */
-static enum file_kind kind_of_content(const json_t *root) {
-    if (metadata_is_gallery_dl(root)) {
-        return FILE_GALLERY;
-    }
-    if (json_is_array(json_object_get(root, "utterances"))) {
-        return FILE_JSON;
-    }
-    const json_t *data = json_object_get(root, "data");
-    bool list = json_is_array(json_object_get(root, "comments")) ||
-                json_is_array(json_object_get(data, "comments")) || json_is_array(root);
-    return list ? FILE_COMMENTS : FILE_OTHER;
-}
-
 /* Gives a comments export to every clip that it names; *given counts them. */
-static int give_by_content(struct join *j, struct clip *orphan, struct clip_file *file,
+static int give_by_content(struct join *j, const struct clip *orphan, const struct peek *peek,
                            size_t *given, struct error *e) {
-    json_t *root = read_json(file->path);
-    if (file->kind == FILE_JSON) {
-        file->kind = kind_of_content(root);
-    }
-    const char **ids = NULL;
-    size_t count = 0;
     int rc = 0;
-    if (root && file->kind == FILE_COMMENTS) {
-        rc = comments_video_ids(root, j->clips->arena, &ids, &count, e);
-    }
-    json_decref(root);
-    for (size_t i = 0; i < count && rc >= 0; i++) {
+    for (size_t i = 0; i < peek->count && rc == 0; i++) {
         size_t index;
-        rc = find_clip(j, ids[i], &index, e);
-        if (rc >= 0 && index != SIZE_MAX) {
+        rc = find_clip(j, peek->ids[i], &index, e);
+        if (rc == 0 && index != SIZE_MAX) {
             rc = give_files(j, orphan, &j->clips->items[index], e);
             *given += 1;
         }
     }
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
-/* Sidecars alone: to the clip they name in their content, else by id or stem of their name. */
-static int place_sidecars(struct join *j, size_t at, struct error *e) {
-    struct clip *orphan = &j->clips->items[at];
-    size_t given = 0;
+/* Sidecars alone: to the clips they name in their content, else to one by id or stem of their name.
+ * `peek`: what the one .json among them is about, or NULL. */
+static int place_sidecars(struct join *j, struct clip *orphan, const struct peek *peek,
+                          struct error *e) {
+    size_t given = 0, index = SIZE_MAX;
     bool ours = false, known = false;
-    int rc = 0;
-    for (size_t i = 0; i < orphan->count && rc == 0; i++) {
+    for (size_t i = 0; i < orphan->count; i++) {
         struct clip_file *file = &orphan->files[i];
-        if (orphan->count == 1 && (file->kind == FILE_JSON || file->kind == FILE_COMMENTS)) {
-            rc = give_by_content(j, orphan, file, &given, e);
-        }
+        file->kind = peek && peek->file == file ? peek->kind : file->kind;
         known |= file->kind != FILE_OTHER;
         ours |= file->kind != FILE_OTHER && file->kind != FILE_JSON && file->kind != FILE_IMAGE;
     }
-    size_t index = SIZE_MAX;
+    int rc = peek ? give_by_content(j, orphan, peek, &given, e) : 0;
     if (rc == 0 && given == 0 && known) {
         rc = find_by_stem(j, orphan, &index, e);
     }
@@ -206,18 +176,14 @@ static int place_sidecars(struct join *j, size_t at, struct error *e) {
 
 /* Metadata alone: joins its media when that is known by the same id; else it is a sample by itself.
  */
-static int place_metadata(struct join *j, size_t at, struct error *e) {
-    struct clip *clip = &j->clips->items[at];
-    const struct clip_file *info = clip_file_of(clip, FILE_INFO);
-    info = info ? info : clip_file_of(clip, FILE_GALLERY);
-    bool playlist = false;
-    const char *id = read_id(j->clips, info, &playlist);
-    if (playlist) {
+static int place_metadata(struct join *j, struct clip *clip, const struct peek *peek,
+                          struct error *e) {
+    if (peek->playlist) {
         clip->wanted = false;
         return 0;
     }
     size_t index = SIZE_MAX;
-    int rc = id ? find_clip(j, id, &index, e) : 0;
+    int rc = peek->count ? find_clip(j, peek->ids[0], &index, e) : 0;
     if (rc == 0 && index == SIZE_MAX) {
         rc = find_by_stem(j, clip, &index, e);
     }
@@ -226,6 +192,38 @@ static int place_metadata(struct join *j, size_t at, struct error *e) {
     }
     clip->wanted = false;
     return give_files(j, clip, &j->clips->items[index], e);
+}
+
+/* The file of a clip without media that must be read to know where it belongs. */
+static const struct clip_file *file_to_ask(const struct join *j, const struct clip *clip) {
+    if (!lacks_media(clip)) {
+        return NULL;
+    }
+    if (is_clip(clip)) {
+        return j->bare_media && clip->wanted ? metadata_of(clip) : NULL;
+    }
+    bool lone_json = clip->count == 1 &&
+                     (clip->files[0].kind == FILE_JSON || clip->files[0].kind == FILE_COMMENTS);
+    return lone_json ? &clip->files[0] : NULL;
+}
+
+static int place_all(struct join *j, struct error *e) {
+    struct peek *peeks;
+    size_t *asked, count, next = 0;
+    int rc = ask(j, file_to_ask, &peeks, &asked, &count, e);
+    for (size_t i = 0; i < j->clips->count && rc == 0; i++) {
+        struct clip *clip = &j->clips->items[i];
+        const struct peek *peek = next < count && asked[next] == i ? &peeks[next++] : NULL;
+        if (!lacks_media(clip)) {
+            continue;
+        }
+        if (!is_clip(clip)) {
+            rc = place_sidecars(j, clip, peek, e);
+        } else if (peek) {
+            rc = place_metadata(j, clip, peek, e);
+        }
+    }
+    return rc;
 }
 
 static int compare_order(const void *a, const void *b) {
@@ -253,26 +251,17 @@ static void settle(struct clips *c) {
     }
 }
 
-int clips_join(struct clips *c, struct error *e) {
-    struct join j = {.clips = c};
-    bool bare_media = false; /* only then is it worth reading what lone info.json files are about */
+int clips_join(struct clips *c, const struct pool_options *pool,
+               const volatile sig_atomic_t *cancel, struct error *e) {
+    struct join j = {.clips = c, .pool = pool, .cancel = cancel};
     int rc = table_open(&j.ids, e);
     for (size_t i = 0; i < c->count && rc == 0; i++) {
         if (clip_has_media(&c->items[i])) {
-            bare_media |= !clip_file_of(&c->items[i], FILE_INFO);
+            j.bare_media |= !clip_file_of(&c->items[i], FILE_INFO);
             rc = add_names(&j, i, e);
         }
     }
-    for (size_t i = 0; i < c->count && rc == 0; i++) {
-        if (!lacks_media(&c->items[i])) {
-            continue;
-        }
-        if (!is_clip(&c->items[i])) {
-            rc = place_sidecars(&j, i, e);
-        } else if (bare_media && c->items[i].wanted) {
-            rc = place_metadata(&j, i, e);
-        }
-    }
+    rc = rc == 0 ? place_all(&j, e) : rc;
     table_close(j.ids);
     if (rc == 0) {
         settle(c);

@@ -313,10 +313,22 @@ enum video_plan video_track_next_plan(const struct video_track *v) {
     return serves ? VIDEO_GROUPS : VIDEO_EVERYTHING;
 }
 
-int video_track_restart(struct video_track *v, enum video_plan plan, struct error *e) {
+/* By time, as most demuxers keep a state that a jump to byte 0 leaves wrong: Matroska's would find
+ * no packet any more. Not so in streams that anybody may cut anywhere: their times may begin
+ * anywhere too, and byte 0 is what is sure. */
+static int seek_to_start(const struct video_track *v) {
     AVFormatContext *format = v->file->format;
-    if (avformat_seek_file(format, -1, INT64_MIN, INT64_MIN, INT64_MAX, AVSEEK_FLAG_BYTE) < 0 &&
-        av_seek_frame(format, v->stream->index, 0, AVSEEK_FLAG_BACKWARD) < 0) {
+    bool by_bytes = format->iformat->flags & AVFMT_TS_DISCONT;
+    int rc = -1;
+    for (int attempt = 0; attempt < 2 && rc < 0; attempt++, by_bytes = !by_bytes) {
+        rc = by_bytes ? av_seek_frame(format, -1, 0, AVSEEK_FLAG_BYTE)
+                      : av_seek_frame(format, v->stream->index, 0, AVSEEK_FLAG_BACKWARD);
+    }
+    return rc;
+}
+
+int video_track_restart(struct video_track *v, enum video_plan plan, struct error *e) {
+    if (seek_to_start(v) < 0) {
         return error_set(e, ERR_IO, "cannot go back to the start");
     }
     avcodec_flush_buffers(v->decoder);

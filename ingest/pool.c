@@ -186,6 +186,9 @@ static int worker_lost(struct pool *p, size_t number, struct error *e) {
         }
     } else {
         failure.exit_status = WEXITSTATUS(status);
+        if (failure.exit_status == POOL_STATUS_MEMORY) {
+            failure.fault = POOL_MEMORY;
+        }
     }
     p->usage.restarts++;
     int rc = 0;
@@ -385,7 +388,7 @@ int pool_run(size_t first, size_t count, const struct pool_options *options,
 }
 
 const char *pool_failure_reason(const struct pool_failure *f) {
-    static const char *const words[] = {"fine", "crash", "stall", "cpu-limit"};
+    static const char *const words[] = {"fine", "crash", "stall", "cpu-limit", "memory"};
     return words[f->fault];
 }
 
@@ -396,6 +399,9 @@ void pool_failure_text(const struct pool_failure *f, char *text, size_t size) {
         break;
     case POOL_CPU:
         snprintf(text, size, "used up its CPU time");
+        break;
+    case POOL_MEMORY:
+        snprintf(text, size, "ran out of memory");
         break;
     case POOL_CRASH:
         if (f->signal_number) {

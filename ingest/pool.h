@@ -15,7 +15,7 @@
 
 #include "store/bytes.h"
 
-enum pool_fault { POOL_FINE, POOL_CRASH, POOL_STALL, POOL_CPU };
+enum pool_fault { POOL_FINE, POOL_CRASH, POOL_STALL, POOL_CPU, POOL_MEMORY };
 
 /* How an attempt ended that did not finish. */
 struct pool_failure {
@@ -65,7 +65,7 @@ int pool_run(size_t first, size_t count, const struct pool_options *options,
              const struct pool_calls *calls, const volatile sig_atomic_t *cancel,
              struct pool_usage *usage, struct error *e);
 
-/* Its word for reports: "crash", "stall", "cpu-limit". */
+/* Its word for reports: "crash", "stall", "cpu-limit", "memory". */
 const char *pool_failure_reason(const struct pool_failure *failure);
 
 /* "crashed (signal 11)", "no progress", ... */

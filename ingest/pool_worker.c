@@ -94,5 +94,5 @@ _Noreturn void pool_worker_main(const struct pool_options *options, const struct
     if (rc < 0 && rc != ERR_CLOSED) {
         log_debug("worker: %s", e.text);
     }
-    _exit(rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+    _exit(rc == ERR_MEMORY ? POOL_STATUS_MEMORY : rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }

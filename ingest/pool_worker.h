@@ -24,6 +24,8 @@ struct pool_beat {
     _Atomic int stage;      /* what the task said it was doing */
 };
 
+enum { POOL_STATUS_MEMORY = 12 }; /* exit status of a worker whose task ran out of memory */
+
 /* The life of a worker process; never returns. Ends with status 0 when `request` is closed. */
 _Noreturn void pool_worker_main(const struct pool_options *options, const struct pool_calls *calls,
                                 struct pool_beat *beat, int request, int reply, pid_t parent);

@@ -1,4 +1,5 @@
 /* shards.c - see shards.h. */
+#define _DEFAULT_SOURCE /* flock */
 #include "ingest/shards.h"
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -27,27 +29,26 @@ struct shards {
     struct stream_writer *writer; /* NULL: no shard is open */
     struct stream_counts counts;  /* of this shard */
     size_t first;                 /* first clip of this shard */
+    int lock;                     /* held while these shards are written; -1: not */
 };
 
-static int shard_path(const struct shards *s, int64_t number, char path[SHARD_PATH],
-                      struct error *e) {
+/* OUTPUT/HEAD[IofN-]TAIL: names of one part of --shard keep out of the way of the others. */
+static int path_of(const struct shards *s, const char *head, const char *tail,
+                   char path[SHARD_PATH], struct error *e) {
     const struct ingest_options *o = s->options;
     char part[64] = "";
     if (o->shard[1] > 1) {
         snprintf(part, sizeof part, "%" PRId64 "of%" PRId64 "-", o->shard[0], o->shard[1]);
     }
-    int length =
-        snprintf(path, SHARD_PATH, "%s/ingest-%s%06" PRId64 ".tar", o->output, part, number);
+    int length = snprintf(path, SHARD_PATH, "%s/%s%s%s", o->output, head, part, tail);
     return length < SHARD_PATH ? 0 : error_set(e, ERR_LIMIT, "%s: name too long", o->output);
 }
 
-/* What a run that was killed left of a shard: file.h has the name. */
-static void remove_unfinished(const char *path) {
-    char unfinished[SHARD_PATH + 8];
-    const char *slash = strrchr(path, '/');
-    int folder = slash ? (int)(slash - path + 1) : 0;
-    snprintf(unfinished, sizeof unfinished, "%.*s.%s.tmp", folder, path, path + folder);
-    unlink(unfinished); /* there is none, as a rule */
+static int shard_path(const struct shards *s, int64_t number, char path[SHARD_PATH],
+                      struct error *e) {
+    char tail[32];
+    snprintf(tail, sizeof tail, "%06" PRId64 ".tar", number);
+    return path_of(s, "ingest-", tail, path, e);
 }
 
 /* What a run of clips is made from, as one number. */
@@ -101,6 +102,13 @@ static int read_shard(struct shards *s, int fd, struct bytes *keys, json_t **end
     return rc;
 }
 
+static void add_counts(struct stream_counts *sum, const struct stream_counts *change) {
+    sum->samples += change->samples;
+    sum->partial += change->partial;
+    sum->skipped += change->skipped;
+    sum->failed += change->failed;
+}
+
 static int add_keys(struct table *table, const struct bytes *keys, struct error *e) {
     int rc = 0;
     for (size_t at = 0; at < keys->size && rc >= 0; at += strlen(bytes_text(keys) + at) + 1) {
@@ -136,9 +144,10 @@ static int keep_shard(struct shards *s, const char *path, struct table *keys, si
     }
     if (fits) {
         *first += (size_t)inputs;
-        counts->samples += json_get_integer(end, "samples", 0);
-        counts->skipped += json_get_integer(end, "skipped", 0);
-        counts->failed += json_get_integer(end, "failed", 0);
+        add_counts(counts, &(struct stream_counts){json_get_integer(end, "samples", 0),
+                                                   json_get_integer(end, "partial", 0),
+                                                   json_get_integer(end, "skipped", 0),
+                                                   json_get_integer(end, "failed", 0)});
         rc = add_keys(keys, &own_keys, e);
     }
     bytes_close(&own_keys);
@@ -156,7 +165,7 @@ static int keep_shards(struct shards *s, struct table *keys, size_t *first,
             rc = keep_shard(s, path, keys, first, counts, e);
         }
         if (rc == 1) {
-            remove_unfinished(path);
+            output_file_clean(path);
             s->number++;
         }
     }
@@ -200,6 +209,39 @@ static int shard_end(struct shards *s, size_t end_clip, bool last, struct error 
     return rc;
 }
 
+/* Two runs over one folder would write the same files. The lock ends with the process, however that
+ * ends. */
+static int lock_folder(struct shards *s, struct error *e) {
+    char path[SHARD_PATH];
+    int rc = path_of(s, ".ingest-", "lock", path, e);
+    if (rc < 0) {
+        return rc;
+    }
+    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (s->lock < 0) {
+        return error_errno(e, errno, "%s", path);
+    }
+    struct stat mine, named;
+    bool held = flock(s->lock, LOCK_EX | LOCK_NB) == 0;
+    /* the run before may have removed the file between our open and our lock */
+    bool same =
+        fstat(s->lock, &mine) == 0 && stat(path, &named) == 0 && mine.st_ino == named.st_ino;
+    if (!held || !same) {
+        close(s->lock);
+        s->lock = -1;
+        return error_set(e, ERR_IO, "%s: another occ ingest writes here", s->options->output);
+    }
+    return 0;
+}
+
+static void unlock_folder(struct shards *s) {
+    char path[SHARD_PATH];
+    if (s->lock >= 0 && path_of(s, ".ingest-", "lock", path, NULL) == 0) {
+        unlink(path);
+        close(s->lock);
+    }
+}
+
 int shards_open(struct shards **out, const struct ingest_options *options, const char *tool,
                 const json_t *header, const struct clips *clips, struct table *keys, size_t *first,
                 struct stream_counts *counts, const volatile sig_atomic_t *cancel,
@@ -214,11 +256,13 @@ int shards_open(struct shards **out, const struct ingest_options *options, const
                          .tool = tool,
                          .header = header,
                          .cancel = cancel,
-                         .file = {.fd = -1}};
+                         .file = {.fd = -1},
+                         .lock = -1};
     int rc = 0;
     if (mkdir(options->output, 0777) != 0 && errno != EEXIST) {
         rc = error_errno(e, errno, "%s", options->output);
     }
+    rc = rc == 0 ? lock_folder(s, e) : rc;
     rc = rc == 0 ? keep_shards(s, keys, first, counts, e) : rc;
     if (rc == 0 && s->number > 0) {
         log_info("%" PRId64 " shards are there already; going on at clip %zu", s->number,
@@ -232,8 +276,8 @@ int shards_open(struct shards **out, const struct ingest_options *options, const
     return 0;
 }
 
-int shards_put(struct shards *s, size_t clip, const void *records, size_t size, bool failed,
-               bool skipped, struct error *e) {
+int shards_put(struct shards *s, size_t clip, const void *records, size_t size,
+               const struct stream_counts *change, struct error *e) {
     int rc = 0;
     if (s->writer && size > 0 && s->counts.samples > 0 &&
         stream_writer_bytes(s->writer) + (int64_t)size + END_RESERVE > s->options->shard_size) {
@@ -244,13 +288,11 @@ int shards_put(struct shards *s, size_t clip, const void *records, size_t size, 
     }
     if (rc == 0 && size > 0) {
         rc = stream_write(s->writer, records, size, e);
-        s->counts.samples += rc == 0;
         if (rc < 0) {
             error_context(e, "%s", s->file.path);
         }
     }
-    s->counts.failed += failed;
-    s->counts.skipped += skipped;
+    add_counts(&s->counts, change);
     return rc;
 }
 
@@ -262,7 +304,7 @@ static int remove_stale(struct shards *s, struct error *e) {
         if (rc < 0) {
             return rc;
         }
-        remove_unfinished(path);
+        output_file_clean(path);
         if (unlink(path) != 0) {
             return errno == ENOENT ? 0 : error_errno(e, errno, "%s", path);
         }
@@ -289,5 +331,6 @@ void shards_close(struct shards *s) {
     if (s->file.path) {
         output_file_discard(&s->file);
     }
+    unlock_folder(s);
     free(s);
 }

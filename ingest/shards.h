@@ -14,16 +14,17 @@
 
 struct shards;
 
-/* `header`: tool options for __stream__. Finds the shards that can be kept: *first is the first
- * clip still to be ingested; keys of kept samples are added to `keys`, their numbers to *counts. */
+/* `header`: tool options for __stream__. ERR_IO when another run writes these shards. Finds the
+ * shards that can be kept: *first is the first clip still to be ingested; keys of kept samples are
+ * added to `keys`, their numbers to *counts. */
 int shards_open(struct shards **out, const struct ingest_options *options, const char *tool,
                 const json_t *header, const struct clips *clips, struct table *keys, size_t *first,
                 struct stream_counts *counts, const volatile sig_atomic_t *cancel, struct error *e);
 
 /* One clip is through: `records` its sample (size 0: none), which may end the current shard before
- * it. */
-int shards_put(struct shards *s, size_t clip, const void *records, size_t size, bool failed,
-               bool skipped, struct error *e);
+ * it; `change` is what the clip adds to the shard's counts. */
+int shards_put(struct shards *s, size_t clip, const void *records, size_t size,
+               const struct stream_counts *change, struct error *e);
 
 /* Completes the last shard and removes shards of an earlier run that lie behind it. */
 int shards_finish(struct shards *s, struct error *e);

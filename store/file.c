@@ -111,18 +111,34 @@ static char *folder_of(const char *path) {
     return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-int output_file_open(struct output_file *o, const char *path, struct error *e) {
-    *o = (struct output_file){.fd = -1};
+/* `FOLDER/.NAME.tmp`; the caller frees it. */
+static char *temporary_name(const char *path) {
     const char *slash = strrchr(path, '/');
     int folder_length = slash ? (int)(slash - path + 1) : 0;
     size_t room = strlen(path) + sizeof "..tmp";
+    char *name = malloc(room);
+    if (name) {
+        snprintf(name, room, "%.*s.%s.tmp", folder_length, path, path + folder_length);
+    }
+    return name;
+}
+
+void output_file_clean(const char *path) {
+    char *name = temporary_name(path);
+    if (name) {
+        unlink(name); /* as a rule there is none */
+        free(name);
+    }
+}
+
+int output_file_open(struct output_file *o, const char *path, struct error *e) {
+    *o = (struct output_file){.fd = -1};
     o->path = strdup(path);
-    o->temporary = malloc(room);
+    o->temporary = temporary_name(path);
     int rc = 0;
     if (!o->path || !o->temporary) {
         rc = error_set(e, ERR_MEMORY, "out of memory");
     } else {
-        snprintf(o->temporary, room, "%.*s.%s.tmp", folder_length, path, path + folder_length);
         o->fd = open(o->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         if (o->fd < 0) {
             rc = error_errno(e, errno, "%s", o->temporary);

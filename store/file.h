@@ -32,5 +32,7 @@ struct output_file {
 int output_file_open(struct output_file *o, const char *path, struct error *e);
 int output_file_commit(struct output_file *o, struct error *e); /* discards on failure */
 void output_file_discard(struct output_file *o);
+/* Removes what a killed writer of `path` may have left. */
+void output_file_clean(const char *path);
 
 #endif

@@ -8,7 +8,7 @@
  *     KEY.json           first member of a sample: a JSON object with at least "id" and "account"
  *     KEY.SUFFIX ...     its other members; all members of a sample are adjacent
  *     ...
- *     __end__            JSON {"samples": N, "skipped": N, "failed": N, ...}
+ *     __end__            JSON {"samples": N, "partial": N, "skipped": N, "failed": N, ...}
  *     two zero blocks    tar's own end mark
  *
  * KEY is ACCOUNT/ID, made by stream_key: no byte outside [A-Za-z0-9_/~%-], so no dot and no `..`,
@@ -55,7 +55,9 @@ int stream_encode(struct bytes *out, const char *key, const struct stream_member
                   size_t count, struct error *e);
 
 struct stream_counts {
-    int64_t samples, skipped, failed;
+    int64_t samples;         /* in the stream */
+    int64_t partial;         /* of these, with something missing */
+    int64_t skipped, failed; /* inputs that gave no sample */
 };
 
 /* ---- Writer ------------------------------------------------------------------------------------

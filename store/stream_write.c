@@ -220,7 +220,8 @@ int stream_writer_open(struct stream_writer **out, int fd, const char *tool, con
 
 int stream_writer_finish(struct stream_writer *w, const struct stream_counts *counts,
                          const json_t *extra, struct error *e) {
-    json_t *end = json_pack("{s:I, s:I, s:I}", "samples", (json_int_t)counts->samples, "skipped",
+    json_t *end = json_pack("{s:I, s:I, s:I, s:I}", "samples", (json_int_t)counts->samples,
+                            "partial", (json_int_t)counts->partial, "skipped",
                             (json_int_t)counts->skipped, "failed", (json_int_t)counts->failed);
     int rc;
     if (!end || (extra && json_object_update_missing(end, (json_t *)(uintptr_t)extra) != 0)) {

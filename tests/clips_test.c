@@ -109,7 +109,8 @@ static void scan(struct clips *c, const char *const *operands) {
     for (; *operands; operands++) {
         CHECK(clips_add(c, *operands, NULL) == 0);
     }
-    CHECK(clips_join(c, NULL) == 0);
+    struct pool_options pool = {.workers = 1, .stall_ms = 10000};
+    CHECK(clips_join(c, &pool, NULL, NULL) == 0);
 }
 
 #define SCAN(c, ...) scan(c, (const char *const[]){__VA_ARGS__, NULL})

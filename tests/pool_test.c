@@ -53,9 +53,10 @@ static int task(void *context, size_t index, const struct pool_failure *before,
         usleep(5000); /* results come out of order */
     }
     int rc = bytes_printf(result, e, "%zu%s", index,
-                          before ? before->fault == POOL_STALL ? " after stall"
-                                   : before->fault == POOL_CPU ? " after cpu"
-                                                               : " after crash"
+                          before ? before->fault == POOL_STALL    ? " after stall"
+                                   : before->fault == POOL_CPU    ? " after cpu"
+                                   : before->fault == POOL_MEMORY ? " after memory"
+                                                                  : " after crash"
                                  : "");
     while (rc == 0 && result->size < plan->size) {
         rc = bytes_append(result, "................................", 32, e);
@@ -130,7 +131,7 @@ static void a_crash_costs_one_task(void) {
 static void a_task_that_gives_up_is_tried_again(void) {
     struct plan plan = {.deeds = {[2] = REFUSE}};
     CHECK(run(&plan, 2, SECOND, 0, NULL) == 0);
-    CHECK_TEXT(plan.text[2], "2 after crash");
+    CHECK_TEXT(plan.text[2], "2 after memory");
 }
 
 static void no_progress_is_noticed(void) {

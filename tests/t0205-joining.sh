@@ -203,7 +203,7 @@ the_end_of_the_stream_counts_what_the_report_tells() {
     touch in/empty.mp4 in/orphan.vtt
     expect_code 3 ingest --report report in >out.tar
     member out.tar __end__ >end
-    expect_match '"samples":4,"skipped":1,"failed":1' end
+    expect_match '"samples":4,"partial":1,"skipped":1,"failed":1' end
     test "$(grep -c '"status":"ok"' report)" -eq 3
     test "$(grep -c '"status":"partial"' report)" -eq 1
     test "$(wc -l <report)" -eq 6

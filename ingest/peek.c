@@ -1,0 +1,127 @@
+/* peek.c - see peek.h. A worker's answer: kind and playlist as one byte each, then the ids, each
+ * with its zero byte. */
+#include "ingest/peek.h"
+
+#include <string.h>
+
+#include "ingest/comments.h"
+#include "ingest/metadata.h"
+#include "store/file.h"
+#include "store/json.h"
+
+#define PEEK_FILE_LIMIT ((size_t)256 << 20)
+#define PEEK_ANSWER_LIMIT ((size_t)256 << 20)
+
+struct peeking {
+    struct peek *peeks;
+    struct arena *arena; /* of the answers, in the parent */
+};
+
+/* ---- In a worker ------------------------------------------------------- */
+
+static json_t *read_tree(const char *path) {
+    struct bytes content;
+    bytes_init(&content, PEEK_FILE_LIMIT);
+    json_t *root = NULL;
+    if (file_read(path, &content, NULL) == 0) {
+        root = json_read(content.data, content.size, NULL, NULL);
+    }
+    bytes_close(&content);
+    return root;
+}
+
+/* A .json that no name explains: says what it is by its content. */
+static enum file_kind kind_of(const json_t *root) {
+    if (metadata_is_gallery_dl(root)) {
+        return FILE_GALLERY;
+    }
+    if (json_is_array(json_object_get(root, "utterances"))) {
+        return FILE_JSON;
+    }
+    const json_t *data = json_object_get(root, "data");
+    bool list = json_is_array(json_object_get(root, "comments")) ||
+                json_is_array(json_object_get(data, "comments")) || json_is_array(root);
+    return list ? FILE_COMMENTS : FILE_OTHER;
+}
+
+static int append_id(struct bytes *out, const char *id, struct error *e) {
+    return bytes_append(out, id, strlen(id) + 1, e);
+}
+
+static int append_ids(struct bytes *out, const json_t *root, enum file_kind kind, char *playlist,
+                      struct error *e) {
+    struct arena *arena;
+    int rc = arena_open(&arena, PEEK_ANSWER_LIMIT, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (kind == FILE_COMMENTS) {
+        const char **ids = NULL;
+        size_t count = 0;
+        rc = comments_video_ids(root, arena, &ids, &count, e);
+        for (size_t i = 0; i < count && rc == 0; i++) {
+            rc = append_id(out, ids[i], e);
+        }
+    } else if (kind == FILE_INFO || kind == FILE_GALLERY) {
+        struct metadata m;
+        metadata_init(&m);
+        rc = kind == FILE_INFO ? metadata_from_ytdlp(root, arena, &m, e)
+                               : metadata_from_gallery_dl(root, arena, &m, e);
+        *playlist = rc == ERR_UNSUPPORTED;
+        rc = rc == 0 ? append_id(out, m.id, e) : rc == ERR_MEMORY ? rc : 0;
+    }
+    arena_close(arena);
+    return rc;
+}
+
+static int worker_peek(void *context, size_t index, const struct pool_failure *before,
+                       struct pool_beat *beat, struct bytes *result, struct error *e) {
+    struct peeking *p = context;
+    const struct clip_file *file = p->peeks[index].file;
+    pool_beat(beat, 0);
+    json_t *root = before ? NULL : read_tree(file->path);
+    enum file_kind kind = file->kind == FILE_JSON ? kind_of(root) : file->kind;
+    char head[2] = {(char)kind, 0};
+    int rc = bytes_append(result, head, sizeof head, e);
+    if (rc == 0 && root) {
+        rc = append_ids(result, root, kind, &head[1], e);
+        result->data[1] = (unsigned char)head[1];
+    }
+    json_decref(root);
+    return rc;
+}
+
+/* ---- In the parent ------------------------------------------------------- */
+
+static int parent_peek(void *context, size_t index, const struct bytes *result,
+                       const struct pool_failure *failure, struct error *e) {
+    struct peeking *p = context;
+    struct peek *peek = &p->peeks[index];
+    peek->kind = peek->file->kind;
+    if (failure || result->size < 2) {
+        return 0;
+    }
+    peek->kind = (enum file_kind)result->data[0];
+    peek->playlist = result->data[1];
+    size_t size = result->size - 2, capacity = 0;
+    const char *text = arena_text(p->arena, bytes_text(result) + 2, size);
+    void *ids = NULL;
+    int rc = text ? 0 : error_set(e, ERR_MEMORY, "out of memory");
+    for (size_t at = 0; at < size && rc == 0; at += strlen(text + at) + 1) {
+        rc = arena_grow(p->arena, &ids, peek->count, &capacity, sizeof *peek->ids, e);
+        if (rc == 0) {
+            peek->ids = ids;
+            peek->ids[peek->count++] = text + at;
+        }
+    }
+    return rc;
+}
+
+int peek_run(struct peek *peeks, size_t count, struct arena *arena, const struct pool_options *pool,
+             const volatile sig_atomic_t *cancel, struct error *e) {
+    struct peeking p = {.peeks = peeks, .arena = arena};
+    struct pool_options options = *pool;
+    options.result_limit = PEEK_ANSWER_LIMIT;
+    struct pool_calls calls = {.context = &p, .task = worker_peek, .done = parent_peek};
+    return pool_run(0, count, &options, &calls, cancel, NULL, e);
+}
