@@ -44,12 +44,13 @@ static json_t *header_of(const struct ingest_options *o, const struct table *don
     char codecs[24];
     unsigned version = avcodec_version();
     snprintf(codecs, sizeof codecs, "%u.%u.%u", version >> 16, version >> 8 & 255, version & 255);
-    return json_pack(
-        "{s:I, s:I, s:s, s:b, s:[I,I], s:s, s:s, s:I, s:I, s:I, s:I}", "thumbs",
-        (json_int_t)o->thumbs, "thumb_size", (json_int_t)o->thumb_size, "lang", o->languages,
-        "audio", o->audio, "shard", (json_int_t)o->shard[0], (json_int_t)o->shard[1], "skip", skip,
-        "libavcodec", codecs, "shard_size", (json_int_t)(o->output ? o->shard_size : 0), "stall_ms",
-        (json_int_t)o->stall_ms, "cpu_ms", (json_int_t)o->cpu_ms, "memory", (json_int_t)o->memory);
+    return json_pack("{s:I, s:I, s:s, s:b, s:[I,I], s:s, s:s, s:I, s:I, s:I, s:I}", "thumbs",
+                     (json_int_t)o->thumbs, "thumb_size", (json_int_t)o->thumb_size, "lang",
+                     o->languages ? o->languages : "", "audio", o->audio, "shard",
+                     (json_int_t)o->shard[0], (json_int_t)o->shard[1], "skip", skip, "libavcodec",
+                     codecs, "shard_size", (json_int_t)(o->output ? o->shard_size : 0), "stall_ms",
+                     (json_int_t)o->stall_ms, "cpu_ms", (json_int_t)o->cpu_ms, "memory",
+                     (json_int_t)o->memory);
 }
 
 /* ---- In a worker ------------------------------------------------------- */

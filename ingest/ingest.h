@@ -21,7 +21,7 @@
 struct ingest_options {
     int64_t thumbs;        /* thumbnails per clip, 0 to 64 */
     int64_t thumb_size;    /* longer side in pixels */
-    const char *languages; /* preferred caption languages, comma-separated; "" : the clip's own */
+    const char *languages; /* preferred caption languages, comma-separated; NULL: none */
     bool audio;            /* loudness, envelope and log-mel picture */
     int64_t workers;       /* processes; 0: one per core */
     int64_t stall_ms;      /* longest time without progress in one file */
@@ -36,9 +36,9 @@ struct ingest_options {
 };
 #define INGEST_DEFAULTS                                                                            \
     {                                                                                              \
-        .thumbs = 4, .thumb_size = 320, .languages = "", .audio = true, .stall_ms = 30000,         \
-        .cpu_ms = 600000, .memory = (int64_t)2 << 30, .shard = {0, 1},                             \
-        .shard_size = (int64_t)1 << 30, .stream_fd = 1                                             \
+        .thumbs = 4, .thumb_size = 320, .audio = true, .stall_ms = 30000, .cpu_ms = 600000,        \
+        .memory = (int64_t)2 << 30, .shard = {0, 1}, .shard_size = (int64_t)1 << 30,               \
+        .stream_fd = 1                                                                             \
     }
 
 struct ingest_result {

@@ -5,9 +5,10 @@
 #
 #     [OCC_BIN=build/bin] tests/bench/ingest.sh [--install] [--runs N] [SET...]
 #
-# The sets (short-250, short-48, long) are made once by material.sh in a cache folder. A peer's
-# pictures are keyframes, at most four a file, and it does no audio; occ finds four also where there
-# are fewer keyframes.
+# The sets (short-250, short-48, long) are made once by material.sh in a cache folder. No peer looks
+# at audio. Their pictures are keyframes, at most four a file, so fewer than occ's where keyframes
+# are far apart; "ffmpeg, decoding" is for these: it decodes what other pictures refer to, as occ
+# does. The ratio is to the better ffmpeg of keyframes.
 set -eu -o pipefail
 export LC_ALL=C.UTF-8
 
@@ -61,28 +62,33 @@ occ_without_audio() {
     with_occ --no-audio
 }
 
-# KEYFRAMES PICTURES PATH of a file. The filter passes one picture of every N, the most typical one;
-# N is at least 2 for it. Without -vsync vfr the pictures would be repeated to fill the time.
+# KEYFRAMES PICTURES PATH of a file. The thumbnail filter passes one picture of every N, the most
+# typical one; N is at least 2 for it. Without -vsync vfr the pictures would be repeated to fill the
+# time.
 # shellcheck disable=SC2016 # for the shell that xargs starts
 ffmpeg_file='
     name=${2##*/}
-    n=$((($0 + 3) / 4))
+    [ "$SKIP" = nokey ] && n=$((($0 + 3) / 4)) || n=$((($1 / 2 + 3) / 4))
     filter=scale=320:320:force_original_aspect_ratio=decrease
-    [ $n -lt 2 ] || filter=thumbnail=$n,$filter
-    ffmpeg -nostdin -v fatal $THREADS -skip_frame nokey -i "$2" -map 0:v:0 -vf "$filter" \
+    [ $n -lt 2 ] || filter=$filter,thumbnail=$n
+    ffmpeg -nostdin -v fatal $THREADS -skip_frame $SKIP -i "$2" -map 0:v:0 -vf "$filter" \
         -vsync vfr -frames:v 4 "out/$name-%d.jpg"
     ffmpeg -nostdin -v fatal $THREADS -i "$2" -map 0:s:0? -f srt - >"out/$name.srt" || true'
 
-with_ffmpeg() {
-    THREADS=$1 xargs -P 2 -L 1 sh -c "$ffmpeg_file" <"$material/$set.list"
+with_ffmpeg() { # THREADS SKIP
+    THREADS=$1 SKIP=$2 xargs -P 2 -L 1 sh -c "$ffmpeg_file" <"$material/$set.list"
 }
 
 ffmpeg_default() {
-    with_ffmpeg ''
+    with_ffmpeg '' nokey
 }
 
 ffmpeg_one_thread() {
-    with_ffmpeg '-threads 1 -filter_threads 1'
+    with_ffmpeg '-threads 1 -filter_threads 1' nokey
+}
+
+ffmpeg_decoding() {
+    with_ffmpeg '-threads 1 -filter_threads 1' noref
 }
 
 pyav() {
@@ -90,14 +96,13 @@ pyav() {
 }
 
 contestants=(occ_with_audio occ_without_audio ffmpeg_default ffmpeg_one_thread pyav)
+few_keyframes=short-250 # the set that ffmpeg_decoding is for; it would take minutes for the long one
 
 # ---- Measuring -----------------------------------------------------------------------------------
 
-milliseconds_of() { # COMMAND
-    local start=${EPOCHREALTIME/./} end
-    "$@" >&2
-    end=${EPOCHREALTIME/./}
-    echo $(((end - start) / 1000))
+seconds_of() { # COMMAND: wall clock and processor time, which a busy machine blurs less
+    local TIMEFORMAT='%R %U %S'
+    { time "$@" 1>&2 2>/dev/null; } 2>&1 | awk '{ print $1, $2 + $3 }'
 }
 
 count_pictures() { # CONTESTANT
@@ -110,41 +115,45 @@ count_pictures() { # CONTESTANT
 measure_set() { # times go to SET.CONTESTANT, a line a run; pictures to SET.CONTESTANT.pictures
     local run contestant
     cat "$material/$set"/* >/dev/null # into the page cache
+    local all=("${contestants[@]}")
+    [ "$set" != $few_keyframes ] || all+=(ffmpeg_decoding)
     for ((run = 0; run < runs; run++)); do
-        for contestant in "${contestants[@]}"; do
+        for contestant in "${all[@]}"; do
             rm -rf out
             mkdir out
-            milliseconds_of "$contestant" >>"$set.$contestant"
+            seconds_of "$contestant" >>"$set.$contestant"
             [ $run -gt 0 ] || count_pictures "$contestant" >"$set.$contestant.pictures"
         done
     done
 }
 
-median_of() {
-    sort -n "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+median_of() { # CONTESTANT COLUMN: 1 wall clock, 2 processor
+    awk -v "column=$2" '{ print $column }' "$set.$1" | sort -n |
+        awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
-print_row() { # NAME CONTESTANT PEER-MS
-    awk -v "name=$1" -v "ms=$(median_of "$set.$2")" -v "peer=$3" -v "set=$set" \
-        -v "pictures=$(cat "$set.$2.pictures")" '
+print_row() { # NAME CONTESTANT PEER
+    awk -v "name=$1" -v "wall=$(median_of "$2" 1)" -v "cpu=$(median_of "$2" 2)" \
+        -v "peer_wall=$(median_of "$3" 1)" -v "peer_cpu=$(median_of "$3" 2)" \
+        -v "pictures=$(cat "$set.$2.pictures")" -v "set=$set" '
         { files++; frames += $2 }
         END {
-            printf "%-10s %-19s %7.2f s %8.1f %9.0f %7.2fx %9d\n", set, name, ms / 1000,
-                files * 1000 / ms, frames * 1000 / ms, peer / ms, pictures
+            printf "%-9s %-17s %7.2f s %7.2f s %7.1f %8.0f %6.2fx %6.2fx %8d\n", set, name, wall,
+                cpu, files / wall, frames / wall, peer_wall / wall, peer_cpu / cpu, pictures
         }' "$material/$set.list"
 }
 
 print_set() {
     local peer=ffmpeg_default name='ffmpeg'
-    if [ "$(median_of "$set.ffmpeg_one_thread")" -lt "$(median_of "$set.$peer")" ]; then
+    if awk -v "a=$(median_of ffmpeg_one_thread 1)" -v "b=$(median_of ffmpeg_default 1)" \
+        'BEGIN { exit !(a < b) }'; then
         peer=ffmpeg_one_thread name='ffmpeg -threads 1'
     fi
-    local time
-    time=$(median_of "$set.$peer")
-    print_row 'occ' occ_with_audio "$time"
-    print_row 'occ --no-audio' occ_without_audio "$time"
-    print_row "$name" "$peer" "$time"
-    print_row 'PyAV' pyav "$time"
+    print_row 'occ' occ_with_audio "$peer"
+    print_row 'occ --no-audio' occ_without_audio "$peer"
+    print_row "$name" "$peer" "$peer"
+    [ ! -e "$set.ffmpeg_decoding" ] || print_row 'ffmpeg, decoding' ffmpeg_decoding "$peer"
+    print_row 'PyAV' pyav "$peer"
 }
 
 print_memory() {
@@ -161,8 +170,9 @@ print_head() {
         "$(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg) before the run"
     echo "$("$bin/occ" --version), $(ffmpeg -version | sed -n '1s/ Copyright.*//p')," \
         "PyAV $(/usr/bin/python3 -c 'import av; print(av.__version__)')"
-    echo "two processes each, median of $runs; ratio to the better ffmpeg"
-    printf '%-10s %-19s %9s %8s %9s %8s %9s\n' set program wall clips/s frames/s ratio pictures
+    echo "two processes each, median of $runs; the ratios are to the better ffmpeg"
+    printf '%-9s %-17s %9s %9s %7s %8s %7s %7s %8s\n' set program wall cpu clips/s frames/s \
+        wall cpu pictures
 }
 
 cd "$scratch"
