@@ -88,6 +88,13 @@ static int open_thumbnails(struct media *m, const struct media_wishes *wishes, s
     return rc < 0 ? rc : thumbnails_open(&m->thumbnails, wishes->thumbs, m->duration_ms, e);
 }
 
+/* What the container says of the number of pictures, -1 for nothing. AVI counts in ticks of its
+ * header: writers count twice where H.264 has B-pictures. */
+static int64_t claimed_frames(const AVFormatContext *format, const AVStream *stream) {
+    bool counts = !is_attached_picture(stream) && strcmp(format->iformat->name, "avi") != 0;
+    return counts && stream->nb_frames > 0 ? stream->nb_frames : -1;
+}
+
 static int open_video(struct reading *r, struct error *e) {
     AVStream *stream = choose_video(r->file.format);
     r->video_stream = stream;
@@ -95,8 +102,7 @@ static int open_video(struct reading *r, struct error *e) {
         return 0;
     }
     r->has_video = true;
-    r->media->frames_expected =
-        !is_attached_picture(stream) && stream->nb_frames > 0 ? stream->nb_frames : -1;
+    r->media->frames_expected = claimed_frames(r->file.format, stream);
     int rc = open_thumbnails(r->media, r->wishes, e);
     if (rc == 0) {
         rc = video_track_open(&r->video, r->media, &r->file, stream, r->wishes, e);

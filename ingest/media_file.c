@@ -154,11 +154,15 @@ int media_decoder_open(AVCodecContext **out, const AVStream *stream, struct erro
 }
 
 int64_t media_time_ms(const struct media_file *f, const AVStream *stream, int64_t timestamp) {
+    const int64_t latest = INT64_C(1) << 50; /* far from where sums overflow: 35,000 years */
     if (timestamp == AV_NOPTS_VALUE) {
         return -1;
     }
     int64_t start = f->format->start_time == AV_NOPTS_VALUE ? 0 : f->format->start_time / 1000;
     int64_t time = av_rescale_q(timestamp, stream->time_base, (AVRational){1, 1000});
+    if (time < -latest || time > latest || start < -latest || start > latest) {
+        return -1;
+    }
     return time > start ? time - start : 0;
 }
 

@@ -32,7 +32,7 @@ void video_reach_plan(struct video_reach *r, int pictures, int64_t end_ms) {
         parts[longest]++;
     }
     for (int i = 0; i < r->count; i++) {
-        r->until_ms[i] = r->from_ms[i] + length_of(r, i, end_ms) * (parts[i] - 1) / parts[i];
+        r->until_ms[i] = r->from_ms[i] + length_of(r, i, end_ms) / parts[i] * (parts[i] - 1);
     }
 }
 

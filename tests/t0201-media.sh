@@ -111,6 +111,9 @@ other_codecs_are_read() {
     make_clip mpeg4.avi -c:v mpeg4 -g 12 -q:v 3
     ingest_clip mpeg4.avi
     expect_pictures mpeg4.avi scale=320:180
+    make_clip bframes.avi -c:v libx264 -bf 2 -g 25 # whose header lists 300 pictures
+    ingest_clip bframes.avi
+    expect_json '.media.frames.read == 150 and .status == "ok"'
     if ffmpeg -hide_banner -encoders 2>/dev/null | grep -q libx265; then
         make_clip hevc.mp4 -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25
         ingest_clip hevc.mp4

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# t0202-groups.sh - clips with fewer keyframes than thumbnails: four pictures are found all the same,
+# whole ones, without decoding more than the way to them. The oracle is the ffmpeg program.
+# shellcheck source=tests/lib-ingest.sh
+. "$(dirname "$0")/lib-ingest.sh"
+command -v jq >"$scratch/log" || skip_all 'jq is not installed'
+
+make_clip() { # FILE OPTIONS... : 6 s, 150 pictures
+    local file=$1
+    shift
+    make_media -f lavfi -i testsrc2=size=320x180:rate=25:duration=6 "$@" "$file"
+}
+
+ingest_clip() { # FILE
+    ingest --quiet "$1" >samples.tar
+    tar -xf samples.tar --exclude '__*' --strip-components 1
+    mv "${1%.*}.json" sample.json
+}
+
+expect_json() {
+    jq -e "$1" sample.json >log || complain "not so: $1" "$(jq -c .media,.thumbs sample.json)"
+}
+
+# Each thumbnail is the picture that ffmpeg shows at its time.
+expect_pictures() { # FILE
+    local number=0 ms psnr
+    for ms in $(jq '.thumbs[].pts_ms' sample.json); do
+        make_media -i "$1" -vf "select=gte(t\,$ms/1000-0.002)" -frames:v 1 want.png
+        psnr=$(ffmpeg -nostdin -hide_banner -i want.png -i "${1%.*}.00$number.jpg" \
+            -lavfi psnr -f null - 2>&1 | sed -n 's/.*average:\([0-9]*\|inf\).*/\1/p')
+        [ "$psnr" = inf ] || [ "${psnr:-0}" -ge 24 ] || complain "$1: at $ms ms $psnr dB"
+        number=$((number + 1))
+    done
+}
+
+groups_are_decoded_in_part() {
+    make_clip clip.mp4 -c:v libx264 -g 75 -sc_threshold 0
+    ingest_clip clip.mp4
+    expect_json '.media.frames.every and .media.frames.decoded < 60 and (.thumbs | length) == 4'
+    expect_json '.thumbs[3].pts_ms > 3000'
+    expect_pictures clip.mp4
+}
+run groups_are_decoded_in_part
+
+pictures_before_a_keyframe_that_lack_the_group_before_are_left_out() {
+    make_clip clip.mp4 -c:v libx264 -g 60 -sc_threshold 0 \
+        -x264-params open-gop=1:bframes=7:b-adapt=0:b-pyramid=normal
+    ingest_clip clip.mp4
+    expect_json '(.thumbs | length) == 4 and .media.frames.errors == 0'
+    expect_pictures clip.mp4
+    make_clip hevc.mkv -c:v libx265 -x265-params log-level=0:open-gop=1:keyint=60:scenecut=0
+    ingest_clip hevc.mkv
+    expect_json '(.thumbs | length) == 4 and .media.frames.errors == 0'
+    expect_pictures hevc.mkv
+}
+run pictures_before_a_keyframe_that_lack_the_group_before_are_left_out
+
+second_pass_finds_pictures_in_every_container() {
+    local type
+    for type in mkv avi flv ts; do
+        make_clip "in-$type.$type" -c:v libx264 -bf 0 -g 1000 -sc_threshold 0
+        ingest_clip "in-$type.$type"
+        expect_json '.media.frames.every and (.thumbs | length) == 4'
+        expect_pictures "in-$type.$type"
+    done
+}
+run second_pass_finds_pictures_in_every_container
+
+index_of_a_fragment_is_not_that_of_the_file() {
+    make_clip clip.mp4 -c:v libx264 -g 25 -movflags frag_keyframe+empty_moov+default_base_moof
+    ingest_clip clip.mp4
+    expect_json '.media.frames.every == false and .media.frames.decoded <= 6'
+    expect_json '(.thumbs | length) == 4'
+    expect_pictures clip.mp4
+}
+run index_of_a_fragment_is_not_that_of_the_file
+
+picture_only_at_the_very_end_is_found() {
+    make_media -f lavfi -i color=black:size=320x180:rate=25:duration=5.6 \
+        -f lavfi -i testsrc2=size=320x180:rate=25:duration=0.4 \
+        -filter_complex concat -c:v libx264 -g 1000 -sc_threshold 0 clip.mp4
+    ingest_clip clip.mp4
+    expect_json '.thumbs | all(.flaw == "good")'
+}
+run picture_only_at_the_very_end_is_found
+
+test_finish
