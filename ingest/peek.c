@@ -30,8 +30,7 @@ static json_t *read_tree(const char *path) {
     return root;
 }
 
-/* A .json that no name explains: says what it is by its content. */
-static enum file_kind kind_of(const json_t *root) {
+enum file_kind peek_kind(const json_t *root) {
     if (metadata_is_gallery_dl(root)) {
         return FILE_GALLERY;
     }
@@ -80,7 +79,7 @@ static int worker_peek(void *context, size_t index, const struct pool_failure *b
     const struct clip_file *file = p->peeks[index].file;
     pool_beat(beat, 0);
     json_t *root = before ? NULL : read_tree(file->path);
-    enum file_kind kind = file->kind == FILE_JSON ? kind_of(root) : file->kind;
+    enum file_kind kind = file->kind == FILE_JSON ? peek_kind(root) : file->kind;
     char head[2] = {(char)kind, 0};
     int rc = bytes_append(result, head, sizeof head, e);
     if (rc == 0 && root) {

@@ -3,10 +3,15 @@
 #ifndef OCC_INGEST_PEEK_H
 #define OCC_INGEST_PEEK_H
 
+#include <jansson.h>
 #include <signal.h>
 
 #include "ingest/clips.h"
 #include "ingest/pool.h"
+
+/* What a .json that no name explains is by its content: FILE_GALLERY, FILE_COMMENTS, FILE_JSON for
+ * creator captions; FILE_OTHER for none of ours. NULL is none. */
+enum file_kind peek_kind(const json_t *root);
 
 struct peek {
     const struct clip_file

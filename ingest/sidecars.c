@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "ingest/caption.h"
+#include "ingest/peek.h"
 #include "store/file.h"
 #include "store/json.h"
 #include "store/utf8.h"
@@ -269,23 +270,35 @@ int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, s
     return rc;
 }
 
-/* A bare STEM.json may be anything; its content tells. */
-static int read_bare_json(struct sidecars *s, const struct clip_file *file, struct error *e) {
-    json_t *root = read_tree(s, file->path, e);
+/* A bare STEM.json may be anything; its content tells. Comments are left for later (*comments),
+ * when it is known which clip they must be of. */
+static int read_bare_json(struct sidecars *s, const struct clip_file *file, bool *comments,
+                          struct error *e) {
+    size_t repaired;
+    json_t *root = load_tree(file->path, &repaired, e);
+    if (!root && e->code == ERR_MEMORY) {
+        return ERR_MEMORY;
+    }
+    enum file_kind kind = peek_kind(root);
     int rc = 0;
-    if (!root) {
-        return e->code == ERR_MEMORY ? ERR_MEMORY : 0;
+    *comments = kind == FILE_COMMENTS;
+    if (!*comments) {
+        note_tree(s, file->path, root, repaired, e);
     }
-    if (metadata_is_gallery_dl(root)) {
-        if (!s->metadata.id) {
-            rc = metadata_from_gallery_dl(root, s->arena, &s->metadata, e);
-        }
+    if (kind == FILE_GALLERY && !s->metadata.id) {
+        rc = metadata_from_gallery_dl(root, s->arena, &s->metadata, e);
         s->described |= rc == 0;
-    } else if (json_is_array(json_object_get(root, "utterances"))) {
+    } else if (kind == FILE_JSON) {
         list_caption(s, file);
-    } else {
-        rc = comments_add(&s->comments, root, s->metadata.id, s->metadata.creator, e);
     }
+    json_decref(root);
+    return rc == ERR_MEMORY ? rc : 0;
+}
+
+/* As read_comments for a file whose name does not say that it holds any: none is no loss. */
+static int read_bare_comments(struct sidecars *s, const struct clip_file *file, struct error *e) {
+    json_t *root = read_tree(s, file->path, e);
+    int rc = root ? comments_add(&s->comments, root, s->metadata.id, s->metadata.creator, e) : 0;
     json_decref(root);
     return rc == ERR_MEMORY ? rc : 0;
 }
@@ -300,8 +313,7 @@ static int read_one(struct sidecars *s, const struct clip_file *file, struct sid
     case FILE_CAPTION:
         list_caption(s, file);
         return 0;
-    case FILE_JSON:
-        return read_bare_json(s, file, e);
+    case FILE_JSON: /* read before */
     case FILE_INFO:
     case FILE_GALLERY:
     case FILE_OTHER:
@@ -320,12 +332,18 @@ int sidecars_read(struct sidecars *s, const struct clip *clip, struct arena *are
     metadata_init(&s->metadata);
     const struct clip_file *info = clip_file_of(clip, FILE_INFO);
     info = info ? info : clip_file_of(clip, FILE_GALLERY);
-    int rc = info ? read_metadata(s, info, e) : 0;
+    bool *comments = arena_alloc(arena, clip->count, sizeof *comments);
+    int rc = comments ? 0 : out_of_memory(e);
+    rc = rc == 0 && info ? read_metadata(s, info, e) : rc;
     for (size_t i = 0; i < clip->count && rc == 0; i++) {
-        rc = read_one(s, &clip->files[i], cache, e);
+        if (clip->files[i].kind == FILE_JSON) {
+            rc = read_bare_json(s, &clip->files[i], &comments[i], e);
+        }
     }
-    if (rc == 0) {
-        rc = complete(s, clip, e);
+    rc = rc == 0 ? complete(s, clip, e) : rc;
+    for (size_t i = 0; i < clip->count && rc == 0; i++) {
+        rc = comments[i] ? read_bare_comments(s, &clip->files[i], e)
+                         : read_one(s, &clip->files[i], cache, e);
     }
     return rc == 0 ? comments_thread(&s->comments, e) : rc;
 }

@@ -210,4 +210,22 @@ the_end_of_the_stream_counts_what_the_report_tells() {
 }
 run the_end_of_the_stream_counts_what_the_report_tells
 
+one_export_gives_each_clip_its_own_comments() {
+    put_clip in/a/81.mp4 in/a/82.mp4 # without any metadata: their names are their ids
+    echo '[{"cid": "1", "aweme_id": "81", "text": "to 81"},
+           {"cid": "2", "aweme_id": "82", "text": "to 82"}]' >in/export.json
+    cp in/export.json in/a/83.json # beside a clip, with a name that says nothing
+    put_clip in/a/83.mp4
+    sed -i 's/"82"/"83"/' in/a/83.json
+    expect_code 0 ingest in >out.tar
+    for id in 81 82; do
+        member out.tar a/$id.comments.json >comments
+        expect_match "^\\[\\{\"id\":\"[12]\",[^{]*\"text\":\"to $id\"[^{]*\\]\$" comments
+    done
+    member out.tar a/83.comments.json >comments
+    expect_match '"to 82"' comments
+    expect_no_match '"to 81"' comments
+}
+run one_export_gives_each_clip_its_own_comments
+
 test_finish
