@@ -153,19 +153,37 @@ static const char *name_text(struct sidecars *s, const char *text, size_t size) 
     return copy;
 }
 
-/* The folder that holds the clip, which archives name after the account. */
-static const char *folder_name(struct sidecars *s, const char *path) {
-    const char *end = strrchr(path, '/');
-    while (end && end > path && end[-1] == '/') {
+/* The last component of a folder's path; *size 0 where it names nothing ("/", ".", ".."). */
+static const char *last_component(const char *path, size_t *size) {
+    const char *end = path + strlen(path);
+    while (end > path && end[-1] == '/') {
         end--;
     }
     const char *start = end;
-    while (start && start > path && start[-1] != '/') {
+    while (start > path && start[-1] != '/') {
         start--;
     }
-    bool usable = end && end > start && strncmp(start, ".", (size_t)(end - start)) != 0 &&
-                  strncmp(start, "..", (size_t)(end - start)) != 0;
-    return usable ? name_text(s, start, (size_t)(end - start)) : "_";
+    *size = (size_t)(end - start);
+    bool dots = strncmp(start, "..", *size) == 0 && *size <= 2; /* "." or ".." */
+    *size = dots ? 0 : *size;
+    return start;
+}
+
+/* The folder that holds the clip, which archives name after the account. */
+static const char *folder_name(struct sidecars *s, const char *path) {
+    const char *slash = strrchr(path, '/');
+    size_t size;
+    const char *folder =
+        arena_text(s->arena, slash ? path : ".", slash ? (size_t)(slash - path + 1) : 1);
+    const char *name = folder ? last_component(folder, &size) : NULL;
+    if (!name || size > 0) {
+        return name ? name_text(s, name, size) : NULL;
+    }
+    char *real = realpath(folder, NULL); /* "." has a name too */
+    name = real ? last_component(real, &size) : "";
+    name = real && size > 0 ? name_text(s, name, size) : "_";
+    free(real);
+    return name;
 }
 
 /* What no sidecar says is taken from the file's name, folder and date. */

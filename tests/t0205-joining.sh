@@ -228,4 +228,18 @@ one_export_gives_each_clip_its_own_comments() {
 }
 run one_export_gives_each_clip_its_own_comments
 
+without_metadata_the_folder_is_the_account() {
+    put_clip mango/1.mp4 mango/sub/2.mp4
+    for from in . ./ ../mango 1.mp4; do
+        (cd mango && ingest --thumbs 0 --no-audio "$from") >out.tar
+        keys_of out.tar >got
+        expect_match '^mango/1$' got
+    done
+    ingest mango >out.tar
+    keys_of out.tar >got
+    printf '%s\n' mango/1 sub/2 >wanted
+    expect_same wanted got
+}
+run without_metadata_the_folder_is_the_account
+
 test_finish

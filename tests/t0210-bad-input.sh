@@ -258,4 +258,15 @@ without_thumbnails_no_picture_is_missed() {
 }
 run without_thumbnails_no_picture_is_missed
 
+eight_errors_in_a_row_end_the_track() {
+    mkdir in
+    make_media -f lavfi -i testsrc2=size=160x120:rate=10:duration=4 -c:v mjpeg in/jpegs.mov
+    size=$(stat -c %s in/jpegs.mov) # each picture stands alone; those of the middle third become zeros
+    dd if=/dev/zero of=in/jpegs.mov bs=1 seek=$((size / 3)) count=$((size / 3)) conv=notrunc status=none
+    ingest_beside_good_clips 3
+    expect_report report in/jpegs.mov partial decode-errors 'video: gave up after 8 errors in a row'
+    expect_match '"thumbs":[1-4]' report.line
+}
+run eight_errors_in_a_row_end_the_track
+
 test_finish
