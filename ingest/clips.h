@@ -57,8 +57,7 @@ int clips_join(struct clips *c, const struct pool_options *pool,
 /* The first file of that kind, or NULL. */
 const struct clip_file *clip_file_of(const struct clip *clip, enum file_kind kind);
 
-/* ---- between scan.c and join.c ------------------------------------------------------------------
- */
+/* ---- between scan.c and join.c ----------------------------------------- */
 int clip_new(struct clips *c, const char *path, const char *stem, size_t stem_size, size_t *index,
              struct error *e);
 int clip_add_file(struct clips *c, struct clip *clip, const struct clip_file *file,

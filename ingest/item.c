@@ -60,15 +60,6 @@ int item_maker_open(struct item_maker **out, const struct ingest_options *option
     return 0;
 }
 
-void item_maker_close(struct item_maker *m) {
-    if (m) {
-        arena_close(m->arena);
-        sidecar_cache_close(&m->cache);
-        bytes_close(&m->contents);
-        free(m);
-    }
-}
-
 static double seconds_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

@@ -23,11 +23,10 @@ struct item_head {
     size_t report_size;
 };
 
-struct item_maker; /* what a worker keeps between clips: arena, buffers */
+struct item_maker; /* what a worker keeps between clips; it ends with its process */
 
 int item_maker_open(struct item_maker **out, const struct ingest_options *options,
                     const struct table *done, struct error *e);
-void item_maker_close(struct item_maker *m);
 
 /* Makes the sample of `clip` and appends head, report and records to `out`. `before`: how a first
  * attempt died (then the media is left alone), or NULL. Bad input never fails; ERR_MEMORY and

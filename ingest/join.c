@@ -28,8 +28,7 @@ static int out_of_memory(struct error *e) {
     return error_set(e, ERR_MEMORY, "out of memory");
 }
 
-/* ---- The table of ids ---------------------------------------------------------------------------
- */
+/* ---- The table of ids -------------------------------------------------- */
 
 static int add_names(struct join *j, size_t index, struct error *e) {
     const char *stem = j->clips->items[index].stem, *id;
@@ -102,8 +101,7 @@ static int find_clip(struct join *j, const char *id, size_t *index, struct error
     return rc;
 }
 
-/* ---- Clips without media ------------------------------------------------------------------------
- */
+/* ---- Clips without media ----------------------------------------------- */
 
 /* Moves (or, when several clips share an export, copies) the files of `from` to `to`. */
 static int give_files(struct join *j, const struct clip *from, struct clip *to, struct error *e) {

@@ -122,8 +122,7 @@ static char *join_path(struct arena *arena, const char *folder, const char *name
     return path;
 }
 
-/* ---- Reading one folder -------------------------------------------------------------------------
- */
+/* ---- Reading one folder ------------------------------------------------ */
 
 static int compare_entries(const void *a, const void *b) {
     return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
@@ -296,8 +295,7 @@ static int read_folder(struct clips *c, struct folder *f, size_t *first, struct 
     return rc < 0 ? rc : 0;
 }
 
-/* ---- Operands -----------------------------------------------------------------------------------
- */
+/* ---- Operands ---------------------------------------------------------- */
 
 /* True (1) the first time a folder is met, whatever path leads to it: this is what ends loops. */
 static int enter_once(struct clips *c, const struct stat *status, struct error *e) {

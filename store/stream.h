@@ -60,8 +60,7 @@ struct stream_counts {
     int64_t skipped, failed; /* inputs that gave no sample */
 };
 
-/* ---- Writer ------------------------------------------------------------------------------------
- */
+/* ---- Writer ------------------------------------------------------------ */
 struct stream_writer;
 
 /* Writes the first member to `fd`, which stays the caller's. `options`: an object for __stream__,
@@ -77,8 +76,7 @@ int stream_writer_finish(struct stream_writer *w, const struct stream_counts *co
                          const json_t *extra, struct error *e);
 void stream_writer_close(struct stream_writer *w); /* releases; without finish the stream is torn */
 
-/* ---- Reader ------------------------------------------------------------------------------------
- */
+/* ---- Reader ------------------------------------------------------------ */
 struct stream_reader;
 
 /* Reads and checks the first member. ERR_FORMAT when it is no stream of ours, ERR_UNSUPPORTED for

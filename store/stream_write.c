@@ -13,8 +13,7 @@
 
 enum { TAR_END_BYTES = 1024 };
 
-/* ---- Keys --------------------------------------------------------------------------------------
- */
+/* ---- Keys -------------------------------------------------------------- */
 
 static size_t key_part(char *out, const char *part) {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
@@ -50,8 +49,7 @@ void stream_key(char key[STREAM_KEY_BYTES], const char *account, const char *id)
     key[used] = 0;
 }
 
-/* ---- Encoding ----------------------------------------------------------------------------------
- */
+/* ---- Encoding ---------------------------------------------------------- */
 
 struct target {
     struct bytes *out;
@@ -153,8 +151,7 @@ int stream_encode(struct bytes *out, const char *key, const struct stream_member
     return encode(out, key, members, count, e);
 }
 
-/* ---- Writer ------------------------------------------------------------------------------------
- */
+/* ---- Writer ------------------------------------------------------------ */
 
 struct stream_writer {
     int fd;

@@ -26,8 +26,7 @@ static inline void reel_add(struct reel *r, int picture, int first, int second, 
     }
 }
 
-/* ---- CEA-608: one pair a picture, every byte with odd parity; each returns the next picture ----
- */
+/* ---- CEA-608: one pair a picture, every byte with odd parity; each returns the next picture  */
 
 static inline int with_parity(int byte) {
     int ones = 0;

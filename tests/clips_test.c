@@ -8,8 +8,7 @@
 #include "ingest/language.h"
 #include "tests/test.h"
 
-/* ---- Names -------------------------------------------------------------------------------------
- */
+/* ---- Names ------------------------------------------------------------- */
 
 static void named(const char *name, enum file_kind kind, const char *stem, const char *short_stem) {
     struct file_name f = file_name_parse(name);

@@ -12,8 +12,7 @@
 #include "store/utf8.h"
 #include "tests/test.h"
 
-/* ---- error -------------------------------------------------------------------------------------
- */
+/* ---- error ------------------------------------------------------------- */
 
 static void error_context_goes_in_front(void) {
     struct error e;
@@ -94,8 +93,7 @@ static void bytes_stop_at_their_limit(void) {
     bytes_close(&b);
 }
 
-/* ---- UTF-8 -------------------------------------------------------------------------------------
- */
+/* ---- UTF-8 ------------------------------------------------------------- */
 
 static void repaired(const char *input, size_t size, const char *want, size_t want_count) {
     struct bytes out;
