@@ -290,6 +290,11 @@ int caption_strip_ass(struct bytes *out, const char *text, size_t size, struct e
 
 /* ---- order ------------------------------------------------------------- */
 
+/* Nobody's cues come first; a name is never empty. */
+static int compare_speakers(const struct cue *a, const struct cue *b) {
+    return strcmp(a->speaker ? a->speaker : "", b->speaker ? b->speaker : "");
+}
+
 static int compare_cues(const void *a, const void *b) {
     const struct cue *x = a, *y = b;
     if (x->start_ms != y->start_ms) {
@@ -298,7 +303,8 @@ static int compare_cues(const void *a, const void *b) {
     if (x->end_ms != y->end_ms) {
         return x->end_ms < y->end_ms ? -1 : 1;
     }
-    return strcmp(x->text, y->text);
+    int order = strcmp(x->text, y->text);
+    return order != 0 ? order : compare_speakers(x, y);
 }
 
 /* A list that is in order keeps the order of cues that start together. */
@@ -375,8 +381,9 @@ int caption_read_creator_json(struct cue_list *cues, const json_t *root, struct 
 
 /* ---- rolling captions -------------------------------------------------- */
 
-static bool touches(const struct cue *earlier, const struct cue *later) {
-    return later->start_ms - earlier->end_ms <= TOUCH_MS;
+/* What another one says, be it the same words, is no repetition. */
+static bool follows(const struct cue *earlier, const struct cue *later) {
+    return later->start_ms - earlier->end_ms <= TOUCH_MS && compare_speakers(earlier, later) == 0;
 }
 
 static bool is_flash(const struct cue *cue) {
@@ -393,7 +400,7 @@ static void join_repeats(struct cue_list *cues) {
     for (size_t i = 0; i < cues->count; i++) {
         struct cue *last = kept ? &cues->items[kept - 1] : NULL;
         const struct cue *cue = &cues->items[i];
-        if (last && !is_flash(cue) && touches(last, cue) && strcmp(last->text, cue->text) == 0) {
+        if (last && !is_flash(cue) && follows(last, cue) && strcmp(last->text, cue->text) == 0) {
             extend(last, cue->end_ms);
         } else {
             cues->items[kept++] = *cue;
@@ -414,7 +421,7 @@ static bool continues(const char *text, const char *begin, size_t size) {
 /* How many bytes at the start of `cue` are the last lines of `window`, the cue before it; 0 where
  * the two have nothing to do with each other. The last of these lines may have grown by words. */
 static size_t shared_bytes(const struct cue *window, const struct cue *cue) {
-    if (!touches(window, cue)) {
+    if (!follows(window, cue)) {
         return 0;
     }
     const char *starts[WINDOW_LINES];
@@ -451,7 +458,7 @@ static size_t keep_addition(struct cue *kept, size_t count, const struct cue *cu
         return count;
     }
     addition += *addition == '\n' || *addition == ' ';
-    kept[count] = (struct cue){cue->start_ms, cue->end_ms, addition};
+    kept[count] = (struct cue){cue->start_ms, cue->end_ms, addition, cue->speaker};
     return count + 1;
 }
 

@@ -4,6 +4,9 @@
  * beside the clip as from tracks inside it: both arrive here as ASS events, whose markup is taken
  * off. TikTok's creator captions are JSON and read here.
  *
+ * A cue has a speaker where the file names one: WebVTT in voice tags (a cue with several voices
+ * becomes several cues of the same time), ASS in the Name field. Nothing is guessed from texts.
+ *
  * A caption that does not say when it ends stays until the next one, CAPTION_UNTIMED_MS at most.
  * Times past CAPTION_LATEST_MS are nonsense and their captions are left out. */
 #ifndef OCC_INGEST_CAPTION_H
@@ -55,11 +58,12 @@ int caption_decoder_feed(struct caption_decoder *d, const struct AVPacket *packe
 
 /* Puts a list into order and makes speech of it. Captions with the same text that follow each other
  * within 50 ms are joined; people leave two frames (83 ms) between theirs, so "Ha!" "Ha!" stays
- * two. Rolling captions, where a window of lines scrolls (each line repeated, 10-ms cues between,
- * as in the auto-captions of video sites) or a line grows word by word, become each line once, from
- * its first appearance until the next line's. Only whole lines are compared, and one overlap of two
- * captions is taken for chance: a rolling caption needs two in a row or a cue of at most 50 ms. To
- * be called once: a line said twice in a rolling caption is two touching cues afterwards. */
+ * two; of different speakers, or of a known and an unknown one, nothing is joined. Rolling
+ * captions, where a window of lines scrolls (each line repeated, 10-ms cues between, as in the
+ * auto-captions of video sites) or a line grows word by word, become each line once, from its first
+ * appearance until the next line's. Only whole lines are compared, and one overlap of two captions
+ * is taken for chance: a rolling caption needs two in a row or a cue of at most 50 ms. To be called
+ * once: a line said twice in a rolling caption is two touching cues afterwards. */
 void caption_collapse_rolling(struct cue_list *cues);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * A caption file is handed to the demuxer of its kind from memory, as clean UTF-8; its packets then
  * go the way of a track inside a container: the decoder of the codec gives ASS events, whose text
- * field is taken. The time of a cue is that of the packet. See caption.h. */
+ * and name fields are taken. The time of a cue is that of the packet. See caption.h. */
 #include "ingest/caption.h"
 
 #include <libavcodec/avcodec.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "ingest/caption_voice.h"
 #include "store/utf8.h"
 
 enum {
@@ -19,7 +20,8 @@ enum {
     PACKET_BYTES = 128 * 1024, /* of one event: mov_text with styles needs at most about 64 KiB */
     IO_BUFFER_BYTES = 32 * 1024,
     CLOCK_DIGITS = 9, /* of one number, so that it fits an int */
-    TEXT_FIELD = 8,   /* commas before the text of an ASS event */
+    NAME_FIELD = 3,   /* commas before the name of an ASS event */
+    TEXT_FIELD = 8,   /* and before its text */
 };
 
 /* ---- one track --------------------------------------------------------- */
@@ -29,7 +31,7 @@ struct caption_decoder {
     AVPacket *packet;
     AVRational time_base;
     struct bytes text;
-    size_t untimed; /* 1 + index of the last cue if its end is only guessed so far, else 0 */
+    size_t untimed; /* 1 + index of the first cue whose end is only guessed so far, else 0 */
 };
 
 static bool is_text_codec(enum AVCodecID id) {
@@ -97,35 +99,20 @@ void caption_decoder_close(struct caption_decoder *d) {
     free(d);
 }
 
-/* The text field of an event "ReadOrder,Layer,Style,Name,MarginL,MarginR,MarginV,Effect,Text". */
-static const char *event_text(const AVSubtitleRect *rect) {
-    if (rect->type != SUBTITLE_ASS) {
-        return rect->type == SUBTITLE_TEXT ? rect->text : NULL;
+/* "ReadOrder,Layer,Style,Name,MarginL,MarginR,MarginV,Effect,Text" from one of its fields on. */
+static const char *event_field(const char *event, int field) {
+    for (int commas = 0; event && commas < field; commas++) {
+        const char *comma = strchr(event, ',');
+        event = comma ? comma + 1 : NULL;
     }
-    const char *text = rect->ass;
-    for (int commas = 0; text && commas < TEXT_FIELD; commas++) {
-        const char *comma = strchr(text, ',');
-        text = comma ? comma + 1 : NULL;
-    }
-    return text;
+    return event;
 }
 
-static int collect_text(struct caption_decoder *d, const AVSubtitle *event, struct error *e) {
-    bytes_clear(&d->text);
-    int rc = 0;
-    for (unsigned i = 0; i < event->num_rects && rc == 0; i++) {
-        const char *text = event_text(event->rects[i]);
-        if (!text) {
-            continue;
-        }
-        if (d->text.size > 0) {
-            rc = bytes_append(&d->text, "\n", 1, e);
-        }
-        if (rc == 0) {
-            rc = caption_strip_ass(&d->text, text, strlen(text), e);
-        }
-    }
-    return rc;
+/* "NTP" is nobody: converters write it where SubStation's format wants a name. */
+static struct caption_voice event_voice(const char *event) {
+    const char *name = event_field(event, NAME_FIELD);
+    size_t size = name && strncmp(name, "NTP,", 4) != 0 ? strcspn(name, ",") : 0;
+    return (struct caption_voice){name, size};
 }
 
 /* A time in the track's units as milliseconds; false for none and for nonsense. */
@@ -137,37 +124,84 @@ static bool to_ms(const struct caption_decoder *d, int64_t time, int64_t *ms) {
     return *ms >= -CAPTION_LATEST_MS && *ms <= CAPTION_LATEST_MS;
 }
 
-static int add_event(struct caption_decoder *d, const AVPacket *packet, const AVSubtitle *event,
-                     int64_t time, struct cue_list *cues, struct error *e) {
+static int add_cue(struct caption_decoder *d, struct cue_list *cues, int64_t start, int64_t end,
+                   const char *text, const struct caption_voice *voice, struct error *e) {
+    size_t before = cues->count;
+    bytes_clear(&d->text);
+    int rc = caption_strip_ass(&d->text, text, strlen(text), e);
+    if (rc == 0) {
+        rc = cue_add(cues, start, end, bytes_text(&d->text), d->text.size, e);
+    }
+    bool added = cues->count > before;
+    return added ? caption_voice_name(&cues->items[before].speaker, cues->arena, voice, e) : rc;
+}
+
+/* `voice` is who says all of a WebVTT event, NULL for other codecs. */
+static int add_event(struct caption_decoder *d, const AVSubtitle *event, int64_t time,
+                     const struct caption_voice *voice, struct cue_list *cues, struct error *e) {
     int64_t duration = 0;
-    if (packet->duration <= 0 || !to_ms(d, packet->duration, &duration)) {
+    if (d->packet->duration <= 0 || !to_ms(d, d->packet->duration, &duration)) {
         bool known = event->end_display_time != UINT32_MAX;
         duration = known ? (int64_t)event->end_display_time : 0;
     }
     bool timed = duration > 0;
-    int64_t start = time + event->start_display_time;
     int64_t end = time + (timed ? duration : CAPTION_UNTIMED_MS);
-    int rc = collect_text(d, event, e);
-    if (rc < 0) {
-        return rc;
-    }
     size_t before = cues->count;
-    rc = cue_add(cues, start, end, bytes_text(&d->text), d->text.size, e);
-    if (rc == 0 && !timed && cues->count > before) {
-        d->untimed = cues->count;
+    int rc = 0;
+    for (unsigned i = 0; i < event->num_rects && rc == 0; i++) {
+        const AVSubtitleRect *rect = event->rects[i];
+        const char *text = rect->ass ? event_field(rect->ass, TEXT_FIELD) : rect->text;
+        if (text) {
+            struct caption_voice named = voice ? *voice : event_voice(rect->ass);
+            rc = add_cue(d, cues, time + event->start_display_time, end, text, &named, e);
+        }
+    }
+    if (rc == 0 && !timed && cues->count > before && d->untimed == 0) {
+        d->untimed = before + 1;
     }
     return rc;
 }
 
-/* The packet at `time`, be it one without text, ends a cue that had no end of its own. */
+/* The packet at `time`, be it one without text, ends cues that had no end of their own. */
 static void end_untimed(struct caption_decoder *d, struct cue_list *cues, int64_t time) {
-    if (d->untimed > 0 && d->untimed <= cues->count) {
-        struct cue *cue = &cues->items[d->untimed - 1];
+    for (size_t i = d->untimed; i > 0 && i <= cues->count; i++) {
+        struct cue *cue = &cues->items[i - 1];
         if (time > cue->start_ms && time < cue->end_ms) {
             cue->end_ms = time;
         }
     }
     d->untimed = 0;
+}
+
+static int decode(struct caption_decoder *d, int64_t time, const struct caption_voice *voice,
+                  struct cue_list *cues, struct error *e) {
+    AVSubtitle event = {0};
+    int found = 0;
+    if (voice) {
+        caption_voice_hide((char *)d->packet->data, (size_t)d->packet->size);
+    }
+    int rc = avcodec_decode_subtitle2(d->context, &event, &found, d->packet);
+    if (rc == AVERROR(ENOMEM)) {
+        rc = error_set(e, ERR_MEMORY, "out of memory");
+    } else if (rc < 0 || !found) {
+        rc = 0; /* one malformed event costs itself only */
+    } else {
+        rc = add_event(d, &event, time, voice, cues, e);
+    }
+    if (found) {
+        avsubtitle_free(&event);
+    }
+    return rc;
+}
+
+/* d->packet becomes a part of `packet`, copied because the decoders read up to a zero byte. */
+static int copy_part(struct caption_decoder *d, const char *text, size_t size,
+                     const AVPacket *packet, struct error *e) {
+    if (av_new_packet(d->packet, (int)size) < 0 || av_packet_copy_props(d->packet, packet) < 0) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    memcpy(d->packet->data, text, size);
+    return 0;
 }
 
 int caption_decoder_feed(struct caption_decoder *d, const struct AVPacket *packet,
@@ -180,23 +214,19 @@ int caption_decoder_feed(struct caption_decoder *d, const struct AVPacket *packe
     if (packet->size <= 0 || packet->size > PACKET_BYTES) {
         return 0;
     }
-    if (av_packet_ref(d->packet, packet) < 0) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    bool has_voices = d->context->codec_id == AV_CODEC_ID_WEBVTT;
+    const char *text = (const char *)packet->data;
+    size_t size = 0, total = (size_t)packet->size;
+    int rc = 0;
+    for (size_t at = 0; at < total && rc == 0; at += size) {
+        struct caption_voice voice = {NULL, 0};
+        size = has_voices ? caption_voice_part(text + at, total - at, &voice) : total;
+        rc = copy_part(d, text + at, size, packet, e);
+        if (rc == 0) {
+            rc = decode(d, time, has_voices ? &voice : NULL, cues, e);
+        }
+        av_packet_unref(d->packet);
     }
-    AVSubtitle event = {0};
-    int found = 0;
-    int rc = avcodec_decode_subtitle2(d->context, &event, &found, d->packet);
-    if (rc == AVERROR(ENOMEM)) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
-    } else if (rc < 0 || !found) {
-        rc = 0; /* one malformed event costs itself only */
-    } else {
-        rc = add_event(d, d->packet, &event, time, cues, e);
-    }
-    if (found) {
-        avsubtitle_free(&event);
-    }
-    av_packet_unref(d->packet);
     return rc;
 }
 

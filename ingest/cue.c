@@ -27,6 +27,6 @@ int cue_add(struct cue_list *list, int64_t start_ms, int64_t end_ms, const char 
     }
     start_ms = start_ms > 0 ? start_ms : 0;
     end_ms = end_ms > start_ms ? end_ms : start_ms;
-    list->items[list->count++] = (struct cue){start_ms, end_ms, copy};
+    list->items[list->count++] = (struct cue){start_ms, end_ms, copy, NULL};
     return 0;
 }

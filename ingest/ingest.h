@@ -2,7 +2,7 @@
  *
  * Members of a sample, in this order (those that exist):
  *   .json            the sample (see README.md, "The stream"), from info.json and the media itself
- *   .script.json     [{start_ms, end_ms, text}] of the chosen caption track
+ *   .script.json     [{start_ms, end_ms, text, speaker}] of the chosen caption track
  *   .comments.json   [{id, parent, author, text, likes, created, by_creator, pinned}], threads
  * together .000.jpg ...     thumbnails in time order .audio.json      loudness, envelope .mel.pgm
  * 64-band log-mel picture A clip whose media cannot be decoded still becomes a sample of its

@@ -163,8 +163,9 @@ json_t *sample_script_to_json(const struct cue_list *cues) {
     json_t *list = json_array();
     for (size_t i = 0; list && i < cues->count; i++) {
         const struct cue *cue = &cues->items[i];
-        json_t *item = json_pack("{s:I, s:I, s:o}", "start_ms", (json_int_t)cue->start_ms, "end_ms",
-                                 (json_int_t)cue->end_ms, "text", sample_text(cue->text));
+        json_t *item = json_pack("{s:I, s:I, s:o, s:s*}", "start_ms", (json_int_t)cue->start_ms,
+                                 "end_ms", (json_int_t)cue->end_ms, "text", sample_text(cue->text),
+                                 "speaker", cue->speaker);
         if (json_array_append_new(list, item) != 0) {
             json_decref(list);
             return NULL;

@@ -188,6 +188,35 @@ static void ordinary_captions_are_left_alone(void) {
     cues_end();
 }
 
+static void add_spoken(int64_t start_ms, int64_t end_ms, const char *speaker, const char *text) {
+    add(start_ms, end_ms, text);
+    cues.items[cues.count - 1].speaker = speaker;
+}
+
+static void what_different_speakers_say_is_not_joined(void) {
+    cues_begin();
+    add_spoken(0, 1000, "Ann", "Yes.");
+    add_spoken(1000, 2000, "Bob", "Yes.");
+    add_spoken(2000, 3000, NULL, "Yes.");
+    add_spoken(3000, 4000, "Bob", "Yes.\nWell");
+    add_spoken(4000, 5000, "Ann", "Yes.\nWell\nno.");
+    check_unchanged(__LINE__);
+    CHECK_TEXT(cues.items[1].speaker, "Bob");
+    cues_end();
+    cues_begin(); /* one speaker's window scrolls, then another one's */
+    add_spoken(0, 1000, "Ann", "one\ntwo");
+    add_spoken(1000, 2000, "Ann", "two\nthree");
+    add_spoken(2000, 3000, "Ann", "three\nfour");
+    add_spoken(3000, 4000, "Bob", "four\nfive");
+    add_spoken(4000, 4010, "Bob", "five");
+    add_spoken(4010, 5000, "Bob", "five\nsix");
+    caption_collapse_rolling(&cues);
+    CHECK_CUES("0-1000 one|two;1000-2000 three;2000-3000 four;3000-4010 four|five;4010-5000 six;");
+    CHECK_TEXT(cues.items[2].speaker, "Ann");
+    CHECK_TEXT(cues.items[4].speaker, "Bob");
+    cues_end();
+}
+
 static void repeats_that_touch_are_joined_and_lists_put_into_order(void) {
     cues_begin();
     add(5000, 6000, "second");
@@ -235,6 +264,7 @@ int main(void) {
     RUN(a_window_of_three_lines_that_scrolls_gives_each_line_once);
     RUN(words_are_never_lost_when_part_of_a_first_cue_scrolls_away);
     RUN(ordinary_captions_are_left_alone);
+    RUN(what_different_speakers_say_is_not_joined);
     RUN(repeats_that_touch_are_joined_and_lists_put_into_order);
     RUN(long_recordings_are_collapsed_too);
     return test_finish();

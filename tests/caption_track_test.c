@@ -49,6 +49,54 @@ static void webvtt_files_lose_notes_styles_and_settings(void) {
     cues_end();
 }
 
+/* Every cue's speaker and a ';', '-' for none. */
+static void check_speakers(const char *wanted, int line) {
+    struct bytes got;
+    bytes_init(&got, 10000);
+    for (size_t i = 0; i < cues.count; i++) {
+        const char *speaker = cues.items[i].speaker;
+        bytes_printf(&got, NULL, "%s;", speaker ? speaker : "-");
+    }
+    test_text(bytes_text(&got), wanted, __FILE__, line);
+    bytes_close(&got);
+}
+
+static void voices_of_webvtt_are_speakers(void) {
+    cues_begin();
+    CHECK_NUMBER(
+        read_text("WEBVTT\n\n"
+                  "00:01.000 --> 00:02.000\n<v Bob>Hello,\n<i>world</i>.</v>\n\n"
+                  "00:02.000 --> 00:03.000\n<v.first.loud Ann &amp;\tLee>- Hi {you}\n"
+                  "<v Bob>- Ha</v> <v Bob>ha</v>[laughs]<v>\n<v Bob></v>\n\n"
+                  "00:03.000 --> 00:04.000\n&gt;&gt; BOB: I am <vol x>not</vol> <3 a speaker>.\n\n"
+                  "00:04.000 --> 00:05.000\n<v \x01\\N>a <V Z\xC3\xA9>b <v Bob\n\n"
+                  "00:05.000 --> 00:06.000\n<v Bob><b> </b>\n\n"
+                  "00:06.000 --> 00:07.000\n<i><v Ann>so<00:06.500><c> it</c> is</v></i>",
+                  "vtt"),
+        0);
+    CHECK_CUES("1000-2000 Hello,|world.;2000-3000 - Hi {you};2000-3000 - Ha ha;"
+               "2000-3000 [laughs];3000-4000 >> BOB: I am not .;4000-5000 a;4000-5000 b;"
+               "6000-7000 so it is;");
+    check_speakers("Bob;Ann & Lee;Bob;-;-;-;Z\u00E9;Ann;", __LINE__);
+    caption_collapse_rolling(&cues);
+    CHECK_NUMBER(cues.count, 8);
+    cues_end();
+}
+
+static void long_names_are_cut_at_a_whole_character(void) {
+    char text[700];
+    char name[2 * 150 + 1] = "";
+    for (size_t i = 0; i < 150; i++) {
+        memcpy(name + 2 * i, i == 99 ? " x" : "\u00E9", 3);
+    }
+    snprintf(text, sizeof text, "WEBVTT\n\n00:01.000 --> 00:02.000\n<v a%s>hi\n", name);
+    cues_begin();
+    CHECK_NUMBER(read_text(text, "vtt"), 0);
+    const char *speaker = cues.items[0].speaker;
+    CHECK(speaker && strlen(speaker) == 199 && utf8_is_valid(speaker, 199)); /* no blank at 200 */
+    cues_end();
+}
+
 static void ass_files_lose_comments_and_drawings(void) {
     cues_begin();
     CHECK_NUMBER(
@@ -64,6 +112,7 @@ static void ass_files_lose_comments_and_drawings(void) {
                   "ass"),
         0);
     CHECK_CUES("3000-4000 Yes.;5000-6500 Well, no, I think|not.;");
+    check_speakers("Ann;-;", __LINE__);
     cues_end();
 }
 
@@ -264,6 +313,8 @@ static void every_text_codec_is_understood(void) {
         SAMPLE(1000, 500, "0,0,Default,,0,0,0,,Well, {\\i1}no{\\i0}\\Nyes"),
         SAMPLE(2000, 500, "1,0,Default,,0,0,0,,{\\p1}m 0 0 l 5 5"),
         SAMPLE(3000, 500, "no event at all"),
+        SAMPLE(4000, 500, "2,0,Default, Ann  \\N{x}Lee ,0,0,0,,a"),
+        SAMPLE(5000, 500, "3,0,Default,NTP,0000,0000,0000,!Effect,b"),
     };
     static const struct sample webvtt[] = {SAMPLE(1000, 500, "<v Ann>so<00:00:01.200><c> it</c>")};
     static const struct sample text[] = {SAMPLE(1000, 500, "a {b} c:\\new\nd")};
@@ -271,7 +322,9 @@ static void every_text_codec_is_understood(void) {
     FEED(AV_CODEC_ID_ASS, ass);
     FEED(AV_CODEC_ID_WEBVTT, webvtt);
     FEED(AV_CODEC_ID_TEXT, text);
-    CHECK_CUES("1000-1500 Well, no|yes;1000-1500 so it;1000-1500 a {b} c:\\new|d;");
+    CHECK_CUES("1000-1500 Well, no|yes;4000-4500 a;5000-5500 b;1000-1500 so it;"
+               "1000-1500 a {b} c:\\new|d;");
+    check_speakers("-;Ann Lee;-;Ann;-;", __LINE__);
     cues_end();
 }
 
@@ -280,10 +333,15 @@ static void a_cue_without_an_end_lasts_until_the_next_or_seven_seconds(void) {
                                            SAMPLE(20000, 0, "three")};
     static const struct sample mov_text[] = {
         SAMPLE(30000, 0, "\0\004four"), SAMPLE(31000, 0, "\0\0"), SAMPLE(32000, 100, "\0\004five")};
+    static const struct sample webvtt[] = {SAMPLE(0, 0, "<v A>a<v B>b"), SAMPLE(10, 0, "c")};
     cues_begin();
     FEED(AV_CODEC_ID_SUBRIP, subrip);
     FEED(AV_CODEC_ID_MOV_TEXT, mov_text);
     CHECK_CUES("0-2000 one;2000-9000 two;20000-27000 three;30000-31000 four;32000-32100 five;");
+    cues_end();
+    cues_begin();
+    FEED(AV_CODEC_ID_WEBVTT, webvtt); /* both voices end */
+    CHECK_CUES("0-10 a;0-10 b;10-7010 c;");
     cues_end();
 }
 
@@ -374,6 +432,8 @@ int main(void) {
     av_log_set_level(AV_LOG_QUIET);
     RUN(subrip_files_are_read_in_order);
     RUN(webvtt_files_lose_notes_styles_and_settings);
+    RUN(voices_of_webvtt_are_speakers);
+    RUN(long_names_are_cut_at_a_whole_character);
     RUN(ass_files_lose_comments_and_drawings);
     RUN(utf16_files_are_converted);
     RUN(damaged_text_is_repaired_and_read_to_its_end);

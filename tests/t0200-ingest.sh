@@ -123,6 +123,18 @@ languages_are_chosen() {
     expect_same wanted got
 }
 
+speakers_of_captions_are_told() {
+    mkdir clips
+    cp "$archive"/banana/*7301234567890123456].mp4 clips/a.mp4
+    printf 'WEBVTT\n\n00:00.000 --> 00:01.000\n<v Ann>Bananas?\n<v.loud Bob>Yes.</v>\n\n' >clips/a.en.vtt
+    printf '00:01.000 --> 00:02.000\n&gt;&gt; ANN: No.\n' >>clips/a.en.vtt
+    expect_code 0 "$OCC_BIN/occ" ingest -q clips | tar xO clips/a.script.json >script
+    expect_json '. == [{start_ms: 0, end_ms: 1000, text: "Bananas?", speaker: "Ann"},
+        {start_ms: 0, end_ms: 1000, text: "Yes.", speaker: "Bob"},
+        {start_ms: 1000, end_ms: 2000, text: ">> ANN: No."}]' script
+    expect_match '"text":"Yes.","speaker":"Bob"' script
+}
+
 no_captions_is_a_result() {
     mkdir clips
     cp "$archive"/banana/*7301234567890123456].mp4 clips/a.mp4
@@ -162,6 +174,7 @@ run a_broken_download_keeps_what_it_has
 run the_same_input_gives_the_same_bytes
 run thumbs_and_audio_are_options
 run languages_are_chosen
+run speakers_of_captions_are_told
 run no_captions_is_a_result
 run binary_never_goes_to_a_terminal
 run a_signal_while_looking_for_clips_ends_at_once

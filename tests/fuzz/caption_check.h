@@ -37,6 +37,11 @@ static inline void require_cues(const struct cue_list *cues) {
         require(cue->start_ms >= 0 && cue->start_ms <= cue->end_ms);
         require(i == 0 || cues->items[i - 1].start_ms <= cue->start_ms);
         require_plain(cue->text, strlen(cue->text));
+        if (cue->speaker) {
+            size_t size = strlen(cue->speaker);
+            require_plain(cue->speaker, size);
+            require(size <= CUE_SPEAKER_BYTES && !strchr(cue->speaker, '\n'));
+        }
     }
 }
 
