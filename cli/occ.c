@@ -20,6 +20,7 @@ static const struct {
     const char *name, *summary;
 } KNOWN[] = {
     {"ingest", "video archive to thumbnails, captions, comments, audio"},
+    {"render", "scripts, comments and thumbnails to pages for the encoder"},
 };
 enum { KNOWN_COUNT = sizeof KNOWN / sizeof *KNOWN };
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# quickstart.sh - from a fresh clone to a stream of samples: installs what a build needs, builds, and ingests
-# ARCHIVE (a folder as yt-dlp leaves it) or the sample archive in tests/archive.
+# quickstart.sh - from a fresh clone to pages: installs what a build needs, builds, ingests ARCHIVE (a folder as
+# yt-dlp leaves it) or the sample archive in tests/archive, and renders what it found.
 #
 #     sh cli/quickstart.sh [ARCHIVE]
 set -eu
@@ -30,16 +30,27 @@ cmake --build --preset release >>build-quickstart.log || {
 rm -f build-quickstart.log
 PATH=$PWD/build/release/bin:$PATH
 
-echo "== occ ingest $archive > out/samples.tar"
+echo "== occ ingest $archive | occ render --mode base > out/pages.tar"
 mkdir -p out
 status=0
-occ ingest -v --report out/report.jsonl "$archive" >out/samples.tar || status=$?
-echo "   exit status $status (3: some clips were not whole; out/report.jsonl names them)"
+# tee keeps the samples for a look at them. A failure of ingest ends the render too; status 3 of either says that
+# something could not be had whole.
+{
+    occ ingest -v --report out/report.jsonl "$archive" ||
+        echo "   exit status $? of ingest (3: some clips were not whole; out/report.jsonl names them)" >&2
+} | tee out/samples.tar | occ render -v --mode base >out/pages.tar || status=$?
 if [ "$status" != 0 ] && [ "$status" != 3 ]; then
     exit "$status"
 fi
-echo "== tar tvf out/samples.tar"
-tar tvf out/samples.tar | head -40
+echo "== tar tvf out/pages.tar"
+tar tvf out/pages.tar | head -40
 echo "== out/report.jsonl"
 head -5 out/report.jsonl | cut -c 1-200
-echo "Done. The programs are in build/release/bin; 'occ ingest --help' says more."
+echo "== occ render --mode tiny --format png out/samples.tar: a page to look at"
+clip=$(tar tf out/samples.tar | sed -n 's/\.script\.json$//p' | head -1)
+if [ -n "$clip" ]; then
+    occ render -q --mode tiny --format png out/samples.tar | # which tar ends after the one page that it wants
+        tar xOf - --occurrence=1 "$clip.p000.png" >out/page.png
+    echo "out/page.png is the first page of $clip"
+fi
+echo "Done. The programs are in build/release/bin; 'occ ingest --help' and 'occ render --help' say more."

@@ -6,7 +6,7 @@
 top=$(cd "$test_folder/.." && pwd)
 
 sources() {
-    find "$top/store" "$top/ingest" "$top/cli" "$top/tests" -name '*.[ch]' -print
+    find "$top/store" "$top/ingest" "$top/render" "$top/cli" "$top/tests" -name '*.[ch]' -print
 }
 
 sources_are_formatted() {
@@ -47,14 +47,17 @@ expect_includes() {
 dependencies_point_one_way() {
     expect_includes store store
     expect_includes ingest 'ingest|store'
-    expect_includes cli 'cli|ingest|store'
-    expect_code 1 grep -rlE '#include <(lib(av|sw)|ebur128)' "$top/store" "$top/cli"
-    expect_code 1 grep -rlE '#include <archive' "$top/ingest" "$top/cli"
+    expect_includes render 'render|store'
+    expect_includes cli 'cli|ingest|render|store'
+    expect_code 1 grep -rlE '#include <(lib(av|sw)|ebur128)' "$top/store" "$top/render" "$top/cli"
+    expect_code 1 grep -rlE '#include <archive' "$top/ingest" "$top/render" "$top/cli"
+    expect_code 1 grep -rlE '#include (<(hb|ft2build|fontconfig|unicode|png|turbojpeg)|FT_)' \
+        "$top/store" "$top/ingest" "$top/cli"
 }
 
 libraries_do_not_print_or_exit() {
     if grep -nE '\b(printf|puts|putchar|perror|exit|abort)[[:space:]]*\(' \
-        "$top"/ingest/*.c "$top"/store/*.c | grep -vE 'store/log\.c' >found; then
+        "$top"/ingest/*.c "$top"/render/*.c "$top"/store/*.c | grep -vE 'store/log\.c' >found; then
         cat found
         return 1
     fi
@@ -78,8 +81,8 @@ shell_scripts_are_clean() {
 }
 
 no_path_of_a_machine() {
-    expect_code 1 grep -rnIE '/(home/[a-z]+|root)/' "$top/store" "$top/ingest" "$top/cli" \
-        "$top/README.md" "$top/CMakeLists.txt" "$top/CMakePresets.json"
+    expect_code 1 grep -rnIE '/(home/[a-z]+|root)/' "$top/store" "$top/ingest" "$top/render" \
+        "$top/cli" "$top/README.md" "$top/CMakeLists.txt" "$top/CMakePresets.json"
 }
 
 the_top_level_is_tidy() {

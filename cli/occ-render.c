@@ -1,0 +1,238 @@
+/* occ-render.c - the command line of `occ render`. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/options.h"
+#include "render/render.h"
+#include "store/log.h"
+
+enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_AGAIN = 75 };
+
+struct arguments {
+    struct render_options render;
+    const char *parts;
+    bool force, quiet;
+    int pack;     /* index into PACKS */
+    int progress; /* -1: not said */
+    int verbose, log_style;
+};
+
+static const char *const LOG_STYLES[] = {"text", "json", NULL};
+static const char *const PACKS[] = {"auto", "sample", "account", NULL}; /* auto: -1 */
+static const char *const MODES[] = {
+    [MODE_TINY] = "tiny", [MODE_BASE] = "base", [MODE_HIFI] = "hifi", [MODE_COUNT] = NULL};
+static const char *const PROFILE_NAMES[] = {[PROFILE_READ10] = "read10",
+                                            [PROFILE_CLEAR] = "clear",
+                                            [PROFILE_DENSE] = "dense",
+                                            [PROFILE_COUNT] = NULL};
+
+#define FIELD(name) offsetof(struct arguments, name)
+static const struct option_spec OPTIONS[] = {
+    {"", .help = "Pages"},
+    {"mode", 'm', OPTION_CHOICE, FIELD(render.mode), "MODE",
+     .help = "size of a page: 512, 1024 or 1280 pixels square", .choices = MODES},
+    {"profile", 0, OPTION_CHOICE, FIELD(render.profile), "NAME",
+     .help = "how the text is set: read10 (10 pixels high, the densest that can be read back), "
+             "clear (larger, with margins) or dense (for pictures of text rather than reading)",
+     .choices = PROFILE_NAMES},
+    {"format", 0, OPTION_CHOICE, FIELD(render.format), "TYPE",
+     .help = "of the page images: pgm is grey; ppm and png keep the colours of emoji and "
+             "thumbnails",
+     .choices = PAGE_FORMATS},
+    {"pack", 0, OPTION_CHOICE, FIELD(pack), "HOW",
+     .help = "pages for each sample, or pages that hold several samples of an account and follow "
+             "them as samples of their own; auto is sample in mode tiny, else account",
+     .choices = PACKS},
+    {"", .help = "Content"},
+    {"parts", 0, OPTION_TEXT, FIELD(parts), "LIST",
+     .help = "what goes onto the pages, in this order: of header, thumbs, description, script, "
+             "hashtags, comments, audio"},
+    {"marks", 0, OPTION_CHOICE, FIELD(render.content.marks), "WHAT",
+     .help = "what stands in front of the script's sentences", .choices = RENDER_MARKS},
+    {"comments", 0, OPTION_INTEGER, FIELD(render.content.comments), "N",
+     .help = "the N most liked comments of a sample; 0 is all of them"},
+    {"", .help = "Output"},
+    {"force", 'f', OPTION_FLAG, FIELD(force), .help = "write the stream even to a terminal"},
+    {"", .help = "Work"},
+    {"jobs", 'j', OPTION_INTEGER, FIELD(render.threads), "N", .help = "threads; 0 is one per core",
+     .maximum = 256},
+    {"", .help = "Messages"},
+    {"progress", 0, OPTION_SWITCH, FIELD(progress),
+     .help = "show progress; without it, when standard error is a terminal"},
+    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
+    {"verbose", 'v', OPTION_COUNT, FIELD(verbose),
+     .help = "tell what could not be put on pages; twice: more"},
+    {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
+     .choices = LOG_STYLES},
+    {0}};
+
+static const struct tool TOOL = {
+    .name = "occ-render",
+    .summary = "put the text of samples onto pages",
+    .operands = "[FILE]",
+    .description =
+        "Reads the stream of samples that 'occ ingest' writes, from FILE or standard input, passes "
+        "every sample on unchanged and adds pages: images of the script, description, comments and "
+        "thumbnails, set for an encoder that sees them as patches of 16 x 16 pixels. Each page "
+        "comes with its text and with a record of what stands where (pages.json). The output is "
+        "a WebDataset tar on standard output.\n\n"
+        "The same input gives the same bytes whatever the number of threads, as long as the fonts "
+        "are the same. Pages of an earlier render in the input are replaced.",
+    .examples = "occ ingest /archive | occ render --mode base > pages.tar\n"
+                "    pages of 1024 x 1024 pixels, packed by account\n"
+                "occ render --mode tiny --format png samples.tar > pages.tar\n"
+                "    each clip's own pages, in colour, to look at\n",
+    .options = OPTIONS,
+};
+
+/* A signal asks everything to end. What is blocked in a read or write (a stage beside this one
+ * stands still) does not hear that: a second later the process ends as it is. There is nothing to
+ * roll back; the stream lacks its __end__ either way. */
+static volatile sig_atomic_t cancelled;
+
+static void on_signal(int number) {
+    (void)number;
+    cancelled = 1;
+    alarm(1);
+}
+
+static void on_alarm(int number) {
+    (void)number;
+    static const char text[] = "occ-render: warning: stopped by a signal; run again\n";
+    ssize_t done = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)done;
+    _exit(EXIT_AGAIN);
+}
+
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: writes must wake up */
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL); /* what Slurm sends before the time is up */
+    struct sigaction last = {.sa_handler = on_alarm};
+    sigaction(SIGALRM, &last, NULL);
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* The lists of choices above are those of the library. */
+static bool choices_agree(void) {
+    bool agree = true;
+    for (int i = 0; i < MODE_COUNT; i++) {
+        agree = agree && strcmp(MODES[i], PAGE_SIZES[i].name) == 0;
+    }
+    for (int i = 0; i < PROFILE_COUNT; i++) {
+        agree = agree && strcmp(PROFILE_NAMES[i], PROFILES[i].name) == 0;
+    }
+    return agree;
+}
+
+/* The input: FILE, or NULL for standard input. */
+static int check(struct arguments *a, int operands, char **argv, const char **input,
+                 struct error *e) {
+    *input = operands > 0 && strcmp(argv[1], "-") != 0 ? argv[1] : NULL;
+    a->render.pack = a->pack - 1;
+    if (operands > 1) {
+        return error_set(e, ERR_USAGE, "only one FILE can be read, not also '%.80s'", argv[2]);
+    }
+    int rc = a->parts ? content_parse_parts(&a->render.content, a->parts, e) : 0;
+    if (rc < 0) {
+        return error_context(e, "--parts");
+    }
+    if (!*input && isatty(STDIN_FILENO)) {
+        return error_set(e, ERR_USAGE,
+                         "standard input is a terminal: give a FILE, or use "
+                         "'occ ingest ARCHIVE | occ render'");
+    }
+    if (!a->force && isatty(STDOUT_FILENO)) {
+        return error_set(e, ERR_USAGE,
+                         "the stream is binary and goes to standard output, which is a terminal: "
+                         "use a pipe, > FILE or --force");
+    }
+    return 0;
+}
+
+static void summarize(const struct arguments *a, const struct render_result *r) {
+    const struct stream_counts *c = &r->counts;
+    log_info("%" PRId64 " samples; %" PRId64 " pages, %" PRId64 " characters, %" PRId64
+             " of %" PRId64 " areas of %d x %d pixels inked",
+             c->samples, r->pages, r->characters, r->inked, r->cells, CELL, CELL);
+    if (r->missing + r->replaced + r->dropped > 0) {
+        log_info("%" PRId64 " characters are in no font, %" PRId64 " sequences were no UTF-8, "
+                 "%" PRId64 " characters were left out",
+                 r->missing, r->replaced, r->dropped);
+    }
+    if (c->partial > 0) {
+        log_warning("%" PRId64 " samples could not be put on pages whole%s", c->partial,
+                    a->verbose ? "" : " (-v tells which)");
+    }
+}
+
+static int exit_status_of(int rc, const struct render_result *r, const struct error *e) {
+    if (rc == ERR_CANCELLED) {
+        log_warning("stopped by a signal; run again");
+        return EXIT_AGAIN;
+    }
+    if (rc == ERR_CLOSED) { /* `occ render ... | head`: no reason to complain */
+        log_info("nobody reads the output any more");
+        return EXIT_FAILED;
+    }
+    if (rc < 0) {
+        log_error("%s", e->text);
+        return EXIT_FAILED;
+    }
+    return r->counts.partial > 0 ? EXIT_SOME : EXIT_DONE;
+}
+
+static int open_input(const char *path, int *fd, struct error *e) {
+    *fd = path ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+    return *fd < 0 ? error_errno(e, errno, "%s", path) : 0;
+}
+
+int main(int argc, char **argv) {
+    bool agree = choices_agree();
+    assert(agree);
+    (void)agree;
+    struct arguments a = {.render = RENDER_DEFAULTS, .progress = -1};
+    struct error e = {0};
+    int operands = 0, in = -1;
+    const char *input = NULL;
+    int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
+    if (rc == OPTIONS_DONE) {
+        return EXIT_DONE;
+    }
+    rc = rc < 0 ? rc : check(&a, operands, argv, &input, &e);
+    if (rc < 0) {
+        return options_usage_error(&TOOL, &e);
+    }
+    enum log_level level = a.quiet          ? LOG_ERROR
+                           : a.verbose == 0 ? LOG_WARNING
+                           : a.verbose == 1 ? LOG_INFO
+                                            : LOG_DEBUG;
+    log_open(TOOL.name, level, a.log_style ? LOG_JSON : LOG_TEXT);
+    catch_signals();
+    a.render.progress = a.progress < 0 ? isatty(STDERR_FILENO) && !a.quiet : a.progress;
+    struct render_result result = {0};
+    rc = open_input(input, &in, &e);
+    if (rc == 0) {
+        rc = render_run(in, STDOUT_FILENO, &a.render, "occ-render " OCC_VERSION, &cancelled,
+                        &result, &e);
+        if (input && (rc == ERR_FORMAT || rc == ERR_TRUNCATED)) {
+            error_context(&e, "%s", input);
+        }
+    }
+    alarm(0);
+    int status = exit_status_of(rc, &result, &e);
+    if (rc == 0) {
+        summarize(&a, &result);
+    }
+    if (input && in >= 0) {
+        close(in); /* was only read */
+    }
+    return status;
+}

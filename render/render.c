@@ -1,0 +1,380 @@
+/* render.c - the main thread of `occ render`: reads the samples, makes jobs of them, and writes the
+ * two ends of the output stream. */
+#define _GNU_SOURCE /* sched_getaffinity, F_SETPIPE_SZ */
+#include "render/render.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "render/face.h"
+#include "render/render_pages.h"
+#include "store/log.h"
+#include "store/table.h"
+
+enum { PIPE_BYTES = 1 << 20 }; /* a page of mode base fits into the pipe */
+
+const char *const RENDER_PACKS[] = {[PACK_SAMPLE] = "sample", [PACK_ACCOUNT] = "account", NULL};
+const char *const RENDER_MARKS[] = {
+    [MARKS_NONE] = "none", [MARKS_TIME] = "time", [MARKS_SPEAKER] = "speaker", NULL};
+
+const struct render_options RENDER_DEFAULTS = {
+    .mode = MODE_BASE,
+    .profile = PROFILE_READ10,
+    .format = FORMAT_PGM,
+    .pack = -1,
+    .content = {.parts = {PART_HEADER, PART_THUMBS, PART_DESCRIPTION, PART_SCRIPT, PART_HASHTAGS,
+                          PART_COMMENTS},
+                .part_count = 6,
+                .marks = MARKS_NONE,
+                .comments = 100},
+};
+
+/* The account whose samples are coming in. */
+struct gathering {
+    char *name; /* first part of the keys; NULL: none yet */
+    struct render_account *account;
+    bool continues;
+    struct held *first, **last;
+    size_t count, bytes;
+};
+
+struct render {
+    const struct render_options *options;
+    int pack;
+    const volatile sig_atomic_t *cancel;
+    struct fonts *fonts;
+    struct render_shared shared;
+    struct stream_reader *reader;
+    struct stream_writer *writer;
+    struct jobs *jobs;
+    struct table *accounts;                /* name to index */
+    struct arena *arena;                   /* of the accounts, which stay where they are */
+    struct render_account **account_items; /* in the arena */
+    size_t account_count, account_capacity;
+    struct gathering now;
+    int64_t samples; /* read so far */
+};
+
+static int no_memory(struct error *e) {
+    return error_set(e, ERR_MEMORY, "out of memory");
+}
+
+/* ---- The ends of the stream --------------------------------------------- */
+
+/* The hash of the primary font's file, as the records of pages give it. */
+static int font_hash(const struct render *r, char hash[24], struct error *e) {
+    struct faces *faces;
+    int rc = faces_open(&faces, r->fonts, &PROFILES[r->options->profile], e);
+    if (rc < 0) {
+        return rc;
+    }
+    const struct face *face = faces_get(faces, FONT_PRIMARY, e);
+    if (face) {
+        snprintf(hash, 24, "%016" PRIx64, face->hash);
+    } else {
+        rc = e ? e->code : ERR_IO;
+    }
+    faces_close(faces);
+    return rc;
+}
+
+/* The options that shape the output; the number of threads does not. */
+static json_t *header_of(const struct render *r, const char *hash) {
+    const struct render_options *o = r->options;
+    const struct profile *profile = &PROFILES[o->profile];
+    json_t *parts = json_array();
+    for (int i = 0; i < o->content.part_count; i++) {
+        if (json_array_append_new(parts, json_string(PAGE_PARTS[o->content.parts[i]])) != 0) {
+            json_decref(parts);
+            return NULL;
+        }
+    }
+    return json_pack("{s:s, s:{s:s, s:s, s:s}, s:s, s:s, s:o, s:s, s:I}", "mode",
+                     PAGE_SIZES[o->mode].name, "profile", "name", profile->name, "font",
+                     profile->family, "hash", hash, "format", PAGE_FORMATS[o->format], "pack",
+                     RENDER_PACKS[r->pack], "parts", parts, "marks", RENDER_MARKS[o->content.marks],
+                     "comments", (json_int_t)o->content.comments);
+}
+
+static int open_output(struct render *r, int out, const char *tool, struct error *e) {
+    char hash[24] = "";
+    int rc = font_hash(r, hash, e);
+    json_t *header = rc == 0 ? header_of(r, hash) : NULL;
+    if (rc == 0 && !header) {
+        rc = no_memory(e);
+    }
+    if (rc == 0) {
+        (void)fcntl(out, F_SETPIPE_SZ, PIPE_BYTES); /* no pipe, or not allowed: it works anyway */
+        rc = stream_writer_open(&r->writer, out, tool, header, NULL, e); /* see render_jobs.h */
+    }
+    json_decref(header);
+    return rc;
+}
+
+static int64_t upstream_count(const json_t *end, const char *name) {
+    int64_t count = json_get_integer(end, name, 0);
+    return count > 0 && count < INT64_MAX / 2 ? count : 0;
+}
+
+static int finish_output(struct render *r, struct error *e) {
+    struct render_result *result = &r->shared.result;
+    const struct page_size *size = &PAGE_SIZES[r->options->mode];
+    const json_t *end = stream_reader_end(r->reader);
+    int64_t cells = (int64_t)(size->side / CELL) * (size->side / CELL);
+    result->counts.skipped = upstream_count(end, "skipped");
+    result->counts.failed = upstream_count(end, "failed");
+    struct stream_counts counts = result->counts;
+    counts.partial = upstream_count(end, "partial") + r->shared.newly_partial;
+    json_t *extra = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "pages", (json_int_t)result->pages, "characters",
+        (json_int_t)result->characters, "tokens",
+        (json_int_t)(result->cells * size->tokens / cells), "inked_tokens",
+        (json_int_t)(result->inked * size->tokens / cells), "missing", (json_int_t)result->missing,
+        "replaced", (json_int_t)result->replaced, "dropped", (json_int_t)result->dropped);
+    int rc = extra ? stream_writer_finish(r->writer, &counts, extra, e) : no_memory(e);
+    json_decref(extra);
+    return rc;
+}
+
+/* ---- In a thread -------------------------------------------------------- */
+
+static int work(void *context, void **state, void *job, struct outlet *out, struct error *e) {
+    struct renderer *renderer = *state;
+    if (!renderer) {
+        int rc = renderer_open(&renderer, context, e);
+        if (rc < 0) {
+            return rc;
+        }
+        *state = renderer;
+    }
+    return renderer_do(renderer, job, out, e);
+}
+
+static void end_thread(void *context, void *state) {
+    (void)context;
+    renderer_close(state);
+}
+
+/* One per core that this process may use. */
+static int thread_count(int64_t wanted) {
+    cpu_set_t cores;
+    if (wanted <= 0) {
+        wanted = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+    }
+    return (int)(wanted > JOBS_THREADS ? JOBS_THREADS : wanted);
+}
+
+/* ---- In the main thread ------------------------------------------------- */
+
+/* Takes over `samples`, on failure too. */
+static int put_job(struct render *r, struct render_job job, struct error *e) {
+    struct render_job *copy = malloc(sizeof *copy);
+    if (!copy) {
+        held_free_list(job.samples);
+        return no_memory(e);
+    }
+    *copy = job;
+    return jobs_put(r->jobs, copy, job.bytes, e);
+}
+
+static int put_sample(struct render *r, const struct stream_sample *sample, bool with_pages,
+                      struct error *e) {
+    struct held *h = held_copy(sample, with_pages ? held_originals : held_all, NULL);
+    if (!h) {
+        return no_memory(e);
+    }
+    struct render_job job = {
+        .kind = with_pages ? JOB_SAMPLE : JOB_PASS, .samples = h, .count = 1, .bytes = h->bytes};
+    return put_job(r, job, e);
+}
+
+/* What was gathered becomes a job; the account stays the same. */
+static int put_pack(struct render *r, struct error *e) {
+    struct gathering *g = &r->now;
+    if (g->count == 0) {
+        return 0;
+    }
+    struct render_job job = {.kind = JOB_PACK,
+                             .samples = g->first,
+                             .count = g->count,
+                             .bytes = g->bytes,
+                             .account = g->account,
+                             .continues = g->continues};
+    g->first = NULL;
+    g->last = &g->first;
+    g->count = g->bytes = 0;
+    g->continues = true;
+    return put_job(r, job, e);
+}
+
+/* Makes the account of `key` the one that is gathered. */
+static int begin_account(struct render *r, const char *key, struct error *e) {
+    struct gathering *g = &r->now;
+    free(g->name);
+    *g = (struct gathering){.last = &g->first, .name = strndup(key, held_account_size(key))};
+    if (!g->name) {
+        return no_memory(e);
+    }
+    size_t index;
+    int added = table_add(r->accounts, g->name, r->account_count, &index, e);
+    if (added < 0) {
+        return added;
+    }
+    if (added > 0) {
+        void *items = r->account_items;
+        int rc = arena_grow(r->arena, &items, r->account_count, &r->account_capacity,
+                            sizeof *r->account_items, e);
+        if (rc < 0) {
+            return rc;
+        }
+        r->account_items = items;
+        r->account_items[index] = arena_alloc(r->arena, 1, sizeof **r->account_items);
+        if (!r->account_items[index]) {
+            return no_memory(e);
+        }
+        r->account_count++;
+    }
+    g->account = r->account_items[index];
+    g->continues = added == 0;
+    return 0;
+}
+
+/* When another account begins, the packs of the one before come first. */
+static int follow_account(struct render *r, const char *key, struct error *e) {
+    const struct gathering *g = &r->now;
+    size_t size = held_account_size(key);
+    if (g->name && strlen(g->name) == size && memcmp(g->name, key, size) == 0) {
+        return 0;
+    }
+    int rc = put_pack(r, e);
+    return rc == 0 ? begin_account(r, key, e) : rc;
+}
+
+static int gather(struct render *r, const struct stream_sample *sample, struct error *e) {
+    struct gathering *g = &r->now;
+    struct held_needs needs = {.content = &r->options->content};
+    struct held *h = held_copy(sample, held_needed, &needs);
+    if (!h) {
+        return no_memory(e);
+    }
+    if (g->count > 0 && g->bytes + h->bytes > RENDER_ACCOUNT_LIMIT) {
+        int rc = put_pack(r, e);
+        if (rc < 0) {
+            free(h);
+            return rc;
+        }
+    }
+    *g->last = h;
+    g->last = &h->next;
+    g->count++;
+    g->bytes += h->bytes;
+    return 0;
+}
+
+static int take_sample(struct render *r, const struct stream_sample *sample, struct error *e) {
+    if (strlen(sample->key) >= STREAM_KEY_BYTES ||
+        held_account_size(sample->key) > STREAM_KEY_PART) {
+        return error_set(e, ERR_FORMAT, "'%.80s...': the key is too long", sample->key);
+    }
+    bool is_pack = held_is_pack(sample->key);
+    if (r->pack == PACK_SAMPLE) {
+        return put_sample(r, sample, !is_pack, e);
+    }
+    if (is_pack) {
+        return 0; /* of an earlier render: new ones take its place */
+    }
+    int rc = follow_account(r, sample->key, e);
+    rc = rc == 0 ? put_sample(r, sample, false, e) : rc;
+    return rc == 0 ? gather(r, sample, e) : rc;
+}
+
+static bool is_cancelled(const struct render *r) {
+    return r->cancel && *r->cancel;
+}
+
+/* All samples. When the input fails, what came before is done all the same: *input is that failure;
+ * the function's is one of our own. */
+static int read_all(struct render *r, int *input, struct error *input_error, struct error *e) {
+    int rc = 0;
+    *input = 1;
+    while (rc == 0 && *input > 0) {
+        struct stream_sample sample;
+        *input = stream_next(r->reader, &sample, input_error);
+        if (is_cancelled(r)) {
+            rc = error_set(e, ERR_CANCELLED, "stopped by a signal");
+        } else if (*input > 0) {
+            rc = take_sample(r, &sample, e);
+            r->samples++;
+            pthread_mutex_lock(&r->shared.lock);
+            progress_set((uint64_t)r->samples);
+            pthread_mutex_unlock(&r->shared.lock);
+        }
+    }
+    return rc == 0 ? put_pack(r, e) : rc;
+}
+
+static int run_jobs(struct render *r, struct error *e) {
+    const struct jobs_calls calls = {
+        .context = &r->shared, .work = work, .end = end_thread, .discard = render_job_free};
+    struct error input_error = {0};
+    int input = 0;
+    int rc =
+        jobs_open(&r->jobs, thread_count(r->options->threads), &calls, r->writer, r->cancel, e);
+    if (rc < 0) {
+        return rc;
+    }
+    progress_begin("render", 0, r->options->progress);
+    rc = read_all(r, &input, &input_error, e);
+    rc = rc == 0 ? jobs_finish(r->jobs, e) : rc;
+    jobs_close(r->jobs); /* the threads are gone now, and their sums are there */
+    progress_end();
+    if (rc == 0 && input < 0) {
+        rc = input;
+        if (e) {
+            *e = input_error;
+        }
+    }
+    return rc;
+}
+
+static int open_input(struct render *r, int in, struct error *e) {
+    int rc = stream_reader_open(&r->reader, in, e);
+    return rc < 0 && is_cancelled(r) ? error_set(e, ERR_CANCELLED, "stopped by a signal") : rc;
+}
+
+int render_run(int in, int out, const struct render_options *options, const char *tool,
+               const volatile sig_atomic_t *cancel, struct render_result *result, struct error *e) {
+    struct render r = {.options = options,
+                       .cancel = cancel,
+                       .pack = options->pack >= 0           ? options->pack
+                               : options->mode == MODE_TINY ? PACK_SAMPLE
+                                                            : PACK_ACCOUNT};
+    r.now.last = &r.now.first;
+    *result = (struct render_result){0};
+    pthread_mutex_init(&r.shared.lock, NULL); /* never fails on Linux */
+    int rc = fonts_open(&r.fonts, PROFILES[options->profile].family, e);
+    r.shared.options = options;
+    r.shared.fonts = r.fonts;
+    rc = rc == 0 ? table_open(&r.accounts, e) : rc;
+    rc = rc == 0 ? arena_open(&r.arena, SIZE_MAX, e) : rc;
+    rc = rc == 0 ? open_input(&r, in, e) : rc;
+    rc = rc == 0 ? open_output(&r, out, tool, e) : rc;
+    rc = rc == 0 ? run_jobs(&r, e) : rc;
+    rc = rc == 0 ? finish_output(&r, e) : rc;
+    *result = r.shared.result;
+    held_free_list(r.now.first);
+    free(r.now.name);
+    stream_writer_close(r.writer);
+    stream_reader_close(r.reader);
+    arena_close(r.arena);
+    table_close(r.accounts);
+    fonts_close(r.fonts);
+    pthread_mutex_destroy(&r.shared.lock);
+    return rc;
+}

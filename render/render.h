@@ -1,0 +1,55 @@
+/* render.h - the sample stream with pages: what `occ render` does.
+ *
+ * Reads a sample stream, passes every sample on and adds pages. PACK_SAMPLE: each sample gets the
+ * pages of its own text: members .pNNN.pgm (or .ppm, .png), .pNNN.txt (the rows of that page, in
+ * order of reading), .pages.json. PACK_ACCOUNT: samples are passed on as they are, and pages
+ * holding several of them follow as samples of their own, one page each, key ACCOUNT/pack%3ANNNNNN:
+ * members .json
+ * ({"id": "pack:000000", "account", "account_name", "created": newest of what it holds, "samples":
+ * keys}), .p000.pgm, .p000.txt, .pages.json. In mode base they come in the order of the stream, in
+ * mode hifi newest first. The samples of an account must follow each other, as `occ ingest` writes
+ * them; an account that comes again goes on with higher pack numbers, on a fresh page.
+ *
+ * The output is the same bytes whatever the number of threads. */
+#ifndef OCC_RENDER_RENDER_H
+#define OCC_RENDER_RENDER_H
+
+#include <signal.h>
+
+#include "render/content.h"
+#include "render/page_file.h"
+#include "render/profile.h"
+#include "store/stream.h"
+
+enum render_pack { PACK_SAMPLE, PACK_ACCOUNT };
+extern const char *const RENDER_PACKS[]; /* their names, NULL at the end; likewise: */
+extern const char *const RENDER_MARKS[]; /* of enum content_marks */
+
+/* Bytes of members that are held for one account at most; more begins a new series of pages. */
+#define RENDER_ACCOUNT_LIMIT ((size_t)256 << 20)
+
+struct render_options {
+    int mode;    /* enum page_mode */
+    int profile; /* enum of profile.h */
+    int format;  /* enum page_format */
+    int pack;    /* enum render_pack; -1: by mode (tiny: sample; base, hifi: account) */
+    struct content_options content;
+    int64_t threads; /* 0: one per core */
+    bool progress;
+};
+extern const struct render_options RENDER_DEFAULTS;
+
+struct render_result {
+    struct stream_counts counts; /* of the output; partial: samples with something left out here */
+    int64_t pages, characters, missing, replaced, dropped;
+    int64_t cells, inked; /* visual tokens; those with anything in their area */
+};
+
+/* Reads from `in`, writes to `out`; both stay the caller's. *cancel is looked at every 0.2 s,
+ * except while a read or write is blocked: then the program has to end by itself. ERR_CANCELLED,
+ * ERR_CLOSED, ERR_TRUNCATED (the stage before stopped early: what came until then was rendered and
+ * passed on, without __end__). */
+int render_run(int in, int out, const struct render_options *options, const char *tool,
+               const volatile sig_atomic_t *cancel, struct render_result *result, struct error *e);
+
+#endif

@@ -1,0 +1,267 @@
+#!/usr/bin/env bash
+# t0300-render.sh - samples get the pages that they should, and come out as they went in.
+# shellcheck source=tests/lib-render.sh
+. "$(dirname "$0")/lib-render.sh"
+
+samples=$scratch/samples.tar # of the sample archive, in which one clip is cut off
+"$OCC_BIN/occ" ingest -q "$archive" >"$samples"
+[ $? -eq 3 ] || skip_all 'the sample archive cannot be ingested'
+
+every_sample_is_passed_on_unchanged() {
+    mkdir before
+    tar xf "$samples" -C before
+    (cd before && find . -name '*.*' -type f | sort) >names
+    test "$(wc -l <names)" -gt 20
+    for options in '--mode base' '--mode tiny' '--mode hifi --format png'; do
+        mkdir after
+        # shellcheck disable=SC2086
+        "$OCC_BIN/occ" ingest -q "$archive" 2>/dev/null | render -q $options >pages.tar || test $? -eq 3
+        tar xf pages.tar -C after
+        while read -r name; do
+            expect_same "before/$name" "after/$name"
+        done <names
+        tar tf "$samples" | grep -v '^__' >order.before
+        tar tf pages.tar | grep -Fxf order.before >order.after
+        expect_same order.before order.after
+        rm -r after
+    done
+}
+run every_sample_is_passed_on_unchanged
+
+a_sample_gets_its_own_pages_in_mode_tiny() {
+    expect_code 0 render -q --mode tiny "$samples" >pages.tar
+    tar tf pages.tar | grep '^banana/7301234567890123456' >names
+    tar tf "$samples" | grep '^banana/7301234567890123456' >before
+    head -n "$(wc -l <before)" names >first
+    expect_same before first # the pages stand behind what was there
+    tail -n +"$(($(wc -l <before) + 1))" names | sed 's/^[^.]*//' >made
+    count=$((($(wc -l <made) - 1) / 2))
+    test $count -ge 1
+    for ((i = 0; i < count; i++)); do
+        printf '.p%03d.pgm\n.p%03d.txt\n' $i $i
+    done >wanted
+    echo .pages.json >>wanted
+    expect_same wanted made
+    tar xf pages.tar
+    head -c 15 banana/7301234567890123456.p000.pgm >start
+    printf 'P5\n512 512\n255\n' >wanted
+    expect_same wanted start
+    test "$(stat -c %s banana/7301234567890123456.p000.pgm)" -eq $((15 + 512 * 512))
+    cat banana/7301234567890123456.p*.txt >text
+    expect_words 'Everyone opens a banana from the wrong end.' text
+    expect_words 'Monkeys pinch the tip.' text
+    expect_json '.mode == "tiny" and .format == "pgm" and .profile.name == "read10"
+        and .samples == ["banana/7301234567890123456"] and .pages[0].member == "p000.pgm"' \
+        banana/7301234567890123456.pages.json
+}
+run a_sample_gets_its_own_pages_in_mode_tiny
+
+an_account_gets_packs_in_mode_base() {
+    expect_code 0 render -q "$samples" >pages.tar
+    keys_of pages.tar >keys
+    printf '%s\n' banana/7312345678901234567 banana/7301234567890123456 banana/pack%3A000000 \
+        pear/7323456789012345678 pear/7334567890123456789 pear/pack%3A000000 >wanted
+    expect_same wanted keys
+    tar tf pages.tar | sed -n 's/^banana.pack%3A000000//p' >names
+    printf '%s\n' .json .p000.pgm .p000.txt .pages.json >wanted
+    expect_same wanted names
+    tar xf pages.tar
+    expect_json '.id == "pack:000000" and .account == "banana" and .account_name == "Banana Facts"
+        and .created == 1692600000
+        and .samples == ["banana/7312345678901234567", "banana/7301234567890123456"]' \
+        banana/pack%3A000000.json
+    expect_json '.samples == ["banana/7312345678901234567", "banana/7301234567890123456"]
+        and .width == 1024 and (.pages | length) == 1' banana/pack%3A000000.pages.json
+    head -c 17 banana/pack%3A000000.p000.pgm >start
+    printf 'P5\n1024 1024\n255\n' >wanted
+    expect_same wanted start
+    expect_words 'Everyone opens a banana' banana/pack%3A000000.p000.txt
+    expect_words 'He said twenty-seven.' banana/pack%3A000000.p000.txt
+}
+run an_account_gets_packs_in_mode_base
+
+the_ends_of_the_stream_say_what_was_done() {
+    expect_code 0 render -q --parts script,header --marks time --comments 7 "$samples" >pages.tar
+    member pages.tar __stream__ >begin
+    member pages.tar __end__ >end
+    expect_json '.format == "occ-stream" and (.tool | startswith("occ-render ")) and (.options
+        | .mode == "base" and .profile.name == "read10" and (.profile.hash | length) == 16
+        and .format == "pgm" and .pack == "account" and .parts == ["script", "header"]
+        and .marks == "time" and .comments == 7)' begin
+    expect_json '.samples == 6 and .partial == 1 and .failed == 0 and .pages == 2
+        and .characters > 100 and .tokens == 512 and .inked_tokens > 0 and .inked_tokens < 512' end
+}
+run the_ends_of_the_stream_say_what_was_done
+
+counts_of_the_stage_before_are_passed_on() {
+    stream_begin
+    put_clip kiwi/1 5 'A title'
+    stream_end_with 'partial: 1, skipped: 7, failed: 3' | expect_code 0 render >pages.tar
+    member pages.tar __end__ >end
+    expect_json '.samples == 2 and .partial == 1 and .skipped == 7 and .failed == 3' end
+}
+run counts_of_the_stage_before_are_passed_on
+
+# Four accounts with text for several pages each.
+make_long_stream() {
+    local account clip
+    mapfile -t text < <(sentences 40)
+    stream_begin
+    for account in a b c d; do
+        for clip in 1 2 3 4 5 6; do
+            put_clip $account/$clip $clip "clip $clip of $account" "${text[@]}"
+        done
+    done
+    stream_end >long.tar
+}
+
+the_number_of_threads_changes_nothing() {
+    make_long_stream
+    for mode in tiny base hifi; do
+        for threads in 1 2 3 7; do
+            expect_code 0 render -q --mode $mode -j $threads long.tar >$threads.tar
+            cmp 1.tar $threads.tar
+        done
+        test "$(keys_of 1.tar | wc -l)" -ge 24
+        render -q --mode $mode -j 3 "$samples" >3.tar
+        render -q --mode $mode -j 1 "$samples" | cmp - 3.tar
+    done
+}
+run the_number_of_threads_changes_nothing
+
+a_sample_goes_on_over_a_page_break() {
+    make_long_stream
+    expect_code 0 render -q long.tar >pages.tar
+    mkdir got
+    tar xf pages.tar -C got
+    count=$(find got/a -name 'pack*.p000.pgm' | wc -l)
+    test "$count" -gt 1
+    cat got/a/pack*.p000.txt | tr -s '\n ' '  ' >text
+    for i in 1 40; do
+        test "$(grep -o "sentence number $i," text | wc -l)" -eq 6
+    done
+    jq -c .samples got/a/pack*[0-9].json >listed
+    jq -s -e '(add | unique) == ([range(1; 7)] | map("a/\(.)"))
+        and ([range(1; length) as $i | .[$i - 1][-1] <= .[$i][0]] | all)' listed >answer
+    for pack in got/a/pack*[0-9].json; do # both members name the same samples
+        jq -c .samples "$pack" >one
+        jq -c .samples "${pack%.json}.pages.json" >other
+        expect_same one other
+        expect_json '.created == (.samples | map(ltrimstr("a/") | tonumber) | max)' "$pack"
+    done
+}
+run a_sample_goes_on_over_a_page_break
+
+packs_are_newest_first_in_mode_hifi() {
+    stream_begin
+    put_clip kiwi/1 300 'One'
+    put_clip kiwi/2 100 'Two'
+    put_clip kiwi/4 200 'Four'
+    put_clip kiwi/3 200 'Three'
+    stream_end >in.tar
+    expect_code 0 render -q --mode hifi in.tar | member - kiwi/pack%3A000000.json >newest
+    expect_json '.samples == ["kiwi/1", "kiwi/3", "kiwi/4", "kiwi/2"] and .created == 300' newest
+    expect_code 0 render -q --mode base in.tar | member - kiwi/pack%3A000000.json >in.order
+    expect_json '.samples == ["kiwi/1", "kiwi/2", "kiwi/4", "kiwi/3"] and .created == 300' in.order
+    expect_code 0 render -q --mode hifi in.tar | keys_of - >keys # the samples stay in place
+    printf 'kiwi/%s\n' 1 2 4 3 pack%3A000000 >wanted
+    expect_same wanted keys
+}
+run packs_are_newest_first_in_mode_hifi
+
+an_account_that_comes_again_goes_on() {
+    stream_begin
+    put_clip kiwi/1 1 'One'
+    put_clip plum/1 1 'One'
+    put_clip kiwi/2 2 'Two'
+    put_clip kiwi/3 3 'Three'
+    put_clip plum/2 2 'Two'
+    stream_end >in.tar
+    for threads in 1 4; do
+        expect_code 0 render -q -j $threads in.tar >pages.tar
+        keys_of pages.tar >keys
+        printf '%s\n' kiwi/1 kiwi/pack%3A000000 plum/1 plum/pack%3A000000 kiwi/2 kiwi/3 \
+            kiwi/pack%3A000001 plum/2 plum/pack%3A000001 >wanted
+        expect_same wanted keys
+        member pages.tar kiwi/pack%3A000001.json >second
+        expect_json '.id == "pack:000001" and .samples == ["kiwi/2", "kiwi/3"] and .created == 3' \
+            second
+    done
+}
+run an_account_that_comes_again_goes_on
+
+pages_of_an_earlier_render_are_replaced() {
+    for mode in tiny base; do
+        render -q --mode $mode "$samples" >once.tar
+        expect_code 0 render -q --mode $mode once.tar >twice.tar
+        cmp once.tar twice.tar
+    done
+    render -q --mode tiny --format png "$samples" | render -q --mode tiny | cmp - <(
+        render -q --mode tiny "$samples"
+    )
+}
+run pages_of_an_earlier_render_are_replaced
+
+pages_of_both_kinds_can_stand_together() {
+    render -q --mode tiny "$samples" | render -q --mode base >one.tar
+    render -q --mode base "$samples" | render -q --mode tiny >other.tar
+    tar tf one.tar >names
+    tar tf other.tar >names.other
+    expect_same names names.other
+    expect_match '^banana/pack%3A000000.p000.pgm$' names
+    expect_match '^banana/7301234567890123456.p000.pgm$' names
+    member other.tar banana/pack%3A000000.pages.json >record # packs are not rendered again
+    expect_json '.mode == "base"' record
+}
+run pages_of_both_kinds_can_stand_together
+
+formats_are_what_they_are_called() {
+    for pair in 'pgm:P5' 'ppm:P6' "png:$(printf '\211')PN"; do
+        type=${pair%%:*}
+        expect_code 0 render -q --mode tiny --format "$type" "$samples" |
+            member - "banana/7301234567890123456.p000.$type" >picture
+        LC_ALL=C grep -qaF "${pair#*:}" <(head -c 4 picture)
+    done
+}
+run formats_are_what_they_are_called
+
+parts_and_profile_are_options() {
+    expect_code 0 render -q --mode tiny --parts script "$samples" |
+        member - banana/7301234567890123456.p000.txt >page
+    expect_words 'Monkeys pinch the tip.' page
+    expect_no_match 'lifehack' page
+    expect_code 0 render -q --mode tiny --parts script --profile clear "$samples" >pages.tar
+    member pages.tar banana/7301234567890123456.pages.json >record
+    expect_json '.profile.name == "clear" and all(.pages[].boxes[]; .[4] == "script")' record
+    expect_code 0 render -q --mode tiny --pack account "$samples" | keys_of - >keys
+    expect_match 'pack%3A' keys
+    expect_code 0 render -q --mode hifi --pack sample "$samples" | keys_of - >keys
+    expect_no_match 'pack' keys
+}
+run parts_and_profile_are_options
+
+a_sample_without_text_has_a_record_without_pages() {
+    stream_begin
+    put_clip kiwi/1 1 ''
+    stream_end >in.tar
+    expect_code 0 render -q --mode tiny --parts script in.tar >pages.tar
+    member pages.tar kiwi/1.pages.json >record
+    expect_json '.pages == []' record
+    expect_code 0 render -q --mode base --parts script in.tar | keys_of - >keys
+    echo kiwi/1 >wanted
+    expect_same wanted keys
+}
+run a_sample_without_text_has_a_record_without_pages
+
+an_empty_stream_stays_one() {
+    stream_begin
+    stream_end_with 'failed: 2' | expect_code 0 render >pages.tar
+    tar tf pages.tar >names
+    printf '__stream__\n__end__\n' >wanted
+    expect_same wanted names
+    member pages.tar __end__ >end
+    expect_json '.samples == 0 and .failed == 2 and .pages == 0' end
+}
+run an_empty_stream_stays_one
+
+test_finish
