@@ -37,8 +37,8 @@ static const struct option_spec OPTIONS[] = {
     {"mode", 'm', OPTION_CHOICE, FIELD(render.mode), "MODE",
      .help = "size of a page: 512, 1024 or 1280 pixels square", .choices = MODES},
     {"profile", 0, OPTION_CHOICE, FIELD(render.profile), "NAME",
-     .help = "how the text is set: read10 (10 pixels high, the densest that can be read back), "
-             "clear (larger, with margins) or dense (for pictures of text rather than reading)",
+     .help = "how the text is set: read10 (DejaVu Sans of 10 pixels, a row of patches each line), "
+             "clear (12 pixels, with margins) or dense (7 pixels, two lines to a row of patches)",
      .choices = PROFILE_NAMES},
     {"format", 0, OPTION_CHOICE, FIELD(render.format), "TYPE",
      .help = "of the page images: pgm is grey; ppm and png keep the colours of emoji and "
@@ -50,8 +50,8 @@ static const struct option_spec OPTIONS[] = {
      .choices = PACKS},
     {"", .help = "Content"},
     {"parts", 0, OPTION_TEXT, FIELD(parts), "LIST",
-     .help = "what goes onto the pages, in this order: of header, thumbs, description, script, "
-             "hashtags, comments, audio"},
+     .help = "what goes onto the pages, in this order: of thumbs, header, description, script, "
+             "hashtags, comments, audio; without it all but audio, in that order"},
     {"marks", 0, OPTION_CHOICE, FIELD(render.content.marks), "WHAT",
      .help = "what stands in front of the script's sentences", .choices = RENDER_MARKS},
     {"comments", 0, OPTION_INTEGER, FIELD(render.content.comments), "N",

@@ -235,15 +235,6 @@ static int judge_picture(struct flow *f, const char *suffix, int rc, const struc
     return rc;
 }
 
-static int put_pictures(struct flow *f, enum page_part part, const struct page_picture *pictures,
-                        size_t count, struct error *e) {
-    if (count == 0) {
-        return 0;
-    }
-    f->last = (int)part;
-    return pager_pictures(f->pager, part, pictures, count, e);
-}
-
 static int flow_thumbs(struct flow *f, struct error *e) {
     size_t all = f->sample->count, count = 0;
     struct page_picture *thumbs = arena_alloc(f->scratch, all, sizeof *thumbs);
@@ -263,7 +254,7 @@ static int flow_thumbs(struct flow *f, struct error *e) {
             count++;
         }
     }
-    return rc < 0 ? rc : put_pictures(f, PART_THUMBS, thumbs, count, e);
+    return rc < 0 || count == 0 ? rc : pager_pictures(f->pager, PART_THUMBS, thumbs, count, e);
 }
 
 static int flow_audio(struct flow *f, struct error *e) {
@@ -279,7 +270,7 @@ static int flow_audio(struct flow *f, struct error *e) {
     rc = judge_picture(f, MEL, rc, &why, e);
     if (rc == 1) {
         rc = flow_source(f, MEL, NULL, &item.source, e);
-        rc = rc == 0 ? put_pictures(f, PART_AUDIO, &item, 1, e) : rc;
+        rc = rc == 0 ? pager_pictures(f->pager, PART_AUDIO, &item, 1, e) : rc;
     }
     return rc;
 }
@@ -339,17 +330,14 @@ static int flow_part(struct flow *f, enum page_part part, const json_t *about, s
 int content_flow(struct pager *p, const struct stream_sample *sample,
                  const struct content_options *options, struct content_sources *sources,
                  json_t *warnings, struct error *e) {
-    struct flow f = {.pager = p,
-                     .sample = sample,
-                     .options = options,
-                     .sources = sources,
-                     .warnings = warnings,
-                     .last = PART_COUNT};
+    struct flow f = {
+        .pager = p, .sample = sample, .options = options, .sources = sources, .warnings = warnings};
     json_t *about = NULL;
     int rc = arena_open(&f.scratch, SCRATCH_LIMIT, e);
     if (rc == 0) {
         about = flow_read(&f, ABOUT, JSON_OBJECT, &rc, e);
         set_language(&f, about);
+        rc = rc == 0 ? pager_clear(p, e) : rc; /* not beside the pictures of another sample */
     }
     for (int i = 0; i < options->part_count && rc == 0; i++) {
         rc = flow_part(&f, (enum page_part)options->parts[i], about, e);

@@ -13,7 +13,6 @@ struct flow {
     json_t *warnings;
     struct arena *scratch; /* given up after each part */
     const char *key;       /* of the sample, in sources->arena; NULL before the first source */
-    int last;              /* enum page_part that put something onto pages; PART_COUNT: none */
 };
 
 /* Cues and comments of a sample that are looked at; more are left out, with a warning. */
@@ -64,7 +63,7 @@ int phrase_text(struct phrase *p, struct content_string s, uint32_t source, uint
 /* Begins a new word: a space, unless `next` and what is there are written without spaces. */
 int phrase_space(struct phrase *p, struct content_string next, struct error *e);
 
-/* Gives a paragraph to the pager, behind a gap where another part begins. */
+/* Gives a paragraph to the pager, unless it is empty. */
 int flow_spans(struct flow *f, enum page_part part, const struct span *spans, size_t count,
                int indent, struct error *e);
 /* A whole string with its newlines. */

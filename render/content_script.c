@@ -6,15 +6,17 @@
 #include <string.h>
 #include <unicode/ubrk.h>
 
-enum { MARK_EVERY_MS = 10000, MARK_BYTES = 40 };
+/* At the beginning of a sentence; where sentences do not end, at that of a cue. */
+enum { MARK_EVERY_MS = 10000, MARK_ANYWAY_MS = 30000, MARK_BYTES = 40 };
 static const char SCRIPT[] = "script.json";
 
 /* The script as one paragraph. */
 struct script {
     struct phrase phrase;
     struct cue_start {
-        size_t span; /* the first of its spans */
-        int64_t ms;  /* -1: unknown */
+        size_t span;   /* the first of its spans */
+        size_t offset; /* in the paragraph; see find_offsets */
+        int64_t ms;    /* -1: unknown */
     } * cues;
     size_t count, capacity;
     struct content_string speaker; /* of the paragraph in hand */
@@ -35,8 +37,8 @@ static int add_cue(struct flow *f, struct script *s, size_t index, const json_t 
     rc = rc == 0 ? phrase_space(&s->phrase, text, e) : rc;
     if (rc == 0) {
         s->cues = cues;
-        s->cues[s->count++] =
-            (struct cue_start){s->phrase.count, json_get_integer(cue, "start_ms", -1)};
+        s->cues[s->count++] = (struct cue_start){.span = s->phrase.count,
+                                                 .ms = json_get_integer(cue, "start_ms", -1)};
         rc = phrase_text(&s->phrase, text, source, 0, e);
     }
     return rc;
@@ -117,7 +119,7 @@ struct place {
     size_t offset;       /* of it in the paragraph */
 };
 
-/* Goes on to `end`, span by span; what is passed over is added to `out` unless that is NULL. */
+/* Adds what lies before `end` to `out`, span by span. */
 static int move(const struct phrase *in, struct place *at, size_t end, struct phrase *out,
                 struct error *e) {
     int rc = 0;
@@ -125,7 +127,7 @@ static int move(const struct phrase *in, struct place *at, size_t end, struct ph
         const struct span *span = &in->spans[at->span];
         size_t left = span->size - at->within;
         size_t take = left < end - at->offset ? left : end - at->offset;
-        rc = out ? phrase_span(out, part_of(span, at->within, at->within + take), e) : 0;
+        rc = phrase_span(out, part_of(span, at->within, at->within + take), e);
         at->offset += take;
         at->within = take == left ? 0 : at->within + take;
         at->span += take == left;
@@ -133,30 +135,45 @@ static int move(const struct phrase *in, struct place *at, size_t end, struct ph
     return rc;
 }
 
+static void find_offsets(struct script *s) {
+    size_t cue = 0, offset = 0;
+    for (size_t i = 0; i < s->phrase.count; i++) {
+        for (; cue < s->count && s->cues[cue].span == i; cue++) {
+            s->cues[cue].offset = offset;
+        }
+        offset += s->phrase.spans[i].size;
+    }
+}
+
 /* `out` becomes the script with its marks. */
 static int mark_sentences(const struct script *s, UBreakIterator *sentences, size_t size,
                           struct phrase *out, struct error *e) {
-    struct place at = {0}, copied = {0};
-    size_t cue = 0;
+    struct place copied = {0};
+    size_t at = 0, cue = 0, sentence = 0; /* sentence: where the next one begins */
     int64_t last = -1;
     int rc = 0;
-    while (rc == 0 && at.offset < size) {
-        while (cue + 1 < s->count && s->cues[cue + 1].span <= at.span) {
+    while (rc == 0 && at < size) {
+        while (cue + 1 < s->count && s->cues[cue + 1].offset <= at) {
             cue++;
         }
-        int64_t ms = s->cues[cue].ms;
-        if (ms >= 0 && (last < 0 || ms - last >= MARK_EVERY_MS)) {
-            rc = move(&s->phrase, &copied, at.offset, out, e);
+        int64_t ms = s->cues[cue].ms, every = at == sentence ? MARK_EVERY_MS : MARK_ANYWAY_MS;
+        if (ms >= 0 && (last < 0 || ms - last >= every)) {
+            rc = move(&s->phrase, &copied, at, out, e);
             rc = rc == 0 ? time_mark(out, ms, e) : rc;
             last = ms;
         }
-        int32_t next = ubrk_next(sentences); /* of a new text the end of its first one */
-        move(&s->phrase, &at, next == UBRK_DONE ? size : (size_t)next, NULL, NULL);
+        if (at == sentence) {
+            int32_t next = ubrk_next(sentences); /* of a new text the end of its first one */
+            sentence = next == UBRK_DONE ? size : (size_t)next;
+        }
+        bool cue_first = cue + 1 < s->count && s->cues[cue + 1].offset < sentence;
+        at = cue_first ? s->cues[cue + 1].offset : sentence;
     }
     return rc == 0 ? move(&s->phrase, &copied, size, out, e) : rc;
 }
 
-static int put_timed(struct flow *f, const struct script *s, struct error *e) {
+static int put_timed(struct flow *f, struct script *s, struct error *e) {
+    find_offsets(s);
     struct phrase marked = {.arena = f->scratch};
     struct bytes joined;
     bytes_init(&joined, INT32_MAX); /* ICU's offsets */

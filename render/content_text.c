@@ -128,21 +128,12 @@ int phrase_text(struct phrase *p, struct content_string s, uint32_t source, uint
 
 /* ---- To the pager ----------------------------------------------------------- */
 
-/* Pictures keep their distance by being in the middle of their cells; the header and what it heads,
- * a description and its hashtags belong together. */
-static bool wants_gap(int last, enum page_part part) {
-    return last != PART_COUNT && last != (int)part && last != PART_HEADER && last != PART_THUMBS &&
-           last != PART_AUDIO && !(last == PART_DESCRIPTION && part == PART_HASHTAGS);
-}
-
 int flow_spans(struct flow *f, enum page_part part, const struct span *spans, size_t count,
                int indent, struct error *e) {
     if (count == 0) {
         return 0;
     }
-    int rc = wants_gap(f->last, part) ? pager_gap(f->pager, 1, e) : 0;
-    f->last = part;
-    return rc == 0 ? pager_text(f->pager, part, spans, count, indent, e) : rc;
+    return pager_text(f->pager, part, spans, count, indent, e);
 }
 
 int flow_string(struct flow *f, enum page_part part, struct content_string s, const char *suffix,

@@ -28,7 +28,7 @@ const struct render_options RENDER_DEFAULTS = {
     .profile = PROFILE_READ10,
     .format = FORMAT_PGM,
     .pack = -1,
-    .content = {.parts = {PART_HEADER, PART_THUMBS, PART_DESCRIPTION, PART_SCRIPT, PART_HASHTAGS,
+    .content = {.parts = {PART_THUMBS, PART_HEADER, PART_DESCRIPTION, PART_SCRIPT, PART_HASHTAGS,
                           PART_COMMENTS},
                 .part_count = 6,
                 .marks = MARKS_NONE,

@@ -217,7 +217,7 @@ static void times_mark_sentences(void) {
            " {\"start_ms\": 3723000, \"text\": \"Later.\"}]",
            "script", MARKS_TIME,
            "script|[0:00] {One banana. Two} {bananas. Three bananas.} {Too early. Still}"
-           " {not a sentence} {here! }[1:11] {But this one is? Yes.} {No.} [1:21] {Now.}"
+           " [1:01] {not a sentence} {here! }[1:11] {But this one is? Yes.} {No.} [1:21] {Now.}"
            " [59:59] {Late.} [1:02:03] {Later.}\n");
     /* In the middle of Chinese text; times that are missing, absurd or run backwards. */
     expect("script.json",
@@ -418,15 +418,15 @@ static void parts_come_in_the_order_wanted(void) {
     run_trial(&t, "header,thumbs,description,script,hashtags,comments,audio");
     CHECK_NUMBER(t.rc, 0);
     CHECK_TEXT(t.log, "language en\nheader|@{banana}\nthumbs|64x43 000.jpg, 16x64 1002.jpg\n"
-                      "description|{T}\ndescription|{D\nE}\ngap 1\nscript|{S}\n"
-                      "gap 1\nhashtags|#{h}\ngap 1\ncomments|{C}\ncomments|{B}\n"
+                      "description|{T}\ndescription|{D\nE}\nscript|{S}\n"
+                      "hashtags|#{h}\ncomments|{C}\ncomments|{B}\n"
                       "audio|448x64 mel.pgm\n");
     CHECK_TEXT(t.warnings, "[\"001.jpg: a JPEG that ends too early\"]");
     t.picture_width = 960;
     run_trial(&t, "comments,audio,hashtags,description,header");
     CHECK_TEXT(t.log, "language en\ncomments|{C}\ncomments|{B}\naudio|960x64 mel.pgm\n"
-                      "hashtags|#{h}\ngap 1\ndescription|{T}\ndescription|{D\nE}\n"
-                      "gap 1\nheader|@{banana}\n");
+                      "hashtags|#{h}\ndescription|{T}\ndescription|{D\nE}\n"
+                      "header|@{banana}\n");
     CHECK_TEXT(t.warnings, "[]");
     run_trial(&t, "header,description,hashtags");
     CHECK_TEXT(
@@ -481,7 +481,7 @@ static void failures_of_the_pager_come_back(void) {
         failed += t.rc == ERR_CANCELLED;
         CHECK(t.rc == 0 || t.rc == ERR_CANCELLED);
     }
-    CHECK_NUMBER(failed, 12);
+    CHECK_NUMBER(failed, 10);
     t.fail_at = 0;
     end_trial(&t);
 }

@@ -465,6 +465,80 @@ static void a_text_goes_on_over_columns_and_pages(void) {
     release(&kept);
 }
 
+/* ---- Pictures ------------------------------------------------------------- */
+
+/* A column of red, at most as high as a cell. */
+static const uint8_t *red(void) {
+    static uint8_t pixels[CELL * CELL * 3];
+    for (size_t i = 0; i < sizeof pixels; i += 3) {
+        pixels[i] = 200;
+    }
+    return pixels;
+}
+
+static int text_at(struct pager *p, const char *text, uint32_t source) {
+    struct span span = {.text = text, .size = strlen(text), .source = source};
+    return pager_text(p, PART_SCRIPT, &span, 1, 0, NULL);
+}
+
+static void text_stands_beside_pictures_and_goes_on_below(void) {
+    struct kept kept = {0};
+    struct page_setup setup = setup_for(&kept);
+    setup.color = true;
+    struct pager *p = NULL;
+    struct picture picture = {.width = 36, .height = 64, .color = true, .pixels = red()};
+    struct page_picture pictures[] = {{&picture, 7}, {&picture, 8}};
+    CHECK(pager_open(&p, &setup, NULL) == 0);
+    CHECK(text_at(p, "above", 1) == 0);
+    CHECK(pager_pictures(p, PART_THUMBS, pictures, 2, NULL) == 0);
+    CHECK(text_at(p, "1\n2\n3\n4\n5", 2) == 0);
+    CHECK(pager_pictures(p, PART_THUMBS, pictures, 1, NULL) == 0);
+    CHECK(text_at(p, "beside", 3) == 0);
+    CHECK(pager_clear(p, NULL) == 0);
+    CHECK(text_at(p, "below", 4) == 0);
+    CHECK(pager_flush(p, NULL) == 0);
+    pager_close(p);
+    static const int wanted[][4] = {/* source, x, y, width or 0 */
+                                    {1, 2, 0, 0},     {7, 14, 64, 36}, {8, 78, 64, 36},
+                                    {2, 130, 64, 0},  {2, 130, 80, 0}, {2, 130, 96, 0},
+                                    {2, 130, 112, 0}, {2, 2, 128, 0},  {7, 14, 192, 36},
+                                    {3, 66, 192, 0},  {4, 2, 256, 0}};
+    const struct kept_page *page = &kept.pages[0];
+    CHECK_NUMBER(page->box_count, sizeof wanted / sizeof *wanted);
+    for (size_t i = 0; i < page->box_count; i++) {
+        CHECK_NUMBER(page->boxes[i].source, wanted[i][0]);
+        CHECK_NUMBER(page->boxes[i].x, wanted[i][1]);
+        CHECK_NUMBER(page->boxes[i].y, wanted[i][2]);
+        CHECK(wanted[i][3] == 0 || page->boxes[i].width == wanted[i][3]);
+    }
+    CHECK(page->color);
+    CHECK_NUMBER(page->grey[64 * 512 + 14], (77 * 200 + 128) >> 8);
+    CHECK_NUMBER(page->counts.inked, 1 + 3 + 1 + 2 + 1);
+    release(&kept);
+}
+
+static void pictures_go_on_to_the_next_strip_and_page(void) {
+    struct kept kept = {0};
+    struct page_setup setup = setup_for(&kept);
+    struct pager *p = NULL;
+    struct picture picture = {.width = 64, .height = 64, .color = true, .pixels = red()};
+    struct page_picture pictures[70];
+    for (size_t i = 0; i < 70; i++) {
+        pictures[i] = (struct page_picture){&picture, (uint32_t)i + 1};
+    }
+    CHECK(pager_open(&p, &setup, NULL) == 0);
+    CHECK(pager_pictures(p, PART_THUMBS, pictures, 70, NULL) == 0);
+    CHECK(pager_flush(p, NULL) == 0);
+    pager_close(p);
+    CHECK_NUMBER(kept.count, 2);
+    CHECK_NUMBER(kept.pages[0].box_count, 64);
+    CHECK_NUMBER(kept.pages[0].boxes[63].x, 448);
+    CHECK_NUMBER(kept.pages[0].boxes[63].y, 448);
+    CHECK_NUMBER(kept.pages[1].boxes[5].x, 5 * 64);
+    CHECK(!kept.pages[0].color); /* not asked for */
+    release(&kept);
+}
+
 /* ---- The same bytes ------------------------------------------------------- */
 
 /* Pages do not depend on what the pager drew before. */
@@ -516,6 +590,8 @@ int main(void) {
     RUN(chinese_punctuation_begins_no_row);
     RUN(a_word_wider_than_the_column_is_split);
     RUN(a_text_goes_on_over_columns_and_pages);
+    RUN(text_stands_beside_pictures_and_goes_on_below);
+    RUN(pictures_go_on_to_the_next_strip_and_page);
     RUN(pages_do_not_depend_on_the_cache);
     fonts_close(fonts);
     return test_finish();

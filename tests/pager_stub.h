@@ -166,6 +166,10 @@ int pager_gap(struct pager *p, int rows, struct error *e) {
     return stub_call(p, e);
 }
 
+int pager_clear(struct pager *p, struct error *e) {
+    return stub_call(p, e);
+}
+
 void pager_language(struct pager *p, const char *language) {
     bytes_printf(&p->log, NULL, "language %s\n", language ? language : "unknown");
 }
