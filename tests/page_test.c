@@ -3,70 +3,10 @@
 
 #include <unicode/uchar.h>
 
-#include "render/page.h"
 #include "store/utf8.h"
+#include "tests/kept_pages.h"
 
 static struct fonts *fonts;
-
-/* What a test keeps of the pages it makes. */
-struct kept_page {
-    int side;
-    uint8_t *grey;
-    char *text;
-    size_t text_size;
-    struct page_box *boxes;
-    size_t box_count;
-    struct page_cluster *clusters;
-    size_t cluster_count;
-    int64_t missing;
-    bool color;
-    struct page_counts counts;
-};
-struct kept {
-    struct kept_page pages[64];
-    size_t count;
-};
-
-static void *copy(const void *from, size_t size) {
-    void *to = malloc(size + 1);
-    if (to && size > 0) {
-        memcpy(to, from, size);
-    }
-    return to;
-}
-
-static int keep(void *context, const struct page *page, struct error *e) {
-    struct kept *kept = context;
-    if (kept->count == sizeof kept->pages / sizeof *kept->pages) {
-        return error_set(e, ERR_LIMIT, "more pages than this test keeps");
-    }
-    struct kept_page *k = &kept->pages[kept->count++];
-    *k = (struct kept_page){.side = page->width,
-                            .text_size = page->text_size,
-                            .box_count = page->box_count,
-                            .cluster_count = page->cluster_count,
-                            .color = page->rgb != NULL,
-                            .counts = page->counts};
-    k->grey = copy(page->grey, (size_t)page->width * page->height);
-    k->text = copy(page->text, page->text_size);
-    k->boxes = copy(page->boxes, page->box_count * sizeof *page->boxes);
-    k->clusters = copy(page->clusters, page->cluster_count * sizeof *page->clusters);
-    for (size_t i = 0; i < page->missing_count; i++) {
-        k->missing += page->missing[i].count;
-    }
-    k->text[k->text_size] = 0;
-    return 0;
-}
-
-static void release(struct kept *kept) {
-    for (size_t i = 0; i < kept->count; i++) {
-        free(kept->pages[i].grey);
-        free(kept->pages[i].text);
-        free(kept->pages[i].boxes);
-        free(kept->pages[i].clusters);
-    }
-    kept->count = 0;
-}
 
 static struct page_setup setup_for(struct kept *kept) {
     return (struct page_setup){.mode = MODE_TINY,
@@ -74,7 +14,7 @@ static struct page_setup setup_for(struct kept *kept) {
                                .fonts = fonts,
                                .clusters = true,
                                .context = kept,
-                               .done = keep};
+                               .done = kept_add};
 }
 
 /* The pages of one text from source 1. */
@@ -108,77 +48,10 @@ static void a_text_comes_back_row_by_row(void) {
     CHECK_NUMBER(kept.pages[0].missing, 0);
     CHECK_NUMBER(kept.pages[0].boxes[1].y, 16);
     CHECK(!kept.pages[0].color);
-    release(&kept);
+    kept_release(&kept);
 }
 
 /* ---- Tracing back --------------------------------------------------------- */
-
-/* What may be missing from the pages: it was left out, or stood where a line ended. */
-static bool may_be_left_out(const char *text, size_t start, size_t end, int64_t *left_out) {
-    while (start < end) {
-        uint32_t c;
-        bool valid;
-        start += utf8_decode(text + start, end - start, &c, &valid);
-        bool newline = (c >= 10 && c <= 13) || c == 0x85 || c == 0x2028 || c == 0x2029;
-        if (!valid) {
-            return false;
-        }
-        *left_out += c != ' ' && c != '\t' && !newline;
-    }
-    return true;
-}
-
-/* Walks the rows of the pages along with the boxes: each row is its boxes' texts one behind the
- * other, apart from spaces that stand for tabs; the boxes go through the source in order and leave
- * nothing out but what `dropped` counts. */
-static bool traces_back(const struct kept *kept, const char *source, size_t size) {
-    size_t reached = 0;
-    int64_t left_out = 0, dropped = 0;
-    for (size_t i = 0; i < kept->count; i++) {
-        const struct kept_page *page = &kept->pages[i];
-        const char *row = page->text, *end = page->text + page->text_size;
-        dropped += page->counts.dropped;
-        for (size_t k = 0; k < page->box_count; k++) {
-            const struct page_box *box = &page->boxes[k];
-            if (box->start < reached || box->end > size || box->start > box->end ||
-                !may_be_left_out(source, reached, box->start, &left_out)) {
-                printf("# page %zu box %zu: [%u, %u) behind %zu\n", i, k, box->start, box->end,
-                       reached);
-                return false;
-            }
-            reached = box->end;
-            const char *text = box->replaced ? "\xEF\xBF\xBD" : source + box->start;
-            size_t length = box->replaced ? 3 : box->end - box->start;
-            bool new_row = row == page->text || row[-1] == '\n' || *row == '\n';
-            row += *row == '\n' && new_row;
-            while ((size_t)(end - row) >= length && memcmp(row, text, length) != 0 && *row == ' ') {
-                row++; /* a tab */
-            }
-            if ((size_t)(end - row) < length || memcmp(row, text, length) != 0) {
-                printf("# page %zu box %zu is not what the row says\n", i, k);
-                return false;
-            }
-            row += length;
-            if (box->x < 0 || box->y % 8 != 0 || box->width < 1 ||
-                box->x + box->width > page->side || box->y + box->height > page->side) {
-                printf("# page %zu box %zu lies outside\n", i, k);
-                return false;
-            }
-        }
-        while (row < end && (*row == ' ' || *row == '\n')) {
-            row++;
-        }
-        if (row != end) {
-            printf("# page %zu: text without a box: %.40s\n", i, row);
-            return false;
-        }
-    }
-    if (!may_be_left_out(source, reached, size, &left_out) || left_out > dropped) {
-        printf("# %lld left out, %lld said so\n", (long long)left_out, (long long)dropped);
-        return false;
-    }
-    return true;
-}
 
 static uint32_t random_state = 1;
 
@@ -237,7 +110,7 @@ static void every_box_leads_back_to_its_text(void) {
         if (!CHECK(set_text(&setup, text, size)) || !CHECK(traces_back(&kept, text, size))) {
             printf("# round %d\n", round);
         }
-        release(&kept);
+        kept_release(&kept);
     }
 }
 
@@ -284,7 +157,7 @@ static void clusters_cover_the_rows(void) {
         at += without_shape(page->text + at, page->text_size - 1 - at);
         CHECK_NUMBER(at + 1, page->text_size);
     }
-    release(&kept);
+    kept_release(&kept);
 }
 
 /* The ink of a letter lies within its cluster: an "l" alone in each place. */
@@ -305,7 +178,7 @@ static void a_cluster_is_where_its_ink_is(void) {
         }
         CHECK(!ink || inside);
     }
-    release(&kept);
+    kept_release(&kept);
 }
 
 /* ---- Hostile text --------------------------------------------------------- */
@@ -343,7 +216,7 @@ static void floods_are_bounded_and_counted(void) {
         int rc = pager_text(p, PART_COMMENTS, &span, 1, 0, NULL);
         CHECK(rc == 0 || rc == ERR_LIMIT); /* more than the pages that are kept */
         pager_close(p);
-        release(&kept);
+        kept_release(&kept);
     }
     free(text);
 }
@@ -358,7 +231,7 @@ static void marks_are_capped_and_counted(void) {
     CHECK(set_text(&setup, text, 1 + 2 * 20));
     CHECK_NUMBER(kept.pages[0].counts.dropped, 20 - PAGE_MARKS);
     CHECK_NUMBER(kept.pages[0].counts.characters, 1 + PAGE_MARKS);
-    release(&kept);
+    kept_release(&kept);
 }
 
 static void ill_formed_bytes_are_shown_and_counted(void) {
@@ -371,7 +244,7 @@ static void ill_formed_bytes_are_shown_and_counted(void) {
     CHECK(kept.pages[0].boxes[3].replaced);
     CHECK_NUMBER(kept.pages[0].boxes[3].start, 3);
     CHECK_NUMBER(kept.pages[0].boxes[3].end, 5);
-    release(&kept);
+    kept_release(&kept);
 }
 
 static void what_no_font_has_is_counted(void) {
@@ -379,7 +252,7 @@ static void what_no_font_has_is_counted(void) {
     struct page_setup setup = setup_for(&kept);
     CHECK(set_text(&setup, "a\xF3\xB0\x80\x80z\xF3\xB0\x80\x80", 10)); /* private use */
     CHECK_NUMBER(kept.pages[0].missing, 2);
-    release(&kept);
+    kept_release(&kept);
 }
 
 /* ---- Lines ---------------------------------------------------------------- */
@@ -403,7 +276,7 @@ static void hashtags_and_handles_are_not_broken(void) {
             "#hashtag_\xE7\xBE\x8E\xE9\xA3\x9F\xE6\x8E\xA8\xE8\x8D\x90\xE7\xBE\x8E\xE9\xA3\x9F") !=
         NULL);
     CHECK(strstr(rows, "@\xE7\xBE\x8E\xE9\xA3\x9F\xE6\x8E\xA8\xE8\x8D\x90") != NULL);
-    release(&kept);
+    kept_release(&kept);
 }
 
 static void urls_break_at_their_punctuation(void) {
@@ -414,7 +287,7 @@ static void urls_break_at_their_punctuation(void) {
     CHECK(strchr(rows, '\n') != NULL);
     const char *end = strchr(rows, '\n');
     CHECK(end && end > rows && (end[-1] == '/' || strchr(".?&=#%_-", end[1])));
-    release(&kept);
+    kept_release(&kept);
 }
 
 static void chinese_punctuation_begins_no_row(void) {
@@ -426,7 +299,7 @@ static void chinese_punctuation_begins_no_row(void) {
     const char *rows = rows_of(&kept, text + 3);
     CHECK(strlen(rows) > 100);
     CHECK(strstr(rows, "\n\xE3\x80\x82") == NULL);
-    release(&kept);
+    kept_release(&kept);
 }
 
 static void a_word_wider_than_the_column_is_split(void) {
@@ -441,7 +314,7 @@ static void a_word_wider_than_the_column_is_split(void) {
     }
     CHECK_NUMBER(letters, 2000);
     CHECK(kept.pages[0].counts.rows > 15 && kept.pages[0].counts.rows < 30);
-    release(&kept);
+    kept_release(&kept);
 }
 
 static void a_text_goes_on_over_columns_and_pages(void) {
@@ -462,7 +335,7 @@ static void a_text_goes_on_over_columns_and_pages(void) {
     CHECK_NUMBER(page->boxes[64].x, 520 + 2);
     CHECK_NUMBER(page->boxes[64].y, 0);
     free(text);
-    release(&kept);
+    kept_release(&kept);
 }
 
 /* ---- Pictures ------------------------------------------------------------- */
@@ -514,7 +387,7 @@ static void text_stands_beside_pictures_and_goes_on_below(void) {
     CHECK(page->color);
     CHECK_NUMBER(page->grey[64 * 512 + 14], (77 * 200 + 128) >> 8);
     CHECK_NUMBER(page->counts.inked, 1 + 3 + 1 + 2 + 1);
-    release(&kept);
+    kept_release(&kept);
 }
 
 static void pictures_go_on_to_the_next_strip_and_page(void) {
@@ -536,7 +409,7 @@ static void pictures_go_on_to_the_next_strip_and_page(void) {
     CHECK_NUMBER(kept.pages[0].boxes[63].y, 448);
     CHECK_NUMBER(kept.pages[1].boxes[5].x, 5 * 64);
     CHECK(!kept.pages[0].color); /* not asked for */
-    release(&kept);
+    kept_release(&kept);
 }
 
 /* ---- The same bytes ------------------------------------------------------- */
@@ -566,9 +439,9 @@ static void pages_do_not_depend_on_the_cache(void) {
         CHECK(memcmp(used.pages[i].grey, fresh.pages[i].grey, pixels) == 0);
         CHECK_TEXT(used.pages[i].text, fresh.pages[i].text);
     }
-    release(&fresh);
-    release(&used);
-    release(&ignored);
+    kept_release(&fresh);
+    kept_release(&used);
+    kept_release(&ignored);
 }
 
 int main(void) {
