@@ -48,11 +48,11 @@ expect_legible() { # LANGUAGE TESSERACT-LANGUAGE PERCENT
     set_pages "$1"
     for column in 0 1; do
         read_page "$1" "$2" $column
-    done >read
-    percent=$(python3 "$test_folder/read_accuracy.py" read "udhr/$1.p000.txt")
+    done >read.txt
+    percent=$(python3 "$test_folder/read_accuracy.py" read.txt "udhr/$1.p000.txt")
     echo "$1: $percent%" >&8
     awk -v got="$percent" -v want="$3" 'BEGIN {exit !(got >= want)}' ||
-        complain "$1: $percent% read, $3% wanted" "$(diff <(fold -w 80 read) <(fold -w 80 "udhr/$1.p000.txt") | head -30)"
+        complain "$1: $percent% read, $3% wanted" "$(diff <(fold -w 80 read.txt) <(fold -w 80 "udhr/$1.p000.txt") | head -30)"
 }
 
 tesseract_reads_the_pages() {
