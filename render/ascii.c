@@ -101,8 +101,9 @@ int ascii_init(struct ascii *a, struct faces *faces, const struct ascii_oracle *
         for (size_t i = 0; i < TRIAL_BYTES; i++) {
             state = state * 1664525 + 1013904223;
             text[i] = (char)(ASCII_FIRST + 1 + (state >> 8) % (ASCII_COUNT - 1)); /* no space */
-            bool letter = i % 4 != 0; /* what contexts are made of */
-            text[i] = letter ? (char)('a' + (text[i] & 31) % 26) : text[i];
+            if (i % 4 != 0) { /* letters: what contexts are made of */
+                text[i] = (char)('a' + (state >> 8) % 26);
+            }
         }
         rc = try_string(a, oracle, text, e);
     }

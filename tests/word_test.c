@@ -16,7 +16,7 @@ static size_t random_ascii(char *text, size_t most) {
     size_t size = 1 + random_below((uint32_t)most);
     for (size_t i = 0; i < size; i++) {
         bool letter = random_below(4) != 0;
-        text[i] = (char)(letter ? "aeionrstlTVAWyf"[random_below(15)] : '!' + random_below(94));
+        text[i] = letter ? "aeionrstlTVAWyf"[random_below(15)] : (char)('!' + random_below(94));
     }
     return size;
 }
