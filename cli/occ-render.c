@@ -38,7 +38,7 @@ static const struct option_spec OPTIONS[] = {
      .help = "size of a page: 512, 1024 or 1280 pixels square", .choices = MODES},
     {"profile", 0, OPTION_CHOICE, FIELD(render.profile), "NAME",
      .help = "how the text is set: read10 (DejaVu Sans of 10 pixels, a row of patches each line), "
-             "clear (12 pixels, with margins) or dense (7 pixels, two lines to a row of patches)",
+             "clear (12 pixels, with margins) or dense (8 pixels, two lines to a row of patches)",
      .choices = PROFILE_NAMES},
     {"format", 0, OPTION_CHOICE, FIELD(render.format), "TYPE",
      .help = "of the page images: pgm is grey; ppm and png keep the colours of emoji and "

@@ -214,20 +214,29 @@ static int cut_chunk(struct liner *l, size_t size, bool may_break, struct error 
     return rc;
 }
 
-static int push(struct liner *l, const struct line_item *item, struct error *e) {
+static int more_items(struct liner *l, struct error *e) {
+    size_t capacity = l->capacity;
+    void *items = l->items;
+    int rc = reserve(&items, &capacity, l->count + 1, sizeof *l->items, e);
+    l->items = items;
+    void *levels = rc == 0 ? realloc(l->line_levels, capacity * sizeof *l->line_levels) : NULL;
+    l->line_levels = levels ? levels : l->line_levels;
+    void *visual = rc == 0 ? realloc(l->visual, capacity * sizeof *l->visual) : NULL;
+    l->visual = visual ? visual : l->visual;
+    if (!levels || !visual) {
+        return rc < 0 ? rc : no_memory(e);
+    }
+    l->capacity = capacity;
+    return 0;
+}
+
+/* Inline, so that an item is made where it stays. */
+static inline int push(struct liner *l, const struct line_item *item, struct error *e) {
     if (l->count == l->capacity) {
-        size_t capacity = l->capacity;
-        void *items = l->items;
-        int rc = reserve(&items, &capacity, l->count + 1, sizeof *l->items, e);
-        l->items = items;
-        void *levels = rc == 0 ? realloc(l->line_levels, capacity * sizeof *l->line_levels) : NULL;
-        l->line_levels = levels ? levels : l->line_levels;
-        void *visual = rc == 0 ? realloc(l->visual, capacity * sizeof *l->visual) : NULL;
-        l->visual = visual ? visual : l->visual;
-        if (!levels || !visual) {
-            return rc < 0 ? rc : no_memory(e);
+        int rc = more_items(l, e);
+        if (rc < 0) {
+            return rc;
         }
-        l->capacity = capacity;
     }
     l->items[l->count] = *item;
     l->items[l->count].x = l->pen;
@@ -236,8 +245,8 @@ static int push(struct liner *l, const struct line_item *item, struct error *e) 
     return 0;
 }
 
-static struct line_item word_item(const struct word *word, size_t start, uint8_t level,
-                                  bool may_break) {
+static inline struct line_item word_item(const struct word *word, size_t start, uint8_t level,
+                                         bool may_break) {
     return (struct line_item){.word = word,
                               .start = (uint32_t)start,
                               .end = (uint32_t)start + word->size,
@@ -308,7 +317,7 @@ static void drop(struct liner *l, size_t end) {
 static uint16_t fitting(const struct line_item *item, int32_t room) {
     uint16_t k = item->cluster_start;
     for (int32_t used = 0; k < item->cluster_end; k++) {
-        used += item->word->clusters[k].advance;
+        used += word_clusters(item->word)[k].advance;
         if (used > room) {
             break;
         }
@@ -339,7 +348,7 @@ static int split_last(struct liner *l, struct error *e) {
     }
     fits = fits == 0 ? 1 : fits;
     fits = fits >= clusters ? (uint16_t)(clusters - 1) : fits;
-    const struct word_cluster *at = item.word->clusters;
+    const struct word_cluster *at = word_clusters(item.word);
     uint32_t word_start = item.start - at[item.cluster_start].start;
     uint32_t cut = word_start + at[item.cluster_start + fits].start;
     const struct word *head, *tail;
@@ -378,7 +387,7 @@ static int break_line(struct liner *l, struct error *e) {
     return rc;
 }
 
-static int add(struct liner *l, const struct line_item *item, struct error *e) {
+static inline int add(struct liner *l, const struct line_item *item, struct error *e) {
     int rc = push(l, item, e);
     if (rc == 0 && l->count == LINE_ITEMS) { /* characters without width, without end */
         rc = emit(l, l->count, e);
@@ -397,12 +406,12 @@ static int add_word(struct liner *l, const struct word *word, size_t start, uint
     }
     int rc = 0;
     for (size_t i = 0, cluster = 0; i < word->piece_count && rc == 0; i++) {
-        const struct word_cluster *from = &word->clusters[cluster];
-        const struct word_cluster *to = &word->clusters[word->pieces[i].cluster_end];
+        const struct word_cluster *from = &word_clusters(word)[cluster];
+        const struct word_cluster *to = &word_clusters(word)[word_pieces(word)[i].cluster_end];
         item.start = (uint32_t)start + from->start;
         item.end = (uint32_t)start + to->start;
         item.cluster_start = (uint16_t)cluster;
-        item.cluster_end = word->pieces[i].cluster_end;
+        item.cluster_end = word_pieces(word)[i].cluster_end;
         item.advance = to->x - from->x;
         item.may_break = i == 0 ? may_break : true;
         rc = add(l, &item, e);

@@ -10,7 +10,7 @@ static int32_t line_origin(const struct pager *p, const struct line *line) {
 
 static int32_t item_origin(const struct line_item *item) {
     bool from_start = item->word->rtl || item->cluster_start == 0;
-    return item->x - (from_start ? 0 : item->word->clusters[item->cluster_start].x);
+    return item->x - (from_start ? 0 : word_clusters(item->word)[item->cluster_start].x);
 }
 
 /* Where the glyphs of an item come to; draws those bitmaps that are not there yet. */
@@ -19,14 +19,14 @@ static int place_item(struct pager *p, const struct line_item *item, int32_t ori
     const struct word *w = item->word;
     size_t first = 0, end = w->glyph_count;
     if (!w->rtl && item->cluster_end - item->cluster_start < w->cluster_count) {
-        first = w->clusters[item->cluster_start].glyph;
-        end = w->clusters[item->cluster_end].glyph;
+        first = word_clusters(w)[item->cluster_start].glyph;
+        end = word_clusters(w)[item->cluster_end].glyph;
     }
     enum { QUARTER = 16, HALF_QUARTER = QUARTER / 2 };
     int rc = list_reserve(&p->glyphs, end - first, sizeof(struct canvas_glyph), e);
     struct canvas_glyph *placed = p->glyphs.items;
     for (size_t i = first; i < end && rc == 0; i++) {
-        const struct word_glyph *g = &w->glyphs[i];
+        const struct word_glyph *g = &word_glyphs(w)[i];
         int32_t x = origin + g->x + HALF_QUARTER;
         unsigned phase = ((uint32_t)x / QUARTER) % GLYPH_PHASES;
         if (!g->slot->phase[phase]) {
@@ -53,7 +53,7 @@ static void note_fonts(struct pager *p, const struct word *w) {
         return;
     }
     for (size_t i = 0; i < w->glyph_count; i++) {
-        uint16_t font = w->glyphs[i].slot->font;
+        uint16_t font = word_glyphs(w)[i].slot->font;
         if (font < fonts_count(p->setup.fonts)) { /* not the box of a missing character */
             p->fonts_used[font / 64] |= UINT64_C(1) << (font % 64);
         }
@@ -63,13 +63,13 @@ static void note_fonts(struct pager *p, const struct word *w) {
 static int note_missing(struct pager *p, const struct line_item *item, struct error *e) {
     const struct word *w = item->word;
     for (size_t i = 0; i < w->missing_count; i++) {
-        uint16_t cluster = w->missing[i].cluster;
+        uint16_t cluster = word_missing(w)[i].cluster;
         if (cluster >= item->cluster_start && cluster < item->cluster_end) {
             struct page_missing *m = list_add(&p->missing, sizeof *m, e);
             if (!m) {
                 return ERR_MEMORY;
             }
-            *m = (struct page_missing){.code_point = w->missing[i].code_point, .count = 1};
+            *m = (struct page_missing){.code_point = word_missing(w)[i].code_point, .count = 1};
         }
     }
     return 0;
@@ -83,7 +83,7 @@ static void extend(const struct line_item *item, uint32_t start, uint32_t end, i
     }
     int32_t from = item->x, to = item->x + item->advance;
     if (item->word && (item->start < start || item->end > end)) {
-        const struct word_cluster *at = item->word->clusters;
+        const struct word_cluster *at = word_clusters(item->word);
         uint32_t word_start = item->start - at[item->cluster_start].start;
         int32_t origin = item_origin(item);
         from = INT32_MAX;
@@ -194,7 +194,7 @@ static int add_clusters(struct pager *p, const struct line_item *item, int32_t o
         }
         return rc;
     }
-    const struct word_cluster *at = item->word->clusters;
+    const struct word_cluster *at = word_clusters(item->word);
     uint32_t word_start = item->start - at[item->cluster_start].start;
     for (size_t i = item->cluster_start; i < item->cluster_end && rc == 0; i++) {
         rc = add_cluster(p, origin + item_origin(item) + at[i].x, at[i].advance,
@@ -204,10 +204,10 @@ static int add_clusters(struct pager *p, const struct line_item *item, int32_t o
     return rc;
 }
 
-static int64_t count_characters(const char *text, size_t size) {
-    int64_t count = 0;
+static uint32_t count_characters(const char *text, size_t size) {
+    uint32_t count = 0;
     for (size_t i = 0; i < size; i++) {
-        count += (text[i] & 0xC0) != 0x80;
+        count += (signed char)text[i] >= -64; /* no continuation byte */
     }
     return count;
 }

@@ -23,9 +23,8 @@ const struct profile PROFILES[PROFILE_COUNT] = {
                        .hinted = true},
     [PROFILE_DENSE] = {.name = "dense",
                        .family = "DejaVu Sans",
-                       .size = 448,
+                       .size = 512,
                        .pitch = 8,
                        .gutter = 1,
-                       .inset = 2,
-                       .hinted = true},
+                       .inset = 2},
 };

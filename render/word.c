@@ -97,40 +97,36 @@ void shaper_forget(struct shaper *s) {
     s->arena_used = 0;
 }
 
-/* Copies `count` items behind *at; NULL for none. */
-static void *put(char **at, const void *items, size_t count, size_t size) {
-    if (count == 0) {
-        return NULL;
-    }
-    char *copy = *at;
-    memcpy(copy, items, count * size);
-    *at += (count * size + 7) / 8 * 8;
-    return copy;
+/* Copies `size` bytes to *at and goes on behind them. */
+static void put(char **at, const void *items, size_t size) {
+    memcpy(*at, items, size);
+    *at += word_padded(size);
 }
 
-/* A word lies in one block, with what is looked at first in front: itself, text, glyphs. */
 static int keep_word(struct shaper *s, uint64_t hash, const char *text, size_t size,
                      const struct word **kept, struct error *e) {
-    struct draft *d = &s->maker.draft;
-    struct word *w = &d->word;
-    size_t clusters = w->cluster_count + (size_t)1;
-    size_t total = sizeof *w + size + w->glyph_count * sizeof *d->glyphs +
-                   clusters * sizeof *d->clusters + w->piece_count * sizeof *d->pieces +
-                   w->missing_count * sizeof *d->missing + 5 * (size_t)8;
+    const struct draft *d = &s->maker.draft;
+    const struct word *w = &d->word;
+    size_t glyphs = w->glyph_count * sizeof *d->glyphs;
+    size_t clusters = (w->cluster_count + (size_t)1) * sizeof *d->clusters;
+    size_t pieces = w->piece_count * sizeof *d->pieces;
+    size_t missing = w->missing_count * sizeof *d->missing;
+    size_t total = word_padded(sizeof *w) + word_padded(size) + word_padded(glyphs) +
+                   word_padded(clusters) + word_padded(pieces) + word_padded(missing);
     struct word *word = arena_alloc(s->arena, total, 1);
     if (!word) {
         return error_set(e, ERR_MEMORY, "out of memory");
     }
-    char *at = (char *)(word + 1);
-    put(&at, text, size, 1);
-    w->glyphs = put(&at, d->glyphs, w->glyph_count, sizeof *d->glyphs);
-    w->clusters = put(&at, d->clusters, clusters, sizeof *d->clusters);
-    w->pieces = put(&at, d->pieces, w->piece_count, sizeof *d->pieces);
-    w->missing = put(&at, d->missing, w->missing_count, sizeof *d->missing);
-    *word = *w;
-    size_t i = hash % s->slots;
+    char *at = (char *)word;
+    put(&at, w, sizeof *w);
+    put(&at, text, size);
+    put(&at, d->glyphs, glyphs);
+    put(&at, d->clusters, clusters);
+    put(&at, d->pieces, pieces);
+    put(&at, d->missing, missing);
+    size_t i = hash & (s->slots - 1);
     while (s->entries[i].word) {
-        i = (i + 1) % s->slots;
+        i = (i + 1) & (s->slots - 1);
     }
     s->entries[i] = (struct entry){.hash = hash, .word = word};
     s->arena_used += total;
@@ -143,12 +139,12 @@ struct word_key shaper_key(const struct shaper *s, const char *text, size_t size
                            bool piece) {
     uint64_t kind = s->seed ^ (rtl ? UINT64_C(1) << 62 : 0) ^ (piece ? UINT64_C(1) << 61 : 0);
     uint64_t hash = XXH3_64bits_withSeed(text, size, kind);
-    __builtin_prefetch(&s->entries[hash % s->slots]);
+    __builtin_prefetch(&s->entries[hash & (s->slots - 1)]);
     return (struct word_key){.hash = hash, .size = (uint16_t)size, .rtl = rtl, .piece = piece};
 }
 
 void shaper_expect(const struct shaper *s, const struct word_key *key) {
-    const struct entry *entry = &s->entries[key->hash % s->slots];
+    const struct entry *entry = &s->entries[key->hash & (s->slots - 1)];
     if (entry->word) {
         enum { LINE = 64 };
         __builtin_prefetch(entry->word);
@@ -165,9 +161,9 @@ static int grow(struct shaper *s, struct error *e) {
         return error_set(e, ERR_MEMORY, "out of memory");
     }
     for (size_t i = 0; i < s->slots; i++) {
-        size_t k = s->entries[i].hash % slots;
+        size_t k = s->entries[i].hash & (slots - 1);
         while (s->entries[i].word && entries[k].word) {
-            k = (k + 1) % slots;
+            k = (k + 1) & (slots - 1);
         }
         if (s->entries[i].word) {
             entries[k] = s->entries[i];
@@ -181,11 +177,11 @@ static int grow(struct shaper *s, struct error *e) {
 
 int shaper_word(struct shaper *s, const char *text, const struct word_key *key,
                 const struct word **word, struct error *e) {
-    size_t i = key->hash % s->slots;
-    for (; s->entries[i].word; i = (i + 1) % s->slots) {
+    size_t i = key->hash & (s->slots - 1);
+    for (; s->entries[i].word; i = (i + 1) & (s->slots - 1)) {
         const struct entry *known = &s->entries[i];
         if (known->hash == key->hash && known->word->size == key->size &&
-            memcmp(known->word + 1, text, key->size) == 0) {
+            memcmp(word_text(known->word), text, key->size) == 0) {
             *word = known->word;
             return 0;
         }

@@ -33,20 +33,46 @@ struct word_missing {
     uint32_t code_point;
 };
 
+/* The header of a block: text, glyphs, clusters, pieces and missing follow it, each at a multiple
+ * of 8 bytes. Small, because many thousands are kept and each is looked at once in a while. */
 struct word {
-    const struct word_glyph *glyphs; /* visual order */
-    const struct word_cluster
-        *clusters;                   /* one more than cluster_count: start = size, x of the end */
-    const struct word_piece *pieces; /* NULL: one piece. Words from right to left have one. */
-    const struct word_missing *missing;
-    uint16_t glyph_count, cluster_count, piece_count, missing_count, size;
-    bool rtl;
-    uint8_t font_count; /* WORD_FONTS + 1: more than that, see the glyphs */
+    int32_t advance;      /* 26.6 */
+    uint32_t first, last; /* first character; last one that is no mark */
+    uint16_t size, glyph_count, cluster_count, missing_count;
+    uint16_t piece_count; /* 0: one piece. Words from right to left have one. */
     uint16_t fonts[WORD_FONTS];
-    int32_t advance;                 /* 26.6 */
-    uint32_t first, last;            /* first character; last one that is no mark */
-    uint8_t first_class, last_class; /* their classes of UAX #14 */
+    uint8_t font_count;              /* WORD_FONTS + 1: more than that, see the glyphs */
+    uint8_t first_class, last_class; /* of `first` and `last` in UAX #14 */
+    bool rtl;
 };
+
+static inline size_t word_padded(size_t bytes) {
+    return (bytes + 7) / 8 * 8;
+}
+
+static inline const char *word_text(const struct word *w) {
+    return (const char *)w + word_padded(sizeof *w);
+}
+
+/* In visual order. */
+static inline const struct word_glyph *word_glyphs(const struct word *w) {
+    return (const void *)(word_text(w) + word_padded(w->size));
+}
+
+/* One more than cluster_count: start = size, x of the end. */
+static inline const struct word_cluster *word_clusters(const struct word *w) {
+    return (const void *)(word_glyphs(w) + w->glyph_count);
+}
+
+static inline const struct word_piece *word_pieces(const struct word *w) {
+    size_t clusters = (w->cluster_count + (size_t)1) * sizeof(struct word_cluster);
+    return (const void *)((const char *)word_clusters(w) + word_padded(clusters));
+}
+
+static inline const struct word_missing *word_missing(const struct word *w) {
+    size_t pieces = w->piece_count * sizeof(struct word_piece);
+    return (const void *)((const char *)word_pieces(w) + word_padded(pieces));
+}
 
 struct shaper; /* opaque; one thread each */
 

@@ -62,8 +62,8 @@ static int note_places(void *context, const struct line *line, struct error *e) 
         const struct line_item *item = &line->items[i];
         p->may_end[item->start] = p->may_end[item->start] || (i > 0 && item->may_break);
         for (size_t k = 0; item->word && k + 1 < item->word->piece_count; k++) {
-            size_t cluster = item->word->pieces[k].cluster_end;
-            p->may_end[item->start + item->word->clusters[cluster].start] = true;
+            size_t cluster = word_pieces(item->word)[k].cluster_end;
+            p->may_end[item->start + word_clusters(item->word)[cluster].start] = true;
         }
     }
     return 0;

@@ -56,11 +56,11 @@ static void ascii_is_shaped_as_by_harfbuzz(void) {
         bool same = CHECK_NUMBER(word->glyph_count, count);
         int32_t x = 0;
         for (unsigned i = 0; i < count && same; i++) {
-            same = CHECK_NUMBER(word->glyphs[i].slot->id, info[i].codepoint) &&
-                   CHECK_NUMBER(word->glyphs[i].x, x + at[i].x_offset) &&
-                   CHECK_NUMBER(word->clusters[i].start, info[i].cluster) &&
-                   CHECK_NUMBER(word->clusters[i].x, x) &&
-                   CHECK_NUMBER(word->clusters[i].advance, at[i].x_advance);
+            same = CHECK_NUMBER(word_glyphs(word)[i].slot->id, info[i].codepoint) &&
+                   CHECK_NUMBER(word_glyphs(word)[i].x, x + at[i].x_offset) &&
+                   CHECK_NUMBER(word_clusters(word)[i].start, info[i].cluster) &&
+                   CHECK_NUMBER(word_clusters(word)[i].x, x) &&
+                   CHECK_NUMBER(word_clusters(word)[i].advance, at[i].x_advance);
             x += at[i].x_advance;
         }
         CHECK_NUMBER(word->advance, x);
