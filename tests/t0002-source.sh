@@ -6,7 +6,7 @@
 top=$(cd "$test_folder/.." && pwd)
 
 sources() {
-    find "$top/store" "$top/ingest" "$top/render" "$top/cli" "$top/tests" -name '*.[ch]' -print
+    find "$top/store" "$top/ingest" "$top/render" "$top/compress" "$top/cli" "$top/tests" -name '*.[ch]' -print
 }
 
 sources_are_formatted() {
@@ -37,7 +37,7 @@ no_lines_left_for_later() {
 # A folder includes itself, those it stands on, and only the third-party libraries that are its own.
 expect_includes() {
     local folder=$1 allowed=$2
-    if grep -nE '^#include [<"](store|ingest|render|compress|train|cli)/' "$top/$folder"/*.[ch] |
+    if grep -rnE '^#include [<"](store|ingest|render|compress|train|cli)/' "$top/$folder" --include='*.[ch]' |
         grep -vE "\"($allowed)/" >found; then
         cat found
         return 1
@@ -48,16 +48,19 @@ dependencies_point_one_way() {
     expect_includes store store
     expect_includes ingest 'ingest|store'
     expect_includes render 'render|store'
-    expect_includes cli 'cli|ingest|render|store'
-    expect_code 1 grep -rlE '#include <(lib(av|sw)|ebur128)' "$top/store" "$top/render" "$top/cli"
-    expect_code 1 grep -rlE '#include <archive' "$top/ingest" "$top/render" "$top/cli"
+    expect_includes compress 'compress|store'
+    expect_includes cli 'cli|ingest|render|compress|store'
+    expect_code 1 grep -rlE '#include <(lib(av|sw)|ebur128)' "$top/store" "$top/render" "$top/compress" "$top/cli"
+    expect_code 1 grep -rlE '#include <(archive|lmdb|zstd)' "$top/ingest" "$top/render" "$top/compress"
     expect_code 1 grep -rlE '#include (<(hb|ft2build|fontconfig|unicode|png|turbojpeg)|FT_)' \
         "$top/store" "$top/ingest" "$top/cli"
+    expect_code 1 grep -rlE '#include <(hb|ft2build|fontconfig|unicode)' "$top/compress"
+    expect_code 1 grep -rlE '#include <(oneapi|omp)' "$top/store" "$top/ingest" "$top/render" "$top/cli"
 }
 
 libraries_do_not_print_or_exit() {
     if grep -nE '\b(printf|puts|putchar|perror|exit|abort)[[:space:]]*\(' \
-        "$top"/ingest/*.c "$top"/render/*.c "$top"/store/*.c | grep -vE 'store/log\.c' >found; then
+        "$top"/ingest/*.c "$top"/render/*.c "$top"/store/*.c "$top"/compress/*.c "$top"/compress/*/*.c | grep -vE 'store/log\.c' >found; then
         cat found
         return 1
     fi
@@ -82,7 +85,7 @@ shell_scripts_are_clean() {
 
 no_path_of_a_machine() {
     expect_code 1 grep -rnIE '/(home/[a-z]+|root)/' "$top/store" "$top/ingest" "$top/render" \
-        "$top/cli" "$top/README.md" "$top/CMakeLists.txt" "$top/CMakePresets.json"
+        "$top/compress" "$top/cli" "$top/README.md" "$top/CMakeLists.txt" "$top/CMakePresets.json"
 }
 
 the_top_level_is_tidy() {

@@ -1,0 +1,26 @@
+/* vector_portable.c - what every processor can do (SSE2 on x86-64). */
+
+#define LANES 4
+#define TILE_ROWS 4
+#define TILE_VECTORS 2
+#define QUERY_BLOCK 48
+
+#include "compress/cpu/vector_body.h"
+
+#include "compress/cpu/attention_f32.h"
+
+static void attention_f32(float *out, int64_t out_stride, const float *q, const float *k,
+                          const float *v, int64_t stride, int64_t tokens, int64_t head_dim,
+                          const struct relative_position *position, bool bf16, void *scratch) {
+    (void)bf16;
+    attention(out, out_stride, q, k, v, stride, tokens, head_dim, position, scratch);
+}
+
+const struct vector_ops VECTOR_PORTABLE = {.name = "portable",
+                                           .gelu = gelu,
+                                           .quick_gelu = quick_gelu,
+                                           .layer_norm = layer_norm,
+                                           .add = add,
+                                           .to_bf16 = to_bf16,
+                                           .attention_scratch = attention_scratch,
+                                           .attention = attention_f32};

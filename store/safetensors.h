@@ -1,0 +1,53 @@
+/* safetensors.h - named tensors in a file: the format of Hugging Face's safetensors.
+ *
+ *     8 bytes   N, little-endian
+ *     N bytes   JSON: {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]},
+ *               ..., "__metadata__": {"key": "text", ...}}; may end in spaces
+ *     the rest  tensors, row-major, little-endian; offsets count from here; no holes, no overlaps
+ *
+ * Files are mapped, not read. What a hostile file says is checked before it is believed: the
+ * header's length (SAFETENSORS_HEADER at most), shapes times element size against the offsets,
+ * offsets against the file, overlaps, names given twice. */
+#ifndef OCC_STORE_SAFETENSORS_H
+#define OCC_STORE_SAFETENSORS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "store/dtype.h"
+#include "store/error.h"
+
+enum { SAFETENSORS_RANK = 8 };
+#define SAFETENSORS_HEADER ((size_t)100 << 20) /* as the reference implementation has it */
+
+struct safetensor {
+    const char *name;
+    enum dtype type; /* DTYPE_COUNT: one of the format's that we do not compute with */
+    int rank;        /* 0: a scalar */
+    int64_t shape[SAFETENSORS_RANK];
+    const void *data; /* in the mapping; any alignment */
+    size_t bytes;
+};
+
+struct safetensors; /* opaque */
+
+/* `path`: a file; a `*.safetensors.index.json`, whose shards lie beside it; or a folder with
+ * `model.safetensors.index.json`, `model.safetensors` or exactly one *.safetensors. ERR_FORMAT,
+ * ERR_TRUNCATED, ERR_LIMIT, ERR_IO; texts name the file and the tensor. */
+int safetensors_open(struct safetensors **out, const char *path, struct error *e);
+void safetensors_close(struct safetensors *s); /* NULL is allowed; what was got from it ends too */
+
+size_t safetensors_count(const struct safetensors *s);
+/* In the order of the data. */
+const struct safetensor *safetensors_get(const struct safetensors *s, size_t index);
+const struct safetensor *safetensors_find(const struct safetensors *s,
+                                          const char *name); /* or NULL */
+/* A text of __metadata__ (of the first shard that has it), or NULL. */
+const char *safetensors_metadata(const struct safetensors *s, const char *key);
+/* Writes a file (complete or not at all, see file.h): the tensors sorted by type size (largest
+ * first), then name, data aligned to 64 bytes by padding the header with spaces; `metadata`: an
+ * object of texts, or NULL. The same tensors give the same bytes. */
+int safetensors_write(const char *path, const struct safetensor *tensors, size_t count,
+                      const json_t *metadata, struct error *e);
+
+#endif

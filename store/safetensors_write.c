@@ -1,0 +1,91 @@
+/* safetensors_write.c - writing: see safetensors.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/file.h"
+#include "store/json.h"
+#include "store/safetensors.h"
+
+enum { ALIGNMENT = 64 };
+
+static int by_size_then_name(const void *a, const void *b) {
+    const struct safetensor *x = *(const struct safetensor *const *)a;
+    const struct safetensor *y = *(const struct safetensor *const *)b;
+    size_t size_x = dtype_size(x->type), size_y = dtype_size(y->type);
+    return size_x != size_y ? (size_x > size_y ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+static json_t *entry_of(const struct safetensor *t, size_t begin) {
+    json_t *shape = json_array();
+    for (int i = 0; i < t->rank; i++) {
+        json_array_append_new(shape, json_integer(t->shape[i]));
+    }
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(t->type), "shape", shape,
+                     "data_offsets", (json_int_t)begin, (json_int_t)(begin + t->bytes));
+}
+
+/* Appends the length and the padded header. */
+static int make_header(struct bytes *out, const struct safetensor *const *order, size_t count,
+                       const json_t *metadata, struct error *e) {
+    json_t *header = json_object();
+    size_t end = 0;
+    bool whole = header != NULL;
+    if (metadata != NULL) {
+        whole =
+            whole && json_object_set(header, "__metadata__", (json_t *)(uintptr_t)metadata) == 0;
+    }
+    for (size_t i = 0; i < count && whole; i++) {
+        whole = json_object_set_new(header, order[i]->name, entry_of(order[i], end)) == 0;
+        end += order[i]->bytes;
+    }
+    if (!whole) {
+        json_decref(header);
+        return error_set(e, ERR_FORMAT, "a tensor's name is no UTF-8, or out of memory");
+    }
+    unsigned char length[8] = {0};
+    int rc = bytes_append(out, length, sizeof length, e);
+    if (rc == 0) {
+        rc = json_append(out, header, e);
+    }
+    json_decref(header);
+    while (rc == 0 && out->size % ALIGNMENT != 0) {
+        rc = bytes_append(out, " ", 1, e);
+    }
+    for (int i = 0; i < 8 && rc == 0; i++) {
+        out->data[i] = (unsigned char)((out->size - 8) >> 8 * i);
+    }
+    return rc;
+}
+
+int safetensors_write(const char *path, const struct safetensor *tensors, size_t count,
+                      const json_t *metadata, struct error *e) {
+    struct bytes header;
+    struct output_file file;
+    bytes_init(&header, SAFETENSORS_HEADER);
+    const struct safetensor **order = calloc(count + 1, sizeof *order);
+    if (order == NULL) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    for (size_t i = 0; i < count; i++) {
+        order[i] = &tensors[i];
+    }
+    qsort(order, count, sizeof *order, by_size_then_name);
+    int rc = make_header(&header, order, count, metadata, e);
+    if (rc == 0) {
+        rc = output_file_open(&file, path, e);
+    }
+    if (rc == 0) {
+        rc = file_write(file.fd, header.data, header.size, NULL, e);
+        for (size_t i = 0; i < count && rc == 0; i++) {
+            rc = file_write(file.fd, order[i]->data, order[i]->bytes, NULL, e);
+        }
+        if (rc == 0) {
+            rc = output_file_commit(&file, e);
+        } else {
+            output_file_discard(&file);
+        }
+    }
+    free(order);
+    bytes_close(&header);
+    return rc;
+}

@@ -1,0 +1,180 @@
+/* store.h - the token store: one LMDB environment (a folder) for visual tokens and what they came
+ * from.
+ *
+ * FORMAT (version 1). Integers in keys are big-endian, so that keys sort; all others little-endian.
+ * Named databases:
+ *
+ *     meta      "format" -> "occ-store 1"
+ *               "encoder" -> JSON {"name", "fingerprint" (16 hexadecimal digits), "dim"}
+ *               "dictionary" -> zstd dictionary of `samples` and `text`; missing until trained
+ *               "vectors" -> image_newline and view_seperator, F32 (2, dim); missing where the
+ *               encoder has none
+ *     samples   KEY -> zstd frame of the sample's .json
+ *     text      KEY -> zstd frame of its pages' text (.pNNN.txt, a form feed between pages)
+ *     tokens    token key -> struct token_header, payload (codec.h)
+ *     accounts  ACCOUNT -> struct account_header, then `dim` doubles if pages were folded
+ *     journal   KEY -> JSON {"input", "options", "pages"}: this sample is whole in the store
+ *
+ * KEY is a stream key (stream.h), ACCOUNT its part before the slash. A token key is ACCOUNT, a zero
+ * byte, created + 2^63 (8 bytes), the key's other part, a zero byte, page (2 bytes): the pages of
+ * an account follow each other in time.
+ *
+ * One writer, any number of readers, each with an environment of its own, never carried over a
+ * fork. A store of another format or another encoder is refused. A full disk is ERR_NO_SPACE; what
+ * was committed stays. Not for network file systems (LMDB's locks). */
+#ifndef OCC_STORE_STORE_H
+#define OCC_STORE_STORE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/codec.h"
+#include "store/stream.h"
+
+enum { STORE_VERSION = 1, STORE_PAGES = 10000 /* of a sample */ };
+
+struct store_encoder {
+    uint64_t fingerprint; /* of the weights: safetensors_fingerprint */
+    char name[64];        /* "deepencoder", "nano" */
+    int dim;              /* of a token */
+};
+
+/* 64 bytes in front of each payload, little-endian as laid out here. */
+struct token_header {
+    char magic[4];                    /* "OCT1" */
+    uint8_t codec, bucket;            /* enum codec; steps of forgetting: 0 is fresh */
+    uint16_t rows, columns;           /* of the grid as it is */
+    uint16_t full_rows, full_columns; /* of the grid as it was encoded */
+    uint16_t dim;
+    uint32_t characters;  /* on the page */
+    uint32_t payload;     /* bytes */
+    int64_t created;      /* of the page's content, Unix seconds */
+    uint64_t hash;        /* XXH3 64 of the payload */
+    uint8_t flags;        /* bit 0: pinned */
+    uint8_t reserved[23]; /* zero */
+};
+enum { TOKEN_PINNED = 1 };
+
+/* 64 bytes in front of an account's style sum. */
+struct account_header {
+    char magic[4];             /* "OCA1" */
+    uint32_t dim;              /* doubles behind; 0: nothing was folded */
+    int64_t aged;              /* `now` of the last pass of forgetting; 0: none */
+    int64_t folded_pages;      /* the style token is the sum over these, divided by this */
+    int64_t folded_characters; /* on them */
+    uint8_t reserved[32];      /* zero */
+};
+
+struct token_record {
+    char key[STREAM_KEY_BYTES]; /* of the sample: ACCOUNT/ID */
+    int page;
+    struct token_header header;
+    const void *payload; /* any alignment; until the next write or the end of the call */
+};
+
+struct store; /* opaque; of one thread */
+
+/* For reading. ERR_FORMAT for what is no store, ERR_UNSUPPORTED for another version. */
+int store_open(struct store **out, const char *path, struct error *e);
+/* For writing; makes the folder where it is missing. `encoder` must be the one that it was made
+ * with (ERR_UNSUPPORTED, naming both); NULL: any, but the store must be there. One writer at a
+ * time: a second gets ERR_IO at once, it does not wait. */
+int store_open_write(struct store **out, const char *path, const struct store_encoder *encoder,
+                     struct error *e);
+void store_close(struct store *s); /* NULL is allowed; what is not committed is lost */
+const struct store_encoder *store_encoder(const struct store *s);
+/* image_newline and view_seperator, 2 * dim floats; NULL where there are none. */
+const float *store_vectors(const struct store *s);
+int store_put_vectors(struct store *s, const float *vectors, struct error *e);
+
+/* ---- Writing: what was done since the last commit becomes visible at once ------------------- */
+
+struct store_page {
+    int page, rows, columns;
+    uint32_t characters;
+    enum codec codec;
+    const void *payload; /* as codec_pack makes it */
+    size_t size;
+};
+
+struct store_sample {
+    const char *key; /* stream key */
+    int64_t created;
+    const void *json; /* its .json */
+    size_t json_size;
+    const void *text; /* of its pages */
+    size_t text_size;
+    const struct store_page *pages;
+    size_t page_count;           /* may be 0 */
+    const char *input, *options; /* texts that the journal keeps, for store_is_done */
+};
+
+/* Puts a sample in the place of all that is there under its key. */
+int store_put(struct store *s, const struct store_sample *sample, struct error *e);
+/* 1: the journal has the sample with the same input and options; 0: not. */
+int store_is_done(struct store *s, const char *key, const char *input, const char *options,
+                  struct error *e);
+/* Everything of a sample, its journal entry too. 1: removed; 0: was not there. */
+int store_remove(struct store *s, const char *key, struct error *e);
+/* The JSON and text of a sample; the journal still knows it. */
+int store_forget_text(struct store *s, const char *key, struct error *e);
+/* Another grid in the place of a page's: `header` is complete but for magic, payload and hash. */
+int store_put_tokens(struct store *s, const struct token_record *old,
+                     const struct token_header *header, const void *payload, size_t size,
+                     struct error *e);
+int store_remove_tokens(struct store *s, const struct token_record *record, struct error *e);
+/* `sum`: header->dim doubles. */
+int store_put_account(struct store *s, const char *account, const struct account_header *header,
+                      const double *sum, struct error *e);
+/* Bytes written since the last commit; the caller commits at STORE_BATCH. */
+size_t store_pending(const struct store *s);
+#define STORE_BATCH ((size_t)64 << 20)
+int store_commit(struct store *s, struct error *e);
+
+/* ---- Reading (a writer reads what it has written) ------------------------------------------- */
+
+/* Calls `take` with each token record in order of the keys, of one account or (NULL) of all. A
+ * non-zero return ends it and comes back. `take` may not write. */
+int store_each(struct store *s, const char *account,
+               int (*take)(void *context, const struct token_record *record, struct error *e),
+               void *context, struct error *e);
+/* The records of one sample. */
+int store_each_page(struct store *s, const char *key,
+                    int (*take)(void *context, const struct token_record *record, struct error *e),
+                    void *context, struct error *e);
+/* Each key of the journal, with its JSON; each account that has tokens or was folded. */
+int store_each_sample(struct store *s,
+                      int (*take)(void *context, const char *key, const char *journal, size_t size,
+                                  struct error *e),
+                      void *context, struct error *e);
+int store_each_account(struct store *s,
+                       int (*take)(void *context, const char *account, struct error *e),
+                       void *context, struct error *e);
+/* Appends a sample's JSON or text. 1: there; 0: not. */
+int store_get_json(struct store *s, const char *key, struct bytes *json, struct error *e);
+int store_get_text(struct store *s, const char *key, struct bytes *text, struct error *e);
+/* 1: there (*sum, allocated by malloc, is the caller's; NULL if nothing was folded); 0: not. */
+int store_get_account(struct store *s, const char *account, struct account_header *header,
+                      double **sum, struct error *e);
+
+/* Checks hashes, lengths, headers, frames and references: tokens have a journal entry that counts
+ * them, and so on. Calls `bad` with one line a fault. Returns the number of faults, or negative. */
+int64_t store_verify(struct store *s, void (*bad)(void *context, const char *line), void *context,
+                     struct error *e);
+
+enum { STORE_BUCKETS = 64 };
+struct store_counts {
+    int64_t samples, accounts, pages, tokens, characters;
+    int64_t payload_bytes[CODEC_COUNT], codec_pages[CODEC_COUNT];
+    int64_t json_bytes, text_bytes; /* compressed */
+    int64_t used_bytes, file_bytes; /* LMDB pages in use; of the file */
+    int64_t bucket_pages[STORE_BUCKETS], bucket_tokens[STORE_BUCKETS], bucket_bytes[STORE_BUCKETS];
+    int64_t folded_pages;
+};
+int store_count(struct store *s, struct store_counts *counts, struct error *e);
+
+/* A copy without free pages, complete or not at all: `path` must not exist. */
+int store_compact(struct store *s, const char *path, struct error *e);
+
+#endif
