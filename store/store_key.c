@@ -1,0 +1,98 @@
+/* store_key.c - the keys and headers of records, made and checked. */
+#include <string.h>
+#include <xxhash.h>
+
+#include "store/store_state.h"
+
+size_t account_prefix(unsigned char key[TOKEN_KEY], const char *account) {
+    size_t length = strcspn(account, "/");
+    memcpy(key, account, length);
+    key[length] = '\0';
+    return length + 1;
+}
+
+size_t token_key_make(unsigned char key[TOKEN_KEY], const char *sample_key, int64_t created,
+                      int page) {
+    size_t size = account_prefix(key, sample_key);
+    uint64_t time = (uint64_t)created ^ (uint64_t)1 << 63;
+    for (int i = 0; i < 8; i++) {
+        key[size++] = (unsigned char)(time >> (56 - 8 * i));
+    }
+    const char *id = strchr(sample_key, '/');
+    id = id != NULL ? id + 1 : "";
+    size_t length = strlen(id) + 1;
+    memcpy(key + size, id, length);
+    size += length;
+    if (page >= 0) {
+        key[size++] = (unsigned char)(page >> 8);
+        key[size++] = (unsigned char)page;
+    }
+    return size;
+}
+
+bool token_key_read(struct token_record *record, int64_t *created, const MDB_val *key) {
+    const unsigned char *bytes = key->mv_data;
+    const unsigned char *end = key->mv_size <= TOKEN_KEY ? memchr(bytes, '\0', key->mv_size) : NULL;
+    size_t account = end != NULL ? (size_t)(end - bytes) : 0;
+    if (account == 0 || key->mv_size < account + 1 + 8 + 2 + 2) {
+        return false;
+    }
+    uint64_t time = 0;
+    for (size_t i = 0; i < 8; i++) {
+        time = time << 8 | bytes[account + 1 + i];
+    }
+    *created = (int64_t)(time ^ (uint64_t)1 << 63);
+    const unsigned char *id = bytes + account + 9;
+    size_t length = key->mv_size - account - 9 - 3;
+    if (id[length] != '\0' || memchr(id, '\0', length) != NULL ||
+        account + 1 + length >= sizeof record->key) {
+        return false;
+    }
+    memcpy(record->key, bytes, account);
+    record->key[account] = '/';
+    memcpy(record->key + account + 1, id, length);
+    record->key[account + 1 + length] = '\0';
+    record->page = id[length + 1] << 8 | id[length + 2];
+    return true;
+}
+
+const char *token_value_read(struct token_record *record, const struct store *s,
+                             const MDB_val *value) {
+    struct token_header *h = &record->header;
+    if (value->mv_size < sizeof *h) {
+        return "is too short";
+    }
+    memcpy(h, value->mv_data, sizeof *h);
+    record->payload = (const unsigned char *)value->mv_data + sizeof *h;
+    if (memcmp(h->magic, "OCT1", 4) != 0) {
+        return "has no header";
+    }
+    if (h->codec >= CODEC_COUNT || h->bucket >= STORE_BUCKETS) {
+        return "has an unknown codec or bucket";
+    }
+    if (h->rows == 0 || h->columns == 0 || (uint32_t)h->rows * h->columns > 65535) {
+        return "has an impossible grid";
+    }
+    if (h->dim != s->encoder.dim) {
+        return "has tokens of another size";
+    }
+    return h->payload == value->mv_size - sizeof *h ? NULL : "is not as long as its header says";
+}
+
+const char *account_value_read(struct account_header *header, const void **sum,
+                               const struct store *s, const MDB_val *value) {
+    if (value->mv_size < sizeof *header) {
+        return "is too short";
+    }
+    memcpy(header, value->mv_data, sizeof *header);
+    *sum = (const unsigned char *)value->mv_data + sizeof *header;
+    if (memcmp(header->magic, "OCA1", 4) != 0) {
+        return "has no header";
+    }
+    if (header->dim != 0 && header->dim != (uint32_t)s->encoder.dim) {
+        return "has a style token of another size";
+    }
+    return value->mv_size == sizeof *header + header->dim * sizeof(double)
+               ? NULL
+               : "is not as long as its header says";
+}

@@ -1,0 +1,73 @@
+/* store_state.h - an open store, for store*.c alone. */
+#ifndef OCC_STORE_STORE_STATE_H
+#define OCC_STORE_STORE_STATE_H
+
+#include <lmdb.h>
+#include <zstd.h>
+
+#include "store/store.h"
+
+enum store_database { DB_META, DB_SAMPLES, DB_TEXT, DB_TOKENS, DB_ACCOUNTS, DB_JOURNAL, DB_COUNT };
+
+enum {
+    TOKEN_KEY = STREAM_KEY_BYTES + 1 + 8 + 1 + 2, /* most bytes of a token key */
+    RECORD_HEADER = 64,
+};
+_Static_assert(TOKEN_KEY <= 511, "LMDB takes keys of 511 bytes");
+_Static_assert(sizeof(struct token_header) == RECORD_HEADER, "laid out without holes");
+_Static_assert(sizeof(struct account_header) == RECORD_HEADER, "laid out without holes");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "headers are little-endian");
+
+enum { TRAINING_SAMPLES = 256, TRAINING_BYTES = 1 << 20 }; /* what the dictionary is made from */
+#define TEXT_LIMIT ((size_t)256 << 20)                     /* of a sample's JSON or text */
+
+struct store {
+    char *path;
+    MDB_env *env;
+    MDB_dbi databases[DB_COUNT];
+    MDB_txn *txn; /* the writer's, from the first write or read to the commit; else NULL */
+    bool writing;
+    int lock; /* of writer.lock; -1 */
+    struct store_encoder encoder;
+    float *vectors;
+    size_t pending;
+
+    ZSTD_CCtx *packer;
+    ZSTD_DCtx *unpacker;
+    ZSTD_CDict *pack_dictionary; /* NULL: none yet */
+    ZSTD_DDict *unpack_dictionary;
+    unsigned dictionary_id;
+    struct bytes training; /* JSON texts for the dictionary, behind each other */
+    size_t training_sizes[TRAINING_SAMPLES], training_count;
+    struct bytes value; /* a record that is being made */
+};
+
+/* The error of an LMDB call. EIO of a full disk is ERR_NO_SPACE. */
+int store_failed(const struct store *s, int code, struct error *e);
+/* A transaction to read in: the writer's own, or a new one that store_end ends. */
+int store_begin(struct store *s, MDB_txn **txn, struct error *e);
+void store_end(struct store *s, MDB_txn *txn);
+/* The writer's transaction, begun when there is none. */
+int store_writable(struct store *s, struct error *e);
+
+/* Token keys. `account` and `id` point into `key`. */
+size_t token_key_make(unsigned char key[TOKEN_KEY], const char *sample_key, int64_t created,
+                      int page);
+/* False if the bytes are no token key. */
+bool token_key_read(struct token_record *record, int64_t *created, const MDB_val *key);
+/* Bytes of the account part, with its zero: what all keys of an account begin with. */
+size_t account_prefix(unsigned char key[TOKEN_KEY], const char *account);
+
+/* Checks a value of `tokens` and fills record->header and payload. NULL, or what is wrong. */
+const char *token_value_read(struct token_record *record, const struct store *s,
+                             const MDB_val *value);
+
+int store_pack_text(struct store *s, struct bytes *out, const void *text, size_t size,
+                    struct error *e);
+int store_unpack_text(struct store *s, struct bytes *out, const MDB_val *frame, struct error *e);
+
+/* Whether the value fits the header; header and (in the mapping, unaligned) sum. */
+const char *account_value_read(struct account_header *header, const void **sum,
+                               const struct store *s, const MDB_val *value);
+
+#endif

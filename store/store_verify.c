@@ -1,0 +1,244 @@
+/* store_verify.c - is everything in a store what it should be? */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "store/json.h"
+#include "store/store_state.h"
+#include "store/table.h"
+
+struct verify {
+    struct store *s;
+    MDB_txn *txn;
+    struct codec_state *codec;
+    float *tokens;
+    size_t tokens_size;
+    struct bytes text;
+    struct table *index; /* key of a sample with tokens -> place in counts */
+    int64_t *counts;
+    size_t capacity;
+    int64_t faults;
+    void (*bad)(void *context, const char *line);
+    void *context;
+};
+
+static void fault(struct verify *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void fault(struct verify *v, const char *format, ...) {
+    char line[STREAM_KEY_BYTES + 600];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    v->faults++;
+    v->bad(v->context, line);
+}
+
+/* ---- Tokens ------------------------------------------------------------------------- */
+
+static int check_payload(struct verify *v, const struct token_record *r, struct error *e) {
+    const struct token_header *h = &r->header;
+    size_t count = (size_t)h->rows * h->columns * h->dim;
+    if (count > v->tokens_size) {
+        free(v->tokens);
+        v->tokens_size = 0;
+        v->tokens = malloc(count * sizeof *v->tokens);
+        if (v->tokens == NULL) {
+            return error_set(e, ERR_MEMORY, "out of memory");
+        }
+        v->tokens_size = count;
+    }
+    struct error why = {0};
+    if (XXH3_64bits(r->payload, h->payload) != h->hash) {
+        fault(v, "%s page %d: the tokens do not have their hash", r->key, r->page);
+    } else if (codec_unpack(v->codec, v->tokens, h->codec, r->payload, h->payload,
+                            (int64_t)h->rows * h->columns, h->dim, &why) < 0) {
+        fault(v, "%s page %d: %s", r->key, r->page, why.text);
+    }
+    return 0;
+}
+
+static int count_page(struct verify *v, const char *key, struct error *e) {
+    size_t place = table_count(v->index);
+    if (place == v->capacity) {
+        size_t capacity = v->capacity > 0 ? 2 * v->capacity : 1024;
+        int64_t *grown = realloc(v->counts, capacity * sizeof *grown);
+        if (grown == NULL) {
+            return error_set(e, ERR_MEMORY, "out of memory");
+        }
+        v->counts = grown;
+        v->capacity = capacity;
+    }
+    size_t found;
+    int rc = table_add(v->index, key, place, &found, e);
+    if (rc == 1) {
+        v->counts[place] = 0;
+        found = place;
+    }
+    if (rc >= 0) {
+        v->counts[found]++;
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int check_tokens(struct verify *v, const MDB_val *k, const MDB_val *value, struct error *e) {
+    struct token_record record;
+    int64_t created;
+    if (!token_key_read(&record, &created, k)) {
+        fault(v, "a record of tokens has a damaged key");
+        return 0;
+    }
+    const char *why = token_value_read(&record, v->s, value);
+    if (why != NULL) {
+        fault(v, "%s page %d: %s", record.key, record.page, why);
+    } else if (record.header.created != created) {
+        fault(v, "%s page %d: key and header have different times", record.key, record.page);
+    } else {
+        int rc = check_payload(v, &record, e);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return count_page(v, record.key, e);
+}
+
+/* ---- The other databases ---------------------------------------------------------------- */
+
+static void read_key(char key[STREAM_KEY_BYTES], const MDB_val *k) {
+    size_t size = k->mv_size < STREAM_KEY_BYTES - 1 ? k->mv_size : STREAM_KEY_BYTES - 1;
+    memcpy(key, k->mv_data, size);
+    key[size] = '\0';
+}
+
+static int check_journal(struct verify *v, const MDB_val *k, const MDB_val *value,
+                         struct error *e) {
+    char key[STREAM_KEY_BYTES];
+    size_t place;
+    (void)e;
+    read_key(key, k);
+    json_t *entry = json_loadb(value->mv_data, value->mv_size, 0, NULL);
+    json_int_t pages = json_integer_value(json_object_get(entry, "pages"));
+    if (!json_is_object(entry) || !json_is_integer(json_object_get(entry, "created")) ||
+        !json_is_string(json_object_get(entry, "input")) ||
+        !json_is_string(json_object_get(entry, "options"))) {
+        fault(v, "%s: its journal entry is damaged", key);
+    } else {
+        bool has = table_find(v->index, key, &place);
+        int64_t there = has ? v->counts[place] : 0;
+        if (there != pages) {
+            fault(v, "%s: the journal counts %" PRId64 " pages, %" PRId64 " are there", key,
+                  (int64_t)pages, there);
+        }
+        if (has) {
+            v->counts[place] = -1; /* claimed */
+        }
+    }
+    json_decref(entry);
+    return 0;
+}
+
+static int check_text(struct verify *v, enum store_database db, const MDB_val *k,
+                      const MDB_val *value, struct error *e) {
+    char key[STREAM_KEY_BYTES];
+    struct error why = {0};
+    MDB_val name = *k, entry;
+    read_key(key, k);
+    bytes_clear(&v->text);
+    const char *what = db == DB_TEXT ? "text" : "JSON";
+    int rc = store_unpack_text(v->s, &v->text, value, &why);
+    if (rc == ERR_MEMORY) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    if (rc < 0) {
+        fault(v, "%s: its %s %s", key, what, why.text);
+    } else if (db == DB_SAMPLES) {
+        json_t *root = json_loadb(bytes_text(&v->text), v->text.size, 0, NULL);
+        if (!json_is_object(root)) {
+            fault(v, "%s: its JSON is no object", key);
+        }
+        json_decref(root);
+    }
+    if (mdb_get(v->txn, v->s->databases[DB_JOURNAL], &name, &entry) == MDB_NOTFOUND) {
+        fault(v, "%s: has %s, but no journal entry", key, what);
+    }
+    return 0;
+}
+
+static int check_account(struct verify *v, const MDB_val *k, const MDB_val *value,
+                         struct error *e) {
+    char account[STREAM_KEY_BYTES];
+    struct account_header header;
+    const void *sum;
+    (void)e;
+    read_key(account, k);
+    const char *why = account_value_read(&header, &sum, v->s, value);
+    if (why != NULL) {
+        fault(v, "account %s: its record %s", account, why);
+    } else if (header.folded_pages < 0 || (header.folded_pages > 0) != (header.dim > 0)) {
+        fault(v, "account %s: its count of folded pages is impossible", account);
+    }
+    return 0;
+}
+
+static int check_database(struct verify *v, enum store_database db, struct error *e) {
+    MDB_cursor *cursor;
+    MDB_val k, value;
+    int rc = 0, code = mdb_cursor_open(v->txn, v->s->databases[db], &cursor);
+    if (code != 0) {
+        return store_failed(v->s, code, e);
+    }
+    for (code = mdb_cursor_get(cursor, &k, &value, MDB_FIRST); code == 0 && rc == 0;
+         code = mdb_cursor_get(cursor, &k, &value, MDB_NEXT)) {
+        rc = db == DB_TOKENS     ? check_tokens(v, &k, &value, e)
+             : db == DB_JOURNAL  ? check_journal(v, &k, &value, e)
+             : db == DB_ACCOUNTS ? check_account(v, &k, &value, e)
+                                 : check_text(v, db, &k, &value, e);
+    }
+    mdb_cursor_close(cursor);
+    return rc < 0 ? rc : code == MDB_NOTFOUND || code == 0 ? 0 : store_failed(v->s, code, e);
+}
+
+/* Tokens that no journal entry has claimed. */
+static int check_orphan(void *context, const struct token_record *record, struct error *e) {
+    struct verify *v = context;
+    size_t place;
+    (void)e;
+    if (table_find(v->index, record->key, &place) && v->counts[place] > 0) {
+        fault(v, "%s: has %" PRId64 " pages, but no journal entry", record->key, v->counts[place]);
+        v->counts[place] = -1;
+    }
+    return 0;
+}
+
+int64_t store_verify(struct store *s, void (*bad)(void *context, const char *line), void *context,
+                     struct error *e) {
+    static const enum store_database ORDER[] = {DB_TOKENS, DB_JOURNAL, DB_SAMPLES, DB_TEXT,
+                                                DB_ACCOUNTS};
+    struct verify v = {.s = s, .bad = bad, .context = context};
+    bytes_init(&v.text, TEXT_LIMIT);
+    int rc = codec_open(&v.codec, e);
+    if (rc == 0) {
+        rc = table_open(&v.index, e);
+    }
+    if (rc == 0) {
+        rc = store_begin(s, &v.txn, e);
+    }
+    for (size_t i = 0; i < sizeof ORDER / sizeof *ORDER && rc == 0; i++) {
+        rc = check_database(&v, ORDER[i], e);
+    }
+    if (v.txn != NULL) {
+        store_end(s, v.txn);
+    }
+    if (rc == 0 && v.faults == 0) {
+        rc = store_each(s, NULL, check_orphan, &v, e);
+    }
+    table_close(v.index);
+    codec_close(v.codec);
+    bytes_close(&v.text);
+    free(v.counts);
+    free(v.tokens);
+    return rc < 0 ? rc : v.faults;
+}
