@@ -21,6 +21,10 @@ static const struct {
 } KNOWN[] = {
     {"ingest", "video archive to thumbnails, captions, comments, audio"},
     {"render", "scripts, comments and thumbnails to pages for the encoder"},
+    {"compress", "pages to visual tokens in a store"},
+    {"forget", "a store's old tokens to fewer tokens"},
+    {"store", "look into stores, check, export, merge and compact them"},
+    {"model", "make and describe encoder files"},
 };
 enum { KNOWN_COUNT = sizeof KNOWN / sizeof *KNOWN };
 

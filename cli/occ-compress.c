@@ -1,0 +1,180 @@
+/* occ-compress.c - the command line of `occ compress`. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/options.h"
+#include "cli/signals.h"
+#include "compress/compress.h"
+#include "store/log.h"
+
+struct arguments {
+    struct compress_options compress;
+    const char *store, *model;
+    bool quiet;
+    int compute, device;
+    int progress; /* -1: not said */
+    int verbose, log_style;
+};
+
+static const char *const LOG_STYLES[] = {"text", "json", NULL};
+static const char *const COMPUTES[] = {"auto", "f32", "bf16", NULL};
+static const char *const DEVICES[] = {"auto", "cpu", "cuda", NULL};
+
+#define FIELD(name) offsetof(struct arguments, name)
+static const struct option_spec OPTIONS[] = {
+    {"", .help = "Encoder"},
+    {"model", 'm', OPTION_TEXT, FIELD(model), "FILE",
+     .help = "the encoder: a safetensors file, an index of several or a folder with either",
+     .environment = "OCC_MODEL"},
+    {"device", 0, OPTION_CHOICE, FIELD(device), "NAME", .help = "where to compute",
+     .choices = DEVICES},
+    {"compute", 0, OPTION_CHOICE, FIELD(compute), "TYPE",
+     .help = "type of the numbers in products; auto is bf16 where the processor has it",
+     .choices = COMPUTES},
+    {"mode", 0, OPTION_CHOICE, FIELD(compress.mode), "MODE",
+     .help =
+         "how loose pictures are fitted: tiny 512 pixels (64 tokens), small 640 (100), base "
+         "1024 (256), large 1280 (400), hifi 1280 (800), gundam tiles of 640 and a view of 1024",
+     .choices = ENCODE_MODE_NAMES},
+    {"", .help = "Store"},
+    {"store", 's', OPTION_TEXT, FIELD(store), "FOLDER", .help = "the token store; made if missing",
+     .environment = "OCC_STORE"},
+    {"codec", 0, OPTION_CHOICE, FIELD(compress.codec), "NAME",
+     .help = "how tokens are packed: bf16 without loss, int8 or int4 with a scale each token",
+     .choices = CODEC_NAMES},
+    {"", .help = "Work"},
+    {"threads", 'j', OPTION_INTEGER, FIELD(compress.threads), "N",
+     .help = "pages that are encoded at the same time, one a thread; 0 is one a core",
+     .maximum = 256},
+    {"batch", 0, OPTION_INTEGER, FIELD(compress.batch), "N",
+     .help = "pages that a thread takes through the network together", .minimum = 1, .maximum = 64},
+    {"", .help = "Messages"},
+    {"progress", 0, OPTION_SWITCH, FIELD(progress),
+     .help = "show progress; without it, when standard error is a terminal"},
+    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
+    {"verbose", 'v', OPTION_COUNT, FIELD(verbose), .help = "tell what was done; twice: more"},
+    {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
+     .choices = LOG_STYLES},
+    {0}};
+
+static const struct tool TOOL = {
+    .name = "occ-compress",
+    .summary = "turn pages into visual tokens in a store",
+    .operands = "[PICTURE...]",
+    .description =
+        "Reads the stream of samples with pages that 'occ render' writes from standard input, "
+        "encodes each page into visual tokens and puts them, with the sample's JSON and text, into "
+        "a token store. A sample that the store has already, made of the same pages with the same "
+        "options, is passed over; a changed one is replaced; a killed run goes on when it is run "
+        "again. A damaged page fails its sample, is reported, and the rest goes on (exit 3).\n\n"
+        "With PICTURES (PNG, JPEG, PGM, PPM), these are encoded instead, under keys files/PATH.",
+    .examples = "occ ingest /archive | occ render --mode base | occ compress --store tokens.occ "
+                "--model encoder.safetensors\n"
+                "    an archive becomes tokens\n"
+                "occ compress --store scans.occ --model DeepSeek-OCR/ --mode gundam scans/*.jpg\n"
+                "    the encoder of a published checkpoint on loose pictures\n",
+    .options = OPTIONS,
+};
+
+static volatile sig_atomic_t cancelled;
+enum { PATIENCE = 9 /* seconds: a page in hand takes less */ };
+
+static int check(struct arguments *a, int operands, struct error *e) {
+    if (a->store == NULL) {
+        return error_set(e, ERR_USAGE, "no store is named: --store FOLDER");
+    }
+    if (a->model == NULL) {
+        return error_set(e, ERR_USAGE,
+                         "no encoder is named: --model FILE ('occ model init' makes one to try, "
+                         "with random weights; the published DeepSeek-OCR checkpoint is read as "
+                         "it is)");
+    }
+    if (operands == 0 && isatty(STDIN_FILENO)) {
+        return error_set(e, ERR_USAGE,
+                         "standard input is a terminal: use 'occ render ... | occ compress', or "
+                         "name PICTURES");
+    }
+    if (a->device == 2) {
+        return error_set(e, ERR_USAGE, "--device cuda: this build has no CUDA");
+    }
+    return 0;
+}
+
+static void summarize(const struct arguments *a, const struct compress_result *r) {
+    log_info("%" PRId64 " samples with %" PRId64 " pages, %" PRId64 " tokens of %" PRId64
+             " characters, %.1f MB; %" PRId64 " samples were there already; %.1f pages/s",
+             r->samples, r->pages, r->tokens, r->characters, (double)r->bytes * 1e-6, r->kept,
+             r->seconds > 0 ? (double)r->pages / r->seconds : 0);
+    if (r->removed > 0) {
+        log_info("%" PRId64 " packs of earlier runs were replaced", r->removed);
+    }
+    if (a->compress.codec != CODEC_BF16 && r->loss.signal > 0) {
+        log_info("%s: the error is %.2f%% of the tokens (root mean square), at most %.3g",
+                 CODEC_NAMES[a->compress.codec], 100 * sqrt(r->loss.squares / r->loss.signal),
+                 r->loss.largest);
+    }
+    if (r->failed > 0) {
+        log_warning("%" PRId64 " samples could not be encoded", r->failed);
+    }
+}
+
+static int run(struct arguments *a, int operands, char **argv, struct compress_result *result,
+               struct error *e) {
+    struct encoder *n = NULL;
+    struct store *s = NULL;
+    bool bf16 = a->compute == 2 || (a->compute == 0 && BACKEND_CPU.has_bf16());
+    int rc = encoder_open(&n, a->model, NULL, &BACKEND_CPU, bf16 ? DTYPE_BF16 : DTYPE_F32, e);
+    if (rc < 0) {
+        return rc;
+    }
+    struct store_encoder encoder = {.fingerprint = encoder_fingerprint(n),
+                                    .dim = (int)encoder_config(n)->token_dim};
+    memcpy(encoder.name, encoder_config(n)->name, sizeof encoder.name);
+    rc = store_open_write(&s, a->store, &encoder, e);
+    if (rc == 0) {
+        rc = operands > 0
+                 ? compress_files(n, s, argv + 1, operands, &a->compress, &cancelled, result, e)
+                 : compress_stream(n, s, STDIN_FILENO, &a->compress, &cancelled, result, e);
+    }
+    store_close(s);
+    encoder_close(n);
+    return rc;
+}
+
+int main(int argc, char **argv) {
+    struct arguments a = {.compress = COMPRESS_DEFAULTS, .progress = -1};
+    struct error e = {0};
+    int operands = 0;
+    int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
+    if (rc == OPTIONS_DONE) {
+        return EXIT_DONE;
+    }
+    rc = rc < 0 ? rc : check(&a, operands, &e);
+    if (rc < 0) {
+        return options_usage_error(&TOOL, &e);
+    }
+    enum log_level level = a.quiet          ? LOG_ERROR
+                           : a.verbose == 0 ? LOG_WARNING
+                           : a.verbose == 1 ? LOG_INFO
+                                            : LOG_DEBUG;
+    log_open(TOOL.name, level, a.log_style ? LOG_JSON : LOG_TEXT);
+    signals_catch(&cancelled, PATIENCE);
+    a.compress.progress = a.progress < 0 ? isatty(STDERR_FILENO) && !a.quiet : a.progress;
+    struct compress_result result = {0};
+    rc = run(&a, operands, argv, &result, &e);
+    alarm(0);
+    if (rc == ERR_CANCELLED) {
+        log_warning("stopped by a signal; run again, it goes on where it was");
+        return EXIT_AGAIN;
+    }
+    if (rc < 0) {
+        log_error("%s", e.text);
+        return EXIT_FAILED;
+    }
+    summarize(&a, &result);
+    return result.failed > 0 ? EXIT_SOME : EXIT_DONE;
+}

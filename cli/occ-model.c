@@ -1,0 +1,113 @@
+/* occ-model.c - the command line of `occ model`. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/options.h"
+#include "cli/signals.h"
+#include "compress/model.h"
+#include "store/log.h"
+
+struct arguments {
+    int config, type;
+    int64_t seed;
+    const char *output;
+};
+
+static const char *const TYPES[] = {"bf16", "f16", "f32", NULL};
+static const enum dtype DTYPES[] = {DTYPE_BF16, DTYPE_F16, DTYPE_F32};
+
+#define FIELD(name) offsetof(struct arguments, name)
+static const struct option_spec OPTIONS[] = {
+    {"", .help = "New encoders (init)"},
+    {"config", 0, OPTION_CHOICE, FIELD(config), "NAME",
+     .help = "sizes of the network: deepencoder is that of DeepSeek-OCR, nano a small one",
+     .choices = CONFIG_NAMES},
+    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "of the random weights"},
+    {"dtype", 0, OPTION_CHOICE, FIELD(type), "TYPE", .help = "type of the numbers in the file",
+     .choices = TYPES},
+    {"output", 'o', OPTION_TEXT, FIELD(output), "FILE", .help = "the file to write"},
+    {0}};
+
+static const struct tool TOOL = {
+    .name = "occ-model",
+    .summary = "make and describe encoder files",
+    .operands = "init | info FILE",
+    .description =
+        "init writes an encoder with random weights, to be trained or to measure with.\n\n"
+        "info prints, as JSON, what the encoder in FILE is: FILE is a safetensors file, an index "
+        "of several, or a folder with either. Checkpoints of DeepSeek-OCR are read as they are "
+        "published; what is not of the encoder is only counted.",
+    .examples = "occ model init --config nano --seed 1 -o encoder.safetensors\n"
+                "    an encoder that has learned nothing yet\n"
+                "occ model info DeepSeek-OCR/\n"
+                "    the encoder of a published checkpoint\n",
+    .options = OPTIONS,
+};
+
+static int print_info(const char *path, struct error *e) {
+    struct model_info info;
+    struct bytes text;
+    int rc = model_info(&info, path, e);
+    if (rc < 0) {
+        return rc;
+    }
+    json_t *types = json_object();
+    for (int i = 0; i < DTYPE_COUNT; i++) {
+        if (info.bytes[i] > 0) {
+            json_object_set_new(types, dtype_name((enum dtype)i), json_integer(info.bytes[i]));
+        }
+    }
+    json_t *root =
+        json_pack("{s:s, s:b, s:I, s:I, s:o, s:I, s:o}", "name", info.config.name, "published",
+                  (int)!info.has_config, "tensors", (json_int_t)info.tensors, "parameters",
+                  (json_int_t)info.parameters, "bytes", types, "other_tensors",
+                  (json_int_t)info.others, "config", config_json(&info.config));
+    char *dump = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
+    json_decref(root);
+    bytes_init(&text, 1 << 20);
+    rc = dump != NULL ? bytes_printf(&text, e, "%s\n", dump)
+                      : error_set(e, ERR_MEMORY, "out of memory");
+    if (rc == 0) {
+        rc = options_print(bytes_text(&text), e);
+    }
+    bytes_close(&text);
+    free(dump);
+    return rc;
+}
+
+static int run(const struct arguments *a, int operands, char **argv, struct error *e) {
+    if (operands >= 1 && strcmp(argv[1], "info") == 0) {
+        return operands == 2 ? print_info(argv[2], e)
+                             : error_set(e, ERR_USAGE, "info takes one FILE");
+    }
+    if (operands != 1 || strcmp(argv[1], "init") != 0) {
+        return error_set(e, ERR_USAGE, "say what to do: init or info FILE");
+    }
+    if (a->output == NULL) {
+        return error_set(e, ERR_USAGE, "init needs --output FILE");
+    }
+    struct encoder_config config;
+    int rc = config_named(&config, CONFIG_NAMES[a->config], e);
+    return rc == 0 ? model_init(a->output, &config, (uint64_t)a->seed, DTYPES[a->type], e) : rc;
+}
+
+int main(int argc, char **argv) {
+    struct arguments a = {.seed = 1};
+    struct error e = {0};
+    int operands = 0, rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
+    if (rc == OPTIONS_DONE) {
+        return EXIT_DONE;
+    }
+    log_open(TOOL.name, LOG_WARNING, LOG_TEXT);
+    rc = rc == 0 ? run(&a, operands, argv, &e) : rc;
+    if (rc == ERR_USAGE) {
+        return options_usage_error(&TOOL, &e);
+    }
+    if (rc < 0) {
+        log_error("%s", e.text);
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}

@@ -1,0 +1,314 @@
+/* compress.c - see compress.h. */
+#include "compress/compress.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "compress/sample.h"
+#include "compress/work.h"
+#include "store/json.h"
+#include "store/log.h"
+#include "store/table.h"
+
+/* Bytes of samples in the queue; the reader then waits for the oldest. */
+#define QUEUE_BYTES ((size_t)256 << 20)
+
+struct compress {
+    const struct encoder *n;
+    struct store *store;
+    const struct compress_options *options;
+    const volatile sig_atomic_t *cancel;
+    struct compress_result *result;
+    struct works *works;
+    char settings[128];    /* what the journal remembers of the options */
+    struct table *seen;    /* keys of this run */
+    struct table *touched; /* accounts that packs came of */
+    int64_t read;
+};
+
+static bool is_cancelled(const struct compress *c) {
+    return c->cancel != NULL && *c->cancel;
+}
+
+/* ---- Putting into the store -------------------------------------------------------------- */
+
+static int put(struct compress *c, struct work *w, struct error *e) {
+    struct compress_result *r = c->result;
+    if (w->rc == ERR_MEMORY) {
+        *e = w->error;
+        return w->rc;
+    }
+    if (w->rc < 0) {
+        log_warning("%s: %s", w->key, w->error.text);
+        r->failed++;
+        return 0;
+    }
+    const struct store_sample sample = {.key = w->key,
+                                        .created = w->created,
+                                        .json = w->json,
+                                        .json_size = w->json_size,
+                                        .text = w->text,
+                                        .text_size = w->text_size,
+                                        .pages = w->stored,
+                                        .page_count = w->stored_count,
+                                        .input = w->input,
+                                        .options = c->settings};
+    int rc = store_put(c->store, &sample, e);
+    if (rc == 0 && store_pending(c->store) >= STORE_BATCH) {
+        rc = store_commit(c->store, e);
+    }
+    r->samples++;
+    for (size_t i = 0; i < w->stored_count; i++) {
+        r->pages++;
+        r->tokens += (int64_t)w->stored[i].rows * w->stored[i].columns;
+        r->characters += w->stored[i].characters;
+        r->bytes += (int64_t)w->stored[i].size;
+    }
+    r->loss.squares += w->loss.squares;
+    r->loss.signal += w->loss.signal;
+    r->loss.largest = w->loss.largest > r->loss.largest ? w->loss.largest : r->loss.largest;
+    return rc;
+}
+
+/* Puts what is done; waits while there is more in the queue than `limit`. */
+static int drain(struct compress *c, size_t limit, struct error *e) {
+    int rc = 0;
+    while (rc == 0) {
+        struct work *w = works_take(c->works, works_bytes(c->works) > limit);
+        if (w == NULL) {
+            break;
+        }
+        rc = put(c, w, e);
+        work_free(w);
+        progress_set((uint64_t)c->read - (uint64_t)(works_bytes(c->works) > 0));
+    }
+    return rc;
+}
+
+/* ---- Taking in --------------------------------------------------------------------------- */
+
+static int remember(struct compress *c, const char *key, struct error *e) {
+    char account[STREAM_KEY_BYTES];
+    int rc = table_add(c->seen, key, 0, NULL, e);
+    if (rc >= 0 && sample_is_pack(key)) {
+        snprintf(account, sizeof account, "%.*s", (int)strcspn(key, "/"), key);
+        rc = table_add(c->touched, account, 0, NULL, e);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/* Takes the sample over. */
+static int take(struct compress *c, struct work *w, struct error *e) {
+    int rc = remember(c, w->key, e);
+    if (rc == 0) {
+        rc = store_is_done(c->store, w->key, w->input, c->settings, e);
+    }
+    if (rc != 0) {
+        c->result->kept += rc > 0;
+        work_free(w);
+        return rc < 0 ? rc : 0;
+    }
+    works_put(c->works, w);
+    return drain(c, QUEUE_BYTES, e);
+}
+
+/* A sample that cannot be read fails alone. */
+static int skip(struct compress *c, const struct error *why, struct error *e) {
+    if (why->code == ERR_MEMORY) {
+        *e = *why;
+        return why->code;
+    }
+    log_warning("%s", why->text);
+    c->result->failed++;
+    return 0;
+}
+
+/* All samples. When the input fails, what came before is done all the same: *input is that
+ * failure, the function's is one of our own. */
+static int read_stream(struct compress *c, struct stream_reader *reader, int *input,
+                       struct error *input_error, struct error *e) {
+    int rc = 0;
+    *input = 1;
+    while (rc == 0 && *input > 0) {
+        struct stream_sample sample;
+        struct work *w;
+        struct error why;
+        *input = stream_next(reader, &sample, input_error);
+        if (is_cancelled(c)) {
+            return error_set(e, ERR_CANCELLED, "stopped by a signal");
+        }
+        if (*input > 0) {
+            c->read++;
+            rc = sample_from_stream(&w, &sample, &why) == 0 ? take(c, w, e) : skip(c, &why, e);
+        }
+    }
+    return rc;
+}
+
+/* ---- Packs that were replaced --------------------------------------------------------------- */
+
+struct stale {
+    struct compress *c;
+    struct bytes json, keys; /* keys: of packs to be removed, each with its zero */
+};
+
+/* Whether all samples that the pack holds have come in this run, and so have newer packs. */
+static bool is_replaced(struct stale *s, const char *key) {
+    bytes_clear(&s->json);
+    if (store_get_json(s->c->store, key, &s->json, NULL) != 1) {
+        return false;
+    }
+    json_t *root = json_loadb(bytes_text(&s->json), s->json.size, 0, NULL);
+    const json_t *samples = json_object_get(root, "samples"), *sample;
+    size_t i;
+    bool all = json_array_size(samples) > 0;
+    json_array_foreach(samples, i, sample) {
+        const char *text = json_string_value(sample);
+        all = all && text != NULL && table_find(s->c->seen, text, NULL);
+    }
+    json_decref(root);
+    return all;
+}
+
+static int find_stale(void *context, const char *key, const char *journal, size_t size,
+                      struct error *e) {
+    struct stale *s = context;
+    char account[STREAM_KEY_BYTES];
+    (void)journal;
+    (void)size;
+    snprintf(account, sizeof account, "%.*s", (int)strcspn(key, "/"), key);
+    if (!sample_is_pack(key) || table_find(s->c->seen, key, NULL) ||
+        !table_find(s->c->touched, account, NULL) || !is_replaced(s, key)) {
+        return 0;
+    }
+    return bytes_append(&s->keys, key, strlen(key) + 1, e);
+}
+
+static int remove_stale(struct compress *c, struct error *e) {
+    struct stale s = {.c = c};
+    if (table_count(c->touched) == 0) {
+        return 0;
+    }
+    bytes_init(&s.json, STREAM_MEMBER_LIMIT);
+    bytes_init(&s.keys, STREAM_SAMPLE_LIMIT);
+    int rc = store_each_sample(c->store, find_stale, &s, e);
+    const char *key = bytes_text(&s.keys), *end = key + s.keys.size;
+    for (; rc == 0 && key < end; key += strlen(key) + 1) {
+        rc = store_remove(c->store, key, e);
+        c->result->removed += rc > 0;
+        rc = rc < 0 ? rc : 0;
+    }
+    bytes_close(&s.json);
+    bytes_close(&s.keys);
+    return rc;
+}
+
+/* ---- A run -------------------------------------------------------------------------------------
+ */
+
+static double seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static int begin(struct compress *c, struct error *e) {
+    const struct compress_options *o = c->options;
+    snprintf(c->settings, sizeof c->settings, "codec=%s", CODEC_NAMES[o->codec]);
+    int rc = table_open(&c->seen, e);
+    if (rc == 0) {
+        rc = table_open(&c->touched, e);
+    }
+    if (rc == 0) {
+        rc = store_vectors(c->store) != NULL
+                 ? 0
+                 : store_put_vectors(c->store, encoder_vectors(c->n), e);
+    }
+    if (rc == 0) {
+        rc = works_open(&c->works, c->n, (enum codec)o->codec, o->threads, o->batch, e);
+    }
+    return rc;
+}
+
+/* After a signal what is in the queue is given up; it is cheap to encode again. */
+static int finish(struct compress *c, int rc, bool whole, struct error *e) {
+    if (rc == 0) {
+        rc = drain(c, 0, e);
+    }
+    if (rc == 0 && whole) {
+        rc = remove_stale(c, e);
+    }
+    if (rc == 0 || rc == ERR_CANCELLED) {
+        struct error why;
+        int code = store_commit(c->store, &why);
+        if (code < 0) {
+            *e = why;
+            rc = code;
+        }
+    }
+    works_close(c->works);
+    table_close(c->seen);
+    table_close(c->touched);
+    return rc;
+}
+
+int compress_stream(const struct encoder *n, struct store *s, int fd,
+                    const struct compress_options *options, const volatile sig_atomic_t *cancel,
+                    struct compress_result *result, struct error *e) {
+    struct compress c = {
+        .n = n, .store = s, .options = options, .cancel = cancel, .result = result};
+    struct stream_reader *reader = NULL;
+    struct error input_error = {0};
+    double start = seconds_now();
+    int input = 0;
+    *result = (struct compress_result){.samples = 0};
+    int rc = stream_reader_open(&reader, fd, e);
+    if (rc < 0) {
+        return rc;
+    }
+    progress_begin("compress", 0, options->progress);
+    rc = begin(&c, e);
+    if (rc == 0) {
+        rc = read_stream(&c, reader, &input, &input_error, e);
+    }
+    rc = finish(&c, rc, input == 0, e);
+    progress_end();
+    stream_reader_close(reader);
+    result->seconds = seconds_now() - start;
+    if (rc == 0 && input < 0) {
+        *e = input_error;
+        return input;
+    }
+    return rc;
+}
+
+int compress_files(const struct encoder *n, struct store *s, char *const *paths, int count,
+                   const struct compress_options *options, const volatile sig_atomic_t *cancel,
+                   struct compress_result *result, struct error *e) {
+    struct compress c = {
+        .n = n, .store = s, .options = options, .cancel = cancel, .result = result};
+    double start = seconds_now();
+    *result = (struct compress_result){.samples = 0};
+    progress_begin("compress", (uint64_t)count, options->progress);
+    int rc = begin(&c, e);
+    /* Geometry is part of how a picture was encoded. */
+    size_t used = strlen(c.settings);
+    snprintf(c.settings + used, sizeof c.settings - used, " mode=%s",
+             ENCODE_MODES[options->mode].name);
+    for (int i = 0; i < count && rc == 0; i++) {
+        struct work *w;
+        struct error why;
+        c.read++;
+        rc = is_cancelled(&c) ? error_set(e, ERR_CANCELLED, "stopped by a signal")
+             : sample_from_file(&w, paths[i], (enum encode_mode)options->mode, &why) == 0
+                 ? take(&c, w, e)
+                 : skip(&c, &why, e);
+    }
+    rc = finish(&c, rc, false, e);
+    progress_end();
+    result->seconds = seconds_now() - start;
+    return rc;
+}

@@ -1,0 +1,47 @@
+/* compress.h - the stage between a stream of pages, or loose pictures, and a token store.
+ *
+ * One thread reads and writes, the others encode: samples go through a queue bounded by bytes and
+ * are put into the store in the order in which they came. A sample is stored whole or not at all.
+ * What the journal knows with the same input and options is passed over. The number in a pack's key
+ * is only its place in a stream (render.h); in the store a pack has the name pack:HASH of what is
+ * on it, and packs that this stream has replaced altogether are removed at its end. */
+#ifndef OCC_COMPRESS_COMPRESS_H
+#define OCC_COMPRESS_COMPRESS_H
+
+#include <signal.h>
+
+#include "compress/encoder.h"
+#include "compress/mode.h"
+#include "store/store.h"
+
+struct compress_options {
+    int codec;       /* enum codec */
+    int64_t threads; /* that encode; 0: one a core */
+    int64_t batch;   /* pages that go through the network together */
+    int mode;        /* enum encode_mode, of loose pictures */
+    bool progress;
+};
+#define COMPRESS_DEFAULTS                                                                          \
+    { .codec = CODEC_BF16, .batch = 1, .mode = ENCODE_BASE }
+
+struct compress_result {
+    int64_t samples, pages, tokens, characters; /* put into the store */
+    int64_t kept;                               /* samples that were there already */
+    int64_t failed;                             /* samples that could not be encoded */
+    int64_t removed;                            /* packs that were replaced */
+    int64_t bytes;                              /* of packed tokens */
+    struct codec_loss loss;
+    double seconds;
+};
+
+/* Samples of the stream at `fd`. A damaged page fails its sample: a warning names it, the rest goes
+ * on. After ERR_CANCELLED and errors of the input, what was read before is in the store. */
+int compress_stream(const struct encoder *n, struct store *s, int fd,
+                    const struct compress_options *options, const volatile sig_atomic_t *cancel,
+                    struct compress_result *result, struct error *e);
+/* Pictures, PNG, JPEG or PNM, as samples "files/PATH" of one page (gundam: of its views). */
+int compress_files(const struct encoder *n, struct store *s, char *const *paths, int count,
+                   const struct compress_options *options, const volatile sig_atomic_t *cancel,
+                   struct compress_result *result, struct error *e);
+
+#endif

@@ -1,0 +1,187 @@
+/* model.c - see model.h. */
+#include "compress/model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Random numbers ------------------------------------------------------------------ */
+
+/* SplitMix64 (Steele et al. 2014). */
+static uint64_t next_random(uint64_t *state) {
+    uint64_t z = *state += 0x9E3779B97F4A7C15;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
+    z = (z ^ z >> 27) * 0x94D049BB133111EB;
+    return z ^ z >> 31;
+}
+
+/* Box and Muller's pair of normal numbers. */
+static void normal_pair(uint64_t *state, double pair[2]) {
+    double u = ((double)(next_random(state) >> 11) + 1) * 0x1p-53;
+    double v = (double)(next_random(state) >> 11) * 0x1p-53;
+    double radius = sqrt(-2 * log(u)), angle = 6.283185307179586 * v;
+    pair[0] = radius * cos(angle);
+    pair[1] = radius * sin(angle);
+}
+
+/* ---- New files ---------------------------------------------------------------------------- */
+
+struct making {
+    const struct encoder_config *config;
+    enum dtype type;
+    uint64_t seed;
+    struct safetensor *tensors;
+    char (*names)[CONFIG_NAME];
+    size_t count, capacity;
+};
+
+static bool ends_in(const char *text, const char *end) {
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+/* The deviation of a tensor's values; 0: all are `constant`. */
+static double deviation(const struct making *m, const struct config_tensor *t, float *constant) {
+    *constant = 0;
+    bool norm = strstr(t->name, "norm") != NULL || strstr(t->name, "neck.1") != NULL ||
+                strstr(t->name, "neck.3") != NULL;
+    if (ends_in(t->name, ".bias")) {
+        return 0;
+    }
+    if (norm) {
+        *constant = 1;
+        return 0;
+    }
+    if (!ends_in(t->name, ".weight") || strstr(t->name, "position_embedding") != NULL) {
+        return 0.02;
+    }
+    double inputs = (double)t->shape[1];
+    for (int i = 2; i < t->rank; i++) {
+        inputs *= (double)t->shape[i];
+    }
+    bool sam = ends_in(t->name, "attn.proj.weight") || ends_in(t->name, "lin2.weight");
+    bool clip = ends_in(t->name, "out_proj.weight") || ends_in(t->name, "fc2.weight");
+    double depth = (double)(sam ? m->config->depth : m->config->clip_depth);
+    return 1 / sqrt(inputs * (sam || clip ? 2 * depth : 1));
+}
+
+static void fill(float *values, size_t count, double deviation, float constant, uint64_t seed) {
+    uint64_t state = seed;
+    for (size_t i = 0; i < count; i += 2) {
+        double pair[2] = {0};
+        if (deviation > 0) {
+            normal_pair(&state, pair);
+        }
+        values[i] = (float)(deviation * pair[0]) + constant;
+        if (i + 1 < count) {
+            values[i + 1] = (float)(deviation * pair[1]) + constant;
+        }
+    }
+}
+
+static int make_tensor(void *context, const struct config_tensor *t, struct error *e) {
+    struct making *m = context;
+    if (t->optional) {
+        return 0;
+    }
+    if (m->count == m->capacity) {
+        return error_set(e, ERR_LIMIT, "more tensors than an encoder can have");
+    }
+    size_t elements = 1;
+    struct safetensor *s = &m->tensors[m->count];
+    *s = (struct safetensor){.type = m->type, .rank = t->rank};
+    for (int i = 0; i < t->rank; i++) {
+        s->shape[i] = t->shape[i];
+        elements *= (size_t)t->shape[i];
+    }
+    float constant, *values = malloc(elements * sizeof *values);
+    void *data = malloc(elements * dtype_size(m->type));
+    if (values == NULL || data == NULL) {
+        free(values);
+        free(data);
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    double spread = deviation(m, t, &constant);
+    uint64_t state = m->seed + m->count; /* each tensor has numbers of its own */
+    fill(values, elements, spread, constant, next_random(&state));
+    dtype_from_float(data, m->type, values, elements);
+    free(values);
+    memcpy(m->names[m->count], t->name, sizeof m->names[0]);
+    s->name = m->names[m->count++];
+    s->data = data;
+    s->bytes = elements * dtype_size(m->type);
+    return 0;
+}
+
+static json_t *metadata_of(const struct encoder_config *config) {
+    json_t *json = config_json(config);
+    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_t *metadata = text != NULL ? json_pack("{s:s}", CONFIG_METADATA, text) : NULL;
+    free(text);
+    json_decref(json);
+    return metadata;
+}
+
+int model_init(const char *path, const struct encoder_config *config, uint64_t seed,
+               enum dtype type, struct error *e) {
+    enum { FIXED = 32, EACH_BLOCK = 14 };
+    struct making m = {.config = config, .type = type, .seed = seed * 0x9E3779B97F4A7C15};
+    m.capacity = (size_t)(FIXED + EACH_BLOCK * (config->depth + config->clip_depth));
+    m.tensors = calloc(m.capacity, sizeof *m.tensors);
+    m.names = calloc(m.capacity, sizeof *m.names);
+    json_t *metadata = metadata_of(config);
+    int rc = 0;
+    if (m.tensors == NULL || m.names == NULL || metadata == NULL) {
+        rc = error_set(e, ERR_MEMORY, "out of memory");
+    }
+    if (rc == 0) {
+        rc = config_tensors(config, make_tensor, &m, e);
+    }
+    if (rc == 0) {
+        rc = safetensors_write(path, m.tensors, m.count, metadata, e);
+    }
+    for (size_t i = 0; i < m.count; i++) {
+        union {
+            const void *read;
+            void *data;
+        } u = {.read = m.tensors[i].data}; /* made above */
+        free(u.data);
+    }
+    free(m.tensors);
+    free(m.names);
+    json_decref(metadata);
+    return rc;
+}
+
+/* ---- Description ------------------------------------------------------------------------------
+ */
+
+static int read_config(struct model_info *info, const struct safetensors *file, struct error *e) {
+    const char *text = safetensors_metadata(file, CONFIG_METADATA);
+    info->has_config = text != NULL;
+    return text != NULL ? config_parse(&info->config, text, e)
+                        : config_named(&info->config, "deepencoder", e);
+}
+
+int model_info(struct model_info *info, const char *path, struct error *e) {
+    struct safetensors *file = NULL;
+    *info = (struct model_info){.tensors = 0};
+    int rc = safetensors_open(&file, path, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = read_config(info, file, e);
+    for (size_t i = 0; i < safetensors_count(file) && rc == 0; i++) {
+        const struct safetensor *t = safetensors_get(file, i);
+        if (!config_owns(t->name) || t->type == DTYPE_COUNT) {
+            info->others++;
+            continue;
+        }
+        info->tensors++;
+        info->parameters += (int64_t)(t->bytes / dtype_size(t->type));
+        info->bytes[t->type] += (int64_t)t->bytes;
+    }
+    safetensors_close(file);
+    return rc < 0 ? error_context(e, "%s", path) : 0;
+}

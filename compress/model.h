@@ -1,0 +1,26 @@
+/* model.h - encoder files: made new, and described. */
+#ifndef OCC_COMPRESS_MODEL_H
+#define OCC_COMPRESS_MODEL_H
+
+#include "compress/config.h"
+#include "store/dtype.h"
+#include "store/safetensors.h"
+
+/* Writes an encoder with random weights: matrices and convolutions normal with variance 1 / inputs
+ * (those that end a residual branch less, by twice the depth), tables and vectors normal with
+ * deviation 0.02, norms 1 and 0, biases 0. `type`: F32, F16 or BF16. The same configuration and
+ * seed give the same bytes. */
+int model_init(const char *path, const struct encoder_config *config, uint64_t seed,
+               enum dtype type, struct error *e);
+
+struct model_info {
+    struct encoder_config config;
+    bool has_config;             /* in the file; else that of the published checkpoint */
+    int64_t tensors, parameters; /* of the encoder */
+    int64_t others;              /* tensors of the file that are not the encoder's */
+    int64_t bytes[DTYPE_COUNT];  /* of the encoder's tensors, by type */
+};
+/* What encoder_open would find, without loading it. */
+int model_info(struct model_info *info, const char *path, struct error *e);
+
+#endif

@@ -1,0 +1,244 @@
+/* sample.c - see sample.h. */
+#include "compress/sample.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#include "store/file.h"
+#include "store/json.h"
+
+static const char PACK_MARK[] = "/pack%3A"; /* "pack:" as stream_key writes it */
+
+bool sample_is_pack(const char *key) {
+    return strstr(key, PACK_MARK) != NULL;
+}
+
+/* ---- Memory ------------------------------------------------------------------------ */
+
+/* One allocation for a sample of `pages` pages and `bytes` bytes of content; *content is their
+ * beginning. */
+static struct work *work_new(const char *key, int pages, size_t bytes, char **content,
+                             struct error *e) {
+    size_t page_room = (size_t)pages * (sizeof(struct encoded_page) + sizeof(uint32_t));
+    struct work *w = calloc(1, sizeof *w + page_room + bytes + 2);
+    if (w == NULL) {
+        error_set(e, ERR_MEMORY, "out of memory for a sample");
+        return NULL;
+    }
+    snprintf(w->key, sizeof w->key, "%s", key);
+    w->pages = (struct encoded_page *)(w + 1);
+    w->characters = (uint32_t *)(w->pages + pages);
+    w->page_count = pages;
+    w->bytes = sizeof *w + page_room + bytes;
+    *content = (char *)(w->characters + pages);
+    return w;
+}
+
+static char *append(char **at, const void *data, size_t size) {
+    char *begin = *at;
+    memcpy(begin, data, size);
+    *at += size;
+    return begin;
+}
+
+/* ---- Samples of a stream --------------------------------------------------------------- */
+
+/* The pages of a record (pages.json), in order. */
+struct record {
+    json_t *root;
+    const json_t *pages;
+    int mode;
+};
+
+/* The member ".NAME" that a page's record names, or with .txt in the place of its suffix. */
+static const struct stream_member *page_member(const struct stream_sample *s, const json_t *page,
+                                               bool text) {
+    char suffix[64];
+    const char *name = json_string_value(json_object_get(page, "member"));
+    if (name == NULL || strlen(name) >= sizeof suffix - 4) {
+        return NULL;
+    }
+    snprintf(suffix, sizeof suffix, "%s", name);
+    char *dot = strrchr(suffix, '.');
+    if (text && dot != NULL) {
+        memcpy(dot, ".txt", 5);
+    }
+    return stream_member_find(s, suffix);
+}
+
+static int read_record(struct record *r, const struct stream_sample *s, struct error *e) {
+    const struct stream_member *member = stream_member_find(s, "pages.json");
+    *r = (struct record){.mode = -1};
+    if (member == NULL) {
+        return 0;
+    }
+    r->root = json_read(member->data, member->size, NULL, e);
+    if (r->root == NULL) {
+        return error_context(e, "pages.json");
+    }
+    const char *mode = json_get_text(r->root, "mode");
+    r->mode = encode_mode_named(mode);
+    r->pages = json_object_get(r->root, "pages");
+    if (r->mode < 0 || r->mode == ENCODE_GUNDAM || !json_is_array(r->pages)) {
+        return error_set(e, ERR_FORMAT, "pages.json: mode '%.40s' with pages is not known",
+                         mode != NULL ? mode : "");
+    }
+    if (json_array_size(r->pages) > STORE_PAGES) {
+        return error_set(e, ERR_LIMIT, "%zu pages; %d at most", json_array_size(r->pages),
+                         STORE_PAGES);
+    }
+    return 0;
+}
+
+/* Bytes of all that is kept. */
+static int measure(const struct record *r, const struct stream_sample *s, size_t *bytes,
+                   struct error *e) {
+    size_t i;
+    const json_t *page;
+    *bytes = s->members[0].size;
+    json_array_foreach(r->pages, i, page) {
+        const struct stream_member *image = page_member(s, page, false);
+        const struct stream_member *text = page_member(s, page, true);
+        if (image == NULL) {
+            return error_set(e, ERR_FORMAT, "page %zu: its picture is not in the stream", i);
+        }
+        *bytes += image->size + (text != NULL ? text->size : 0) + 1;
+    }
+    return 0;
+}
+
+/* Pictures first, then the texts with form feeds between them, so that each is in one piece. */
+static void copy_pages(struct work *w, const struct record *r, const struct stream_sample *s,
+                       char *at) {
+    size_t i;
+    const json_t *page;
+    w->json = append(&at, s->members[0].data, s->members[0].size);
+    w->json_size = s->members[0].size;
+    json_array_foreach(r->pages, i, page) {
+        const struct stream_member *image = page_member(s, page, false);
+        int64_t characters = json_get_integer(page, "characters", 0);
+        w->pages[i] = (struct encoded_page){.data = append(&at, image->data, image->size),
+                                            .size = image->size,
+                                            .mode = (enum encode_mode)r->mode,
+                                            .exact = true};
+        w->characters[i] = characters > 0 && characters < UINT32_MAX ? (uint32_t)characters : 0;
+    }
+    w->text = at;
+    json_array_foreach(r->pages, i, page) {
+        const struct stream_member *text = page_member(s, page, true);
+        if (i > 0) {
+            append(&at, "\f", 1);
+        }
+        if (text != NULL) {
+            append(&at, text->data, text->size);
+        }
+    }
+    w->text_size = r->pages != NULL ? (size_t)(at - w->text) : 0;
+}
+
+/* What the pages are made of, for the journal. */
+static void hash_input(struct work *w) {
+    uint64_t hash = XXH3_64bits_withSeed(w->text, w->text_size, (uint64_t)w->created);
+    for (int i = 0; i < w->page_count; i++) {
+        const struct encoded_page *p = &w->pages[i];
+        hash = XXH3_64bits_withSeed(p->data, p->size, hash + (uint64_t)p->mode);
+    }
+    snprintf(w->input, sizeof w->input, "%016" PRIx64, hash);
+}
+
+static int copy_sample(struct work **out, const struct record *r, const struct stream_sample *s,
+                       struct error *e) {
+    size_t bytes;
+    char *content;
+    int rc = measure(r, s, &bytes, e);
+    if (rc < 0) {
+        return rc;
+    }
+    struct work *w = work_new(s->key, (int)json_array_size(r->pages), bytes, &content, e);
+    if (w == NULL) {
+        return ERR_MEMORY;
+    }
+    json_t *json = json_read(s->members[0].data, s->members[0].size, NULL, NULL);
+    w->created = json_get_integer(json, "created", 0);
+    json_decref(json);
+    copy_pages(w, r, s, content);
+    hash_input(w);
+    char *pack = strstr(w->key, PACK_MARK);
+    if (pack != NULL) {
+        size_t room = sizeof w->key - (size_t)(pack - w->key);
+        snprintf(pack, room, "%s%s", PACK_MARK, w->input);
+    }
+    *out = w;
+    return 0;
+}
+
+int sample_from_stream(struct work **out, const struct stream_sample *sample, struct error *e) {
+    struct record record;
+    *out = NULL;
+    int rc = 0;
+    if (strlen(sample->key) >= STREAM_KEY_BYTES || strchr(sample->key, '/') == NULL) {
+        rc = error_set(e, ERR_FORMAT, "its key is none of a stream");
+    }
+    if (rc == 0) {
+        rc = read_record(&record, sample, e);
+        rc = rc == 0 ? copy_sample(out, &record, sample, e) : rc;
+        json_decref(record.root);
+    }
+    return rc < 0 ? error_context(e, "%.100s", sample->key) : 0;
+}
+
+/* ---- Files --------------------------------------------------------------------------------- */
+
+static char *file_json(const char *path, const struct stat *status, struct error *e) {
+    json_t *root =
+        json_pack("{s:s, s:s, s:I, s:{s:s, s:I, s:I}}", "id", path, "account", "files", "created",
+                  (json_int_t)status->st_mtime, "source", "path", path, "size",
+                  (json_int_t)status->st_size, "mtime", (json_int_t)status->st_mtime);
+    char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+    if (text == NULL) {
+        error_set(e, ERR_FORMAT, "%s: the name is no UTF-8", path);
+    }
+    json_decref(root);
+    return text;
+}
+
+int sample_from_file(struct work **out, const char *path, enum encode_mode mode, struct error *e) {
+    char key[STREAM_KEY_BYTES], *content;
+    struct stat status;
+    struct bytes data;
+    *out = NULL;
+    bytes_init(&data, STREAM_MEMBER_LIMIT);
+    int rc = file_read(path, &data, e);
+    char *json = NULL;
+    if (rc == 0 && stat(path, &status) != 0) {
+        rc = error_set(e, ERR_IO, "%s: has gone", path);
+    }
+    if (rc == 0) {
+        json = file_json(path, &status, e);
+        rc = json != NULL ? 0 : ERR_FORMAT;
+    }
+    if (rc == 0) {
+        stream_key(key, "files", path);
+        struct work *w = work_new(key, 1, strlen(json) + data.size, &content, e);
+        rc = w != NULL ? 0 : ERR_MEMORY;
+        if (w != NULL) {
+            w->created = status.st_mtime;
+            w->json_size = strlen(json);
+            w->json = append(&content, json, w->json_size);
+            w->text = "";
+            w->pages[0] =
+                (struct encoded_page){.data = append(&content, bytes_text(&data), data.size),
+                                      .size = data.size,
+                                      .mode = mode};
+            hash_input(w);
+            *out = w;
+        }
+    }
+    free(json);
+    bytes_close(&data);
+    return rc;
+}

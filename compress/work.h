@@ -1,0 +1,49 @@
+/* work.h - the samples between the reader and the store, and the threads that encode them; for
+ * compress.c. */
+#ifndef OCC_COMPRESS_WORK_H
+#define OCC_COMPRESS_WORK_H
+
+#include <signal.h>
+
+#include "compress/pages.h"
+#include "store/store.h"
+
+/* A sample on its way; in one allocation with the bytes that it points to. */
+struct work {
+    struct work *next;
+    char key[STREAM_KEY_BYTES];
+    int64_t created;
+    char input[32]; /* for the journal */
+    const char *json, *text;
+    size_t json_size, text_size;
+    struct encoded_page *pages;
+    uint32_t *characters; /* of each page */
+    int page_count;
+    size_t bytes; /* of memory, tokens included */
+    /* of the threads: */
+    int taken, done; /* pages */
+    struct bytes packed;
+    struct store_page *stored; /* what was packed: room for VIEWS a page */
+    size_t stored_count;
+    struct codec_loss loss;
+    int rc; /* the first failure */
+    struct error error;
+};
+void work_free(struct work *w); /* NULL is allowed */
+
+struct works; /* the queue and its threads */
+
+/* `threads` 0: one a core. */
+int works_open(struct works **out, const struct encoder *n, enum codec codec, int64_t threads,
+               int64_t batch, struct error *e);
+/* Stops the threads after the pages in hand; frees what is left. NULL is allowed. */
+void works_close(struct works *w);
+
+/* Takes the sample over. */
+void works_put(struct works *w, struct work *work);
+/* The oldest sample: waits until it is done if `wait`, else NULL unless it is. NULL too when there
+ * is none. The caller frees it. */
+struct work *works_take(struct works *w, bool wait);
+size_t works_bytes(struct works *w); /* in the queue */
+
+#endif
