@@ -151,6 +151,8 @@ int store_each_sample(struct store *s,
 int store_each_account(struct store *s,
                        int (*take)(void *context, const char *account, struct error *e),
                        void *context, struct error *e);
+/* 1: the journal has the sample; 0: not. */
+int store_has(struct store *s, const char *key, struct error *e);
 /* Appends a sample's JSON or text. 1: there; 0: not. */
 int store_get_json(struct store *s, const char *key, struct bytes *json, struct error *e);
 int store_get_text(struct store *s, const char *key, struct bytes *text, struct error *e);
@@ -173,6 +175,16 @@ struct store_counts {
     int64_t folded_pages;
 };
 int store_count(struct store *s, struct store_counts *counts, struct error *e);
+
+struct store_copied {
+    int64_t samples, pages; /* put into the store */
+    int64_t kept;           /* samples that it had already */
+    int64_t accounts;       /* with folded pages */
+};
+/* Puts the samples of another store of the same encoder into this one, pages as they are; a sample
+ * that is there already stays. Commits as it goes: when it was stopped, run it again. An account
+ * with folded pages in both is ERR_UNSUPPORTED before anything is put. */
+int store_merge(struct store *s, struct store *from, struct store_copied *copied, struct error *e);
 
 /* A copy without free pages, complete or not at all: `path` must not exist. */
 int store_compact(struct store *s, const char *path, struct error *e);

@@ -170,6 +170,17 @@ int store_each_account(struct store *s,
     return rc;
 }
 
+int store_has(struct store *s, const char *key, struct error *e) {
+    MDB_txn *txn;
+    MDB_val value;
+    int rc = store_begin(s, &txn, e);
+    if (rc == 0) {
+        rc = get(s, txn, DB_JOURNAL, key, &value, e);
+        store_end(s, txn);
+    }
+    return rc;
+}
+
 static int get_text(struct store *s, enum store_database db, const char *key, struct bytes *out,
                     struct error *e) {
     MDB_txn *txn;

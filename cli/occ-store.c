@@ -1,0 +1,337 @@
+/* occ-store.c - the command line of `occ store`. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/options.h"
+#include "cli/signals.h"
+#include "store/export.h"
+#include "store/json.h"
+#include "store/log.h"
+#include "store/store.h"
+
+struct arguments {
+    const char *output;
+    int format;
+    bool text, json, force, null, quiet;
+};
+
+#define FIELD(name) offsetof(struct arguments, name)
+static const struct option_spec OPTIONS[] = {
+    {"", .help = "Commands"},
+    {"text", 0, OPTION_FLAG, FIELD(text), .help = "get: the text of the pages, not the JSON"},
+    {"json", 0, OPTION_FLAG, FIELD(json), .help = "stats: as JSON"},
+    {"null", '0', OPTION_FLAG, FIELD(null), .help = "ls: end keys with NUL, not with a new line"},
+    {"format", 0, OPTION_CHOICE, FIELD(format), "FORMAT",
+     .help = "export: npy is a folder with a file a page (F32), safetensors one file (BF16), tar a "
+             "WebDataset with JSON and text",
+     .choices = EXPORT_FORMATS},
+    {"output", 'o', OPTION_TEXT, FIELD(output), "PATH",
+     .help = "export: the folder or file to write; a tar goes to standard output without it"},
+    {"force", 'f', OPTION_FLAG, FIELD(force), .help = "export: write a tar even to a terminal"},
+    {"", .help = "Messages"},
+    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
+    {0}};
+
+static const struct tool TOOL = {
+    .name = "occ-store",
+    .summary = "look into token stores, check, export, merge and compact them",
+    .operands = "COMMAND STORE [ARGUMENT...]",
+    .description =
+        "info STORE prints what it is, as JSON.\n\n"
+        "ls STORE prints the keys of its samples, one a line, as 'occ ingest --skip-from -' reads "
+        "them.\n\n"
+        "get STORE KEY prints a sample's JSON.\n\n"
+        "stats STORE prints pages, tokens, characters per token, bytes by codec, and pages and "
+        "tokens by steps of forgetting.\n\n"
+        "verify STORE checks every hash, length and reference; it prints what is wrong, exit 1.\n\n"
+        "export STORE [KEY...] writes tokens for other programs, of all samples or of those "
+        "named.\n\n"
+        "merge STORE FROM... puts the samples of other stores of the same encoder, as parallel "
+        "jobs wrote them, into STORE.\n\n"
+        "compact STORE COPY writes a copy without free pages: what one publishes.",
+    .examples =
+        "occ store ls tokens.occ | occ ingest --skip-from - /archive | ...\n"
+        "    the nightly run takes in what is new\n"
+        "occ store export --format safetensors -o clip.safetensors tokens.occ banana/73123\n"
+        "    the tokens of one sample\n",
+    .options = OPTIONS,
+};
+
+static volatile sig_atomic_t cancelled;
+
+static int print(const char *text, struct error *e) {
+    if (fputs(text, stdout) == EOF) {
+        return error_set(e, ERR_CLOSED, "standard output: cannot be written");
+    }
+    return 0;
+}
+
+static int print_json(json_t *root, struct error *e) {
+    char *text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
+    int rc = text != NULL ? print(text, e) : error_set(e, ERR_MEMORY, "out of memory");
+    if (rc == 0) {
+        rc = print("\n", e);
+    }
+    free(text);
+    json_decref(root);
+    return rc;
+}
+
+/* ---- info, ls, get -------------------------------------------------------------------- */
+
+static int run_info(struct store *s, const char *path, struct error *e) {
+    const struct store_encoder *n = store_encoder(s);
+    struct store_counts c;
+    char fingerprint[17];
+    snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, n->fingerprint);
+    int rc = store_count(s, &c, e);
+    return rc < 0
+               ? rc
+               : print_json(json_pack("{s:s, s:i, s:{s:s, s:s, s:i}, s:I, s:I, s:I, s:I, s:b}",
+                                      "path", path, "version", STORE_VERSION, "encoder", "name",
+                                      n->name, "fingerprint", fingerprint, "dim", n->dim, "samples",
+                                      (json_int_t)c.samples, "pages", (json_int_t)c.pages, "tokens",
+                                      (json_int_t)c.tokens, "bytes", (json_int_t)c.file_bytes,
+                                      "vectors", store_vectors(s) != NULL),
+                            e);
+}
+
+static int print_key(void *context, const char *key, const char *journal, size_t size,
+                     struct error *e) {
+    const struct arguments *a = context;
+    (void)journal;
+    (void)size;
+    bool done = fputs(key, stdout) != EOF && putchar(a->null ? '\0' : '\n') != EOF;
+    return done ? 0 : error_set(e, ERR_CLOSED, "standard output: cannot be written");
+}
+
+static int run_get(struct store *s, const struct arguments *a, const char *key, struct error *e) {
+    struct bytes text;
+    bytes_init(&text, STREAM_SAMPLE_LIMIT);
+    int rc = a->text ? store_get_text(s, key, &text, e) : store_get_json(s, key, &text, e);
+    if (rc == 0) {
+        rc = error_set(e, ERR_FORMAT, "%s: the store has no %s of it", key,
+                       a->text ? "text" : "JSON");
+    }
+    if (rc == 1) {
+        rc = print(bytes_text(&text), e);
+        rc = rc == 0 && !a->text ? print("\n", e) : rc;
+    }
+    bytes_close(&text);
+    return rc;
+}
+
+/* ---- stats --------------------------------------------------------------------------------- */
+
+static json_t *stats_json(const struct store_counts *c) {
+    json_t *codecs = json_object(), *steps = json_array();
+    for (int i = 0; i < CODEC_COUNT; i++) {
+        if (c->codec_pages[i] > 0) {
+            json_object_set_new(codecs, CODEC_NAMES[i],
+                                json_pack("{s:I, s:I}", "pages", (json_int_t)c->codec_pages[i],
+                                          "bytes", (json_int_t)c->payload_bytes[i]));
+        }
+    }
+    for (int i = 0; i < STORE_BUCKETS; i++) {
+        if (c->bucket_pages[i] > 0) {
+            json_array_append_new(steps, json_pack("{s:i, s:I, s:I, s:I}", "bucket", i, "pages",
+                                                   (json_int_t)c->bucket_pages[i], "tokens",
+                                                   (json_int_t)c->bucket_tokens[i], "bytes",
+                                                   (json_int_t)c->bucket_bytes[i]));
+        }
+    }
+    double share = c->tokens > 0 ? (double)c->characters / (double)c->tokens : 0;
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+                     "accounts", (json_int_t)c->accounts, "samples", (json_int_t)c->samples,
+                     "pages", (json_int_t)c->pages, "tokens", (json_int_t)c->tokens, "characters",
+                     (json_int_t)c->characters, "characters_per_token", share, "json_bytes",
+                     (json_int_t)c->json_bytes, "text_bytes", (json_int_t)c->text_bytes,
+                     "used_bytes", (json_int_t)c->used_bytes, "file_bytes",
+                     (json_int_t)c->file_bytes, "folded_pages", (json_int_t)c->folded_pages,
+                     "codecs", codecs, "buckets", steps);
+}
+
+static void print_stats(const struct store_counts *c) {
+    printf("accounts %12" PRId64 "\nsamples  %12" PRId64 "\npages    %12" PRId64
+           "\ntokens   %12" PRId64 "\n",
+           c->accounts, c->samples, c->pages, c->tokens);
+    printf("characters %10" PRId64 "  %.2f a token\n", c->characters,
+           c->tokens > 0 ? (double)c->characters / (double)c->tokens : 0);
+    printf("folded   %12" PRId64 "  pages, into style tokens\n", c->folded_pages);
+    for (int i = 0; i < CODEC_COUNT; i++) {
+        if (c->codec_pages[i] > 0) {
+            printf("%-8s %12" PRId64 "  bytes, %" PRId64 " pages\n", CODEC_NAMES[i],
+                   c->payload_bytes[i], c->codec_pages[i]);
+        }
+    }
+    printf("json     %12" PRId64 "  bytes\ntext     %12" PRId64 "  bytes\n", c->json_bytes,
+           c->text_bytes);
+    printf("file     %12" PRId64 "  bytes, %" PRId64 " in use\n", c->file_bytes, c->used_bytes);
+    printf("\nbucket      pages     tokens      bytes\n");
+    for (int i = 0; i < STORE_BUCKETS; i++) {
+        if (c->bucket_pages[i] > 0) {
+            printf("%6d %10" PRId64 " %10" PRId64 " %10" PRId64 "\n", i, c->bucket_pages[i],
+                   c->bucket_tokens[i], c->bucket_bytes[i]);
+        }
+    }
+}
+
+static int run_stats(struct store *s, const struct arguments *a, struct error *e) {
+    struct store_counts counts;
+    int rc = store_count(s, &counts, e);
+    if (rc == 0 && a->json) {
+        return print_json(stats_json(&counts), e);
+    }
+    if (rc == 0) {
+        print_stats(&counts);
+    }
+    return rc;
+}
+
+/* ---- verify, export, merge, compact -------------------------------------------------------- */
+
+static void print_fault(void *context, const char *line) {
+    (void)context;
+    puts(line);
+}
+
+static int run_verify(struct store *s, const char *path, struct error *e) {
+    int64_t faults = store_verify(s, print_fault, NULL, e);
+    return faults > 0    ? error_set(e, ERR_FORMAT, "%s: %" PRId64 " faults", path, faults)
+           : faults == 0 ? 0
+                         : (int)faults;
+}
+
+static int run_export(struct store *s, const struct arguments *a, char **keys, int count,
+                      struct error *e) {
+    int64_t pages = 0;
+    bool to_stdout = a->format == EXPORT_TAR && a->output == NULL;
+    if (!to_stdout && a->output == NULL) {
+        return error_set(e, ERR_USAGE, "export needs --output PATH");
+    }
+    if (to_stdout && isatty(STDOUT_FILENO) && !a->force) {
+        return error_set(e, ERR_USAGE,
+                         "a tar is binary and standard output is a terminal: "
+                         "use > FILE or --force");
+    }
+    if (a->format == EXPORT_TAR && a->output != NULL && freopen(a->output, "wb", stdout) == NULL) {
+        return error_set(e, ERR_IO, "%s: cannot be written", a->output);
+    }
+    int rc = export_tokens(s, (enum export_format)a->format, a->output, STDOUT_FILENO,
+                           count > 0 ? keys : NULL, (size_t)count, &cancelled, &pages, e);
+    if (rc == 0 && !a->quiet) {
+        log_info("%" PRId64 " pages", pages);
+    }
+    return rc;
+}
+
+static int run_merge(const char *path, char **from, int count, struct error *e) {
+    struct store *first = NULL, *to = NULL;
+    int rc = store_open(&first, from[0], e);
+    if (rc == 0) {
+        rc = store_open_write(&to, path, store_encoder(first), e);
+    }
+    store_close(first);
+    for (int i = 0; i < count && rc == 0; i++) {
+        struct store *other;
+        struct store_copied copied;
+        rc = store_open(&other, from[i], e);
+        if (rc == 0) {
+            rc = store_merge(to, other, &copied, e);
+            log_info("%s: %" PRId64 " samples with %" PRId64 " pages; %" PRId64
+                     " were there already",
+                     from[i], copied.samples, copied.pages, copied.kept);
+            store_close(other);
+        }
+    }
+    store_close(to);
+    return rc;
+}
+
+/* ---- The commands ------------------------------------------------------------------------------
+ */
+
+enum command { INFO, LS, GET, STATS, VERIFY, EXPORT, MERGE, COMPACT, COMMAND_COUNT };
+
+static const struct {
+    const char *name;
+    int least, most; /* arguments after the store */
+    const char *wanted;
+} COMMANDS[COMMAND_COUNT] = {
+    [INFO] = {"info", 0, 0, "STORE"},
+    [LS] = {"ls", 0, 0, "STORE"},
+    [GET] = {"get", 1, 1, "STORE KEY"},
+    [STATS] = {"stats", 0, 0, "STORE"},
+    [VERIFY] = {"verify", 0, 0, "STORE"},
+    [EXPORT] = {"export", 0, INT32_MAX, "STORE [KEY...]"},
+    [MERGE] = {"merge", 1, INT32_MAX, "STORE FROM..."},
+    [COMPACT] = {"compact", 1, 1, "STORE COPY"},
+};
+
+static int choose(int operands, char **argv, enum command *command, struct error *e) {
+    for (int i = 0; i < COMMAND_COUNT && operands > 0; i++) {
+        if (strcmp(argv[1], COMMANDS[i].name) == 0) {
+            *command = (enum command)i;
+            int rest = operands - 2;
+            return rest >= COMMANDS[i].least && rest <= COMMANDS[i].most
+                       ? 0
+                       : error_set(e, ERR_USAGE, "%s takes %s", argv[1], COMMANDS[i].wanted);
+        }
+    }
+    return error_set(e, ERR_USAGE, "%s%.40s: info, ls, get, stats, verify, export, merge, compact",
+                     operands > 0 ? "no such command: " : "name a command",
+                     operands > 0 ? argv[1] : "");
+}
+
+static int run(enum command command, struct arguments *a, int operands, char **argv,
+               struct error *e) {
+    struct store *s = NULL;
+    const char *path = argv[2];
+    if (command == MERGE) {
+        return run_merge(path, argv + 3, operands - 2, e);
+    }
+    int rc = store_open(&s, path, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = command == INFO     ? run_info(s, path, e)
+         : command == LS     ? store_each_sample(s, print_key, a, e)
+         : command == GET    ? run_get(s, a, argv[3], e)
+         : command == STATS  ? run_stats(s, a, e)
+         : command == VERIFY ? run_verify(s, path, e)
+         : command == EXPORT ? run_export(s, a, argv + 3, operands - 2, e)
+                             : store_compact(s, argv[3], e);
+    store_close(s);
+    return rc;
+}
+
+int main(int argc, char **argv) {
+    struct arguments a = {.format = EXPORT_NPY};
+    struct error e = {0};
+    enum command command = INFO;
+    int operands = 0, rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
+    if (rc == OPTIONS_DONE) {
+        return EXIT_DONE;
+    }
+    log_open(TOOL.name, a.quiet ? LOG_ERROR : LOG_INFO, LOG_TEXT);
+    signals_catch(&cancelled, 9);
+    rc = rc == 0 ? choose(operands, argv, &command, &e) : rc;
+    rc = rc == 0 ? run(command, &a, operands, argv, &e) : rc;
+    if (rc == ERR_USAGE) {
+        return options_usage_error(&TOOL, &e);
+    }
+    if (fclose(stdout) != 0 && rc == 0) {
+        rc = error_set(&e, ERR_IO, "standard output: cannot be written");
+    }
+    if (rc == ERR_CANCELLED) {
+        log_warning("stopped by a signal");
+        return EXIT_AGAIN;
+    }
+    if (rc < 0 && rc != ERR_CLOSED) {
+        log_error("%s", e.text);
+    }
+    return rc < 0 ? EXIT_FAILED : EXIT_DONE;
+}

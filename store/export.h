@@ -1,0 +1,28 @@
+/* export.h - tokens out of a store, for programs that read other formats. */
+#ifndef OCC_STORE_EXPORT_H
+#define OCC_STORE_EXPORT_H
+
+#include <signal.h>
+
+#include "store/store.h"
+
+enum export_format {
+    EXPORT_NPY,         /* a folder: ACCOUNT/ID.pNNN.npy, F32 (rows, columns, dim) */
+    EXPORT_SAFETENSORS, /* a file: tensors "ACCOUNT/ID.pNNN", BF16 (rows, columns, dim) */
+    EXPORT_TAR,         /* a WebDataset: .json, .txt and .pNNN.npy of each sample */
+    EXPORT_COUNT
+};
+extern const char *const EXPORT_FORMATS[EXPORT_COUNT + 1]; /* ends in NULL */
+
+/* `keys`: of samples, or NULL for all. Keys that the store lacks are ERR_USAGE before anything is
+ * written. tar goes to `fd` (a stream of ours, see stream.h), the others to `path`, complete or not
+ * at all (npy: file by file). *pages: how many. */
+int export_tokens(struct store *s, enum export_format format, const char *path, int fd,
+                  char *const *keys, size_t count, const volatile sig_atomic_t *cancel,
+                  int64_t *pages, struct error *e);
+
+/* Appends a NPY file (format version 1.0) of F32, row-major. */
+int export_npy(struct bytes *out, const float *values, const int64_t *shape, int rank,
+               struct error *e);
+
+#endif

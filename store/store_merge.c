@@ -1,0 +1,136 @@
+/* store_merge.c - the samples of one store put into another. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store_state.h"
+
+struct merge {
+    struct store *to, *from;
+    struct store_copied *copied;
+    struct bytes text;
+};
+
+static int put(struct store *s, enum store_database db, const void *key, size_t key_size,
+               const struct bytes *value, struct error *e) {
+    union {
+        const void *read;
+        void *data;
+    } k = {.read = key};
+    MDB_val name = {key_size, k.data}, data = {value->size, value->data};
+    int code = mdb_put(s->txn, s->databases[db], &name, &data, 0);
+    s->pending += key_size + value->size;
+    return code == 0 ? 0 : store_failed(s, code, e);
+}
+
+static int copy_record(void *context, const struct token_record *record, struct error *e) {
+    struct merge *m = context;
+    struct bytes *value = &m->to->value;
+    unsigned char key[TOKEN_KEY];
+    size_t size = token_key_make(key, record->key, record->header.created, record->page);
+    bytes_clear(value);
+    int rc = bytes_append(value, &record->header, sizeof record->header, e);
+    if (rc == 0) {
+        rc = bytes_append(value, record->payload, record->header.payload, e);
+    }
+    if (rc == 0) {
+        rc = put(m->to, DB_TOKENS, key, size, value, e);
+        m->copied->pages++;
+    }
+    return rc;
+}
+
+/* Packed again: the dictionaries of two stores are not the same. */
+static int copy_text(struct merge *m, enum store_database db, const char *key, struct error *e) {
+    struct bytes *value = &m->to->value;
+    bytes_clear(&m->text);
+    int rc = db == DB_TEXT ? store_get_text(m->from, key, &m->text, e)
+                           : store_get_json(m->from, key, &m->text, e);
+    if (rc <= 0) {
+        return rc;
+    }
+    bytes_clear(value);
+    rc = store_pack_text(m->to, value, bytes_text(&m->text), m->text.size, e);
+    return rc == 0 ? put(m->to, db, key, strlen(key), value, e) : rc;
+}
+
+static int copy_sample(void *context, const char *key, const char *journal, size_t size,
+                       struct error *e) {
+    struct merge *m = context;
+    int rc = store_has(m->to, key, e);
+    if (rc != 0) {
+        m->copied->kept += rc > 0;
+        return rc < 0 ? rc : 0;
+    }
+    rc = store_each_page(m->from, key, copy_record, m, e);
+    if (rc == 0) {
+        rc = copy_text(m, DB_SAMPLES, key, e);
+    }
+    if (rc == 0) {
+        rc = copy_text(m, DB_TEXT, key, e);
+    }
+    if (rc == 0) {
+        bytes_clear(&m->to->value);
+        rc = bytes_append(&m->to->value, journal, size, e);
+    }
+    if (rc == 0) {
+        rc = put(m->to, DB_JOURNAL, key, strlen(key), &m->to->value, e);
+    }
+    if (rc == 0) {
+        m->copied->samples++;
+        rc = store_pending(m->to) >= STORE_BATCH ? store_commit(m->to, e) : 0;
+    }
+    return rc;
+}
+
+/* Sums of two stores cannot be told from one that was merged before, so an account is taken over
+ * only where the other has folded nothing. */
+static int copy_account(void *context, const char *account, struct error *e) {
+    struct merge *m = context;
+    struct account_header here, there;
+    double *sum = NULL, *other = NULL;
+    int rc = store_get_account(m->from, account, &there, &other, e);
+    int has = rc < 0 ? rc : store_get_account(m->to, account, &here, &sum, e);
+    if (has < 0) {
+        rc = has;
+    } else if (rc == 1 && (has == 0 || here.dim == 0)) {
+        rc = store_put_account(m->to, account, &there, other, e);
+        m->copied->accounts += there.dim > 0;
+    } else if (rc == 1 && there.dim > 0 &&
+               (memcmp(&here, &there, sizeof here) != 0 ||
+                memcmp(sum, other, there.dim * sizeof *sum) != 0)) {
+        rc = error_set(e, ERR_UNSUPPORTED,
+                       "account %s has folded pages in both stores: merge stores before they age",
+                       account);
+    }
+    free(sum);
+    free(other);
+    return rc < 0 ? rc : 0;
+}
+
+int store_merge(struct store *s, struct store *from, struct store_copied *copied, struct error *e) {
+    struct merge m = {.to = s, .from = from, .copied = copied};
+    const struct store_encoder *a = &s->encoder, *b = &from->encoder;
+    *copied = (struct store_copied){.samples = 0};
+    if (a->fingerprint != b->fingerprint || a->dim != b->dim) {
+        return error_set(e, ERR_UNSUPPORTED,
+                         "%s: holds tokens of another encoder (%s) than %s (%s)", from->path,
+                         b->name, s->path, a->name);
+    }
+    bytes_init(&m.text, TEXT_LIMIT);
+    int rc = store_writable(s, e);
+    if (rc == 0 && s->vectors == NULL && from->vectors != NULL) {
+        rc = store_put_vectors(s, from->vectors, e);
+    }
+    /* Accounts first: what cannot be merged is found before anything is copied. */
+    if (rc == 0) {
+        rc = store_each_account(from, copy_account, &m, e);
+    }
+    if (rc == 0) {
+        rc = store_each_sample(from, copy_sample, &m, e);
+    }
+    if (rc == 0) {
+        rc = store_commit(s, e);
+    }
+    bytes_close(&m.text);
+    return rc;
+}
