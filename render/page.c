@@ -63,8 +63,8 @@ static int set_geometry(struct pager *p, struct error *e) {
     p->pitch = profile->pitch;
     p->baseline = faces_baseline(p->faces);
     p->top = margin;
-    p->bottom = p->side - margin;
-    int width = p->side - 2 * margin;
+    p->bottom = (p->setup.rows > 0 ? p->setup.rows * CELL : p->side) - margin;
+    int width = (p->setup.columns > 0 ? p->setup.columns * CELL : p->side) - 2 * margin;
     bool columns = false;
     int rc = size->may_have_columns ? wants_columns(p, width, &columns, e) : 0;
     p->columns = columns ? COLUMNS : 1;

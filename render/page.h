@@ -97,6 +97,8 @@ struct page_setup {
     const struct fonts *fonts;     /* likewise; shared by threads */
     bool color;                    /* keep colours of emoji and pictures: page.rgb */
     bool clusters;                 /* fill page.clusters */
+    int rows, columns;             /* cells of the page, from its upper left corner, that may be
+                                      filled; 0: all */
     void *context;
     int (*done)(void *context, const struct page *page, struct error *e);
 };

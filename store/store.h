@@ -123,6 +123,8 @@ int store_forget_text(struct store *s, const char *key, struct error *e);
 int store_put_tokens(struct store *s, const struct token_record *old,
                      const struct token_header *header, const void *payload, size_t size,
                      struct error *e);
+int store_put_flags(struct store *s, const struct token_record *record, uint8_t flags,
+                    struct error *e);
 int store_remove_tokens(struct store *s, const struct token_record *record, struct error *e);
 /* `sum`: header->dim doubles. */
 int store_put_account(struct store *s, const char *account, const struct account_header *header,

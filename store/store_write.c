@@ -1,6 +1,7 @@
 /* store_write.c - putting samples, pages and accounts into a store, and taking them out. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,6 +232,28 @@ int store_put_tokens(struct store *s, const struct token_record *old,
     copy.created = old->header.created;
     size_t key_size = token_key_make(key, old->key, copy.created, old->page);
     return rc == 0 ? put_record(s, key, key_size, &copy, payload, size, e) : rc;
+}
+
+int store_put_flags(struct store *s, const struct token_record *record, uint8_t flags,
+                    struct error *e) {
+    unsigned char key[TOKEN_KEY];
+    size_t size = token_key_make(key, record->key, record->header.created, record->page);
+    int rc = store_writable(s, e);
+    if (rc < 0) {
+        return rc;
+    }
+    MDB_val k = value_of(key, size), v;
+    int code = mdb_get(s->txn, s->databases[DB_TOKENS], &k, &v);
+    if (code != 0) {
+        return store_failed(s, code, e);
+    }
+    bytes_clear(&s->value);
+    rc = bytes_append(&s->value, v.mv_data, v.mv_size, e);
+    if (rc < 0 || s->value.size < sizeof record->header) {
+        return rc < 0 ? rc : error_set(e, ERR_FORMAT, "%s: a record is too short", s->path);
+    }
+    s->value.data[offsetof(struct token_header, flags)] = flags;
+    return put(s, DB_TOKENS, key, size, s->value.data, s->value.size, e);
 }
 
 int store_remove_tokens(struct store *s, const struct token_record *record, struct error *e) {

@@ -1,0 +1,64 @@
+/* forget.h - old pages keep fewer tokens: the older, the fewer, as a logarithm.
+ *
+ * Age a = now - created. A page belongs to bucket k = floor(log2(1 + a / tau)) and keeps N_0 / 2^k
+ * of its tokens: its grid is halved k times, the longer side first, columns where both are equal:
+ * 16x16, 16x8, 8x8, ..., 1x1; 20x40, 20x20, 20x10, 10x10, ... An odd side is halved upwards (5, 3,
+ * 2, 1), so the count is exact as long as sides are even. Bucket k spans 2^k tau, so an account
+ * that posts at a steady rate has the same number of tokens in each, and its size grows with the
+ * logarithm of its history. Pages past the last bucket are folded: the mean of their tokens is
+ * added to the account's style sum, their records are removed, and the JSON and text of samples
+ * without pages too. Tokens that were given up do not come back: a bucket never falls.
+ *
+ * Each account is one transaction: killed anywhere and run again, the store is the same. */
+#ifndef OCC_STORE_FORGET_H
+#define OCC_STORE_FORGET_H
+
+#include <signal.h>
+
+#include "store/store.h"
+
+/* floor(log2(1 + age / tau)); 0 for what lies in the future. tau > 0. */
+int forget_bucket(int64_t age, int64_t tau);
+/* The grid of bucket k of a page that was (rows, columns). */
+void forget_grid(int *rows, int *columns, int bucket);
+/* One halving in place: tokens (rows, columns, dim) become the means of neighbours; *rows and
+ * *columns are then of the smaller grid. A neighbour that is missing at an odd edge is left out. */
+void forget_pool(float *tokens, int *rows, int *columns, int64_t dim);
+
+/* Another way to make a page smaller than the means of its tokens. Fills tokens (rows, columns,
+ * dim) of the smaller grid; `old`: those that are stored. 1: filled; 0: cannot, use the means. */
+struct forget_operator {
+    void *context;
+    int (*shrink)(void *context, const struct token_record *record, const float *old, int rows,
+                  int columns, float *tokens, struct error *e);
+};
+
+struct forget_options {
+    int64_t now, tau; /* seconds */
+    int64_t buckets;  /* the last one that keeps pages; older pages are folded */
+    bool adaptive;    /* pages with more reactions than others of the account age slower */
+    bool keep_text, dry_run;
+    const struct forget_operator *shrink; /* NULL: means */
+    const char *account;                  /* NULL: all */
+};
+#define FORGET_DEFAULTS                                                                            \
+    { .tau = 7 * 24 * 3600, .buckets = 8 }
+
+struct forget_result {
+    int64_t accounts, pages;             /* looked at */
+    int64_t shrunk, folded, pinned;      /* pages */
+    int64_t tokens_before, tokens_after; /* of all pages */
+    int64_t bytes_before, bytes_after;   /* of packed tokens; of a dry run 0 */
+    int64_t unshrinkable;                /* pages that the operator left to the means */
+    int64_t bucket_pages[STORE_BUCKETS]; /* after */
+    int64_t bucket_tokens[STORE_BUCKETS];
+};
+
+int forget_run(struct store *s, const struct forget_options *options,
+               const volatile sig_atomic_t *cancel, struct forget_result *result, struct error *e);
+
+/* Pages of a sample stay as they are, whatever their age; or no longer. 1: done; 0: no such sample.
+ * Commits. */
+int forget_pin(struct store *s, const char *key, bool pinned, struct error *e);
+
+#endif
