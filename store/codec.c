@@ -100,6 +100,7 @@ static int pack_bf16(struct codec_state *c, struct bytes *out, const float *toke
     memcpy(out->data + start, &size, sizeof size);
     memmove(frame + packed, low, count);
     out->size = start + sizeof size + packed + count;
+    out->data[out->size] = '\0';
     return 0;
 }
 
@@ -143,6 +144,7 @@ static int pack_integers(struct codec_state *c, struct bytes *out, enum codec co
             }
         }
         out->size += sizeof scale + width;
+        out->data[out->size] = '\0';
         for (int64_t i = 0; i < dim && loss != NULL; i++) {
             count_loss(loss, x[i], scale * q[i]);
         }

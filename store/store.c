@@ -175,6 +175,7 @@ int store_pack_text(struct store *s, struct bytes *out, const void *text, size_t
         return error_set(e, ERR_MEMORY, "packing a text: %s", ZSTD_getErrorName(packed));
     }
     out->size += packed;
+    out->data[out->size] = '\0';
     return 0;
 }
 
@@ -200,6 +201,7 @@ int store_unpack_text(struct store *s, struct bytes *out, const MDB_val *frame, 
                          ZSTD_isError(got) ? ZSTD_getErrorName(got) : "too short");
     }
     out->size += got;
+    out->data[out->size] = '\0';
     return 0;
 }
 

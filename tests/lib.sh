@@ -98,3 +98,7 @@ expect_no_match() { # REGEX FILE
 expect_same() { # WANTED GOT: two files hold the same bytes
     cmp -s -- "$1" "$2" || complain "$(diff -u -- "$1" "$2" | head -n 60)"
 }
+
+expect_equal() { # WANTED GOT: two texts
+    [ "$1" = "$2" ] || complain "got '$2', wanted '$1'"
+}

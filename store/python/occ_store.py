@@ -1,0 +1,260 @@
+"""Visual tokens of an occ store, for PyTorch and whatever else reads by index.
+
+    tokens = occ_store.Tokens("tokens.occ")
+    sampler = occ_store.Sampler(len(tokens), seed=1, rank=rank, world_size=world_size)
+    loader = torch.utils.data.DataLoader(tokens, sampler=sampler, batch_size=None, num_workers=8)
+    for page in loader:
+        page["tokens"]     # (rows, columns, dim) float32
+
+Needs py-lmdb, zstandard and numpy; torch is not imported. The format is described in store/store.h and
+store/codec.h; a store of another version is refused. An environment is opened by the process that reads from it, at
+its first read, and never carried over a fork: objects of this module may be forked, pickled and sent to workers
+however these are started (fork, forkserver, spawn). Not for several threads at the same time.
+"""
+
+import json
+import os
+import struct
+
+import lmdb
+import numpy
+import zstandard
+
+__all__ = ["Tokens", "Sampler", "split"]
+
+FORMAT = b"occ-store 1"
+CODECS = ("bf16", "int8", "int4")
+PINNED = 1
+# magic, codec, bucket, rows, columns, full rows, full columns, dim, characters, payload bytes, created, hash, flags;
+# 64 bytes with those reserved
+HEADER = struct.Struct("<4sBBHHHHHIIqQB")
+HEADER_BYTES = 64
+
+
+class _Environment:
+    """LMDB allows a process to open a store once, and a thread one read transaction: shared by all Tokens of a path."""
+
+    opened = {}  # (process, path) -> _Environment
+
+    @classmethod
+    def of(cls, path):
+        name = (os.getpid(), os.path.realpath(path))
+        if name not in cls.opened:
+            # Those of a parent are left alone: closing them here would drop the parent's locks.
+            cls.opened[name] = cls(path)
+        return cls.opened[name]
+
+    def __init__(self, path):
+        if not os.path.exists(os.path.join(path, "data.mdb")):
+            raise FileNotFoundError(f"{path}: is no token store (no data.mdb in it)")
+        self.env = lmdb.open(path, readonly=True, readahead=False, max_dbs=6, max_readers=1024,
+                             lock=os.access(path, os.W_OK))
+        self.databases = {name: self.env.open_db(name.encode(), create=False)
+                          for name in ("meta", "samples", "text", "tokens", "journal")}
+        self.views = None  # a transaction that stays open, for values without a copy
+        self.unpackers = None
+        if self.get("meta", b"format") != FORMAT:
+            raise ValueError(f"{path}: is no store of format '{FORMAT.decode()}'")
+
+    def get(self, database, key):
+        if self.views is not None:
+            value = self.views.get(key, db=self.databases[database])
+            return None if value is None else bytes(value)
+        with self.env.begin(db=self.databases[database]) as txn:
+            return txn.get(key)
+
+    def view(self, key):
+        if self.views is None:
+            self.views = self.env.begin(buffers=True)
+        return self.views.get(key, db=self.databases["tokens"])
+
+    def keys(self):
+        txn = self.views if self.views is not None else self.env.begin()
+        cursor = txn.cursor(self.databases["tokens"])
+        keys = [bytes(key) for key in cursor.iternext(keys=True, values=False)]
+        cursor.close()
+        if txn is not self.views:
+            txn.abort()
+        return keys
+
+    def text(self, database, key):
+        frame = self.get(database, key)
+        if frame is None:
+            return None
+        if self.unpackers is None:
+            words = self.get("meta", b"dictionary")
+            words = zstandard.ZstdCompressionDict(words) if words else None
+            self.unpackers = (zstandard.ZstdDecompressor(), zstandard.ZstdDecompressor(dict_data=words))
+        return self.unpackers[zstandard.get_frame_parameters(frame).dict_id != 0].decompress(frame)
+
+
+class Tokens:
+    """The pages of a store, by number: sorted by account, then time.
+
+    keys: of samples ("ACCOUNT/ID"), or None for all. raw: items hold "codec", "scale" and "values" in the place of
+    "tokens": for int8 and int4 these are views of the file, without a copy, of the store as it was at the first read;
+    for bf16 "values" are the bits as uint16.
+    """
+
+    def __init__(self, path, keys=None, raw=False):
+        self.path = os.fspath(path)
+        self.keys = None if keys is None else frozenset(keys)
+        self.raw = raw
+        self.encoder = json.loads(self._environment().get("meta", b"encoder"))
+        self.dim = self.encoder["dim"]
+        self._index = self._list()
+
+    def _environment(self):
+        return _Environment.of(self.path)
+
+    def __getstate__(self):
+        return {**self.__dict__, "_index": None}  # listed again: cheaper than sending millions of keys
+
+    # ---- Pages
+
+    def _list(self):
+        keys = self._environment().keys()
+        if self.keys is not None:
+            keys = [key for key in keys if split_key(key)[0] in self.keys]
+        return keys
+
+    def _listed(self):
+        if self._index is None:
+            self._index = self._list()
+        return self._index
+
+    def __len__(self):
+        return len(self._listed())
+
+    def __getitem__(self, number):
+        index = self._listed()
+        if not -len(index) <= number < len(index):
+            raise IndexError(f"page {number} of {len(index)}")
+        key = index[number]
+        environment = self._environment()
+        value = environment.view(key) if self.raw else environment.get("tokens", key)
+        if value is None:
+            raise KeyError(f"{self.path}: {split_key(key)} has gone since the store was opened")
+        return self._page(key, value)
+
+    def _page(self, key, value):
+        (magic, codec, bucket, rows, columns, full_rows, full_columns, dim, characters, size, created, _,
+         flags) = HEADER.unpack_from(value)
+        if magic != b"OCT1" or codec >= len(CODECS) or dim != self.dim or len(value) != HEADER_BYTES + size:
+            raise ValueError(f"{self.path}: {split_key(key)}: a damaged record; run occ store verify")
+        name, page = split_key(key)
+        item = {"key": name, "page": page, "created": created, "characters": characters, "bucket": bucket,
+                "pinned": bool(flags & PINNED), "full_grid": (full_rows, full_columns)}
+        payload = memoryview(value)[HEADER_BYTES:]
+        shape = (rows, columns, dim)
+        if self.raw:
+            scale, values = unpack_raw(CODECS[codec], payload, shape)
+            item.update(codec=CODECS[codec], scale=scale, values=values)
+        else:
+            item["tokens"] = unpack(CODECS[codec], payload, shape)
+        return item
+
+    # ---- Samples
+
+    def sample(self, key):
+        """The JSON of a sample, or None."""
+        text = self._environment().text("samples", key.encode())
+        return None if text is None else json.loads(text)
+
+    def text(self, key):
+        """The texts of a sample's pages, as a list; None if the store has none."""
+        text = self._environment().text("text", key.encode())
+        return None if text is None else text.decode("utf-8", "replace").split("\f")
+
+    def vectors(self):
+        """image_newline and view_seperator of the encoder, (2, dim), or None."""
+        value = self._environment().get("meta", b"vectors")
+        return None if value is None else numpy.frombuffer(value, "<f4").reshape(2, self.dim)
+
+
+def split_key(key):
+    """(key of the sample, page) of a token key."""
+    account, rest = bytes(key).split(b"\0", 1)
+    identity, page = rest[8:-3], rest[-2:]
+    return (account + b"/" + identity).decode(), int.from_bytes(page, "big")
+
+
+# ---- Codecs: store/codec.h
+
+
+def unpack_raw(codec, payload, shape):
+    """(scale of each token or None, values)."""
+    rows, columns, dim = shape
+    if codec == "bf16":
+        (packed,) = struct.unpack_from("<I", payload)
+        count = rows * columns * dim
+        high = zstandard.ZstdDecompressor().decompress(payload[4:4 + packed], max_output_size=count)
+        bits = numpy.empty((count, 2), numpy.uint8)
+        bits[:, 0] = numpy.frombuffer(payload, numpy.uint8, offset=4 + packed)
+        bits[:, 1] = numpy.frombuffer(high, numpy.uint8)
+        return None, bits.view("<u2").reshape(shape)
+    width = dim if codec == "int8" else dim // 2
+    record = numpy.dtype([("scale", "<f4"), ("values", numpy.int8 if codec == "int8" else numpy.uint8, (width,))])
+    tokens = numpy.frombuffer(payload, record).reshape(rows, columns)
+    return tokens["scale"], tokens["values"]
+
+
+def unpack(codec, payload, shape):
+    """float32 (rows, columns, dim)."""
+    scale, values = unpack_raw(codec, payload, shape)
+    if codec == "bf16":
+        return (values.astype(numpy.uint32) << 16).view(numpy.float32)
+    if codec == "int4":
+        both = numpy.empty(shape, numpy.int8)
+        both[..., 0::2] = (values << 4).view(numpy.int8) >> 4
+        both[..., 1::2] = values.view(numpy.int8) >> 4
+        values = both
+    return scale[..., None] * values.astype(numpy.float32)
+
+
+# ---- Order
+
+
+def split(count, rank=0, world_size=1, worker=0, workers=1):
+    """The numbers below `count` that one worker of one rank reads: no two share any, together they are all."""
+    return range(rank * workers + worker, count, world_size * workers)
+
+
+class Sampler:
+    """A shuffled order that depends on seed and epoch alone: rank r of n gets every n-th page of it.
+
+    The same for any number of workers; `state_dict` and `load_state_dict` go on in the middle of an epoch, also with
+    another number of ranks (when all have read equally far). Pages that do not divide among the ranks are left out.
+    """
+
+    def __init__(self, count, seed=0, rank=0, world_size=1, shuffle=True):
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank {rank} of {world_size}")
+        self.count, self.seed, self.rank, self.world_size, self.shuffle = count, seed, rank, world_size, shuffle
+        self.epoch = 0
+        self.done = 0  # pages of this epoch, over all ranks
+
+    def set_epoch(self, epoch):
+        self.epoch, self.done = epoch, 0
+
+    def __len__(self):
+        return (self.count - self.done) // self.world_size
+
+    def __iter__(self):
+        if self.shuffle:
+            order = numpy.random.default_rng([self.seed, self.epoch]).permutation(self.count)
+        else:
+            order = numpy.arange(self.count)
+        while self.done + self.world_size <= self.count:
+            number = int(order[self.done + self.rank])
+            self.done += self.world_size
+            yield number
+        self.set_epoch(self.epoch + 1)
+
+    def state_dict(self):
+        return {"count": self.count, "seed": self.seed, "epoch": self.epoch, "done": self.done}
+
+    def load_state_dict(self, state):
+        if state["count"] != self.count:
+            raise ValueError(f"the state is of {state['count']} pages, the store has {self.count}")
+        self.seed, self.epoch, self.done = state["seed"], state["epoch"], state["done"]
