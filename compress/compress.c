@@ -27,10 +27,17 @@ struct compress {
     struct table *seen;    /* keys of this run */
     struct table *touched; /* accounts that packs came of */
     int64_t read;
+    double committed; /* when, seconds */
 };
 
 static bool is_cancelled(const struct compress *c) {
     return c->cancel != NULL && *c->cancel;
+}
+
+static double seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
 /* ---- Putting into the store -------------------------------------------------------------- */
@@ -57,8 +64,10 @@ static int put(struct compress *c, struct work *w, struct error *e) {
                                         .input = w->input,
                                         .options = c->settings};
     int rc = store_put(c->store, &sample, e);
-    if (rc == 0 && store_pending(c->store) >= STORE_BATCH) {
+    if (rc == 0 && (store_pending(c->store) >= (size_t)c->options->commit ||
+                    seconds_now() - c->committed >= COMPRESS_SECONDS)) {
         rc = store_commit(c->store, e);
+        c->committed = seconds_now();
     }
     r->samples++;
     for (size_t i = 0; i < w->stored_count; i++) {
@@ -209,14 +218,9 @@ static int remove_stale(struct compress *c, struct error *e) {
 /* ---- A run -------------------------------------------------------------------------------------
  */
 
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 static int begin(struct compress *c, struct error *e) {
     const struct compress_options *o = c->options;
+    c->committed = seconds_now();
     snprintf(c->settings, sizeof c->settings, "codec=%s", CODEC_NAMES[o->codec]);
     int rc = table_open(&c->seen, e);
     if (rc == 0) {

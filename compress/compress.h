@@ -19,10 +19,12 @@ struct compress_options {
     int64_t threads; /* that encode; 0: one a core */
     int64_t batch;   /* pages that go through the network together */
     int mode;        /* enum encode_mode, of loose pictures */
+    int64_t commit;  /* bytes that wait for a commit at most; COMPRESS_SECONDS pass at most, too */
     bool progress;
 };
 #define COMPRESS_DEFAULTS                                                                          \
-    { .codec = CODEC_BF16, .batch = 1, .mode = ENCODE_BASE }
+    { .codec = CODEC_BF16, .batch = 1, .mode = ENCODE_BASE, .commit = (int64_t)STORE_BATCH }
+enum { COMPRESS_SECONDS = 5 };
 
 struct compress_result {
     int64_t samples, pages, tokens, characters; /* put into the store */

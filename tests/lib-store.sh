@@ -23,8 +23,13 @@ forget() { # ARGUMENT...
     "$OCC_BIN/occ" forget -q "$@"
 }
 
+take_in() { # ARGUMENT...: `occ ingest` of the archive, in which a clip is damaged
+    "$OCC_BIN/occ" ingest -q "$@" || [ $? -eq 3 ]
+}
+
 make_pages() { # MODE [RENDER-OPTION...]: pages.tar
-    "$OCC_BIN/occ" ingest -q "$archive" | render -q --mode "$@" >pages.tar
+    take_in "$archive" >samples.tar
+    render -q --mode "$@" samples.tar >pages.tar
 }
 
 # A stream of COUNT samples of one tiny page each, of ACCOUNT, a day apart.

@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# t0420-forget.sh - `occ forget`: what it prints, keeps and refuses. The arithmetic: forget_test.c.
+# shellcheck source=tests/lib-store.sh
+. "$(dirname "$0")/lib-store.sh"
+
+make_days 40 # day 39 is 2023-12-23
+mkdir "$scratch/stores"
+compress --store "$scratch/stores/days" <days.tar
+rm -rf days.tar stream stream.names
+
+copy() { # STORE: a fresh one
+    store compact "$scratch/stores/days" "$1"
+}
+
+old_pages_keep_fewer_tokens() {
+    copy s
+    expect_code 0 "$OCC_BIN/occ" forget -v --store s --now 2023-12-24 2>told
+    expect_match '1 accounts, 40 pages: 33 made smaller, 0 folded, 0 pinned; 2560 tokens became ' told
+    store stats --json s >stats
+    # ages: 0 to 6 days 64 tokens, to 20 days 32, to 39 days 16
+    expect_json '[.buckets[] | [.bucket, .pages, .tokens]] == [[0,7,448],[1,14,448],[2,19,304]]' stats
+    expect_equal '' "$(store verify s)"
+    before=$(content_of s)
+    forget --store s --now 2023-12-24
+    expect_equal "$before" "$(content_of s)"
+}
+
+a_dry_run_prints_the_plan() {
+    copy s
+    before=$(content_of s)
+    expect_code 0 "$OCC_BIN/occ" forget --store s --now 2023-12-24 --dry-run >plan
+    expect_match '^ +1 +14 +448$' plan
+    expect_match '^tokens +2560 before, 1200 after$' plan
+    expect_equal "$before" "$(content_of s)"
+}
+
+days_and_seconds_are_dates() {
+    copy a
+    copy b
+    forget --store a --now 2023-12-24
+    forget --store b --now 1703376000
+    expect_equal "$(content_of a)" "$(content_of b)"
+    for date in 2023-13-01 2023-02-30 yesterday 2023-12-24x ''; do
+        expect_code 2 "$OCC_BIN/occ" forget --store a --now "$date" 2>told
+        expect_match 'is no day' told
+    done
+}
+
+past_the_last_bucket_pages_are_folded() {
+    copy s
+    forget --store s --now 2024-12-24 --buckets 3
+    store stats --json s >stats
+    expect_json '.pages == 0 and .folded_pages == 40 and .samples == 40 and .json_bytes == 0' stats
+    expect_equal '' "$(store verify s)"
+    make_days 40 # the journal remembers: nothing comes again
+    "$OCC_BIN/occ" compress -v --store s <days.tar 2>told
+    expect_match '40 samples were there already' told
+    copy kept
+    forget --store kept --now 2024-12-24 --buckets 3 --keep-text
+    store get --text kept kiwi/7 >text
+    expect_words 'What happened on day 7' text
+}
+
+pinned_samples_stay() {
+    copy s
+    forget --store s --pin kiwi/3 kiwi/4
+    forget --store s --now 2030-01-01
+    expect_equal 128 "$(store stats --json s | jq '.buckets[] | select(.bucket == 0) | .tokens')"
+    expect_code 1 "$OCC_BIN/occ" forget --store s --pin kiwi/99 2>told
+    expect_match 'kiwi/99: is not in the store' told
+}
+
+pages_are_drawn_again_smaller() {
+    copy a
+    copy b
+    copy c
+    forget --store a --now 2023-12-24 --operator resize --model "$OCC_MODEL"
+    forget --store b --now 2023-12-24 --operator render --model "$OCC_MODEL"
+    forget --store c --now 2023-12-24
+    for s in a b; do
+        expect_equal '' "$(store verify $s)"
+        expect_equal 1200 "$(store stats --json $s | jq .tokens)"
+    done
+    [ "$(content_of a)" != "$(content_of b)" ]
+    [ "$(content_of a)" != "$(content_of c)" ]
+}
+
+what_cannot_be_is_refused() {
+    copy s
+    expect_code 2 "$OCC_BIN/occ" forget 2>told
+    expect_match 'no store is named' told
+    unset OCC_MODEL
+    expect_code 2 "$OCC_BIN/occ" forget --store s --operator render 2>told
+    expect_match "needs the store's encoder" told
+    expect_code 2 "$OCC_BIN/occ" forget --store s kiwi/3 2>told
+    expect_match 'KEYs go with --pin or --unpin' told
+    expect_code 1 "$OCC_BIN/occ" forget --store nowhere 2>told
+    expect_match 'nowhere: No such file' told
+    [ ! -e nowhere ]
+    "$OCC_BIN/occ" model init --config nano --seed 9 -o other.safetensors
+    expect_code 1 "$OCC_BIN/occ" forget --store s --operator resize --model other.safetensors 2>told
+    expect_match 'is not the encoder of s' told
+}
+
+run old_pages_keep_fewer_tokens
+run a_dry_run_prints_the_plan
+run days_and_seconds_are_dates
+run past_the_last_bucket_pages_are_folded
+run pinned_samples_stay
+run pages_are_drawn_again_smaller
+run what_cannot_be_is_refused
+test_finish

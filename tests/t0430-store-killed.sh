@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# t0430-store-killed.sh - kill -9 at 200 random points of compress and forget: nothing that was
+# committed is lost, verify finds no fault, a rerun completes to the same content.
+# shellcheck source=tests/lib-store.sh
+. "$(dirname "$0")/lib-store.sh"
+
+KILLS=100 # of each
+
+# kill_after MILLISECONDS COMMAND...
+kill_after() {
+    local ms=$1
+    shift
+    "$@" &
+    local child=$!
+    sleep "0.$(printf %03d "$ms")"
+    kill -9 $child 2>/dev/null || true
+    wait $child 2>/dev/null || true
+}
+
+# How long a command takes, in milliseconds, at most 900.
+time_of() {
+    local start end
+    start=$(date +%s%N)
+    "$@"
+    end=$(date +%s%N)
+    local ms=$(((end - start) / 1000000))
+    echo $((ms < 900 ? ms : 900))
+}
+
+killed_compress_loses_nothing_and_completes() {
+    make_days 20
+    compress --store whole --commit 100k <days.tar
+    wanted=$(content_of whole)
+    whole_time() { "$OCC_BIN/occ-compress" -q --store timed --commit 100k --threads 1 <days.tar; }
+    length=$(time_of whole_time)
+    finished=0 cut=0
+    RANDOM=4
+    for ((i = 0; i < KILLS; i++)); do
+        committed=$(if [ -e s/data.mdb ]; then store ls s 2>/dev/null || true; fi)
+        kill_after $((RANDOM % (length + 1))) "$OCC_BIN/occ-compress" -q --store s --commit 100k --threads 1 \
+            <days.tar 2>/dev/null
+        [ -e s/data.mdb ] || continue
+        faults=$(store verify s 2>&1) || [[ $faults == *'is no token store'* ]] || complain "$faults"
+        now=$(store ls s 2>/dev/null || true)
+        expect_equal "$committed" "$(comm -12 <(echo "$committed") <(echo "$now"))"
+        if [ "$(echo "$now" | wc -l)" -eq 20 ]; then
+            finished=$((finished + 1))
+            expect_equal "$wanted" "$(content_of s)"
+            rm -r s
+        elif [ -n "$now" ]; then
+            cut=$((cut + 1))
+        fi
+    done
+    compress --store s <days.tar
+    expect_equal "$wanted" "$(content_of s)"
+    [ $cut -gt 0 ] || complain 'no run was killed between two commits'
+}
+
+killed_forget_loses_nothing_and_completes() {
+    for account in a b c d e; do
+        make_days 6 $account
+        compress --store start <days.tar
+    done
+    store compact start whole
+    forget_whole() { forget --store whole --now 2024-01-01 --buckets 2; }
+    length=$(time_of forget_whole)
+    wanted=$(content_of whole)
+    RANDOM=5
+    for ((i = 0; i < KILLS; i++)); do
+        rm -rf s
+        store compact start s
+        kill_after $((RANDOM % (length + 1))) "$OCC_BIN/occ-forget" -q --store s --now 2024-01-01 --buckets 2
+        expect_equal '' "$(store verify s)"
+        forget --store s --now 2024-01-01 --buckets 2
+        expect_equal "$wanted" "$(content_of s)"
+    done
+}
+
+run killed_compress_loses_nothing_and_completes
+run killed_forget_loses_nothing_and_completes
+test_finish
