@@ -105,6 +105,9 @@ struct loader {
     struct error *e;
 };
 
+static const struct safetensor *find(struct loader *l, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+
 static const struct safetensor *find(struct loader *l, const char *format, va_list arguments) {
     char name[CONFIG_NAME];
     vsnprintf(name, sizeof name, format, arguments);

@@ -210,7 +210,7 @@ int image_fit(struct image *out, const struct image *in, int side, struct error 
 /* ---- Tiles --------------------------------------------------------------------------------- */
 
 void image_grid(int width, int height, int side, int most, int *columns, int *rows) {
-    double aspect = (double)width / height, nearest = INFINITY;
+    double aspect = (double)width / height, nearest = HUGE_VAL;
     double area = (double)width * height;
     *columns = *rows = 1;
     if (width <= STRETCHED_UP_TO && height <= STRETCHED_UP_TO) {

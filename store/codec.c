@@ -215,12 +215,16 @@ static int check_integers(enum codec codec, size_t size, int64_t rows, int64_t d
     return 0;
 }
 
-/* One packed row; returns what follows it. */
+/* One packed row; returns what follows it, or NULL where its scale is not finite. */
 static const unsigned char *unpack_row(float *to, enum codec codec, const unsigned char *from,
-                                       int64_t dim) {
+                                       int64_t dim, struct error *e) {
     float scale;
     memcpy(&scale, from, sizeof scale);
     from += sizeof scale;
+    if (!isfinite(scale)) {
+        error_set(e, ERR_FORMAT, "tokens are damaged: a scale is not finite");
+        return NULL;
+    }
     if (codec == CODEC_INT8) {
         const int8_t *q = (const int8_t *)from;
         for (int64_t i = 0; i < dim; i++) {
@@ -252,7 +256,8 @@ int codec_unpack(struct codec_state *c, float *tokens, enum codec codec, const v
     }
     rc = check_integers(codec, size, rows, dim, e);
     for (int64_t r = 0; r < rows && rc == 0; r++) {
-        from = unpack_row(tokens + r * dim, codec, from, dim);
+        from = unpack_row(tokens + r * dim, codec, from, dim, e);
+        rc = from != NULL ? 0 : ERR_FORMAT;
     }
     return rc;
 }
@@ -283,7 +288,10 @@ int codec_unpack_bf16(struct codec_state *c, uint16_t *tokens, enum codec codec,
         c->row_size = (size_t)dim;
     }
     for (int64_t r = 0; r < rows && rc == 0; r++) {
-        from = unpack_row(c->row, codec, from, dim);
+        from = unpack_row(c->row, codec, from, dim, e);
+        if (from == NULL) {
+            return ERR_FORMAT;
+        }
         dtype_from_float(tokens + r * dim, DTYPE_BF16, c->row, (size_t)dim);
     }
     return rc;

@@ -3,11 +3,14 @@
 #include "compress/cpu/product.h"
 
 #include <assert.h>
-#include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Of OpenMP, on which Debian's oneDNN runs; declared here because omp.h comes with each compiler's
+ * own library, and it is libgomp that must hear it. */
+void omp_set_num_threads(int count);
 
 /* ---- 2.x and 3.x ----------------------------------------------------------- */
 

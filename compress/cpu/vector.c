@@ -10,6 +10,7 @@ static bool always(void) {
 }
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,8 +30,9 @@ static bool has_avx512bf16(void) {
 /* Linux hands out the tile registers on request: arch_prctl(ARCH_REQ_XCOMP_PERM, XTILEDATA), for
  * all threads of a process. */
 static bool has_amx(void) {
-    return has_avx512bf16() && __builtin_cpu_supports("amx-bf16") &&
-           syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+    unsigned a, b, c, d, bf16 = 1u << 22, tiles = 1u << 24;
+    return has_avx512bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
+           (d & (bf16 | tiles)) == (bf16 | tiles) && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
 }
 #endif
 
