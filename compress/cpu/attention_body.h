@@ -12,6 +12,8 @@
 
 enum { FLAT_WIDTH = 256, KEY_BLOCK = 512 };
 #define EXCLUDED (-1e30f)
+/* Scores are kept in units of ln 2, so that weights are powers of 2. */
+#define LOG2_E 1.44269504f
 
 /* Sizes of a head, and where its parts lie in the scratch memory (offsets in floats). */
 struct plan {
@@ -204,7 +206,8 @@ static void block_product(float *c, int64_t c_stride, const float *a, int64_t a_
 }
 #endif
 
-/* out[0 .. columns) = q (dim) . table (dim, columns from `first` on); writes whole vectors. */
+/* out[0 .. columns) = log2 e times q (dim) . table (dim, columns from `first` on); writes whole
+ * vectors. */
 static void bias_row(float *out, const float *q, const float *table, int64_t stride, int64_t first,
                      int64_t columns, int64_t dim) {
     for (int64_t j = 0; j < columns; j += LANES) {
@@ -212,7 +215,7 @@ static void bias_row(float *out, const float *q, const float *table, int64_t str
         for (int64_t d = 0; d < dim; d++) {
             sum += q[d] * load(table + d * stride + first + j);
         }
-        store(out + j, sum);
+        store(out + j, sum * LOG2_E);
     }
 }
 
@@ -259,7 +262,7 @@ static void make_biases(struct head *h, const float *q, int64_t stride, int64_t 
     }
 }
 
-/* Scores of query i become weights e^(score - largest); returns what the sums so far are to be
+/* Scores of query i become weights 2^(score - largest); returns what the sums so far are to be
  * multiplied with. */
 static float weigh(struct head *h, int64_t i, int64_t first_row, int64_t key_rows) {
     const struct plan *p = &h->plan;
@@ -286,7 +289,7 @@ static float weigh(struct head *h, int64_t i, int64_t first_row, int64_t key_row
     uint16_t *weights = (uint16_t *)(void *)(s + p->weights) + i * p->block_rows * p->padded;
 #endif
     for (int64_t j = 0; j < key_rows * p->padded; j += LANES) {
-        vec weight = exponential(load(scores + j) - now);
+        vec weight = power_of_two(load(scores + j) - now, PACK == 2);
         total += weight;
 #if PACK == 1
         store(scores + j, weight);
@@ -294,7 +297,7 @@ static float weigh(struct head *h, int64_t i, int64_t first_row, int64_t key_row
         store_bf16(weights + j, weight);
 #endif
     }
-    vec shrink = exponential(all(before - now));
+    vec shrink = power_of_two(all(before - now), false);
     h->largest[i] = now;
     h->total[i] = h->total[i] * shrink[0] + sum_of(total);
     return shrink[0];
@@ -332,7 +335,7 @@ static void attention(float *out, int64_t out_stride, const float *q, const floa
     struct head h = {.plan = make_plan(tokens, head_dim, position),
                      .position = position,
                      .scratch = scratch,
-                     .scale = 1.0f / sqrtf((float)head_dim)};
+                     .scale = LOG2_E / sqrtf((float)head_dim)};
     const struct plan *p = &h.plan;
     float *s = scratch;
     /* Rows behind the last query take part in products, and are never looked at; they must not
