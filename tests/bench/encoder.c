@@ -1,0 +1,240 @@
+/* encoder.c - how long pages take, beside the floor: the products alone at the measured rate.
+ *
+ *     bench-encoder --model FILE [--mode tiny] [--threads 2] [--repeat 3] [--f32] [--tokens
+ * OUT.f32]
+ *
+ * Each thread encodes pages of its own. Prints one JSON line: seconds a page (wall time / pages),
+ * the rate of multiplications and additions, the share of the rate that a single large product
+ * reaches in the same run, and memory above the weights. --tokens: the tokens of one page, raw F32,
+ * to be compared with those of another program for the same page (page_of). */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "compress/cpu/product.h"
+#include "compress/cpu/vector.h"
+#include "compress/encoder.h"
+#include "compress/mode.h"
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void must(int rc, const struct error *e) {
+    if (rc < 0) {
+        fprintf(stderr, "bench-encoder: %s\n", e->text);
+        exit(1);
+    }
+}
+
+/* Pixels of a page that looks like text, already normalised; peer_torch.py has the same formula. */
+static void page_of(float *pixels, int side) {
+    for (int y = 0; y < side; y++) {
+        for (int x = 0; x < side; x++) {
+            int ink =
+                (37 * (x / 3) + 101 * (y / 16) + 13 * (x / 11) * (y / 16)) % 7 < 3 && y % 16 < 11;
+            for (int c = 0; c < 3; c++) {
+                pixels[(y * side + x) * 3 + c] = ink ? -1.0f : 1.0f;
+            }
+        }
+    }
+}
+
+/* Multiplications and additions x 2 of the products and attentions of a page, as the network needs
+ * them: windows without what they are padded with. */
+static double operations(const struct encoder_config *c, int64_t side, int phases) {
+    double g = (double)side / (double)c->patch, n = g * g, dim = (double)c->dim, sum = 0;
+    double w = (double)(c->window * c->window);
+    sum += n * dim * 3 * (double)(c->patch * c->patch);
+    for (int64_t i = 0; i < c->depth; i++) {
+        sum += n * (4 * dim * dim + 2 * dim * (double)c->mlp);
+        sum += 2 * n * (c->global[i] ? n : w) * dim;
+        sum += n * 2 * (c->global[i] ? g : (double)c->window) * dim;
+    }
+    double neck = (double)c->neck, net_2 = (double)c->net_2, net_3 = (double)c->net_3;
+    sum += n * (dim * neck + 9 * neck * neck) + n / 4 * 9 * neck * net_2;
+    double tokens = n / 16 * phases, d = (double)c->clip_dim;
+    sum += tokens * 9 * net_2 * net_3;
+    sum += (double)c->clip_depth * (tokens + phases) * (4 * d * d + 2 * d * (double)c->clip_mlp);
+    sum += (double)c->clip_depth * 2 * (tokens + phases) * (n / 16 + 1) * d;
+    return 2 * (sum + tokens * 2 * d * (double)c->token_dim);
+}
+
+struct job {
+    const struct encoder *n;
+    struct encoder_shape shape;
+    const float *pixels;
+    float *tokens;
+    int repeat;
+    enum dtype compute;
+    double rate; /* of large products, operations a second */
+    pthread_barrier_t *barrier;
+    double start, end;
+};
+
+/* Rate of a product of the network's own shape, in the thread that will encode. */
+static double product_rate(const struct job *j) {
+    enum { ROWS = 256, IN = 768, OUT = 3072, RUNS = 200 };
+    struct products *p;
+    struct weights *w;
+    struct error e;
+    must(products_open(&p, vector_ops_choose(&e)->name, &e), &e);
+    float *matrix = calloc((size_t)IN * OUT, sizeof *matrix), *x = calloc(ROWS * IN, sizeof *x);
+    float *out = calloc((size_t)ROWS * OUT, sizeof *out);
+    if (matrix == NULL || x == NULL || out == NULL) {
+        exit(1);
+    }
+    must(weights_pack(&w, p, matrix, DTYPE_F32, OUT, IN, NULL, j->compute, &e), &e);
+    double start = 0;
+    for (int i = -20; i < RUNS; i++) {
+        if (i == 0) {
+            start = now();
+        }
+        must(product_run(p, out, x, ROWS, w, false, &e), &e);
+    }
+    double rate = 2.0 * ROWS * IN * OUT * RUNS / (now() - start);
+    weights_close(w);
+    products_close(p);
+    free(matrix);
+    free(x);
+    free(out);
+    return rate;
+}
+
+static void *encode(void *argument) {
+    struct job *j = argument;
+    struct encoder_session *s;
+    struct error e;
+    must(encoder_session_open(&s, j->n, &e), &e);
+    must(encoder_run(s, j->tokens, j->pixels, &j->shape, &e), &e); /* makes tables and products */
+    pthread_barrier_wait(j->barrier);
+    j->rate = product_rate(j);
+    pthread_barrier_wait(j->barrier);
+    j->start = now();
+    for (int i = 0; i < j->repeat; i++) {
+        must(encoder_run(s, j->tokens, j->pixels, &j->shape, &e), &e);
+    }
+    j->end = now();
+    encoder_session_close(s);
+    return NULL;
+}
+
+static long peak_kib(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
+static void save(const char *path, const float *values, size_t count) {
+    FILE *file = fopen(path, "wb");
+    if (file == NULL || fwrite(values, sizeof *values, count, file) != count || fclose(file) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+enum { THREADS = 64 };
+
+static void measure(const struct encoder *n, enum encode_mode mode, int threads, int repeat,
+                    enum dtype compute, const char *tokens_path) {
+    struct job jobs[THREADS];
+    pthread_t ids[THREADS];
+    pthread_barrier_t barrier;
+    struct error e;
+    int64_t side = ENCODE_MODES[mode].side, rows, columns;
+    struct encoder_shape shape = {1, side, side, ENCODE_MODES[mode].phases};
+    must(encoder_grid(n, &shape, &rows, &columns, &e), &e);
+    size_t count = (size_t)(rows * columns * encoder_config(n)->token_dim);
+    float *pixels = malloc((size_t)(side * side * 3) * sizeof *pixels);
+    long before = peak_kib();
+    pthread_barrier_init(&barrier, NULL, (unsigned)threads);
+    page_of(pixels, (int)side);
+    for (int i = 0; i < threads; i++) {
+        jobs[i] = (struct job){.n = n,
+                               .shape = shape,
+                               .pixels = pixels,
+                               .tokens = malloc(count * sizeof(float)),
+                               .repeat = repeat,
+                               .compute = compute,
+                               .barrier = &barrier};
+        pthread_create(&ids[i], NULL, encode, &jobs[i]);
+    }
+    double start = 1e300, end = 0, rate = 0;
+    for (int i = 0; i < threads; i++) {
+        pthread_join(ids[i], NULL);
+        start = jobs[i].start < start ? jobs[i].start : start;
+        end = jobs[i].end > end ? jobs[i].end : end;
+        rate += jobs[i].rate;
+    }
+    double seconds = (end - start) / (repeat * threads);
+    double done = operations(encoder_config(n), side, shape.phases) / seconds;
+    printf("{\"mode\": \"%s\", \"dtype\": \"%s\", \"level\": \"%s\", \"threads\": %d, "
+           "\"seconds_per_page\": %.4f, \"gflops\": %.0f, \"product_gflops\": %.0f, "
+           "\"share\": %.3f, \"mib_per_page\": %.0f, \"tokens\": %" PRId64 "}\n",
+           ENCODE_MODES[mode].name, compute == DTYPE_BF16 ? "bf16" : "f32",
+           vector_ops_choose(&e)->name, threads, seconds, done * 1e-9, rate * 1e-9, done / rate,
+           (double)(peak_kib() - before) / 1024 / threads, rows * columns);
+    if (tokens_path != NULL) {
+        save(tokens_path, jobs[0].tokens, count);
+    }
+    for (int i = 0; i < threads; i++) {
+        free(jobs[i].tokens);
+    }
+    free(pixels);
+    pthread_barrier_destroy(&barrier);
+}
+
+int main(int argc, char **argv) {
+    static const struct option OPTIONS[] = {{"model", 1, NULL, 'm'},
+                                            {"mode", 1, NULL, 'M'},
+                                            {"threads", 1, NULL, 't'},
+                                            {"repeat", 1, NULL, 'r'},
+                                            {"f32", 0, NULL, 'f'},
+                                            {"tokens", 1, NULL, 'o'},
+                                            {0}};
+    const char *model = NULL, *tokens = NULL;
+    int mode = ENCODE_TINY, threads = 1, repeat = 3, c;
+    enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
+    struct error e;
+    struct encoder *n;
+    while ((c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
+        switch (c) {
+        case 'm':
+            model = optarg;
+            break;
+        case 'M':
+            mode = encode_mode_named(optarg);
+            break;
+        case 't':
+            threads = (int)strtol(optarg, NULL, 10);
+            break;
+        case 'r':
+            repeat = (int)strtol(optarg, NULL, 10);
+            break;
+        case 'f':
+            compute = DTYPE_F32;
+            break;
+        case 'o':
+            tokens = optarg;
+            break;
+        default:
+            return 2;
+        }
+    }
+    if (model == NULL || mode < 0 || mode == ENCODE_GUNDAM || threads < 1 || threads > THREADS) {
+        fprintf(stderr, "see the head of tests/bench/encoder.c\n");
+        return 2;
+    }
+    must(encoder_open(&n, model, NULL, &BACKEND_CPU, compute, &e), &e);
+    measure(n, (enum encode_mode)mode, threads, repeat, compute, tokens);
+    encoder_close(n);
+    return 0;
+}
