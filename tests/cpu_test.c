@@ -204,6 +204,28 @@ static void to_bf16_rounds_to_nearest_even(void) {
     }
 }
 
+static void gelu_to_bf16_is_as_good_as_bf16(void) {
+    int level = 0;
+    for (const struct vector_ops *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
+        for (int c = 0; c < COUNT_COUNT; c++) {
+            size_t count = COUNTS[c];
+            float x[1001];
+            uint16_t out[1001];
+            for (size_t i = 0; i < count; i++) {
+                x[i] = i % 7 == 3 ? 40 * uniform() : 3 * normal();
+            }
+            out[count] = 0xABCD;
+            ops->gelu_to_bf16(out, x, count);
+            for (size_t i = 0; i < count; i++) {
+                double want = gelu_of((double)x[i]);
+                CHECK_NEAR((double)float_of_bf16(out[i]), want,
+                           0x1p-8 * fabs(want) + 1e-4 * fabs((double)x[i]));
+            }
+            CHECK_NUMBER(out[count], 0xABCD);
+        }
+    }
+}
+
 /* ---- Attention ---------------------------------------------------------------------------- */
 
 struct problem {
@@ -378,6 +400,7 @@ int main(void) {
     RUN(layer_norm_is_accurate_in_place_too);
     RUN(add_is_a_sum);
     RUN(to_bf16_rounds_to_nearest_even);
+    RUN(gelu_to_bf16_is_as_good_as_bf16);
     RUN(attention_equals_the_plain_formula);
     RUN(a_huge_spread_of_scores_gives_no_nan);
     RUN(an_unknown_level_is_refused_with_those_that_are_known);

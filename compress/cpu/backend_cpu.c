@@ -124,28 +124,43 @@ static void activate(struct context *c, float *x, size_t count, enum activation 
     }
 }
 
+/* x, or what stands for it in the weights' type; *out is valid until the next call. */
+static int input_for(struct context *c, const void **out, const float *x, int64_t rows,
+                     const struct weights *w, struct error *e) {
+    size_t count = (size_t)rows * (size_t)weights_inputs(w);
+    *out = x;
+    if (weights_type(w) != DTYPE_BF16) {
+        return 0;
+    }
+    int rc = scratch_get(&c->input, count * sizeof(uint16_t), e);
+    if (rc == 0) {
+        c->vector->to_bf16(c->input.data, x, count);
+        *out = c->input.data;
+    }
+    return rc;
+}
+
+/* out = input W^T + bias [+ residual]. */
+static int multiply(struct context *c, float *out, const void *input, int64_t rows,
+                    const struct weights *w, const float *residual, struct error *e) {
+    if (residual != NULL && residual != out) {
+        memcpy(out, residual, (size_t)(rows * weights_outputs(w)) * sizeof *out);
+    }
+    return product_run(c->products, out, input, rows, w, residual != NULL, e);
+}
+
 /* One block: out = activation(x W^T + bias) [+ residual]. */
 static int linear_block(struct context *c, float *out, const float *x, int64_t rows,
                         const struct weights *w, enum activation activation, const float *residual,
                         struct error *e) {
-    const void *input = x;
-    if (weights_type(w) == DTYPE_BF16) {
-        size_t count = (size_t)rows * (size_t)weights_inputs(w);
-        int rc = scratch_get(&c->input, count * sizeof(uint16_t), e);
-        if (rc < 0) {
-            return rc;
-        }
-        c->vector->to_bf16(c->input.data, x, count);
-        input = c->input.data;
-    }
+    const void *input;
     assert(residual == NULL || activation == ACTIVATION_NONE);
-    size_t count = (size_t)rows * (size_t)weights_outputs(w);
-    if (residual != NULL && residual != out) {
-        memcpy(out, residual, count * sizeof *out);
-    }
-    int rc = product_run(c->products, out, input, rows, w, residual != NULL, e);
+    int rc = input_for(c, &input, x, rows, w, e);
     if (rc == 0) {
-        activate(c, out, count, activation);
+        rc = multiply(c, out, input, rows, w, residual, e);
+    }
+    if (rc == 0) {
+        activate(c, out, (size_t)rows * (size_t)weights_outputs(w), activation);
     }
     return rc;
 }
@@ -168,15 +183,37 @@ static int linear(struct context *c, float *out, const float *x, int64_t rows,
     return 0;
 }
 
+/* A block of an mlp whose activation goes to BF16 at once. */
+static int mlp_block_bf16(struct context *c, float *out, const float *x, int64_t rows,
+                          const struct weights *w1, const struct weights *w2, const float *residual,
+                          struct error *e) {
+    size_t count = (size_t)rows * (size_t)weights_outputs(w1);
+    int rc = linear_block(c, c->hidden.data, x, rows, w1, ACTIVATION_NONE, NULL, e);
+    if (rc == 0) {
+        rc = scratch_get(&c->input, count * sizeof(uint16_t), e);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    c->vector->gelu_to_bf16(c->input.data, c->hidden.data, count);
+    return multiply(c, out, c->input.data, rows, w2, residual, e);
+}
+
 static int mlp(struct context *c, float *out, const float *x, int64_t rows,
                const struct weights *w1, enum activation activation, const struct weights *w2,
                const float *residual, struct error *e) {
     int64_t inputs = weights_inputs(w1), hidden = weights_outputs(w1);
     int64_t outputs = weights_outputs(w2);
+    bool fused = activation == ACTIVATION_GELU && weights_type(w2) == DTYPE_BF16;
     assert(weights_inputs(w2) == hidden);
     int rc = scratch_get(&c->hidden, (size_t)(BLOCK * hidden) * sizeof(float), e);
     for (int64_t r = 0; r < rows && rc == 0; r += BLOCK) {
         int64_t count = block_rows(r, rows);
+        if (fused) {
+            rc = mlp_block_bf16(c, out + r * outputs, x + r * inputs, count, w1, w2,
+                                residual + r * outputs, e);
+            continue;
+        }
         rc = linear_block(c, c->hidden.data, x + r * inputs, count, w1, activation, NULL, e);
         if (rc == 0) {
             rc = linear_block(c, out + r * outputs, c->hidden.data, count, w2, ACTIVATION_NONE,

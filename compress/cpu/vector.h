@@ -18,6 +18,8 @@ struct vector_ops {
     bool has_bf16;                              /* attention can multiply in BF16 */
     void (*gelu)(float *x, size_t count);       /* in place, exact by erf */
     void (*quick_gelu)(float *x, size_t count); /* in place */
+    /* For what a BF16 product reads next: both as precise as BF16 asks for. */
+    void (*gelu_to_bf16)(uint16_t *out, const float *x, size_t count);
     void (*layer_norm)(float *out, const float *x, int64_t rows, int64_t width, const float *gamma,
                        const float *beta, float eps);
     void (*add)(float *out, const float *a, const float *b, size_t count);

@@ -19,6 +19,7 @@ static void attention_f32(float *out, int64_t out_stride, const float *q, const 
 const struct vector_ops VECTOR_AVX512 = {.name = "avx512",
                                          .gelu = gelu,
                                          .quick_gelu = quick_gelu,
+                                         .gelu_to_bf16 = gelu_to_bf16,
                                          .layer_norm = layer_norm,
                                          .add = add,
                                          .to_bf16 = to_bf16,

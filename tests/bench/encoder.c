@@ -3,10 +3,11 @@
  *     bench-encoder --model FILE [--mode tiny] [--threads 2] [--repeat 3] [--f32] [--tokens
  * OUT.f32]
  *
- * Each thread encodes pages of its own. Prints one JSON line: seconds a page (wall time / pages),
- * the rate of multiplications and additions, the share of the rate that a single large product
- * reaches in the same run, and memory above the weights. --tokens: the tokens of one page, raw F32,
- * to be compared with those of another program for the same page (page_of). */
+ * Each thread encodes pages of its own, --batch of them together. Prints one JSON line: seconds a
+ * page (wall time / pages), the rate of multiplications and additions, the share of the rate that a
+ * single large product reaches in the same run, and memory above the weights. --tokens: the tokens
+ * of one page, raw F32, to be compared with those of another program for the same page (page_of).
+ */
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <inttypes.h>
@@ -143,25 +144,28 @@ static void save(const char *path, const float *values, size_t count) {
 
 enum { THREADS = 64 };
 
-static void measure(const struct encoder *n, enum encode_mode mode, int threads, int repeat,
-                    enum dtype compute, const char *tokens_path) {
+static void measure(const struct encoder *n, enum encode_mode mode, int threads, int batch,
+                    int repeat, enum dtype compute, const char *tokens_path) {
     struct job jobs[THREADS];
     pthread_t ids[THREADS];
     pthread_barrier_t barrier;
     struct error e;
     int64_t side = ENCODE_MODES[mode].side, rows, columns;
-    struct encoder_shape shape = {1, side, side, ENCODE_MODES[mode].phases};
+    struct encoder_shape shape = {batch, side, side, ENCODE_MODES[mode].phases};
     must(encoder_grid(n, &shape, &rows, &columns, &e), &e);
     size_t count = (size_t)(rows * columns * encoder_config(n)->token_dim);
-    float *pixels = malloc((size_t)(side * side * 3) * sizeof *pixels);
+    size_t area = (size_t)(side * side * 3);
+    float *pixels = malloc((size_t)batch * area * sizeof *pixels);
     long before = peak_kib();
     pthread_barrier_init(&barrier, NULL, (unsigned)threads);
-    page_of(pixels, (int)side);
+    for (int i = 0; i < batch; i++) {
+        page_of(pixels + (size_t)i * area, (int)side);
+    }
     for (int i = 0; i < threads; i++) {
         jobs[i] = (struct job){.n = n,
                                .shape = shape,
                                .pixels = pixels,
-                               .tokens = malloc(count * sizeof(float)),
+                               .tokens = malloc((size_t)batch * count * sizeof(float)),
                                .repeat = repeat,
                                .compute = compute,
                                .barrier = &barrier};
@@ -174,14 +178,15 @@ static void measure(const struct encoder *n, enum encode_mode mode, int threads,
         end = jobs[i].end > end ? jobs[i].end : end;
         rate += jobs[i].rate;
     }
-    double seconds = (end - start) / (repeat * threads);
+    double seconds = (end - start) / (repeat * threads * batch);
     double done = operations(encoder_config(n), side, shape.phases) / seconds;
-    printf("{\"mode\": \"%s\", \"dtype\": \"%s\", \"level\": \"%s\", \"threads\": %d, "
-           "\"seconds_per_page\": %.4f, \"gflops\": %.0f, \"product_gflops\": %.0f, "
-           "\"share\": %.3f, \"mib_per_page\": %.0f, \"tokens\": %" PRId64 "}\n",
-           ENCODE_MODES[mode].name, compute == DTYPE_BF16 ? "bf16" : "f32",
-           vector_ops_choose(&e)->name, threads, seconds, done * 1e-9, rate * 1e-9, done / rate,
-           (double)(peak_kib() - before) / 1024 / threads, rows * columns);
+    printf(
+        "{\"mode\": \"%s\", \"dtype\": \"%s\", \"level\": \"%s\", \"threads\": %d, \"batch\": %d, "
+        "\"seconds_per_page\": %.4f, \"gflops\": %.0f, \"product_gflops\": %.0f, "
+        "\"share\": %.3f, \"mib_per_page\": %.0f, \"tokens\": %" PRId64 "}\n",
+        ENCODE_MODES[mode].name, compute == DTYPE_BF16 ? "bf16" : "f32",
+        vector_ops_choose(&e)->name, threads, batch, seconds, done * 1e-9, rate * 1e-9, done / rate,
+        (double)(peak_kib() - before) / 1024 / threads / batch, rows * columns);
     if (tokens_path != NULL) {
         save(tokens_path, jobs[0].tokens, count);
     }
@@ -193,15 +198,12 @@ static void measure(const struct encoder *n, enum encode_mode mode, int threads,
 }
 
 int main(int argc, char **argv) {
-    static const struct option OPTIONS[] = {{"model", 1, NULL, 'm'},
-                                            {"mode", 1, NULL, 'M'},
-                                            {"threads", 1, NULL, 't'},
-                                            {"repeat", 1, NULL, 'r'},
-                                            {"f32", 0, NULL, 'f'},
-                                            {"tokens", 1, NULL, 'o'},
-                                            {0}};
+    static const struct option OPTIONS[] = {{"model", 1, NULL, 'm'},   {"mode", 1, NULL, 'M'},
+                                            {"threads", 1, NULL, 't'}, {"batch", 1, NULL, 'b'},
+                                            {"repeat", 1, NULL, 'r'},  {"f32", 0, NULL, 'f'},
+                                            {"tokens", 1, NULL, 'o'},  {0}};
     const char *model = NULL, *tokens = NULL;
-    int mode = ENCODE_TINY, threads = 1, repeat = 3, c;
+    int mode = ENCODE_TINY, threads = 1, batch = 1, repeat = 3, c;
     enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
     struct error e;
     struct encoder *n;
@@ -216,6 +218,9 @@ int main(int argc, char **argv) {
         case 't':
             threads = (int)strtol(optarg, NULL, 10);
             break;
+        case 'b':
+            batch = (int)strtol(optarg, NULL, 10);
+            break;
         case 'r':
             repeat = (int)strtol(optarg, NULL, 10);
             break;
@@ -229,12 +234,13 @@ int main(int argc, char **argv) {
             return 2;
         }
     }
-    if (model == NULL || mode < 0 || mode == ENCODE_GUNDAM || threads < 1 || threads > THREADS) {
+    if (model == NULL || mode < 0 || mode == ENCODE_GUNDAM || threads < 1 || threads > THREADS ||
+        batch < 1) {
         fprintf(stderr, "see the head of tests/bench/encoder.c\n");
         return 2;
     }
     must(encoder_open(&n, model, NULL, &BACKEND_CPU, compute, &e), &e);
-    measure(n, (enum encode_mode)mode, threads, repeat, compute, tokens);
+    measure(n, (enum encode_mode)mode, threads, batch, repeat, compute, tokens);
     encoder_close(n);
     return 0;
 }
