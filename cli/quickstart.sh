@@ -1,6 +1,6 @@
 #!/bin/sh
-# quickstart.sh - from a fresh clone to pages: installs what a build needs, builds, ingests ARCHIVE (a folder as
-# yt-dlp leaves it) or the sample archive in tests/archive, and renders what it found.
+# quickstart.sh - from a fresh clone to visual tokens: installs what a build needs, builds, ingests ARCHIVE (a folder
+# as yt-dlp leaves it) or the sample archive in tests/archive, renders what it found and compresses the pages.
 #
 #     sh cli/quickstart.sh [ARCHIVE]
 set -eu
@@ -53,4 +53,10 @@ if [ -n "$clip" ]; then
         tar xOf - --occurrence=1 "$clip.p000.png" >out/page.png
     echo "out/page.png is the first page of $clip"
 fi
-echo "Done. The programs are in build/release/bin; 'occ ingest --help' and 'occ render --help' say more."
+echo "== occ compress --store out/tokens.occ < out/pages.tar"
+# No trained encoder is bundled yet: this one has random weights, so its tokens cannot be read, only counted.
+[ -e out/encoder.safetensors ] || occ model init --config nano --seed 1 -o out/encoder.safetensors
+occ compress -v --store out/tokens.occ --model out/encoder.safetensors <out/pages.tar
+echo "== occ store stats out/tokens.occ"
+occ store stats out/tokens.occ
+echo "Done. The programs are in build/release/bin; 'occ help VERB' says more."

@@ -8,11 +8,11 @@ an_archive_becomes_tokens() {
     expect_code 0 "$OCC_BIN/occ" compress -v --store s <pages.tar 2>told
     expect_match '6 samples with 2 pages, 512 tokens of [1-9][0-9]+ characters' told
     expect_equal '' "$(store verify s)"
-    store stats --json s >stats
+    store stats --json s >counts
     expect_json '.accounts == 2 and .samples == 6 and .pages == 2 and .tokens == 512
-        and .characters > 500 and .codecs.bf16.pages == 2 and .buckets[0].pages == 2' stats
-    store info s >info
-    expect_json '.encoder.name == "nano" and .encoder.dim == 512 and .vectors' info
+        and .characters > 500 and .codecs.bf16.pages == 2 and .buckets[0].pages == 2' counts
+    store info s >described
+    expect_json '.encoder.name == "nano" and .encoder.dim == 512 and .vectors' described
     store get s banana/7312345678901234567 >sample
     expect_json '.id == "7312345678901234567" and .account == "banana"' sample
 }
@@ -54,8 +54,8 @@ other_options_or_pages_replace() {
     "$OCC_BIN/occ" compress -v --store s --codec int8 <days.tar 2>told
     expect_match ' 3 samples with 3 pages' told
     expect_match 'int8: the error is [0-9.]+% of the tokens' told
-    store stats --json s >stats
-    expect_json '.pages == 3 and .codecs.int8.pages == 3 and (.codecs | has("bf16") | not)' stats
+    store stats --json s >counts
+    expect_json '.pages == 3 and .codecs.int8.pages == 3 and (.codecs | has("bf16") | not)' counts
     sed -i 's/What happened on day 1/What was never told of day 1/' stream/kiwi/1.script.json
     stream_tar | render -q --mode tiny >changed.tar
     "$OCC_BIN/occ" compress -v --store s --codec int8 <changed.tar 2>told

@@ -18,12 +18,12 @@ a_file_that_is_no_encoder_is_refused() {
     echo 'not a model' >text
     expect_code 1 "$OCC_BIN/occ" compress --store s --model text </dev/null 2>told
     expect_match 'text: ' told
-    head -c 5000 "$OCC_MODEL" >cut
-    expect_code 1 "$OCC_BIN/occ" compress --store s --model cut </dev/null 2>told
-    expect_match 'cut: the file ends in its header' told
-    head -c 1000000 "$OCC_MODEL" >cut
-    expect_code 1 "$OCC_BIN/occ" compress --store s --model cut </dev/null 2>told
-    expect_match 'cut: tensor .* behind the end of the file' told
+    head -c 5000 "$OCC_MODEL" >begun
+    expect_code 1 "$OCC_BIN/occ" compress --store s --model begun </dev/null 2>told
+    expect_match 'begun: the file ends in its header' told
+    head -c 1000000 "$OCC_MODEL" >begun
+    expect_code 1 "$OCC_BIN/occ" compress --store s --model begun </dev/null 2>told
+    expect_match 'begun: tensor .* behind the end of the file' told
     # The metadata says nano, the tensors are of something else.
     sed 's/model.image_newline/model.image_newlino/' "$OCC_MODEL" >renamed
     expect_code 1 "$OCC_BIN/occ" compress --store s --model renamed </dev/null 2>told
@@ -37,7 +37,7 @@ a_damaged_page_fails_its_sample_alone() {
     tar xf days.tar -C unpacked
     tar tf days.tar >names
     echo garbage >unpacked/kiwi/1.p000.pgm
-    head -c 5000 unpacked/kiwi/2.p000.pgm >cut && mv cut unpacked/kiwi/2.p000.pgm
+    head -c 5000 unpacked/kiwi/2.p000.pgm >begun && mv begun unpacked/kiwi/2.p000.pgm
     tar --format=pax --no-recursion -C unpacked -cf damaged.tar -T names
     expect_code 3 "$OCC_BIN/occ" compress --store s <damaged.tar 2>told
     expect_match 'kiwi/1: page 0: neither PNG nor JPEG nor binary PNM' told
@@ -78,7 +78,7 @@ a_truncated_stream_keeps_what_came_before() {
     expect_code 1 "$OCC_BIN/occ" compress --store s <cut.tar 2>told
     expect_match 'stopped early|ends too early|truncated' told
     kept=$(store ls s | wc -l)
-    [ "$kept" -ge 1 ] && [ "$kept" -lt 5 ] || complain "$kept samples"
+    [[ $kept -ge 1 && $kept -lt 5 ]] || complain "$kept samples"
     expect_equal '' "$(store verify s)"
     expect_code 0 "$OCC_BIN/occ" compress -q --store s <days.tar
     expect_equal 5 "$(store ls s | wc -l)"

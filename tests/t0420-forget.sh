@@ -16,9 +16,9 @@ old_pages_keep_fewer_tokens() {
     copy s
     expect_code 0 "$OCC_BIN/occ" forget -v --store s --now 2023-12-24 2>told
     expect_match '1 accounts, 40 pages: 33 made smaller, 0 folded, 0 pinned; 2560 tokens became ' told
-    store stats --json s >stats
+    store stats --json s >counts
     # ages: 0 to 6 days 64 tokens, to 20 days 32, to 39 days 16
-    expect_json '[.buckets[] | [.bucket, .pages, .tokens]] == [[0,7,448],[1,14,448],[2,19,304]]' stats
+    expect_json '[.buckets[] | [.bucket, .pages, .tokens]] == [[0,7,448],[1,14,448],[2,19,304]]' counts
     expect_equal '' "$(store verify s)"
     before=$(content_of s)
     forget --store s --now 2023-12-24
@@ -49,8 +49,8 @@ days_and_seconds_are_dates() {
 past_the_last_bucket_pages_are_folded() {
     copy s
     forget --store s --now 2024-12-24 --buckets 3
-    store stats --json s >stats
-    expect_json '.pages == 0 and .folded_pages == 40 and .samples == 40 and .json_bytes == 0' stats
+    store stats --json s >counts
+    expect_json '.pages == 0 and .folded_pages == 40 and .samples == 40 and .json_bytes == 0' counts
     expect_equal '' "$(store verify s)"
     make_days 40 # the journal remembers: nothing comes again
     "$OCC_BIN/occ" compress -v --store s <days.tar 2>told

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # t0430-store-killed.sh - kill -9 at 200 random points of compress and forget: nothing that was
 # committed is lost, verify finds no fault, a rerun completes to the same content.
+# shellcheck disable=SC2317 # functions are called by the names that they are handed over by
 # shellcheck source=tests/lib-store.sh
 . "$(dirname "$0")/lib-store.sh"
 

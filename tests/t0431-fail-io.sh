@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # t0431-fail-io.sh - each allocation, write, sync and rename fails once: an error each time, never a
 # crash, never a bad store, and the next run completes. (A preloaded library, fail_io.c.)
+# shellcheck disable=SC2317 # functions are called by the names that they are handed over by
 # shellcheck source=tests/lib-store.sh
 . "$(dirname "$0")/lib-store.sh"
 fail_io=$OCC_BIN/../tests/libfail_io.so

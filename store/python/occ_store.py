@@ -181,6 +181,8 @@ def split_key(key):
 
 # ---- Codecs: store/codec.h
 
+UNPACKER = zstandard.ZstdDecompressor()
+
 
 def unpack_raw(codec, payload, shape):
     """(scale of each token or None, values)."""
@@ -188,11 +190,11 @@ def unpack_raw(codec, payload, shape):
     if codec == "bf16":
         (packed,) = struct.unpack_from("<I", payload)
         count = rows * columns * dim
-        high = zstandard.ZstdDecompressor().decompress(payload[4:4 + packed], max_output_size=count)
-        bits = numpy.empty((count, 2), numpy.uint8)
-        bits[:, 0] = numpy.frombuffer(payload, numpy.uint8, offset=4 + packed)
-        bits[:, 1] = numpy.frombuffer(high, numpy.uint8)
-        return None, bits.view("<u2").reshape(shape)
+        high = UNPACKER.decompress(payload[4:4 + packed], max_output_size=count)
+        bits = numpy.frombuffer(high, numpy.uint8).astype("<u2")
+        bits <<= 8
+        bits |= numpy.frombuffer(payload, numpy.uint8, offset=4 + packed)
+        return None, bits.reshape(shape)
     width = dim if codec == "int8" else dim // 2
     record = numpy.dtype([("scale", "<f4"), ("values", numpy.int8 if codec == "int8" else numpy.uint8, (width,))])
     tokens = numpy.frombuffer(payload, record).reshape(rows, columns)
@@ -203,13 +205,17 @@ def unpack(codec, payload, shape):
     """float32 (rows, columns, dim)."""
     scale, values = unpack_raw(codec, payload, shape)
     if codec == "bf16":
-        return (values.astype(numpy.uint32) << 16).view(numpy.float32)
+        wide = values.astype("<u4")
+        wide <<= 16
+        return wide.view("<f4")
     if codec == "int4":
         both = numpy.empty(shape, numpy.int8)
         both[..., 0::2] = (values << 4).view(numpy.int8) >> 4
         both[..., 1::2] = values.view(numpy.int8) >> 4
         values = both
-    return scale[..., None] * values.astype(numpy.float32)
+    tokens = values.astype("<f4")
+    tokens *= scale[..., None]
+    return tokens
 
 
 # ---- Order

@@ -207,7 +207,8 @@ int main(int argc, char **argv) {
     enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
     struct error e;
     struct encoder *n;
-    while ((c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
+    for (c = getopt_long(argc, argv, "", OPTIONS, NULL); c != -1;
+         c = getopt_long(argc, argv, "", OPTIONS, NULL)) {
         switch (c) {
         case 'm':
             model = optarg;

@@ -12,8 +12,10 @@ torch() {
 }
 
 if ! "$OCC_VENV/bin/python" -c 'import torch, safetensors' 2>/dev/null; then
-    python3 -m venv "$OCC_VENV" && "$OCC_VENV/bin/pip" install -q torch numpy safetensors ||
-        { echo "skipped: PyTorch cannot be installed from PyPI into $OCC_VENV"; exit 0; }
+    if ! { python3 -m venv "$OCC_VENV" && "$OCC_VENV/bin/pip" install -q torch numpy safetensors; }; then
+        echo "skipped: PyTorch cannot be installed from PyPI into $OCC_VENV"
+        exit 0
+    fi
 fi
 "$OCC_BIN/occ" model init --config deepencoder --seed 1 -o "$work/weights.safetensors"
 echo '== PyTorch against the published modules'
