@@ -75,10 +75,9 @@ static const struct tool TOOL = {
         "options, is passed over; a changed one is replaced; a killed run goes on when it is run "
         "again. A damaged page fails its sample, is reported, and the rest goes on (exit 3).\n\n"
         "With PICTURES (PNG, JPEG, PGM, PPM), these are encoded instead, under keys files/PATH.",
-    .examples = "occ ingest /archive | occ render --mode base | occ compress --store tokens.occ "
-                "--model encoder.safetensors\n"
-                "    an archive becomes tokens\n"
-                "occ compress --store scans.occ --model DeepSeek-OCR/ --mode gundam scans/*.jpg\n"
+    .examples = "occ render -m base s.tar | occ compress -s tokens.occ -m nano.st\n"
+                "    pages become tokens\n"
+                "occ compress -s scans.occ -m DeepSeek-OCR/ --mode gundam scans/*.jpg\n"
                 "    the encoder of a published checkpoint on loose pictures\n",
     .options = OPTIONS,
 };

@@ -52,11 +52,10 @@ static const struct tool TOOL = {
         "merge STORE FROM... puts the samples of other stores of the same encoder, as parallel "
         "jobs wrote them, into STORE.\n\n"
         "compact STORE COPY writes a copy without free pages: what one publishes.",
-    .examples =
-        "occ store ls tokens.occ | occ ingest --skip-from - /archive | ...\n"
-        "    the nightly run takes in what is new\n"
-        "occ store export --format safetensors -o clip.safetensors tokens.occ banana/73123\n"
-        "    the tokens of one sample\n",
+    .examples = "occ store ls tokens.occ | occ ingest --skip-from - /archive | ...\n"
+                "    the nightly run takes in what is new\n"
+                "occ store export --format safetensors -o clip.st tokens.occ banana/73123\n"
+                "    the tokens of one sample\n",
     .options = OPTIONS,
 };
 

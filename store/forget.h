@@ -42,7 +42,7 @@ struct forget_options {
     const char *account;                  /* NULL: all */
 };
 #define FORGET_DEFAULTS                                                                            \
-    { .tau = 7 * 24 * 3600, .buckets = 8 }
+    { .tau = 7 * 24 * 3600, .buckets = 7 }
 
 struct forget_result {
     int64_t accounts, pages;             /* looked at */

@@ -91,6 +91,7 @@ static struct forget_result age(struct store *s, int64_t now, const struct forge
     struct forget_options options = FORGET_DEFAULTS;
     struct forget_result result;
     struct error e = {0};
+    options.buckets = 8;
     if (other != NULL) {
         options = *other;
     }
@@ -197,6 +198,7 @@ static void a_dry_run_counts_and_does_nothing(void) {
     struct bytes before = content(path, "a");
     s = store_reader(path);
     struct forget_options dry = FORGET_DEFAULTS;
+    dry.buckets = 8;
     dry.dry_run = true;
     struct forget_result planned = age(s, 1000 * WEEK, &dry);
     store_close(s);
