@@ -92,7 +92,7 @@ static int drain(struct compress *c, size_t limit, struct error *e) {
         }
         rc = put(c, w, e);
         work_free(w);
-        progress_set((uint64_t)c->read - (uint64_t)(works_bytes(c->works) > 0));
+        progress_set((uint64_t)c->read);
     }
     return rc;
 }

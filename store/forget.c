@@ -85,8 +85,23 @@ static int by_reactions(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* How many of the sorted values are below x; with `equal`, how many are not above it. */
+static size_t count_below(const double *sorted, size_t count, double x, bool equal) {
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (sorted[middle] < x || (equal && sorted[middle] <= x)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 /* Ages are divided by 2^(2 rank - 1): the page with the most reactions ages half as fast, the one
- * with the least twice as fast, that in the middle as it is. rank: share of pages with fewer. */
+ * with the least twice as fast, that in the middle as it is. rank: share of pages with fewer; pages
+ * with as many share the middle of their places. */
 static int scale_ages(struct forget *f, double *factors, struct error *e) {
     double *sorted = malloc((f->count + 1) * sizeof *sorted);
     if (sorted == NULL) {
@@ -100,15 +115,10 @@ static int scale_ages(struct forget *f, double *factors, struct error *e) {
     }
     qsort(sorted, f->count, sizeof *sorted, by_reactions);
     for (size_t i = 0; i < f->count; i++) {
-        size_t below = 0, above = f->count; /* the first that is not below; the first above */
-        while (below < f->count && sorted[below] < f->pages[i].reactions) {
-            below++;
-        }
-        while (above > below && sorted[above - 1] > f->pages[i].reactions) {
-            above--;
-        }
-        double rank =
-            f->count > 1 ? ((double)below + (double)above - 1) / 2 / (double)(f->count - 1) : 0.5;
+        double x = f->pages[i].reactions;
+        double below = (double)count_below(sorted, f->count, x, false);
+        double not_above = (double)count_below(sorted, f->count, x, true);
+        double rank = f->count > 1 ? (below + not_above - 1) / 2 / (double)(f->count - 1) : 0.5;
         factors[i] = exp2(1 - 2 * rank);
     }
     free(sorted);
