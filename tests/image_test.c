@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "compress/image_exif.h"
 #include "store/file.h"
 #include "tests/sha256.h"
 #include "tests/test.h"
@@ -218,6 +219,67 @@ static void a_png_cut_anywhere_is_an_error(void) {
     bytes_close(&data);
 }
 
+/* ---- Orientation -------------------------------------------------------------------------- */
+
+/* A picture of 3 x 2 whose pixels are numbered, turned as a camera with this orientation shows it.
+ */
+static void each_orientation_is_turned_upright(void) {
+    static const char *const UPRIGHT[9] = {NULL,     "012345", "210543", "543210", "345012",
+                                           "031425", "304152", "524130", "251403"};
+    for (int orientation = 1; orientation <= 8; orientation++) {
+        struct image i = {.width = 3, .height = 2, .rgb = malloc(18)};
+        char got[7] = "";
+        if (i.rgb == NULL) {
+            exit(1);
+        }
+        for (int p = 0; p < 18; p++) {
+            i.rgb[p] = (uint8_t)('0' + p / 3);
+        }
+        CHECK_NUMBER(exif_apply(&i, orientation, NULL), 0);
+        CHECK_NUMBER(i.width, orientation < 5 ? 3 : 2);
+        for (int p = 0; p < 6; p++) {
+            got[p] = (char)i.rgb[3 * p];
+        }
+        CHECK_TEXT(got, UPRIGHT[orientation]);
+        image_close(&i);
+    }
+}
+
+#define ENTRY_LITTLE "\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
+#define ENTRY_BIG "\x01\x12\0\x03\0\0\0\x01\0\x08\0\0"
+
+static int orientation_of(const char *text, size_t size) {
+    unsigned char *copy = malloc(size + 1); /* of exactly that size, for the sanitizer */
+    if (copy == NULL) {
+        exit(1);
+    }
+    memcpy(copy, text, size);
+    int orientation = exif_orientation(copy, size);
+    free(copy);
+    return orientation;
+}
+
+static void orientations_are_found_in_tiff_structures(void) {
+    static const char LITTLE[] = "II*\0\x08\0\0\0\x01\0" ENTRY_LITTLE;
+    static const char BIG[] = "MM\0*\0\0\0\x08\0\x01" ENTRY_BIG;
+    static const char FAR[] = "II*\0\xFF\xFF\xFF\x7F\x01\0" ENTRY_LITTLE;
+    CHECK_NUMBER(orientation_of(LITTLE, sizeof LITTLE - 1), 6);
+    CHECK_NUMBER(orientation_of(BIG, sizeof BIG - 1), 8);
+    CHECK_NUMBER(orientation_of(FAR, sizeof FAR - 1), 1);
+    for (size_t size = 0; size < sizeof LITTLE - 1; size++) {
+        int orientation = orientation_of(LITTLE, size);
+        CHECK(orientation == 1 || orientation == 6);
+    }
+}
+
+static void a_jpeg_tells_its_orientation_before_its_pixels(void) {
+    static const uint8_t JPEG[] = "\xFF\xD8\xFF\xE0\0\x04xx\xFF\xE1\0\x1E"
+                                  "Exif\0\0II*\0\x08\0\0\0\x01\0" ENTRY_LITTLE "\xFF\xDA";
+    CHECK_NUMBER(exif_jpeg_orientation(JPEG, sizeof JPEG - 1), 6);
+    CHECK_NUMBER(exif_jpeg_orientation(JPEG, 20), 1);
+    CHECK_NUMBER(exif_jpeg_orientation((const uint8_t *)"\xFF\xD8\xFF\xE1\0\0", 6), 1);
+}
+
 int main(void) {
     RUN(decoded_pngs_have_the_published_pixels);
     RUN(each_mode_gives_the_published_pixels);
@@ -228,5 +290,8 @@ int main(void) {
     RUN(pnm_is_read_with_comments);
     RUN(damaged_pnm_is_refused);
     RUN(a_png_cut_anywhere_is_an_error);
+    RUN(each_orientation_is_turned_upright);
+    RUN(orientations_are_found_in_tiff_structures);
+    RUN(a_jpeg_tells_its_orientation_before_its_pixels);
     return test_finish();
 }

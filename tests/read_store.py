@@ -1,5 +1,6 @@
 """read_store.py COMMAND STORE ... - what t0440-python.sh asks of store/python/occ_store.py."""
 
+import json
 import multiprocessing
 import os
 import pickle
@@ -109,6 +110,27 @@ def order():
     print("order")
 
 
+def read_golden(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    size = int.from_bytes(data[:8], "little")
+    return {name: numpy.frombuffer(data, "<f4", count=int(numpy.prod(entry["shape"])),
+                                   offset=8 + size + entry["data_offsets"][0]).reshape(entry["shape"])
+            for name, entry in json.loads(data[8:8 + size]).items() if name != "__metadata__"}
+
+
+def sequence(folder):
+    """Tokens of tiles and of a view become the published modules' sequence."""
+    golden = read_golden(os.path.join(folder, "golden_tiles.safetensors"))
+    weights = read_golden(os.path.join(folder, "weights.safetensors"))
+    vectors = numpy.stack([weights["model.image_newline"], weights["model.view_seperator"]])
+    tiles = golden["local.tokens"].reshape(2, 3, 2, 2, -1)  # rows and columns of tiles, of tokens in them
+    local = tiles.transpose(0, 2, 1, 3, 4).reshape(4, 6, -1)
+    got = occ_store.sequence(golden["global.tokens"].reshape(4, 4, -1), vectors, local)
+    assert numpy.array_equal(got, golden["sequence"])
+    print("sequence")
+
+
 def texts(store, key):
     tokens = occ_store.Tokens(store)
     print(tokens.sample(key)["id"])
@@ -120,4 +142,4 @@ def texts(store, key):
 
 if __name__ == "__main__":
     {"compare": compare, "raw": raw, "workers": workers, "loader": loader, "order": order,
-     "texts": texts}[sys.argv[1]](*sys.argv[2:])
+     "sequence": sequence, "texts": texts}[sys.argv[1]](*sys.argv[2:])

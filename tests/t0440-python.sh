@@ -45,6 +45,10 @@ ranks_and_workers_share_nothing_and_resume() {
     expect_equal order "$(read_store order)"
 }
 
+a_sequence_is_that_of_the_published_modules() {
+    expect_equal sequence "$(read_store sequence "$test_folder/golden/encoder")"
+}
+
 json_and_text_are_those_of_the_stream() { # with a dictionary: 300 samples make one
     expect_equal "$(printf '299\n%s' "$(store get --text "$stores/bf16" kiwi/299 | head -1)")" \
         "$(read_store texts "$stores/bf16" kiwi/299)"
@@ -65,6 +69,7 @@ run raw_values_are_views
 run workers_read_what_their_parent_reads
 run a_data_loader_reads_every_page_once
 run ranks_and_workers_share_nothing_and_resume
+run a_sequence_is_that_of_the_published_modules
 run json_and_text_are_those_of_the_stream
 run a_store_that_is_compressed_into_can_be_read
 test_finish

@@ -20,7 +20,7 @@ import lmdb
 import numpy
 import zstandard
 
-__all__ = ["Tokens", "Sampler", "split"]
+__all__ = ["Tokens", "Sampler", "sequence", "split"]
 
 FORMAT = b"occ-store 1"
 CODECS = ("bf16", "int8", "int4")
@@ -216,6 +216,20 @@ def unpack(codec, payload, shape):
     tokens = values.astype("<f4")
     tokens *= scale[..., None]
     return tokens
+
+
+# ---- What a decoder reads
+
+
+def sequence(tokens, vectors, local=None):
+    """A page as DeepSeek-OCR's decoder reads it, (positions, dim): image_newline behind each row, view_seperator at the
+    end. local: the tiles of a gundam page (its second record), which come first."""
+    newline, separator = vectors
+    parts = []
+    for view in (tokens,) if local is None else (local, tokens):
+        rows, _, dim = view.shape
+        parts.append(numpy.concatenate([view, numpy.broadcast_to(newline, (rows, 1, dim))], 1).reshape(-1, dim))
+    return numpy.concatenate(parts + [separator[None]])
 
 
 # ---- Order
