@@ -86,6 +86,9 @@ static int put(struct compress *c, struct work *w, struct error *e) {
 static int drain(struct compress *c, size_t limit, struct error *e) {
     int rc = 0;
     while (rc == 0) {
+        if (is_cancelled(c)) {
+            return error_set(e, ERR_CANCELLED, "stopped by a signal");
+        }
         struct work *w = works_take(c->works, works_bytes(c->works) > limit);
         if (w == NULL) {
             break;

@@ -95,6 +95,18 @@ packs_of_another_night_do_not_meet() { # their numbers begin at 0 in each stream
     expect_equal '' "$(store verify s)"
 }
 
+a_signal_stops_it_after_the_pages_in_hand() {
+    make_days 150
+    "$OCC_BIN/occ-compress" --store s --threads 1 <days.tar 2>told &
+    until [ -e s/data.mdb ]; do sleep 0.01; done # now about a second of work is left
+    kill -TERM $!
+    expect_code 75 wait $!
+    expect_match 'stopped by a signal; run again' told
+    expect_equal '' "$(store verify s 2>&1 | grep -v 'is no token store' || true)"
+    compress --store s <days.tar
+    expect_equal 150 "$(store ls s | wc -l)"
+}
+
 loose_pictures_are_encoded() {
     make_pages base
     tar xf pages.tar
@@ -153,6 +165,7 @@ run a_second_run_keeps_what_is_there
 run other_options_or_pages_replace
 run the_same_pages_give_the_same_store_whatever_the_threads
 run packs_of_another_night_do_not_meet
+run a_signal_stops_it_after_the_pages_in_hand
 run loose_pictures_are_encoded
 run gundam_gives_a_view_and_its_tiles
 run exports_hold_the_tokens
