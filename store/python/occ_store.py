@@ -38,17 +38,27 @@ class _Environment:
 
     @classmethod
     def of(cls, path):
-        name = (os.getpid(), os.path.realpath(path))
+        place = os.path.realpath(path)
+        name = (os.getpid(), place)
         if name not in cls.opened:
-            # Those of a parent are left alone: closing them here would drop the parent's locks.
-            cls.opened[name] = cls(path)
+            cls.opened[name] = cls(path, [other.env for (_, where), other in cls.opened.items() if where == place])
         return cls.opened[name]
 
-    def __init__(self, path):
+    def __init__(self, path, inherited):
         if not os.path.exists(os.path.join(path, "data.mdb")):
             raise FileNotFoundError(f"{path}: is no token store (no data.mdb in it)")
-        self.env = lmdb.open(path, readonly=True, readahead=False, max_dbs=6, max_readers=1024,
-                             lock=os.access(path, os.W_OK))
+        options = {"readonly": True, "readahead": False, "max_dbs": 6, "max_readers": 1024,
+                   "lock": os.access(path, os.W_OK)}
+        try:
+            self.env = lmdb.open(path, **options)
+        except lmdb.Error:
+            # New versions of py-lmdb (3.0) count what a parent opened before the fork as open here; they know that it is
+            # the parent's and only forget it. Old ones (1.4) do not look, and a close would drop the parent's locks.
+            if not inherited:
+                raise
+            for env in inherited:
+                env.close()
+            self.env = lmdb.open(path, **options)
         self.databases = {name: self.env.open_db(name.encode(), create=False)
                           for name in ("meta", "samples", "text", "tokens", "journal")}
         self.views = None  # a transaction that stays open, for values without a copy
