@@ -39,6 +39,14 @@ struct attention {
     const float *pad; /* (3 * heads * head_dim) */
 };
 
+/* out (batch, m, n) = [out +] a (batch, m, k) b (batch, k, n), with nothing packed; a transposed a
+ * lies as (k, m), a transposed b as (n, k). */
+struct product_shape {
+    int64_t batch, m, n, k;
+    bool a_transposed, b_transposed, accumulate;
+    enum dtype type; /* of a and b: F32 or BF16; out is F32 */
+};
+
 /* A convolution of square kernels with zeros around the picture. out_height = (height + 2 pad -
  * size) / stride_y + 1, likewise out_width. */
 struct convolution {
@@ -91,9 +99,15 @@ struct backend_ops {
     /* Never holds tokens x tokens. */
     int (*attention)(struct context *c, float *out, const float *qkv, int64_t batch,
                      const struct attention *shape, struct error *e);
+    /* out = activation(x), element by element. May be in place. */
+    int (*activate)(struct context *c, float *out, const float *x, size_t count,
+                    enum activation activation, struct error *e);
     /* out (batch, count) = a (batch, count) + b (count). May be in place. */
     int (*add)(struct context *c, float *out, const float *a, const float *b, int64_t batch,
                size_t count, struct error *e);
+    int (*multiply)(struct context *c, float *out, const void *a, const void *b,
+                    const struct product_shape *shape, struct error *e);
+    int (*to_bf16)(struct context *c, uint16_t *out, const float *x, size_t count, struct error *e);
     /* rows of `width` floats: out[r * out_stride ...] = x[r * x_stride ...]. */
     int (*copy)(struct context *c, float *out, int64_t out_stride, const float *x, int64_t x_stride,
                 int64_t rows, int64_t width, struct error *e);

@@ -6,7 +6,7 @@
 top=$(cd "$test_folder/.." && pwd)
 
 sources() {
-    find "$top/store" "$top/ingest" "$top/render" "$top/compress" "$top/cli" "$top/tests" -name '*.[ch]' -print
+    find "$top/store" "$top/ingest" "$top/render" "$top/compress" "$top/train" "$top/cli" "$top/tests" -name '*.[ch]' -print
 }
 
 sources_are_formatted() {
@@ -49,18 +49,20 @@ dependencies_point_one_way() {
     expect_includes ingest 'ingest|store'
     expect_includes render 'render|store'
     expect_includes compress 'compress|store'
-    expect_includes cli 'cli|ingest|render|compress|store'
-    expect_code 1 grep -rlE '#include <(lib(av|sw)|ebur128)' "$top/store" "$top/render" "$top/compress" "$top/cli"
-    expect_code 1 grep -rlE '#include <(archive|lmdb|zstd)' "$top/ingest" "$top/render" "$top/compress"
+    expect_includes train 'train|compress|store'
+    expect_includes cli 'cli|ingest|render|compress|train|store'
+    expect_code 1 grep -rlE '#include <(lib(av|sw)|ebur128)' "$top/store" "$top/render" "$top/compress" "$top/train" "$top/cli"
+    expect_code 1 grep -rlE '#include <(archive|lmdb|zstd)' "$top/ingest" "$top/render" "$top/compress" "$top/train"
     expect_code 1 grep -rlE '#include (<(hb|ft2build|fontconfig|unicode|png|turbojpeg)|FT_)' \
-        "$top/store" "$top/ingest" "$top/cli"
-    expect_code 1 grep -rlE '#include <(hb|ft2build|fontconfig|unicode)' "$top/compress"
-    expect_code 1 grep -rlE '#include <oneapi' "$top/store" "$top/ingest" "$top/render" "$top/cli"
+        "$top/store" "$top/ingest" "$top/train" "$top/cli"
+    expect_code 1 grep -rlE '#include <(hb|ft2build|fontconfig|unicode)' "$top/compress" "$top/train"
+    expect_code 1 grep -rlE '#include <oneapi' "$top/store" "$top/ingest" "$top/render" "$top/train" "$top/cli"
 }
 
 libraries_do_not_print_or_exit() {
     if grep -nE '\b(printf|puts|putchar|perror|exit|abort)[[:space:]]*\(' \
-        "$top"/ingest/*.c "$top"/render/*.c "$top"/store/*.c "$top"/compress/*.c "$top"/compress/*/*.c | grep -vE 'store/log\.c' >found; then
+        "$top"/ingest/*.c "$top"/render/*.c "$top"/store/*.c "$top"/compress/*.c "$top"/compress/*/*.c \
+        "$top"/train/*.c "$top"/train/*/*.c | grep -vE 'store/log\.c' >found; then
         cat found
         return 1
     fi

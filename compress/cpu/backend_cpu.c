@@ -111,7 +111,7 @@ static int pack(struct context *c, struct weights **out, const void *matrix, enu
 
 /* ---- Products ---------------------------------------------------------------- */
 
-static void activate(struct context *c, float *x, size_t count, enum activation activation) {
+static void activate_rows(struct context *c, float *x, size_t count, enum activation activation) {
     switch (activation) {
     case ACTIVATION_NONE:
         break;
@@ -141,8 +141,8 @@ static int input_for(struct context *c, const void **out, const float *x, int64_
 }
 
 /* out = input W^T + bias [+ residual]. */
-static int multiply(struct context *c, float *out, const void *input, int64_t rows,
-                    const struct weights *w, const float *residual, struct error *e) {
+static int product_of(struct context *c, float *out, const void *input, int64_t rows,
+                      const struct weights *w, const float *residual, struct error *e) {
     if (residual != NULL && residual != out) {
         memcpy(out, residual, (size_t)(rows * weights_outputs(w)) * sizeof *out);
     }
@@ -157,10 +157,10 @@ static int linear_block(struct context *c, float *out, const float *x, int64_t r
     assert(residual == NULL || activation == ACTIVATION_NONE);
     int rc = input_for(c, &input, x, rows, w, e);
     if (rc == 0) {
-        rc = multiply(c, out, input, rows, w, residual, e);
+        rc = product_of(c, out, input, rows, w, residual, e);
     }
     if (rc == 0) {
-        activate(c, out, (size_t)rows * (size_t)weights_outputs(w), activation);
+        activate_rows(c, out, (size_t)rows * (size_t)weights_outputs(w), activation);
     }
     return rc;
 }
@@ -196,7 +196,7 @@ static int mlp_block_bf16(struct context *c, float *out, const float *x, int64_t
         return rc;
     }
     c->vector->gelu_to_bf16(c->input.data, c->hidden.data, count);
-    return multiply(c, out, c->input.data, rows, w2, residual, e);
+    return product_of(c, out, c->input.data, rows, w2, residual, e);
 }
 
 static int mlp(struct context *c, float *out, const float *x, int64_t rows,
@@ -370,6 +370,28 @@ static int add(struct context *c, float *out, const float *a, const float *b, in
     return 0;
 }
 
+static int activate(struct context *c, float *out, const float *x, size_t count,
+                    enum activation activation, struct error *e) {
+    (void)e;
+    if (out != x) {
+        memcpy(out, x, count * sizeof *out);
+    }
+    activate_rows(c, out, count, activation);
+    return 0;
+}
+
+static int multiply(struct context *c, float *out, const void *a, const void *b,
+                    const struct product_shape *shape, struct error *e) {
+    return product_multiply(c->products, out, a, b, shape, e);
+}
+
+static int to_bf16(struct context *c, uint16_t *out, const float *x, size_t count,
+                   struct error *e) {
+    (void)e;
+    c->vector->to_bf16(out, x, count);
+    return 0;
+}
+
 static int copy(struct context *c, float *out, int64_t out_stride, const float *x, int64_t x_stride,
                 int64_t rows, int64_t width, struct error *e) {
     (void)c;
@@ -395,5 +417,8 @@ const struct backend_ops BACKEND_CPU = {.name = "cpu",
                                         .convolve = convolve,
                                         .layer_norm = layer_norm,
                                         .attention = attention,
+                                        .activate = activate,
                                         .add = add,
+                                        .multiply = multiply,
+                                        .to_bf16 = to_bf16,
                                         .copy = copy};

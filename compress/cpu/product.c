@@ -23,6 +23,11 @@ static dnnl_status_t describe(dnnl_memory_desc_t *d, int64_t rows, int64_t colum
     dnnl_data_type_t data = type == DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
     return dnnl_memory_desc_create_with_tag(d, 2, (dnnl_dims_t){rows, columns}, data, order);
 }
+static dnnl_status_t describe_batch(dnnl_memory_desc_t *d, const dnnl_dims_t sizes, enum dtype type,
+                                    dnnl_format_tag_t order) {
+    return dnnl_memory_desc_create_with_tag(d, 3, sizes, type == DTYPE_BF16 ? dnnl_bf16 : dnnl_f32,
+                                            order);
+}
 static description described(const dnnl_memory_desc_t *d) {
     return *d;
 }
@@ -46,6 +51,11 @@ static dnnl_status_t describe(dnnl_memory_desc_t *d, int64_t rows, int64_t colum
                               dnnl_format_tag_t order) {
     dnnl_data_type_t data = type == DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
     return dnnl_memory_desc_init_by_tag(d, 2, (dnnl_dims_t){rows, columns}, data, order);
+}
+static dnnl_status_t describe_batch(dnnl_memory_desc_t *d, const dnnl_dims_t sizes, enum dtype type,
+                                    dnnl_format_tag_t order) {
+    return dnnl_memory_desc_init_by_tag(d, 3, sizes, type == DTYPE_BF16 ? dnnl_bf16 : dnnl_f32,
+                                        order);
 }
 static description described(const dnnl_memory_desc_t *d) {
     return d;
@@ -133,20 +143,46 @@ struct product {
 
 enum { BUCKETS = 64 };
 
+/* The same for a product of two matrices of which none is packed. */
+struct multiplication {
+    struct multiplication *next;
+    struct product_shape shape;
+    dnnl_primitive_t run;
+    dnnl_memory_t a, b, y;
+};
+
 struct products {
     dnnl_stream_t stream;
     struct product *buckets[BUCKETS];
+    struct multiplication *multiplications[BUCKETS];
 };
 
 /* The rows for which weights choose their order; all numbers of rows are then computed in it. */
 enum { TYPICAL_ROWS = 256 };
+
+static dnnl_status_t make_attributes(dnnl_primitive_attr_t *out, bool accumulate) {
+    dnnl_post_ops_t post = NULL;
+    dnnl_status_t status = dnnl_primitive_attr_create(out);
+    if (status == dnnl_success && accumulate) {
+        status = dnnl_post_ops_create(&post);
+        if (status == dnnl_success) {
+            status = add_sum(post);
+        }
+        if (status == dnnl_success) {
+            status = dnnl_primitive_attr_set_post_ops(*out, post);
+        }
+    }
+    if (post != NULL) {
+        dnnl_post_ops_destroy(post);
+    }
+    return status;
+}
 
 /* `packed` NULL: oneDNN is free to choose the weights' order. */
 static int make_description(dnnl_primitive_desc_t *out, int64_t rows, int64_t outputs,
                             int64_t inputs, enum dtype type, bool has_bias, bool accumulate,
                             description packed, struct error *e) {
     dnnl_memory_desc_t x, w, y, bias;
-    dnnl_post_ops_t post = NULL;
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_status_t status = describe(&x, rows, inputs, type, dnnl_ab);
     if (status != dnnl_success) {
@@ -155,23 +191,11 @@ static int make_description(dnnl_primitive_desc_t *out, int64_t rows, int64_t ou
     describe(&w, inputs, outputs, type, dnnl_format_tag_any);
     describe(&y, rows, outputs, DTYPE_F32, dnnl_ab);
     describe(&bias, 1, outputs, DTYPE_F32, dnnl_ab);
-    status = dnnl_primitive_attr_create(&attributes);
-    if (status == dnnl_success && accumulate) {
-        status = dnnl_post_ops_create(&post);
-        if (status == dnnl_success) {
-            status = add_sum(post);
-        }
-        if (status == dnnl_success) {
-            status = dnnl_primitive_attr_set_post_ops(attributes, post);
-        }
-    }
+    status = make_attributes(&attributes, accumulate);
     if (status == dnnl_success) {
         status = product_describe(out, shared.engine, described(&x),
                                   packed != NULL ? packed : described(&w),
                                   has_bias ? described(&bias) : NULL, described(&y), attributes);
-    }
-    if (post != NULL) {
-        dnnl_post_ops_destroy(post);
     }
     if (attributes != NULL) {
         dnnl_primitive_attr_destroy(attributes);
@@ -336,6 +360,14 @@ int products_open(struct products **out, const char *level, struct error *e) {
     return 0;
 }
 
+static void multiplication_close(struct multiplication *m) {
+    dnnl_memory_destroy(m->a);
+    dnnl_memory_destroy(m->b);
+    dnnl_memory_destroy(m->y);
+    dnnl_primitive_destroy(m->run);
+    free(m);
+}
+
 static void product_close(struct product *product) {
     dnnl_memory_destroy(product->x);
     dnnl_memory_destroy(product->y);
@@ -353,6 +385,11 @@ void products_close(struct products *p) {
             struct product *first = p->buckets[i];
             p->buckets[i] = first->next;
             product_close(first);
+        }
+        while (p->multiplications[i] != NULL) {
+            struct multiplication *first = p->multiplications[i];
+            p->multiplications[i] = first->next;
+            multiplication_close(first);
         }
     }
     dnnl_stream_destroy(p->stream);
@@ -443,6 +480,104 @@ int product_run(struct products *p, float *out, const void *x, int64_t rows,
                                          {DNNL_ARG_BIAS, w->bias}};
     dnnl_status_t status =
         dnnl_primitive_execute(product->run, p->stream, w->bias != NULL ? 4 : 3, arguments);
+    if (status == dnnl_success) {
+        status = dnnl_stream_wait(p->stream);
+    }
+    return status == dnnl_success ? 0 : failed(status, "run a product", e);
+}
+
+/* ---- Products of two plain matrices ---------------------------------------------------- */
+
+static int multiplication_make(struct multiplication *m, struct error *e) {
+    const struct product_shape *s = &m->shape;
+    dnnl_memory_desc_t a, b, y;
+    dnnl_primitive_desc_t product = NULL;
+    dnnl_primitive_attr_t attributes = NULL;
+    dnnl_status_t status = describe_batch(&a, (dnnl_dims_t){s->batch, s->m, s->k}, s->type,
+                                          s->a_transposed ? dnnl_acb : dnnl_abc);
+    if (status != dnnl_success) {
+        return failed(status, "describe a product", e);
+    }
+    describe_batch(&b, (dnnl_dims_t){s->batch, s->k, s->n}, s->type,
+                   s->b_transposed ? dnnl_acb : dnnl_abc);
+    describe_batch(&y, (dnnl_dims_t){s->batch, s->m, s->n}, DTYPE_F32, dnnl_abc);
+    status = make_attributes(&attributes, s->accumulate);
+    if (status == dnnl_success) {
+        status = product_describe(&product, shared.engine, described(&a), described(&b), NULL,
+                                  described(&y), attributes);
+    }
+    if (status == dnnl_success) {
+        status = dnnl_primitive_create(&m->run, product);
+    }
+    if (status == dnnl_success) {
+        status = dnnl_memory_create(&m->a, described(&a), shared.engine, DNNL_MEMORY_NONE);
+    }
+    if (status == dnnl_success) {
+        status = dnnl_memory_create(&m->b, described(&b), shared.engine, DNNL_MEMORY_NONE);
+    }
+    if (status == dnnl_success) {
+        status = dnnl_memory_create(&m->y, described(&y), shared.engine, DNNL_MEMORY_NONE);
+    }
+    if (attributes != NULL) {
+        dnnl_primitive_attr_destroy(attributes);
+    }
+    dnnl_primitive_desc_destroy(product);
+    describe_end(&y);
+    describe_end(&b);
+    describe_end(&a);
+    return status == dnnl_success ? 0 : failed(status, "make a product", e);
+}
+
+static bool same_shape(const struct product_shape *a, const struct product_shape *b) {
+    return a->batch == b->batch && a->m == b->m && a->n == b->n && a->k == b->k &&
+           a->a_transposed == b->a_transposed && a->b_transposed == b->b_transposed &&
+           a->accumulate == b->accumulate && a->type == b->type;
+}
+
+static int multiplication_find(struct multiplication **out, struct products *p,
+                               const struct product_shape *s, struct error *e) {
+    uint64_t mixed = (uint64_t)s->m * 31 + (uint64_t)s->n * 7 + (uint64_t)s->k * 131 +
+                     (uint64_t)s->batch * 13 + s->a_transposed + 2 * s->b_transposed;
+    struct multiplication **bucket = &p->multiplications[mixed % BUCKETS];
+    for (struct multiplication *it = *bucket; it != NULL; it = it->next) {
+        if (same_shape(&it->shape, s)) {
+            *out = it;
+            return 0;
+        }
+    }
+    struct multiplication *m = calloc(1, sizeof *m);
+    if (m == NULL) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    m->shape = *s;
+    int rc = multiplication_make(m, e);
+    if (rc < 0) {
+        multiplication_close(m);
+        return rc;
+    }
+    m->next = *bucket;
+    *bucket = m;
+    *out = m;
+    return 0;
+}
+
+int product_multiply(struct products *p, float *out, const void *a, const void *b,
+                     const struct product_shape *shape, struct error *e) {
+    struct multiplication *m = NULL;
+    int rc = multiplication_find(&m, p, shape, e);
+    if (rc < 0) {
+        return rc;
+    }
+    union {
+        const void *read;
+        void *handle;
+    } first = {.read = a}, second = {.read = b}; /* as in product_run */
+    dnnl_memory_set_data_handle(m->a, first.handle);
+    dnnl_memory_set_data_handle(m->b, second.handle);
+    dnnl_memory_set_data_handle(m->y, out);
+    const dnnl_exec_arg_t arguments[] = {
+        {DNNL_ARG_SRC, m->a}, {DNNL_ARG_WEIGHTS, m->b}, {DNNL_ARG_DST, m->y}};
+    dnnl_status_t status = dnnl_primitive_execute(m->run, p->stream, 3, arguments);
     if (status == dnnl_success) {
         status = dnnl_stream_wait(p->stream);
     }

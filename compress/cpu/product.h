@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compress/backend.h"
 #include "store/dtype.h"
 #include "store/error.h"
 
@@ -31,5 +32,9 @@ enum dtype weights_type(const struct weights *w);
 /* out (rows, outputs) = [out +] x (rows, inputs) W^T + bias. x: of the weights' type, dense. */
 int product_run(struct products *p, float *out, const void *x, int64_t rows,
                 const struct weights *w, bool accumulate, struct error *e);
+
+/* See product_shape in backend.h. */
+int product_multiply(struct products *p, float *out, const void *a, const void *b,
+                     const struct product_shape *shape, struct error *e);
 
 #endif
