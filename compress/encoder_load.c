@@ -29,6 +29,16 @@ static void print_shape(char *text, size_t size, int rank, const int64_t *shape)
     }
 }
 
+/* The tensor is part of the encoder: its bytes are part of the fingerprint. */
+static int know(struct check *c, const char *name, const struct safetensor *found,
+                struct error *e) {
+    XXH3_64bits_update(c->hash, name, strlen(name));
+    XXH3_64bits_update(c->hash, dtype_name(found->type), strlen(dtype_name(found->type)));
+    XXH3_64bits_update(c->hash, found->data, found->bytes);
+    int rc = table_add(c->known, name, 0, NULL, e);
+    return rc < 0 ? rc : 0;
+}
+
 static int check_tensor(void *context, const struct config_tensor *t, struct error *e) {
     struct check *c = context;
     const struct safetensor *found = safetensors_find(c->file, t->name);
@@ -38,8 +48,11 @@ static int check_tensor(void *context, const struct config_tensor *t, struct err
         }
         return 0;
     }
-    if (found->type != DTYPE_F32 && found->type != DTYPE_F16 && found->type != DTYPE_BF16) {
-        return error_set(e, ERR_UNSUPPORTED, "%s: %s is neither F32 nor F16 nor BF16", c->path,
+    const struct safetensor *scale = safetensors_scale(c->file, found);
+    if (found->type != DTYPE_F32 && found->type != DTYPE_F16 && found->type != DTYPE_BF16 &&
+        scale == NULL) {
+        return error_set(e, ERR_UNSUPPORTED,
+                         "%s: %s is neither F32 nor F16 nor BF16 nor I8 with a scale", c->path,
                          t->name);
     }
     if (found->rank != t->rank ||
@@ -49,11 +62,8 @@ static int check_tensor(void *context, const struct config_tensor *t, struct err
         print_shape(wanted, sizeof wanted, t->rank, t->shape);
         return error_set(e, ERR_FORMAT, "%s: %s is %s, should be %s", c->path, t->name, is, wanted);
     }
-    XXH3_64bits_update(c->hash, t->name, strlen(t->name));
-    XXH3_64bits_update(c->hash, dtype_name(found->type), strlen(dtype_name(found->type)));
-    XXH3_64bits_update(c->hash, found->data, found->bytes);
-    int rc = table_add(c->known, t->name, 0, NULL, e);
-    return rc < 0 ? rc : 0;
+    int rc = know(c, t->name, found, e);
+    return rc == 0 && scale != NULL ? know(c, scale->name, scale, e) : rc;
 }
 
 static int check_all(struct check *c, const struct encoder_config *config, struct error *e) {
@@ -129,7 +139,11 @@ static float *values_of(struct loader *l, const struct safetensor *t) {
         l->rc = error_set(l->e, ERR_MEMORY, "out of memory");
         return NULL;
     }
-    dtype_to_float(values, t->data, t->type, elements(t));
+    l->rc = safetensors_floats(l->n->file, t, values, l->e);
+    if (l->rc < 0) {
+        free(values);
+        return NULL;
+    }
     return values;
 }
 
@@ -213,8 +227,12 @@ static struct weights *load_weights(struct loader *l, const char *prefix, const 
     if (l->rc == 0 && t->rank == 4) {
         w = pack_convolution(l, t, bias);
     } else if (l->rc == 0) {
-        l->rc = l->n->ops->pack(l->n->context, &w, t->data, t->type, t->shape[0], t->shape[1], bias,
-                                l->e);
+        float *values = t->type == DTYPE_I8 ? values_of(l, t) : NULL;
+        l->rc = l->rc == 0 ? l->n->ops->pack(l->n->context, &w, values != NULL ? values : t->data,
+                                             values != NULL ? DTYPE_F32 : t->type, t->shape[0],
+                                             t->shape[1], bias, l->e)
+                           : l->rc;
+        free(values);
     }
     free(bias);
     return w;

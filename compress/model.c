@@ -6,20 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Random numbers ------------------------------------------------------------------ */
+#include "store/random.h"
 
-/* SplitMix64 (Steele et al. 2014). */
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += 0x9E3779B97F4A7C15;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
-    z = (z ^ z >> 27) * 0x94D049BB133111EB;
-    return z ^ z >> 31;
-}
+/* ---- Random numbers ------------------------------------------------------------------ */
 
 /* Box and Muller's pair of normal numbers. */
 static void normal_pair(uint64_t *state, double pair[2]) {
-    double u = ((double)(next_random(state) >> 11) + 1) * 0x1p-53;
-    double v = (double)(next_random(state) >> 11) * 0x1p-53;
+    double u = ((double)(random_next(state) >> 11) + 1) * 0x1p-53;
+    double v = (double)(random_next(state) >> 11) * 0x1p-53;
     double radius = sqrt(-2 * log(u)), angle = 6.283185307179586 * v;
     pair[0] = radius * cos(angle);
     pair[1] = radius * sin(angle);
@@ -42,7 +36,8 @@ static bool ends_in(const char *text, const char *end) {
 }
 
 /* The deviation of a tensor's values; 0: all are `constant`. */
-static double deviation(const struct making *m, const struct config_tensor *t, float *constant) {
+static double deviation(const struct encoder_config *config, const struct config_tensor *t,
+                        float *constant) {
     *constant = 0;
     bool norm = strstr(t->name, "norm") != NULL || strstr(t->name, "neck.1") != NULL ||
                 strstr(t->name, "neck.3") != NULL;
@@ -62,20 +57,26 @@ static double deviation(const struct making *m, const struct config_tensor *t, f
     }
     bool sam = ends_in(t->name, "attn.proj.weight") || ends_in(t->name, "lin2.weight");
     bool clip = ends_in(t->name, "out_proj.weight") || ends_in(t->name, "fc2.weight");
-    double depth = (double)(sam ? m->config->depth : m->config->clip_depth);
+    double depth = (double)(sam ? config->depth : config->clip_depth);
     return 1 / sqrt(inputs * (sam || clip ? 2 * depth : 1));
 }
 
-static void fill(float *values, size_t count, double deviation, float constant, uint64_t seed) {
-    uint64_t state = seed;
+void model_fill(float *values, const struct config_tensor *t, const struct encoder_config *config,
+                uint64_t seed) {
+    float constant;
+    double spread = deviation(config, t, &constant);
+    size_t count = 1;
+    for (int i = 0; i < t->rank; i++) {
+        count *= (size_t)t->shape[i];
+    }
     for (size_t i = 0; i < count; i += 2) {
         double pair[2] = {0};
-        if (deviation > 0) {
-            normal_pair(&state, pair);
+        if (spread > 0) {
+            normal_pair(&seed, pair);
         }
-        values[i] = (float)(deviation * pair[0]) + constant;
+        values[i] = (float)(spread * pair[0]) + constant;
         if (i + 1 < count) {
-            values[i + 1] = (float)(deviation * pair[1]) + constant;
+            values[i + 1] = (float)(spread * pair[1]) + constant;
         }
     }
 }
@@ -95,16 +96,15 @@ static int make_tensor(void *context, const struct config_tensor *t, struct erro
         s->shape[i] = t->shape[i];
         elements *= (size_t)t->shape[i];
     }
-    float constant, *values = malloc(elements * sizeof *values);
+    float *values = malloc(elements * sizeof *values);
     void *data = malloc(elements * dtype_size(m->type));
     if (values == NULL || data == NULL) {
         free(values);
         free(data);
         return error_set(e, ERR_MEMORY, "out of memory");
     }
-    double spread = deviation(m, t, &constant);
     uint64_t state = m->seed + m->count; /* each tensor has numbers of its own */
-    fill(values, elements, spread, constant, next_random(&state));
+    model_fill(values, t, m->config, random_next(&state));
     dtype_from_float(data, m->type, values, elements);
     free(values);
     memcpy(m->names[m->count], t->name, sizeof m->names[0]);

@@ -13,6 +13,10 @@
 int model_init(const char *path, const struct encoder_config *config, uint64_t seed,
                enum dtype type, struct error *e);
 
+/* The random values of one tensor of an encoder or of a reading head, by the rules above. */
+void model_fill(float *values, const struct config_tensor *t, const struct encoder_config *config,
+                uint64_t seed);
+
 struct model_info {
     struct encoder_config config;
     bool has_config;             /* in the file; else that of the published checkpoint */

@@ -42,6 +42,14 @@ size_t safetensors_count(const struct safetensors *s);
 const struct safetensor *safetensors_get(const struct safetensors *s, size_t index);
 const struct safetensor *safetensors_find(const struct safetensors *s,
                                           const char *name); /* or NULL */
+/* The values of a tensor as floats: of F32, F16 or BF16, or of I8 with "NAME.scale" beside it (F32,
+ * a factor for each index of the first dimension). ERR_UNSUPPORTED for another type, ERR_FORMAT
+ * where the scale is missing or of another shape. */
+int safetensors_floats(const struct safetensors *s, const struct safetensor *t, float *to,
+                       struct error *e);
+/* That scale, or NULL when `t` is no I8 or has none of the right shape. */
+const struct safetensor *safetensors_scale(const struct safetensors *s, const struct safetensor *t);
+#define SAFETENSORS_SCALE ".scale"
 /* A text of __metadata__ (of the first shard that has it), or NULL. */
 const char *safetensors_metadata(const struct safetensors *s, const char *key);
 /* Writes a file (complete or not at all, see file.h): the tensors sorted by type size (largest
