@@ -1,0 +1,82 @@
+/* reader.h - reads visual tokens back into text: the reading head of reading.h at work.
+ *
+ * What it reads is what the tokens hold: no language model, no dictionary. So the share of
+ * characters that it gets right measures how faithful tokens are, after encoding, packing and
+ * forgetting. It knows the alphabet and the type that it was trained on, nothing else. */
+#ifndef OCC_COMPRESS_READER_H
+#define OCC_COMPRESS_READER_H
+
+#include <stdbool.h>
+
+#include "compress/alphabet.h"
+#include "compress/backend.h"
+#include "compress/reading.h"
+#include "store/bytes.h"
+
+struct reader;         /* weights: read-only, shared by threads */
+struct reader_session; /* buffers: of the thread that opened it */
+
+/* From the file of an encoder. ERR_UNSUPPORTED when it carries no reading head, ERR_FORMAT when
+ * that is not whole. */
+int reader_open(struct reader **out, const char *path, const struct backend_ops *ops,
+                enum dtype compute, struct error *e);
+void reader_close(struct reader *r); /* NULL is allowed; sessions first */
+const struct alphabet *reader_alphabet(const struct reader *r);
+int64_t reader_dim(const struct reader *r); /* of a token */
+bool reader_merges(const struct reader *r); /* the file has maps for merging */
+/* A text of the file's metadata, or NULL. */
+const char *reader_metadata(const struct reader *r, const char *key);
+
+int reader_session_open(struct reader_session **out, const struct reader *r, struct error *e);
+void reader_session_close(struct reader_session *s); /* NULL is allowed */
+
+/* ---- Merging: forgetting that was learned ------------------------------------------------- */
+
+/* The next smaller grid of forget_grid, in place: tokens (*rows, *columns, dim). A side that is odd
+ * and larger than 1 cannot be halved: ERR_UNSUPPORTED. */
+int reader_merge(struct reader_session *s, float *tokens, int *rows, int *columns, struct error *e);
+/* Tokens of bucket `bucket` of a page that was (rows, columns) become that grid again, in place:
+ * room for rows * columns tokens. */
+int reader_unmerge(struct reader_session *s, float *tokens, int rows, int columns, int bucket,
+                   struct error *e);
+
+/* ---- Reading -------------------------------------------------------------------------------- */
+
+struct reading_character {
+    int16_t row, column; /* READING_ROW and READING_COLUMN pixels */
+    int32_t class_index;
+    float confidence; /* that it is there, and this one: 0 to 1 */
+};
+
+/* Tokens of a whole page (rows, columns, dim); twice as many columns as rows are those of two
+ * phases. *characters is the session's, valid until its next call; in order of row, column. */
+int reader_run(struct reader_session *s, const float *tokens, int rows, int columns,
+               const struct reading_character **characters, size_t *count, struct error *e);
+
+struct reading_row {
+    size_t start, end; /* bytes of the text, without the newline */
+    int x, y;          /* pixels: of its first character, of its top */
+    float confidence;  /* mean of its characters */
+};
+struct reading_text {
+    struct bytes text; /* rows, each ended by a newline */
+    struct reading_row *rows;
+    size_t row_count, row_capacity;
+};
+void reading_text_init(struct reading_text *t);
+void reading_text_close(struct reading_text *t);
+/* Characters as rows in order of reading: a page whose rows all leave the middle free is read as
+ * two columns. `width`: of the page, pixels. */
+int reading_text_fill(struct reading_text *t, const struct alphabet *alphabet,
+                      const struct reading_character *characters, size_t count, int width,
+                      struct error *e);
+
+/* 1 - edit distance / length of `text` (Levenshtein over code points), not below 0; 1 for two empty
+ * texts. Newlines count as characters. */
+int reading_accuracy(const char *read, size_t read_size, const char *text, size_t size,
+                     double *accuracy, struct error *e);
+/* The distance itself, and the length of `text` in code points. */
+int reading_distance(const char *read, size_t read_size, const char *text, size_t size,
+                     int64_t *distance, int64_t *length, struct error *e);
+
+#endif
