@@ -34,7 +34,8 @@ struct kernels {
     /* dp (rows, width), the gradient of a softmax's result p, becomes that of its input. */
     void (*softmax_gradient)(float *dp, const float *p, int64_t rows, int64_t width);
     /* Each row of logits becomes scale * (softmax - one-hot label): the gradient of scale times the
-     * cross-entropy. Returns the sum of the cross-entropies, without `scale`. */
+     * cross-entropy. Returns the sum of the cross-entropies, without `scale`. Of a row with a
+     * negative label nothing is counted, and it becomes zeros. */
     double (*cross_entropy)(float *logits, const int32_t *labels, int64_t rows, int64_t width,
                             float scale);
     /* sums (width) += the sum of the rows of x. */

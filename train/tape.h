@@ -69,6 +69,11 @@ struct tensor *tape_stack(struct tape *t, struct tensor *above, struct tensor *b
 struct tensor *tape_beside(struct tape *t, struct tensor *left, struct tensor *right);
 /* The same numbers in another shape. */
 struct tensor *tape_shape(struct tape *t, struct tensor *x, int64_t rows, int64_t width);
+/* See compress/resample.h: x (from_rows * from_columns, width) -> (rows * columns, width), and x
+ * (any, width) -> (rows, width). Equal sizes give x itself. */
+struct tensor *tape_resample_bicubic(struct tape *t, struct tensor *x, int64_t from_rows,
+                                     int64_t from_columns, int64_t rows, int64_t columns);
+struct tensor *tape_resample_linear(struct tape *t, struct tensor *x, int64_t rows);
 /* x (batch * height * width, channels) -> (batch * out_height * out_width, outputs). weight
  * (outputs, channels * size * size), its inputs in the order (channel, ky, kx) of published files;
  * bias (1, outputs) or NULL. */
@@ -89,9 +94,12 @@ struct tensor *tape_attention(struct tape *t, struct tensor *qkv,
 
 /* Adds `scale` times the sum of the cross-entropies of rows of logits with their labels to the
  * loss that tape_backward goes back from. Returns the sum, not scaled; 0 when the tape has failed.
- * `logits` hold its gradient afterwards. */
+ * Rows whose label is negative do not count. `logits` hold its gradient afterwards. */
 double tape_cross_entropy(struct tape *t, struct tensor *logits, const int32_t *labels,
                           float scale);
+/* The same of x W^T + b, without keeping the logits. Rows whose label is negative do not count. */
+double tape_classify(struct tape *t, struct tensor *x, struct tensor *weight, struct tensor *bias,
+                     const int32_t *labels, float scale);
 /* Starts a gradient (rows, width) at x: for losses that are computed elsewhere. */
 void tape_seed(struct tape *t, struct tensor *x, const float *gradient);
 

@@ -262,16 +262,3 @@ struct tensor *tape_beside(struct tape *t, struct tensor *left, struct tensor *r
     }
     return note(t, y, left, right, NULL, beside_backward);
 }
-
-/* ---- Cross-entropy ----------------------------------------------------------------------- */
-
-double tape_cross_entropy(struct tape *t, struct tensor *logits, const int32_t *labels,
-                          float scale) {
-    if (logits == NULL || t->rc < 0) {
-        return 0;
-    }
-    double loss =
-        t->kernels->cross_entropy(logits->value, labels, logits->rows, logits->width, scale);
-    tape_seed(t, logits, logits->value);
-    return loss;
-}

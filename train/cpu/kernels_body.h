@@ -238,6 +238,10 @@ static double cross_entropy(float *logits, const int32_t *labels, int64_t rows, 
     double loss = 0;
     for (int64_t r = 0; r < rows; r++) {
         float *row = logits + r * width;
+        if (labels[r] < 0) {
+            memset(row, 0, (size_t)width * sizeof *row);
+            continue;
+        }
         float largest = largest_in(row, (size_t)width), at_label = row[labels[r]];
         float sum = exponentials(row, (size_t)width, largest);
         loss += log((double)sum) + (double)(largest - at_label);

@@ -1,0 +1,59 @@
+/* parameters.h - what is trained: named tensors side by side in one array.
+ *
+ * The arrays of values, of their running means for AdamW and of gradients have the same layout:
+ * parameter p lies at p->offset, each begins on 64 bytes. Gradients are the caller's, so that
+ * several threads have some of their own. */
+#ifndef OCC_TRAIN_PARAMETERS_H
+#define OCC_TRAIN_PARAMETERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "compress/config.h"
+#include "train/tape.h"
+
+struct parameter {
+    struct config_tensor tensor; /* name and shape, as in files */
+    int64_t rows, width;         /* as products see it: (outputs, inputs); vectors are (1, n) */
+    size_t offset, count;
+    bool decays; /* by weight decay: matrices, not biases, norms and positions */
+};
+
+struct parameters; /* opaque */
+
+int parameters_open(struct parameters **out, struct error *e);
+void parameters_close(struct parameters *p); /* NULL is allowed */
+
+/* Before parameters_allocate. ERR_FORMAT for a name given twice. */
+int parameters_add(struct parameters *p, const struct config_tensor *tensor, struct error *e);
+/* Of an encoder: what its file must hold (optional tensors are left out). */
+int parameters_add_encoder(struct parameters *p, const struct encoder_config *config,
+                           struct error *e);
+int parameters_allocate(struct parameters *p, struct error *e);
+
+size_t parameters_count(const struct parameters *p);
+const struct parameter *parameters_get(const struct parameters *p, size_t index);
+const struct parameter *parameters_find(const struct parameters *p, const char *name); /* or NULL */
+size_t parameters_total(const struct parameters *p); /* numbers in each array, gaps included */
+float *parameters_values(const struct parameters *p);
+
+/* The values of all parameters from a file; tensors of it that are not parameters are passed over.
+ * ERR_FORMAT names what is missing or of another shape. */
+int parameters_load(struct parameters *p, const char *path, struct error *e);
+/* Writes the parameters for which `keep` holds (NULL: all) from `values`, an array of the same
+ * layout, as F32, BF16 or, matrices, as I8 with a scale for each row (the others BF16). */
+int parameters_save(const struct parameters *p, const char *path, const float *values,
+                    enum dtype type, bool (*keep)(const char *name), const json_t *metadata,
+                    struct error *e);
+
+/* Numbers [first, end) of the values in BF16, for products: to be called after each change. */
+int parameters_round(struct parameters *p, const struct backend_ops *ops, struct context *context,
+                     size_t first, size_t end, struct error *e);
+
+/* A parameter on a tape; its gradient is added to `gradients` at its offset, or not wanted where
+ * that is NULL. The name is one that was added. */
+struct tensor *parameters_tensor(const struct parameters *p, struct tape *t, float *gradients,
+                                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,85 @@
+/* read.h - trains an encoder together with reading heads on pages: what `occ train read` does.
+ *
+ * Deep supervision: beside the head that stays, three more read the patches behind the neck and the
+ * outputs of the two convolutions of the compressor; without them the last one does not begin to
+ * learn. Part of the pages also pass one to four merges and are read again behind as many unmerges,
+ * by the same head.
+ *
+ * Data parallel by page: each thread takes every threads-th page of a step and has gradients of its
+ * own, which are added in the order of the threads. What is seen follows from the seed and the
+ * number of the step alone; a training that was killed and goes on from its checkpoint ends with
+ * the same bytes. */
+#ifndef OCC_TRAIN_READ_H
+#define OCC_TRAIN_READ_H
+
+#include <signal.h>
+
+#include "compress/alphabet.h"
+#include "train/optimizer.h"
+#include "train/read_head.h"
+
+/* CROP: a quarter of a base page, 512 x 512 pixels from anywhere on the 64-pixel grid. */
+enum read_size { READ_TINY, READ_BASE, READ_HIFI, READ_CROP, READ_SIZES };
+extern const char *const READ_SIZE_NAMES[READ_SIZES + 1]; /* ends in NULL */
+
+struct read_page {
+    int side;                        /* pixels */
+    const uint8_t *grey;             /* (side, side) */
+    const struct read_label *labels; /* in order; what is in no class has ALPHABET_OTHER */
+    size_t label_count;
+    int kind;     /* of the page, for the log: 0 <= kind < READ_KINDS */
+    bool merging; /* worth to be read behind merges too */
+};
+enum { READ_KINDS = 8 };
+
+/* Which page: the same answers to the same question. */
+struct read_question {
+    enum read_size size;
+    uint64_t number;
+    uint64_t pair;   /* pages of a pair should cost alike */
+    double progress; /* share of the training that is over */
+};
+
+/* Where pages come from. A maker belongs to a thread; page and labels are valid until its next
+ * call. */
+struct read_source {
+    void *context;
+    int (*open)(void *context, void **maker, struct error *e);
+    void (*close)(void *maker); /* NULL is allowed */
+    int (*make)(void *maker, const struct read_question *question, struct read_page *page,
+                struct error *e);
+    const char *kinds[READ_KINDS]; /* names; NULL: unused */
+};
+
+enum { READ_MERGES = 4 };
+struct read_options {
+    const char *folder; /* checkpoint.safetensors, metrics.ndjson, encoder.safetensors */
+    struct encoder_config encoder;
+    struct reading_config reading;
+    struct optimizer_options optimizer;
+    uint64_t seed;
+    int64_t batch;              /* tiny pages a step; of a larger size as many as cost the same */
+    int64_t threads;            /* 0: one a core */
+    double sizes[READ_SIZES];   /* shares of the steps */
+    double merging;             /* share of the pages that are worth it */
+    double merging_from;        /* share of the training before that */
+    double merges[READ_MERGES]; /* shares of 1, 2, ... merges */
+    int64_t save_ms;            /* time between checkpoints */
+    int64_t stop_at;            /* step to stop at, as if a signal came; 0: none */
+};
+extern const struct read_options READ_DEFAULTS;
+
+struct read_result {
+    int64_t step, pages;     /* all in all */
+    int64_t skipped;         /* steps whose gradient was not finite or out of all proportion */
+    double pages_per_second; /* of this run */
+};
+
+/* Goes on from the checkpoint in the folder where there is one; ERR_USAGE when that was made with
+ * other options. `metadata`: texts for the file of weights, beside those of the encoder.
+ * ERR_CANCELLED after a signal: the checkpoint is written. */
+int read_train(const struct read_options *options, const struct alphabet *alphabet,
+               const struct read_source *source, const json_t *metadata,
+               const volatile sig_atomic_t *cancel, struct read_result *result, struct error *e);
+
+#endif

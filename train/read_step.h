@@ -1,0 +1,54 @@
+/* read_step.h - one page of a training step: forward, losses, backward; for read.c. */
+#ifndef OCC_TRAIN_READ_STEP_H
+#define OCC_TRAIN_READ_STEP_H
+
+#include "train/encoder_tape.h"
+#include "train/read.h"
+
+enum { READ_EARLY = 3 /* heads that are not shipped */ };
+
+/* Pages are white, +1 as the encoder sees it. What nearly all inputs have in common would outweigh
+ * the ink in every gradient of the patch embedding, so training sees pixels less 1; the weights'
+ * file gets a bias that makes up for it: w x + b = w (x - 1) + (b + sum of w). */
+#define READ_WHITE 1.0f
+
+/* What a step's pages have in common. */
+struct read_plan {
+    uint64_t number; /* of the step */
+    double progress; /* share of the training before it */
+    enum read_size size;
+    double early[READ_EARLY]; /* weights of the early heads' losses */
+    bool merging;
+};
+
+/* Sums over pages. */
+struct read_sums {
+    struct read_loss early[READ_EARLY], read[READ_KINDS], merged[READ_MERGES];
+    int64_t pages;
+};
+void read_sums_add(struct read_sums *to, const struct read_sums *from);
+
+/* A page copied, with the lattice of its labels. */
+struct read_sheet {
+    float *pixels;   /* (side, side, 3), prepared for the encoder */
+    size_t capacity; /* floats of pixels */
+    int side, kind;
+    bool merging;
+    struct read_label *labels;
+    size_t label_count, label_capacity;
+    int merges; /* of the second reading, 0: none */
+    uint64_t random;
+};
+void read_sheet_close(struct read_sheet *s);
+int read_sheet_take(struct read_sheet *s, const struct read_page *page, struct error *e);
+
+/* All parameters: the encoder's, the heads' ("early.0.", ..., "reader."), the merges'. */
+int read_parameters(struct parameters *p, const struct read_options *o, struct error *e);
+
+/* Adds the gradients of a page's losses, each divided by `characters`, those of all pages of the
+ * step. */
+int read_step_page(struct tape *t, const struct read_options *o, const struct parameters *p,
+                   const struct read_plan *plan, const struct read_sheet *sheet, double characters,
+                   float *gradients, struct read_sums *sums, struct error *e);
+
+#endif
