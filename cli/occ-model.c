@@ -15,34 +15,40 @@ struct arguments {
     const char *output;
 };
 
-static const char *const TYPES[] = {"bf16", "f16", "f32", NULL};
-static const enum dtype DTYPES[] = {DTYPE_BF16, DTYPE_F16, DTYPE_F32};
+static const char *const TYPES[] = {"bf16", "f16", "f32", "int8", NULL};
+static const enum dtype DTYPES[] = {DTYPE_BF16, DTYPE_F16, DTYPE_F32, DTYPE_I8};
 
 #define FIELD(name) offsetof(struct arguments, name)
 static const struct option_spec OPTIONS[] = {
+    {"", .help = "Files to write (init, convert)"},
+    {"output", 'o', OPTION_TEXT, FIELD(output), "FILE", .help = "the file to write"},
+    {"dtype", 0, OPTION_CHOICE, FIELD(type), "TYPE",
+     .help = "type of the numbers in the file; int8 (convert only): matrices with a scale for each "
+             "row",
+     .choices = TYPES},
     {"", .help = "New encoders (init)"},
     {"config", 0, OPTION_CHOICE, FIELD(config), "NAME",
      .help = "sizes of the network: deepencoder is that of DeepSeek-OCR, nano a small one",
      .choices = CONFIG_NAMES},
     {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "of the random weights"},
-    {"dtype", 0, OPTION_CHOICE, FIELD(type), "TYPE", .help = "type of the numbers in the file",
-     .choices = TYPES},
-    {"output", 'o', OPTION_TEXT, FIELD(output), "FILE", .help = "the file to write"},
     {0}};
 
 static const struct tool TOOL = {
     .name = "occ-model",
-    .summary = "make and describe encoder files",
-    .operands = "init | info FILE",
+    .summary = "make, describe and convert encoder files",
+    .operands = "init | info FILE | convert FILE",
     .description =
         "init writes an encoder with random weights, to be trained or to measure with.\n\n"
         "info prints, as JSON, what the encoder in FILE is: FILE is a safetensors file, an index "
         "of several, or a folder with either. Checkpoints of DeepSeek-OCR are read as they are "
-        "published; what is not of the encoder is only counted.",
+        "published; what is not of the encoder is only counted.\n\n"
+        "convert writes the encoder in FILE, with its reading head, in numbers of another type.",
     .examples = "occ model init --config nano --seed 1 -o encoder.safetensors\n"
                 "    an encoder that has learned nothing yet\n"
                 "occ model info DeepSeek-OCR/\n"
-                "    the encoder of a published checkpoint\n",
+                "    the encoder of a published checkpoint\n"
+                "occ model convert --dtype int8 -o small.safetensors run/encoder.safetensors\n"
+                "    a quarter of the bytes\n",
     .options = OPTIONS,
 };
 
@@ -82,11 +88,18 @@ static int run(const struct arguments *a, int operands, char **argv, struct erro
         return operands == 2 ? print_info(argv[2], e)
                              : error_set(e, ERR_USAGE, "info takes one FILE");
     }
-    if (operands != 1 || strcmp(argv[1], "init") != 0) {
-        return error_set(e, ERR_USAGE, "say what to do: init or info FILE");
+    bool convert = operands == 2 && strcmp(argv[1], "convert") == 0;
+    if (!convert && (operands != 1 || strcmp(argv[1], "init") != 0)) {
+        return error_set(e, ERR_USAGE, "say what to do: init, info FILE or convert FILE");
     }
     if (a->output == NULL) {
-        return error_set(e, ERR_USAGE, "init needs --output FILE");
+        return error_set(e, ERR_USAGE, "%s needs --output FILE", argv[1]);
+    }
+    if (convert) {
+        return model_convert(a->output, argv[2], DTYPES[a->type], e);
+    }
+    if (DTYPES[a->type] == DTYPE_I8) {
+        return error_set(e, ERR_USAGE, "--dtype int8 is for convert");
     }
     struct encoder_config config;
     int rc = config_named(&config, CONFIG_NAMES[a->config], e);

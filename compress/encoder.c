@@ -31,6 +31,8 @@ struct encoder_session {
     struct tables *tables;
     float *buffers[BUFFERS];
     size_t sizes[BUFFERS]; /* floats */
+    float *grey;           /* host: one channel of the pixels */
+    size_t grey_size;
     void (*show)(void *context, const char *name, const float *data, int64_t rows, int64_t columns);
     void *show_context;
 };
@@ -205,6 +207,7 @@ void encoder_session_close(struct encoder_session *s) {
         s->n->ops->release(s->context, s->buffers[i]);
     }
     s->n->ops->context_close(s->context);
+    free(s->grey);
     free(s);
 }
 
@@ -280,18 +283,51 @@ static int run_block(struct pass *p, const struct block *b, float *x, float *y, 
     return rc;
 }
 
-static int run_windowed_stage(struct pass *p, const float *pixels, float *x, float *y,
+static bool is_grey(const float *pixels, size_t count) {
+    for (size_t i = 0; i < count; i++, pixels += 3) {
+        if (pixels[0] != pixels[1] || pixels[1] != pixels[2]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The pixels to the device; of grey pages one channel. *channels: how many. */
+static int upload_pixels(struct pass *p, float *to, const float *pixels, int *channels) {
+    size_t count = (size_t)(p->shape.batch * p->shape.height * p->shape.width);
+    *channels = is_grey(pixels, count) ? 1 : 3;
+    if (*channels == 3) {
+        return p->ops->upload(p->context, to, pixels, 3 * count, p->e);
+    }
+    struct encoder_session *s = p->s;
+    if (s->grey_size < count) {
+        free(s->grey);
+        s->grey_size = 0;
+        s->grey = malloc(count * sizeof *s->grey);
+        if (s->grey == NULL) {
+            return error_set(p->e, ERR_MEMORY, "out of memory for a page");
+        }
+        s->grey_size = count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        s->grey[i] = pixels[3 * i];
+    }
+    return p->ops->upload(p->context, to, s->grey, count, p->e);
+}
+
+static int run_windowed_stage(struct pass *p, const float *pixels, int channels, float *x, float *y,
                               float *wide) {
     const struct encoder_config *c = &p->n->config;
     const struct tables *t = p->s->tables;
     const struct convolution patches = {.height = p->shape.height,
                                         .width = p->shape.width,
-                                        .channels = 3,
+                                        .channels = channels,
                                         .size = (int)c->patch,
                                         .stride_y = (int)c->patch,
                                         .stride_x = (int)c->patch};
     int64_t batch = p->shape.batch, tokens = p->height * p->width;
-    int rc = p->ops->convolve(p->context, x, pixels, batch, &patches, p->n->patch, p->e);
+    const struct weights *weights = channels == 1 ? p->n->patch_grey : p->n->patch;
+    int rc = p->ops->convolve(p->context, x, pixels, batch, &patches, weights, p->e);
     if (rc == 0) {
         rc = p->ops->add(p->context, x, x, t->position, batch, (size_t)(tokens * c->dim), p->e);
     }
@@ -475,10 +511,10 @@ int encoder_run(struct encoder_session *s, float *tokens, const float *pixels,
     float *x = s->buffers[BUFFER_X], *y = s->buffers[BUFFER_Y];
     float *wide = s->buffers[BUFFER_WIDE], *kept = s->buffers[BUFFER_KEPT];
     int64_t sequences = shape->batch * shape->phases;
-    rc = n->ops->upload(s->context, wide, pixels,
-                        (size_t)(shape->batch * shape->height * shape->width * 3), e);
+    int channels;
+    rc = upload_pixels(&p, wide, pixels, &channels);
     if (rc == 0) {
-        rc = run_windowed_stage(&p, wide, x, y, wide);
+        rc = run_windowed_stage(&p, wide, channels, x, y, wide);
     }
     if (rc == 0) {
         rc = run_compressor(&p, x, y, kept);

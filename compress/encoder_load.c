@@ -238,6 +238,24 @@ static struct weights *load_weights(struct loader *l, const char *prefix, const 
     return w;
 }
 
+/* The patch embedding for grey pages: a third of the products. */
+static struct weights *load_grey_patch(struct loader *l) {
+    struct weights *w = NULL;
+    float *values = load_host(l, "model.sam_model.patch_embed.proj.weight");
+    float *bias = load_host(l, "model.sam_model.patch_embed.proj.bias");
+    int64_t dim = l->n->config.dim, area = l->n->config.patch * l->n->config.patch;
+    for (int64_t i = 0; i < dim * area && l->rc == 0; i++) {
+        const float *from = values + i / area * 3 * area + i % area;
+        values[i] = from[0] + from[area] + from[2 * area]; /* never ahead of what is read */
+    }
+    if (l->rc == 0) {
+        l->rc = l->n->ops->pack(l->n->context, &w, values, DTYPE_F32, dim, area, bias, l->e);
+    }
+    free(values);
+    free(bias);
+    return w;
+}
+
 static void load_sam_block(struct loader *l, int64_t i) {
     const struct encoder_config *c = &l->n->config;
     struct block *b = &l->n->blocks[i];
@@ -298,6 +316,7 @@ static int load_all(struct encoder *n, struct error *e) {
     const char *sam = "model.sam_model.", *clip = "model.vision_model.";
     n->host_position = load_host(&l, "%spos_embed", sam);
     n->patch = load_weights(&l, sam, "patch_embed.proj");
+    n->patch_grey = load_grey_patch(&l);
     for (int64_t i = 0; i < c->depth; i++) {
         load_sam_block(&l, i);
     }
@@ -394,8 +413,8 @@ void encoder_close(struct encoder *n) {
         block_close(n, &n->blocks[i]);
         block_close(n, &n->clip_blocks[i]);
     }
-    struct weights *const weights[] = {n->patch, n->neck_0, n->neck_2,
-                                       n->net_2, n->net_3,  n->projector};
+    struct weights *const weights[] = {n->patch, n->patch_grey, n->neck_0,   n->neck_2,
+                                       n->net_2, n->net_3,      n->projector};
     for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) {
         n->ops->weights_close(weights[i]);
     }

@@ -27,7 +27,8 @@ struct encoder {
     uint64_t fingerprint;
 
     struct weights *patch;
-    float *host_position; /* host: (grid, grid, dim) */
+    struct weights *patch_grey; /* of pixels whose three channels are equal: their sum */
+    float *host_position;       /* host: (grid, grid, dim) */
     struct block blocks[CONFIG_DEPTH];
     struct weights *neck_0, *neck_2, *net_2, *net_3;
     struct norm neck_1, neck_3;

@@ -13,6 +13,11 @@
 int model_init(const char *path, const struct encoder_config *config, uint64_t seed,
                enum dtype type, struct error *e);
 
+/* Writes the encoder of the file `from`, with its reading head and maps for merging, in numbers of
+ * another type: F32, F16, BF16, or I8: matrices as integers with a scale for each row
+ * (safetensors_floats), all else F32. Metadata is kept. */
+int model_convert(const char *path, const char *from, enum dtype type, struct error *e);
+
 /* The random values of one tensor of an encoder or of a reading head, by the rules above. */
 void model_fill(float *values, const struct config_tensor *t, const struct encoder_config *config,
                 uint64_t seed);

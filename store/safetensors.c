@@ -431,3 +431,12 @@ const char *safetensors_metadata(const struct safetensors *s, const char *key) {
     }
     return NULL;
 }
+
+json_t *safetensors_metadata_all(const struct safetensors *s) {
+    for (const struct shard *shard = s->shards; shard != NULL; shard = shard->next) {
+        if (shard->metadata != NULL) {
+            return json_incref(shard->metadata);
+        }
+    }
+    return NULL;
+}

@@ -52,6 +52,8 @@ const struct safetensor *safetensors_scale(const struct safetensors *s, const st
 #define SAFETENSORS_SCALE ".scale"
 /* A text of __metadata__ (of the first shard that has it), or NULL. */
 const char *safetensors_metadata(const struct safetensors *s, const char *key);
+/* All of __metadata__ (of the first shard that has one), as a new reference; NULL: none. */
+json_t *safetensors_metadata_all(const struct safetensors *s);
 /* Writes a file (complete or not at all, see file.h): the tensors sorted by type size (largest
  * first), then name, data aligned to 64 bytes by padding the header with spaces; `metadata`: an
  * object of texts, or NULL. The same tensors give the same bytes. */

@@ -42,10 +42,9 @@ float *parameters_values(const struct parameters *p);
  * ERR_FORMAT names what is missing or of another shape. */
 int parameters_load(struct parameters *p, const char *path, struct error *e);
 /* Writes the parameters for which `keep` holds (NULL: all) from `values`, an array of the same
- * layout, as F32, BF16 or, matrices, as I8 with a scale for each row (the others BF16). */
+ * layout, as F32. */
 int parameters_save(const struct parameters *p, const char *path, const float *values,
-                    enum dtype type, bool (*keep)(const char *name), const json_t *metadata,
-                    struct error *e);
+                    bool (*keep)(const char *name), const json_t *metadata, struct error *e);
 
 /* Numbers [first, end) of the values in BF16, for products: to be called after each change. */
 int parameters_round(struct parameters *p, const struct backend_ops *ops, struct context *context,

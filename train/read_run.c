@@ -135,7 +135,7 @@ static int save_weights(const struct read_run *r, struct error *e) {
     rc = rc == 0 ? add_text(metadata, CONFIG_METADATA, config_json(&r->options->encoder), e) : rc;
     float *values = shipped_values(r);
     rc = rc == 0 && values == NULL ? error_set(e, ERR_MEMORY, "out of memory") : rc;
-    rc = rc == 0 ? parameters_save(r->parameters, r->weights, values, DTYPE_F32, is_shipped,
+    rc = rc == 0 ? parameters_save(r->parameters, r->weights, values, is_shipped,
                                    metadata, e)
                  : rc;
     free(values);
