@@ -20,6 +20,7 @@ struct plan {
     int64_t tokens, dim;
     int64_t height, width; /* of the rows of keys */
     int64_t padded;        /* width in whole vectors */
+    bool whole;            /* a small grid: no row is padded, each query has the bias of each key */
     int64_t depth;         /* elements of a query: dim, packed and padded */
     int64_t columns;       /* of a value: dim in whole vectors */
     int64_t block_rows;    /* rows of keys in a block */
@@ -37,11 +38,13 @@ static struct plan make_plan(int64_t tokens, int64_t dim,
     struct plan p = {.tokens = tokens, .dim = dim};
     p.width = position != NULL ? position->width : tokens < FLAT_WIDTH ? tokens : FLAT_WIDTH;
     p.height = (tokens + p.width - 1) / p.width;
-    p.padded = round_up(p.width, KEY_UNIT);
+    p.whole = position != NULL && p.width % KEY_UNIT != 0 && p.width % PACK == 0 &&
+              tokens % KEY_UNIT == 0 && tokens <= FLAT_WIDTH;
+    p.padded = p.whole ? p.width : round_up(p.width, KEY_UNIT);
     p.depth = round_up((dim + PACK - 1) / PACK, DEPTH_UNIT);
     p.columns = round_up(dim, LANES);
     p.block_rows = p.padded > KEY_BLOCK ? 1 : KEY_BLOCK / p.padded;
-    if (p.block_rows > p.height) {
+    if (p.whole || p.block_rows > p.height) {
         p.block_rows = p.height;
     }
     p.rel_h = position != NULL ? 2 * p.height - 1 + LANES : 0;
@@ -60,8 +63,8 @@ static struct plan make_plan(int64_t tokens, int64_t dim,
         {&p.weights, PACK == 1 ? 0 : QUERY_BLOCK * p.block_rows * p.padded / 2},
         {&p.sums, QUERY_BLOCK * p.columns},
         {&p.bias_h, QUERY_BLOCK * round_up(p.height + 1, LANES)},
-        {&p.bias_w, QUERY_BLOCK * p.padded},
-        {&p.zeros, p.padded},
+        {&p.bias_w, QUERY_BLOCK * (p.whole ? tokens : p.padded)},
+        {&p.zeros, round_up(p.padded, LANES)},
         {&p.tail, p.padded},
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -252,10 +255,15 @@ static void make_biases(struct head *h, const float *q, int64_t stride, int64_t 
     for (int64_t i = 0; i < rows; i++) {
         const float *query = q + (first + i) * stride;
         int64_t y = (first + i) / p->width, x = (first + i) % p->width;
-        float *across = s + p->bias_w + i * p->padded;
-        bias_row(s + p->bias_h + i * step, query, s + p->table_h, p->rel_h, p->height - 1 - y,
-                 p->height, p->dim);
+        float *across = p->whole ? s + p->zeros : s + p->bias_w + i * p->padded;
+        float *down = s + p->bias_h + i * step;
+        bias_row(down, query, s + p->table_h, p->rel_h, p->height - 1 - y, p->height, p->dim);
         bias_row(across, query, s + p->table_w, p->rel_w, p->width - 1 - x, p->width, p->dim);
+        for (int64_t t = 0; t < p->tokens && p->whole; t += p->width) {
+            for (int64_t j = 0; j < p->width; j++) {
+                s[p->bias_w + (size_t)(i * p->tokens + t + j)] = down[t / p->width] + across[j];
+            }
+        }
         for (int64_t j = p->width; j < p->padded; j++) {
             across[j] = EXCLUDED;
         }
@@ -267,17 +275,18 @@ static void make_biases(struct head *h, const float *q, int64_t stride, int64_t 
 static float weigh(struct head *h, int64_t i, int64_t first_row, int64_t key_rows) {
     const struct plan *p = &h->plan;
     float *s = h->scratch, *scores = s + p->scores + i * p->block_rows * p->padded;
-    const float *across = h->position != NULL ? s + p->bias_w + i * p->padded : s + p->zeros;
+    int64_t width = p->whole ? p->tokens : p->padded, rows = p->whole ? 1 : key_rows;
+    const float *across = h->position != NULL ? s + p->bias_w + i * width : s + p->zeros;
     const float *down = s + p->bias_h + i * round_up(p->height + 1, LANES);
     vec largest = all(h->largest[i]);
-    for (int64_t r = 0; r < key_rows; r++) {
+    for (int64_t r = 0; r < rows; r++) {
         const float *bias = across;
         if (h->position == NULL && first_row + r == p->height - 1) {
             bias = s + p->tail;
         }
-        vec row_bias = all(h->position != NULL ? down[first_row + r] : 0);
-        for (int64_t j = 0; j < p->padded; j += LANES) {
-            float *at = scores + r * p->padded + j;
+        vec row_bias = all(h->position != NULL && !p->whole ? down[first_row + r] : 0);
+        for (int64_t j = 0; j < width; j += LANES) {
+            float *at = scores + r * width + j;
             vec score = load(at) * h->scale + (load(bias + j) + row_bias);
             largest = larger(largest, score);
             store(at, score);
