@@ -21,8 +21,8 @@ static void arrange(const struct reading_pass *p, float *to, const float *cells)
     size_t channels = (size_t)p->c->channels;
     for (int64_t i = 0; i < p->rows * p->steps; i++) {
         int64_t step = i % p->steps;
-        for (int side = 0; side < 3; side++, to += channels) {
-            int64_t at = step + side - 1;
+        for (int side = 0; side < READING_SEEN; side++, to += channels) {
+            int64_t at = step + side - READING_REACH;
             if (at < 0 || at >= p->steps) {
                 memset(to, 0, channels * sizeof *to);
                 continue;
@@ -143,8 +143,8 @@ int reader_run(struct reader_session *s, const float *tokens, int rows, int colu
     int64_t cells = p.rows * p.steps, all = (int64_t)rows * columns;
     int64_t unfolded = READING_ROWS * READING_STEPS * c->channels;
     float *cell = reader_buffer_get(s, BUFFER_CELLS, (size_t)(all * unfolded), e);
-    float *hidden =
-        reader_buffer_get(s, BUFFER_HIDDEN, (size_t)(cells * (c->hidden + 3 * c->channels)), e);
+    float *hidden = reader_buffer_get(
+        s, BUFFER_HIDDEN, (size_t)(cells * (c->hidden + READING_SEEN * c->channels)), e);
     float *wide =
         reader_buffer_get(s, BUFFER_WIDE, (size_t)(cells * READING_COLUMNS * c->embedding), e);
     float *presence =
@@ -157,8 +157,8 @@ int reader_run(struct reader_session *s, const float *tokens, int rows, int colu
         reader_apply(s, READER_UNFOLD, cell, tokens, all, s->r->dim, unfolded, ACTIVATION_NONE, e);
     if (rc == 0) {
         arrange(&p, hidden, cell);
-        rc = reader_apply(s, READER_MIX, hidden, hidden, cells, 3 * c->channels, c->hidden,
-                          ACTIVATION_GELU, e);
+        rc = reader_apply(s, READER_MIX, hidden, hidden, cells, READING_SEEN * c->channels,
+                          c->hidden, ACTIVATION_GELU, e);
     }
     rc = rc == 0 ? reader_apply(s, READER_PRESENCE, presence, hidden, cells, c->hidden,
                                 2 * READING_COLUMNS, ACTIVATION_NONE, e)

@@ -27,7 +27,7 @@ int reading_tensors(const struct reading_config *c, const char *prefix, int64_t 
                     void *context, struct error *e) {
     struct listing l = {.take = take, .context = context, .e = e};
     list_pair(&l, prefix, "unfold", rows * steps * c->channels, dim);
-    list_pair(&l, prefix, "mix", c->hidden, 3 * c->channels);
+    list_pair(&l, prefix, "mix", c->hidden, READING_SEEN * c->channels);
     list_pair(&l, prefix, "presence", 2 * READING_COLUMNS, c->hidden);
     list_pair(&l, prefix, "character", READING_COLUMNS * c->embedding, c->hidden);
     list_pair(&l, prefix, "class", c->classes, c->embedding);

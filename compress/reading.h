@@ -1,13 +1,13 @@
 /* reading.h - the reading head: from visual tokens straight to characters. Its sizes and tensors.
  *
- * A page is a lattice of cells of 8 x 16 pixels, in each 8 columns of 2 pixels; a token stands for
- * 8 x 4 cells, its 64 x 64 pixels. A cell's features, with those of its two neighbours in the row,
- * give for each column whether the middle of a character falls in it, and which character. Rows of
- * 16 pixels use the upper of their two rows of cells. No language model: what is read is what the
- * token holds.
+ * A page is a lattice of cells of 8 x 8 pixels, in each 4 columns of 2 pixels; a token stands for
+ * 8 x 8 cells, its 64 x 64 pixels. A cell's features, with those of its neighbours in the row, two
+ * on each side, give for each column whether the middle of a character falls in it, and which
+ * character. Rows of 16 pixels use the upper of their two rows of cells. No language model: what is
+ * read is what the token holds.
  *
- *     features = unfold token             (rows * steps * channels)
- *     hidden   = gelu(mix [left, own, right])
+ *     features = unfold token                       (rows * steps * channels)
+ *     hidden   = gelu(mix [features of 5 cells])
  *     presence = hidden -> (columns, 2); character = hidden -> (columns, embedding) -> classes
  *
  * Merging (forgetting): merge.columns makes one token of two beside each other, merge.rows of two
@@ -20,11 +20,13 @@
 
 enum {
     READING_ROW = 8,     /* pixels: height of a cell */
-    READING_STEP = 16,   /* width of a cell */
+    READING_STEP = 8,    /* width of a cell */
     READING_COLUMN = 2,  /* width of a column */
     READING_ROWS = 8,    /* cells of a token, down */
-    READING_STEPS = 4,   /* and across */
-    READING_COLUMNS = 8, /* of a cell */
+    READING_STEPS = 8,   /* and across */
+    READING_COLUMNS = 4, /* of a cell */
+    READING_REACH = 2,   /* neighbours on each side */
+    READING_SEEN = 2 * READING_REACH + 1,
 };
 
 struct reading_config {
@@ -32,7 +34,7 @@ struct reading_config {
     int64_t classes;                     /* of the alphabet */
 };
 #define READING_DEFAULTS                                                                           \
-    { .channels = 64, .hidden = 256, .embedding = 64 }
+    { .channels = 32, .hidden = 256, .embedding = 64 }
 #define READING_METADATA "occ.reading" /* the key under which safetensors files hold the JSON */
 
 /* The tensors of a head called `prefix` ("reader.") that reads tokens of `dim` numbers, each
@@ -46,7 +48,7 @@ int merge_tensors(int64_t dim,
                   int (*take)(void *context, const struct config_tensor *t, struct error *e),
                   void *context, struct error *e);
 
-/* Of two phases each token is 4 cells wide, but they stand 2 cells apart. A cell belongs to the
+/* Of two phases each token is 8 cells wide, but they stand 4 cells apart. A cell belongs to the
  * token *first, and of two phases also to *second (else equal to it); gives their place in a page's
  * list of unfolded cells (token, row, step). */
 struct reading_grid {

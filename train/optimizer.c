@@ -61,8 +61,7 @@ void optimizer_update(const struct optimizer *o, struct parameters *p, const flo
                       double scale, size_t first, size_t end) {
     const struct optimizer_options *c = &o->options;
     double rate = optimizer_rate(o), taken = (double)o->step + 1;
-    struct adamw_step step = {.rate = (float)(rate / (1 - pow(c->beta1, taken))),
-                              .beta1 = (float)c->beta1,
+    struct adamw_step step = {.beta1 = (float)c->beta1,
                               .beta2 = (float)c->beta2,
                               .correction = (float)(1 / sqrt(1 - pow(c->beta2, taken))),
                               .epsilon = (float)c->epsilon,
@@ -72,7 +71,8 @@ void optimizer_update(const struct optimizer *o, struct parameters *p, const flo
         const struct parameter *one = parameters_get(p, i);
         size_t from = one->offset > first ? one->offset : first;
         size_t to = one->offset + one->count < end ? one->offset + one->count : end;
-        if (from < to) {
+        if (from < to && o->kernels->square_sum(gradients + from, to - from) > 0) {
+            step.rate = (float)(rate * one->rate / (1 - pow(c->beta1, taken)));
             step.decay = one->decays ? (float)(rate * c->decay) : 0;
             o->kernels->adamw(values + from, o->means + from, o->variances + from, gradients + from,
                               to - from, &step);

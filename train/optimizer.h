@@ -35,8 +35,9 @@ void optimizer_close(struct optimizer *o);
 /* The learning rate of the step that comes next. */
 double optimizer_rate(const struct optimizer *o);
 
-/* Numbers [first, end) of the parameters: the next step with gradients times `scale`. Several
- * threads may do parts of their own; one then adds 1 to `step`. */
+/* Numbers [first, end) of the parameters: the next step with gradients times `scale`. What has no
+ * gradient at all stays as it is, as if it were not there. Several threads may do parts of their
+ * own; one then adds 1 to `step`. */
 void optimizer_update(const struct optimizer *o, struct parameters *p, const float *gradients,
                       double scale, size_t first, size_t end);
 

@@ -89,6 +89,9 @@ int parameters_add(struct parameters *p, const struct config_tensor *tensor, str
     }
     added->width /= added->rows;
     added->decays = is_matrix(tensor) || strstr(tensor->name, "patch_embed.proj.weight") != NULL;
+    added->rate = added->decays && added->width > PARAMETERS_INPUTS
+                      ? (double)PARAMETERS_INPUTS / (double)added->width
+                      : 1;
     p->total += (added->count + APART - 1) / APART * APART;
     return 0;
 }

@@ -18,7 +18,12 @@ struct parameter {
     int64_t rows, width;         /* as products see it: (outputs, inputs); vectors are (1, n) */
     size_t offset, count;
     bool decays; /* by weight decay: matrices, not biases, norms and positions */
+    double rate; /* factor of the learning rate: a step of Adam moves every weight as far, so what
+                    sums over many inputs is moved the further the more there are (Yang et al.
+                    2022); from PARAMETERS_INPUTS on it is as many times less */
 };
+
+enum { PARAMETERS_INPUTS = 192 };
 
 struct parameters; /* opaque */
 

@@ -16,14 +16,15 @@
 #include "store/random.h"
 #include "train/read_run.h"
 
-const char *const READ_SIZE_NAMES[READ_SIZES + 1] = {"tiny", "base", "hifi", "crop", NULL};
+const char *const READ_SIZE_NAMES[READ_SIZES + 1] = {"tiny", "base", "hifi", "crop", "part", NULL};
 
 const struct read_options READ_DEFAULTS = {.reading = READING_DEFAULTS,
                                            .optimizer = OPTIMIZER_DEFAULTS,
                                            .batch = 8,
                                            .sizes = {1},
+                                           .sizes_from = 0.6,
                                            .merging = 0.5,
-                                           .merging_from = 0.2,
+                                           .merging_from = 0.5,
                                            .merges = {0.5, 0.25, 0.15, 0.1},
                                            .save_ms = 5 * 60 * 1000};
 
@@ -34,10 +35,13 @@ static void make_plan(const struct read_run *r, struct read_plan *plan) {
     const struct read_options *o = r->options;
     uint64_t random = random_stream(o->seed, (uint64_t)r->optimizer.step);
     double done = (double)r->optimizer.step / (double)o->optimizer.steps;
-    double fade = done < 0.4 ? 1 : done < 0.6 ? 0.3 : 0;
+    double fade = done < 0.6 ? 1 : done < 0.75 ? 0.3 : 0;
     plan->number = (uint64_t)r->optimizer.step;
     plan->progress = done;
     plan->size = (enum read_size)random_choice(&random, o->sizes, READ_SIZES);
+    if (done < o->sizes_from) {
+        plan->size = READ_PART;
+    }
     plan->early[0] = plan->early[1] = 0.3 * fade;
     plan->early[2] = 0.5 * fade;
     plan->merging = done >= o->merging_from;
@@ -45,8 +49,11 @@ static void make_plan(const struct read_run *r, struct read_plan *plan) {
 
 /* As many pages of a size as cost what `batch` tiny ones do, at least one a thread. */
 static int64_t pages_of(const struct read_run *r, enum read_size size) {
-    static const int64_t COST[READ_SIZES] = {
-        [READ_TINY] = 1, [READ_BASE] = 4, [READ_HIFI] = 6, [READ_CROP] = 1};
+    static const int64_t COST[READ_SIZES] = {[READ_TINY] = 1,
+                                             [READ_BASE] = 4,
+                                             [READ_HIFI] = 6,
+                                             [READ_CROP] = 1,
+                                             [READ_PART] = INT32_MAX};
     int64_t pages = r->options->batch / COST[size];
     pages -= pages % r->thread_count;
     return pages > r->thread_count ? pages : r->thread_count;
@@ -69,7 +76,7 @@ static int make_pages(struct read_worker *w) {
                                                .pair = number / 2,
                                                .progress = r->plan.progress};
         int rc = r->source->make(w->maker, &question, &page, &w->error);
-        rc = rc == 0 ? read_sheet_take(sheet, &page, &w->error) : rc;
+        rc = rc == 0 ? read_sheet_take(sheet, &page, r->whitening, &w->error) : rc;
         if (rc < 0) {
             return rc;
         }
@@ -319,6 +326,28 @@ static int open_parameters(struct read_run *r, struct error *e) {
     return rc;
 }
 
+/* From pages as they come at the end of the training; the same for the same seed. */
+static int open_whitening(struct read_run *r, struct error *e) {
+    enum { PAGES = 64 };
+    void *maker = NULL;
+    r->whitening = calloc(1, sizeof *r->whitening);
+    int rc = r->whitening != NULL ? r->source->open(r->source->context, &maker, e)
+                                  : error_set(e, ERR_MEMORY, "out of memory");
+    for (uint64_t i = 0; i < PAGES && rc == 0; i++) {
+        const struct read_question question = {
+            .size = READ_TINY, .number = i, .pair = i / 2, .progress = 1};
+        struct read_page page;
+        rc = r->source->make(maker, &question, &page, e);
+        if (rc == 0) {
+            whiten_add(r->whitening, page.grey, page.side);
+        }
+    }
+    if (maker != NULL) {
+        r->source->close(maker);
+    }
+    return rc == 0 ? whiten_finish(r->whitening, e) : rc;
+}
+
 int read_train(const struct read_options *options, const struct alphabet *alphabet,
                const struct read_source *source, const json_t *metadata,
                const volatile sig_atomic_t *cancel, struct read_result *result, struct error *e) {
@@ -333,6 +362,7 @@ int read_train(const struct read_options *options, const struct alphabet *alphab
         r.thread_count = cores > 0 ? cores : 1;
     }
     int rc = open_parameters(&r, e);
+    rc = rc == 0 ? open_whitening(&r, e) : rc;
     r.workers = calloc((size_t)r.thread_count, sizeof *r.workers);
     if (rc == 0 && r.workers == NULL) {
         rc = error_set(e, ERR_MEMORY, "out of memory");
@@ -349,6 +379,7 @@ int read_train(const struct read_options *options, const struct alphabet *alphab
         rc = error_set(e, ERR_CANCELLED, "stopped at step %" PRId64, r.optimizer.step);
     }
     free(r.workers);
+    free(r.whitening);
     optimizer_close(&r.optimizer);
     parameters_close(r.parameters);
     return rc;

@@ -18,8 +18,9 @@
 #include "train/optimizer.h"
 #include "train/read_head.h"
 
-/* CROP: a quarter of a base page, 512 x 512 pixels from anywhere on the 64-pixel grid. */
-enum read_size { READ_TINY, READ_BASE, READ_HIFI, READ_CROP, READ_SIZES };
+/* CROP: a quarter of a base page, 512 x 512 pixels from anywhere on the 64-pixel grid. PART: 256 x
+ * 256 pixels of a tiny page: the letters are learned in many short steps. */
+enum read_size { READ_TINY, READ_BASE, READ_HIFI, READ_CROP, READ_PART, READ_SIZES };
 extern const char *const READ_SIZE_NAMES[READ_SIZES + 1]; /* ends in NULL */
 
 struct read_page {
@@ -61,6 +62,7 @@ struct read_options {
     int64_t batch;              /* tiny pages a step; of a larger size as many as cost the same */
     int64_t threads;            /* 0: one a core */
     double sizes[READ_SIZES];   /* shares of the steps */
+    double sizes_from;          /* share of the training before that: PART, a page a thread */
     double merging;             /* share of the pages that are worth it */
     double merging_from;        /* share of the training before that */
     double merges[READ_MERGES]; /* shares of 1, 2, ... merges */

@@ -11,40 +11,44 @@ static struct tensor *linear(const struct read_taping *n, struct tape *t, struct
     return tape_linear(t, x, weight, PARAMETER(n, t, "%s%s.bias", prefix, name));
 }
 
-/* The rows of unfolded cells that `asked` names, each beside its neighbours: (cells, 3 channels).
- */
-static struct tensor *neighbourhood(struct tape *t, struct tensor *cells,
-                                    const struct reading_grid *g, const struct read_rows *asked) {
+/* The cells of the rows that `asked` names, in the order of the page: (cells, channels). */
+static struct tensor *pick(struct tape *t, struct tensor *cells, const struct reading_grid *g,
+                           const struct read_rows *asked) {
     int64_t count = asked->count * asked->steps;
     int64_t page = g->rows * g->columns * g->down * g->across;
-    int32_t *places[3], *second = tape_alloc(t, (size_t)count, sizeof *second);
-    for (int i = 0; i < 3; i++) {
-        places[i] = tape_alloc(t, (size_t)count, sizeof *places[i]);
-    }
-    if (second == NULL || places[2] == NULL || cells == NULL) {
+    int32_t *first = tape_alloc(t, (size_t)count, sizeof *first);
+    int32_t *second = tape_alloc(t, (size_t)count, sizeof *second);
+    if (second == NULL) {
         return NULL;
     }
     for (int64_t i = 0; i < count; i++) {
         int64_t row = asked->rows[i / asked->steps];
         if (row < 0) {
-            places[1][i] = second[i] = -1;
+            first[i] = second[i] = -1;
             continue;
         }
-        reading_place(g, row % asked->page_rows, i % asked->steps, &places[1][i], &second[i]);
-        places[1][i] += (int32_t)(row / asked->page_rows * page);
+        reading_place(g, row % asked->page_rows, i % asked->steps, &first[i], &second[i]);
+        first[i] += (int32_t)(row / asked->page_rows * page);
         second[i] += (int32_t)(row / asked->page_rows * page);
     }
-    struct tensor *own = tape_gather(t, cells, places[1], count);
-    if (g->phases == 2) {
-        own = tape_mean(t, own, tape_gather(t, cells, second, count));
+    struct tensor *own = tape_gather(t, cells, first, count);
+    return g->phases == 2 ? tape_mean(t, own, tape_gather(t, cells, second, count)) : own;
+}
+
+/* Each cell with its neighbours in the row, from left to right: (cells, READING_SEEN * channels).
+ */
+static struct tensor *neighbourhood(struct tape *t, struct tensor *own, int64_t steps) {
+    struct tensor *all = NULL;
+    for (int side = -READING_REACH; side <= READING_REACH && own != NULL; side++) {
+        int32_t *index = tape_alloc(t, (size_t)own->rows, sizeof *index);
+        for (int64_t i = 0; i < own->rows && index != NULL; i++) {
+            bool inside = i % steps + side >= 0 && i % steps + side < steps;
+            index[i] = inside ? (int32_t)(i + side) : -1;
+        }
+        struct tensor *seen = index != NULL ? tape_gather(t, own, index, own->rows) : NULL;
+        all = all == NULL ? seen : tape_beside(t, all, seen);
     }
-    for (int64_t i = 0; i < count; i++) {
-        bool first = i % asked->steps == 0, last = i % asked->steps == asked->steps - 1;
-        places[0][i] = first ? -1 : (int32_t)i - 1;
-        places[2][i] = last ? -1 : (int32_t)i + 1;
-    }
-    struct tensor *left = tape_gather(t, own, places[0], count);
-    return tape_beside(t, tape_beside(t, left, own), tape_gather(t, own, places[2], count));
+    return all;
 }
 
 void read_head_tape(const struct read_taping *n, struct tape *t, const char *prefix,
@@ -57,7 +61,7 @@ void read_head_tape(const struct read_taping *n, struct tape *t, const char *pre
         return;
     }
     unfolded = tape_shape(t, unfolded, x->rows * grid->down * grid->across, c->channels);
-    struct tensor *hidden = neighbourhood(t, unfolded, grid, asked);
+    struct tensor *hidden = neighbourhood(t, pick(t, unfolded, grid, asked), asked->steps);
     hidden = tape_gelu(t, linear(n, t, hidden, prefix, "mix"));
     struct tensor *presence = linear(n, t, hidden, prefix, "presence");
     presence = tape_shape(t, presence, cells * READING_COLUMNS, 2);

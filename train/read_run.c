@@ -102,7 +102,7 @@ static int add_text(json_t *metadata, const char *key, json_t *value, struct err
     return 0;
 }
 
-/* The values as the encoder wants them, see READ_WHITE; malloc's, NULL: no memory. */
+/* The values as the encoder wants them, see whiten.h; malloc's, NULL: no memory. */
 static float *shipped_values(const struct read_run *r) {
     const struct parameters *p = r->parameters;
     const float *values =
@@ -114,13 +114,7 @@ static float *shipped_values(const struct read_run *r) {
         return NULL;
     }
     memcpy(out, values, parameters_total(p) * sizeof *out);
-    for (int64_t i = 0; i < weight->rows; i++) {
-        double sum = 0;
-        for (int64_t k = 0; k < weight->width; k++) {
-            sum += (double)values[weight->offset + (size_t)(i * weight->width + k)];
-        }
-        out[bias->offset + (size_t)i] -= (float)(sum * (double)READ_WHITE);
-    }
+    whiten_fold(r->whitening, out + weight->offset, out + bias->offset, weight->rows);
     return out;
 }
 
@@ -135,9 +129,7 @@ static int save_weights(const struct read_run *r, struct error *e) {
     rc = rc == 0 ? add_text(metadata, CONFIG_METADATA, config_json(&r->options->encoder), e) : rc;
     float *values = shipped_values(r);
     rc = rc == 0 && values == NULL ? error_set(e, ERR_MEMORY, "out of memory") : rc;
-    rc = rc == 0 ? parameters_save(r->parameters, r->weights, values, is_shipped,
-                                   metadata, e)
-                 : rc;
+    rc = rc == 0 ? parameters_save(r->parameters, r->weights, values, is_shipped, metadata, e) : rc;
     free(values);
     json_decref(metadata);
     return rc;

@@ -34,6 +34,7 @@ struct read_run {
     const volatile sig_atomic_t *cancel;
     struct parameters *parameters;
     struct optimizer optimizer;
+    struct whitening *whitening; /* owned */
     struct read_worker *workers;
     int64_t thread_count;
     pthread_barrier_t barrier;

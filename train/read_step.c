@@ -42,7 +42,8 @@ void read_sheet_close(struct read_sheet *s) {
     *s = (struct read_sheet){.pixels = NULL};
 }
 
-int read_sheet_take(struct read_sheet *s, const struct read_page *page, struct error *e) {
+int read_sheet_take(struct read_sheet *s, const struct read_page *page,
+                    const struct whitening *whitening, struct error *e) {
     size_t area = (size_t)page->side * (size_t)page->side;
     if (s->capacity < area * 3) {
         free(s->pixels);
@@ -62,11 +63,7 @@ int read_sheet_take(struct read_sheet *s, const struct read_page *page, struct e
         }
         s->label_capacity = page->label_count;
     }
-    for (size_t i = 0; i < area; i++) {
-        /* image_normalize, but white is 0: see READ_WHITE */
-        float value = ((float)page->grey[i] / 255.0f - 0.5f) / 0.5f - READ_WHITE;
-        s->pixels[3 * i] = s->pixels[3 * i + 1] = s->pixels[3 * i + 2] = value;
-    }
+    whiten_page(whitening, s->pixels, page->grey, page->side);
     if (page->label_count > 0) {
         memcpy(s->labels, page->labels, page->label_count * sizeof *s->labels);
     }
@@ -86,13 +83,13 @@ static int add_parameter(void *context, const struct config_tensor *t, struct er
 int read_parameters(struct parameters *p, const struct read_options *o, struct error *e) {
     const struct encoder_config *c = &o->encoder;
     const struct {
-        int64_t dim, rows, steps;
-    } early[READ_EARLY] = {{c->neck, 2, 1}, {c->net_2, 4, 2}, {c->net_3, 8, 4}};
+        int64_t dim, cells;
+    } early[READ_EARLY] = {{c->neck, 2}, {c->net_2, 4}, {c->net_3, 8}};
     int rc = parameters_add_encoder(p, c, e);
     for (int i = 0; i < READ_EARLY && rc == 0; i++) {
         char prefix[16];
         snprintf(prefix, sizeof prefix, "early.%d.", i);
-        rc = reading_tensors(&o->reading, prefix, early[i].dim, early[i].rows, early[i].steps,
+        rc = reading_tensors(&o->reading, prefix, early[i].dim, early[i].cells, early[i].cells,
                              add_parameter, p, e);
     }
     if (rc == 0) {
@@ -165,13 +162,13 @@ struct page_pass {
 static void read_early(struct page_pass *p, const struct encoder_stages *stages) {
     struct tensor *const inputs[READ_EARLY] = {stages->neck, stages->net_2, stages->net_3};
     for (int i = 0; i < READ_EARLY; i++) {
-        const int64_t across = (int64_t)1 << i; /* cells of a patch: 2 x 1, then 4 x 2, 8 x 4 */
+        const int64_t cells = (int64_t)2 << i; /* a side of a patch: 2, then 4, 8 */
         bool last = i == READ_EARLY - 1;
-        const struct reading_grid grid = {.rows = p->rows * 4 / across,
-                                          .columns = p->columns / p->phases * 4 / across *
-                                                     (last ? p->phases : 1),
-                                          .down = 2 * across,
-                                          .across = across,
+        const struct reading_grid grid = {.rows = p->rows * READING_ROWS / cells,
+                                          .columns = p->columns / p->phases * READING_STEPS /
+                                                     cells * (last ? p->phases : 1),
+                                          .down = cells,
+                                          .across = cells,
                                           .phases = last ? p->phases : 1};
         struct read_rows asked;
         char prefix[16];

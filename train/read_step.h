@@ -4,13 +4,9 @@
 
 #include "train/encoder_tape.h"
 #include "train/read.h"
+#include "train/whiten.h"
 
 enum { READ_EARLY = 3 /* heads that are not shipped */ };
-
-/* Pages are white, +1 as the encoder sees it. What nearly all inputs have in common would outweigh
- * the ink in every gradient of the patch embedding, so training sees pixels less 1; the weights'
- * file gets a bias that makes up for it: w x + b = w (x - 1) + (b + sum of w). */
-#define READ_WHITE 1.0f
 
 /* What a step's pages have in common. */
 struct read_plan {
@@ -30,7 +26,7 @@ void read_sums_add(struct read_sums *to, const struct read_sums *from);
 
 /* A page copied, with the lattice of its labels. */
 struct read_sheet {
-    float *pixels;   /* (side, side, 3), prepared for the encoder */
+    float *pixels;   /* (side, side, 3), whitened */
     size_t capacity; /* floats of pixels */
     int side, kind;
     bool merging;
@@ -40,7 +36,8 @@ struct read_sheet {
     uint64_t random;
 };
 void read_sheet_close(struct read_sheet *s);
-int read_sheet_take(struct read_sheet *s, const struct read_page *page, struct error *e);
+int read_sheet_take(struct read_sheet *s, const struct read_page *page,
+                    const struct whitening *whitening, struct error *e);
 
 /* All parameters: the encoder's, the heads' ("early.0.", ..., "reader."), the merges'. */
 int read_parameters(struct parameters *p, const struct read_options *o, struct error *e);

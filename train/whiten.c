@@ -1,0 +1,116 @@
+/* whiten.c - see whiten.h. */
+#include "train/whiten.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Added to every variance, as a part of their mean: noise that no letter is told by. */
+#define FLOOR 0.02
+
+/* (p - 1) of a patch. */
+static void read_patch(float *out, const uint8_t *grey, int side, int patch) {
+    int across = side / WHITEN_SIDE;
+    const uint8_t *corner =
+        grey + (size_t)(patch / across * WHITEN_SIDE) * (size_t)side + patch % across * WHITEN_SIDE;
+    for (int y = 0; y < WHITEN_SIDE; y++, corner += side) {
+        for (int x = 0; x < WHITEN_SIDE; x++) {
+            *out++ = ((float)corner[x] - 255.0f) * (2.0f / 255.0f);
+        }
+    }
+}
+
+void whiten_add(struct whitening *w, const uint8_t *grey, int side) {
+    float patch[WHITEN_AREA];
+    int patches = side / WHITEN_SIDE * (side / WHITEN_SIDE);
+    for (int i = 0; i < patches; i++) {
+        read_patch(patch, grey, side, i);
+        for (int a = 0; a < WHITEN_AREA; a++) {
+            for (int b = 0; b <= a && patch[a] < 0; b++) {
+                w->moments[a][b] += (double)(patch[a] * patch[b]);
+            }
+        }
+    }
+    w->count += patches;
+}
+
+/* Cholesky's factor in place of the lower triangle. */
+static int factor(double m[WHITEN_AREA][WHITEN_AREA], struct error *e) {
+    for (int i = 0; i < WHITEN_AREA; i++) {
+        for (int j = 0; j <= i; j++) {
+            double sum = m[i][j];
+            for (int k = 0; k < j; k++) {
+                sum -= m[i][k] * m[j][k];
+            }
+            if (i == j && !(sum > 0)) {
+                return error_set(e, ERR_FORMAT, "the pages to learn from are empty");
+            }
+            m[i][j] = i == j ? sqrt(sum) : sum / m[j][j];
+        }
+    }
+    return 0;
+}
+
+int whiten_finish(struct whitening *w, struct error *e) {
+    double mean = 0;
+    for (int i = 0; i < WHITEN_AREA; i++) {
+        mean += w->moments[i][i] / w->count / WHITEN_AREA;
+    }
+    for (int i = 0; i < WHITEN_AREA; i++) {
+        for (int j = 0; j <= i; j++) {
+            w->moments[i][j] = w->moments[i][j] / w->count + (i == j ? FLOOR * mean : 0);
+        }
+    }
+    int rc = factor(w->moments, e);
+    if (rc < 0) {
+        return rc;
+    }
+    for (int column = 0; column < WHITEN_AREA; column++) { /* L x = unit vector */
+        double x[WHITEN_AREA] = {0};
+        for (int i = column; i < WHITEN_AREA; i++) {
+            double sum = i == column;
+            for (int k = column; k < i; k++) {
+                sum -= w->moments[i][k] * x[k];
+            }
+            x[i] = sum / w->moments[i][i];
+            w->inverse[i][column] = (float)x[i];
+        }
+    }
+    return 0;
+}
+
+void whiten_page(const struct whitening *w, float *out, const uint8_t *grey, int side) {
+    float patch[WHITEN_AREA];
+    int across = side / WHITEN_SIDE;
+    memset(out, 0, (size_t)side * (size_t)side * 3 * sizeof *out);
+    for (int i = 0; i < across * across; i++) {
+        read_patch(patch, grey, side, i);
+        int top = i / across * WHITEN_SIDE, left = i % across * WHITEN_SIDE;
+        for (int k = 0; k < WHITEN_AREA; k++) {
+            float sum = 0;
+            for (int j = 0; j <= k; j++) {
+                sum += w->inverse[k][j] * patch[j];
+            }
+            int y = top + k / WHITEN_SIDE, x = left + k % WHITEN_SIDE;
+            out[(y * side + x) * 3] = sum;
+        }
+    }
+}
+
+void whiten_fold(const struct whitening *w, float *weight, float *bias, int64_t rows) {
+    for (int64_t r = 0; r < rows; r++) {
+        float *row = weight + r * 3 * WHITEN_AREA;
+        double folded[WHITEN_AREA] = {0}, sum = 0;
+        for (int k = 0; k < WHITEN_AREA; k++) {
+            for (int j = 0; j <= k; j++) {
+                folded[j] += (double)row[k] * (double)w->inverse[k][j];
+            }
+        }
+        for (int j = 0; j < WHITEN_AREA; j++) {
+            sum += folded[j];
+            for (int channel = 0; channel < 3; channel++) {
+                row[channel * WHITEN_AREA + j] = (float)(folded[j] / 3);
+            }
+        }
+        bias[r] -= (float)sum;
+    }
+}
