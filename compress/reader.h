@@ -32,8 +32,8 @@ void reader_session_close(struct reader_session *s); /* NULL is allowed */
 
 /* ---- Merging: forgetting that was learned ------------------------------------------------- */
 
-/* The next smaller grid of forget_grid, in place: tokens (*rows, *columns, dim). A side that is odd
- * and larger than 1 cannot be halved: ERR_UNSUPPORTED. */
+/* The next smaller grid of forget_grid, in place: tokens (*rows, *columns, dim). Of an odd side the
+ * last stands for its missing neighbour too. ERR_UNSUPPORTED: a single token, no maps. */
 int reader_merge(struct reader_session *s, float *tokens, int *rows, int *columns, struct error *e);
 /* Tokens of bucket `bucket` of a page that was (rows, columns) become that grid again, in place:
  * room for rows * columns tokens. */

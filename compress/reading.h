@@ -34,7 +34,7 @@ struct reading_config {
     int64_t classes;                     /* of the alphabet */
 };
 #define READING_DEFAULTS                                                                           \
-    { .channels = 32, .hidden = 256, .embedding = 64 }
+    { .channels = 64, .hidden = 320, .embedding = 64 }
 #define READING_METADATA "occ.reading" /* the key under which safetensors files hold the JSON */
 
 /* The tensors of a head called `prefix` ("reader.") that reads tokens of `dim` numbers, each

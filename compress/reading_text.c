@@ -161,13 +161,12 @@ int reading_distance(const char *read, size_t read_size, const char *text, size_
     int rc = a != NULL && b != NULL && line != NULL ? 0 : error_set(e, ERR_MEMORY, "out of memory");
     if (rc == 0) {
         int64_t most = m > n ? m : n, difference = m > n ? m - n : n - m;
+        int64_t band = difference + 16;
         *length = n;
-        *distance = most + 1;
-        for (int64_t band = difference + 16; *distance > band && *distance > 0; band *= 4) {
+        *distance = banded(a, m, b, n, band < most ? band : most, line);
+        while (*distance > band && band < most) {
+            band *= 4;
             *distance = banded(a, m, b, n, band < most ? band : most, line);
-            if (band >= most) {
-                break;
-            }
         }
     }
     free(a);

@@ -46,6 +46,9 @@ float *parameters_values(const struct parameters *p);
 /* The values of all parameters from a file; tensors of it that are not parameters are passed over.
  * ERR_FORMAT names what is missing or of another shape. */
 int parameters_load(struct parameters *p, const char *path, struct error *e);
+/* As parameters_load, but what is missing or of another shape keeps the values that it has; *kept:
+ * how many these are. */
+int parameters_load_some(struct parameters *p, const char *path, size_t *kept, struct error *e);
 /* Writes the parameters for which `keep` holds (NULL: all) from `values`, an array of the same
  * layout, as F32. */
 int parameters_save(const struct parameters *p, const char *path, const float *values,

@@ -20,6 +20,29 @@ static int load_one(struct parameters *p, const struct parameter *to,
     return rc < 0 ? error_context(e, "%s", path) : 0;
 }
 
+static bool is_there(const struct parameter *wanted, const struct safetensors *file) {
+    const struct config_tensor *t = &wanted->tensor;
+    const struct safetensor *found = safetensors_find(file, t->name);
+    return found != NULL && found->rank == t->rank &&
+           memcmp(found->shape, t->shape, (size_t)t->rank * sizeof *t->shape) == 0;
+}
+
+int parameters_load_some(struct parameters *p, const char *path, size_t *kept, struct error *e) {
+    struct safetensors *file;
+    int rc = safetensors_open(&file, path, e);
+    *kept = 0;
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < parameters_count(p) && rc == 0; i++) {
+        bool there = is_there(parameters_get(p, i), file);
+        *kept += !there;
+        rc = there ? load_one(p, parameters_get(p, i), file, path, e) : 0;
+    }
+    safetensors_close(file);
+    return rc;
+}
+
 int parameters_load(struct parameters *p, const char *path, struct error *e) {
     struct safetensors *file;
     int rc = safetensors_open(&file, path, e);

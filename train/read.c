@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "compress/model.h"
+#include "store/log.h"
 #include "store/random.h"
 #include "train/read_run.h"
 
@@ -22,7 +23,7 @@ const struct read_options READ_DEFAULTS = {.reading = READING_DEFAULTS,
                                            .optimizer = OPTIMIZER_DEFAULTS,
                                            .batch = 8,
                                            .sizes = {1},
-                                           .sizes_from = 0.6,
+
                                            .merging = 0.5,
                                            .merging_from = 0.5,
                                            .merges = {0.5, 0.25, 0.15, 0.1},
@@ -35,13 +36,10 @@ static void make_plan(const struct read_run *r, struct read_plan *plan) {
     const struct read_options *o = r->options;
     uint64_t random = random_stream(o->seed, (uint64_t)r->optimizer.step);
     double done = (double)r->optimizer.step / (double)o->optimizer.steps;
-    double fade = done < 0.6 ? 1 : done < 0.75 ? 0.3 : 0;
+    double fade = done < 0.5 ? 1 : done < 0.7 ? 0.3 : 0;
     plan->number = (uint64_t)r->optimizer.step;
     plan->progress = done;
     plan->size = (enum read_size)random_choice(&random, o->sizes, READ_SIZES);
-    if (done < o->sizes_from) {
-        plan->size = READ_PART;
-    }
     plan->early[0] = plan->early[1] = 0.3 * fade;
     plan->early[2] = 0.5 * fade;
     plan->merging = done >= o->merging_from;
@@ -168,12 +166,16 @@ static void before_update(struct read_run *r) {
     double norm = sqrt(squares), clip = r->options->optimizer.clip;
     r->norm = norm;
     bool outlier = r->optimizer.step > SETTLED && norm > OUTLIER * r->usual_norm;
+    /* outliers raise what is usual, so that what stays is followed in the end */
+    double counted = outlier ? OUTLIER * r->usual_norm : norm;
+    if (isfinite(norm)) {
+        r->usual_norm = r->optimizer.step == 0 ? norm : 0.99 * r->usual_norm + 0.01 * counted;
+    }
     if (!isfinite(norm) || outlier) {
         r->scale = 0;
         r->skipped++;
         return;
     }
-    r->usual_norm = r->optimizer.step == 0 ? norm : 0.99 * r->usual_norm + 0.01 * norm;
     r->scale = clip > 0 && norm > clip ? clip / norm : 1;
 }
 
@@ -315,6 +317,21 @@ static void fill_parameters(const struct read_options *o, struct parameters *p) 
     }
 }
 
+static int take_weights(struct read_run *r, struct error *e) {
+    struct parameters *p = r->parameters;
+    const struct parameter *weight = parameters_find(p, "model.sam_model.patch_embed.proj.weight");
+    const struct parameter *bias = parameters_find(p, "model.sam_model.patch_embed.proj.bias");
+    size_t kept;
+    int rc = parameters_load_some(p, r->options->from, &kept, e);
+    if (rc == 0) {
+        whiten_unfold(r->whitening, parameters_values(p) + weight->offset,
+                      parameters_values(p) + bias->offset, weight->rows);
+        log_info("begins with %s; %zu of %zu parameters are not in it and are random",
+                 r->options->from, kept, parameters_count(p));
+    }
+    return rc;
+}
+
 static int open_parameters(struct read_run *r, struct error *e) {
     int rc = parameters_open(&r->parameters, e);
     rc = rc == 0 ? read_parameters(r->parameters, r->options, e) : rc;
@@ -363,6 +380,7 @@ int read_train(const struct read_options *options, const struct alphabet *alphab
     }
     int rc = open_parameters(&r, e);
     rc = rc == 0 ? open_whitening(&r, e) : rc;
+    rc = rc == 0 && options->from != NULL ? take_weights(&r, e) : rc;
     r.workers = calloc((size_t)r.thread_count, sizeof *r.workers);
     if (rc == 0 && r.workers == NULL) {
         rc = error_set(e, ERR_MEMORY, "out of memory");

@@ -19,7 +19,7 @@
 #include "train/read_head.h"
 
 /* CROP: a quarter of a base page, 512 x 512 pixels from anywhere on the 64-pixel grid. PART: 256 x
- * 256 pixels of a tiny page: the letters are learned in many short steps. */
+ * 256 pixels of a tiny page, one a thread: the letters are found in many short steps. */
 enum read_size { READ_TINY, READ_BASE, READ_HIFI, READ_CROP, READ_PART, READ_SIZES };
 extern const char *const READ_SIZE_NAMES[READ_SIZES + 1]; /* ends in NULL */
 
@@ -55,6 +55,8 @@ struct read_source {
 enum { READ_MERGES = 4 };
 struct read_options {
     const char *folder; /* checkpoint.safetensors, metrics.ndjson, encoder.safetensors */
+    const char *from;   /* weights to begin with, where the folder holds no checkpoint; NULL: random
+                           ones, as is what the file lacks */
     struct encoder_config encoder;
     struct reading_config reading;
     struct optimizer_options optimizer;
@@ -62,7 +64,6 @@ struct read_options {
     int64_t batch;              /* tiny pages a step; of a larger size as many as cost the same */
     int64_t threads;            /* 0: one a core */
     double sizes[READ_SIZES];   /* shares of the steps */
-    double sizes_from;          /* share of the training before that: PART, a page a thread */
     double merging;             /* share of the pages that are worth it */
     double merging_from;        /* share of the training before that */
     double merges[READ_MERGES]; /* shares of 1, 2, ... merges */

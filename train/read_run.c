@@ -33,7 +33,7 @@ static char *path_in(const char *folder, const char *name, struct error *e) {
 
 /* ---- State ------------------------------------------------------------------------------- */
 
-/* Everything that decides what comes out; a training goes on only with the same. */
+/* What a training goes on with only as it began; learning rate and length may be changed. */
 static json_t *options_json(const struct read_run *r) {
     const struct read_options *o = r->options;
     const struct optimizer_options *a = &o->optimizer;
@@ -44,12 +44,11 @@ static json_t *options_json(const struct read_run *r) {
     for (int i = 0; i < READ_MERGES; i++) {
         json_array_append_new(merges, json_real(o->merges[i]));
     }
-    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o, s:o}",
-                     "seed", (json_int_t)o->seed, "steps", (json_int_t)a->steps, "batch",
-                     (json_int_t)o->batch, "threads", (json_int_t)r->thread_count, "rate", a->rate,
-                     "decay", a->decay, "beta1", a->beta1, "beta2", a->beta2, "clip", a->clip,
-                     "average", a->average, "merging", o->merging, "warm_up",
-                     (json_int_t)a->warm_up, "sizes", sizes, "merges", merges);
+    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "seed",
+                     (json_int_t)o->seed, "batch", (json_int_t)o->batch, "threads",
+                     (json_int_t)r->thread_count, "decay", a->decay, "beta1", a->beta1, "beta2",
+                     a->beta2, "clip", a->clip, "average", a->average, "merging", o->merging,
+                     "sizes", sizes, "merges", merges);
 }
 
 static int save_checkpoint(struct read_run *r, struct error *e) {
@@ -64,6 +63,18 @@ static int save_checkpoint(struct read_run *r, struct error *e) {
     return rc;
 }
 
+/* Whether an object has all members of another, of equal values. */
+static bool is_part(const json_t *part, const json_t *whole) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)part, key, value) {
+        if (!json_equal(value, json_object_get(whole, key))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* *metrics: bytes of the metrics that belong to the checkpoint. */
 static int load_checkpoint(struct read_run *r, long *metrics, struct error *e) {
     json_t *state;
@@ -72,7 +83,7 @@ static int load_checkpoint(struct read_run *r, long *metrics, struct error *e) {
         return rc;
     }
     json_t *wanted = options_json(r);
-    if (!json_equal(wanted, json_object_get(state, "options"))) {
+    if (!is_part(wanted, json_object_get(state, "options"))) {
         rc = error_set(e, ERR_USAGE, "%s: was made with other options; name another folder",
                        r->checkpoint);
     }
@@ -149,7 +160,7 @@ static void put_loss(json_t *line, const char *name, const struct read_loss *los
 /* {"step", "pages", "rate", "norm", "skipped", then cross-entropies [character, presence] a
  * character: "early": of the heads that are not kept, by kind of page, "mergeK"} */
 static int write_line(struct read_run *r, struct error *e) {
-    char name[16];
+    char name[32];
     json_t *line = json_pack("{s:I, s:I, s:f, s:f, s:I}", "step", (json_int_t)r->optimizer.step,
                              "pages", (json_int_t)r->pages, "rate", optimizer_rate(&r->optimizer),
                              "norm", r->norm, "skipped", (json_int_t)r->skipped);

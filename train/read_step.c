@@ -87,7 +87,7 @@ int read_parameters(struct parameters *p, const struct read_options *o, struct e
     } early[READ_EARLY] = {{c->neck, 2}, {c->net_2, 4}, {c->net_3, 8}};
     int rc = parameters_add_encoder(p, c, e);
     for (int i = 0; i < READ_EARLY && rc == 0; i++) {
-        char prefix[16];
+        char prefix[32];
         snprintf(prefix, sizeof prefix, "early.%d.", i);
         rc = reading_tensors(&o->reading, prefix, early[i].dim, early[i].cells, early[i].cells,
                              add_parameter, p, e);
@@ -171,7 +171,7 @@ static void read_early(struct page_pass *p, const struct encoder_stages *stages)
                                           .across = cells,
                                           .phases = last ? p->phases : 1};
         struct read_rows asked;
-        char prefix[16];
+        char prefix[32];
         snprintf(prefix, sizeof prefix, "early.%d.", i);
         double weight = p->plan->early[i];
         if (weight > 0 && ask(p->t, p->sheet, EARLY_SHARE, EMPTY_SHARE / 4, &p->random, &asked)) {

@@ -114,3 +114,24 @@ void whiten_fold(const struct whitening *w, float *weight, float *bias, int64_t 
         bias[r] -= (float)sum;
     }
 }
+
+void whiten_unfold(const struct whitening *w, float *weight, float *bias, int64_t rows) {
+    for (int64_t r = 0; r < rows; r++) {
+        float *row = weight + r * 3 * WHITEN_AREA;
+        double ink[WHITEN_AREA], sum = 0;
+        for (int j = 0; j < WHITEN_AREA; j++) {
+            ink[j] =
+                (double)row[j] + (double)row[WHITEN_AREA + j] + (double)row[2 * WHITEN_AREA + j];
+            sum += ink[j];
+        }
+        memset(row, 0, 3 * WHITEN_AREA * sizeof *row);
+        for (int k = 0; k < WHITEN_AREA; k++) {
+            double whitened = 0;
+            for (int j = k; j < WHITEN_AREA; j++) {
+                whitened += ink[j] * w->moments[j][k];
+            }
+            row[k] = (float)whitened;
+        }
+        bias[r] += (float)sum;
+    }
+}

@@ -15,7 +15,7 @@
 enum { WHITEN_SIDE = 16, WHITEN_AREA = WHITEN_SIDE * WHITEN_SIDE };
 
 struct whitening {
-    double moments[WHITEN_AREA][WHITEN_AREA]; /* sums while patches are added */
+    double moments[WHITEN_AREA][WHITEN_AREA]; /* sums while patches are added; then L */
     double count;
     float inverse[WHITEN_AREA][WHITEN_AREA]; /* L^-1, lower triangular */
 };
@@ -30,5 +30,8 @@ void whiten_page(const struct whitening *w, float *out, const uint8_t *grey, int
 /* An embedding of whitened patches, weight (rows, 3, area) and bias (rows), becomes one of pixels
  * in three equal channels. */
 void whiten_fold(const struct whitening *w, float *weight, float *bias, int64_t rows);
+
+/* The other way round, for weights that whiten_fold has made or that are to be trained on. */
+void whiten_unfold(const struct whitening *w, float *weight, float *bias, int64_t rows);
 
 #endif
