@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/data_file.h"
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "compress/compress.h"
@@ -14,7 +16,8 @@
 struct arguments {
     struct compress_options compress;
     const char *store, *model;
-    bool quiet;
+    char bundled[4096]; /* the path of the encoder that ships with the programs */
+    bool verify, quiet;
     int compute, device;
     int progress; /* -1: not said */
     int verbose, log_style;
@@ -28,7 +31,8 @@ static const char *const DEVICES[] = {"auto", "cpu", "cuda", NULL};
 static const struct option_spec OPTIONS[] = {
     {"", .help = "Encoder"},
     {"model", 'm', OPTION_TEXT, FIELD(model), "FILE",
-     .help = "the encoder: a safetensors file, an index of several or a folder with either",
+     .help = "the encoder: a safetensors file, an index of several or a folder with either; "
+             "without it, the bundled one",
      .environment = "OCC_MODEL"},
     {"device", 0, OPTION_CHOICE, FIELD(device), "NAME", .help = "where to compute",
      .choices = DEVICES},
@@ -46,6 +50,10 @@ static const struct option_spec OPTIONS[] = {
     {"codec", 0, OPTION_CHOICE, FIELD(compress.codec), "NAME",
      .help = "how tokens are packed: bf16 without loss, int8 or int4 with a scale each token",
      .choices = CODEC_NAMES},
+    {"verify", 0, OPTION_FLAG, FIELD(verify),
+     .help = "read each page back as it was packed, and store the share of its text that came "
+             "back; the encoder must have a reading head. Pages that are there already are not "
+             "read"},
     {"commit", 0, OPTION_SIZE, FIELD(compress.commit), "SIZE",
      .help = "commit when so much waits: a killed run loses no more than that, or five seconds",
      .minimum = 1, .maximum = (int64_t)1 << 30},
@@ -75,8 +83,8 @@ static const struct tool TOOL = {
         "options, is passed over; a changed one is replaced; a killed run goes on when it is run "
         "again. A damaged page fails its sample, is reported, and the rest goes on (exit 3).\n\n"
         "With PICTURES (PNG, JPEG, PGM, PPM), these are encoded instead, under keys files/PATH.",
-    .examples = "occ render -m base s.tar | occ compress -s tokens.occ -m nano.st\n"
-                "    pages become tokens\n"
+    .examples = "occ render -m base s.tar | occ compress -s tokens.occ --verify\n"
+                "    pages become tokens, and each says how well it is read back\n"
                 "occ compress -s scans.occ -m DeepSeek-OCR/ --mode gundam scans/*.jpg\n"
                 "    the encoder of a published checkpoint on loose pictures\n",
     .options = OPTIONS,
@@ -89,12 +97,6 @@ static int check(struct arguments *a, int operands, struct error *e) {
     if (a->store == NULL) {
         return error_set(e, ERR_USAGE, "no store is named: --store FOLDER");
     }
-    if (a->model == NULL) {
-        return error_set(e, ERR_USAGE,
-                         "no encoder is named: --model FILE ('occ model init' makes one to try, "
-                         "with random weights; the published DeepSeek-OCR checkpoint is read as "
-                         "it is)");
-    }
     if (operands == 0 && isatty(STDIN_FILENO)) {
         return error_set(e, ERR_USAGE,
                          "standard input is a terminal: use 'occ render ... | occ compress', or "
@@ -103,7 +105,36 @@ static int check(struct arguments *a, int operands, struct error *e) {
     if (a->device == 2) {
         return error_set(e, ERR_USAGE, "--device cuda: this build has no CUDA");
     }
+    if (a->model == NULL) {
+        a->model = a->bundled;
+        int rc = data_file_find(a->bundled, sizeof a->bundled, "nano.safetensors", e);
+        return rc < 0 ? error_context(e, "no encoder is named (--model FILE), and the bundled one")
+                      : 0;
+    }
     return 0;
+}
+
+static void summarize_readback(const struct arguments *a, const struct compress_result *r) {
+    const struct compress_readback *all = &r->readback, *strange = &r->strange;
+    char came[64] = "";
+    if (all->pages > 0) {
+        log_info("read back: %.2f%% of the text of %" PRId64 " pages on average; worst %.2f%%, "
+                 "%s page %d",
+                 100 * all->accuracy / (double)all->pages, all->pages, 100 * all->worst,
+                 all->worst_key, all->worst_page);
+    } else if (a->verify) {
+        log_info("read back: no page with text");
+    }
+    if (strange->pages > 0) {
+        snprintf(came, sizeof came, "; %.2f%% of their text was read back",
+                 100 * strange->accuracy / (double)strange->pages);
+    }
+    if (r->strange_pages > 0) {
+        log_warning("%" PRId64 " pages are set in profile %s%s, which this encoder was not "
+                    "trained on (%s)%s",
+                    r->strange_pages, r->strange_profile, r->strange_more ? " and others" : "",
+                    r->trained_profiles, came);
+    }
 }
 
 static void summarize(const struct arguments *a, const struct compress_result *r) {
@@ -119,30 +150,46 @@ static void summarize(const struct arguments *a, const struct compress_result *r
                  CODEC_NAMES[a->compress.codec], 100 * sqrt(r->loss.squares / r->loss.signal),
                  r->loss.largest);
     }
+    summarize_readback(a, r);
     if (r->failed > 0) {
         log_warning("%" PRId64 " samples could not be encoded", r->failed);
     }
 }
 
+/* The reading head of the encoder's file. */
+static int open_reader(struct reader **out, const struct arguments *a, const struct encoder *n,
+                       enum dtype compute, struct error *e) {
+    int rc = reader_open(out, a->model, &BACKEND_CPU, compute, e);
+    if (rc == 0 && reader_dim(*out) != encoder_config(n)->token_dim) {
+        rc =
+            error_set(e, ERR_FORMAT, "%s: its reading head reads tokens of another size", a->model);
+    }
+    return rc < 0 ? error_context(e, "--verify") : 0;
+}
+
 static int run(struct arguments *a, int operands, char **argv, struct compress_result *result,
                struct error *e) {
     struct encoder *n = NULL;
+    struct reader *reader = NULL;
     struct store *s = NULL;
     bool bf16 = a->compute == 2 || (a->compute == 0 && BACKEND_CPU.has_bf16());
-    int rc = encoder_open(&n, a->model, NULL, &BACKEND_CPU, bf16 ? DTYPE_BF16 : DTYPE_F32, e);
-    if (rc < 0) {
-        return rc;
+    enum dtype compute = bf16 ? DTYPE_BF16 : DTYPE_F32;
+    int rc = encoder_open(&n, a->model, NULL, &BACKEND_CPU, compute, e);
+    rc = rc == 0 && a->verify ? open_reader(&reader, a, n, compute, e) : rc;
+    if (rc == 0) {
+        struct store_encoder encoder = {.fingerprint = encoder_fingerprint(n),
+                                        .dim = (int)encoder_config(n)->token_dim};
+        memcpy(encoder.name, encoder_config(n)->name, sizeof encoder.name);
+        rc = store_open_write(&s, a->store, &encoder, e);
     }
-    struct store_encoder encoder = {.fingerprint = encoder_fingerprint(n),
-                                    .dim = (int)encoder_config(n)->token_dim};
-    memcpy(encoder.name, encoder_config(n)->name, sizeof encoder.name);
-    rc = store_open_write(&s, a->store, &encoder, e);
+    a->compress.reader = reader;
     if (rc == 0) {
         rc = operands > 0
                  ? compress_files(n, s, argv + 1, operands, &a->compress, &cancelled, result, e)
                  : compress_stream(n, s, STDIN_FILENO, &a->compress, &cancelled, result, e);
     }
     store_close(s);
+    reader_close(reader);
     encoder_close(n);
     return rc;
 }

@@ -7,24 +7,27 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/data_file.h"
 #include "cli/options.h"
 #include "cli/repage.h"
 #include "cli/signals.h"
+#include "compress/readback.h"
 #include "render/profile.h"
 #include "store/log.h"
 
-enum way { POOL, RESIZE, RENDER };
+enum way { AUTO, MERGE, POOL, RESIZE, RENDER };
 
 struct arguments {
     struct forget_options forget;
     const char *store, *now, *model;
+    char bundled[4096]; /* the path of the encoder that ships with the programs */
     int how, weight, profile;
     int64_t tau_ms;
     bool pin, unpin, quiet;
     int verbose, log_style;
 };
 
-static const char *const OPERATORS[] = {"pool", "resize", "render", NULL};
+static const char *const OPERATORS[] = {"auto", "merge", "pool", "resize", "render", NULL};
 static const char *const WEIGHTS[] = {"age", "adaptive", NULL};
 static const char *const LOG_STYLES[] = {"text", "json", NULL};
 static const char *const PROFILE_NAMES[] = {[PROFILE_READ10] = "read10",
@@ -56,11 +59,14 @@ static const struct option_spec OPTIONS[] = {
      .help = "print what would be done, and do nothing"},
     {"", .help = "How pages shrink"},
     {"operator", 0, OPTION_CHOICE, FIELD(how), "NAME",
-     .help = "pool takes the mean of two tokens; resize draws the page again from its text, "
-             "smaller, and encodes it; render sets as much of the text as fits on a smaller page",
+     .help = "merge makes one token of two by maps that the encoder learned for it; pool takes "
+             "their mean; resize draws the page again from its text, smaller, and encodes it; "
+             "render sets as much of the text as fits on a smaller page; auto is merge where the "
+             "store's encoder has the maps, else pool",
      .choices = OPERATORS},
     {"model", 'm', OPTION_TEXT, FIELD(model), "FILE",
-     .help = "the store's encoder, for resize and render", .environment = "OCC_MODEL"},
+     .help = "the store's encoder, for all but pool; without it, the bundled one",
+     .environment = "OCC_MODEL"},
     {"profile", 0, OPTION_CHOICE, FIELD(profile), "NAME",
      .help = "how the pages were set, for resize and render", .choices = PROFILE_NAMES},
     {"", .help = "Pins"},
@@ -129,10 +135,6 @@ static int check(struct arguments *a, int operands, struct error *e) {
         return error_set(e, ERR_USAGE,
                          pins ? "name the samples: KEY..." : "KEYs go with --pin or --unpin");
     }
-    if (a->how != POOL && a->model == NULL) {
-        return error_set(e, ERR_USAGE, "--operator %s needs the store's encoder: --model FILE",
-                         OPERATORS[a->how]);
-    }
     a->forget.adaptive = a->weight == 1;
     a->forget.tau = a->tau_ms / 1000;
     return read_now(a->now, &a->forget.now, e);
@@ -149,29 +151,133 @@ static int pin(struct store *s, const struct arguments *a, char **keys, int coun
     return 0;
 }
 
-static int run_operator(struct store *s, struct arguments *a, struct forget_result *result,
-                        struct error *e) {
-    struct encoder *n = NULL;
-    struct repager *r = NULL;
+/* ---- How pages shrink ---------------------------------------------------------------------- */
+
+/* What a run has open; all NULL for means. */
+struct shrinking {
+    struct encoder *encoder;
+    struct reader *reader;
+    struct reader_session *session;
+    struct repager *repager;
     struct forget_operator shrink;
-    enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
-    int rc = encoder_open(&n, a->model, NULL, &BACKEND_CPU, compute, e);
-    if (rc == 0 && encoder_fingerprint(n) != store_encoder(s)->fingerprint) {
-        rc = error_set(e, ERR_UNSUPPORTED, "%s: is not the encoder of %s", a->model, a->store);
+};
+
+static void shrinking_close(struct shrinking *k) {
+    repager_close(k->repager);
+    reader_session_close(k->session);
+    reader_close(k->reader);
+    encoder_close(k->encoder);
+}
+
+/* The encoder that is named, or the bundled one. */
+static int find_model(struct arguments *a, struct error *e) {
+    if (a->model != NULL) {
+        return 0;
     }
-    if (rc == 0) {
-        rc =
-            repager_open(&r, s, n, a->how == RESIZE ? REPAGE_RESIZE : REPAGE_RENDER, a->profile, e);
-    }
-    if (rc == 0) {
-        shrink = repager_operator(r);
-        a->forget.shrink = &shrink;
-        rc = forget_run(s, &a->forget, &cancelled, result, e);
-    }
-    repager_close(r);
-    encoder_close(n);
+    int rc = data_file_find(a->bundled, sizeof a->bundled, "nano.safetensors", e);
+    a->model = rc == 0 ? a->bundled : NULL;
     return rc;
 }
+
+static int open_encoder(struct shrinking *k, const struct arguments *a, struct store *s,
+                        struct error *e) {
+    enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
+    int rc = encoder_open(&k->encoder, a->model, NULL, &BACKEND_CPU, compute, e);
+    if (rc == 0 && encoder_fingerprint(k->encoder) != store_encoder(s)->fingerprint) {
+        rc = error_set(e, ERR_UNSUPPORTED, "%s: is not the encoder of %s", a->model, a->store);
+    }
+    return rc;
+}
+
+/* The maps first: most encoders that have none are large. They compute in F32, which costs little
+ * and loses nothing. */
+static int open_merging(struct shrinking *k, struct arguments *a, struct store *s,
+                        struct error *e) {
+    int rc = reader_open(&k->reader, a->model, &BACKEND_CPU, DTYPE_F32, e);
+    if (rc == 0 && !reader_merges(k->reader)) {
+        rc = error_set(e, ERR_UNSUPPORTED, "%s: carries no maps for merging", a->model);
+    }
+    rc = rc == 0 ? open_encoder(k, a, s, e) : rc;
+    if (rc == 0 && reader_dim(k->reader) != store_encoder(s)->dim) {
+        rc = error_set(e, ERR_FORMAT, "%s: its maps are for tokens of another size", a->model);
+    }
+    rc = rc == 0 ? reader_session_open(&k->session, k->reader, e) : rc;
+    if (rc == 0) {
+        k->shrink = merge_operator(k->session);
+    }
+    return rc;
+}
+
+static int find_merged(void *context, const struct token_record *record, struct error *e) {
+    (void)context;
+    (void)e;
+    return record->header.bucket > 0 && record->header.shrunk_by == SHRINK_MERGE;
+}
+
+/* Merging if the store's encoder is at hand and has the maps, else means; but means of what was
+ * merged could not be read any more. */
+static int open_auto(struct shrinking *k, struct arguments *a, struct store *s, struct error *e) {
+    int found = find_model(a, e), rc = found == 0 ? open_merging(k, a, s, e) : found;
+    a->how = rc == 0 ? MERGE : POOL;
+    if (rc == 0) {
+        log_info("pages are merged by the maps of %s", a->model);
+        return 0;
+    }
+    if (found == 0 && rc != ERR_UNSUPPORTED) {
+        return rc;
+    }
+    struct error why = *e;
+    rc = store_each(s, a->forget.account, find_merged, NULL, e);
+    if (rc > 0) {
+        return error_set(e, ERR_UNSUPPORTED,
+                         "%s: has pages that its encoder merged, and only that can merge them "
+                         "further: --model FILE, or --operator pool to lose them (%.200s)",
+                         a->store, why.text);
+    }
+    log_info("pages shrink to means: %s", why.text);
+    return rc;
+}
+
+static int shrinking_open(struct shrinking *k, struct arguments *a, struct store *s,
+                          struct error *e) {
+    if (a->how == AUTO) {
+        return open_auto(k, a, s, e);
+    }
+    if (a->how == POOL) {
+        return 0;
+    }
+    int rc = find_model(a, e);
+    if (rc < 0) {
+        return error_context(e, "--operator %s needs the store's encoder (--model FILE)",
+                             OPERATORS[a->how]);
+    }
+    if (a->how == MERGE) {
+        return open_merging(k, a, s, e);
+    }
+    rc = open_encoder(k, a, s, e);
+    rc = rc == 0 ? repager_open(&k->repager, s, k->encoder,
+                                a->how == RESIZE ? REPAGE_RESIZE : REPAGE_RENDER, a->profile, e)
+                 : rc;
+    if (rc == 0) {
+        k->shrink = repager_operator(k->repager);
+    }
+    return rc;
+}
+
+static int run_forget(struct store *s, struct arguments *a, struct forget_result *result,
+                      struct error *e) {
+    struct shrinking k = {.encoder = NULL};
+    int rc = a->forget.dry_run ? 0 : shrinking_open(&k, a, s, e);
+    if (rc == 0) {
+        a->forget.shrink = k.shrink.shrink != NULL ? &k.shrink : NULL;
+        rc = forget_run(s, &a->forget, &cancelled, result, e);
+    }
+    shrinking_close(&k);
+    return rc;
+}
+
+/* ---- A run -------------------------------------------------------------------------------------
+ */
 
 static void print_plan(const struct forget_result *r) {
     printf("bucket      pages     tokens\n");
@@ -191,9 +297,10 @@ static void summarize(const struct arguments *a, const struct forget_result *r) 
              r->accounts, r->pages, r->shrunk, r->folded, r->pinned, r->tokens_before,
              r->tokens_after, (double)r->bytes_before * 1e-6, (double)r->bytes_after * 1e-6);
     if (r->unshrinkable > 0) {
-        log_warning("%" PRId64 " pages have no text or no known grid: for them the means were "
-                    "taken, not %s",
-                    r->unshrinkable, OPERATORS[a->how]);
+        log_warning("%" PRId64 " pages %s: for them the means were taken, not %s", r->unshrinkable,
+                    a->how == MERGE ? "had shrunk in another way before"
+                                    : "have no text or no known grid",
+                    OPERATORS[a->how]);
     }
 }
 
@@ -207,10 +314,8 @@ static int run(struct arguments *a, int operands, char **argv, struct error *e) 
     }
     if (operands > 0) {
         rc = pin(s, a, argv + 1, operands, e);
-    } else if (a->how == POOL || a->forget.dry_run) {
-        rc = forget_run(s, &a->forget, &cancelled, &result, e);
     } else {
-        rc = run_operator(s, a, &result, e);
+        rc = run_forget(s, a, &result, e);
     }
     store_close(s);
     if (rc == 0 && a->forget.dry_run) {

@@ -47,7 +47,7 @@ static const struct tool TOOL = {
                 "    an encoder that has learned nothing yet\n"
                 "occ model info DeepSeek-OCR/\n"
                 "    the encoder of a published checkpoint\n"
-                "occ model convert --dtype int8 -o small.safetensors run/encoder.safetensors\n"
+                "occ model convert --dtype int8 -o small.safetensors run/nano.safetensors\n"
                 "    a quarter of the bytes\n",
     .options = OPTIONS,
 };

@@ -5,15 +5,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/data_file.h"
 #include "cli/options.h"
 #include "cli/signals.h"
+#include "cli/store_stats.h"
 #include "store/export.h"
 #include "store/json.h"
 #include "store/log.h"
 #include "store/store.h"
 
 struct arguments {
-    const char *output;
+    const char *output, *tokenizer;
     int format;
     bool text, json, force, null, quiet;
 };
@@ -23,6 +25,9 @@ static const struct option_spec OPTIONS[] = {
     {"", .help = "Commands"},
     {"text", 0, OPTION_FLAG, FIELD(text), .help = "get: the text of the pages, not the JSON"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "stats: as JSON"},
+    {"tokenizer", 0, OPTION_TEXT, FIELD(tokenizer), "FILE",
+     .help = "stats: what counts text tokens, a .tiktoken file or a tokenizer.json; without it, "
+             "r50k"},
     {"null", '0', OPTION_FLAG, FIELD(null), .help = "ls: end keys with NUL, not with a new line"},
     {"format", 0, OPTION_CHOICE, FIELD(format), "FORMAT",
      .help = "export: npy is a folder with a file a page (F32), safetensors one file (BF16), tar a "
@@ -44,8 +49,9 @@ static const struct tool TOOL = {
         "ls STORE prints the keys of its samples, one a line, as 'occ ingest --skip-from -' reads "
         "them.\n\n"
         "get STORE KEY prints a sample's JSON.\n\n"
-        "stats STORE prints pages, tokens, characters per token, bytes by codec, and pages and "
-        "tokens by steps of forgetting.\n\n"
+        "stats STORE prints pages, tokens, characters and text tokens per token, how much of the "
+        "text was read back of pages that 'occ compress --verify' measured, and the worst of them, "
+        "bytes by codec, and pages and tokens by steps of forgetting.\n\n"
         "verify STORE checks every hash, length and reference; it prints what is wrong, exit 1.\n\n"
         "export STORE [KEY...] writes tokens for other programs, of all samples or of those "
         "named.\n\n"
@@ -125,67 +131,35 @@ static int run_get(struct store *s, const struct arguments *a, const char *key, 
 
 /* ---- stats --------------------------------------------------------------------------------- */
 
-static json_t *stats_json(const struct store_counts *c) {
-    json_t *codecs = json_object(), *steps = json_array();
-    for (int i = 0; i < CODEC_COUNT; i++) {
-        if (c->codec_pages[i] > 0) {
-            json_object_set_new(codecs, CODEC_NAMES[i],
-                                json_pack("{s:I, s:I}", "pages", (json_int_t)c->codec_pages[i],
-                                          "bytes", (json_int_t)c->payload_bytes[i]));
-        }
-    }
-    for (int i = 0; i < STORE_BUCKETS; i++) {
-        if (c->bucket_pages[i] > 0) {
-            json_array_append_new(steps, json_pack("{s:i, s:I, s:I, s:I}", "bucket", i, "pages",
-                                                   (json_int_t)c->bucket_pages[i], "tokens",
-                                                   (json_int_t)c->bucket_tokens[i], "bytes",
-                                                   (json_int_t)c->bucket_bytes[i]));
-        }
-    }
-    double share = c->tokens > 0 ? (double)c->characters / (double)c->tokens : 0;
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
-                     "accounts", (json_int_t)c->accounts, "samples", (json_int_t)c->samples,
-                     "pages", (json_int_t)c->pages, "tokens", (json_int_t)c->tokens, "characters",
-                     (json_int_t)c->characters, "characters_per_token", share, "json_bytes",
-                     (json_int_t)c->json_bytes, "text_bytes", (json_int_t)c->text_bytes,
-                     "used_bytes", (json_int_t)c->used_bytes, "file_bytes",
-                     (json_int_t)c->file_bytes, "folded_pages", (json_int_t)c->folded_pages,
-                     "codecs", codecs, "buckets", steps);
+/* Counts text tokens with the file that is named, or the bundled r50k. */
+static int open_tokenizer(struct tokenizer **out, const char *named, struct error *e) {
+    char path[4096];
+    *out = NULL;
+    int rc = named == NULL ? data_file_find(path, sizeof path, "r50k_base.tiktoken", e) : 0;
+    return rc == 0 ? tokenizer_open(out, named != NULL ? named : path, TOKENIZER_SPLIT_AUTO, e)
+                   : rc;
 }
 
-static void print_stats(const struct store_counts *c) {
-    printf("accounts %12" PRId64 "\nsamples  %12" PRId64 "\npages    %12" PRId64
-           "\ntokens   %12" PRId64 "\n",
-           c->accounts, c->samples, c->pages, c->tokens);
-    printf("characters %10" PRId64 "  %.2f a token\n", c->characters,
-           c->tokens > 0 ? (double)c->characters / (double)c->tokens : 0);
-    printf("folded   %12" PRId64 "  pages, into style tokens\n", c->folded_pages);
-    for (int i = 0; i < CODEC_COUNT; i++) {
-        if (c->codec_pages[i] > 0) {
-            printf("%-8s %12" PRId64 "  bytes, %" PRId64 " pages\n", CODEC_NAMES[i],
-                   c->payload_bytes[i], c->codec_pages[i]);
-        }
-    }
-    printf("json     %12" PRId64 "  bytes\ntext     %12" PRId64 "  bytes\n", c->json_bytes,
-           c->text_bytes);
-    printf("file     %12" PRId64 "  bytes, %" PRId64 " in use\n", c->file_bytes, c->used_bytes);
-    printf("\nbucket      pages     tokens      bytes\n");
-    for (int i = 0; i < STORE_BUCKETS; i++) {
-        if (c->bucket_pages[i] > 0) {
-            printf("%6d %10" PRId64 " %10" PRId64 " %10" PRId64 "\n", i, c->bucket_pages[i],
-                   c->bucket_tokens[i], c->bucket_bytes[i]);
-        }
-    }
-}
-
+/* Without a tokenizer all the rest is printed; one that was asked for fails the run then. */
 static int run_stats(struct store *s, const struct arguments *a, struct error *e) {
-    struct store_counts counts;
-    int rc = store_count(s, &counts, e);
+    struct tokenizer *tokenizer = NULL;
+    struct store_stats stats;
+    struct error why;
+    int counted = open_tokenizer(&tokenizer, a->tokenizer, &why);
+    int rc = store_stats(&stats, s, tokenizer, e);
+    const char *name = tokenizer != NULL ? tokenizer_name(tokenizer) : NULL;
     if (rc == 0 && a->json) {
-        return print_json(stats_json(&counts), e);
+        rc = print_json(store_stats_json(&stats, name), e);
+    } else if (rc == 0) {
+        store_stats_print(&stats, name);
     }
-    if (rc == 0) {
-        print_stats(&counts);
+    tokenizer_close(tokenizer);
+    if (rc == 0 && counted < 0 && a->tokenizer != NULL) {
+        *e = why;
+        return counted;
+    }
+    if (rc == 0 && counted < 0) {
+        log_warning("text tokens were not counted: %s", why.text);
     }
     return rc;
 }

@@ -23,7 +23,10 @@ static const struct {
     {"render", "scripts, comments and thumbnails to pages for the encoder"},
     {"compress", "pages to visual tokens in a store"},
     {"forget", "a store's old tokens to fewer tokens"},
+    {"read", "visual tokens back to text, with the encoder's reading head"},
     {"store", "look into stores, check, export, merge and compact them"},
+    {"train", "train encoders, draw how it went"},
+    {"eval", "measure what visual tokens keep of the text"},
     {"model", "make and describe encoder files"},
 };
 enum { KNOWN_COUNT = sizeof KNOWN / sizeof *KNOWN };

@@ -1,6 +1,7 @@
 #!/bin/sh
-# quickstart.sh - from a fresh clone to visual tokens: installs what a build needs, builds, ingests ARCHIVE (a folder
-# as yt-dlp leaves it) or the sample archive in tests/archive, renders what it found and compresses the pages.
+# quickstart.sh - from a fresh clone to visual tokens and back: installs what a build needs, builds, ingests ARCHIVE (a
+# folder as yt-dlp leaves it) or the sample archive in tests/archive, renders what it found, compresses the pages with
+# the bundled encoder and reads the tokens.
 #
 #     sh cli/quickstart.sh [ARCHIVE]
 set -eu
@@ -53,10 +54,11 @@ if [ -n "$clip" ]; then
         tar xOf - --occurrence=1 "$clip.p000.png" >out/page.png
     echo "out/page.png is the first page of $clip"
 fi
-echo "== occ compress --store out/tokens.occ < out/pages.tar"
-# No trained encoder is bundled yet: this one has random weights, so its tokens cannot be read, only counted.
-[ -e out/encoder.safetensors ] || occ model init --config nano --seed 1 -o out/encoder.safetensors
-occ compress -v --store out/tokens.occ --model out/encoder.safetensors <out/pages.tar
+echo "== occ compress --store out/tokens.occ --verify < out/pages.tar"
+occ compress -v --store out/tokens.occ --verify <out/pages.tar
 echo "== occ store stats out/tokens.occ"
 occ store stats out/tokens.occ
+echo "== occ read --store out/tokens.occ --text: the beginning of what the tokens say, read without a language model"
+occ read -v --store out/tokens.occ --text >out/read.txt
+head -12 out/read.txt
 echo "Done. The programs are in build/release/bin; 'occ help VERB' says more."

@@ -162,17 +162,9 @@ static char *text_of(struct repager *r, const struct token_record *record, size_
     if (store_get_text(r->s, record->key, &r->text, NULL) != 1 || r->text.size == 0) {
         return NULL;
     }
-    char *text = (char *)r->text.data, *end = text + r->text.size;
-    for (int page = 0; page < record->page; page++) {
-        text = memchr(text, '\f', (size_t)(end - text));
-        if (text == NULL) {
-            return NULL;
-        }
-        text++;
-    }
-    char *stop = memchr(text, '\f', (size_t)(end - text));
-    *size = (size_t)((stop != NULL ? stop : end) - text);
-    return text;
+    const char *all = bytes_text(&r->text);
+    const char *text = store_text_page(all, r->text.size, record->page, size);
+    return text != NULL ? (char *)r->text.data + (text - all) : NULL;
 }
 
 static int shrink(void *context, const struct token_record *record, const float *old, int rows,
@@ -201,5 +193,8 @@ static int shrink(void *context, const struct token_record *record, const float 
 }
 
 struct forget_operator repager_operator(struct repager *r) {
-    return (struct forget_operator){.context = r, .shrink = shrink};
+    return (struct forget_operator){.shrunk_by =
+                                        r->how == REPAGE_RENDER ? SHRINK_RENDER : SHRINK_RESIZE,
+                                    .context = r,
+                                    .shrink = shrink};
 }

@@ -24,6 +24,7 @@ struct compress {
     struct compress_result *result;
     struct works *works;
     char settings[128];    /* what the journal remembers of the options */
+    json_t *trained;       /* profiles that the encoder knows; NULL: it does not say */
     struct table *seen;    /* keys of this run */
     struct table *touched; /* accounts that packs came of */
     int64_t read;
@@ -40,7 +41,74 @@ static double seconds_now(void) {
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* ---- Profiles ----------------------------------------------------------------------------- */
+
+static void read_trained(struct compress *c) {
+    const char *text = encoder_metadata(c->n, COMPRESS_PROFILES);
+    char *list = c->result->trained_profiles;
+    size_t i, used = 0, room = sizeof c->result->trained_profiles;
+    const json_t *name;
+    c->trained = text != NULL ? json_loads(text, 0, NULL) : NULL;
+    json_array_foreach(c->trained, i, name) {
+        if (json_is_string(name) && used < room) {
+            used += (size_t)snprintf(list + used, room - used, "%s%s", used > 0 ? ", " : "",
+                                     json_string_value(name));
+        }
+    }
+}
+
+/* Whether the encoder says what it was trained on, and this profile is not among it. */
+static bool is_strange(const struct compress *c, const char *profile) {
+    const json_t *name;
+    size_t i;
+    json_array_foreach(c->trained, i, name) {
+        if (json_is_string(name) && strcmp(json_string_value(name), profile) == 0) {
+            return false;
+        }
+    }
+    return profile[0] != '\0' && json_array_size(c->trained) > 0;
+}
+
 /* ---- Putting into the store -------------------------------------------------------------- */
+
+static void count_readback(struct compress_readback *r, const struct work *w) {
+    for (size_t i = 0; i < w->stored_count; i++) {
+        double share = token_accuracy_share(w->stored[i].accuracy);
+        if (share < 0) {
+            continue;
+        }
+        if (r->pages == 0 || share < r->worst) {
+            r->worst = share;
+            r->worst_page = w->stored[i].page;
+            memcpy(r->worst_key, w->key, sizeof r->worst_key);
+        }
+        r->pages++;
+        r->accuracy += share;
+    }
+}
+
+static void count(struct compress *c, const struct work *w) {
+    struct compress_result *r = c->result;
+    r->samples++;
+    for (size_t i = 0; i < w->stored_count; i++) {
+        r->pages++;
+        r->tokens += (int64_t)w->stored[i].rows * w->stored[i].columns;
+        r->characters += w->stored[i].characters;
+        r->bytes += (int64_t)w->stored[i].size;
+    }
+    r->loss.squares += w->loss.squares;
+    r->loss.signal += w->loss.signal;
+    r->loss.largest = w->loss.largest > r->loss.largest ? w->loss.largest : r->loss.largest;
+    count_readback(&r->readback, w);
+    if (is_strange(c, w->profile)) {
+        if (r->strange_pages == 0) {
+            memcpy(r->strange_profile, w->profile, sizeof r->strange_profile);
+        }
+        r->strange_more = r->strange_more || strcmp(r->strange_profile, w->profile) != 0;
+        r->strange_pages += (int64_t)w->stored_count;
+        count_readback(&r->strange, w);
+    }
+}
 
 static int put(struct compress *c, struct work *w, struct error *e) {
     struct compress_result *r = c->result;
@@ -69,16 +137,7 @@ static int put(struct compress *c, struct work *w, struct error *e) {
         rc = store_commit(c->store, e);
         c->committed = seconds_now();
     }
-    r->samples++;
-    for (size_t i = 0; i < w->stored_count; i++) {
-        r->pages++;
-        r->tokens += (int64_t)w->stored[i].rows * w->stored[i].columns;
-        r->characters += w->stored[i].characters;
-        r->bytes += (int64_t)w->stored[i].size;
-    }
-    r->loss.squares += w->loss.squares;
-    r->loss.signal += w->loss.signal;
-    r->loss.largest = w->loss.largest > r->loss.largest ? w->loss.largest : r->loss.largest;
+    count(c, w);
     return rc;
 }
 
@@ -235,7 +294,8 @@ static int begin(struct compress *c, struct error *e) {
                  : store_put_vectors(c->store, encoder_vectors(c->n), e);
     }
     if (rc == 0) {
-        rc = works_open(&c->works, c->n, (enum codec)o->codec, o->threads, o->batch, e);
+        read_trained(c);
+        rc = works_open(&c->works, c->n, o->reader, (enum codec)o->codec, o->threads, o->batch, e);
     }
     return rc;
 }
@@ -259,6 +319,7 @@ static int finish(struct compress *c, int rc, bool whole, struct error *e) {
     works_close(c->works);
     table_close(c->seen);
     table_close(c->touched);
+    json_decref(c->trained);
     return rc;
 }
 
@@ -274,7 +335,7 @@ int compress_stream(const struct encoder *n, struct store *s, int fd,
     *result = (struct compress_result){.samples = 0};
     int rc = stream_reader_open(&reader, fd, e);
     if (rc < 0) {
-        return rc;
+        return is_cancelled(&c) ? error_set(e, ERR_CANCELLED, "stopped by a signal") : rc;
     }
     progress_begin("compress", 0, options->progress);
     rc = begin(&c, e);

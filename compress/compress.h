@@ -12,6 +12,7 @@
 
 #include "compress/encoder.h"
 #include "compress/mode.h"
+#include "compress/reader.h"
 #include "store/store.h"
 
 struct compress_options {
@@ -21,10 +22,21 @@ struct compress_options {
     int mode;        /* enum encode_mode, of loose pictures */
     int64_t commit;  /* bytes that wait for a commit at most; COMPRESS_SECONDS pass at most, too */
     bool progress;
+    /* The encoder's: reads each page back as it was packed, for its accuracy; NULL: not. */
+    const struct reader *reader;
 };
 #define COMPRESS_DEFAULTS                                                                          \
     { .codec = CODEC_BF16, .batch = 1, .mode = ENCODE_BASE, .commit = (int64_t)STORE_BATCH }
 enum { COMPRESS_SECONDS = 5 };
+#define COMPRESS_PROFILES "occ.profiles"
+
+/* Pages that were read back. */
+struct compress_readback {
+    int64_t pages;
+    double accuracy, worst; /* the sum over pages, and the least */
+    char worst_key[STREAM_KEY_BYTES];
+    int worst_page;
+};
 
 struct compress_result {
     int64_t samples, pages, tokens, characters; /* put into the store */
@@ -33,6 +45,13 @@ struct compress_result {
     int64_t removed;                            /* packs that were replaced */
     int64_t bytes;                              /* of packed tokens */
     struct codec_loss loss;
+    struct compress_readback readback;
+    /* Pages of profiles that the encoder was not trained on, where its metadata has a list of them
+     * (COMPRESS_PROFILES, JSON); the first such profile, and whether there were more. */
+    int64_t strange_pages;
+    char strange_profile[32], trained_profiles[128];
+    bool strange_more;
+    struct compress_readback strange;
     double seconds;
 };
 

@@ -164,6 +164,8 @@ static int copy_sample(struct work **out, const struct record *r, const struct s
     }
     json_t *json = json_read(s->members[0].data, s->members[0].size, NULL, NULL);
     w->created = json_get_integer(json, "created", 0);
+    const char *profile = json_get_text(json_object_get(r->root, "profile"), "name");
+    snprintf(w->profile, sizeof w->profile, "%s", profile != NULL ? profile : "");
     json_decref(json);
     copy_pages(w, r, s, content);
     hash_input(w);

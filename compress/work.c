@@ -7,10 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compress/readback.h"
+
 enum { THREADS = 256 };
 
 struct works {
     const struct encoder *n;
+    const struct reader *reader; /* NULL: nothing is read back */
     enum codec codec;
     int batch;
     pthread_mutex_t lock;
@@ -36,27 +39,58 @@ void work_free(struct work *w) {
 
 /* ---- Packing ----------------------------------------------------------------------- */
 
-static int pack_view(struct work *w, struct codec_state *state, enum codec codec, int number,
-                     const struct view *view, uint32_t characters, int64_t dim, struct error *e) {
-    size_t begin = w->packed.size;
-    int rc = codec_pack(state, &w->packed, codec, view->tokens, (int64_t)view->rows * view->columns,
-                        dim, &w->loss, e);
-    if (rc < 0) {
-        return rc;
+/* What a thread works with. */
+struct bench {
+    struct page_encoder *encoder;
+    struct codec_state *codec;
+    struct readback *readback; /* NULL: nothing is read back */
+};
+
+/* What the packed tokens still say of the page's text. */
+static int measure(struct bench *b, struct store_page *stored, const void *payload, int64_t dim,
+                   const char *text, size_t size, struct error *e) {
+    const struct token_header header = {.codec = (uint8_t)stored->codec,
+                                        .rows = (uint16_t)stored->rows,
+                                        .columns = (uint16_t)stored->columns,
+                                        .full_rows = (uint16_t)stored->rows,
+                                        .full_columns = (uint16_t)stored->columns,
+                                        .dim = (uint16_t)dim,
+                                        .payload = (uint32_t)stored->size};
+    struct readback_page page;
+    double share;
+    if (size == 0) {
+        return 0;
     }
-    w->stored[w->stored_count++] = (struct store_page){.page = number,
-                                                       .rows = view->rows,
-                                                       .columns = view->columns,
-                                                       .characters = characters,
-                                                       .codec = codec,
-                                                       .size = w->packed.size - begin};
-    return 0;
+    int rc = readback_record(b->readback, &header, payload, &page, e);
+    rc = rc == 0 ? readback_compare(&page, text, size, &share, e) : rc;
+    stored->accuracy = rc == 0 ? token_accuracy(share) : 0;
+    return rc;
+}
+
+/* text: of the page. */
+static int pack_view(struct work *w, struct bench *b, enum codec codec, int64_t dim,
+                     const struct view *view, const char *text, size_t text_size, struct error *e) {
+    size_t begin = w->packed.size;
+    struct store_page *page = &w->stored[w->stored_count];
+    int rc = codec_pack(b->codec, &w->packed, codec, view->tokens,
+                        (int64_t)view->rows * view->columns, dim, &w->loss, e);
+    *page = (struct store_page){.page = (int)w->stored_count,
+                                .rows = view->rows,
+                                .columns = view->columns,
+                                .codec = codec,
+                                .size = w->packed.size - begin};
+    if (rc == 0 && b->readback != NULL) {
+        rc = measure(b, page, w->packed.data + begin, dim, text, text_size, e);
+    }
+    w->stored_count += rc == 0;
+    return rc;
 }
 
 /* All pages of a sample, whose tokens are then no longer needed. */
-static int pack_all(struct work *w, struct codec_state *state, enum codec codec, int64_t dim,
+static int pack_all(struct work *w, struct bench *b, enum codec codec, int64_t dim,
                     struct error *e) {
-    int number = 0, rc = 0;
+    const char *text = w->text, *end = w->text + w->text_size;
+    int rc = 0;
     bytes_init(&w->packed, (size_t)4 << 30);
     w->stored = calloc((size_t)w->page_count * VIEWS + 1, sizeof *w->stored);
     if (w->stored == NULL) {
@@ -64,14 +98,17 @@ static int pack_all(struct work *w, struct codec_state *state, enum codec codec,
     }
     for (int i = 0; i < w->page_count && rc == 0; i++) {
         struct encoded_page *page = &w->pages[i];
+        size_t first = w->stored_count, text_size;
         if (page->rc < 0) {
             *e = page->error;
             return error_context(e, "page %d", i);
         }
+        text = store_text_page(text, (size_t)(end - text), 0, &text_size);
         for (int j = 0; j < page->view_count && rc == 0; j++) {
-            rc = pack_view(w, state, codec, number++, &page->views[j],
-                           j == 0 ? w->characters[i] : 0, dim, e);
+            rc = pack_view(w, b, codec, dim, &page->views[j], text, text_size, e);
         }
+        w->stored[first].characters = w->characters[i];
+        text += text_size + (text + text_size < end); /* behind the form feed */
         encoded_page_close(page);
     }
     const unsigned char *at = w->packed.data; /* does not move any more */
@@ -97,8 +134,7 @@ static int take_pages(struct works *w, struct encoded_page **pages, struct work 
 }
 
 /* Pages are encoded; samples whose last page that was are packed. Called with the lock held. */
-static void finish_pages(struct works *w, struct codec_state *state, struct work *const *owners,
-                         int count) {
+static void finish_pages(struct works *w, struct bench *b, struct work *const *owners, int count) {
     for (int i = 0; i < count; i++) {
         struct work *it = owners[i];
         if (it->done + 1 < it->page_count) {
@@ -106,15 +142,14 @@ static void finish_pages(struct works *w, struct codec_state *state, struct work
             continue;
         }
         pthread_mutex_unlock(&w->lock); /* nobody else has pages of this sample any more */
-        it->rc = pack_all(it, state, w->codec, encoder_config(w->n)->token_dim, &it->error);
+        it->rc = pack_all(it, b, w->codec, encoder_config(w->n)->token_dim, &it->error);
         pthread_mutex_lock(&w->lock);
         it->done++;
         pthread_cond_broadcast(&w->done);
     }
 }
 
-static void encode_until_end(struct works *w, struct page_encoder *encoder,
-                             struct codec_state *state) {
+static void encode_until_end(struct works *w, struct bench *b) {
     struct encoded_page *pages[PAGES_BATCH];
     struct work *owners[PAGES_BATCH];
     pthread_mutex_lock(&w->lock);
@@ -125,9 +160,9 @@ static void encode_until_end(struct works *w, struct page_encoder *encoder,
             continue;
         }
         pthread_mutex_unlock(&w->lock);
-        pages_encode(encoder, pages, count);
+        pages_encode(b->encoder, pages, count);
         pthread_mutex_lock(&w->lock);
-        finish_pages(w, state, owners, count);
+        finish_pages(w, b, owners, count);
     }
     pthread_mutex_unlock(&w->lock);
 }
@@ -158,20 +193,19 @@ static void fail_until_end(struct works *w, int rc, const struct error *e) {
 
 static void *run_thread(void *argument) {
     struct works *w = argument;
-    struct page_encoder *encoder = NULL;
-    struct codec_state *state = NULL;
+    struct bench b = {.encoder = NULL};
     struct error e = {0};
-    int rc = page_encoder_open(&encoder, w->n, &e);
+    int rc = page_encoder_open(&b.encoder, w->n, &e);
+    rc = rc == 0 ? codec_open(&b.codec, &e) : rc;
+    rc = rc == 0 && w->reader != NULL ? readback_open(&b.readback, w->reader, &e) : rc;
     if (rc == 0) {
-        rc = codec_open(&state, &e);
-    }
-    if (rc == 0) {
-        encode_until_end(w, encoder, state);
+        encode_until_end(w, &b);
     } else {
         fail_until_end(w, rc, &e);
     }
-    codec_close(state);
-    page_encoder_close(encoder);
+    readback_close(b.readback);
+    codec_close(b.codec);
+    page_encoder_close(b.encoder);
     return NULL;
 }
 
@@ -180,14 +214,15 @@ static int core_count(void) {
     return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
 }
 
-int works_open(struct works **out, const struct encoder *n, enum codec codec, int64_t threads,
-               int64_t batch, struct error *e) {
+int works_open(struct works **out, const struct encoder *n, const struct reader *reader,
+               enum codec codec, int64_t threads, int64_t batch, struct error *e) {
     *out = NULL;
     struct works *w = calloc(1, sizeof *w);
     if (w == NULL) {
         return error_set(e, ERR_MEMORY, "out of memory");
     }
     w->n = n;
+    w->reader = reader;
     w->codec = codec;
     w->batch = (int)(batch < PAGES_BATCH ? batch : PAGES_BATCH);
     w->last = &w->first;

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "compress/pages.h"
+#include "compress/reader.h"
 #include "store/store.h"
 
 /* A sample on its way; in one allocation with the bytes that it points to. */
@@ -13,7 +14,8 @@ struct work {
     struct work *next;
     char key[STREAM_KEY_BYTES];
     int64_t created;
-    char input[32]; /* for the journal */
+    char input[32];   /* for the journal */
+    char profile[32]; /* how its pages were set; "": not said */
     const char *json, *text;
     size_t json_size, text_size;
     struct encoded_page *pages;
@@ -33,9 +35,10 @@ void work_free(struct work *w); /* NULL is allowed */
 
 struct works; /* the queue and its threads */
 
-/* `threads` 0: one a core. */
-int works_open(struct works **out, const struct encoder *n, enum codec codec, int64_t threads,
-               int64_t batch, struct error *e);
+/* `threads` 0: one a core. `reader`: reads packed pages back (NULL: not); they get an accuracy
+ * where they have text. */
+int works_open(struct works **out, const struct encoder *n, const struct reader *reader,
+               enum codec codec, int64_t threads, int64_t batch, struct error *e);
 /* Stops the threads after the pages in hand; frees what is left. NULL is allowed. */
 void works_close(struct works *w);
 

@@ -197,14 +197,15 @@ static int load(struct forget *f, const struct token_record *record, struct erro
                                record->key, record->page);
 }
 
-/* The tokens of the smaller grid, in f->shrunk. */
+/* The tokens of the smaller grid, in f->shrunk, and what made them. */
 static int shrink(struct forget *f, const struct aging *page, int rows, int columns,
-                  struct error *e) {
+                  uint8_t *shrunk_by, struct error *e) {
     const struct token_header *h = &page->record.header;
     const struct forget_operator *op = f->options->shrink;
     int done = op != NULL
                    ? op->shrink(op->context, &page->record, f->tokens, rows, columns, f->shrunk, e)
                    : 0;
+    *shrunk_by = (uint8_t)(done > 0 ? op->shrunk_by : SHRINK_POOL);
     if (done != 0) {
         return done < 0 ? done : 0;
     }
@@ -223,7 +224,7 @@ static int shrink_page(struct forget *f, const struct aging *page, struct error 
     forget_grid(&rows, &columns, page->bucket - header.bucket);
     int rc = load(f, &page->record, e);
     if (rc == 0) {
-        rc = shrink(f, page, rows, columns, e);
+        rc = shrink(f, page, rows, columns, &header.shrunk_by, e);
     }
     bytes_clear(&f->payload);
     if (rc == 0) {

@@ -26,8 +26,10 @@ void forget_grid(int *rows, int *columns, int bucket);
 void forget_pool(float *tokens, int *rows, int *columns, int64_t dim);
 
 /* Another way to make a page smaller than the means of its tokens. Fills tokens (rows, columns,
- * dim) of the smaller grid; `old`: those that are stored. 1: filled; 0: cannot, use the means. */
+ * dim) of the smaller grid, where there is room for as many as are stored; `old`: those. 1: filled;
+ * 0: cannot, use the means. */
 struct forget_operator {
+    enum shrink shrunk_by; /* for the header */
     void *context;
     int (*shrink)(void *context, const struct token_record *record, const float *old, int rows,
                   int columns, float *tokens, struct error *e);

@@ -40,7 +40,20 @@ struct store_encoder {
     int dim;              /* of a token */
 };
 
-/* 64 bytes in front of each payload, little-endian as laid out here. */
+/* What halves grids (forget.h). resize and render draw and encode a page anew, so the last of them
+ * is what made it; merge is what made it only if nothing else ever did. Means of whatever else are
+ * but means. */
+enum shrink {
+    SHRINK_POOL,   /* means of two tokens */
+    SHRINK_MERGE,  /* the maps of the encoder (compress/reading.h) */
+    SHRINK_RESIZE, /* the page made smaller, and encoded */
+    SHRINK_RENDER, /* less of the text on a smaller page, encoded */
+    SHRINK_COUNT
+};
+extern const char *const SHRINK_NAMES[SHRINK_COUNT + 1]; /* "pool", ..., NULL */
+
+/* 64 bytes in front of each payload, little-endian as laid out here. shrunk_by and accuracy were
+ * added to version 1: they are 0 in stores that were written before. */
 struct token_header {
     char magic[4];                    /* "OCT1" */
     uint8_t codec, bucket;            /* enum codec; steps of forgetting: 0 is fresh */
@@ -52,9 +65,15 @@ struct token_header {
     int64_t created;      /* of the page's content, Unix seconds */
     uint64_t hash;        /* XXH3 64 of the payload */
     uint8_t flags;        /* bit 0: pinned */
-    uint8_t reserved[23]; /* zero */
+    uint8_t shrunk_by;    /* enum shrink: what made the grid; 0 in bucket 0 */
+    uint16_t accuracy;    /* as token_accuracy makes it: what was read back when it was encoded */
+    uint8_t reserved[20]; /* zero */
 };
-enum { TOKEN_PINNED = 1 };
+enum { TOKEN_PINNED = 1, TOKEN_ACCURACY = 10000 };
+/* 1 + TOKEN_ACCURACY * the share of the text that was read back (reading_accuracy), rounded; below
+ * 0 is 0: not measured. */
+uint16_t token_accuracy(double share);
+double token_accuracy_share(uint16_t accuracy); /* -1: not measured */
 
 /* 64 bytes in front of an account's style sum. */
 struct account_header {
@@ -93,6 +112,7 @@ int store_put_vectors(struct store *s, const float *vectors, struct error *e);
 struct store_page {
     int page, rows, columns;
     uint32_t characters;
+    uint16_t accuracy; /* as in the header */
     enum codec codec;
     const void *payload; /* as codec_pack makes it */
     size_t size;
@@ -158,6 +178,8 @@ int store_has(struct store *s, const char *key, struct error *e);
 /* Appends a sample's JSON or text. 1: there; 0: not. */
 int store_get_json(struct store *s, const char *key, struct bytes *json, struct error *e);
 int store_get_text(struct store *s, const char *key, struct bytes *text, struct error *e);
+/* One page of such a text, in it; NULL: it has no page of that number. */
+const char *store_text_page(const char *text, size_t size, int page, size_t *page_size);
 /* 1: there (*sum, allocated by malloc, is the caller's; NULL if nothing was folded); 0: not. */
 int store_get_account(struct store *s, const char *account, struct account_header *header,
                       double **sum, struct error *e);

@@ -1,4 +1,5 @@
 /* store_key.c - the keys and headers of records, made and checked. */
+#include <math.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -56,6 +57,19 @@ bool token_key_read(struct token_record *record, int64_t *created, const MDB_val
     return true;
 }
 
+const char *const SHRINK_NAMES[SHRINK_COUNT + 1] = {"pool", "merge", "resize", "render", NULL};
+
+uint16_t token_accuracy(double share) {
+    if (!(share >= 0)) {
+        return 0;
+    }
+    return (uint16_t)(1 + lround(TOKEN_ACCURACY * (share < 1 ? share : 1)));
+}
+
+double token_accuracy_share(uint16_t accuracy) {
+    return accuracy > 0 ? (double)(accuracy - 1) / TOKEN_ACCURACY : -1;
+}
+
 const char *token_value_read(struct token_record *record, const struct store *s,
                              const MDB_val *value) {
     struct token_header *h = &record->header;
@@ -67,8 +81,11 @@ const char *token_value_read(struct token_record *record, const struct store *s,
     if (memcmp(h->magic, "OCT1", 4) != 0) {
         return "has no header";
     }
-    if (h->codec >= CODEC_COUNT || h->bucket >= STORE_BUCKETS) {
-        return "has an unknown codec or bucket";
+    if (h->codec >= CODEC_COUNT || h->bucket >= STORE_BUCKETS || h->shrunk_by >= SHRINK_COUNT) {
+        return "has an unknown codec, bucket or operator";
+    }
+    if (h->accuracy > 1 + TOKEN_ACCURACY) {
+        return "has an impossible accuracy";
     }
     if (h->rows == 0 || h->columns == 0 || (uint32_t)h->rows * h->columns > 65535) {
         return "has an impossible grid";

@@ -208,6 +208,16 @@ int store_get_text(struct store *s, const char *key, struct bytes *text, struct 
     return get_text(s, DB_TEXT, key, text, e);
 }
 
+const char *store_text_page(const char *text, size_t size, int page, size_t *page_size) {
+    const char *end = text + size, *stop = memchr(text, '\f', size);
+    for (; page > 0 && stop != NULL; page--) {
+        text = stop + 1;
+        stop = memchr(text, '\f', (size_t)(end - text));
+    }
+    *page_size = (size_t)((stop != NULL ? stop : end) - text);
+    return page == 0 ? text : NULL;
+}
+
 int store_get_account(struct store *s, const char *account, struct account_header *header,
                       double **sum, struct error *e) {
     MDB_txn *txn;

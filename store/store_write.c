@@ -176,7 +176,8 @@ static int put_page(struct store *s, const struct store_sample *sample,
                                   .full_rows = (uint16_t)page->rows,
                                   .full_columns = (uint16_t)page->columns,
                                   .characters = page->characters,
-                                  .created = sample->created};
+                                  .created = sample->created,
+                                  .accuracy = page->accuracy};
     size_t size = token_key_make(key, sample->key, sample->created, page->page);
     return put_record(s, key, size, &header, page->payload, page->size, e);
 }

@@ -303,6 +303,30 @@ static void a_page_of_a_batch_gets_the_tokens_that_it_gets_alone(void) {
     encoder_close(n);
 }
 
+/* One pixel with a trace of colour sends the whole page through the embedding of three channels. */
+static void a_grey_page_has_the_tokens_of_its_three_channels(void) {
+    struct encoder *n = open_golden(DTYPE_F32);
+    const struct encoder_shape shape = {1, 128, 128, 1};
+    int64_t count, dim = encoder_config(n)->token_dim;
+    float *pixels = new_floats(128 * 128 * 3);
+    for (int64_t i = 0; i < 128 * 128 * 3; i++) {
+        pixels[i] = (float)(i / 3 * 7919 % 256) / 127.5f - 1;
+    }
+    float *grey = encode(n, pixels, &shape, NULL, &count);
+    pixels[0] += 1e-6f;
+    float *color = encode(n, pixels, &shape, NULL, &count);
+    double worst = 0;
+    for (int64_t i = 0; i < count * dim; i++) {
+        worst = fmax(worst, fabs((double)grey[i] - (double)color[i]));
+    }
+    CHECK_NEAR(worst, 0, 1e-4);
+    CHECK(worst > 0); /* else both went the same way */
+    free(color);
+    free(grey);
+    free(pixels);
+    encoder_close(n);
+}
+
 static void sizes_that_do_not_fit_are_refused(void) {
     struct encoder *n = open_golden(DTYPE_F32);
     struct error e;
@@ -328,6 +352,7 @@ int main(void) {
     RUN(tiles_and_a_global_view_equal_the_published_modules);
     RUN(bf16_keeps_the_direction_of_the_tokens);
     RUN(a_page_of_a_batch_gets_the_tokens_that_it_gets_alone);
+    RUN(a_grey_page_has_the_tokens_of_its_three_channels);
     RUN(sizes_that_do_not_fit_are_refused);
     return test_finish();
 }

@@ -140,6 +140,11 @@ def texts(store, key):
     assert {item["key"] for item in occ_store.Tokens(store, keys=[key])} == {key}
 
 
+def forgotten(store):
+    for item in occ_store.Tokens(store):
+        print(item["bucket"], item["shrunk_by"], item["accuracy"])
+
+
 if __name__ == "__main__":
     {"compare": compare, "raw": raw, "workers": workers, "loader": loader, "order": order,
-     "sequence": sequence, "texts": texts}[sys.argv[1]](*sys.argv[2:])
+     "sequence": sequence, "texts": texts, "forgotten": forgotten}[sys.argv[1]](*sys.argv[2:])

@@ -12,7 +12,7 @@ an_archive_becomes_tokens() {
     expect_json '.accounts == 2 and .samples == 6 and .pages == 2 and .tokens == 512
         and .characters > 500 and .codecs.bf16.pages == 2 and .buckets[0].pages == 2' counts
     store info s >described
-    expect_json '.encoder.name == "nano" and .encoder.dim == 512 and .vectors' described
+    expect_json '.encoder.name == "nano" and .encoder.dim > 0 and .vectors' described
     store get s banana/7312345678901234567 >sample
     expect_json '.id == "7312345678901234567" and .account == "banana"' sample
 }
@@ -23,7 +23,7 @@ each_mode_has_its_grid() {
         compress --store "${mode%:*}" <pages.tar
         store export -q -o out "${mode%:*}"
         # shellcheck disable=SC2016 # jq has nothing to do with it: the header of a npy is text
-        grid=$(find out -name '*.npy' | head -1 | xargs head -c 120 | grep -ao '([0-9]*, [0-9]*, 512' | tr -d '( ' | cut -d, -f1,2)
+        grid=$(find out -name '*.npy' | head -1 | xargs head -c 120 | grep -ao '([0-9]*, [0-9]*, [0-9]*' | tr -d '( ' | cut -d, -f1,2)
         expect_equal "${mode#*:}" "${grid/,/x}"
         rm -r out
     done

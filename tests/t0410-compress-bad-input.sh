@@ -5,8 +5,9 @@
 
 no_encoder_and_no_store_are_explained() {
     unset OCC_MODEL
-    expect_code 2 "$OCC_BIN/occ" compress --store s </dev/null 2>told
-    expect_match 'no encoder is named: --model FILE' told
+    mkdir data
+    OCC_DATA=data expect_code 1 "$OCC_BIN/occ" compress --store s </dev/null 2>told
+    expect_match 'no encoder is named \(--model FILE\), and the bundled one: nano.safetensors: is not in data' told
     expect_code 2 "$OCC_BIN/occ" compress --model x </dev/null 2>told
     expect_match 'no store is named' told
     expect_code 1 "$OCC_BIN/occ" compress --store s --model nowhere.safetensors </dev/null 2>told

@@ -90,8 +90,11 @@ what_cannot_be_is_refused() {
     expect_code 2 "$OCC_BIN/occ" forget 2>told
     expect_match 'no store is named' told
     unset OCC_MODEL
-    expect_code 2 "$OCC_BIN/occ" forget --store s --operator render 2>told
-    expect_match "needs the store's encoder" told
+    mkdir data
+    for how in merge render; do
+        OCC_DATA=data expect_code 1 "$OCC_BIN/occ" forget --store s --operator $how 2>told
+        expect_match "--operator $how needs the store's encoder \(--model FILE\): nano.safetensors" told
+    done
     expect_code 2 "$OCC_BIN/occ" forget --store s kiwi/3 2>told
     expect_match 'KEYs go with --pin or --unpin' told
     expect_code 1 "$OCC_BIN/occ" forget --store nowhere 2>told

@@ -54,6 +54,20 @@ json_and_text_are_those_of_the_stream() { # with a dictionary: 300 samples make 
         "$(read_store texts "$stores/bf16" kiwi/299)"
 }
 
+it_says_how_a_page_shrank() {
+    make_days 3
+    compress --store s <days.tar
+    expect_equal 3 "$(read_store forgotten s | grep -c '^0 None None$')"
+    forget --store s --now 2023-12-24 --operator pool
+    expect_equal 3 "$(read_store forgotten s | grep -c '^2 pool None$')"
+    forget --store s --now 2024-12-24 --operator resize
+    expect_equal 3 "$(read_store forgotten s | grep -c '^5 resize None$')"
+    [ -e "$OCC_BIN/../share/occ/nano.safetensors" ] || return 0
+    OCC_MODEL='' compress --store measured --verify <days.tar
+    expect_equal "$(store stats --json measured | jq '.readback.accuracy * 3 * 1000 | round')" \
+        "$(read_store forgotten measured | awk '{sum += $3} END {printf "%.0f\n", sum * 1000}')"
+}
+
 a_store_that_is_compressed_into_can_be_read() {
     make_days 40 plum
     compress --store "$stores/int4" --codec int4 <days.tar &
@@ -71,5 +85,6 @@ run a_data_loader_reads_every_page_once
 run ranks_and_workers_share_nothing_and_resume
 run a_sequence_is_that_of_the_published_modules
 run json_and_text_are_those_of_the_stream
+run it_says_how_a_page_shrank
 run a_store_that_is_compressed_into_can_be_read
 test_finish

@@ -319,6 +319,14 @@ static void set_codec(unsigned char *value, size_t size) {
     (void)size;
     value[4] = 77;
 }
+static void set_operator(unsigned char *value, size_t size) {
+    (void)size;
+    value[41] = SHRINK_COUNT;
+}
+static void set_accuracy(unsigned char *value, size_t size) {
+    (void)size;
+    value[42] = value[43] = 0xff;
+}
 static void set_journal(unsigned char *value, size_t size) {
     static const char TEXT[] = "{\"created\":5,\"pages\":7,\"options\":\"\",\"input\":\"\"}";
     memset(value, ' ', size);
@@ -348,6 +356,9 @@ static void verify_finds_each_fault(void) {
         {"tokens", KEY_OF_A1, sizeof KEY_OF_A1, flip_first, 0, "has no header"},
         {"tokens", KEY_OF_A1, sizeof KEY_OF_A1, flip_created, 0, "different times"},
         {"tokens", KEY_OF_A1, sizeof KEY_OF_A1, set_codec, 0, "unknown codec"},
+        {"tokens", KEY_OF_A1, sizeof KEY_OF_A1, set_operator, 0,
+         "unknown codec, bucket or operator"},
+        {"tokens", KEY_OF_A1, sizeof KEY_OF_A1, set_accuracy, 0, "impossible accuracy"},
         {"tokens", KEY_OF_A1, sizeof KEY_OF_A1, set_zeros, 63, "is too short"},
         {"tokens", KEY_OF_A1, sizeof KEY_OF_A1, flip_first, 80, "has no header"},
         {"tokens", KEY_OF_A2, sizeof KEY_OF_A2, set_zeros, 64, "has no header"},

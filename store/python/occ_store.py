@@ -25,9 +25,11 @@ __all__ = ["Tokens", "Sampler", "sequence", "split"]
 FORMAT = b"occ-store 1"
 CODECS = ("bf16", "int8", "int4")
 PINNED = 1
-# magic, codec, bucket, rows, columns, full rows, full columns, dim, characters, payload bytes, created, hash, flags;
-# 64 bytes with those reserved
-HEADER = struct.Struct("<4sBBHHHHHIIqQB")
+SHRINKS = ("pool", "merge", "resize", "render")
+ACCURACY = 10000
+# magic, codec, bucket, rows, columns, full rows, full columns, dim, characters, payload bytes, created, hash, flags,
+# shrunk by, accuracy; 64 bytes with those reserved
+HEADER = struct.Struct("<4sBBHHHHHIIqQBBH")
 HEADER_BYTES = 64
 
 
@@ -149,12 +151,15 @@ class Tokens:
 
     def _page(self, key, value):
         (magic, codec, bucket, rows, columns, full_rows, full_columns, dim, characters, size, created, _,
-         flags) = HEADER.unpack_from(value)
-        if magic != b"OCT1" or codec >= len(CODECS) or dim != self.dim or len(value) != HEADER_BYTES + size:
+         flags, shrunk_by, accuracy) = HEADER.unpack_from(value)
+        known = magic == b"OCT1" and codec < len(CODECS) and shrunk_by < len(SHRINKS)
+        if not known or dim != self.dim or len(value) != HEADER_BYTES + size:
             raise ValueError(f"{self.path}: {split_key(key)}: a damaged record; run occ store verify")
         name, page = split_key(key)
         item = {"key": name, "page": page, "created": created, "characters": characters, "bucket": bucket,
-                "pinned": bool(flags & PINNED), "full_grid": (full_rows, full_columns)}
+                "pinned": bool(flags & PINNED), "full_grid": (full_rows, full_columns),
+                "shrunk_by": SHRINKS[shrunk_by] if bucket > 0 else None,
+                "accuracy": (accuracy - 1) / ACCURACY if accuracy > 0 else None}
         payload = memoryview(value)[HEADER_BYTES:]
         shape = (rows, columns, dim)
         if self.raw:

@@ -1,0 +1,260 @@
+/* occ-eval.c - the command line of `occ eval`. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/data_file.h"
+#include "cli/fidelity.h"
+#include "cli/mix.h"
+#include "cli/options.h"
+#include "cli/signals.h"
+#include "store/file.h"
+#include "store/log.h"
+
+struct arguments {
+    const char *model, *tokenizer, *text, *modes, *profiles;
+    int64_t pages, steps, threads, seed;
+    int compute;
+    bool json, quiet;
+};
+
+static const char *const COMPUTES[] = {"auto", "f32", "bf16", NULL};
+static const char *const PROFILE_NAMES[] = {[PROFILE_READ10] = "read10",
+                                            [PROFILE_CLEAR] = "clear",
+                                            [PROFILE_DENSE] = "dense",
+                                            [PROFILE_COUNT] = NULL};
+static const char *const MODE_NAMES[] = {
+    [MODE_TINY] = "tiny", [MODE_BASE] = "base", [MODE_HIFI] = "hifi", [MODE_COUNT] = NULL};
+
+#define FIELD(name) offsetof(struct arguments, name)
+static const struct option_spec OPTIONS[] = {
+    {"", .help = "What is measured"},
+    {"model", 'm', OPTION_TEXT, FIELD(model), "FILE",
+     .help = "an encoder with a reading head; without it, the bundled one",
+     .environment = "OCC_MODEL"},
+    {"text", 't', OPTION_TEXT, FIELD(text), "FILE",
+     .help = "UTF-8 text that the encoder was not trained on"},
+    {"modes", 0, OPTION_TEXT, FIELD(modes), "LIST", .help = "of tiny, base, hifi"},
+    {"profiles", 0, OPTION_TEXT, FIELD(profiles), "LIST", .help = "of read10, clear, dense"},
+    {"pages", 'n', OPTION_INTEGER, FIELD(pages), "N",
+     .help = "pages of text, and as many of random strings, of each kind", .minimum = 1},
+    {"steps", 'k', OPTION_INTEGER, FIELD(steps), "K",
+     .help = "halvings by each operator of forgetting", .maximum = FIDELITY_STEPS},
+    {"tokenizer", 0, OPTION_TEXT, FIELD(tokenizer), "FILE",
+     .help = "what counts text tokens: a .tiktoken file or a tokenizer.json; without it, r50k"},
+    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "of the random strings"},
+    {"", .help = "How"},
+    {"compute", 0, OPTION_CHOICE, FIELD(compute), "TYPE",
+     .help = "type of the numbers in products; auto is bf16 where the processor has it",
+     .choices = COMPUTES},
+    {"threads", 'j', OPTION_INTEGER, FIELD(threads), "N",
+     .help = "pages at the same time; 0 is one a core", .maximum = 256},
+    {"json", 0, OPTION_FLAG, FIELD(json), .help = "a JSON object a line for each kind of page"},
+    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors and results only"},
+    {0}};
+
+static const struct tool TOOL = {
+    .name = "occ-eval",
+    .summary = "measure what visual tokens keep",
+    .operands = "COMMAND",
+    .description =
+        "fidelity renders pages of a text and of random strings of printable ASCII, encodes them, "
+        "reads the tokens back with the encoder's reading head, and prints how many text tokens a "
+        "visual token stands for and the share of characters that came back: 1 - edit distance / "
+        "length, greedy, without a language model. The same after each codec and, with --steps, "
+        "after forgetting: merge (the encoder's own maps), pool (means), resize (the page made "
+        "smaller and encoded again), render (as much of the text as fits on a smaller page).",
+    .examples = "occ eval fidelity --text book.txt --profiles read10,dense --steps 3\n"
+                "    fidelity against compression and forgetting\n",
+    .options = OPTIONS,
+};
+
+/* ---- Results ---------------------------------------------------------------------------- */
+
+static void print_share(const struct fidelity_errors *errors) {
+    double accuracy = fidelity_accuracy(errors);
+    if (isnan(accuracy)) {
+        printf("  %7s", "-");
+    } else {
+        printf("  %6.2f%%", 100 * accuracy);
+    }
+}
+
+static void print_pair(const char *name, const struct fidelity_errors *prose,
+                       const struct fidelity_errors *random) {
+    printf("    %-12s", name);
+    print_share(prose);
+    print_share(random);
+    printf("\n");
+}
+
+static void print_text(const struct arguments *a, const char *profile, const char *mode,
+                       const struct fidelity_result *r) {
+    const struct fidelity_result *prose = &r[FIDELITY_PROSE], *random = &r[FIDELITY_RANDOM];
+    printf("%s %s: %.1f text tokens (%.1f characters) a visual token; %" PRId64
+           " pages; worst page %.2f%%\n",
+           profile, mode, (double)prose->text_tokens / (double)prose->visual_tokens,
+           (double)prose->characters / (double)prose->visual_tokens, prose->pages,
+           100 * prose->worst);
+    printf("    %-12s  %7s  %7s\n", "", "prose", "random");
+    print_pair("f32", &prose->fresh, &random->fresh);
+    for (int i = 0; i < CODEC_COUNT; i++) {
+        print_pair(CODEC_NAMES[i], &prose->codecs[i], &random->codecs[i]);
+    }
+    for (int i = 0; i < FIDELITY_OPERATORS; i++) {
+        for (int k = 0; k < a->steps; k++) {
+            char name[32];
+            snprintf(name, sizeof name, "%s k=%d", FIDELITY_OPERATOR_NAMES[i], k + 1);
+            if (prose->forgotten[i][k].length > 0) {
+                print_pair(name, &prose->forgotten[i][k], &random->forgotten[i][k]);
+            }
+        }
+    }
+}
+
+static json_t *share_json(const struct fidelity_errors *errors) {
+    double accuracy = fidelity_accuracy(errors);
+    return isnan(accuracy) ? json_null() : json_real(accuracy);
+}
+
+static json_t *kind_json(const struct arguments *a, const struct fidelity_result *r) {
+    json_t *root = json_pack(
+        "{s:I, s:I, s:I, s:I, s:f, s:o}", "pages", (json_int_t)r->pages, "characters",
+        (json_int_t)r->characters, "text_tokens", (json_int_t)r->text_tokens, "visual_tokens",
+        (json_int_t)r->visual_tokens, "worst", r->worst, "f32", share_json(&r->fresh));
+    for (int i = 0; i < CODEC_COUNT; i++) {
+        json_object_set_new(root, CODEC_NAMES[i], share_json(&r->codecs[i]));
+    }
+    for (int i = 0; i < FIDELITY_OPERATORS && a->steps > 0; i++) {
+        json_t *list = json_array();
+        for (int k = 0; k < a->steps; k++) {
+            json_array_append_new(list, share_json(&r->forgotten[i][k]));
+        }
+        json_object_set_new(root, FIDELITY_OPERATOR_NAMES[i], list);
+    }
+    return root;
+}
+
+static int print_json(const struct arguments *a, const char *profile, const char *mode,
+                      const char *tokenizer, const struct fidelity_result *r, struct error *e) {
+    json_t *root = json_pack("{s:s, s:s, s:s, s:o, s:o}", "profile", profile, "mode", mode,
+                             "tokenizer", tokenizer, "prose", kind_json(a, &r[FIDELITY_PROSE]),
+                             "random", kind_json(a, &r[FIDELITY_RANDOM]));
+    char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(7)) : NULL;
+    json_decref(root);
+    if (text == NULL) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    puts(text);
+    free(text);
+    return 0;
+}
+
+/* ---- Measuring ------------------------------------------------------------------------------ */
+
+/* What a run has open. */
+struct bench {
+    struct encoder *encoder;
+    struct reader *reader;
+    struct tokenizer *tokenizer;
+    struct bytes text;
+};
+
+static int bench_open(struct bench *b, const struct arguments *a, struct error *e) {
+    char model[4096], ranks[4096];
+    bool bf16 = a->compute == 2 || (a->compute == 0 && BACKEND_CPU.has_bf16());
+    enum dtype compute = bf16 ? DTYPE_BF16 : DTYPE_F32;
+    snprintf(model, sizeof model, "%s", a->model != NULL ? a->model : "");
+    snprintf(ranks, sizeof ranks, "%s", a->tokenizer != NULL ? a->tokenizer : "");
+    bytes_init(&b->text, (size_t)1 << 30);
+    int rc = a->model == NULL ? data_file_find(model, sizeof model, "nano.safetensors", e) : 0;
+    if (rc == 0 && a->tokenizer == NULL) {
+        rc = data_file_find(ranks, sizeof ranks, "r50k_base.tiktoken", e);
+    }
+    rc = rc == 0 ? tokenizer_open(&b->tokenizer, ranks, TOKENIZER_SPLIT_AUTO, e) : rc;
+    rc = rc == 0 ? file_read(a->text, &b->text, e) : rc;
+    rc = rc == 0 ? encoder_open(&b->encoder, model, NULL, &BACKEND_CPU, compute, e) : rc;
+    rc = rc == 0 ? reader_open(&b->reader, model, &BACKEND_CPU, compute, e) : rc;
+    if (rc == 0 && b->text.size == 0) {
+        rc = error_set(e, ERR_FORMAT, "%s: is empty", a->text);
+    }
+    return rc;
+}
+
+static void bench_close(struct bench *b) {
+    reader_close(b->reader);
+    encoder_close(b->encoder);
+    tokenizer_close(b->tokenizer);
+    bytes_close(&b->text);
+}
+
+static int run(const struct arguments *a, const double *profiles, const double *modes,
+               struct error *e) {
+    struct bench b = {.encoder = NULL};
+    struct fidelity_result results[FIDELITY_KINDS];
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int rc = bench_open(&b, a, e);
+    struct fidelity_options options = {.encoder = b.encoder,
+                                       .reader = b.reader,
+                                       .tokenizer = b.tokenizer,
+                                       .text = bytes_text(&b.text),
+                                       .text_size = b.text.size,
+                                       .pages = a->pages,
+                                       .steps = a->steps,
+                                       .threads = a->threads > 0 ? a->threads
+                                                  : cores > 0    ? cores
+                                                                 : 1,
+                                       .seed = (uint64_t)a->seed};
+    for (int i = 0; i < PROFILE_COUNT * MODE_COUNT && rc == 0; i++) {
+        options.profile = i / MODE_COUNT;
+        options.mode = (enum page_mode)(i % MODE_COUNT);
+        if (profiles[options.profile] <= 0 || modes[options.mode] <= 0) {
+            continue;
+        }
+        const char *profile = PROFILE_NAMES[options.profile], *mode = MODE_NAMES[options.mode];
+        rc = fidelity_measure(&options, results, e);
+        if (rc == 0 && a->json) {
+            rc = print_json(a, profile, mode, tokenizer_name(b.tokenizer), results, e);
+        } else if (rc == 0) {
+            print_text(a, profile, mode, results);
+        }
+        fflush(stdout);
+    }
+    bench_close(&b);
+    return rc;
+}
+
+int main(int argc, char **argv) {
+    struct arguments a = {.modes = "tiny", .profiles = "read10", .pages = 20, .seed = 1};
+    struct error e = {0};
+    double profiles[PROFILE_COUNT], modes[MODE_COUNT];
+    int operands = 0, rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
+    if (rc == OPTIONS_DONE) {
+        return EXIT_DONE;
+    }
+    log_open(TOOL.name, a.quiet ? LOG_ERROR : LOG_INFO, LOG_TEXT);
+    if (rc == 0 && (operands != 1 || strcmp(argv[1], "fidelity") != 0)) {
+        rc = error_set(&e, ERR_USAGE, "name a command: fidelity");
+    }
+    if (rc == 0 && a.text == NULL) {
+        rc = error_set(&e, ERR_USAGE, "no text is named: --text FILE");
+    }
+    rc = rc == 0 ? mix_parse(profiles, PROFILE_NAMES, "profiles", a.profiles, &e) : rc;
+    rc = rc == 0 ? mix_parse(modes, MODE_NAMES, "modes", a.modes, &e) : rc;
+    if (rc < 0) {
+        return options_usage_error(&TOOL, &e);
+    }
+    rc = run(&a, profiles, modes, &e);
+    if (fclose(stdout) != 0 && rc == 0) {
+        rc = error_set(&e, ERR_IO, "standard output: cannot be written");
+    }
+    if (rc < 0) {
+        log_error("%s", e.text);
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}

@@ -1,0 +1,455 @@
+/* occ-read.c - the command line of `occ read`: text out of visual tokens. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/data_file.h"
+#include "cli/options.h"
+#include "cli/signals.h"
+#include "compress/image.h"
+#include "compress/readback.h"
+#include "compress/sample.h"
+#include "store/file.h"
+#include "store/json.h"
+#include "store/log.h"
+
+struct arguments {
+    const char *store, *model;
+    char bundled[4096]; /* the path of the encoder that ships with the programs */
+    int mode, compute;
+    bool text, quiet;
+    int verbose, log_style;
+};
+
+static const char *const LOG_STYLES[] = {"text", "json", NULL};
+static const char *const COMPUTES[] = {"auto", "f32", "bf16", NULL};
+enum { MODE_OF_SIZE };
+static const char *const MODES[] = {"auto", "tiny", "small", "base", "large", "hifi", NULL};
+
+#define FIELD(name) offsetof(struct arguments, name)
+static const struct option_spec OPTIONS[] = {
+    {"", .help = "What is read"},
+    {"store", 's', OPTION_TEXT, FIELD(store), "FOLDER",
+     .help = "the token store; without KEYs, all that is in it"},
+    {"mode", 0, OPTION_CHOICE, FIELD(mode), "MODE",
+     .help = "of PICTURES; auto goes by their size: 512 pixels are tiny, 1024 base, 1280 hifi",
+     .choices = MODES},
+    {"text", 't', OPTION_FLAG, FIELD(text),
+     .help = "print plain text, with a form feed between pages"},
+    {"", .help = "Reading head"},
+    {"model", 'm', OPTION_TEXT, FIELD(model), "FILE",
+     .help = "an encoder with a reading head, of a store the one that made it; without it, the "
+             "bundled one",
+     .environment = "OCC_MODEL"},
+    {"compute", 0, OPTION_CHOICE, FIELD(compute), "TYPE",
+     .help = "type of the numbers in products; auto is bf16 where the processor has it",
+     .choices = COMPUTES},
+    {"", .help = "Messages"},
+    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
+    {"verbose", 'v', OPTION_COUNT, FIELD(verbose), .help = "tell how much was read"},
+    {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
+     .choices = LOG_STYLES},
+    {0}};
+
+static const struct tool TOOL = {
+    .name = "occ-read",
+    .summary = "read visual tokens back into text",
+    .operands = "[KEY...] | [PICTURE...] | -",
+    .description =
+        "Reads with the encoder's reading head: what the tokens hold, without a language model or "
+        "a dictionary. It knows the alphabet and the type that it was trained on.\n\n"
+        "With --store, the pages of the samples KEY..., or of all, whatever was forgotten of them: "
+        "merged grids are unmerged, means stand in the places of all tokens that they are the mean "
+        "of, and pages that were encoded again smaller are read as the smaller pages that they "
+        "are. With PICTURES of pages (PNG, JPEG, PGM, PPM), these are encoded and read; with '-' "
+        "or without operands, the pages of the stream that 'occ render' writes.\n\n"
+        "Prints a JSON object a line for each page: key, page, rows (text, confidence from 0 to 1, "
+        "x and y of the page's pixels), confidence (the mean of its characters'), characters, and, "
+        "where the page's text is at hand, accuracy: 1 - edit distance / length. Pages of a store "
+        "also have bucket and, where it is above 0, shrunk_by. A page that cannot be read is "
+        "reported, and the rest goes on (exit 3).",
+    .examples = "occ read -s tokens.occ --text | less\n"
+                "    what a store still knows\n"
+                "occ render -m base s.tar | occ read | jq -r .accuracy\n"
+                "    how well each page is read back\n",
+    .options = OPTIONS,
+};
+
+static volatile sig_atomic_t cancelled;
+enum { PATIENCE = 9 /* seconds: a page in hand takes less */ };
+
+/* A run. */
+struct run {
+    struct arguments *a;
+    struct encoder *encoder;
+    struct reader *reader;
+    struct readback *readback;
+    struct page_encoder *pages; /* of pictures and streams */
+    struct store *store;
+    char key[STREAM_KEY_BYTES]; /* of the sample whose text is in hand */
+    struct bytes text, out;
+    int64_t read, failed; /* pages */
+    double accuracy;      /* sum over `measured` pages */
+    int64_t measured;
+};
+
+/* ---- What is printed ------------------------------------------------------------------- */
+
+struct page {
+    const char *key;
+    int number;
+    const struct readback_page *read;
+    double accuracy;                   /* -1: its text is not at hand */
+    const struct token_header *header; /* NULL: of no store */
+};
+
+static json_t *short_real(double value) {
+    return isfinite(value) ? json_real(round(value * 1e4) * 1e-4) : json_null();
+}
+
+static json_t *rows_json(const struct reading_text *t) {
+    json_t *rows = json_array();
+    for (size_t i = 0; i < t->row_count; i++) {
+        const struct reading_row *r = &t->rows[i];
+        json_array_append_new(rows, json_pack("{s:s%, s:o, s:i, s:i}", "text",
+                                              bytes_text(&t->text) + r->start, r->end - r->start,
+                                              "confidence", short_real((double)r->confidence), "x",
+                                              r->x, "y", r->y));
+    }
+    return rows;
+}
+
+static json_t *page_json(const struct page *p) {
+    json_t *root =
+        json_pack("{s:s, s:i, s:o, s:o, s:I}", "key", p->key, "page", p->number, "rows",
+                  rows_json(p->read->text), "confidence",
+                  p->read->characters > 0 ? short_real(p->read->confidence) : json_null(),
+                  "characters", (json_int_t)p->read->characters);
+    if (p->header != NULL) {
+        json_object_set_new(root, "bucket", json_integer(p->header->bucket));
+        if (p->header->bucket > 0) {
+            json_object_set_new(root, "shrunk_by", json_string(SHRINK_NAMES[p->header->shrunk_by]));
+        }
+    }
+    if (p->accuracy >= 0) {
+        json_object_set_new(root, "accuracy", short_real(p->accuracy));
+    }
+    return root;
+}
+
+/* One line, or the text with a form feed before all pages but the first. */
+static int print_page(struct run *r, const struct page *p, struct error *e) {
+    const struct bytes *text = &p->read->text->text;
+    int rc = 0;
+    bytes_clear(&r->out);
+    if (r->a->text) {
+        rc = r->read > 0 ? bytes_append(&r->out, "\f", 1, e) : 0;
+        rc = rc == 0 ? bytes_append(&r->out, bytes_text(text), text->size, e) : rc;
+    } else {
+        json_t *root = page_json(p);
+        rc = root != NULL ? json_append(&r->out, root, e)
+                          : error_set(e, ERR_MEMORY, "out of memory");
+        rc = rc == 0 ? bytes_append(&r->out, "\n", 1, e) : rc;
+        json_decref(root);
+    }
+    rc = rc == 0 ? file_write(STDOUT_FILENO, bytes_text(&r->out), r->out.size, &cancelled, e) : rc;
+    r->read++;
+    r->measured += p->accuracy >= 0;
+    r->accuracy += p->accuracy >= 0 ? p->accuracy : 0;
+    return rc;
+}
+
+/* A page that cannot be read fails alone. */
+static int skip(struct run *r, const struct error *why, struct error *e) {
+    if (why->code == ERR_MEMORY) {
+        *e = *why;
+        return why->code;
+    }
+    log_warning("%s", why->text);
+    r->failed++;
+    return 0;
+}
+
+static int stop_if_cancelled(struct error *e) {
+    return cancelled ? error_set(e, ERR_CANCELLED, "stopped by a signal") : 0;
+}
+
+/* ---- Stores -----------------------------------------------------------------------------------
+ */
+
+/* The text of the record's sample, in r->text; empty: the store has none. */
+static int get_text(struct run *r, const char *key, struct error *e) {
+    if (strcmp(r->key, key) == 0) {
+        return 0;
+    }
+    snprintf(r->key, sizeof r->key, "%s", key);
+    bytes_clear(&r->text);
+    int rc = store_get_text(r->store, key, &r->text, e);
+    return rc < 0 ? rc : 0;
+}
+
+static int read_record(void *context, const struct token_record *record, struct error *e) {
+    struct run *r = context;
+    struct readback_page read;
+    struct error why = {0};
+    size_t size = 0;
+    struct page page = {
+        .key = record->key, .number = record->page, .read = &read, .header = &record->header};
+    int rc = stop_if_cancelled(e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = readback_record(r->readback, &record->header, record->payload, &read, &why);
+    rc = rc == 0 ? get_text(r, record->key, &why) : rc;
+    if (rc == 0) {
+        const char *text = store_text_page(bytes_text(&r->text), r->text.size, record->page, &size);
+        rc = readback_compare(&read, text, size, &page.accuracy, &why);
+    }
+    if (rc < 0) {
+        error_context(&why, "%s page %d", record->key, record->page);
+        return skip(r, &why, e);
+    }
+    return print_page(r, &page, e);
+}
+
+static int read_sample(struct run *r, const char *key, struct error *e) {
+    struct error why;
+    int64_t before = r->read + r->failed;
+    int has = store_has(r->store, key, e);
+    if (has < 0) {
+        return has;
+    }
+    int rc = has > 0 ? store_each_page(r->store, key, read_record, r, e) : 0;
+    if (rc < 0 || r->read + r->failed > before) {
+        return rc;
+    }
+    error_set(&why, ERR_FORMAT, "%s: %s", key,
+              has > 0 ? "has no pages of its own: they are on a pack, or were folded"
+                      : "is not in the store");
+    return skip(r, &why, e);
+}
+
+static int read_store(struct run *r, char **keys, int count, struct error *e) {
+    int rc = store_open(&r->store, r->a->store, e);
+    if (rc == 0 && encoder_fingerprint(r->encoder) != store_encoder(r->store)->fingerprint) {
+        rc =
+            error_set(e, ERR_UNSUPPORTED, "%s: is not the encoder of %s", r->a->model, r->a->store);
+    }
+    if (rc == 0 && count == 0) {
+        rc = store_each(r->store, NULL, read_record, r, e);
+    }
+    for (int i = 0; i < count && rc == 0; i++) {
+        rc = read_sample(r, keys[i], e);
+    }
+    return rc;
+}
+
+/* ---- Pictures and streams
+ * ------------------------------------------------------------------------ */
+
+/* Encodes a page and reads it. */
+static int read_page(struct run *r, struct encoded_page *encoded, struct page *page,
+                     const char *text, size_t size, struct error *e) {
+    struct readback_page read;
+    struct error why = {0};
+    page->read = &read;
+    pages_encode(r->pages, &encoded, 1);
+    int rc = encoded->rc;
+    why = rc < 0 ? encoded->error : why;
+    const struct view *view = &encoded->views[0];
+    if (rc == 0) {
+        rc = readback_tokens(r->readback, view->tokens, view->rows, view->columns, &read, &why);
+    }
+    rc = rc == 0 ? readback_compare(&read, text, size, &page->accuracy, &why) : rc;
+    encoded_page_close(encoded);
+    if (rc < 0) {
+        error_context(&why, "%.200s page %d", page->key, page->number);
+        return skip(r, &why, e);
+    }
+    return print_page(r, page, e);
+}
+
+static int read_work(struct run *r, struct work *w, const char *name, struct error *e) {
+    const char *text = w->text, *end = w->text + w->text_size;
+    int rc = 0;
+    for (int i = 0; i < w->page_count && rc == 0; i++) {
+        struct page page = {.key = name, .number = i};
+        size_t size;
+        text = store_text_page(text, (size_t)(end - text), 0, &size);
+        rc = stop_if_cancelled(e);
+        rc = rc == 0 ? read_page(r, &w->pages[i], &page, text, size, e) : rc;
+        text += size + (text + size < end); /* behind the form feed */
+    }
+    return rc;
+}
+
+/* The mode that was asked for, or that of the picture's size. */
+static int choose_mode(const struct run *r, struct encoded_page *page, struct error *e) {
+    static const enum encode_mode BY_SIZE[] = {ENCODE_TINY, ENCODE_BASE, ENCODE_HIFI};
+    struct image picture;
+    page->exact = true;
+    if (r->a->mode != MODE_OF_SIZE) {
+        page->mode = (enum encode_mode)encode_mode_named(MODES[r->a->mode]);
+        return 0;
+    }
+    int rc = image_decode(&picture, page->data, page->size, e);
+    if (rc < 0) {
+        return rc;
+    }
+    int width = picture.width, height = picture.height;
+    image_close(&picture);
+    for (size_t i = 0; i < sizeof BY_SIZE / sizeof *BY_SIZE; i++) {
+        int side = ENCODE_MODES[BY_SIZE[i]].side;
+        if (width == side && height == side) {
+            page->mode = BY_SIZE[i];
+            return 0;
+        }
+    }
+    return error_set(e, ERR_FORMAT,
+                     "a picture of %d x %d pixels; pages have 512 x 512, 1024 x 1024 or "
+                     "1280 x 1280",
+                     width, height);
+}
+
+static int read_picture(struct run *r, const char *path, struct error *e) {
+    struct work *w = NULL;
+    struct error why;
+    int rc = sample_from_file(&w, path, ENCODE_BASE, &why);
+    if (rc == 0) {
+        rc = choose_mode(r, &w->pages[0], &why);
+        rc = rc < 0 ? error_context(&why, "%s", path) : 0;
+    }
+    rc = rc < 0 ? skip(r, &why, e) : read_work(r, w, path, e);
+    work_free(w);
+    return rc;
+}
+
+static int read_stream(struct run *r, struct error *e) {
+    struct stream_reader *stream = NULL;
+    struct stream_sample sample;
+    int rc = stream_reader_open(&stream, STDIN_FILENO, e), more = 1;
+    rc = cancelled ? stop_if_cancelled(e) : rc; /* while it waited */
+    while (rc == 0 && more > 0) {
+        struct work *w = NULL;
+        struct error why;
+        more = stream_next(stream, &sample, e);
+        rc = stop_if_cancelled(e);
+        rc = rc == 0 && more < 0 ? more : rc;
+        if (rc == 0 && more > 0) {
+            rc = sample_from_stream(&w, &sample, &why) == 0 ? read_work(r, w, w->key, e)
+                                                            : skip(r, &why, e);
+        }
+        work_free(w);
+    }
+    stream_reader_close(stream);
+    return rc;
+}
+
+/* ---- A run
+ * ------------------------------------------------------------------------------------------ */
+
+static int check(struct arguments *a, int operands, char **argv, struct error *e) {
+    bool dash = operands > 0 && strcmp(argv[1], "-") == 0;
+    if (dash && (operands > 1 || a->store != NULL)) {
+        return error_set(e, ERR_USAGE, "'-' is a stream on standard input, and goes alone");
+    }
+    if (a->store == NULL && (operands == 0 || dash) && isatty(STDIN_FILENO)) {
+        return error_set(e, ERR_USAGE,
+                         "standard input is a terminal: use 'occ render ... | occ read', name "
+                         "PICTURES, or --store FOLDER");
+    }
+    if (a->model == NULL) {
+        a->model = a->bundled;
+        int rc = data_file_find(a->bundled, sizeof a->bundled, "nano.safetensors", e);
+        return rc < 0 ? error_context(e, "no encoder is named (--model FILE), and the bundled one")
+                      : 0;
+    }
+    return 0;
+}
+
+static int run_open(struct run *r, struct error *e) {
+    const struct arguments *a = r->a;
+    bool bf16 = a->compute == 2 || (a->compute == 0 && BACKEND_CPU.has_bf16());
+    enum dtype compute = bf16 ? DTYPE_BF16 : DTYPE_F32;
+    bytes_init(&r->text, (size_t)256 << 20);
+    bytes_init(&r->out, (size_t)1 << 30);
+    int rc = reader_open(&r->reader, a->model, &BACKEND_CPU, compute, e);
+    rc = rc == 0 ? encoder_open(&r->encoder, a->model, NULL, &BACKEND_CPU, compute, e) : rc;
+    if (rc == 0 && reader_dim(r->reader) != encoder_config(r->encoder)->token_dim) {
+        rc =
+            error_set(e, ERR_FORMAT, "%s: its reading head reads tokens of another size", a->model);
+    }
+    rc = rc == 0 ? readback_open(&r->readback, r->reader, e) : rc;
+    return rc == 0 && a->store == NULL ? page_encoder_open(&r->pages, r->encoder, e) : rc;
+}
+
+static void run_close(struct run *r) {
+    store_close(r->store);
+    page_encoder_close(r->pages);
+    readback_close(r->readback);
+    encoder_close(r->encoder);
+    reader_close(r->reader);
+    bytes_close(&r->text);
+    bytes_close(&r->out);
+}
+
+static int run(struct run *r, int operands, char **argv, struct error *e) {
+    bool pictures = r->a->store == NULL && operands > 0 && strcmp(argv[1], "-") != 0;
+    int rc = run_open(r, e);
+    if (rc == 0 && r->a->store != NULL) {
+        rc = read_store(r, argv + 1, operands, e);
+    } else if (rc == 0 && !pictures) {
+        rc = read_stream(r, e);
+    }
+    for (int i = 0; i < operands && rc == 0 && pictures; i++) {
+        rc = read_picture(r, argv[i + 1], e);
+    }
+    run_close(r);
+    return rc;
+}
+
+static void summarize(const struct run *r) {
+    char share[64] = "";
+    if (r->measured > 0) {
+        snprintf(share, sizeof share, "; %.2f%% of the text of %" PRId64 " on average",
+                 100 * r->accuracy / (double)r->measured, r->measured);
+    }
+    log_info("%" PRId64 " pages were read%s", r->read, share);
+    if (r->failed > 0) {
+        log_warning("%" PRId64 " could not be read", r->failed);
+    }
+}
+
+int main(int argc, char **argv) {
+    struct arguments a = {.mode = MODE_OF_SIZE};
+    struct error e = {0};
+    int operands = 0;
+    int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
+    if (rc == OPTIONS_DONE) {
+        return EXIT_DONE;
+    }
+    rc = rc < 0 ? rc : check(&a, operands, argv, &e);
+    if (rc < 0) {
+        return options_usage_error(&TOOL, &e);
+    }
+    enum log_level level = a.quiet ? LOG_ERROR : a.verbose == 0 ? LOG_WARNING : LOG_INFO;
+    log_open(TOOL.name, level, a.log_style ? LOG_JSON : LOG_TEXT);
+    signals_catch(&cancelled, PATIENCE);
+    struct run r = {.a = &a};
+    rc = run(&r, operands, argv, &e);
+    alarm(0);
+    if (rc == ERR_CANCELLED) {
+        log_warning("stopped by a signal");
+        return EXIT_AGAIN;
+    }
+    if (rc < 0) {
+        if (rc != ERR_CLOSED) {
+            log_error("%s", e.text);
+        }
+        return EXIT_FAILED;
+    }
+    summarize(&r);
+    return r.failed > 0 ? EXIT_SOME : EXIT_DONE;
+}

@@ -1,0 +1,283 @@
+/* occ-train.c - the command line of `occ train`. */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/mix.h"
+#include "cli/options.h"
+#include "cli/plot.h"
+#include "cli/reading_pages.h"
+#include "cli/signals.h"
+#include "store/file.h"
+#include "store/log.h"
+#include "train/read.h"
+
+struct arguments {
+    struct read_options read;
+    struct reading_mix mix;
+    const char *output, *sizes, *profiles, *random, *pictures, *rate, *average, *merging, *simple;
+    int64_t seed;
+    bool quiet;
+    int verbose, log_style;
+    bool some; /* what could not be read was left out */
+};
+
+static const char *const LOG_STYLES[] = {"text", "json", NULL};
+static const char *const PROFILE_NAMES[] = {[PROFILE_READ10] = "read10",
+                                            [PROFILE_CLEAR] = "clear",
+                                            [PROFILE_DENSE] = "dense",
+                                            [PROFILE_COUNT] = NULL};
+
+#define FIELD(name) offsetof(struct arguments, name)
+static const struct option_spec OPTIONS[] = {
+    {"", .help = "What comes out"},
+    {"output", 'o', OPTION_TEXT, FIELD(output), "PATH",
+     .help = "read: the folder for the checkpoint, metrics.ndjson and encoder.safetensors; a "
+             "training that is there goes on. plot: the file, - or none for standard output"},
+    {"", .help = "What is learned from (read)"},
+    {"sizes", 0, OPTION_TEXT, FIELD(sizes), "MIX",
+     .help = "pages of a step: shares of tiny, base, hifi, crop (512 pixels of a base page) and "
+             "part (256 of a tiny one)"},
+    {"profiles", 0, OPTION_TEXT, FIELD(profiles), "MIX",
+     .help = "type of the pages: shares of read10, clear and dense"},
+    {"random", 0, OPTION_TEXT, FIELD(random), "SHARE",
+     .help = "share of the pages that hold random strings, not text"},
+    {"simple", 0, OPTION_TEXT, FIELD(simple), "SHARE",
+     .help = "share of the training that begins with pages of ASCII in the first profile alone"},
+    {"pictures", 0, OPTION_TEXT, FIELD(pictures), "SHARE",
+     .help = "share of the pages with pictures between the text"},
+    {"", .help = "How (read)"},
+    {"from", 0, OPTION_TEXT, FIELD(read.from), "FILE",
+     .help = "weights to begin with: an encoder's file, as this command writes it or as it is "
+             "bundled"},
+    {"steps", 0, OPTION_INTEGER, FIELD(read.optimizer.steps), "N", .help = "steps in all",
+     .minimum = 1},
+    {"batch", 0, OPTION_INTEGER, FIELD(read.batch), "N",
+     .help = "tiny pages in a step; of larger ones as many as cost the same", .minimum = 1,
+     .maximum = 4096},
+    {"rate", 0, OPTION_TEXT, FIELD(rate), "NUMBER", .help = "the highest learning rate"},
+    {"warm-up", 0, OPTION_INTEGER, FIELD(read.optimizer.warm_up), "N",
+     .help = "steps in which the learning rate rises; behind them it falls as half a cosine"},
+    {"average", 0, OPTION_TEXT, FIELD(average), "SHARE",
+     .help = "ship a running mean of the weights that keeps this share at each step; 0: the last"},
+    {"merging", 0, OPTION_TEXT, FIELD(merging), "SHARE",
+     .help = "share of the pages in rows of 16 pixels that are read behind merges too"},
+    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "of weights and pages"},
+    {"save", 0, OPTION_DURATION, FIELD(read.save_ms), "TIME", .help = "time between checkpoints"},
+    {"stop-at", 0, OPTION_INTEGER, FIELD(read.stop_at), "STEP",
+     .help = "write the checkpoint behind this step and end, as a signal would; 0: do not"},
+    {"threads", 'j', OPTION_INTEGER, FIELD(read.threads), "N",
+     .help = "pages that are learned from at the same time; 0 is one a core", .maximum = 256},
+    {"", .help = "Messages"},
+    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
+    {"verbose", 'v', OPTION_COUNT, FIELD(verbose),
+     .help = "tell how it goes: step, loss, rate, time left; without it, when standard error is a "
+             "terminal"},
+    {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
+     .choices = LOG_STYLES},
+    {0}};
+
+static const struct tool TOOL = {
+    .name = "occ-train",
+    .summary = "train encoders, draw how it goes",
+    .operands = "COMMAND FILE...",
+    .description =
+        "read TEXT... trains an encoder and its reading head from random weights, on pages of the "
+        "text files and of random strings that are drawn as they are needed. A killed training "
+        "goes on from its last checkpoint when the command is given again, and ends with the same "
+        "bytes as one that was not.\n\n"
+        "plot FOLDER draws the curve of a training, running or ended, as an SVG picture: loss by "
+        "pages seen, from metrics.ndjson in its folder. The file can be named instead.",
+    .examples = "occ train read -o run --steps 12000 --profiles read10,dense text/*.txt\n"
+                "    run/encoder.safetensors is an encoder for 'occ compress --model'\n"
+                "occ train plot run -o curve.svg\n"
+                "    how it went\n",
+    .options = OPTIONS,
+};
+
+static volatile sig_atomic_t cancelled;
+
+/* ---- read ----------------------------------------------------------------------------------- */
+
+static int check_read(struct arguments *a, struct error *e) {
+    struct optimizer_options *o = &a->read.optimizer;
+    if (a->output == NULL) {
+        return error_set(e, ERR_USAGE, "no folder is named: --output FOLDER");
+    }
+    a->read.seed = a->mix.seed = (uint64_t)a->seed;
+    a->read.folder = a->output;
+    int rc = mix_parse(a->read.sizes, READ_SIZE_NAMES, "sizes", a->sizes, e);
+    rc = rc == 0 ? mix_parse(a->mix.profiles, PROFILE_NAMES, "profiles", a->profiles, e) : rc;
+    rc = rc == 0 ? number_parse(&a->mix.random, "random", a->random, 0, 1, e) : rc;
+    rc = rc == 0 ? number_parse(&a->mix.pictures, "pictures", a->pictures, 0, 1, e) : rc;
+    rc = rc == 0 ? number_parse(&a->mix.simple, "simple", a->simple, 0, 0.5, e) : rc;
+    rc = rc == 0 ? number_parse(&o->rate, "rate", a->rate, 1e-8, 1, e) : rc;
+    rc = rc == 0 ? number_parse(&o->average, "average", a->average, 0, 0.999999, e) : rc;
+    return rc == 0 ? number_parse(&a->read.merging, "merging", a->merging, 0, 1, e) : rc;
+}
+
+/* For the file of weights: the profiles that it has seen, so that others can be warned of. */
+static json_t *metadata_of(const struct arguments *a) {
+    json_t *profiles = json_array();
+    for (int i = 0; i < PROFILE_COUNT; i++) {
+        if (a->mix.profiles[i] > 0) {
+            json_array_append_new(profiles, json_string(PROFILE_NAMES[i]));
+        }
+    }
+    char *text = profiles != NULL ? json_dumps(profiles, JSON_COMPACT) : NULL;
+    json_t *metadata = text != NULL ? json_pack("{s:s}", "occ.profiles", text) : NULL;
+    json_decref(profiles);
+    free(text);
+    return metadata;
+}
+
+static int run_read(struct arguments *a, char **files, int count, struct error *e) {
+    struct alphabet *alphabet = NULL;
+    struct reading_pages *pages = NULL;
+    struct read_result result = {0};
+    if (mkdir(a->output, 0777) != 0 && errno != EEXIST) {
+        return error_errno(e, errno, "%s", a->output);
+    }
+    int rc = alphabet_open(&alphabet, e);
+    rc = rc == 0 ? config_named(&a->read.encoder, "nano", e) : rc;
+    rc = rc == 0 ? reading_pages_open(&pages, &a->mix, alphabet, files, count, e) : rc;
+    if (rc == 0) {
+        const struct read_source source = reading_pages_source(pages);
+        a->read.reading.classes = alphabet_count(alphabet);
+        json_t *metadata = metadata_of(a);
+        rc = read_train(&a->read, alphabet, &source, metadata, &cancelled, &result, e);
+        json_decref(metadata);
+        log_info("%" PRId64 " steps, %" PRId64 " pages, %.1f pages/s, %" PRId64 " steps skipped",
+                 result.step, result.pages, result.pages_per_second, result.skipped);
+    }
+    reading_pages_close(pages);
+    alphabet_close(alphabet);
+    return rc;
+}
+
+/* ---- plot ----------------------------------------------------------------------------------- */
+
+static int write_picture(const char *path, const struct bytes *picture, struct error *e) {
+    struct output_file file;
+    if (path == NULL || strcmp(path, "-") == 0) {
+        int rc = file_write(STDOUT_FILENO, picture->data, picture->size, &cancelled, e);
+        return rc < 0 ? error_context(e, "standard output") : 0;
+    }
+    int rc = output_file_open(&file, path, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = file_write(file.fd, picture->data, picture->size, &cancelled, e);
+    if (rc < 0) {
+        output_file_discard(&file);
+        return error_context(e, "%s", path);
+    }
+    return output_file_commit(&file, e);
+}
+
+static int run_plot(struct arguments *a, char **files, int count, struct error *e) {
+    enum { LARGEST = 64 << 20 };
+    char path[PATH_MAX];
+    struct stat status;
+    struct bytes metrics, picture;
+    struct plot_counts counts;
+    (void)count;
+    bool folder = stat(files[0], &status) == 0 && S_ISDIR(status.st_mode);
+    int size = snprintf(path, sizeof path, "%s%s", files[0], folder ? "/metrics.ndjson" : "");
+    if (size < 0 || (size_t)size >= sizeof path) {
+        return error_set(e, ERR_LIMIT, "%.40s...: the path is too long", files[0]);
+    }
+    bytes_init(&metrics, LARGEST);
+    bytes_init(&picture, LARGEST);
+    int rc = file_read(path, &metrics, e);
+    if (rc == 0) {
+        rc = plot_training(&picture, bytes_text(&metrics), metrics.size, &counts, e);
+        rc = rc < 0 ? error_context(e, "%s", path) : write_picture(a->output, &picture, e);
+    }
+    if (rc == 0 && counts.left_out > 0) {
+        log_warning("%s: %" PRId64 " of %" PRId64 " lines were left out; the first: %s", path,
+                    counts.left_out, counts.lines, counts.first.text);
+        a->some = true;
+    }
+    bytes_close(&picture);
+    bytes_close(&metrics);
+    return rc;
+}
+
+/* ---- The commands -----------------------------------------------------------------------------
+ */
+
+struct command {
+    const char *name;
+    int least, most; /* files */
+    const char *wanted;
+    int (*check)(struct arguments *a, struct error *e); /* NULL: any options will do */
+    int (*run)(struct arguments *a, char **files, int count, struct error *e);
+};
+static const struct command COMMANDS[] = {
+    {"read", 1, INT_MAX, "TEXT...", check_read, run_read},
+    {"plot", 1, 1, "FOLDER or one FILE", NULL, run_plot},
+};
+enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS };
+
+static int choose(int operands, char **argv, const struct command **command, struct error *e) {
+    for (int i = 0; i < COMMAND_COUNT && operands > 0; i++) {
+        const struct command *c = &COMMANDS[i];
+        if (strcmp(argv[1], c->name) == 0) {
+            *command = c;
+            return operands - 1 >= c->least && operands - 1 <= c->most
+                       ? 0
+                       : error_set(e, ERR_USAGE, "%s takes %s", c->name, c->wanted);
+        }
+    }
+    return error_set(e, ERR_USAGE, "%s%.40s: read, plot",
+                     operands > 0 ? "no such command: " : "name a command",
+                     operands > 0 ? argv[1] : "");
+}
+
+int main(int argc, char **argv) {
+    struct arguments a = {.read = READ_DEFAULTS,
+                          .sizes = "tiny",
+                          .profiles = "read10",
+                          .random = "0.33",
+                          .pictures = "0.1",
+                          .rate = "0.001",
+                          .average = "0",
+                          .merging = "0.5",
+                          .simple = "0.05",
+                          .seed = 1};
+    struct error e = {0};
+    const struct command *command = NULL;
+    int operands = 0;
+    a.read.optimizer.steps = 12000;
+    int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
+    if (rc == OPTIONS_DONE) {
+        return EXIT_DONE;
+    }
+    rc = rc == 0 ? choose(operands, argv, &command, &e) : rc;
+    rc = rc == 0 && command->check != NULL ? command->check(&a, &e) : rc;
+    if (rc < 0) {
+        return options_usage_error(&TOOL, &e);
+    }
+    bool tell = a.verbose > 0 || isatty(STDERR_FILENO);
+    enum log_level level = a.quiet ? LOG_ERROR : tell ? LOG_INFO : LOG_WARNING;
+    log_open(TOOL.name, level, a.log_style ? LOG_JSON : LOG_TEXT);
+    signals_catch(&cancelled, 60);
+    rc = command->run(&a, argv + 2, operands - 1, &e);
+    alarm(0);
+    if (rc == ERR_CANCELLED) {
+        log_warning("%s; run again, it goes on where it was", e.text);
+        return EXIT_AGAIN;
+    }
+    if (rc < 0) {
+        log_error("%s", e.text);
+        return EXIT_FAILED;
+    }
+    return a.some ? EXIT_SOME : EXIT_DONE;
+}

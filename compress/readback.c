@@ -1,0 +1,158 @@
+/* readback.c - see readback.h. */
+#include "compress/readback.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct readback {
+    const struct reader *r;
+    struct reader_session *session;
+    struct codec_state *codec;
+    struct reading_text text;
+    float *tokens, *whole; /* of a record; means put back into the grid that they came from */
+    size_t size;           /* floats that each has room for */
+};
+
+int readback_open(struct readback **out, const struct reader *r, struct error *e) {
+    *out = NULL;
+    struct readback *b = calloc(1, sizeof *b);
+    if (b == NULL) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    b->r = r;
+    reading_text_init(&b->text);
+    int rc = reader_session_open(&b->session, r, e);
+    rc = rc == 0 ? codec_open(&b->codec, e) : rc;
+    if (rc < 0) {
+        readback_close(b);
+        return rc;
+    }
+    *out = b;
+    return 0;
+}
+
+void readback_close(struct readback *b) {
+    if (b == NULL) {
+        return;
+    }
+    reader_session_close(b->session);
+    codec_close(b->codec);
+    reading_text_close(&b->text);
+    free(b->tokens);
+    free(b->whole);
+    free(b);
+}
+
+/* ---- Reading -------------------------------------------------------------------------------- */
+
+int readback_tokens(struct readback *b, const float *tokens, int rows, int columns,
+                    struct readback_page *page, struct error *e) {
+    const struct reading_character *characters;
+    double confidence = 0;
+    size_t count;
+    int phases = columns == 2 * rows ? 2 : 1;
+    int width = columns / phases * READING_STEPS * READING_STEP;
+    int rc = reader_run(b->session, tokens, rows, columns, &characters, &count, e);
+    for (size_t i = 0; i < count; i++) {
+        confidence += (double)characters[i].confidence;
+    }
+    *page = (struct readback_page){.text = &b->text,
+                                   .characters = (int64_t)count,
+                                   .confidence = count > 0 ? confidence / (double)count : 0};
+    return rc == 0 ? reading_text_fill(&b->text, reader_alphabet(b->r), characters, count, width, e)
+                   : rc;
+}
+
+int readback_compare(const struct readback_page *page, const char *text, size_t size,
+                     double *accuracy, struct error *e) {
+    *accuracy = -1;
+    const struct bytes *read = &page->text->text;
+    return text != NULL && size > 0
+               ? reading_accuracy(bytes_text(read), read->size, text, size, accuracy, e)
+               : 0;
+}
+
+/* ---- What was forgotten --------------------------------------------------------------------- */
+
+static int reserve(struct readback *b, size_t count, struct error *e) {
+    if (count <= b->size) {
+        return 0;
+    }
+    free(b->tokens);
+    free(b->whole);
+    b->size = 0;
+    b->tokens = malloc(count * sizeof *b->tokens);
+    b->whole = malloc(count * sizeof *b->whole);
+    if (b->tokens == NULL || b->whole == NULL) {
+        return error_set(e, ERR_MEMORY, "out of memory for tokens");
+    }
+    b->size = count;
+    return 0;
+}
+
+/* Each mean in the places of all tokens that it is the mean of, in b->whole. */
+static void spread(struct readback *b, const struct token_header *h) {
+    int rows = h->full_rows, columns = h->full_columns, row_halvings = 0, column_halvings = 0;
+    for (int k = 0; k < h->bucket; k++) {
+        int before = columns;
+        bool across = columns >= rows;
+        forget_grid(&rows, &columns, 1);
+        column_halvings += across && columns < before;
+        row_halvings += !across;
+    }
+    for (int y = 0; y < h->full_rows; y++) {
+        for (int x = 0; x < h->full_columns; x++) {
+            size_t to = (size_t)y * h->full_columns + (size_t)x;
+            size_t from = (size_t)(y >> row_halvings) * h->columns + (size_t)(x >> column_halvings);
+            memcpy(b->whole + to * h->dim, b->tokens + from * h->dim, h->dim * sizeof *b->whole);
+        }
+    }
+}
+
+int readback_record(struct readback *b, const struct token_header *h, const void *payload,
+                    struct readback_page *page, struct error *e) {
+    int rows = h->full_rows, columns = h->full_columns;
+    int64_t stored = (int64_t)h->rows * h->columns;
+    forget_grid(&rows, &columns, h->bucket);
+    if (rows != h->rows || columns != h->columns || rows < 1 || columns < 1 ||
+        (int64_t)h->full_rows * h->full_columns > UINT16_MAX) {
+        return error_set(e, ERR_FORMAT,
+                         "%dx%d tokens are not those of bucket %d of a page of %dx%d", h->rows,
+                         h->columns, h->bucket, h->full_rows, h->full_columns);
+    }
+    int rc = reserve(b, (size_t)h->full_rows * h->full_columns * h->dim, e);
+    rc = rc == 0 ? codec_unpack(b->codec, b->tokens, (enum codec)h->codec, payload, h->payload,
+                                stored, h->dim, e)
+                 : rc;
+    if (rc < 0 || h->bucket == 0 || h->shrunk_by == SHRINK_RESIZE ||
+        h->shrunk_by == SHRINK_RENDER) {
+        return rc < 0 ? rc : readback_tokens(b, b->tokens, h->rows, h->columns, page, e);
+    }
+    if (h->shrunk_by == SHRINK_MERGE) {
+        rc = reader_unmerge(b->session, b->tokens, h->full_rows, h->full_columns, h->bucket, e);
+    } else {
+        spread(b, h);
+    }
+    const float *whole = h->shrunk_by == SHRINK_MERGE ? b->tokens : b->whole;
+    return rc == 0 ? readback_tokens(b, whole, h->full_rows, h->full_columns, page, e) : rc;
+}
+
+/* ---- Merging -------------------------------------------------------------------------------- */
+
+static int merge(void *context, const struct token_record *record, const float *old, int rows,
+                 int columns, float *tokens, struct error *e) {
+    const struct token_header *h = &record->header;
+    int have_rows = h->rows, have_columns = h->columns, rc = 0;
+    if (h->bucket > 0 && h->shrunk_by != SHRINK_MERGE) {
+        return 0;
+    }
+    memcpy(tokens, old, (size_t)have_rows * (size_t)have_columns * h->dim * sizeof *tokens);
+    while (rc == 0 && (have_rows > rows || have_columns > columns)) {
+        rc = reader_merge(context, tokens, &have_rows, &have_columns, e);
+    }
+    return rc < 0 ? error_context(e, "%s page %d", record->key, record->page) : 1;
+}
+
+struct forget_operator merge_operator(struct reader_session *s) {
+    return (struct forget_operator){.shrunk_by = SHRINK_MERGE, .context = s, .shrink = merge};
+}
