@@ -1,0 +1,271 @@
+/* read_source.h - made-up pages to learn reading from, a tiny encoder, and what trainings leave in
+ * folders, for tests of train/read.h. Everything happens in a scratch folder of the test's own. */
+#ifndef OCC_TESTS_READ_SOURCE_H
+#define OCC_TESTS_READ_SOURCE_H
+
+#include <inttypes.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/bytes.h"
+#include "store/file.h"
+#include "store/random.h"
+#include "store/safetensors.h"
+#include "train/read.h"
+
+enum { SIDE = 128, TOKEN = 12, CLASSES = 4, LABELS = (SIDE / 16) * (SIDE / 16) };
+
+/* ---- Pages ----------------------------------------------------------------------------------- */
+
+struct source {
+    pthread_mutex_t lock;
+    struct read_question asked[1024]; /* in the training, before it: `whitening` pages */
+    size_t count, whitening;
+    int opens; /* that succeed */
+    int side;
+    bool alike; /* pages do not differ, but for `odd_one`: black, its only label where none is */
+    uint64_t odd_one;
+    uint64_t fail_at, cancel_at; /* numbers of pages */
+    volatile sig_atomic_t cancelled;
+};
+
+static const struct source SOURCE = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                                     .opens = 1000,
+                                     .side = SIDE,
+                                     .odd_one = UINT64_MAX,
+                                     .fail_at = UINT64_MAX,
+                                     .cancel_at = UINT64_MAX};
+
+struct maker {
+    struct source *source;
+    uint8_t grey[SIDE * SIDE];
+    struct read_label labels[LABELS];
+};
+
+static int maker_open(void *context, void **maker, struct error *e) {
+    struct source *s = context;
+    pthread_mutex_lock(&s->lock);
+    bool ok = s->opens-- > 0;
+    pthread_mutex_unlock(&s->lock);
+    struct maker *m = ok ? calloc(1, sizeof *m) : NULL;
+    if (m == NULL) {
+        return error_set(e, ERR_MEMORY, "no more makers");
+    }
+    m->source = s;
+    *maker = m;
+    return 0;
+}
+
+static void maker_close(void *maker) {
+    free(maker);
+}
+
+/* A character in each square of 16 pixels: a bar, as wide and as high as its class says. */
+static size_t draw(struct maker *m, int side, uint64_t number) {
+    size_t count = 0;
+    memset(m->grey, 255, sizeof m->grey);
+    for (int y = 0; y < side; y += 16) {
+        for (int x = 0; x < side; x += 16) {
+            uint64_t mixed = (number * 1000 + (uint64_t)(y * 8 + x)) * 0x9E3779B97F4A7C15;
+            int character = 1 + (int)(mixed >> 60) % (CLASSES - 1),
+                left = 4 + (int)(mixed >> 52) % 4;
+            for (int i = 0; i < (4 + 2 * character) * 2 * character; i++) {
+                m->grey[(y + 1 + i / (2 * character)) * side + x + left + i % (2 * character)] = 0;
+            }
+            m->labels[count++] =
+                (struct read_label){.row = (int16_t)(y / READING_ROW),
+                                    .column = (int16_t)((x + left) / READING_COLUMN),
+                                    .class_index = character};
+        }
+    }
+    return count;
+}
+
+static int maker_make(void *maker, const struct read_question *q, struct read_page *page,
+                      struct error *e) {
+    const uint64_t number = q->number;
+    const bool before = q->progress >= 1; /* the training: pages to whiten by */
+    struct maker *m = maker;
+    struct source *s = m->source;
+    pthread_mutex_lock(&s->lock);
+    if (before) {
+        s->whitening++;
+    } else if (s->count < sizeof s->asked / sizeof *s->asked) {
+        s->asked[s->count++] = *q;
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (number == s->cancel_at && !before) {
+        s->cancelled = 1;
+    }
+    if (number == s->fail_at && !before) {
+        return error_set(e, ERR_FORMAT, "page %" PRIu64 " is torn", number);
+    }
+    *page = (struct read_page){.side = s->side,
+                               .grey = m->grey,
+                               .labels = m->labels,
+                               .label_count = draw(m, s->side, s->alike ? 0 : number),
+                               .kind = (int)(number % 2),
+                               .merging = true};
+    if (number == s->odd_one && !before) {
+        memset(m->grey, 0, sizeof m->grey);
+        m->labels[0].row = 1;
+        page->label_count = 1;
+    }
+    return 0;
+}
+
+static struct read_source source_of(struct source *s) {
+    return (struct read_source){.context = s,
+                                .open = maker_open,
+                                .close = maker_close,
+                                .make = maker_make,
+                                .kinds = {"even", "odd"}};
+}
+
+/* ---- Options --------------------------------------------------------------------------------- */
+
+static const char ENCODER[] =
+    "{\"name\": \"tiny\", \"sam\": {\"patch_size\": 16, \"grid\": 8, \"dim\": 16, \"depth\": 1,"
+    " \"heads\": 2, \"mlp_dim\": 24, \"window\": 4, \"global_blocks\": [], \"neck\": 12,"
+    " \"net_2\": 16, \"net_3\": 16}, \"clip\": {\"dim\": 16, \"depth\": 1, \"heads\": 2,"
+    " \"mlp_dim\": 24, \"grid\": 2}, \"projector\": {\"output\": 12, \"norm\": true}}";
+
+/* Filled by source_begin; all but the folder. */
+static struct read_options OPTIONS;
+static char scratch[] = "read-train-XXXXXX";
+
+/* Into a scratch folder. */
+static inline bool source_begin(struct alphabet **alphabet) {
+    json_t *list = json_pack("[s, s, s, s]", "?", "a", "b", "c");
+    OPTIONS = READ_DEFAULTS;
+    OPTIONS.reading =
+        (struct reading_config){.channels = 4, .hidden = 16, .embedding = 8, .classes = CLASSES};
+    OPTIONS.optimizer.steps = 40;
+    OPTIONS.optimizer.warm_up = 5;
+    OPTIONS.optimizer.rate = 0.01;
+    OPTIONS.optimizer.average = 0.5;
+    OPTIONS.seed = 1;
+    OPTIONS.batch = 4;
+    OPTIONS.threads = 2;
+    OPTIONS.save_ms = -1; /* with each line of the metrics */
+    OPTIONS.merging = 0.5;
+    OPTIONS.merging_from = 0.25;
+    OPTIONS.merges[0] = OPTIONS.merges[1] = 1;
+    OPTIONS.merges[2] = OPTIONS.merges[3] = 0;
+    bool ok = config_parse(&OPTIONS.encoder, ENCODER, NULL) == 0 &&
+              alphabet_parse(alphabet, list, NULL) == 0 && mkdtemp(scratch) != NULL &&
+              chdir(scratch) == 0;
+    json_decref(list);
+    return ok;
+}
+
+static inline void source_end(struct alphabet *alphabet) {
+    alphabet_close(alphabet);
+    if (chdir("..") != 0 || rmdir(scratch) != 0) {
+        printf("# %s is left\n", scratch);
+    }
+}
+
+/* ---- Folders --------------------------------------------------------------------------------- */
+
+static inline void make_folder(const char *folder) {
+    if (mkdir(folder, 0777) != 0) {
+        perror(folder);
+        exit(1);
+    }
+}
+
+static inline void remove_folder(const char *folder) {
+    static const char *const NAMES[] = {
+        "checkpoint.safetensors",   "encoder.safetensors", ".checkpoint.safetensors.tmp",
+        ".encoder.safetensors.tmp", "metrics.ndjson",      ""};
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s/%s", folder, NAMES[i]);
+        if (NAMES[i][0] != '\0') {
+            unlink(path);
+        } else {
+            rmdir(path);
+        }
+    }
+}
+
+static inline bool same_file(const char *a, const char *b, const char *name) {
+    char path[256];
+    struct bytes x, y;
+    bytes_init(&x, 1 << 24);
+    bytes_init(&y, 1 << 24);
+    snprintf(path, sizeof path, "%s/%s", a, name);
+    int rc = file_read(path, &x, NULL);
+    snprintf(path, sizeof path, "%s/%s", b, name);
+    rc = rc == 0 ? file_read(path, &y, NULL) : rc;
+    bool same = rc == 0 && x.size == y.size && memcmp(x.data, y.data, x.size) == 0;
+    bytes_close(&x);
+    bytes_close(&y);
+    return same;
+}
+
+/* Whether the weights and their running means are the same in the checkpoints of two folders. */
+static inline bool same_arrays(const char *a, const char *b) {
+    static const char *const NAMES[] = {"values", "means", "variances"};
+    char path[256];
+    struct safetensors *x = NULL, *y = NULL;
+    snprintf(path, sizeof path, "%s/checkpoint.safetensors", a);
+    int rc = safetensors_open(&x, path, NULL);
+    snprintf(path, sizeof path, "%s/checkpoint.safetensors", b);
+    rc = rc == 0 ? safetensors_open(&y, path, NULL) : rc;
+    bool same = rc == 0;
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES && same; i++) {
+        const struct safetensor *one = safetensors_find(x, NAMES[i]);
+        const struct safetensor *other = safetensors_find(y, NAMES[i]);
+        same = one != NULL && other != NULL && one->bytes == other->bytes &&
+               memcmp(one->data, other->data, one->bytes) == 0;
+    }
+    safetensors_close(x);
+    safetensors_close(y);
+    return same;
+}
+
+/* The largest difference between the numbers of two files of weights. */
+static inline double weights_apart(const char *a, const char *b) {
+    struct safetensors *x = NULL, *y = NULL;
+    double most = 0;
+    if (safetensors_open(&x, a, NULL) != 0 || safetensors_open(&y, b, NULL) != 0) {
+        safetensors_close(x);
+        return INFINITY;
+    }
+    for (size_t i = 0; i < safetensors_count(x); i++) {
+        const struct safetensor *one = safetensors_get(x, i);
+        const struct safetensor *other = safetensors_find(y, one->name);
+        most = other == NULL ? INFINITY : most;
+        for (size_t k = 0; other != NULL && k < one->bytes / sizeof(float); k++) {
+            float pair[2];
+            memcpy(&pair[0], (const char *)one->data + k * sizeof *pair, sizeof *pair);
+            memcpy(&pair[1], (const char *)other->data + k * sizeof *pair, sizeof *pair);
+            most = fmax(most, fabs((double)pair[0] - (double)pair[1]));
+        }
+    }
+    safetensors_close(x);
+    safetensors_close(y);
+    return most;
+}
+
+static inline int asked_order(const void *a, const void *b) {
+    const struct read_question *x = a, *y = b;
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static inline void source_sort(struct source *s) {
+    qsort(s->asked, s->count, sizeof *s->asked, asked_order);
+}
+
+static inline void source_clear(struct source *s) {
+    s->count = s->whitening = 0;
+}
+
+#endif

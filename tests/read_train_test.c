@@ -1,0 +1,487 @@
+/* The loop of a training, on pages of a made-up source: what is asked for, what is left behind, how
+ * it stops and goes on, what it does not follow. A killed one: read_killed_test.c. */
+#include "tests/read_source.h"
+#include "tests/test.h"
+
+#include "store/log.h"
+#include "train/checkpoint.h"
+#include "train/read_step.h"
+
+static struct alphabet *alphabet;
+
+static int train(const struct read_options *o, struct source *s, struct read_result *result,
+                 struct error *e) {
+    struct read_result ignored;
+    struct read_source source = source_of(s);
+    result = result != NULL ? result : &ignored;
+    return read_train(o, alphabet, &source, NULL, &s->cancelled, result, e);
+}
+
+/* A training of `folder` from the beginning to the end. */
+static void train_whole(const struct read_options *o, const char *folder) {
+    struct source s = SOURCE;
+    struct read_options own = *o;
+    struct error e = {0};
+    make_folder(folder);
+    own.folder = folder;
+    CHECK_NUMBER(train(&own, &s, NULL, &e), 0);
+    CHECK_TEXT(e.text, "");
+    source_clear(&s);
+}
+
+/* ---- What is left behind --------------------------------------------------------------------- */
+
+static double loss_in(const json_t *line, const char *name) {
+    const json_t *pair = json_object_get(line, name);
+    CHECK_NUMBER(json_array_size(pair), 2);
+    return json_number_value(json_array_get(pair, 0)) + json_number_value(json_array_get(pair, 1));
+}
+
+static void losses_fall_and_metrics_tell(void) {
+    struct read_options o = OPTIONS;
+    json_t *lines[2];
+    o.merging_from = 0.5;
+    train_whole(&o, "whole");
+    FILE *file = fopen("whole/metrics.ndjson", "r");
+    for (int i = 0; i < 2; i++) {
+        lines[i] = file != NULL ? json_loadf(file, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+        CHECK_NUMBER(json_integer_value(json_object_get(lines[i], "step")), 20 * (i + 1));
+        CHECK_NUMBER(json_integer_value(json_object_get(lines[i], "pages")), 80 * (i + 1));
+        CHECK_NUMBER(json_integer_value(json_object_get(lines[i], "skipped")), 0);
+        CHECK(json_real_value(json_object_get(lines[i], "norm")) > 0);
+    }
+    CHECK(file != NULL && fgetc(file) == '\n' && fgetc(file) == EOF);
+    static const char *const NAMES[] = {"early0", "early1", "early2", "even", "odd"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        if (!CHECK(loss_in(lines[1], NAMES[i]) < 0.9 * loss_in(lines[0], NAMES[i]))) {
+            printf("# %s\n", NAMES[i]);
+        }
+    }
+    CHECK(json_object_get(lines[0], "merge1") == NULL);
+    CHECK(loss_in(lines[1], "merge1") > 0 && loss_in(lines[1], "merge2") > 0);
+    CHECK(json_object_get(lines[1], "merge3") == NULL);
+    CHECK_NEAR(json_real_value(json_object_get(lines[1], "rate")), 0, 1e-12);
+    json_decref(lines[0]);
+    json_decref(lines[1]);
+    CHECK(file != NULL && fclose(file) == 0);
+    remove_folder("whole");
+}
+
+static void the_seed_decides(void) {
+    struct read_options o = OPTIONS;
+    o.optimizer.steps = 3;
+    train_whole(&o, "one");
+    train_whole(&o, "same");
+    o.seed++;
+    train_whole(&o, "other");
+    CHECK(same_file("one", "same", "checkpoint.safetensors"));
+    CHECK(same_file("one", "same", "encoder.safetensors"));
+    CHECK(!same_file("one", "other", "encoder.safetensors"));
+    remove_folder("one");
+    remove_folder("same");
+    remove_folder("other");
+}
+
+/* As the training does it, from as many pages as it asks for. */
+static void whiten(struct whitening *w, size_t count) {
+    struct source s = SOURCE;
+    struct maker m = {.source = &s};
+    memset(w, 0, sizeof *w);
+    for (size_t i = 0; i < count; i++) {
+        struct read_page page;
+        const struct read_question question = {.number = i, .pair = i / 2, .progress = 1};
+        CHECK_NUMBER(maker_make(&m, &question, &page, NULL), 0);
+        whiten_add(w, page.grey, page.side);
+    }
+    CHECK_NUMBER(whiten_finish(w, NULL), 0);
+}
+
+/* What a checkpoint holds; NULL: failed. */
+static struct parameters *parameters_of(const char *path, const struct read_options *o) {
+    struct parameters *p = NULL;
+    struct optimizer optimizer = {.step = 0};
+    json_t *state = NULL;
+    int rc = parameters_open(&p, NULL);
+    rc = rc == 0 ? read_parameters(p, o, NULL) : rc;
+    rc = rc == 0 ? parameters_allocate(p, NULL) : rc;
+    rc = rc == 0 ? optimizer_open(&optimizer, p, &o->optimizer, NULL) : rc;
+    rc = rc == 0 ? checkpoint_load(path, p, &optimizer, &state, NULL) : rc;
+    json_decref(state);
+    optimizer_close(&optimizer);
+    return rc == 1 ? p : NULL;
+}
+
+/* Training sees patches whitened, the encoder that ships sees pixels. */
+static void what_is_shipped_computes_what_was_trained(void) {
+    struct read_options o = OPTIONS;
+    struct source s = SOURCE;
+    struct tape *t = NULL;
+    struct encoder *encoder = NULL;
+    struct encoder_session *session = NULL;
+    static struct whitening whitening;
+    static uint8_t grey[SIDE * SIDE];
+    static float pixels[SIDE * SIDE * 3], whitened[SIDE * SIDE * 3], tokens[4 * TOKEN];
+    const struct encoder_shape shape = {1, SIDE, SIDE, 1};
+    o.optimizer.average = 0;
+    o.optimizer.steps = 5;
+    o.folder = "run";
+    make_folder("run");
+    CHECK_NUMBER(train(&o, &s, NULL, NULL), 0);
+    whiten(&whitening, s.whitening);
+    for (int i = 0; i < SIDE * SIDE * 3; i++) {
+        grey[i / 3] = (uint8_t)(i / 3 * 7 % 41 < 5 ? i / 3 % 100 : 255);
+        pixels[i] = (float)grey[i / 3] / 127.5f - 1.0f;
+    }
+    whiten_page(&whitening, whitened, grey, SIDE);
+    int rc = encoder_open(&encoder, "run/encoder.safetensors", NULL, &BACKEND_CPU, DTYPE_F32, NULL);
+    rc = rc == 0 ? encoder_session_open(&session, encoder, NULL) : rc;
+    rc = rc == 0 ? encoder_run(session, tokens, pixels, &shape, NULL) : rc;
+    rc = rc == 0 ? tape_open(&t, &BACKEND_CPU, DTYPE_F32, NULL) : rc;
+    struct parameters *p = parameters_of("run/checkpoint.safetensors", &o);
+    if (!CHECK(rc == 0 && p != NULL)) {
+        return;
+    }
+    const struct encoder_taping taping = {.config = &o.encoder, .parameters = p};
+    struct encoder_stages stages;
+    tape_begin(t);
+    encoder_tape(&taping, t, whitened, &shape, &stages);
+    for (int i = 0; i < 4 * TOKEN && CHECK(stages.tokens != NULL); i++) {
+        CHECK_NEAR((double)stages.tokens->value[i], (double)tokens[i], 1e-3);
+    }
+    tape_close(t);
+    parameters_close(p);
+    encoder_session_close(session);
+    encoder_close(encoder);
+    remove_folder("run");
+}
+
+static void it_can_begin_with_what_was_shipped(void) {
+    struct read_options o = OPTIONS;
+    struct source s = SOURCE;
+    struct error e = {0};
+    o.optimizer.average = 0;
+    o.optimizer.steps = 3;
+    train_whole(&o, "first");
+    o.from = "first/encoder.safetensors";
+    o.optimizer.rate = 0; /* nothing moves */
+    o.seed++;
+    train_whole(&o, "second");
+    CHECK(weights_apart("first/encoder.safetensors", "second/encoder.safetensors") < 1e-4);
+    o.from = NULL;
+    train_whole(&o, "third");
+    CHECK(weights_apart("first/encoder.safetensors", "third/encoder.safetensors") > 0.1);
+    make_folder("fourth");
+    o.folder = "fourth";
+    o.from = "first/nothing.safetensors";
+    CHECK(train(&o, &s, NULL, &e) < 0);
+    CHECK(strstr(e.text, "first/nothing.safetensors") != NULL);
+    remove_folder("first");
+    remove_folder("second");
+    remove_folder("third");
+    remove_folder("fourth");
+}
+
+/* ---- What is asked for ----------------------------------------------------------------------- */
+
+/* Three steps; what was asked comes in order of numbers. */
+static void ask(const struct read_options *options, int64_t threads, struct source *s) {
+    struct read_options o = *options;
+    *s = SOURCE;
+    make_folder("run");
+    o.folder = "run";
+    o.optimizer.steps = 3;
+    o.threads = threads;
+    CHECK_NUMBER(train(&o, s, NULL, NULL), 0);
+    source_sort(s);
+    remove_folder("run");
+}
+
+static void pages_are_numbered_whatever_the_threads(void) {
+    struct read_options o = OPTIONS;
+    struct source one, some;
+    o.sizes[READ_CROP] = 1; /* costs as much as a tiny one */
+    ask(&o, 1, &one);
+    CHECK_NUMBER(one.count, 12);
+    for (size_t i = 0; i < one.count; i++) {
+        CHECK_NUMBER(one.asked[i].number, i);
+        CHECK_NUMBER(one.asked[i].pair, i / 2);
+        CHECK_NUMBER(one.asked[i].size, one.asked[i / 4 * 4].size); /* one size a step */
+        CHECK_NEAR(one.asked[i].progress, (double)(i / 4) / 3, 1e-15);
+    }
+    for (int64_t threads = 2; threads <= 4; threads += 2) {
+        ask(&o, threads, &some);
+        CHECK_NUMBER(some.count, one.count);
+        for (size_t i = 0; i < one.count; i++) {
+            CHECK_NUMBER(some.asked[i].number, i);
+            CHECK_NUMBER(some.asked[i].pair, i / 2);
+            CHECK_NUMBER(some.asked[i].size, one.asked[i].size);
+        }
+        source_clear(&some);
+    }
+    source_clear(&one);
+}
+
+static void larger_pages_are_fewer(void) {
+    struct read_options o = OPTIONS;
+    struct source s;
+    o.sizes[READ_TINY] = 0;
+    o.sizes[READ_BASE] = 1;
+    o.batch = 8;
+    ask(&o, 2, &s);
+    CHECK_NUMBER(s.count, 6);
+    for (size_t i = 0; i < s.count; i++) {
+        CHECK_NUMBER(s.asked[i].number, i / 2 * 8 + i % 2);
+        CHECK_NUMBER(s.asked[i].size, READ_BASE);
+    }
+    source_clear(&s);
+    o.batch = 2; /* costs less than one of them: still one a thread */
+    ask(&o, 2, &s);
+    CHECK_NUMBER(s.count, 6);
+    source_clear(&s);
+}
+
+static void parts_are_one_a_thread(void) {
+    struct read_options o = OPTIONS;
+    struct source s;
+    o.sizes[READ_TINY] = 0;
+    o.sizes[READ_PART] = 1;
+    ask(&o, 2, &s);
+    CHECK_NUMBER(s.count, 6);
+    for (size_t i = 0; i < s.count; i++) {
+        CHECK_NUMBER(s.asked[i].number, i / 2 * 4 + i % 2);
+        CHECK_NUMBER(s.asked[i].size, READ_PART);
+    }
+    source_clear(&s);
+}
+
+/* ---- Failures -------------------------------------------------------------------------------- */
+
+static void a_failing_source_is_reported(void) {
+    for (int64_t threads = 1; threads <= 2; threads++) {
+        struct source s = SOURCE;
+        struct read_options o = OPTIONS;
+        struct error e = {0};
+        o.folder = "run";
+        o.threads = threads;
+        make_folder("run");
+        s.fail_at = 6;
+        CHECK_NUMBER(train(&o, &s, NULL, &e), ERR_FORMAT);
+        CHECK_TEXT(e.text, "page 6 is torn");
+        CHECK(access("run/checkpoint.safetensors", F_OK) != 0);
+        source_clear(&s);
+        s.fail_at = SOURCE.fail_at;
+        for (int opens = 0; opens <= threads; opens++) { /* that succeed */
+            s.opens = opens;
+            e.text[0] = '\0';
+            CHECK_NUMBER(train(&o, &s, NULL, &e), ERR_MEMORY);
+            CHECK_TEXT(e.text, "no more makers");
+            CHECK_NUMBER(s.count, 0);
+        }
+        remove_folder("run");
+    }
+}
+
+static void a_folder_that_is_not_there_is_named(void) {
+    struct source s = SOURCE;
+    struct read_options o = OPTIONS;
+    struct error e = {0};
+    o.folder = "nowhere";
+    CHECK_NUMBER(train(&o, &s, NULL, &e), ERR_IO);
+    CHECK(strstr(e.text, "nowhere/") != NULL);
+    CHECK_NUMBER(s.count, 0);
+}
+
+/* ---- Stopping and going on ------------------------------------------------------------------- */
+
+static void a_stopped_training_goes_on(void) {
+    struct source s = SOURCE;
+    struct read_options o = OPTIONS;
+    struct read_result result;
+    struct error e = {0};
+    train_whole(&o, "whole");
+    make_folder("run");
+    o.folder = "run";
+    o.stop_at = 13;
+    CHECK_NUMBER(train(&o, &s, &result, &e), ERR_CANCELLED);
+    CHECK_TEXT(e.text, "stopped at step 13");
+    CHECK_NUMBER(result.step, 13);
+    o.stop_at = 0;
+    s.cancel_at = 29 * 4 + 1; /* as a signal would, in the middle of a step */
+    CHECK_NUMBER(train(&o, &s, &result, &e), ERR_CANCELLED);
+    CHECK_NUMBER(result.step, 30);
+    s.cancel_at = SOURCE.cancel_at;
+    s.cancelled = 0;
+    CHECK_NUMBER(train(&o, &s, &result, NULL), 0);
+    CHECK_NUMBER(result.step, 40);
+    CHECK_NUMBER(result.pages, 160);
+    CHECK_NUMBER(s.count, 160);
+    CHECK(same_file("whole", "run", "encoder.safetensors"));
+    CHECK(same_arrays("whole", "run"));
+    remove_folder("whole");
+    remove_folder("run");
+    source_clear(&s);
+}
+
+static void a_finished_training_stays_as_it_is(void) {
+    struct source s = SOURCE;
+    struct read_options o = OPTIONS;
+    struct read_result result;
+    o.optimizer.steps = 20;
+    train_whole(&o, "whole");
+    train_whole(&o, "run");
+    o.folder = "run";
+    CHECK_NUMBER(train(&o, &s, &result, NULL), 0);
+    CHECK_NUMBER(result.step, 20);
+    CHECK_NUMBER(s.count, 0);
+    CHECK(same_file("whole", "run", "checkpoint.safetensors"));
+    CHECK(same_file("whole", "run", "encoder.safetensors"));
+    CHECK(same_file("whole", "run", "metrics.ndjson"));
+    remove_folder("whole");
+    remove_folder("run");
+}
+
+static void other_options_are_refused(void) {
+    enum { OTHERS = 8 };
+    struct read_options others[OTHERS];
+    struct read_options o = OPTIONS;
+    struct error e = {0};
+    o.optimizer.steps = 3;
+    train_whole(&o, "run");
+    o.folder = "run";
+    for (int i = 0; i < OTHERS; i++) {
+        others[i] = o;
+    }
+    others[0].seed++;
+    others[1].batch++;
+    others[2].threads++;
+    others[3].optimizer.decay *= 2;
+    others[4].optimizer.clip /= 2;
+    others[5].merging /= 2;
+    others[6].sizes[READ_CROP]++;
+    others[7].merges[1] = 0;
+    for (int i = 0; i < OTHERS; i++) {
+        struct source s = SOURCE;
+        CHECK_NUMBER(train(&others[i], &s, NULL, &e), ERR_USAGE);
+        if (!CHECK(strstr(e.text, "run/checkpoint.safetensors: was made with other options"))) {
+            printf("# %d: %s\n", i, e.text);
+        }
+        CHECK_NUMBER(s.count, 0);
+    }
+    struct source s = SOURCE;
+    CHECK_NUMBER(train(&o, &s, NULL, NULL), 0); /* nothing happened to it */
+    CHECK_NUMBER(s.count, 0);
+    remove_folder("run");
+}
+
+static void a_training_may_become_longer(void) {
+    struct source s = SOURCE;
+    struct read_options o = OPTIONS;
+    struct read_result result;
+    o.optimizer.steps = 3;
+    train_whole(&o, "run");
+    o.folder = "run";
+    o.optimizer.steps = 5;
+    o.optimizer.rate /= 2;
+    CHECK_NUMBER(train(&o, &s, &result, NULL), 0);
+    CHECK_NUMBER(result.step, 5);
+    CHECK_NUMBER(s.count, 8);
+    remove_folder("run");
+}
+
+/* ---- Gradients that are not followed --------------------------------------------------------- */
+
+static char warnings[4096];
+
+/* As `train`, with what is printed on standard error in `warnings`. */
+static int train_listening(const struct read_options *o, struct source *s,
+                           struct read_result *result) {
+    int kept = dup(STDERR_FILENO), rc = -1;
+    FILE *file = tmpfile();
+    if (CHECK(kept >= 0 && file != NULL && dup2(fileno(file), STDERR_FILENO) >= 0)) {
+        struct error e = {0};
+        rc = train(o, s, result, &e);
+        CHECK(dup2(kept, STDERR_FILENO) >= 0);
+        rewind(file);
+        warnings[fread(warnings, 1, sizeof warnings - 1, file)] = '\0';
+        CHECK(fclose(file) == 0 && close(kept) == 0);
+    }
+    return rc;
+}
+
+static void a_gradient_that_is_no_number_is_skipped(void) {
+    struct source s = SOURCE;
+    struct read_options o = OPTIONS;
+    struct read_result result;
+    o.optimizer.steps = 5;
+    o.optimizer.warm_up = 0;
+    o.optimizer.rate = 1e30; /* what the second step computes is no number */
+    o.folder = "run";
+    make_folder("run");
+    CHECK_NUMBER(train_listening(&o, &s, &result), 0);
+    CHECK_NUMBER(result.skipped, 4);
+    CHECK_NUMBER(result.step, 5);
+    CHECK(strstr(warnings, "step 2 was skipped: its gradient has the norm ") != NULL);
+    CHECK(strstr(warnings, "step 5 was skipped") != NULL);
+    CHECK(strstr(warnings, "step 1 ") == NULL);
+    remove_folder("run");
+    source_clear(&s);
+}
+
+/* All pages but one are alike. */
+static void a_gradient_out_of_all_proportion_is_skipped(void) {
+    enum { ODD_ONE = 230 };
+    struct source s = SOURCE;
+    struct read_options o = OPTIONS;
+    struct read_result result;
+    o.batch = o.threads = 1;
+    o.merging = 0;
+    o.optimizer.steps = 1000;
+    o.optimizer.rate = 0.01;
+    s.side = SIDE / 2;
+    s.alike = true;
+    s.odd_one = ODD_ONE;
+    o.stop_at = ODD_ONE;
+    o.folder = "before";
+    make_folder("before");
+    CHECK_NUMBER(train_listening(&o, &s, &result), ERR_CANCELLED);
+    CHECK_NUMBER(result.skipped, 0);
+    o.stop_at = ODD_ONE + 1;
+    o.folder = "behind";
+    make_folder("behind");
+    CHECK_NUMBER(train_listening(&o, &s, &result), ERR_CANCELLED);
+    CHECK_NUMBER(result.skipped, 1);
+    CHECK(strstr(warnings, "step 231 was skipped: its gradient has the norm ") != NULL);
+    printf("# %s", warnings);
+    CHECK(same_arrays("before", "behind"));
+    o.stop_at = ODD_ONE + 2; /* the next one is followed, and remembers */
+    CHECK_NUMBER(train_listening(&o, &s, &result), ERR_CANCELLED);
+    CHECK_NUMBER(result.skipped, 1);
+    CHECK_TEXT(warnings, "");
+    CHECK(!same_arrays("before", "behind"));
+    remove_folder("before");
+    remove_folder("behind");
+    source_clear(&s);
+}
+
+int main(void) {
+    if (!source_begin(&alphabet)) {
+        return 1;
+    }
+    RUN(losses_fall_and_metrics_tell);
+    RUN(the_seed_decides);
+    RUN(what_is_shipped_computes_what_was_trained);
+    RUN(it_can_begin_with_what_was_shipped);
+    RUN(pages_are_numbered_whatever_the_threads);
+    RUN(larger_pages_are_fewer);
+    RUN(parts_are_one_a_thread);
+    RUN(a_failing_source_is_reported);
+    RUN(a_folder_that_is_not_there_is_named);
+    RUN(a_stopped_training_goes_on);
+    RUN(a_finished_training_stays_as_it_is);
+    RUN(other_options_are_refused);
+    RUN(a_training_may_become_longer);
+    RUN(a_gradient_that_is_no_number_is_skipped);
+    RUN(a_gradient_out_of_all_proportion_is_skipped);
+    source_end(alphabet);
+    return test_finish();
+}
