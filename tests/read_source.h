@@ -237,12 +237,12 @@ static inline double weights_apart(const char *a, const char *b) {
     double most = 0;
     if (safetensors_open(&x, a, NULL) != 0 || safetensors_open(&y, b, NULL) != 0) {
         safetensors_close(x);
-        return INFINITY;
+        return HUGE_VAL;
     }
     for (size_t i = 0; i < safetensors_count(x); i++) {
         const struct safetensor *one = safetensors_get(x, i);
         const struct safetensor *other = safetensors_find(y, one->name);
-        most = other == NULL ? INFINITY : most;
+        most = other == NULL ? HUGE_VAL : most;
         for (size_t k = 0; other != NULL && k < one->bytes / sizeof(float); k++) {
             float pair[2];
             memcpy(&pair[0], (const char *)one->data + k * sizeof *pair, sizeof *pair);

@@ -221,6 +221,18 @@ static void pages_are_numbered_whatever_the_threads(void) {
     source_clear(&one);
 }
 
+static void more_threads_than_pages_see_no_page_twice(void) {
+    struct read_options o = OPTIONS;
+    struct source s;
+    o.batch = 2;
+    ask(&o, 3, &s);
+    CHECK_NUMBER(s.count, 9);
+    for (size_t i = 0; i < s.count; i++) {
+        CHECK_NUMBER(s.asked[i].number, i);
+    }
+    source_clear(&s);
+}
+
 static void larger_pages_are_fewer(void) {
     struct read_options o = OPTIONS;
     struct source s;
@@ -412,14 +424,18 @@ static void a_gradient_that_is_no_number_is_skipped(void) {
     struct source s = SOURCE;
     struct read_options o = OPTIONS;
     struct read_result result;
-    o.optimizer.steps = 5;
+    o.optimizer.steps = 20; /* the last one is told of in the metrics, too */
     o.optimizer.warm_up = 0;
     o.optimizer.rate = 1e30; /* what the second step computes is no number */
     o.folder = "run";
     make_folder("run");
     CHECK_NUMBER(train_listening(&o, &s, &result), 0);
-    CHECK_NUMBER(result.skipped, 4);
-    CHECK_NUMBER(result.step, 5);
+    CHECK_NUMBER(result.skipped, 19);
+    CHECK_NUMBER(result.step, 20);
+    json_t *line = json_load_file("run/metrics.ndjson", 0, NULL);
+    CHECK(json_is_null(json_object_get(line, "norm")));
+    CHECK_NUMBER(json_integer_value(json_object_get(line, "skipped")), 19);
+    json_decref(line);
     CHECK(strstr(warnings, "step 2 was skipped: its gradient has the norm ") != NULL);
     CHECK(strstr(warnings, "step 5 was skipped") != NULL);
     CHECK(strstr(warnings, "step 1 ") == NULL);
@@ -472,6 +488,7 @@ int main(void) {
     RUN(what_is_shipped_computes_what_was_trained);
     RUN(it_can_begin_with_what_was_shipped);
     RUN(pages_are_numbered_whatever_the_threads);
+    RUN(more_threads_than_pages_see_no_page_twice);
     RUN(larger_pages_are_fewer);
     RUN(parts_are_one_a_thread);
     RUN(a_failing_source_is_reported);

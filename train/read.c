@@ -66,9 +66,10 @@ static int make_pages(struct read_worker *w) {
     for (int64_t i = 0; i < w->page_count; i++) {
         struct read_page page;
         struct read_sheet *sheet = &w->sheets[i];
-        /* pages are numbered as if each step had `batch` of them */
-        uint64_t number = r->plan.number * (uint64_t)r->options->batch +
-                          (uint64_t)(i * r->thread_count + w->index);
+        /* pages are numbered as if each step had `batch` of them, or a page a thread */
+        int64_t each = r->options->batch > r->thread_count ? r->options->batch : r->thread_count;
+        uint64_t number =
+            r->plan.number * (uint64_t)each + (uint64_t)(i * r->thread_count + w->index);
         const struct read_question question = {.size = r->plan.size,
                                                .number = number,
                                                .pair = number / 2,

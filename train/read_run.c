@@ -161,9 +161,10 @@ static void put_loss(json_t *line, const char *name, const struct read_loss *los
  * character: "early": of the heads that are not kept, by kind of page, "mergeK"} */
 static int write_line(struct read_run *r, struct error *e) {
     char name[32];
-    json_t *line = json_pack("{s:I, s:I, s:f, s:f, s:I}", "step", (json_int_t)r->optimizer.step,
+    json_t *norm = isfinite(r->norm) ? json_real(r->norm) : json_null(); /* JSON has no NaN */
+    json_t *line = json_pack("{s:I, s:I, s:f, s:o, s:I}", "step", (json_int_t)r->optimizer.step,
                              "pages", (json_int_t)r->pages, "rate", optimizer_rate(&r->optimizer),
-                             "norm", r->norm, "skipped", (json_int_t)r->skipped);
+                             "norm", norm, "skipped", (json_int_t)r->skipped);
     for (int i = 0; i < READ_EARLY; i++) {
         snprintf(name, sizeof name, "early%d", i);
         put_loss(line, name, &r->sums.early[i]);

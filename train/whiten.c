@@ -72,26 +72,31 @@ int whiten_finish(struct whitening *w, struct error *e) {
                 sum -= w->moments[i][k] * x[k];
             }
             x[i] = sum / w->moments[i][i];
-            w->inverse[i][column] = (float)x[i];
+            w->inverse[column][i] = (float)x[i];
         }
     }
     return 0;
 }
 
 void whiten_page(const struct whitening *w, float *out, const uint8_t *grey, int side) {
-    float patch[WHITEN_AREA];
+    float patch[WHITEN_AREA], sums[WHITEN_AREA];
     int across = side / WHITEN_SIDE;
     memset(out, 0, (size_t)side * (size_t)side * 3 * sizeof *out);
     for (int i = 0; i < across * across; i++) {
         read_patch(patch, grey, side, i);
         int top = i / across * WHITEN_SIDE, left = i % across * WHITEN_SIDE;
-        for (int k = 0; k < WHITEN_AREA; k++) {
-            float sum = 0;
-            for (int j = 0; j <= k; j++) {
-                sum += w->inverse[k][j] * patch[j];
+        memset(sums, 0, sizeof sums);
+        for (int j = 0; j < WHITEN_AREA; j++) {
+            if (patch[j] == 0) {
+                continue; /* most of a page is white */
             }
+            for (int k = j; k < WHITEN_AREA; k++) {
+                sums[k] += w->inverse[j][k] * patch[j];
+            }
+        }
+        for (int k = 0; k < WHITEN_AREA; k++) {
             int y = top + k / WHITEN_SIDE, x = left + k % WHITEN_SIDE;
-            out[(y * side + x) * 3] = sum;
+            out[(y * side + x) * 3] = sums[k];
         }
     }
 }
@@ -102,7 +107,7 @@ void whiten_fold(const struct whitening *w, float *weight, float *bias, int64_t 
         double folded[WHITEN_AREA] = {0}, sum = 0;
         for (int k = 0; k < WHITEN_AREA; k++) {
             for (int j = 0; j <= k; j++) {
-                folded[j] += (double)row[k] * (double)w->inverse[k][j];
+                folded[j] += (double)row[k] * (double)w->inverse[j][k];
             }
         }
         for (int j = 0; j < WHITEN_AREA; j++) {

@@ -17,7 +17,7 @@ enum { WHITEN_SIDE = 16, WHITEN_AREA = WHITEN_SIDE * WHITEN_SIDE };
 struct whitening {
     double moments[WHITEN_AREA][WHITEN_AREA]; /* sums while patches are added; then L */
     double count;
-    float inverse[WHITEN_AREA][WHITEN_AREA]; /* L^-1, lower triangular */
+    float inverse[WHITEN_AREA][WHITEN_AREA]; /* L^-1, transposed: upper triangular */
 };
 
 /* Adds the patches of a grey page of side x side bytes. */
