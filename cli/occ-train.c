@@ -141,12 +141,12 @@ static int run_read(struct arguments *a, char **files, int count, struct error *
     struct alphabet *alphabet = NULL;
     struct reading_pages *pages = NULL;
     struct read_result result = {0};
-    if (mkdir(a->output, 0777) != 0 && errno != EEXIST) {
-        return error_errno(e, errno, "%s", a->output);
-    }
     int rc = alphabet_open(&alphabet, e);
     rc = rc == 0 ? config_named(&a->read.encoder, "nano", e) : rc;
     rc = rc == 0 ? reading_pages_open(&pages, &a->mix, alphabet, files, count, e) : rc;
+    if (rc == 0 && mkdir(a->output, 0777) != 0 && errno != EEXIST) {
+        rc = error_errno(e, errno, "%s", a->output);
+    }
     if (rc == 0) {
         const struct read_source source = reading_pages_source(pages);
         a->read.reading.classes = alphabet_count(alphabet);

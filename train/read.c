@@ -344,6 +344,14 @@ static int open_parameters(struct read_run *r, struct error *e) {
     return rc;
 }
 
+/* FNV-1a, further. */
+static uint64_t hash_of(uint64_t hash, const uint8_t *data, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        hash = (hash ^ data[i]) * 1099511628211u;
+    }
+    return hash;
+}
+
 /* From pages as they come at the end of the training; the same for the same seed. */
 static int open_whitening(struct read_run *r, struct error *e) {
     enum { PAGES = 64 };
@@ -358,6 +366,8 @@ static int open_whitening(struct read_run *r, struct error *e) {
         rc = r->source->make(maker, &question, &page, e);
         if (rc == 0) {
             whiten_add(r->whitening, page.grey, page.side);
+            r->pages_hash =
+                hash_of(r->pages_hash, page.grey, (size_t)page.side * (size_t)page.side);
         }
     }
     if (maker != NULL) {

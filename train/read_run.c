@@ -1,6 +1,7 @@
 /* read_run.c - what a training of read.h leaves behind: metrics, checkpoints, weights. */
 #include "train/read_run.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -44,8 +45,10 @@ static json_t *options_json(const struct read_run *r) {
     for (int i = 0; i < READ_MERGES; i++) {
         json_array_append_new(merges, json_real(o->merges[i]));
     }
-    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "seed",
-                     (json_int_t)o->seed, "batch", (json_int_t)o->batch, "threads",
+    char pages[17];
+    snprintf(pages, sizeof pages, "%016" PRIx64, r->pages_hash);
+    return json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "pages", pages,
+                     "seed", (json_int_t)o->seed, "batch", (json_int_t)o->batch, "threads",
                      (json_int_t)r->thread_count, "decay", a->decay, "beta1", a->beta1, "beta2",
                      a->beta2, "clip", a->clip, "average", a->average, "merging", o->merging,
                      "sizes", sizes, "merges", merges);
@@ -84,7 +87,8 @@ static int load_checkpoint(struct read_run *r, long *metrics, struct error *e) {
     }
     json_t *wanted = options_json(r);
     if (!is_part(wanted, json_object_get(state, "options"))) {
-        rc = error_set(e, ERR_USAGE, "%s: was made with other options; name another folder",
+        rc = error_set(e, ERR_USAGE,
+                       "%s: was made with other options, or of other text; name another folder",
                        r->checkpoint);
     }
     r->usual_norm = json_real_value(json_object_get(state, "norm"));
@@ -232,19 +236,29 @@ int read_run_note(struct read_run *r, struct error *e) {
 /* ---- Begin and end
  * -------------------------------------------------------------------------------- */
 
+/* One training in a folder at a time: the lock is that of its metrics, and ends with the file. */
+static int lock(struct read_run *r, const char *path, struct error *e) {
+    r->metrics = fopen(path, "a");
+    if (r->metrics == NULL) {
+        return error_errno(e, errno, "%s: cannot be written", path);
+    }
+    if (lockf(fileno(r->metrics), F_TLOCK, 0) != 0) {
+        return error_set(e, ERR_IO, "%s: another training is at work there", r->options->folder);
+    }
+    return 0;
+}
+
 int read_run_begin(struct read_run *r, struct error *e) {
     long metrics = 0;
     char *path = path_in(r->options->folder, "metrics.ndjson", e);
     r->checkpoint = path_in(r->options->folder, "checkpoint.safetensors", e);
     r->weights = path_in(r->options->folder, "encoder.safetensors", e);
     int rc = path != NULL && r->checkpoint != NULL && r->weights != NULL ? 0 : ERR_MEMORY;
+    rc = rc == 0 ? lock(r, path, e) : rc;
     rc = rc == 0 ? load_checkpoint(r, &metrics, e) : rc;
-    if (rc == 0) {
-        r->metrics = fopen(path, metrics > 0 ? "r+" : "w");
-        if (r->metrics == NULL || ftruncate(fileno(r->metrics), metrics) != 0 ||
-            fseek(r->metrics, metrics, SEEK_SET) != 0) {
-            rc = error_set(e, ERR_IO, "%s: cannot be written", path);
-        }
+    if (rc == 0 &&
+        (ftruncate(fileno(r->metrics), metrics) != 0 || fseek(r->metrics, 0, SEEK_END) != 0)) {
+        rc = error_errno(e, errno, "%s: cannot be written", path);
     }
     if (rc == 0 && r->optimizer.step > 0) {
         log_info("goes on at step %" PRId64, r->optimizer.step);

@@ -35,6 +35,7 @@ struct read_run {
     struct parameters *parameters;
     struct optimizer optimizer;
     struct whitening *whitening; /* owned */
+    uint64_t pages_hash;         /* of the pages that it was made from: of the text and the mix */
     struct read_worker *workers;
     int64_t thread_count;
     pthread_barrier_t barrier;
