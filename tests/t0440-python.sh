@@ -64,8 +64,9 @@ it_says_how_a_page_shrank() {
     expect_equal 3 "$(read_store forgotten s | grep -c '^5 resize None$')"
     [ -e "$OCC_BIN/../share/occ/nano.safetensors" ] || return 0
     OCC_MODEL='' compress --store measured --verify <days.tar
-    expect_equal "$(store stats --json measured | jq '.readback.accuracy * 3 * 1000 | round')" \
-        "$(read_store forgotten measured | awk '{sum += $3} END {printf "%.0f\n", sum * 1000}')"
+    read_store forgotten measured | awk '{sum += $3} END {print sum / NR}' >mean
+    store stats --json measured >counts
+    expect_json ".readback.accuracy - $(cat mean) | fabs < 1e-3" counts # Python prints four digits
 }
 
 a_store_that_is_compressed_into_can_be_read() {
