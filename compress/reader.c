@@ -165,10 +165,6 @@ bool reader_merges(const struct reader *r) {
     return r->merges;
 }
 
-const char *reader_metadata(const struct reader *r, const char *key) {
-    return safetensors_metadata(r->file, key);
-}
-
 /* ---- Sessions ----------------------------------------------------------------------------- */
 
 int reader_session_open(struct reader_session **out, const struct reader *r, struct error *e) {

@@ -24,8 +24,6 @@ void reader_close(struct reader *r); /* NULL is allowed; sessions first */
 const struct alphabet *reader_alphabet(const struct reader *r);
 int64_t reader_dim(const struct reader *r); /* of a token */
 bool reader_merges(const struct reader *r); /* the file has maps for merging */
-/* A text of the file's metadata, or NULL. */
-const char *reader_metadata(const struct reader *r, const char *key);
 
 int reader_session_open(struct reader_session **out, const struct reader *r, struct error *e);
 void reader_session_close(struct reader_session *s); /* NULL is allowed */
