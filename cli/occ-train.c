@@ -21,7 +21,8 @@
 struct arguments {
     struct read_options read;
     struct reading_mix mix;
-    const char *output, *sizes, *profiles, *random, *pictures, *rate, *average, *merging, *simple;
+    const char *output, *sizes, *profiles, *random, *pictures, *rate, *average, *merging, *simple,
+        *staged;
     int64_t seed;
     bool quiet;
     int verbose, log_style;
@@ -42,8 +43,7 @@ static const struct option_spec OPTIONS[] = {
              "training that is there goes on. plot: the file, - or none for standard output"},
     {"", .help = "What is learned from (read)"},
     {"sizes", 0, OPTION_TEXT, FIELD(sizes), "MIX",
-     .help = "pages of a step: shares of tiny, base, hifi, crop (512 pixels of a base page) and "
-             "part (256 of a tiny one)"},
+     .help = "pages of a step: shares of tiny, base, hifi and crop (512 pixels of a base page)"},
     {"profiles", 0, OPTION_TEXT, FIELD(profiles), "MIX",
      .help = "type of the pages: shares of read10, clear and dense"},
     {"random", 0, OPTION_TEXT, FIELD(random), "SHARE",
@@ -66,6 +66,9 @@ static const struct option_spec OPTIONS[] = {
      .help = "steps in which the learning rate rises; behind them it falls as half a cosine"},
     {"average", 0, OPTION_TEXT, FIELD(average), "SHARE",
      .help = "ship a running mean of the weights that keeps this share at each step; 0: the last"},
+    {"staged", 0, OPTION_TEXT, FIELD(staged), "SHARE",
+     .help = "share of the training in which the encoder's stages come one after another: until "
+             "half of it the patches alone learn, then the convolutions, then all"},
     {"merging", 0, OPTION_TEXT, FIELD(merging), "SHARE",
      .help = "share of the pages in rows of 16 pixels that are read behind merges too"},
     {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "of weights and pages"},
@@ -119,6 +122,7 @@ static int check_read(struct arguments *a, struct error *e) {
     rc = rc == 0 ? number_parse(&a->mix.simple, "simple", a->simple, 0, 0.5, e) : rc;
     rc = rc == 0 ? number_parse(&o->rate, "rate", a->rate, 1e-8, 1, e) : rc;
     rc = rc == 0 ? number_parse(&o->average, "average", a->average, 0, 0.999999, e) : rc;
+    rc = rc == 0 ? number_parse(&a->read.staged, "staged", a->staged, 0, 0.9, e) : rc;
     return rc == 0 ? number_parse(&a->read.merging, "merging", a->merging, 0, 1, e) : rc;
 }
 
@@ -251,6 +255,7 @@ int main(int argc, char **argv) {
                           .average = "0",
                           .merging = "0.5",
                           .simple = "0.05",
+                          .staged = "0.3",
                           .seed = 1};
     struct error e = {0};
     const struct command *command = NULL;

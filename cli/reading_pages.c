@@ -148,10 +148,6 @@ int reading_random_text(struct bytes *out, const struct alphabet *alphabet,
             letters == READING_ALL ? random_choice(random, PARTS, ALPHABET_PARTS) : ALPHABET_ASCII;
         alphabet_range((enum alphabet_part)part, &first, &end);
         first += part == ALPHABET_ASCII; /* not the space */
-        if (letters == READING_DIGITS) {
-            first = alphabet_find(alphabet, "0", 1);
-            end = first + 10;
-        }
         for (int64_t i = 1 + random_below(random, LONGEST); i > 0 && rc == 0; i--) {
             int index = first + (int)random_below(random, end - first);
             rc = bytes_append_text(out, alphabet_text(alphabet, index), e);
@@ -356,8 +352,7 @@ static int first_profile(const struct reading_mix *mix) {
 
 static int make(void *maker, const struct read_question *question, struct read_page *page,
                 struct error *e) {
-    static const enum page_mode MODES[READ_SIZES] = {MODE_TINY, MODE_BASE, MODE_HIFI, MODE_BASE,
-                                                     MODE_TINY};
+    static const enum page_mode MODES[READ_SIZES] = {MODE_TINY, MODE_BASE, MODE_HIFI, MODE_BASE};
     struct maker *m = maker;
     const struct reading_mix *mix = &m->p->mix;
     uint64_t shared = random_stream(mix->seed + 3, question->pair);
@@ -367,18 +362,16 @@ static int make(void *maker, const struct read_question *question, struct read_p
                         .is_random = random_unit(&shared) < mix->random,
                         .letters = random_below(&shared, 2) == 0 ? READING_ASCII : READING_ALL};
     if (question->progress < mix->simple * (1 + random_unit(&shared))) {
-        bool first = question->progress < mix->simple / 12;
         c.profile = first_profile(mix);
         c.ascii = true;
-        c.is_random = c.is_random || first;
-        c.letters = first ? READING_DIGITS : READING_ASCII;
+        c.letters = READING_ASCII;
     }
     int rc = draw(m, &c, &random, e);
     if (rc < 0) {
         return rc;
     }
-    if (question->size == READ_CROP || question->size == READ_PART) {
-        crop(m, question->size == READ_CROP ? 512 : 256, &random);
+    if (question->size == READ_CROP) {
+        crop(m, 512, &random);
     }
     *page = (struct read_page){.side = m->side,
                                .grey = m->grey,

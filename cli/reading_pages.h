@@ -11,9 +11,8 @@ struct reading_mix {
     double random;                  /* share of the pages that hold random strings */
     double pictures;                /* share of the pages with pictures between the text */
     /* Until this share of the training pages are simple: of ASCII, in the first profile with a
-     * share, the very first ones of digits alone; after twice that all are as they come. Where many
-     * classes are to be told apart from the beginning, none is: the loss stays at the frequencies
-     * of the letters. */
+     * share; after twice that all are as they come. Where many classes are to be told apart from
+     * the beginning, none is: the loss stays at the frequencies of the letters. */
     double simple;
     uint64_t seed;
 };
@@ -37,9 +36,9 @@ struct read_labels {
 int reading_labels(struct read_labels *out, const struct page *page,
                    const struct alphabet *alphabet, struct error *e);
 
-/* Random words, at least `size` bytes: of digits, of printable ASCII, or each of one part of the
+/* Random words, at least `size` bytes: of printable ASCII, or each of one part of the
  * alphabet. */
-enum reading_letters { READING_DIGITS, READING_ASCII, READING_ALL };
+enum reading_letters { READING_ASCII, READING_ALL };
 int reading_random_text(struct bytes *out, const struct alphabet *alphabet,
                         enum reading_letters letters, size_t size, uint64_t *random,
                         struct error *e);

@@ -11,10 +11,11 @@
 #include "compress/model.h"
 #include "tests/test.h"
 
-/* Global and windowed blocks; windows of 3 leave the grids, all tables are resampled. */
+/* Windowed blocks, one behind the other, and a global one; windows of 3 leave the grids, all tables
+ * are resampled. */
 static const char SMALL[] =
-    "{\"name\": \"small\", \"sam\": {\"patch_size\": 16, \"grid\": 6, \"dim\": 24, \"depth\": 2,"
-    " \"heads\": 2, \"mlp_dim\": 40, \"window\": 3, \"global_blocks\": [1], \"neck\": 16,"
+    "{\"name\": \"small\", \"sam\": {\"patch_size\": 16, \"grid\": 6, \"dim\": 24, \"depth\": 3,"
+    " \"heads\": 2, \"mlp_dim\": 40, \"window\": 3, \"global_blocks\": [2], \"neck\": 16,"
     " \"net_2\": 20, \"net_3\": 32}, \"clip\": {\"dim\": 32, \"depth\": 2, \"heads\": 2,"
     " \"mlp_dim\": 48, \"grid\": 3}, \"projector\": {\"output\": 28, \"norm\": true}}";
 
@@ -95,7 +96,7 @@ static void compare_with_encoder(const struct encoder_config *config,
     const struct encoder_taping taping = {.config = config, .parameters = f.parameters};
     struct encoder_stages stages;
     tape_begin(f.tape);
-    encoder_tape(&taping, f.tape, pixels, shape, &stages);
+    encoder_tape(&taping, f.tape, pixels, shape, STAGE_TOKENS, &stages);
     if (CHECK(stages.tokens != NULL) &&
         CHECK_NUMBER(stages.tokens->rows, shape->batch * rows * columns)) {
         double most = 0;
@@ -129,7 +130,7 @@ static double loss_of(struct fixture *f, const float *pixels, const struct encod
         .config = &f->config, .parameters = f->parameters, .gradients = back ? f->gradients : NULL};
     struct encoder_stages stages;
     tape_begin(f->tape);
-    encoder_tape(&taping, f->tape, pixels, shape, &stages);
+    encoder_tape(&taping, f->tape, pixels, shape, STAGE_TOKENS, &stages);
     double loss = 0;
     for (int64_t i = 0; stages.tokens != NULL && i < stages.tokens->rows * stages.tokens->width;
          i++) {

@@ -153,6 +153,7 @@ static inline bool source_begin(struct alphabet **alphabet) {
     OPTIONS.batch = 4;
     OPTIONS.threads = 2;
     OPTIONS.save_ms = -1; /* with each line of the metrics */
+    OPTIONS.staged = 0;
     OPTIONS.merging = 0.5;
     OPTIONS.merging_from = 0.25;
     OPTIONS.merges[0] = OPTIONS.merges[1] = 1;

@@ -67,6 +67,35 @@ static void losses_fall_and_metrics_tell(void) {
     remove_folder("whole");
 }
 
+/* The newest head reads by kind; those before it are told of by number, and leave at last. */
+static void stages_come_one_by_one(void) {
+    static const struct {
+        int stages, early;
+    } WANTED[] = {{1, 0}, {1, 0}, {2, 1}, {3, 2}, {4, 3}, {4, 3}, {4, 0}, {4, 0}};
+    enum { LINES = sizeof WANTED / sizeof *WANTED };
+    struct read_options o = OPTIONS;
+    o.optimizer.steps = LINES * 20;
+    o.staged = 0.5;
+    train_whole(&o, "staged");
+    FILE *file = fopen("staged/metrics.ndjson", "r");
+    double first = 0, last = 0;
+    for (int i = 0; i < LINES && CHECK(file != NULL); i++) {
+        json_t *line = json_loadf(file, JSON_DISABLE_EOF_CHECK, NULL);
+        CHECK_NUMBER(json_integer_value(json_object_get(line, "stages")), WANTED[i].stages);
+        for (int k = 0; k < READ_EARLY; k++) {
+            char name[16];
+            snprintf(name, sizeof name, "early%d", k);
+            CHECK((json_object_get(line, name) != NULL) == (k < WANTED[i].early));
+        }
+        first = i == 0 ? loss_in(line, "even") : first;
+        last = loss_in(line, "even");
+        json_decref(line);
+    }
+    CHECK(last < 0.7 * first);
+    CHECK(file != NULL && fclose(file) == 0);
+    remove_folder("staged");
+}
+
 static void the_seed_decides(void) {
     struct read_options o = OPTIONS;
     o.optimizer.steps = 3;
@@ -144,7 +173,7 @@ static void what_is_shipped_computes_what_was_trained(void) {
     const struct encoder_taping taping = {.config = &o.encoder, .parameters = p};
     struct encoder_stages stages;
     tape_begin(t);
-    encoder_tape(&taping, t, whitened, &shape, &stages);
+    encoder_tape(&taping, t, whitened, &shape, STAGE_TOKENS, &stages);
     for (int i = 0; i < 4 * TOKEN && CHECK(stages.tokens != NULL); i++) {
         CHECK_NEAR((double)stages.tokens->value[i], (double)tokens[i], 1e-3);
     }
@@ -249,20 +278,6 @@ static void larger_pages_are_fewer(void) {
     o.batch = 2; /* costs less than one of them: still one a thread */
     ask(&o, 2, &s);
     CHECK_NUMBER(s.count, 6);
-    source_clear(&s);
-}
-
-static void parts_are_one_a_thread(void) {
-    struct read_options o = OPTIONS;
-    struct source s;
-    o.sizes[READ_TINY] = 0;
-    o.sizes[READ_PART] = 1;
-    ask(&o, 2, &s);
-    CHECK_NUMBER(s.count, 6);
-    for (size_t i = 0; i < s.count; i++) {
-        CHECK_NUMBER(s.asked[i].number, i / 2 * 4 + i % 2);
-        CHECK_NUMBER(s.asked[i].size, READ_PART);
-    }
     source_clear(&s);
 }
 
@@ -484,13 +499,13 @@ int main(void) {
         return 1;
     }
     RUN(losses_fall_and_metrics_tell);
+    RUN(stages_come_one_by_one);
     RUN(the_seed_decides);
     RUN(what_is_shipped_computes_what_was_trained);
     RUN(it_can_begin_with_what_was_shipped);
     RUN(pages_are_numbered_whatever_the_threads);
     RUN(more_threads_than_pages_see_no_page_twice);
     RUN(larger_pages_are_fewer);
-    RUN(parts_are_one_a_thread);
     RUN(a_failing_source_is_reported);
     RUN(a_folder_that_is_not_there_is_named);
     RUN(a_stopped_training_goes_on);

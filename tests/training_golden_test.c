@@ -193,7 +193,7 @@ static double learn(struct golden *g, int phases, struct read_loss loss[HEADS]) 
     memset(g->gradients, 0, parameters_total(g->parameters) * sizeof *g->gradients);
     memset(loss, 0, HEADS * sizeof *loss);
     tape_begin(g->tape);
-    encoder_tape(&encoding, g->tape, g->pixels, &shape, &stages);
+    encoder_tape(&encoding, g->tape, g->pixels, &shape, STAGE_TOKENS, &stages);
     const struct reading_grid patches = {HEIGHT / 16, WIDTH / 16, 2, 2, 1};
     const struct reading_grid halves = {HEIGHT / 32, WIDTH / 32, 4, 4, 1};
     const struct reading_grid tokens = {HEIGHT / 64, WIDTH / 64 * phases, 8, 8, phases};

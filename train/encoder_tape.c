@@ -138,15 +138,20 @@ static struct tensor *convolve(struct pass *p, struct tensor *x, int64_t height,
     return tape_convolve(p->t, x, p->shape.batch, &shape, weight, NULL);
 }
 
-static void compressor(struct pass *p, struct tensor *x, struct encoder_stages *out) {
+static void compressor(struct pass *p, struct tensor *x, enum encoder_stage last,
+                       struct encoder_stages *out) {
     const char *prefix = "model.sam_model.";
     x = tape_linear(p->t, x, PARAMETER(p, "%sneck.0.weight", prefix), NULL);
     x = norm(p, x, prefix, "neck.1", CONFIG_EPS);
     x = convolve(p, x, p->height, p->width, 1, 1, "neck.2");
     out->neck = norm(p, x, prefix, "neck.3", CONFIG_EPS);
-    out->net_2 = convolve(p, out->neck, p->height, p->width, 2, 2, "net_2");
-    out->net_3 = convolve(p, out->net_2, p->height / 2, p->width / 2, 2,
-                          p->shape.phases == 2 ? 1 : 2, "net_3");
+    if (last >= STAGE_NET_2) {
+        out->net_2 = convolve(p, out->neck, p->height, p->width, 2, 2, "net_2");
+    }
+    if (last >= STAGE_NET_3) {
+        out->net_3 = convolve(p, out->net_2, p->height / 2, p->width / 2, 2,
+                              p->shape.phases == 2 ? 1 : 2, "net_3");
+    }
 }
 
 /* ---- Global stage ------------------------------------------------------------------------------
@@ -223,7 +228,8 @@ static struct tensor *projector(struct pass *p, struct tensor *x, struct tensor 
 }
 
 void encoder_tape(const struct encoder_taping *n, struct tape *t, const float *pixels,
-                  const struct encoder_shape *shape, struct encoder_stages *out) {
+                  const struct encoder_shape *shape, enum encoder_stage last,
+                  struct encoder_stages *out) {
     struct pass p = {.n = n,
                      .config = n->config,
                      .t = t,
@@ -236,7 +242,10 @@ void encoder_tape(const struct encoder_taping *n, struct tape *t, const float *p
     if (!make_windows(&p)) {
         return;
     }
-    compressor(&p, windowed_stage(&p, pixels), out);
+    compressor(&p, windowed_stage(&p, pixels), last, out);
+    if (last < STAGE_TOKENS) {
+        return;
+    }
     struct tensor *x = clip_input(&p, out->net_3);
     for (int64_t i = 0; i < n->config->clip_depth; i++) {
         x = clip_block(&p, x, i);

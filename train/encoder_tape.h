@@ -6,7 +6,10 @@
 #include "compress/encoder.h"
 #include "train/parameters.h"
 
-/* What heads may read: rows in the order of the page, page after page. */
+/* Parts of the network from its front; a head can read what each ends with. */
+enum encoder_stage { STAGE_NECK, STAGE_NET_2, STAGE_NET_3, STAGE_TOKENS };
+
+/* What heads may read: rows in the order of the page, page after page; NULL behind the last. */
 struct encoder_stages {
     struct tensor *neck;   /* (batch * height / 16 * width / 16, neck) */
     struct tensor *net_2;  /* half of both sides */
@@ -20,9 +23,10 @@ struct encoder_taping {
     float *gradients;                    /* see parameters_tensor */
 };
 
-/* pixels (batch, height, width, 3), prepared as for encoder_run, must outlive the backward pass.
- * Failures are the tape's; sizes are the caller's promise. */
+/* As far as `last`. pixels (batch, height, width, 3), prepared as for encoder_run, must outlive the
+ * backward pass. Failures are the tape's; sizes are the caller's promise. */
 void encoder_tape(const struct encoder_taping *n, struct tape *t, const float *pixels,
-                  const struct encoder_shape *shape, struct encoder_stages *out);
+                  const struct encoder_shape *shape, enum encoder_stage last,
+                  struct encoder_stages *out);
 
 #endif

@@ -15,24 +15,10 @@ PATH=$PWD/build/release/bin:$PATH
 
 [ -e "$folder/text/SOURCES" ] || sh train/text.sh "$folder/text"
 text=$folder/text/train
-learn() { # English counts three times: it is what most scripts are in
-    occ train read -v --threads 2 --seed 1 --random 0.33 --pictures 0.06 --warm-up 100 "$@" \
-        "$text"/*.txt "$text"/en-*.txt "$text"/en-*.txt
-}
-# Many short steps on small parts of pages find the letters.
-if [ ! -e "$folder/letters.safetensors" ]; then
-    status=0
-    learn -o "$folder/letters" --steps 26000 --stop-at 3200 --batch 2 --sizes part --profiles read10 --simple 0.2 \
-        --rate 0.003 --merging 0 || status=$?
-    [ "$status" = 75 ] || exit "$status"
-    cp "$folder/letters/encoder.safetensors" "$folder/letters.safetensors"
-fi
-# Whole pages of one type tell them apart: ASCII first, all alphabets from the second half on.
-learn -o "$folder/reading" --from "$folder/letters.safetensors" --steps 6000 --batch 4 --sizes tiny:12,crop:3 \
-    --profiles read10 --simple 0.5 --rate 0.002 --merging 0
-# Then all types and sizes; merges from the second half on.
-learn -o "$folder/run" --from "$folder/reading/encoder.safetensors" --steps 12000 --batch 4 \
-    --sizes tiny:12,crop:3,base:1,hifi:0.5 --profiles read10:4,clear:1,dense:5 --simple 0 --rate 0.0015 --merging 0.5
+# English counts three times: it is what most scripts are in.
+occ train read -v --threads 2 --seed 1 -o "$folder/run" --steps 20000 --batch 4 --rate 0.005 --staged 0.35 --simple 0.03 \
+    --sizes tiny:12,crop:3,base:1,hifi:0.5 --profiles read10:5,clear:1,dense:4 --random 0.33 --pictures 0.06 \
+    "$text"/*.txt "$text"/en-*.txt "$text"/en-*.txt
 occ model convert --dtype int8 -o compress/nano.safetensors "$folder/run/encoder.safetensors"
 occ train plot -o train/nano.svg "$folder/run"
 occ eval fidelity --model compress/nano.safetensors --text "$folder/text/heldout/fortunes.txt" \

@@ -17,19 +17,27 @@
 #include "store/random.h"
 #include "train/read_run.h"
 
-const char *const READ_SIZE_NAMES[READ_SIZES + 1] = {"tiny", "base", "hifi", "crop", "part", NULL};
+const char *const READ_SIZE_NAMES[READ_SIZES + 1] = {"tiny", "base", "hifi", "crop", NULL};
 
 const struct read_options READ_DEFAULTS = {.reading = READING_DEFAULTS,
                                            .optimizer = OPTIMIZER_DEFAULTS,
                                            .batch = 8,
                                            .sizes = {1},
-
+                                           .staged = 0.3,
                                            .merging = 0.5,
                                            .merging_from = 0.5,
                                            .merges = {0.5, 0.25, 0.15, 0.1},
                                            .save_ms = 5 * 60 * 1000};
 
 /* ---- Plans --------------------------------------------------------------------------------- */
+
+/* Half of the time goes to the front. */
+static enum encoder_stage stage_at(double staged, double done) {
+    return done < staged / 2       ? STAGE_NECK
+           : done < staged * 3 / 4 ? STAGE_NET_2
+           : done < staged         ? STAGE_NET_3
+                                   : STAGE_TOKENS;
+}
 
 /* The early heads matter less the longer it goes, and cost a quarter of the time. */
 static void make_plan(const struct read_run *r, struct read_plan *plan) {
@@ -40,18 +48,16 @@ static void make_plan(const struct read_run *r, struct read_plan *plan) {
     plan->number = (uint64_t)r->optimizer.step;
     plan->progress = done;
     plan->size = (enum read_size)random_choice(&random, o->sizes, READ_SIZES);
+    plan->last = stage_at(o->staged, done);
     plan->early[0] = plan->early[1] = 0.3 * fade;
     plan->early[2] = 0.5 * fade;
-    plan->merging = done >= o->merging_from;
+    plan->merging = done >= o->merging_from && plan->last == STAGE_TOKENS;
 }
 
 /* As many pages of a size as cost what `batch` tiny ones do, at least one a thread. */
 static int64_t pages_of(const struct read_run *r, enum read_size size) {
-    static const int64_t COST[READ_SIZES] = {[READ_TINY] = 1,
-                                             [READ_BASE] = 4,
-                                             [READ_HIFI] = 6,
-                                             [READ_CROP] = 1,
-                                             [READ_PART] = INT32_MAX};
+    static const int64_t COST[READ_SIZES] = {
+        [READ_TINY] = 1, [READ_BASE] = 4, [READ_HIFI] = 6, [READ_CROP] = 1};
     int64_t pages = r->options->batch / COST[size];
     pages -= pages % r->thread_count;
     return pages > r->thread_count ? pages : r->thread_count;

@@ -2,8 +2,10 @@
  *
  * Deep supervision: beside the head that stays, three more read the patches behind the neck and the
  * outputs of the two convolutions of the compressor; without them the last one does not begin to
- * learn. Part of the pages also pass one to four merges and are read again behind as many unmerges,
- * by the same head.
+ * learn. At first only the front learns, as far as the neck, then the convolutions come one after
+ * the other, then the rest: what is behind a front that cannot read yet learns nothing, and its
+ * gradients are noise to the front. Part of the pages also pass one to four merges and are read
+ * again behind as many unmerges, by the same head.
  *
  * Data parallel by page: each thread takes every threads-th page of a step and has gradients of its
  * own, which are added in the order of the threads. What is seen follows from the seed and the
@@ -18,9 +20,8 @@
 #include "train/optimizer.h"
 #include "train/read_head.h"
 
-/* CROP: a quarter of a base page, 512 x 512 pixels from anywhere on the 64-pixel grid. PART: 256 x
- * 256 pixels of a tiny page, one a thread: the letters are found in many short steps. */
-enum read_size { READ_TINY, READ_BASE, READ_HIFI, READ_CROP, READ_PART, READ_SIZES };
+/* CROP: a quarter of a base page, 512 x 512 pixels from anywhere on the 64-pixel grid. */
+enum read_size { READ_TINY, READ_BASE, READ_HIFI, READ_CROP, READ_SIZES };
 extern const char *const READ_SIZE_NAMES[READ_SIZES + 1]; /* ends in NULL */
 
 struct read_page {
@@ -64,6 +65,7 @@ struct read_options {
     int64_t batch;              /* tiny pages a step; of a larger size as many as cost the same */
     int64_t threads;            /* 0: one a core */
     double sizes[READ_SIZES];   /* shares of the steps */
+    double staged;              /* share of the training in which the stages come one by one */
     double merging;             /* share of the pages that are worth it */
     double merging_from;        /* share of the training before that */
     double merges[READ_MERGES]; /* shares of 1, 2, ... merges */

@@ -47,11 +47,11 @@ static json_t *options_json(const struct read_run *r) {
     }
     char pages[17];
     snprintf(pages, sizeof pages, "%016" PRIx64, r->pages_hash);
-    return json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "pages", pages,
-                     "seed", (json_int_t)o->seed, "batch", (json_int_t)o->batch, "threads",
+    return json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "pages",
+                     pages, "seed", (json_int_t)o->seed, "batch", (json_int_t)o->batch, "threads",
                      (json_int_t)r->thread_count, "decay", a->decay, "beta1", a->beta1, "beta2",
                      a->beta2, "clip", a->clip, "average", a->average, "merging", o->merging,
-                     "sizes", sizes, "merges", merges);
+                     "staged", o->staged, "sizes", sizes, "merges", merges);
 }
 
 static int save_checkpoint(struct read_run *r, struct error *e) {
@@ -161,14 +161,16 @@ static void put_loss(json_t *line, const char *name, const struct read_loss *los
     }
 }
 
-/* {"step", "pages", "rate", "norm", "skipped", then cross-entropies [character, presence] a
- * character: "early": of the heads that are not kept, by kind of page, "mergeK"} */
+/* {"step", "pages", "rate", "norm", "skipped", "stages" that learn, then cross-entropies
+ * [character, presence] a character: "earlyN" of the heads before the last, of that by kind of
+ * page, "mergeK"} */
 static int write_line(struct read_run *r, struct error *e) {
     char name[32];
     json_t *norm = isfinite(r->norm) ? json_real(r->norm) : json_null(); /* JSON has no NaN */
-    json_t *line = json_pack("{s:I, s:I, s:f, s:o, s:I}", "step", (json_int_t)r->optimizer.step,
-                             "pages", (json_int_t)r->pages, "rate", optimizer_rate(&r->optimizer),
-                             "norm", norm, "skipped", (json_int_t)r->skipped);
+    json_t *line =
+        json_pack("{s:I, s:I, s:f, s:o, s:I, s:i}", "step", (json_int_t)r->optimizer.step, "pages",
+                  (json_int_t)r->pages, "rate", optimizer_rate(&r->optimizer), "norm", norm,
+                  "skipped", (json_int_t)r->skipped, "stages", (int)r->plan.last + 1);
     for (int i = 0; i < READ_EARLY; i++) {
         snprintf(name, sizeof name, "early%d", i);
         put_loss(line, name, &r->sums.early[i]);

@@ -7,8 +7,8 @@
 
 #include "store/random.h"
 
-/* Rows of cells: the early heads are asked for a third of those with text, the last for all; of
- * the empty ones an eighth. */
+/* Rows of cells: the head behind the last stage is asked for all of those with text and an eighth
+ * of the empty ones, those before it for a third of that. */
 static const double EARLY_SHARE = 1.0 / 3, EMPTY_SHARE = 1.0 / 8, MERGED_SHARE = 1.0 / 2;
 
 enum { ROW_UNIT = 8 };
@@ -159,40 +159,46 @@ struct page_pass {
     struct read_sums *sums;
 };
 
+static void read_with(struct page_pass *p, const char *prefix, struct tensor *x,
+                      const struct reading_grid *grid, double share, double weight,
+                      struct read_loss *loss) {
+    struct read_rows asked;
+    if (ask(p->t, p->sheet, share, EMPTY_SHARE * share, &p->random, &asked)) {
+        read_head_tape(&p->taping, p->t, prefix, x, grid, &asked,
+                       (float)(weight / share / p->characters), loss);
+    }
+}
+
 static void read_early(struct page_pass *p, const struct encoder_stages *stages) {
     struct tensor *const inputs[READ_EARLY] = {stages->neck, stages->net_2, stages->net_3};
-    for (int i = 0; i < READ_EARLY; i++) {
+    for (int i = 0; i < READ_EARLY && i <= (int)p->plan->last; i++) {
         const int64_t cells = (int64_t)2 << i; /* a side of a patch: 2, then 4, 8 */
-        bool last = i == READ_EARLY - 1;
+        const int phases = i == READ_EARLY - 1 ? p->phases : 1;
         const struct reading_grid grid = {.rows = p->rows * READING_ROWS / cells,
                                           .columns = p->columns / p->phases * READING_STEPS /
-                                                     cells * (last ? p->phases : 1),
+                                                     cells * phases,
                                           .down = cells,
                                           .across = cells,
-                                          .phases = last ? p->phases : 1};
-        struct read_rows asked;
+                                          .phases = phases};
         char prefix[32];
         snprintf(prefix, sizeof prefix, "early.%d.", i);
-        double weight = p->plan->early[i];
-        if (weight > 0 && ask(p->t, p->sheet, EARLY_SHARE, EMPTY_SHARE / 4, &p->random, &asked)) {
-            read_head_tape(&p->taping, p->t, prefix, inputs[i], &grid, &asked,
-                           (float)(weight / EARLY_SHARE / p->characters), &p->sums->early[i]);
+        if (i == (int)p->plan->last) {
+            read_with(p, prefix, inputs[i], &grid, 1, 1, &p->sums->read[p->sheet->kind]);
+        } else if (p->plan->early[i] > 0) {
+            read_with(p, prefix, inputs[i], &grid, EARLY_SHARE, p->plan->early[i],
+                      &p->sums->early[i]);
         }
     }
 }
 
-static void read_tokens(struct page_pass *p, struct tensor *tokens, double share, double weight,
+static void read_tokens(struct page_pass *p, struct tensor *tokens, double share,
                         struct read_loss *loss) {
     const struct reading_grid grid = {.rows = p->rows,
                                       .columns = p->columns,
                                       .down = READING_ROWS,
                                       .across = READING_STEPS,
                                       .phases = p->phases};
-    struct read_rows asked;
-    if (ask(p->t, p->sheet, share, EMPTY_SHARE * share, &p->random, &asked)) {
-        read_head_tape(&p->taping, p->t, "reader.", tokens, &grid, &asked,
-                       (float)(weight / share / p->characters), loss);
-    }
+    read_with(p, "reader.", tokens, &grid, share, 1, loss);
 }
 
 /* As forget_grid halves: the longer side, columns where both are equal. */
@@ -206,7 +212,7 @@ static void read_merged(struct page_pass *p, struct tensor *x) {
     for (int i = p->sheet->merges - 1; i >= 0; i--) {
         x = unmerge_tape(&p->taping, p->t, x, &rows, &columns, by_rows[i]);
     }
-    read_tokens(p, x, MERGED_SHARE, 1, &p->sums->merged[p->sheet->merges - 1]);
+    read_tokens(p, x, MERGED_SHARE, &p->sums->merged[p->sheet->merges - 1]);
 }
 
 int read_step_page(struct tape *t, const struct read_options *o, const struct parameters *p,
@@ -229,9 +235,11 @@ int read_step_page(struct tape *t, const struct read_options *o, const struct pa
         .sums = sums};
     struct encoder_stages stages;
     tape_begin(t);
-    encoder_tape(&taping, t, sheet->pixels, &shape, &stages);
+    encoder_tape(&taping, t, sheet->pixels, &shape, plan->last, &stages);
     read_early(&pass, &stages);
-    read_tokens(&pass, stages.tokens, 1, 1, &sums->read[sheet->kind]);
+    if (plan->last == STAGE_TOKENS) {
+        read_tokens(&pass, stages.tokens, 1, &sums->read[sheet->kind]);
+    }
     if (sheet->merges > 0) {
         read_merged(&pass, stages.tokens);
     }

@@ -13,11 +13,12 @@ struct read_plan {
     uint64_t number; /* of the step */
     double progress; /* share of the training before it */
     enum read_size size;
-    double early[READ_EARLY]; /* weights of the early heads' losses */
+    enum encoder_stage last;  /* of those that are there yet: its head has the weight 1 */
+    double early[READ_EARLY]; /* weights of the heads before it */
     bool merging;
 };
 
-/* Sums over pages. */
+/* Sums over pages; `read` of the head behind the last stage. */
 struct read_sums {
     struct read_loss early[READ_EARLY], read[READ_KINDS], merged[READ_MERGES];
     int64_t pages;
