@@ -315,10 +315,66 @@ static int upload_pixels(struct pass *p, float *to, const float *pixels, int *ch
     return p->ops->upload(p->context, to, s->grey, count, p->e);
 }
 
+/* One block on `height` rows of patches of one page: all of them, or whole rows of windows. */
+static int run_sam_block(struct pass *p, int64_t i, int64_t height, float *x, float *y,
+                         float *wide) {
+    const struct encoder_config *c = &p->n->config;
+    const struct tables *t = p->s->tables;
+    const struct block *b = &p->n->blocks[i];
+    bool global = c->global[i];
+    const struct relative_position position = {.height = global ? height : c->window,
+                                               .width = global ? p->width : c->window,
+                                               .rel_h = global ? t->rel_h[i] : b->rel_h,
+                                               .rel_w = global ? t->rel_w[i] : b->rel_w};
+    const struct attention shape = {.heads = c->heads,
+                                    .head_dim = c->dim / c->heads,
+                                    .tokens = height * p->width,
+                                    .position = &position,
+                                    .window = global ? 0 : c->window,
+                                    .grid_height = height,
+                                    .grid_width = p->width,
+                                    .pad = b->qkv_bias};
+    return run_block(p, b, x, y, wide, 1, &shape, CONFIG_EPS, ACTIVATION_GELU);
+}
+
+/* Blocks `first` to `end`, none of them global, on one page: a row of windows goes through all of
+ * them while it is in the cache, if it fits. */
+static int run_strips(struct pass *p, int64_t first, int64_t end, float *x, float *y, float *wide) {
+    enum { FITS = 3 << 19 /* bytes of queries, keys and values */ };
+    const struct encoder_config *c = &p->n->config;
+    int64_t bytes = c->window * p->width * 3 * c->dim * (int64_t)sizeof *x;
+    int64_t strip = bytes <= FITS ? c->window : p->height;
+    int rc = 0;
+    for (int64_t y0 = 0; y0 < p->height; y0 += strip) {
+        int64_t height = p->height - y0 < strip ? p->height - y0 : strip;
+        for (int64_t i = first; i < end && rc == 0; i++) {
+            rc = run_sam_block(p, i, height, x + y0 * p->width * c->dim, y, wide);
+        }
+    }
+    return rc;
+}
+
+static int run_sam_blocks(struct pass *p, float *x, float *y, float *wide) {
+    const struct encoder_config *c = &p->n->config;
+    int64_t page = p->height * p->width * c->dim, end;
+    int rc = 0;
+    for (int64_t i = 0; i < c->depth && rc == 0; i = end) {
+        end = i + 1;
+        while (p->s->show == NULL && !c->global[i] && end < c->depth && !c->global[end]) {
+            end++;
+        }
+        for (int64_t k = 0; k < p->shape.batch && rc == 0; k++) {
+            rc = c->global[i] ? run_sam_block(p, i, p->height, x + k * page, y, wide)
+                              : run_strips(p, i, end, x + k * page, y, wide);
+        }
+        show(p->s, "sam.block", i, x, p->shape.batch * p->height * p->width, c->dim);
+    }
+    return rc;
+}
+
 static int run_windowed_stage(struct pass *p, const float *pixels, int channels, float *x, float *y,
                               float *wide) {
     const struct encoder_config *c = &p->n->config;
-    const struct tables *t = p->s->tables;
     const struct convolution patches = {.height = p->shape.height,
                                         .width = p->shape.width,
                                         .channels = channels,
@@ -329,28 +385,11 @@ static int run_windowed_stage(struct pass *p, const float *pixels, int channels,
     const struct weights *weights = channels == 1 ? p->n->patch_grey : p->n->patch;
     int rc = p->ops->convolve(p->context, x, pixels, batch, &patches, weights, p->e);
     if (rc == 0) {
-        rc = p->ops->add(p->context, x, x, t->position, batch, (size_t)(tokens * c->dim), p->e);
+        rc = p->ops->add(p->context, x, x, p->s->tables->position, batch, (size_t)(tokens * c->dim),
+                         p->e);
     }
     show(p->s, "sam.embed", -1, x, batch * tokens, c->dim);
-    for (int64_t i = 0; i < c->depth && rc == 0; i++) {
-        const struct block *b = &p->n->blocks[i];
-        bool global = c->global[i];
-        const struct relative_position position = {.height = global ? p->height : c->window,
-                                                   .width = global ? p->width : c->window,
-                                                   .rel_h = global ? t->rel_h[i] : b->rel_h,
-                                                   .rel_w = global ? t->rel_w[i] : b->rel_w};
-        const struct attention shape = {.heads = c->heads,
-                                        .head_dim = c->dim / c->heads,
-                                        .tokens = tokens,
-                                        .position = &position,
-                                        .window = global ? 0 : c->window,
-                                        .grid_height = p->height,
-                                        .grid_width = p->width,
-                                        .pad = b->qkv_bias};
-        rc = run_block(p, b, x, y, wide, batch, &shape, CONFIG_EPS, ACTIVATION_GELU);
-        show(p->s, "sam.block", i, x, batch * tokens, c->dim);
-    }
-    return rc;
+    return rc == 0 ? run_sam_blocks(p, x, y, wide) : rc;
 }
 
 /* x (patches, dim) -> neck -> net_2 -> net_3: kept (tokens of all phases, net_3). */

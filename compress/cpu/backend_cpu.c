@@ -125,9 +125,8 @@ static void activate_rows(struct context *c, float *x, size_t count, enum activa
 }
 
 /* x, or what stands for it in the weights' type; *out is valid until the next call. */
-static int input_for(struct context *c, const void **out, const float *x, int64_t rows,
-                     const struct weights *w, struct error *e) {
-    size_t count = (size_t)rows * (size_t)weights_inputs(w);
+static int input_of(struct context *c, const void **out, const float *x, size_t count,
+                    const struct weights *w, struct error *e) {
     *out = x;
     if (weights_type(w) != DTYPE_BF16) {
         return 0;
@@ -155,7 +154,8 @@ static int linear_block(struct context *c, float *out, const float *x, int64_t r
                         struct error *e) {
     const void *input;
     assert(residual == NULL || activation == ACTIVATION_NONE);
-    int rc = input_for(c, &input, x, rows, w, e);
+    size_t count = (size_t)rows * (size_t)weights_inputs(w);
+    int rc = input_of(c, &input, x, count, w, e);
     if (rc == 0) {
         rc = product_of(c, out, input, rows, w, residual, e);
     }
@@ -225,41 +225,47 @@ static int mlp(struct context *c, float *out, const float *x, int64_t rows,
 
 /* ---- Convolution --------------------------------------------------------------- */
 
-/* The patch under output (oy, ox): size * size * channels floats. */
-static void gather_patch(float *patch, const float *x, const struct convolution *s, int64_t oy,
-                         int64_t ox) {
+/* The patch under output (oy, ox): size * size * channels numbers of `unit` bytes. */
+static void gather_patch(char *patch, const char *x, size_t unit, const struct convolution *s,
+                         int64_t oy, int64_t ox) {
     int64_t left = ox * s->stride_x - s->pad;
     int64_t begin = left < 0 ? -left : 0; /* columns of the patch that lie in the picture */
     int64_t end = left + s->size > s->width ? s->width - left : s->size;
-    for (int ky = 0; ky < s->size; ky++) {
+    size_t pixel = (size_t)s->channels * unit, row = (size_t)s->size * pixel;
+    for (int ky = 0; ky < s->size; ky++, patch += row) {
         int64_t y = oy * s->stride_y - s->pad + ky;
-        float *row = patch + ky * s->size * s->channels;
         if (y < 0 || y >= s->height) {
-            memset(row, 0, (size_t)(s->size * s->channels) * sizeof *row);
+            memset(patch, 0, row);
             continue;
         }
-        memset(row, 0, (size_t)(begin * s->channels) * sizeof *row);
-        memcpy(row + begin * s->channels, x + (y * s->width + left + begin) * s->channels,
-               (size_t)((end - begin) * s->channels) * sizeof *row);
-        memset(row + end * s->channels, 0, (size_t)((s->size - end) * s->channels) * sizeof *row);
+        memset(patch, 0, (size_t)begin * pixel);
+        memcpy(patch + (size_t)begin * pixel, x + (size_t)(y * s->width + left + begin) * pixel,
+               (size_t)(end - begin) * pixel);
+        memset(patch + (size_t)end * pixel, 0, (size_t)(s->size - end) * pixel);
     }
 }
 
+/* Patches overlap, so the pictures are rounded before they are cut up. */
 static int convolve(struct context *c, float *out, const float *x, int64_t batch,
                     const struct convolution *s, const struct weights *w, struct error *e) {
     int64_t height = convolution_out_height(s), width = convolution_out_width(s);
     int64_t patch = s->size * s->size * s->channels, outputs = weights_outputs(w);
+    int64_t picture = s->height * s->width * s->channels;
+    size_t unit = weights_type(w) == DTYPE_BF16 ? sizeof(uint16_t) : sizeof(float);
+    const void *pictures;
     assert(weights_inputs(w) == patch);
-    int rc = scratch_get(&c->hidden, (size_t)(BLOCK * patch) * sizeof(float), e);
+    int rc = scratch_get(&c->hidden, (size_t)(BLOCK * patch) * unit, e);
+    rc = rc == 0 ? input_of(c, &pictures, x, (size_t)(batch * picture), w, e) : rc;
     for (int64_t r = 0; r < batch * height * width && rc == 0; r += BLOCK) {
         int64_t count = block_rows(r, batch * height * width);
-        float *patches = c->hidden.data;
+        char *patches = (char *)c->hidden.data;
         for (int64_t i = 0; i < count; i++) {
             int64_t item = (r + i) / (height * width), place = (r + i) % (height * width);
-            gather_patch(patches + i * patch, x + item * s->height * s->width * s->channels, s,
+            gather_patch(patches + (size_t)(i * patch) * unit,
+                         (const char *)pictures + (size_t)(item * picture) * unit, unit, s,
                          place / width, place % width);
         }
-        rc = linear_block(c, out + r * outputs, patches, count, w, ACTIVATION_NONE, NULL, e);
+        rc = product_of(c, out + r * outputs, patches, count, w, NULL, e);
     }
     return rc;
 }
