@@ -1,5 +1,6 @@
 /* The loop of a training, on pages of a made-up source: what is asked for, what is left behind, how
  * it stops and goes on, what it does not follow. A killed one: read_killed_test.c. */
+#define _GNU_SOURCE /* pthread_setattr_default_np */
 #include "tests/read_source.h"
 #include "tests/test.h"
 
@@ -308,6 +309,28 @@ static void a_failing_source_is_reported(void) {
     }
 }
 
+/* A stack that no memory holds. */
+static void a_thread_that_cannot_be_started_is_reported(void) {
+    struct source s = SOURCE;
+    struct read_options o = OPTIONS;
+    struct error e = {0};
+    pthread_attr_t attributes, before;
+    o.threads = 3;
+    CHECK_NUMBER(pthread_getattr_default_np(&before), 0);
+    CHECK_NUMBER(pthread_attr_init(&attributes), 0);
+    CHECK_NUMBER(pthread_attr_setstacksize(&attributes, (size_t)1 << 46), 0);
+    CHECK_NUMBER(pthread_setattr_default_np(&attributes), 0);
+    make_folder("stacks");
+    o.folder = "stacks";
+    CHECK_NUMBER(train(&o, &s, NULL, &e), ERR_MEMORY);
+    CHECK_TEXT(e.text, "thread 1 cannot be started");
+    CHECK_NUMBER(pthread_setattr_default_np(&before), 0);
+    pthread_attr_destroy(&attributes);
+    pthread_attr_destroy(&before);
+    remove_folder("stacks");
+    source_clear(&s);
+}
+
 static void a_folder_that_is_not_there_is_named(void) {
     struct source s = SOURCE;
     struct read_options o = OPTIONS;
@@ -507,6 +530,7 @@ int main(void) {
     RUN(more_threads_than_pages_see_no_page_twice);
     RUN(larger_pages_are_fewer);
     RUN(a_failing_source_is_reported);
+    RUN(a_thread_that_cannot_be_started_is_reported);
     RUN(a_folder_that_is_not_there_is_named);
     RUN(a_stopped_training_goes_on);
     RUN(a_finished_training_stays_as_it_is);

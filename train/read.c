@@ -282,30 +282,45 @@ static void worker_close(struct read_worker *w) {
     tape_close(w->tape);
 }
 
+/* A thread that waits at the barrier for one that could not be started would wait for ever. */
+static void *work_with_all(void *argument) {
+    struct read_run *r = ((struct read_worker *)argument)->run;
+    pthread_mutex_lock(&r->gate);
+    int rc = r->rc;
+    pthread_mutex_unlock(&r->gate);
+    return rc == 0 ? work(argument) : NULL;
+}
+
+/* How many there are, the caller's included. */
+static int64_t start_threads(struct read_run *r) {
+    for (int64_t i = 0; i < r->thread_count; i++) {
+        struct read_worker *w = &r->workers[i];
+        *w = (struct read_worker){.run = r, .index = i, .bf16 = BACKEND_CPU.has_bf16()};
+        if (i > 0 && pthread_create(&w->thread, NULL, work_with_all, w) != 0) {
+            r->rc = error_set(&r->error, ERR_MEMORY, "thread %" PRId64 " cannot be started", i);
+            return i;
+        }
+    }
+    return r->thread_count;
+}
+
 static int run_threads(struct read_run *r, struct error *e) {
-    int64_t started = 0;
     if (pthread_barrier_init(&r->barrier, NULL, (unsigned)r->thread_count) != 0) {
         return error_set(e, ERR_MEMORY, "no barrier for the threads");
     }
-    for (; started < r->thread_count; started++) {
-        struct read_worker *w = &r->workers[started];
-        *w = (struct read_worker){.run = r, .index = started, .bf16 = BACKEND_CPU.has_bf16()};
-        if (started > 0 && pthread_create(&w->thread, NULL, work, w) != 0) {
-            break;
-        }
-    }
-    if (started < r->thread_count) {
-        /* those that wait at the barrier cannot be called back */
-        return error_set(e, ERR_MEMORY, "thread %" PRId64 " could not be started", started);
-    }
-    work(&r->workers[0]);
-    for (int64_t i = 1; i < r->thread_count; i++) {
+    pthread_mutex_init(&r->gate, NULL); /* cannot fail with the default attributes */
+    pthread_mutex_lock(&r->gate);
+    int64_t started = start_threads(r);
+    pthread_mutex_unlock(&r->gate);
+    work_with_all(&r->workers[0]);
+    for (int64_t i = 1; i < started; i++) {
         pthread_join(r->workers[i].thread, NULL);
     }
-    for (int64_t i = 0; i < r->thread_count; i++) {
+    for (int64_t i = 0; i < started; i++) {
         worker_close(&r->workers[i]);
     }
     pthread_barrier_destroy(&r->barrier);
+    pthread_mutex_destroy(&r->gate);
     if (r->rc < 0 && e != NULL) {
         *e = r->error;
     }

@@ -38,6 +38,7 @@ struct read_run {
     uint64_t pages_hash;         /* of the pages that it was made from: of the text and the mix */
     struct read_worker *workers;
     int64_t thread_count;
+    pthread_mutex_t gate; /* shut until all threads are there */
     pthread_barrier_t barrier;
     /* of the step */
     struct read_plan plan;
