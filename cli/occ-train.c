@@ -97,7 +97,7 @@ static const struct tool TOOL = {
         "bytes as one that was not.\n\n"
         "plot FOLDER draws the curve of a training, running or ended, as an SVG picture: loss by "
         "pages seen, from metrics.ndjson in its folder. The file can be named instead.",
-    .examples = "occ train read -o run --steps 12000 --profiles read10,dense text/*.txt\n"
+    .examples = "occ train read -o run --profiles read10,dense text/*.txt\n"
                 "    run/encoder.safetensors is an encoder for 'occ compress --model'\n"
                 "occ train plot run -o curve.svg\n"
                 "    how it went\n",
@@ -251,16 +251,16 @@ int main(int argc, char **argv) {
                           .profiles = "read10",
                           .random = "0.33",
                           .pictures = "0.1",
-                          .rate = "0.001",
+                          .rate = "0.005",
                           .average = "0",
                           .merging = "0.5",
-                          .simple = "0.05",
-                          .staged = "0.3",
+                          .simple = "0.03",
+                          .staged = "0.35",
                           .seed = 1};
     struct error e = {0};
     const struct command *command = NULL;
     int operands = 0;
-    a.read.optimizer.steps = 12000;
+    a.read.optimizer.steps = 20000;
     int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;

@@ -84,7 +84,7 @@ static void stages_come_one_by_one(void) {
         json_t *line = json_loadf(file, JSON_DISABLE_EOF_CHECK, NULL);
         CHECK_NUMBER(json_integer_value(json_object_get(line, "stages")), WANTED[i].stages);
         for (int k = 0; k < READ_EARLY; k++) {
-            char name[16];
+            char name[32];
             snprintf(name, sizeof name, "early%d", k);
             CHECK((json_object_get(line, name) != NULL) == (k < WANTED[i].early));
         }

@@ -21,9 +21,9 @@ const char *const READ_SIZE_NAMES[READ_SIZES + 1] = {"tiny", "base", "hifi", "cr
 
 const struct read_options READ_DEFAULTS = {.reading = READING_DEFAULTS,
                                            .optimizer = OPTIMIZER_DEFAULTS,
-                                           .batch = 8,
+                                           .batch = 4,
                                            .sizes = {1},
-                                           .staged = 0.3,
+                                           .staged = 0.35,
                                            .merging = 0.5,
                                            .merging_from = 0.5,
                                            .merges = {0.5, 0.25, 0.15, 0.1},
