@@ -26,7 +26,7 @@ const struct read_options READ_DEFAULTS = {.reading = READING_DEFAULTS,
                                            .staged = 0.35,
                                            .merging = 0.5,
                                            .merging_from = 0.5,
-                                           .merges = {0.5, 0.25, 0.15, 0.1},
+                                           .merges = {0.6, 0.3, 0.07, 0.03},
                                            .save_ms = 5 * 60 * 1000};
 
 /* ---- Plans --------------------------------------------------------------------------------- */

@@ -8,8 +8,10 @@
 #include "store/random.h"
 
 /* Rows of cells: the head behind the last stage is asked for all of those with text and an eighth
- * of the empty ones, those before it for a third of that. */
+ * of the empty ones, those before it for a third of that; behind merges it is asked for half. */
 static const double EARLY_SHARE = 1.0 / 3, EMPTY_SHARE = 1.0 / 8, MERGED_SHARE = 1.0 / 2;
+/* What merges lose is large, and would drown what is left to learn of the tokens themselves. */
+static const double MERGED_WEIGHT = 1.0 / 4;
 
 enum { ROW_UNIT = 8 };
 
@@ -191,14 +193,14 @@ static void read_early(struct page_pass *p, const struct encoder_stages *stages)
     }
 }
 
-static void read_tokens(struct page_pass *p, struct tensor *tokens, double share,
+static void read_tokens(struct page_pass *p, struct tensor *tokens, double share, double weight,
                         struct read_loss *loss) {
     const struct reading_grid grid = {.rows = p->rows,
                                       .columns = p->columns,
                                       .down = READING_ROWS,
                                       .across = READING_STEPS,
                                       .phases = p->phases};
-    read_with(p, "reader.", tokens, &grid, share, 1, loss);
+    read_with(p, "reader.", tokens, &grid, share, weight, loss);
 }
 
 /* As forget_grid halves: the longer side, columns where both are equal. */
@@ -212,7 +214,7 @@ static void read_merged(struct page_pass *p, struct tensor *x) {
     for (int i = p->sheet->merges - 1; i >= 0; i--) {
         x = unmerge_tape(&p->taping, p->t, x, &rows, &columns, by_rows[i]);
     }
-    read_tokens(p, x, MERGED_SHARE, &p->sums->merged[p->sheet->merges - 1]);
+    read_tokens(p, x, MERGED_SHARE, MERGED_WEIGHT, &p->sums->merged[p->sheet->merges - 1]);
 }
 
 int read_step_page(struct tape *t, const struct read_options *o, const struct parameters *p,
@@ -238,7 +240,7 @@ int read_step_page(struct tape *t, const struct read_options *o, const struct pa
     encoder_tape(&taping, t, sheet->pixels, &shape, plan->last, &stages);
     read_early(&pass, &stages);
     if (plan->last == STAGE_TOKENS) {
-        read_tokens(&pass, stages.tokens, 1, &sums->read[sheet->kind]);
+        read_tokens(&pass, stages.tokens, 1, 1, &sums->read[sheet->kind]);
     }
     if (sheet->merges > 0) {
         read_merged(&pass, stages.tokens);
