@@ -54,33 +54,47 @@ static int add_character(struct reader_session *s, int64_t row, int64_t column, 
     return 0;
 }
 
-/* Columns where the middle of a character falls. One that lies between two columns makes both
- * unsure: where neither has half, but both together nearly one, it is the likelier. */
+/* The middle of a character that lies between two columns makes both unsure. So a stretch of
+ * columns that may each hold one holds as many as their probabilities add up to, in its likeliest
+ * columns. These become negative. */
+static int take_stretch(struct reading_pass *p, int64_t row, float *presence, int64_t first,
+                        int64_t end) {
+    float sum = 0;
+    int rc = 0;
+    for (int64_t i = first; i < end; i++) {
+        sum += presence[i];
+    }
+    for (long count = lroundf(sum); count > 0; count--) {
+        int64_t best = first;
+        for (int64_t i = first; i < end; i++) {
+            best = presence[i] > presence[best] ? i : best;
+        }
+        presence[best] = -presence[best];
+    }
+    for (int64_t i = first; i < end && rc == 0; i++) {
+        rc = presence[i] < 0 ? add_character(p->s, row, i, -presence[i], p->e) : 0;
+    }
+    return rc;
+}
+
 static int find_characters(struct reading_pass *p, float *presence) {
-    static const float TOGETHER = 0.75f;
+    static const float FAINT = 0.05f;
     int64_t width = p->steps * READING_COLUMNS;
+    int rc = 0;
     p->s->count = 0;
     for (int64_t row = 0; row < p->rows; row++) {
         float *pairs = presence + row * width * 2;
         for (int64_t i = 0; i < width; i++) { /* pairs of logits become probabilities, in place */
             pairs[i] = 1 / (1 + expf(pairs[2 * i] - pairs[2 * i + 1]));
         }
-        for (int64_t i = 0; i < width; i++) {
-            float own = pairs[i], next = i + 1 < width ? pairs[i + 1] : 0;
-            float after = i + 2 < width ? pairs[i + 2] : 0, before = i > 0 ? pairs[i - 1] : 0;
-            bool shared = own <= 0.5f && next <= 0.5f && own + next > TOGETHER && before <= 0.5f &&
-                          after <= 0.5f;
-            if (own > 0.5f || shared) {
-                bool later = shared && next > own;
-                int rc = add_character(p->s, row, later ? i + 1 : i, later ? next : own, p->e);
-                if (rc < 0) {
-                    return rc;
-                }
-                i += shared;
+        for (int64_t i = 0, end; i < width && rc == 0; i = end + 1) {
+            for (end = i; end < width && pairs[end] > FAINT;) {
+                end++;
             }
+            rc = take_stretch(p, row, pairs, i, end);
         }
     }
-    return 0;
+    return rc;
 }
 
 /* The likeliest class of each character of a chunk, and how likely it is. */

@@ -3,6 +3,8 @@
 #ifndef OCC_TESTS_READER_FILE_H
 #define OCC_TESTS_READER_FILE_H
 
+#include <math.h>
+
 #include "compress/model.h"
 #include "compress/reader.h"
 #include "tests/test.h"
@@ -16,6 +18,8 @@ struct reader_file {
     const char *metadata; /* NULL: what belongs there */
     const char *left_out; /* a tensor; NULL: none */
     const char *reshaped; /* likewise: one that lacks its last row */
+    const double
+        *presence; /* that a column of a cell has a character, whatever the token; or NULL */
 };
 
 static const char READER_METADATA[] =
@@ -44,6 +48,13 @@ static inline void fill_means(float *values, const struct config_tensor *t) {
     }
 }
 
+static inline void fill_presence(float *values, const struct config_tensor *t,
+                                 const double *presence) {
+    for (int i = 0; i < READING_COLUMNS && t->rank == 1; i++) {
+        values[2 * i + 1] = (float)log(presence[i] / (1 - presence[i]));
+    }
+}
+
 static inline int reader_tensor(void *context, const struct config_tensor *t, struct error *e) {
     struct reader_writing *w = context;
     struct encoder_config config;
@@ -58,6 +69,8 @@ static inline int reader_tensor(void *context, const struct config_tensor *t, st
     bool map = strstr(t->name, "merge.") != NULL;
     if (map && w->file->maps == MAPS_MEANS) {
         fill_means(values, t);
+    } else if (strstr(t->name, ".presence.") != NULL && w->file->presence != NULL) {
+        fill_presence(values, t, w->file->presence);
     } else {
         model_fill(values, t, &config, w->count + 1);
     }

@@ -65,6 +65,34 @@ static void encoders_without_a_head_are_refused(void) {
     CHECK_NUMBER(reader_open(&r, "/nowhere/x.safetensors", &BACKEND_CPU, DTYPE_F32, &e), ERR_IO);
 }
 
+/* What lies between two columns makes both unsure. */
+static void characters_are_counted_by_what_columns_add_up_to(void) {
+    static const struct {
+        double presence[READING_COLUMNS];
+        int count, columns[2];
+    } CASES[] = {{{0.01, 0.9, 0.01, 0.01}, 1, {1}},   {{0.01, 0.01, 0.45, 0.48}, 1, {3}},
+                 {{0.01, 0.6, 0.55, 0.01}, 1, {1}},   {{0.01, 0.9, 0.8, 0.01}, 2, {1, 2}},
+                 {{0.01, 0.3, 0.15, 0.01}, 0, {0}},   {{0.9, 0.01, 0.01, 0.9}, 2, {0, 3}},
+                 {{0.01, 0.98, 0.3, 0.25}, 2, {1, 2}}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        const struct reader_file file = {.dim = DIM, .presence = CASES[i].presence};
+        const struct reading_character *list;
+        size_t count;
+        float token[DIM] = {0};
+        struct reader *r = reader_of(path, &file);
+        struct reader_session *s = session_of(r);
+        CHECK_NUMBER(reader_run(s, token, 1, 1, &list, &count, NULL), 0);
+        CHECK_NUMBER(count, READING_ROWS * READING_STEPS * CASES[i].count);
+        for (int k = 0; k < CASES[i].count && count > 0; k++) {
+            CHECK_NUMBER(list[k].column, CASES[i].columns[k]);
+            CHECK(list[k].confidence > 0 &&
+                  (double)list[k].confidence <= CASES[i].presence[list[k].column] + 1e-6);
+        }
+        reader_session_close(s);
+        reader_close(r);
+    }
+}
+
 static void a_head_without_maps_reads_but_does_not_merge(void) {
     static const struct reader_file FILE_OF = {.dim = DIM};
     float tokens[4 * DIM] = {0};
@@ -457,6 +485,7 @@ int main(void) {
     }
     RUN(heads_that_are_not_whole_are_refused);
     RUN(encoders_without_a_head_are_refused);
+    RUN(characters_are_counted_by_what_columns_add_up_to);
     RUN(a_head_without_maps_reads_but_does_not_merge);
     RUN(grids_of_all_sides_merge_and_come_back);
     RUN(columns_and_rows_have_maps_of_their_own);
