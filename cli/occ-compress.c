@@ -23,8 +23,6 @@ struct arguments {
     int verbose, log_style;
 };
 
-static const char *const LOG_STYLES[] = {"text", "json", NULL};
-static const char *const COMPUTES[] = {"auto", "f32", "bf16", NULL};
 static const char *const DEVICES[] = {"auto", "cpu", "cuda", NULL};
 
 #define FIELD(name) offsetof(struct arguments, name)

@@ -22,14 +22,6 @@ struct arguments {
     bool json, quiet;
 };
 
-static const char *const COMPUTES[] = {"auto", "f32", "bf16", NULL};
-static const char *const PROFILE_NAMES[] = {[PROFILE_READ10] = "read10",
-                                            [PROFILE_CLEAR] = "clear",
-                                            [PROFILE_DENSE] = "dense",
-                                            [PROFILE_COUNT] = NULL};
-static const char *const MODE_NAMES[] = {
-    [MODE_TINY] = "tiny", [MODE_BASE] = "base", [MODE_HIFI] = "hifi", [MODE_COUNT] = NULL};
-
 #define FIELD(name) offsetof(struct arguments, name)
 static const struct option_spec OPTIONS[] = {
     {"", .help = "What is measured"},

@@ -29,11 +29,6 @@ struct arguments {
 
 static const char *const OPERATORS[] = {"auto", "merge", "pool", "resize", "render", NULL};
 static const char *const WEIGHTS[] = {"age", "adaptive", NULL};
-static const char *const LOG_STYLES[] = {"text", "json", NULL};
-static const char *const PROFILE_NAMES[] = {[PROFILE_READ10] = "read10",
-                                            [PROFILE_CLEAR] = "clear",
-                                            [PROFILE_DENSE] = "dense",
-                                            [PROFILE_COUNT] = NULL};
 
 #define FIELD(name) offsetof(struct arguments, name)
 static const struct option_spec OPTIONS[] = {

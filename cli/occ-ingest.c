@@ -21,8 +21,6 @@ struct arguments {
     int verbose, log_style;
 };
 
-static const char *const LOG_STYLES[] = {"text", "json", NULL};
-
 #define FIELD(name) offsetof(struct arguments, name)
 static const struct option_spec OPTIONS[] = {
     {"", .help = "Input"},

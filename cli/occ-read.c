@@ -23,8 +23,6 @@ struct arguments {
     int verbose, log_style;
 };
 
-static const char *const LOG_STYLES[] = {"text", "json", NULL};
-static const char *const COMPUTES[] = {"auto", "f32", "bf16", NULL};
 enum { MODE_OF_SIZE };
 static const char *const MODES[] = {"auto", "tiny", "small", "base", "large", "hifi", NULL};
 

@@ -22,20 +22,13 @@ struct arguments {
     int verbose, log_style;
 };
 
-static const char *const LOG_STYLES[] = {"text", "json", NULL};
 static const char *const PACKS[] = {"auto", "sample", "account", NULL}; /* auto: -1 */
-static const char *const MODES[] = {
-    [MODE_TINY] = "tiny", [MODE_BASE] = "base", [MODE_HIFI] = "hifi", [MODE_COUNT] = NULL};
-static const char *const PROFILE_NAMES[] = {[PROFILE_READ10] = "read10",
-                                            [PROFILE_CLEAR] = "clear",
-                                            [PROFILE_DENSE] = "dense",
-                                            [PROFILE_COUNT] = NULL};
 
 #define FIELD(name) offsetof(struct arguments, name)
 static const struct option_spec OPTIONS[] = {
     {"", .help = "Pages"},
     {"mode", 'm', OPTION_CHOICE, FIELD(render.mode), "MODE",
-     .help = "size of a page: 512, 1024 or 1280 pixels square", .choices = MODES},
+     .help = "size of a page: 512, 1024 or 1280 pixels square", .choices = MODE_NAMES},
     {"profile", 0, OPTION_CHOICE, FIELD(render.profile), "NAME",
      .help = "how the text is set: read10 (DejaVu Sans of 10 pixels, a row of patches each line), "
              "clear (12 pixels, with margins) or dense (8 pixels, two lines to a row of patches)",
@@ -120,11 +113,11 @@ static void catch_signals(void) {
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
-/* The lists of choices above are those of the library. */
+/* The lists of choices are those of the tables. */
 static bool choices_agree(void) {
     bool agree = true;
     for (int i = 0; i < MODE_COUNT; i++) {
-        agree = agree && strcmp(MODES[i], PAGE_SIZES[i].name) == 0;
+        agree = agree && strcmp(MODE_NAMES[i], PAGE_SIZES[i].name) == 0;
     }
     for (int i = 0; i < PROFILE_COUNT; i++) {
         agree = agree && strcmp(PROFILE_NAMES[i], PROFILES[i].name) == 0;

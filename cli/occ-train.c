@@ -29,12 +29,6 @@ struct arguments {
     bool some; /* what could not be read was left out */
 };
 
-static const char *const LOG_STYLES[] = {"text", "json", NULL};
-static const char *const PROFILE_NAMES[] = {[PROFILE_READ10] = "read10",
-                                            [PROFILE_CLEAR] = "clear",
-                                            [PROFILE_DENSE] = "dense",
-                                            [PROFILE_COUNT] = NULL};
-
 #define FIELD(name) offsetof(struct arguments, name)
 static const struct option_spec OPTIONS[] = {
     {"", .help = "What comes out"},

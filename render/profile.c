@@ -28,3 +28,9 @@ const struct profile PROFILES[PROFILE_COUNT] = {
                        .gutter = 1,
                        .inset = 2},
 };
+
+const char *const MODE_NAMES[MODE_COUNT + 1] = {
+    [MODE_TINY] = "tiny", [MODE_BASE] = "base", [MODE_HIFI] = "hifi"};
+
+const char *const PROFILE_NAMES[PROFILE_COUNT + 1] = {
+    [PROFILE_READ10] = "read10", [PROFILE_CLEAR] = "clear", [PROFILE_DENSE] = "dense"};

@@ -21,6 +21,7 @@ struct page_size {
     bool may_have_columns;
 };
 extern const struct page_size PAGE_SIZES[MODE_COUNT];
+extern const char *const MODE_NAMES[MODE_COUNT + 1]; /* ends in NULL */
 
 struct profile {
     const char *name;
@@ -33,5 +34,6 @@ struct profile {
 };
 enum { PROFILE_READ10, PROFILE_CLEAR, PROFILE_DENSE, PROFILE_COUNT };
 extern const struct profile PROFILES[PROFILE_COUNT];
+extern const char *const PROFILE_NAMES[PROFILE_COUNT + 1]; /* ends in NULL */
 
 #endif

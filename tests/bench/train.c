@@ -226,6 +226,7 @@ static void measure(const struct alphabet *alphabet, int threads, int64_t batch,
     o.stop_at = WARM + steps + 1;
     o.optimizer.steps = 1000 * o.stop_at; /* the early heads stay */
     o.save_ms = INT64_MAX / 2;
+    o.staged = 0; /* all of the network */
     o.merging = 1;
     o.merging_from = 0;
     memcpy(o.merges, (const double[READ_MERGES]){1}, sizeof o.merges);
