@@ -41,7 +41,9 @@ static const struct tool TOOL = {
         "init writes an encoder with random weights, to be trained or to measure with.\n\n"
         "info prints, as JSON, what the encoder in FILE is: FILE is a safetensors file, an index "
         "of several, or a folder with either. Checkpoints of DeepSeek-OCR are read as they are "
-        "published; what is not of the encoder is only counted.\n\n"
+        "published; what is not of the encoder is only counted. A file that holds no whole encoder "
+        "is "
+        "refused.\n\n"
         "convert writes the encoder in FILE, with its reading head, in numbers of another type.",
     .examples = "occ model init --config nano --seed 1 -o encoder.safetensors\n"
                 "    an encoder that has learned nothing yet\n"
@@ -65,11 +67,13 @@ static int print_info(const char *path, struct error *e) {
             json_object_set_new(types, dtype_name((enum dtype)i), json_integer(info.bytes[i]));
         }
     }
-    json_t *root =
-        json_pack("{s:s, s:b, s:I, s:I, s:o, s:I, s:o}", "name", info.config.name, "published",
-                  (int)!info.has_config, "tensors", (json_int_t)info.tensors, "parameters",
-                  (json_int_t)info.parameters, "bytes", types, "other_tensors",
-                  (json_int_t)info.others, "config", config_json(&info.config));
+    char fingerprint[17];
+    snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, info.fingerprint);
+    json_t *root = json_pack("{s:s, s:s, s:b, s:I, s:I, s:o, s:I, s:o}", "name", info.config.name,
+                             "fingerprint", fingerprint, "published", (int)!info.has_config,
+                             "tensors", (json_int_t)info.tensors, "parameters",
+                             (json_int_t)info.parameters, "bytes", types, "other_tensors",
+                             (json_int_t)info.others, "config", config_json(&info.config));
     char *dump = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
     json_decref(root);
     bytes_init(&text, 1 << 20);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compress/encoder_file.h"
 #include "store/random.h"
 
 /* ---- Random numbers ------------------------------------------------------------------ */
@@ -154,15 +155,7 @@ int model_init(const char *path, const struct encoder_config *config, uint64_t s
     return rc;
 }
 
-/* ---- Description ------------------------------------------------------------------------------
- */
-
-static int read_config(struct model_info *info, const struct safetensors *file, struct error *e) {
-    const char *text = safetensors_metadata(file, CONFIG_METADATA);
-    info->has_config = text != NULL;
-    return text != NULL ? config_parse(&info->config, text, e)
-                        : config_named(&info->config, "deepencoder", e);
-}
+/* ---- Description ------------------------------------------------------------------------- */
 
 int model_info(struct model_info *info, const char *path, struct error *e) {
     struct safetensors *file = NULL;
@@ -171,10 +164,12 @@ int model_info(struct model_info *info, const char *path, struct error *e) {
     if (rc < 0) {
         return rc;
     }
-    rc = read_config(info, file, e);
+    info->has_config = safetensors_metadata(file, CONFIG_METADATA) != NULL;
+    rc = encoder_file_config(&info->config, file, path, e);
+    rc = rc == 0 ? encoder_file_check(file, &info->config, path, &info->fingerprint, e) : rc;
     for (size_t i = 0; i < safetensors_count(file) && rc == 0; i++) {
         const struct safetensor *t = safetensors_get(file, i);
-        if (!config_owns(t->name) || t->type == DTYPE_COUNT) {
+        if (!config_owns(t->name)) {
             info->others++;
             continue;
         }
@@ -183,5 +178,5 @@ int model_info(struct model_info *info, const char *path, struct error *e) {
         info->bytes[t->type] += (int64_t)t->bytes;
     }
     safetensors_close(file);
-    return rc < 0 ? error_context(e, "%s", path) : 0;
+    return rc;
 }

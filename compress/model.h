@@ -24,12 +24,14 @@ void model_fill(float *values, const struct config_tensor *t, const struct encod
 
 struct model_info {
     struct encoder_config config;
+    uint64_t fingerprint;        /* encoder_fingerprint */
     bool has_config;             /* in the file; else that of the published checkpoint */
     int64_t tensors, parameters; /* of the encoder */
     int64_t others;              /* tensors of the file that are not the encoder's */
     int64_t bytes[DTYPE_COUNT];  /* of the encoder's tensors, by type */
 };
-/* What encoder_open would find, without loading it. */
+/* What encoder_open would find, without loading it; refused as it would be: ERR_FORMAT for a file
+ * that holds no encoder, or not the whole of one. */
 int model_info(struct model_info *info, const char *path, struct error *e);
 
 #endif

@@ -32,18 +32,35 @@ struct safetensors {
     struct table *names; /* -> index */
 };
 
-/* All of the format's types; those that we lack keep their size, so that offsets can be checked. */
+/* The format's types, as of safetensors 0.8; those that we lack keep their size, so that offsets
+ * can be checked. */
 static const struct {
     const char *name;
     enum dtype type;
-    size_t size;
+    size_t bits;
 } TYPES[] = {
-    {"F32", DTYPE_F32, 4},       {"BF16", DTYPE_BF16, 2},     {"F16", DTYPE_F16, 2},
-    {"I8", DTYPE_I8, 1},         {"U8", DTYPE_U8, 1},         {"I32", DTYPE_I32, 4},
-    {"I64", DTYPE_I64, 8},       {"F64", DTYPE_COUNT, 8},     {"U16", DTYPE_COUNT, 2},
-    {"I16", DTYPE_COUNT, 2},     {"U32", DTYPE_COUNT, 4},     {"U64", DTYPE_COUNT, 8},
-    {"BOOL", DTYPE_COUNT, 1},    {"F8_E4M3", DTYPE_COUNT, 1}, {"F8_E5M2", DTYPE_COUNT, 1},
-    {"F8_E8M0", DTYPE_COUNT, 1}, {"C64", DTYPE_COUNT, 8},
+    {"F32", DTYPE_F32, 32},
+    {"BF16", DTYPE_BF16, 16},
+    {"F16", DTYPE_F16, 16},
+    {"I8", DTYPE_I8, 8},
+    {"U8", DTYPE_U8, 8},
+    {"I32", DTYPE_I32, 32},
+    {"I64", DTYPE_I64, 64},
+    {"F64", DTYPE_COUNT, 64},
+    {"U16", DTYPE_COUNT, 16},
+    {"I16", DTYPE_COUNT, 16},
+    {"U32", DTYPE_COUNT, 32},
+    {"U64", DTYPE_COUNT, 64},
+    {"BOOL", DTYPE_COUNT, 8},
+    {"F4", DTYPE_COUNT, 4},
+    {"F6_E2M3", DTYPE_COUNT, 6},
+    {"F6_E3M2", DTYPE_COUNT, 6},
+    {"F8_E4M3", DTYPE_COUNT, 8},
+    {"F8_E5M2", DTYPE_COUNT, 8},
+    {"F8_E8M0", DTYPE_COUNT, 8},
+    {"F8_E4M3FNUZ", DTYPE_COUNT, 8},
+    {"F8_E5M2FNUZ", DTYPE_COUNT, 8},
+    {"C64", DTYPE_COUNT, 64},
 };
 
 /* ---- One tensor of a header ------------------------------------------------------ */
@@ -54,14 +71,14 @@ static const char *read_tensor(struct safetensor *t, const json_t *entry, const 
     const char *type = json_string_value(json_object_get(entry, "dtype"));
     const json_t *shape = json_object_get(entry, "shape");
     const json_t *offsets = json_object_get(entry, "data_offsets");
-    size_t bytes = 0;
+    size_t bits = 0;
     for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES && type != NULL; i++) {
         if (strcmp(type, TYPES[i].name) == 0) {
-            bytes = TYPES[i].size;
+            bits = TYPES[i].bits;
             t->type = TYPES[i].type;
         }
     }
-    if (bytes == 0) {
+    if (bits == 0) {
         return "its dtype is unknown";
     }
     if (!json_is_array(shape) || json_array_size(shape) > SAFETENSORS_RANK) {
@@ -72,9 +89,12 @@ static const char *read_tensor(struct safetensor *t, const json_t *entry, const 
         const json_t *extent = json_array_get(shape, (size_t)i);
         t->shape[i] = json_integer_value(extent);
         if (!json_is_integer(extent) || t->shape[i] < 0 ||
-            __builtin_mul_overflow(bytes, (size_t)t->shape[i], &bytes)) {
+            __builtin_mul_overflow(bits, (size_t)t->shape[i], &bits)) {
             return "its shape holds what is no size";
         }
+    }
+    if (bits % 8 != 0) {
+        return "its elements end within a byte";
     }
     const json_t *first = json_array_get(offsets, 0), *last = json_array_get(offsets, 1);
     json_int_t begin = json_integer_value(first), end = json_integer_value(last);
@@ -85,11 +105,11 @@ static const char *read_tensor(struct safetensor *t, const json_t *entry, const 
     if ((size_t)end > size) {
         return "its data lies behind the end of the file";
     }
-    if ((size_t)(end - begin) != bytes) {
+    if ((size_t)(end - begin) != bits / 8) {
         return "its data_offsets do not fit its shape";
     }
     t->data = data + begin;
-    t->bytes = bytes;
+    t->bytes = bits / 8;
     return NULL;
 }
 

@@ -26,7 +26,7 @@ static void write_bytes(const char *name, const void *data, size_t size) {
 
 /* A file of a header and `size` bytes of data behind it. */
 static void write_header(const char *name, const char *header, size_t size) {
-    unsigned char bytes[4096] = {0};
+    unsigned char bytes[8192] = {0};
     size_t length = strlen(header);
     for (int i = 0; i < 8; i++) {
         bytes[i] = (unsigned char)(length >> 8 * i);
@@ -239,8 +239,73 @@ static void every_half_comes_back(void) {
     }
 }
 
+/* store F16: tensors of types that we do not compute with do not cost us those beside them. F4 and
+ * F6 count bits. */
+static void all_types_of_the_format_are_passed_over(void) {
+    static const struct {
+        const char *type;
+        int elements, bytes;
+    } TYPES[] = {{"F4", 4, 2},          {"F6_E2M3", 4, 3}, {"F6_E3M2", 8, 6}, {"F8_E4M3", 2, 2},
+                 {"F8_E5M2", 2, 2},     {"F8_E8M0", 2, 2}, {"C64", 1, 8},     {"F8_E4M3FNUZ", 3, 3},
+                 {"F8_E5M2FNUZ", 3, 3}, {"BOOL", 1, 1},    {"U64", 1, 8},     {"F4", 0, 0}};
+    for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++) {
+        char header[512];
+        struct safetensors *s;
+        snprintf(header, sizeof header,
+                 "{\"other\":{\"dtype\":\"%s\",\"shape\":[%d],\"data_offsets\":[0,%d]},"
+                 "\"t\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[%d,%d]}}",
+                 TYPES[i].type, TYPES[i].elements, TYPES[i].bytes, TYPES[i].bytes,
+                 TYPES[i].bytes + 2);
+        write_header("types", header, (size_t)TYPES[i].bytes + 2);
+        if (!CHECK_NUMBER(safetensors_open(&s, in_folder("types"), NULL), 0)) {
+            printf("# %s\n", TYPES[i].type);
+            continue;
+        }
+        CHECK(safetensors_find(s, "other")->type == DTYPE_COUNT);
+        CHECK_NUMBER(safetensors_find(s, "other")->bytes, TYPES[i].bytes);
+        CHECK(memcmp(safetensors_find(s, "t")->data,
+                     (const unsigned char *)safetensors_find(s, "other")->data + TYPES[i].bytes,
+                     2) == 0);
+        safetensors_close(s);
+    }
+    expect_fault("{\"t\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2, ERR_FORMAT,
+                 "within a byte");
+    expect_fault("{\"t\":{\"dtype\":\"F4\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4, ERR_FORMAT,
+                 "do not fit");
+    expect_fault("{\"t\":{\"dtype\":\"F6_E2M3\",\"shape\":[4611686018427387904],"
+                 "\"data_offsets\":[0,0]}}",
+                 0, ERR_FORMAT, "no size");
+}
+
 /* ---- Encoders
  * ------------------------------------------------------------------------------------ */
+
+/* store F17: what encoder_open would refuse is not described as an encoder. */
+static void only_whole_encoders_are_described(void) {
+    static const struct {
+        const char *header;
+        int size;
+        const char *want;
+    } FILES[] = {
+        {"{\"model.embed_tokens.weight\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+         "\"model.norm.weight\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+         8, "holds no encoder"},
+        {"{}", 0, "holds no encoder"},
+        {"{\"model.image_newline\":{\"dtype\":\"F32\",\"shape\":[1280],\"data_offsets\":[0,5120]}}",
+         5120, "474 tensors are missing"},
+        {"{\"model.image_newline\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4,
+         "model.image_newline is 1, should be 1280"},
+    };
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        struct model_info info;
+        struct error e = {0};
+        write_header("other", FILES[i].header, (size_t)FILES[i].size);
+        CHECK_NUMBER(model_info(&info, in_folder("other"), &e), ERR_FORMAT);
+        if (!CHECK(strstr(e.text, FILES[i].want) != NULL)) {
+            printf("# %s\n", e.text);
+        }
+    }
+}
 
 static void new_encoders_are_those_of_their_seed(void) {
     struct encoder_config config;
@@ -318,7 +383,9 @@ int main(void) {
     RUN(shards_and_folders_are_opened_as_one);
     RUN(hostile_headers_are_refused);
     RUN(types_that_we_lack_are_listed);
+    RUN(all_types_of_the_format_are_passed_over);
     RUN(every_half_comes_back);
+    RUN(only_whole_encoders_are_described);
     RUN(new_encoders_are_those_of_their_seed);
     RUN(the_published_configuration_has_the_published_tensors);
     RUN(there_are_476_tensors_of_401_million_parameters);
