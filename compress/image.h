@@ -1,8 +1,9 @@
 /* image.h - picture files become what an encoder takes: RGB pixels of its size.
  *
  * Decodes PNG (libpng), JPEG (libjpeg-turbo) and binary PNM (P5, P6, 8 bit; ours). Resizing is
- * Pillow's bicubic to the bit (a = -0.5, antialiased, 22-bit coefficients, horizontal pass first,
- * each rounded to 8 bits), because the published weights were trained behind it. */
+ * the bicubic of Pillow up to 12.3 to the bit (13.0 resizes portrait pictures otherwise; a = -0.5,
+ * antialiased, 22-bit coefficients, horizontal pass first, each rounded to 8 bits), because the
+ * published weights were trained behind it. */
 #ifndef OCC_COMPRESS_IMAGE_H
 #define OCC_COMPRESS_IMAGE_H
 
@@ -21,9 +22,10 @@ struct image {
 };
 void image_close(struct image *i);
 
-/* Whatever of the three the bytes are. EXIF's orientation (JPEG, PNG eXIf) is applied; alpha is
- * dropped as Pillow's convert("RGB") does; 16 bit goes to 8 as Pillow's does; grey and palettes
- * become RGB. ERR_FORMAT, ERR_TRUNCATED, ERR_LIMIT, ERR_UNSUPPORTED, ERR_MEMORY. */
+/* Whatever of the three the bytes are. The orientation that EXIF or XMP tells (image_exif.h) is
+ * applied; alpha is dropped as Pillow's convert("RGB") does; of 16 bits the high byte is taken,
+ * where Pillow clips grey; grey and palettes become RGB. ERR_FORMAT, ERR_TRUNCATED, ERR_LIMIT,
+ * ERR_UNSUPPORTED, ERR_MEMORY. */
 int image_decode(struct image *out, const void *data, size_t size, struct error *e);
 
 int image_resize(struct image *out, const struct image *in, int width, int height, struct error *e);

@@ -73,6 +73,29 @@ static void png_to_rgb(png_structp png, png_infop info) {
     png_read_update_info(png, info);
 }
 
+static int png_orientation(png_structp png, png_infop info) {
+    png_bytep exif;
+    png_textp texts;
+    png_uint_32 size;
+    if (png_get_eXIf_1(png, info, &size, &exif) != 0) {
+        int orientation = exif_orientation(exif, size);
+        if (orientation > 0) {
+            return orientation;
+        }
+    }
+    int profile = 0, xmp = 0, count = png_get_text(png, info, &texts, NULL);
+    for (int i = 0; i < count; i++) {
+        bool international = texts[i].compression >= PNG_ITXT_COMPRESSION_NONE;
+        size_t length = international ? texts[i].itxt_length : texts[i].text_length;
+        if (strcmp(texts[i].key, "Raw profile type exif") == 0) {
+            profile = exif_profile_orientation(texts[i].text, length);
+        } else if (strcmp(texts[i].key, "XML:com.adobe.xmp") == 0) {
+            xmp = exif_xmp_orientation(texts[i].text, length);
+        }
+    }
+    return profile > 0 ? profile : xmp;
+}
+
 /* What libpng's longjmp must not lose lives in the caller. */
 static int png_read_all(png_structp png, png_infop info, struct image *out, png_bytep **rows,
                         int *orientation, struct error *e) {
@@ -98,11 +121,7 @@ static int png_read_all(png_structp png, png_infop info, struct image *out, png_
     }
     png_read_image(png, *rows);
     png_read_end(png, info);
-    png_bytep exif;
-    png_uint_32 size;
-    if (png_get_eXIf_1(png, info, &size, &exif) != 0) {
-        *orientation = exif_orientation(exif, size);
-    }
+    *orientation = png_orientation(png, info);
     return 0;
 }
 
@@ -128,16 +147,19 @@ static int decode_png(struct image *out, const uint8_t *data, size_t size, int *
 
 /* ---- JPEG ---------------------------------------------------------------------------- */
 
+/* A header is refused for a sampling that TurboJPEG has no name for (4:1:0, one subsampled colour),
+ * which it decodes all the same: then all but the sampling is filled in. */
 static int decode_jpeg(struct image *out, const uint8_t *data, size_t size, int *orientation,
                        struct error *e) {
-    int width, height, subsampling, colours;
+    int width = 0, height = 0, subsampling = TJSAMP_444, colours = -1;
     tjhandle jpeg = tjInitDecompress();
     if (jpeg == NULL) {
         return error_set(e, ERR_MEMORY, "out of memory for a picture");
     }
     int rc = 0;
-    if (size > UINT32_MAX || tjDecompressHeader3(jpeg, data, (unsigned long)size, &width, &height,
-                                                 &subsampling, &colours) != 0) {
+    if (size > UINT32_MAX || (tjDecompressHeader3(jpeg, data, (unsigned long)size, &width, &height,
+                                                  &subsampling, &colours) != 0 &&
+                              (subsampling >= 0 || colours < 0))) {
         rc = error_set(e, ERR_FORMAT, "JPEG: %s", tjGetErrorStr2(jpeg));
     } else if (colours == TJCS_CMYK || colours == TJCS_YCCK) {
         rc = error_set(e, ERR_UNSUPPORTED, "JPEG: in the colours of print (CMYK)");
@@ -155,7 +177,7 @@ static int decode_jpeg(struct image *out, const uint8_t *data, size_t size, int 
         }
     }
     tjDestroy(jpeg);
-    *orientation = rc == 0 ? exif_jpeg_orientation(data, size) : 1;
+    *orientation = rc == 0 ? exif_jpeg_orientation(data, size) : 0;
     return rc;
 }
 
@@ -213,7 +235,7 @@ static int decode_pnm(struct image *out, const uint8_t *data, size_t size, struc
 int image_decode(struct image *out, const void *data, size_t size, struct error *e) {
     static const uint8_t PNG[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
     const uint8_t *bytes = data;
-    int orientation = 1, rc;
+    int orientation = 0, rc;
     *out = (struct image){.rgb = NULL};
     if (size >= 8 && memcmp(bytes, PNG, 8) == 0) {
         rc = decode_png(out, bytes, size, &orientation, e);

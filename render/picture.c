@@ -184,11 +184,14 @@ static int check_work(const struct jpeg *j, struct error *e) {
     return 0;
 }
 
+/* A header is refused for a sampling that TurboJPEG has no name for (4:1:0, one subsampled colour),
+ * which it decodes all the same: then all but the sampling is filled in. */
 static int open_jpeg(struct jpeg *j, struct error *e) {
-    int subsampling;
+    int subsampling = TJSAMP_444;
+    j->colors = -1;
     if (tjDecompressHeader3(j->decoder, j->data, j->size, &j->width, &j->height, &subsampling,
                             &j->colors) < 0 &&
-        !only_warned(j)) {
+        !only_warned(j) && (subsampling >= 0 || j->colors < 0)) {
         return error_set(e, ERR_FORMAT, "not a readable JPEG: %s", tjGetErrorStr2(j->decoder));
     }
     if (j->width < 1 || j->height < 1) {

@@ -223,6 +223,24 @@ static void picture_without_its_end_mark_is_the_same(void) {
     CHECK(memcmp(whole.pixels, open.pixels, (size_t)(3 * whole.width * whole.height)) == 0);
 }
 
+/* store F20: TurboJPEG has no name for these samplings; compress's image_test.c holds their pixels.
+ */
+static void samplings_without_a_name_are_read(void) {
+    static const char *const NAMES[] = {"1x1_2x2_2x2", "1x3", "1x4", "2x2_1x1_2x2",
+                                        "2x4",         "3x1", "4x2"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        struct picture p;
+        struct error e = {0};
+        char name[64];
+        snprintf(name, sizeof name, "../../../golden/pictures/samp_%s.jpg", NAMES[i]);
+        if (!CHECK_NUMBER(read_jpeg(&p, name, 45, 45, &e), 0)) {
+            printf("# %s: %s\n", name, e.text);
+            continue;
+        }
+        CHECK(p.color && p.width == 45 && (p.height == 30 || p.height == 31));
+    }
+}
+
 /* A small progressive file that says it is large, with one scan again and again. */
 static void scans_without_end_are_refused(void) {
     const struct file *f = read_file("grey-progressive.jpg");
@@ -371,6 +389,7 @@ int main(void) {
     RUN(pictures_agree_with_another_decoder);
     RUN(broken_files_are_told_apart);
     RUN(picture_without_its_end_mark_is_the_same);
+    RUN(samplings_without_a_name_are_read);
     RUN(scans_without_end_are_refused);
     RUN(arena_gets_back_what_does_not_last);
     RUN(areas_are_averaged_exactly);
