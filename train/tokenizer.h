@@ -9,8 +9,9 @@
  * Refused with ERR_UNSUPPORTED and the name of what is not supported: other models, byte_fallback,
  * dropout, affixes of subwords, normalizers, other pre-tokenizers and decoders, added tokens of
  * single words, and what a split pattern means to Oniguruma only. Truncation, padding and the
- * post-processor are passed over: no token is put around a text. A vocabulary without a token for
- * each of the 256 bytes is refused (ERR_FORMAT), so every text has tokens.
+ * post-processor are passed over: no token is put around a text. A rank file without a token for
+ * each of the 256 bytes is refused (ERR_FORMAT). In a tokenizer.json bytes may lack one: they
+ * become its unk_token or, where it has none, are left out, as tokenizers leaves them out.
  *
  * The ids are those of tiktoken's encode_ordinary, and of tokenizers' encode without special
  * tokens. The pieces are found by PCRE2, which knows the letters of Unicode 14 (PCRE2 10.42) or
@@ -40,14 +41,16 @@
 #include "store/error.h"
 
 /* How a rank file's tokenizer splits text. Special tokens come with it: <|endoftext|> and others.
- * AUTO: by the file's name (r50k_base.tiktoken, p50k_base, cl100k_base, o200k_base), else by the
- * number of ranks (50256, 50280, 100256, 199998), else ERR_UNSUPPORTED. A tokenizer.json says
+ * AUTO: by the file's name (r50k_base.tiktoken, p50k_base, cl100k_base, o200k_base, Whisper's
+ * multilingual, qwen), else by the number of ranks (50256, 50280, 100256, 199998, 50257, 151643),
+ * else ERR_UNSUPPORTED. A tokenizer.json says
  * itself how: there anything but AUTO is ERR_USAGE. */
 enum tokenizer_split {
     TOKENIZER_SPLIT_AUTO,
-    TOKENIZER_SPLIT_R50K, /* also p50k */
+    TOKENIZER_SPLIT_R50K, /* also p50k and Whisper */
     TOKENIZER_SPLIT_CL100K,
     TOKENIZER_SPLIT_O200K,
+    TOKENIZER_SPLIT_QWEN, /* of text in NFC, which Qwen makes of it first */
 };
 
 enum tokenizer_special {

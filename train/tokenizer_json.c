@@ -155,6 +155,22 @@ static int read_merges(struct tokenizer *t, const json_t *merges, const struct a
     return 0;
 }
 
+/* What bytes without a token become: vocabularies that were trained without an alphabet to begin
+ * with have such. */
+static int read_unknown(struct tokenizer *t, const json_t *model, struct error *e) {
+    const char *text = json_string_value(json_object_get(model, "unk_token"));
+    if (vocabulary_find_bytes(&t->vocabulary) < 0 || text == NULL) {
+        return 0;
+    }
+    const json_t *id = json_object_get(json_object_get(model, "vocab"), text);
+    if (id == NULL) {
+        return error_set(e, ERR_FORMAT, "model.vocab has no unk_token %.80s", text);
+    }
+    t->vocabulary.unknown = (uint32_t)json_integer_value(id);
+    t->vocabulary.fuses_unknown = flag(model, "fuse_unk", false);
+    return 0;
+}
+
 static int read_model(struct tokenizer *t, const json_t *model, struct error *e) {
     static const char *const AFFIXES[] = {"continuing_subword_prefix", "end_of_word_suffix"};
     struct alphabet alphabet;
@@ -180,7 +196,7 @@ static int read_model(struct tokenizer *t, const json_t *model, struct error *e)
     alphabet_init(&alphabet);
     int rc = read_vocabulary(t, json_object_get(model, "vocab"), &alphabet, e);
     rc = rc < 0 ? rc : read_merges(t, json_object_get(model, "merges"), &alphabet, e);
-    return rc < 0 ? rc : vocabulary_check_bytes(&t->vocabulary, e);
+    return rc < 0 ? rc : read_unknown(t, model, e);
 }
 
 static int add_pattern(struct tokenizer *t, const char *regex, size_t size, bool literal,

@@ -38,6 +38,25 @@ int token_list_reserve(struct token_list *l, size_t count, struct error *e) {
     return 0;
 }
 
+/* The token of the piece's next byte that has one, behind which *at then is; NO_TOKEN: the piece
+ * has ended. A byte without a token is the unknown one or left out, as tokenizers does it. */
+static uint32_t next_byte(const struct vocabulary *v, const unsigned char *piece, size_t size,
+                          size_t *at) {
+    while (*at < size) {
+        uint32_t id = v->byte_ids[piece[(*at)++]];
+        if (id != NO_TOKEN) {
+            return id;
+        }
+        while (v->fuses_unknown && *at < size && v->byte_ids[piece[*at]] == NO_TOKEN) {
+            ++*at;
+        }
+        if (v->unknown != NO_TOKEN) {
+            return v->unknown;
+        }
+    }
+    return NO_TOKEN;
+}
+
 /* Looks up what two neighbours become. */
 static uint32_t rank_of(const struct vocabulary *v, uint32_t left, uint32_t right,
                         uint32_t *merged) {
@@ -49,11 +68,11 @@ static uint32_t rank_of(const struct vocabulary *v, uint32_t left, uint32_t righ
 static void merge_short(const struct vocabulary *v, const unsigned char *piece, size_t size,
                         struct token_list *out) {
     uint32_t ids[SHORT_PIECE], ranks[SHORT_PIECE], merged[SHORT_PIECE];
-    size_t count = size;
-    for (size_t i = 0; i < size; i++) {
-        ids[i] = v->byte_ids[piece[i]];
+    size_t count = 0, next = 0;
+    for (uint32_t id; (id = next_byte(v, piece, size, &next)) != NO_TOKEN;) {
+        ids[count++] = id;
     }
-    for (size_t i = 0; i + 1 < size; i++) {
+    for (size_t i = 0; i + 1 < count; i++) {
         ranks[i] = rank_of(v, ids[i], ids[i + 1], &merged[i]);
     }
     for (;;) {
@@ -153,13 +172,18 @@ static int merge_long(struct tokenizer_state *s, const unsigned char *piece, siz
         return rc;
     }
     struct symbol *symbols = s->symbols;
-    size_t heap_count = 0;
-    for (uint32_t i = 0; i < size; i++) {
-        symbols[i] = (struct symbol){.id = s->tokenizer->vocabulary.byte_ids[piece[i]],
-                                     .previous = i > 0 ? i - 1 : NO_TOKEN,
-                                     .next = i + 1 < size ? i + 1 : NO_TOKEN};
+    size_t heap_count = 0, next = 0;
+    uint32_t count = 0;
+    for (uint32_t id; (id = next_byte(&s->tokenizer->vocabulary, piece, size, &next)) != NO_TOKEN;
+         count++) {
+        symbols[count] = (struct symbol){
+            .id = id, .previous = count > 0 ? count - 1 : NO_TOKEN, .next = count + 1};
     }
-    for (uint32_t i = 0; i < size; i++) {
+    if (count == 0) {
+        return 0;
+    }
+    symbols[count - 1].next = NO_TOKEN;
+    for (uint32_t i = 0; i < count; i++) {
         rank_symbol(s, i, &heap_count);
     }
     while (heap_count > 0) {

@@ -38,7 +38,9 @@ struct vocabulary {
     size_t slot_capacity, slot_count;
     struct pair *pairs;
     size_t pair_capacity, pair_count;
-    uint32_t byte_ids[256];
+    uint32_t byte_ids[256]; /* NO_TOKEN: the byte has none, and is `unknown` */
+    uint32_t unknown;       /* NO_TOKEN: such bytes are left out */
+    bool fuses_unknown;     /* several of them, one behind the other, are one `unknown` */
 };
 
 void vocabulary_init(struct vocabulary *v);
@@ -51,8 +53,8 @@ int vocabulary_add(struct vocabulary *v, uint32_t id, const void *data, size_t s
 int vocabulary_add_pair(struct vocabulary *v, const struct pair *pair, struct error *e);
 /* Every two tokens that make a third: its id is the rank. */
 int vocabulary_pair_ranks(struct vocabulary *v, struct error *e);
-/* ERR_FORMAT where a byte has no token; fills byte_ids. To be called before any merge. */
-int vocabulary_check_bytes(struct vocabulary *v, struct error *e);
+/* Fills byte_ids; the first byte without a token, or -1. To be called before any merge. */
+int vocabulary_find_bytes(struct vocabulary *v);
 uint32_t vocabulary_find(const struct vocabulary *v, const unsigned char *data, size_t size);
 const struct pair *vocabulary_pair(const struct vocabulary *v, uint32_t left, uint32_t right);
 

@@ -14,6 +14,11 @@ static const struct special CL100K[] = {{"<|endoftext|>", 100257},   {"<|fim_pre
                                         {"<|fim_middle|>", 100259},  {"<|fim_suffix|>", 100260},
                                         {"<|endofprompt|>", 100276}, {0}};
 static const struct special O200K[] = {{"<|endoftext|>", 199999}, {"<|endofprompt|>", 200018}, {0}};
+/* Whisper's rank file for many languages; those of languages and tasks are left out. */
+static const struct special WHISPER[] = {
+    {"<|endoftext|>", 50257}, {"<|startoftranscript|>", 50258}, {0}};
+static const struct special QWEN[] = {
+    {"<|endoftext|>", 151643}, {"<|im_start|>", 151644}, {"<|im_end|>", 151645}, {0}};
 
 /* The patterns of tiktoken 0.14, less what changes nothing: `\s++$|` in R50K_REGEX, and a plus
  * behind
@@ -31,6 +36,12 @@ static const struct special O200K[] = {{"<|endoftext|>", 199999}, {"<|endofpromp
     "[^\\r\\n\\p{L}\\p{N}]?[" UPPER "]+[" LOWER "]*" SHORTENED "|"                                 \
     "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
+/* Qwen's, of its tokenization_qwen.py: cl100k's with each digit alone. (Its NFC is not ours to do.)
+ */
+#define QWEN_REGEX                                                                                 \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"                           \
+    " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
 static const struct encoding {
     const char *name;
     size_t ranks;
@@ -42,6 +53,8 @@ static const struct encoding {
     {"p50k_base", 50280, TOKENIZER_SPLIT_R50K, R50K_REGEX, R50K},
     {"cl100k_base", 100256, TOKENIZER_SPLIT_CL100K, CL100K_REGEX, CL100K},
     {"o200k_base", 199998, TOKENIZER_SPLIT_O200K, O200K_REGEX, O200K},
+    {"multilingual", 50257, TOKENIZER_SPLIT_R50K, R50K_REGEX, WHISPER},
+    {"qwen", 151643, TOKENIZER_SPLIT_QWEN, QWEN_REGEX, QWEN},
 };
 enum { ENCODING_COUNT = sizeof ENCODINGS / sizeof *ENCODINGS };
 
@@ -109,7 +122,9 @@ static int read_line(struct vocabulary *v, const char *line, size_t size, struct
     if (width > TOKENIZER_TOKEN_LIMIT / 3 * 4 + 4) {
         return error_set(e, ERR_LIMIT, "the token is longer than %d bytes", TOKENIZER_TOKEN_LIMIT);
     }
-    int bytes = base64(line, width, token);
+    bool empty =
+        width == 1 && *line == '='; /* so Whisper's last line has it: a rank without a token */
+    int bytes = empty ? 0 : base64(line, width, token);
     if (bytes < 0) {
         return error_set(e, ERR_FORMAT, "the token is not base64");
     }
@@ -117,11 +132,13 @@ static int read_line(struct vocabulary *v, const char *line, size_t size, struct
     if (id < 0) {
         return error_set(e, ERR_FORMAT, "the rank is no number below %d", TOKENIZER_ID_LIMIT);
     }
-    return vocabulary_add(v, (uint32_t)id, token, (size_t)bytes, true, e);
+    return empty ? 0 : vocabulary_add(v, (uint32_t)id, token, (size_t)bytes, true, e);
 }
 
-static int read_lines(struct vocabulary *v, const char *data, size_t size, struct error *e) {
+static int read_lines(struct vocabulary *v, const char *data, size_t size, size_t *ranks,
+                      struct error *e) {
     const char *end = data + size;
+    *ranks = 0;
     for (size_t number = 1; data < end; number++) {
         const char *newline = memchr(data, '\n', (size_t)(end - data));
         size_t length = (size_t)((newline != NULL ? newline : end) - data);
@@ -131,13 +148,15 @@ static int read_lines(struct vocabulary *v, const char *data, size_t size, struc
             error_context(e, "line %zu", number);
             return rc;
         }
+        *ranks += used > 0;
         data += length + (newline != NULL);
     }
     return 0;
 }
 
 /* The encoding by what the caller says, by the name, or by the number of ranks; NULL: none. */
-static const struct encoding *encoding_of(const struct tokenizer *t, enum tokenizer_split split) {
+static const struct encoding *encoding_of(const struct tokenizer *t, size_t ranks,
+                                          enum tokenizer_split split) {
     for (int i = 0; i < ENCODING_COUNT && split != TOKENIZER_SPLIT_AUTO; i++) {
         if (ENCODINGS[i].split == split) {
             return &ENCODINGS[i];
@@ -149,7 +168,7 @@ static const struct encoding *encoding_of(const struct tokenizer *t, enum tokeni
         }
     }
     for (int i = 0; i < ENCODING_COUNT; i++) {
-        if (ENCODINGS[i].ranks == t->vocabulary.slot_count) {
+        if (ENCODINGS[i].ranks == ranks) {
             return &ENCODINGS[i];
         }
     }
@@ -160,17 +179,22 @@ int tokenizer_read_ranks(struct tokenizer *t, const char *data, size_t size,
                          enum tokenizer_split split, struct error *e) {
     struct vocabulary *v = &t->vocabulary;
     t->whole_pieces = true;
-    int rc = read_lines(v, data, size, e);
-    rc = rc < 0 ? rc : vocabulary_check_bytes(v, e);
+    size_t ranks;
+    int rc = read_lines(v, data, size, &ranks, e);
+    int missing = rc < 0 ? -1 : vocabulary_find_bytes(v);
+    if (missing >= 0) {
+        rc = error_set(e, ERR_FORMAT, "the byte 0x%02X has no token", (unsigned)missing);
+    }
     rc = rc < 0 ? rc : vocabulary_pair_ranks(v, e);
     if (rc < 0) {
         return rc;
     }
-    const struct encoding *encoding = encoding_of(t, split);
+    const struct encoding *encoding = encoding_of(t, ranks, split);
     if (encoding == NULL) {
         return error_set(e, ERR_UNSUPPORTED,
-                         "%zu ranks: how text is split is not known and has to be said",
-                         v->slot_count);
+                         "%zu ranks: no encoding that is known here has so many, and how it splits "
+                         "text is not in the file; its tokenizer.json says it and is read too",
+                         ranks);
     }
     struct stage stage = {0};
     rc = pattern_open(&stage.pattern, encoding->regex, strlen(encoding->regex), false, e);

@@ -7,7 +7,7 @@
 enum { FIRST_CAPACITY = 1024, PAIR_LIMIT = 1 << 23 };
 
 void vocabulary_init(struct vocabulary *v) {
-    *v = (struct vocabulary){0};
+    *v = (struct vocabulary){.unknown = NO_TOKEN};
     bytes_init(&v->text, TOKENIZER_FILE_LIMIT);
 }
 
@@ -215,13 +215,12 @@ int vocabulary_pair_ranks(struct vocabulary *v, struct error *e) {
     return 0;
 }
 
-int vocabulary_check_bytes(struct vocabulary *v, struct error *e) {
-    for (unsigned i = 0; i < 256; i++) {
+int vocabulary_find_bytes(struct vocabulary *v) {
+    int missing = -1;
+    for (int i = 0; i < 256; i++) {
         unsigned char byte = (unsigned char)i;
         v->byte_ids[i] = vocabulary_find(v, &byte, 1);
-        if (v->byte_ids[i] == NO_TOKEN) {
-            return error_set(e, ERR_FORMAT, "the byte 0x%02X has no token", i);
-        }
+        missing = missing < 0 && v->byte_ids[i] == NO_TOKEN ? i : missing;
     }
-    return 0;
+    return missing;
 }

@@ -11,6 +11,7 @@ tokenizer.json              trained by tokenizers on the random texts, which wer
 crossing.tiktoken           the same tokens as ranks
 ranks.jsonl                 texts and tokens by tiktoken, with these ranks and OpenAI's under three split patterns
 variants.jsonl              texts and tokens by tokenizers, with other pre-tokenizers and added tokens in tokenizer.json
+missing.jsonl               tokenizers without a token for each byte, with texts and their tokens by tokenizers
 """
 import base64
 import json
@@ -200,7 +201,27 @@ def make_variants(base):
                 out.write(json.dumps(line, separators=(",", ":")) + "\n")
 
 
+def make_missing():
+    """Vocabularies that lack most of the 256 bytes."""
+    tokens = ["<unk>", *"abcdez", "Ġ", "ab", "cd", "abcd", "Ġa", "Ð", "<unk>a"]
+    vocab = {token: i for i, token in enumerate(tokens)}
+    merges = [["a", "b"], ["c", "d"], ["ab", "cd"], ["Ġ", "a"], ["<unk>", "a"]]
+    chosen = ["", "ab", "a\x04b", "\x04", "\x04\x06ab\x04\x06", "ab\x04cd e", "żab", "z z\x04", "a \x04a", "\x04a\x04\x04a",
+              "漢ab字cd", "é" * 40 + "abcd" + "é" * 40, "ab\x04" * 50, "\x04" * 200, "Привет abcd"]
+    pick = random.Random(7)
+    chosen += ["".join(pick.choice("abcdez \x04\x13é") for _ in range(pick.randrange(1, 150))) for _ in range(40)]
+    with open(HERE / "missing.jsonl", "w", encoding="ascii") as out:
+        for model in ({}, {"unk_token": "<unk>"}, {"unk_token": "<unk>", "fuse_unk": True}, {"ignore_merges": True},
+                      {"unk_token": "z", "fuse_unk": True}):
+            root = {"version": "1.0", "added_tokens": [], "pre_tokenizer": byte_level(True), "decoder": {"type": "ByteLevel"} |
+                    byte_level(True), "model": {"type": "BPE", "vocab": vocab, "merges": merges} | model}
+            tokenizer = tokenizers.Tokenizer.from_str(json.dumps(root))
+            out.write(json.dumps({"root": root, "texts": [
+                [text, tokenizer.encode(text, add_special_tokens=False).ids] for text in chosen]}, separators=(",", ":")) + "\n")
+
+
 if __name__ == "__main__":
     trained = train()
     make_ranks(pathlib.Path(sys.argv[1]))
     make_variants(trained)
+    make_missing()
