@@ -58,9 +58,9 @@ static inline void require_collapse(struct cue_list *cues, int rc) {
 static inline void require_file(const uint8_t *data, size_t size, const char *format) {
     struct cue_list cues = {0};
     struct error e = {0};
-    size_t repaired = 0;
+    struct caption_losses losses = {0};
     require(arena_open(&cues.arena, FUZZ_ARENA_BYTES, NULL) == 0);
-    int rc = caption_read_file(&cues, data, size, format, &repaired, &e);
+    int rc = caption_read_file(&cues, data, size, format, &losses, &e);
     require(rc == 0 || (e.code == rc && e.text[0] != 0));
     require_collapse(&cues, rc);
     arena_close(cues.arena);
