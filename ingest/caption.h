@@ -70,8 +70,9 @@ int caption_decoder_feed(struct caption_decoder *d, const struct AVPacket *packe
  * captions, where a window of lines scrolls (each line repeated, 10-ms cues between, as in the
  * auto-captions of video sites) or a line grows word by word, become each line once, from its first
  * appearance until the next line's. Only whole lines are compared, and one overlap of two captions
- * is taken for chance: a rolling caption needs two in a row or a cue of at most 50 ms. To be called
- * once: a line said twice in a rolling caption is two touching cues afterwards. */
+ * is taken for chance: a rolling caption needs two in a row, a cue of at most 50 ms, or a list in
+ * which every fourth caption is the one before it and more. A `flat` list is put into order only.
+ * To be called once: a line said twice in a rolling caption is two touching cues afterwards. */
 void caption_collapse_rolling(struct cue_list *cues);
 
 #endif

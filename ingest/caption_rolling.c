@@ -8,6 +8,7 @@
 enum {
     TOUCH_MS = 50,    /* captions made by people keep two frames (83 ms) apart; machines' touch */
     FLASH_MS = 50,    /* nobody reads that fast: a cue of a rolling caption's animation */
+    GROWN_CUES = 3,   /* fewer may be chance */
     WINDOW_LINES = 8, /* rolling windows have two to four lines */
     CJK_LEAD_BYTE = 0xE3, /* UTF-8 of U+3000 and above: scripts that put no blank between words */
 };
@@ -123,17 +124,37 @@ static size_t keep_addition(struct cue *kept, size_t count, const struct cue *cu
     return count + 1;
 }
 
-/* Two captions that happen to overlap are no rolling caption: it takes two such steps in a row, or
- * a flash. All texts stay where they are; a kept cue points into one of them. */
+/* Is `cue` the text of `window` and more? */
+static bool is_grown(const struct cue *window, const struct cue *cue) {
+    size_t size = strlen(window->text);
+    return follows(window, cue) && continues(cue->text, window->text, size) && cue->text[size] != 0;
+}
+
+/* Do the captions of this list grow word by word? Among people's, one that happens to begin with
+ * all of the one before it is rare; where every fourth does, a line of two words grows too. */
+static bool grows_by_words(const struct cue_list *cues) {
+    size_t grown = 0;
+    for (size_t i = 1; i < cues->count; i++) {
+        const struct cue *window = &cues->items[i - 1], *cue = &cues->items[i];
+        grown += !is_flash(window) && !is_flash(cue) && is_grown(window, cue);
+    }
+    return grown >= GROWN_CUES && grown >= cues->count / 4;
+}
+
+/* Two captions that happen to overlap are no rolling caption: it takes two such steps in a row, a
+ * flash, or one that grows where they all do. All texts stay where they are; a kept cue points into
+ * one of them. */
 static void collapse_windows(struct cue_list *cues) {
     struct cue *items = cues->items;
     struct cue window = {0};
     bool overlapped = false; /* the step into `window` was one */
+    bool growing = grows_by_words(cues);
     size_t kept = 0;
     for (size_t i = 0; i < cues->count; i++) {
         struct cue cue = items[i];
         size_t shared = i > 0 ? shared_bytes(&window, &cue) : 0;
         bool rolls = shared > 0 && (overlapped || is_flash(&window) || is_flash(&cue) ||
+                                    (growing && is_grown(&window, &cue)) ||
                                     (i + 1 < cues->count && shared_bytes(&cue, &items[i + 1]) > 0));
         if (rolls) {
             kept = keep_addition(items, kept, &cue, shared);

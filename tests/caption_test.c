@@ -144,6 +144,33 @@ static void a_line_that_grows_word_by_word_gives_its_final_text(void) {
     cues_end();
 }
 
+/* ingest 16 */
+static void lines_of_two_words_grow_among_others(void) {
+    cues_begin();
+    add(0, 300, "one");
+    add(300, 600, "one two");
+    add(600, 900, "one two three");
+    add(900, 1200, "ten");
+    add(1200, 1500, "ten eleven");
+    add(1500, 1800, "four");
+    add(1800, 2100, "four five");
+    add(2100, 2400, "four five six");
+    caption_collapse_rolling(&cues);
+    CHECK_CUES("0-900 one two three;900-1500 ten eleven;1500-2400 four five six;");
+    cues_end();
+    cues_begin(); /* only such lines, one said twice, and one of one word */
+    add(0, 300, "one");
+    add(300, 600, "one two");
+    add(600, 900, "yes");
+    add(900, 1200, "one");
+    add(1200, 1500, "one two");
+    add(4000, 4300, "three");
+    add(4300, 4600, "three four");
+    caption_collapse_rolling(&cues);
+    CHECK_CUES("0-600 one two;600-900 yes;900-1500 one two;4000-4600 three four;");
+    cues_end();
+}
+
 static void a_window_of_three_lines_that_scrolls_gives_each_line_once(void) {
     cues_begin();
     add(0, 1000, "GOOD EVENING.\nI'M ANN.");
@@ -283,6 +310,7 @@ int main(void) {
     RUN(strip_appends_and_leaves_nothing_behind_when_it_fails);
     RUN(creator_captions_are_read);
     RUN(a_line_that_grows_word_by_word_gives_its_final_text);
+    RUN(lines_of_two_words_grow_among_others);
     RUN(a_window_of_three_lines_that_scrolls_gives_each_line_once);
     RUN(words_are_never_lost_when_part_of_a_first_cue_scrolls_away);
     RUN(ordinary_captions_are_left_alone);
