@@ -8,24 +8,29 @@
 #include "ingest/caption_encoding.h"
 #include "ingest/caption_formats.h"
 #include "ingest/caption_text.h"
+#include "ingest/caption_windows.h"
 #include "store/json.h"
 
 enum { FILE_BYTES = 16 * 1024 * 1024 };
 
 /* ---- files ------------------------------------------------------------- */
 
-typedef int caption_reader(struct cue_list *cues, const char *text, size_t size,
-                           struct caption_losses *losses, struct error *e);
+struct caption_reader {
+    const char *extension;
+    int (*read)(struct cue_list *cues, const char *text, size_t size, struct caption_losses *losses,
+                struct error *e);
+    bool once; /* a rolling caption has each line once, for as long as it is in sight */
+};
 
-static caption_reader *find_reader(const char *extension) {
-    static const struct {
-        const char *extension;
-        caption_reader *read;
-    } readers[] = {
-        {"srt", subrip_read}, {"vtt", webvtt_read}, {"ass", ass_read}, {"ssa", ass_read}};
+static const struct caption_reader *find_reader(const char *extension) {
+    static const struct caption_reader readers[] = {
+        {"srt", subrip_read, false}, {"vtt", webvtt_read, false}, {"ass", ass_read, false},
+        {"ssa", ass_read, false},    {"json3", json3_read, true}, {"srv1", srv_read, true},
+        {"srv2", srv_read, true},    {"srv3", srv_read, true},    {"ttml", ttml_read, true},
+        {"dfxp", ttml_read, true}};
     for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
         if (strcasecmp(extension, readers[i].extension) == 0) {
-            return readers[i].read;
+            return &readers[i];
         }
     }
     return NULL;
@@ -33,8 +38,8 @@ static caption_reader *find_reader(const char *extension) {
 
 int caption_read_file(struct cue_list *cues, const void *data, size_t size, const char *format,
                       struct caption_losses *losses, struct error *e) {
-    caption_reader *read = find_reader(format);
-    if (!read) {
+    const struct caption_reader *reader = find_reader(format);
+    if (!reader) {
         return error_set(e, ERR_UNSUPPORTED, "captions of kind \"%.16s\" are not read", format);
     }
     if (size > FILE_BYTES) {
@@ -46,9 +51,12 @@ int caption_read_file(struct cue_list *cues, const void *data, size_t size, cons
     struct bytes text;
     bytes_init(&text, (size_t)3 * FILE_BYTES); /* a replaced byte becomes three */
     int rc = caption_clean_text(&text, data, size, &found.repaired, e);
-    rc = rc == 0 ? read(cues, bytes_text(&text), text.size, &found, e) : rc;
+    rc = rc == 0 ? reader->read(cues, bytes_text(&text), text.size, &found, e) : rc;
     rc = rc == 0 ? cue_list_settle(cues, before, e) : rc;
     bytes_close(&text);
+    if (rc == 0 && reader->once) {
+        caption_windows_flatten(cues, before);
+    }
     if (rc == 0 && cues->count == before) {
         rc = error_set(e, ERR_FORMAT, "no caption found in a file of kind \"%.16s\"", format);
     }

@@ -36,7 +36,8 @@ struct caption_losses {
     size_t untimed;  /* texts left out because they have no time that can be read */
 };
 
-/* A caption file in memory. `format` is its extension: "srt", "vtt", "ass", "ssa" (any case). Text
+/* A caption file in memory. `format` is its extension: "srt", "vtt", "ass", "ssa", "json3",
+ * "srv1", "srv2", "srv3", "ttml", "dfxp" (any case). Text
  * that is not valid UTF-8 is repaired, UTF-16 with a byte order mark is converted. Adds to *losses
  * (may be NULL). Cues are appended in presentation order, none on failure. ERR_FORMAT when no cue
  * can be read, ERR_UNSUPPORTED for another extension, ERR_LIMIT for more than 16 MiB, ERR_MEMORY.

@@ -35,6 +35,16 @@ int ass_read(struct cue_list *cues, const char *text, size_t size, struct captio
 int ass_add_event(struct cue_list *cues, int64_t start_ms, int64_t end_ms, const char *event,
                   size_t size, struct error *e);
 
+/* caption_youtube.c: json3, and srv1 to srv3 */
+int json3_read(struct cue_list *cues, const char *text, size_t size, struct caption_losses *losses,
+               struct error *e);
+int srv_read(struct cue_list *cues, const char *text, size_t size, struct caption_losses *losses,
+             struct error *e);
+
+/* caption_ttml.c: TTML and DFXP, https://www.w3.org/TR/ttml1/ */
+int ttml_read(struct cue_list *cues, const char *text, size_t size, struct caption_losses *losses,
+              struct error *e);
+
 /* Times that a file may mean: false for a start past CAPTION_LATEST_MS; such an end becomes none.
  */
 static inline bool caption_times_fit(int64_t start_ms, int64_t *end_ms) {

@@ -66,4 +66,19 @@ static inline void require_file(const uint8_t *data, size_t size, const char *fo
     arena_close(cues.arena);
 }
 
+typedef int strip_function(struct bytes *out, const char *text, size_t size, struct error *e);
+
+/* Markup taken off any bytes leaves plain text. */
+static inline void require_strip(strip_function *strip, const uint8_t *data, size_t size) {
+    struct bytes out;
+    bytes_init(&out, 6 * size + 2); /* a replaced byte becomes three, "&nGt;" six */
+    require(bytes_append(&out, "- ", 2, NULL) == 0);
+    require(strip(&out, (const char *)data, size, NULL) == 0);
+    require(out.size >= 2 && memcmp(out.data, "- ", 2) == 0);
+    if (out.size > 2) {
+        require_plain((const char *)out.data + 2, out.size - 2);
+    }
+    bytes_close(&out);
+}
+
 #endif
