@@ -281,7 +281,7 @@ int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, s
         warn(s, "%s: %zu places mended", base_name(path), losses.repaired);
     }
     if (losses.untimed) {
-        warn(s, "%s: %zu texts without a time that can be read left out", base_name(path),
+        warn(s, "%s: texts without a readable time, left out: %zu", base_name(path),
              losses.untimed);
     }
     if (rc < 0 && rc != ERR_MEMORY) {

@@ -10,9 +10,11 @@
  *   no-end-gt, cue-content: a tag without '>': the draft drops the rest, we keep it
  *   minimum-spots-over-sixty: "120:00.000" is two hours here, 120 hours there, no time in the draft
  *   spec-example: control characters in the text, which we drop
- * Of the files of web-platform-tests (webvtt/parsing/file-parsing), those on headers and digits are
- * read more leniently, a sign in a time is clamped to 0, and of old captions of all kinds a cue
- * that ends before it begins gets an end. */
+ * Of web-platform-tests (webvtt/parsing/file-parsing) arrows, ids, newlines, whitespace-chars,
+ * stylesheets-newlines and timings-omitted-hours give the cues that are wanted there; so does nulls,
+ * but for three of its invalid times, which only have other numbers of digits, as those of
+ * timings-too-short and timings-too-long have; the cues of timings-negative get an end behind their
+ * start. */
 #include "tests/caption_file.h"
 
 #define HEAD "WEBVTT\n\n"
