@@ -11,8 +11,8 @@
  *   minimum-spots-over-sixty: "120:00.000" is two hours here, 120 hours there, no time in the draft
  *   spec-example: control characters in the text, which we drop
  * Of web-platform-tests (webvtt/parsing/file-parsing) arrows, ids, newlines, whitespace-chars,
- * stylesheets-newlines and timings-omitted-hours give the cues that are wanted there; so does nulls,
- * but for three of its invalid times, which only have other numbers of digits, as those of
+ * stylesheets-newlines and timings-omitted-hours give the cues that are wanted there; so does
+ * nulls, but for three of its invalid times, which only have other numbers of digits, as those of
  * timings-too-short and timings-too-long have; the cues of timings-negative get an end behind their
  * start. */
 #include "tests/caption_file.h"
