@@ -2,7 +2,10 @@
 #include "ingest/caption_xml.h"
 
 #include <expat.h>
+#include <limits.h>
 #include <string.h>
+
+#include "store/bytes.h"
 
 struct reading {
     XML_Parser parser;
@@ -96,43 +99,37 @@ static void XMLCALL refuse_entity(void *user, const XML_Char *name, int is_param
                       XML_GetCurrentLineNumber(r->parser), name));
 }
 
-static bool is_control(char c) {
-    return (unsigned char)c < ' ' && c != '\t' && c != '\n' && c != '\r';
-}
-
-/* Control characters are passed as blanks. */
-static enum XML_Status parse(XML_Parser parser, const char *p, const char *end) {
-    enum XML_Status status = XML_STATUS_OK;
-    while (p < end && status == XML_STATUS_OK) {
-        const char *stretch = p;
-        while (p < end && !is_control(*p)) {
-            p++;
-        }
-        status = XML_Parse(parser, stretch, (int)(p - stretch), XML_FALSE);
-        if (p < end && status == XML_STATUS_OK) {
-            status = XML_Parse(parser, " ", 1, XML_FALSE);
-            p++;
-        }
+/* `out` becomes what expat gets, at once: in pieces it would read a long tag again with each of
+ * them. */
+static int clean(struct bytes *out, const char *text, size_t size, struct error *e) {
+    while (size > 0 && (unsigned char)*text <= ' ') { /* nothing may stand before "<?xml" */
+        text++;
+        size--;
     }
-    return status == XML_STATUS_OK ? XML_Parse(parser, "", 0, XML_TRUE) : status;
+    int rc = bytes_append(out, text, size, e);
+    for (size_t i = 0; rc == 0 && i < out->size; i++) {
+        unsigned char c = out->data[i];
+        out->data[i] = c < ' ' && c != '\t' && c != '\n' ? ' ' : c;
+    }
+    return rc;
 }
 
 int caption_xml_read(const char *text, size_t size, const struct caption_xml_handler *handler,
                      void *context, struct error *e) {
     struct reading r = {.handler = handler, .context = context, .e = e};
-    const char *p = text, *end = text + size;
-    while (p < end && (unsigned char)*p <= ' ') { /* nothing may stand before "<?xml" */
-        p++;
-    }
-    r.parser = XML_ParserCreate("UTF-8");
+    struct bytes content;
+    bytes_init(&content, INT_MAX);
+    r.rc = clean(&content, text, size, e);
+    r.parser = r.rc == 0 ? XML_ParserCreate("UTF-8") : NULL;
     if (!r.parser) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        bytes_close(&content);
+        return r.rc < 0 ? r.rc : error_set(e, ERR_MEMORY, "out of memory");
     }
     XML_SetUserData(r.parser, &r);
     XML_SetElementHandler(r.parser, open_element, close_element);
     XML_SetCharacterDataHandler(r.parser, take_text);
     XML_SetEntityDeclHandler(r.parser, refuse_entity);
-    enum XML_Status status = parse(r.parser, p, end);
+    enum XML_Status status = XML_Parse(r.parser, bytes_text(&content), (int)content.size, XML_TRUE);
     if (status != XML_STATUS_OK && r.rc == 0) {
         enum XML_Error code = XML_GetErrorCode(r.parser);
         r.rc = code == XML_ERROR_NO_MEMORY
@@ -141,5 +138,6 @@ int caption_xml_read(const char *text, size_t size, const struct caption_xml_han
                                XML_ErrorString(code));
     }
     XML_ParserFree(r.parser);
+    bytes_close(&content);
     return r.rc;
 }

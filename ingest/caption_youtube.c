@@ -8,15 +8,13 @@
  *   <timedtext><text t="160" d="4240" w="1" append="1">so today</text></timedtext>
  *   <transcript><text start="0.16" dur="4.24">so today, it&amp;#39;s</text></transcript>
  *
- * The text of <text> is escaped twice. */
+ * What is in <text> is HTML, escaped once more: &lt;i&gt; is a tag, &amp;lt; a '<'. */
 #include <string.h>
 
 #include "ingest/caption_formats.h"
 #include "ingest/caption_windows.h"
 #include "ingest/caption_xml.h"
-#include "ingest/html_reference.h"
 #include "store/json.h"
-#include "store/utf8.h"
 
 /* ---- json3 ------------------------------------------------------------- */
 
@@ -109,25 +107,20 @@ static int take_srv_text(void *context, const char *text, size_t size, struct er
     return s->depth >= 0 ? bytes_append(&s->text, text, size, e) : 0;
 }
 
-/* Resolves what is escaped for the second time. */
-static int unescape(struct bytes *out, const struct bytes *text, struct error *e) {
-    const char *p = bytes_text(text), *end = p + text->size;
-    int rc = 0;
-    bytes_clear(out);
-    while (p < end && rc == 0) {
-        uint32_t c[2] = {0};
-        const char *reference = memchr(p, '&', (size_t)(end - p));
-        reference = reference ? reference : end;
-        rc = bytes_append(out, p, (size_t)(reference - p), e);
-        size_t size = reference < end ? html_reference_read(reference, end, true, c) : 0;
-        c[0] = reference < end && size == 0 ? '&' : c[0];
-        for (size_t i = 0; i < 2 && c[i] && rc == 0; i++) {
-            char encoded[4];
-            rc = bytes_append(out, encoded, utf8_encode(c[i], encoded), e);
-        }
-        p = reference + (size > 0 ? size : reference < end);
+/* HTML as text; the blanks around it stay, which may end lines of a window. */
+static int strip_html(struct bytes *out, const struct bytes *html, struct error *e) {
+    const char *start = bytes_text(html), *end = start + html->size;
+    const char *first = start, *last = end;
+    while (first < last && (unsigned char)*first <= ' ') {
+        first++;
     }
-    return rc;
+    while (last > first && (unsigned char)last[-1] <= ' ') {
+        last--;
+    }
+    bytes_clear(out);
+    int rc = bytes_append(out, start, (size_t)(first - start), e);
+    rc = rc == 0 ? caption_strip_subrip(out, first, (size_t)(last - first), e) : rc;
+    return rc == 0 ? bytes_append(out, last, (size_t)(end - last), e) : rc;
 }
 
 static int close_srv(void *context, int depth, const char *name, struct error *e) {
@@ -136,9 +129,9 @@ static int close_srv(void *context, int depth, const char *name, struct error *e
         return 0;
     }
     s->depth = -1;
-    bool twice = strcmp(name, "text") == 0;
-    int rc = twice ? unescape(&s->plain, &s->text, e) : 0;
-    const struct bytes *text = twice ? &s->plain : &s->text;
+    bool is_html = strcmp(name, "text") == 0;
+    int rc = is_html ? strip_html(&s->plain, &s->text, e) : 0;
+    const struct bytes *text = is_html ? &s->plain : &s->text;
     return rc == 0 ? caption_windows_add(&s->windows, &s->event, bytes_text(text), text->size, e)
                    : rc;
 }

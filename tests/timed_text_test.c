@@ -70,9 +70,10 @@ static void rolling_json3_gives_each_word_once(void) {
 static void srv_files_are_read(void) {
     CHECK_SCRIPT(
         "<?xml version=\"1.0\" encoding=\"utf-8\" ?><transcript><text start=\"0.16\" dur=\"4.24\">"
-        "it&amp;#39;s &lt;b&gt; &amp;amp;amp;\nC:\\New &amp;nGt; &amp; &amp;eacute;</text><text "
+        "it&amp;#39;s &lt;i&gt;a&lt;/i&gt; &amp;lt;b&amp;gt; &amp;amp;amp;\nC:\\New &amp;nGt; "
+        "&amp; &amp;eacute;</text><text "
         "start=\"7\">last</text></transcript>",
-        "srv1", "160-4400 it's <b> &amp;|C:\\New \u226B\u20D2 & \u00E9;7000-14000 last;");
+        "srv1", "160-4400 it's a <b> &amp;|C:\\New \u226B\u20D2 & \u00E9;7000-14000 last;");
     CHECK_SCRIPT(
         "<timedtext><window t=\"0\" id=\"1\"/><text t=\"160\" d=\"4240\" w=\"1\">so today</text>"
         "<text t=\"2390\" d=\"10\" w=\"1\" append=\"1\">\n</text><text t=\"2400\" d=\"3000\" "
@@ -206,6 +207,24 @@ static void hostile_and_damaged_files_are_refused(void) {
         "ttml", "1000-2000 a;"); /* nothing is fetched */
 }
 
+/* A parser that began a tag again with each piece of it would not end. */
+static void long_tags_take_no_time(void) {
+    enum { SIZE = 4000000 };
+    static const char head[] = "<tt><p begin='1s' end='2s'>a</p><p x='";
+    char *file = malloc(SIZE + 1);
+    if (!CHECK(file != NULL)) {
+        return;
+    }
+    for (size_t i = 0; i < SIZE; i++) {
+        file[i] = i % 2 ? '\x01' : 'x';
+    }
+    file[SIZE] = 0;
+    memcpy(file, head, sizeof head - 1);
+    memcpy(file + SIZE - 8, "'/></tt>", 8);
+    CHECK_SCRIPT(file, "ttml", "1000-2000 a;");
+    free(file);
+}
+
 int main(void) {
     RUN(json3_is_read);
     RUN(rolling_json3_gives_each_word_once);
@@ -214,5 +233,6 @@ int main(void) {
     RUN(times_of_ttml_are_read);
     RUN(times_of_ttml_count_from_the_element_around);
     RUN(hostile_and_damaged_files_are_refused);
+    RUN(long_tags_take_no_time);
     return test_finish();
 }
