@@ -350,7 +350,9 @@ static void a_cue_without_an_end_lasts_until_the_next_or_seven_seconds(void) {
                                            SAMPLE(20000, 0, "three")};
     static const struct sample mov_text[] = {
         SAMPLE(30000, 0, "\0\004four"), SAMPLE(31000, 0, "\0\0"), SAMPLE(32000, 100, "\0\004five")};
-    static const struct sample webvtt[] = {SAMPLE(0, 0, "<v A>a<v B>b"), SAMPLE(10, 0, "c")};
+    static const struct sample webvtt[] = {SAMPLE(0, 0, "<v A>a<v B>b"), SAMPLE(10, -7, "c")};
+    static const struct sample negative[] = {SAMPLE(0, -1, "0,0,D,,0,0,0,,a"),
+                                             SAMPLE(90, INT64_MIN, "1,0,D,,0,0,0,,b")};
     cues_begin();
     FEED(AV_CODEC_ID_SUBRIP, subrip);
     FEED(AV_CODEC_ID_MOV_TEXT, mov_text);
@@ -359,6 +361,10 @@ static void a_cue_without_an_end_lasts_until_the_next_or_seven_seconds(void) {
     cues_begin();
     FEED(AV_CODEC_ID_WEBVTT, webvtt); /* both voices end */
     CHECK_CUES("0-10 a;0-10 b;10-7010 c;");
+    cues_end();
+    cues_begin();
+    FEED(AV_CODEC_ID_ASS, negative); /* ingest 13 */
+    CHECK_CUES("0-90 a;90-7090 b;");
     cues_end();
 }
 
