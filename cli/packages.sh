@@ -5,8 +5,8 @@
 # shellcheck disable=SC2034 # used by those who source this
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libavformat-dev libavcodec-dev
     libavutil-dev libswscale-dev libswresample-dev libarchive-dev libjansson-dev libxxhash-dev
-    libebur128-dev libharfbuzz-dev libfreetype-dev libfontconfig-dev libicu-dev libpng-dev
-    libturbojpeg0-dev fonts-dejavu-core libdnnl-dev ocl-icd-opencl-dev liblmdb-dev
+    libebur128-dev libexpat1-dev libharfbuzz-dev libfreetype-dev libfontconfig-dev libicu-dev
+    libpng-dev libturbojpeg0-dev fonts-dejavu-core libdnnl-dev ocl-icd-opencl-dev liblmdb-dev
     libzstd-dev libpcre2-dev"
 
 # install_packages NAME...: says what is missing and installs it; with sudo only if not root.

@@ -11,7 +11,8 @@ static const char *const VIDEO[] = {"mp4", "m4v", "mov",  "mkv", "webm", "avi",
 static const char *const AUDIO[] = {"mp3", "m4a",  "aac", "opus", "ogg",
                                     "oga", "flac", "wav", "wma",  NULL};
 static const char *const IMAGE[] = {"jpg", "jpeg", "png", "webp", "image", "gif", "avif", NULL};
-static const char *const CAPTION[] = {"srt", "vtt", "ass", "ssa", NULL};
+static const char *const CAPTION[] = {"srt",  "vtt",  "ass",  "ssa",  "json3", "srv1",
+                                      "srv2", "srv3", "ttml", "dfxp", NULL};
 static const char *const PARTIAL[] = {"part", "ytdl", "tmp", "temp", "crdownload", NULL};
 
 static bool is_one_of(const char *text, const char *const *list) {

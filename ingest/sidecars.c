@@ -261,7 +261,7 @@ int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, s
     }
     caption->read = true;
     const char *path = caption->file->path;
-    size_t repaired = 0;
+    struct caption_losses losses = {0};
     int rc;
     if (caption->file->kind == FILE_JSON) {
         json_t *root = read_tree(s, path, e);
@@ -273,12 +273,16 @@ int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, s
         rc = file_read(path, &content, e);
         if (rc == 0) {
             rc = caption_read_file(&caption->cues, content.data, content.size, caption->kind,
-                                   &repaired, e);
+                                   &losses, e);
         }
         bytes_close(&content);
     }
-    if (repaired) {
-        warn(s, "%s: %zu places mended", base_name(path), repaired);
+    if (losses.repaired) {
+        warn(s, "%s: %zu places mended", base_name(path), losses.repaired);
+    }
+    if (losses.untimed) {
+        warn(s, "%s: texts without a readable time, left out: %zu", base_name(path),
+             losses.untimed);
     }
     if (rc < 0 && rc != ERR_MEMORY) {
         sidecars_lose(s, path, e->text);

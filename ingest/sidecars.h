@@ -14,7 +14,7 @@ enum { SIDECAR_CAPTIONS = 128, SIDECAR_WARNINGS = 32 };
 /* One caption file, read when it is asked for. */
 struct sidecar_caption {
     const struct clip_file *file;
-    const char *kind; /* "srt", "vtt", "ass", "creator" */
+    const char *kind; /* "creator", or the extension: "srt", "vtt", "json3" ... */
     bool read;
     struct cue_list cues;
 };

@@ -7,14 +7,17 @@
 
 /* ---- markup ---------------------------------------------------------------------------------- */
 
-static void check_strip(const char *text, const char *wanted, const char *file, int line) {
+typedef int strip_function(struct bytes *out, const char *text, size_t size, struct error *e);
+
+static void check_strip(strip_function *strip, const char *text, const char *wanted, int line) {
     struct bytes out;
     bytes_init(&out, 1000);
-    CHECK_NUMBER(caption_strip_ass(&out, text, strlen(text), NULL), 0);
-    test_text(bytes_text(&out), wanted, file, line);
+    CHECK_NUMBER(strip(&out, text, strlen(text), NULL), 0);
+    test_text(bytes_text(&out), wanted, __FILE__, line);
     bytes_close(&out);
 }
-#define CHECK_STRIP(text, wanted) check_strip((text), (wanted), __FILE__, __LINE__)
+#define CHECK_STRIP(text, wanted) check_strip(caption_strip_ass, (text), (wanted), __LINE__)
+#define CHECK_SUBRIP(text, wanted) check_strip(caption_strip_subrip, (text), (wanted), __LINE__)
 
 static void override_blocks_go_and_line_breaks_become_newlines(void) {
     CHECK_STRIP("{\\an8\\pos(10,20)}Top{\\i1}most{\\i0}", "Topmost");
@@ -40,20 +43,37 @@ static void drawings_are_no_text(void) {
     CHECK_STRIP("{\\p1}m 0 0{\\p}caption", "caption");
 }
 
-static void known_html_goes_and_what_only_looks_like_it_stays(void) {
-    CHECK_STRIP("<i>Hi</i> <FONT color=\"#ff0000\" face='x'>red</FONT>", "Hi red");
-    CHECK_STRIP("so<00:00:00.560><c> today</c><c.colorE5E5E5> we</c>", "so today we");
-    CHECK_STRIP("<v Bob>one<br/>two", "one\ntwo");
-    CHECK_STRIP("I <3 you, a < b > c, <- here, x<y>z", "I <3 you, a < b > c, <- here, x<y>z");
-    CHECK_STRIP("<i unclosed <b>", "<i unclosed");
-    CHECK_STRIP("Tom &amp; Jerry &lt;3 &#39;x&#x27; &quot;&apos;", "Tom & Jerry <3 'x' \"'");
-    CHECK_STRIP("&lt;i&gt; &amp;amp;", "<i> &amp;"); /* resolved once */
-    CHECK_STRIP("R&D, AT&T; &bogus; &#; &#0; &#xD800; &#99999999;",
-                "R&D, AT&T; &bogus; &#; &#0; &#xD800; &#99999999;");
+/* ingest 12 */
+static void html_is_text_in_ass(void) {
+    CHECK_STRIP("use <b> and <br>, &amp; and &lt;", "use <b> and <br>, &amp; and &lt;");
+    CHECK_STRIP("so<00:00:00.560> <c>it</c>", "so<00:00:00.560> <c>it</c>");
+}
+
+static void known_html_goes_from_subrip_and_what_only_looks_like_it_stays(void) {
+    CHECK_SUBRIP("<i>Hi</i> <FONT color=\"#ff0000\" face='x'>red</FONT>", "Hi red");
+    CHECK_SUBRIP("so<00:00:00.560><c> today</c><c.colorE5E5E5> we</c>", "so today we");
+    CHECK_SUBRIP("<v Bob>one<br/>two", "one\ntwo");
+    CHECK_SUBRIP("I <3 you, a < b > c, <- here, x<y>z", "I <3 you, a < b > c, <- here, x<y>z");
+    CHECK_SUBRIP("<i unclosed <b>", "<i unclosed");
+    CHECK_SUBRIP("Tom &amp; Jerry &lt;3 &#39;x&#x27; &quot;&apos;", "Tom & Jerry <3 'x' \"'");
+    CHECK_SUBRIP("&lt;i&gt; &amp;amp;", "<i> &amp;"); /* resolved once */
+    CHECK_SUBRIP("R&D, AT&T; &bogus; &#; &#0; &#xD800; &#99999999;",
+                 "R&D, AT&T; &bogus; &#; &#0; &#xD800; &#99999999;");
+}
+
+/* ingest 12 */
+static void subrip_keeps_braces_backslashes_and_names_of_characters(void) {
+    CHECK_SUBRIP("set = {1, 2} {you} \\{x\\}", "set = {1, 2} {you} \\{x\\}");
+    CHECK_SUBRIP("{\\an8}Top{\\i1}most {y:i}{unclosed", "Topmost {unclosed");
+    CHECK_SUBRIP("in C:\\New\\home", "in C:\\New\\home");
+    CHECK_SUBRIP("C:\\new", "C:\\new");
+    CHECK_SUBRIP("a \\o/ \\N", "a \\o/ \\N");
+    CHECK_SUBRIP("{\\an8}one\\Ntwo\\h\\hthree", "one\ntwo three"); /* converted ASS and teletext */
+    CHECK_SUBRIP("caf&eacute;&hellip; &lt;b&gt; &eacute", "caf\u00E9\u2026 <b> &eacute");
 }
 
 static void blanks_collapse_and_zero_width_edges_go(void) {
-    CHECK_STRIP(" \t a   b\\h\\h c \\N \\N\r\n d&nbsp;&nbsp;e ", "a b c\nd e");
+    CHECK_STRIP(" \t a   b\\h\\h c \\N \\N\r\n d\u00A0\u00A0e ", "a b c\nd e");
     CHECK_STRIP("\xEF\xBB\xBF\xE2\x80\x8B hello \xE2\x80\x8B\xE2\x80\x8E", "hello");
     CHECK_STRIP("\xE2\x80\x8B\\N\xE2\x80\x8B", "");
     CHECK_STRIP("one\xE2\x80\x8B\\N\xE2\x80\x8B\\Ntwo", "one\ntwo");
@@ -121,6 +141,33 @@ static void a_line_that_grows_word_by_word_gives_its_final_text(void) {
     caption_collapse_rolling(&cues);
     CHECK_CUES("0-2000 I am here;2000-3500 and you are;3500-4000 there;"
                "9000-10000 \u4ECA\u65E5\u306F\u96E8;");
+    cues_end();
+}
+
+/* ingest 16 */
+static void lines_of_two_words_grow_among_others(void) {
+    cues_begin();
+    add(0, 300, "one");
+    add(300, 600, "one two");
+    add(600, 900, "one two three");
+    add(900, 1200, "ten");
+    add(1200, 1500, "ten eleven");
+    add(1500, 1800, "four");
+    add(1800, 2100, "four five");
+    add(2100, 2400, "four five six");
+    caption_collapse_rolling(&cues);
+    CHECK_CUES("0-900 one two three;900-1500 ten eleven;1500-2400 four five six;");
+    cues_end();
+    cues_begin(); /* only such lines, one said twice, and one of one word */
+    add(0, 300, "one");
+    add(300, 600, "one two");
+    add(600, 900, "yes");
+    add(900, 1200, "one");
+    add(1200, 1500, "one two");
+    add(4000, 4300, "three");
+    add(4300, 4600, "three four");
+    caption_collapse_rolling(&cues);
+    CHECK_CUES("0-600 one two;600-900 yes;900-1500 one two;4000-4600 three four;");
     cues_end();
 }
 
@@ -256,11 +303,14 @@ int main(void) {
     RUN(override_blocks_go_and_line_breaks_become_newlines);
     RUN(escaped_braces_and_backslashes_are_text);
     RUN(drawings_are_no_text);
-    RUN(known_html_goes_and_what_only_looks_like_it_stays);
+    RUN(html_is_text_in_ass);
+    RUN(known_html_goes_from_subrip_and_what_only_looks_like_it_stays);
+    RUN(subrip_keeps_braces_backslashes_and_names_of_characters);
     RUN(blanks_collapse_and_zero_width_edges_go);
     RUN(strip_appends_and_leaves_nothing_behind_when_it_fails);
     RUN(creator_captions_are_read);
     RUN(a_line_that_grows_word_by_word_gives_its_final_text);
+    RUN(lines_of_two_words_grow_among_others);
     RUN(a_window_of_three_lines_that_scrolls_gives_each_line_once);
     RUN(words_are_never_lost_when_part_of_a_first_cue_scrolls_away);
     RUN(ordinary_captions_are_left_alone);

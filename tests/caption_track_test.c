@@ -5,20 +5,9 @@
 #include <unistd.h>
 
 #include "store/utf8.h"
-#include "tests/cues.h"
+#include "tests/caption_file.h"
 
 /* ---- files ----------------------------------------------------------------------------------- */
-
-static int read_bytes(const char *data, size_t size, const char *format, size_t *repaired) {
-    struct error e = {0};
-    int rc = caption_read_file(&cues, data, size, format, repaired, &e);
-    CHECK(rc == 0 || e.text[0] != 0);
-    return rc;
-}
-
-static int read_text(const char *text, const char *format) {
-    return read_bytes(text, strlen(text), format, NULL);
-}
 
 static void subrip_files_are_read_in_order(void) {
     cues_begin();
@@ -45,20 +34,8 @@ static void webvtt_files_lose_notes_styles_and_settings(void) {
                            "01:00:00.000 --> 01:00:01.000\n- one\n- two &gt; three\n",
                            "VTT"),
                  0);
-    CHECK_CUES("1000-2500 Hi, I&rsquo;m Fred {really};3600000-3601000 - one|- two > three;");
+    CHECK_CUES("1000-2500 Hi, I\u2019m Fred {really};3600000-3601000 - one|- two > three;");
     cues_end();
-}
-
-/* Every cue's speaker and a ';', '-' for none. */
-static void check_speakers(const char *wanted, int line) {
-    struct bytes got;
-    bytes_init(&got, 10000);
-    for (size_t i = 0; i < cues.count; i++) {
-        const char *speaker = cues.items[i].speaker;
-        bytes_printf(&got, NULL, "%s;", speaker ? speaker : "-");
-    }
-    test_text(bytes_text(&got), wanted, __FILE__, line);
-    bytes_close(&got);
 }
 
 static void voices_of_webvtt_are_speakers(void) {
@@ -77,7 +54,7 @@ static void voices_of_webvtt_are_speakers(void) {
     CHECK_CUES("1000-2000 Hello,|world.;2000-3000 - Hi {you};2000-3000 - Ha ha;"
                "2000-3000 [laughs];3000-4000 >> BOB: I am not .;4000-5000 a;4000-5000 b;"
                "6000-7000 so it is;");
-    check_speakers("Bob;Ann & Lee;Bob;-;-;-;Z\u00E9;Ann;", __LINE__);
+    CHECK_SPEAKERS("Bob;Ann & Lee;Bob;-;-;\\N;Z\u00E9;Ann;");
     caption_collapse_rolling(&cues);
     CHECK_NUMBER(cues.count, 8);
     cues_end();
@@ -112,7 +89,7 @@ static void ass_files_lose_comments_and_drawings(void) {
                   "ass"),
         0);
     CHECK_CUES("3000-4000 Yes.;5000-6500 Well, no, I think|not.;");
-    check_speakers("Ann;-;", __LINE__);
+    CHECK_SPEAKERS("Ann;-;");
     cues_end();
 }
 
@@ -141,15 +118,15 @@ static void encode_utf16(struct bytes *out, const char *text, bool big_endian) {
 static void utf16_files_are_converted(void) {
     for (int big_endian = 0; big_endian < 2; big_endian++) {
         struct bytes file;
-        size_t repaired = 0;
+        struct caption_losses losses = {0};
         bytes_init(&file, 1000);
         encode_utf16(&file, "1\r\n00:00:01,000 --> 00:00:02,000\r\nd\u00E9j\u00E0 vu \U0001F600 ",
                      big_endian);
         cues_begin();
-        CHECK_NUMBER(read_bytes((char *)file.data, file.size, "srt", &repaired), 0);
+        CHECK_NUMBER(read_bytes((char *)file.data, file.size, "srt", &losses), 0);
         CHECK_CUES("1000-2000 d\u00E9j\u00E0 vu \U0001F600 \uFFFD;");
-        CHECK_NUMBER(repaired, 1);
-        CHECK_NUMBER(read_bytes((char *)file.data, file.size - 1, "srt", &repaired), 0);
+        CHECK_NUMBER(losses.repaired, 1);
+        CHECK_NUMBER(read_bytes((char *)file.data, file.size - 1, "srt", &losses), 0);
         CHECK_NUMBER(cues.count, 2); /* a byte too few is the same damage */
         cues_end();
         bytes_close(&file);
@@ -159,11 +136,11 @@ static void utf16_files_are_converted(void) {
 static void damaged_text_is_repaired_and_read_to_its_end(void) {
     static const char latin1[] = "1\n00:00:01,000 --> 00:00:02,000\nd\xE9j\xE0 vu\n\0\n"
                                  "2\n00:00:03,000 --> 00:00:04,000\nstill here\n";
-    size_t repaired = 0;
+    struct caption_losses losses = {0};
     cues_begin();
-    CHECK_NUMBER(read_bytes(latin1, sizeof latin1 - 1, "srt", &repaired), 0);
+    CHECK_NUMBER(read_bytes(latin1, sizeof latin1 - 1, "srt", &losses), 0);
     CHECK_CUES("1000-2000 d\uFFFDj\uFFFD vu;3000-4000 still here;");
-    CHECK_NUMBER(repaired, 3); /* two letters and the zero byte */
+    CHECK_NUMBER(losses.repaired, 3); /* two letters and the zero byte */
     cues_end();
 }
 
@@ -324,7 +301,47 @@ static void every_text_codec_is_understood(void) {
     FEED(AV_CODEC_ID_TEXT, text);
     CHECK_CUES("1000-1500 Well, no|yes;4000-4500 a;5000-5500 b;1000-1500 so it;"
                "1000-1500 a {b} c:\\new|d;");
-    check_speakers("-;Ann Lee;-;Ann;-;", __LINE__);
+    CHECK_SPEAKERS("-;Ann Lee;-;Ann;-;");
+    cues_end();
+}
+
+/* ingest 12: what is markup in one codec is text in another */
+static void text_of_tracks_is_taken_as_it_is(void) {
+    static const struct sample webvtt[] = {
+        SAMPLE(1000, 500,
+               "use &lt;b&gt;, &amp;lt; caf&eacute; C:\\New {x}\n<c>I</c> <3 <v Ann>you"),
+    };
+    static const struct sample mov_text[] = {
+        SAMPLE(1000, 500, "\0\022use <b> {x} C:\\New &lt;"),
+        SAMPLE(2000, 500, "\0\006\xFE\xFF\0h\0istyles"),
+        SAMPLE(3000, 500, "\0\003one\r\ntwo"),
+    };
+    static const struct sample subrip[] = {
+        SAMPLE(1000, 500, "{\\an8}{x} C:\\New\r<i>&eacute;</i>")};
+    static const struct sample ass[] = {
+        SAMPLE(1000, 500, "0,0,D,,0,0,0,,use <b> {\\i1}&lt;\\Nb, c")};
+    cues_begin();
+    FEED(AV_CODEC_ID_WEBVTT, webvtt);
+    CHECK_CUES("1000-1500 use <b>, &lt; caf\u00E9 C:\\New {x}|I <3;1000-1500 you;");
+    cues_end();
+    cues_begin();
+    FEED(AV_CODEC_ID_MOV_TEXT, mov_text);
+    FEED(AV_CODEC_ID_SUBRIP, subrip);
+    FEED(AV_CODEC_ID_ASS, ass);
+    CHECK_CUES("1000-1500 use <b> {x} C:\\New;2000-2500 hi;3000-3500 one;"
+               "1000-1500 {x} C:\\New|\u00E9;1000-1500 use <b> &lt;|b, c;");
+    cues_end();
+}
+
+static void webvtt_in_webm_gives_cues(void) {
+    static const struct sample samples[] = {
+        SAMPLE(1000, 1500, "&lt;i&gt;<i>Hello,</i>\n\\N &hellip;"),
+        SAMPLE(4000, 2000, "<v Ann>Bye"),
+    };
+    cues_begin();
+    through_a_file("webm", AV_CODEC_ID_WEBVTT, samples, sizeof samples / sizeof *samples);
+    CHECK_CUES("1000-2500 <i>Hello,|\\N \u2026;4000-6000 Bye;");
+    CHECK_SPEAKERS("-;Ann;");
     cues_end();
 }
 
@@ -333,7 +350,9 @@ static void a_cue_without_an_end_lasts_until_the_next_or_seven_seconds(void) {
                                            SAMPLE(20000, 0, "three")};
     static const struct sample mov_text[] = {
         SAMPLE(30000, 0, "\0\004four"), SAMPLE(31000, 0, "\0\0"), SAMPLE(32000, 100, "\0\004five")};
-    static const struct sample webvtt[] = {SAMPLE(0, 0, "<v A>a<v B>b"), SAMPLE(10, 0, "c")};
+    static const struct sample webvtt[] = {SAMPLE(0, 0, "<v A>a<v B>b"), SAMPLE(10, -7, "c")};
+    static const struct sample negative[] = {SAMPLE(0, -1, "0,0,D,,0,0,0,,a"),
+                                             SAMPLE(90, INT64_MIN, "1,0,D,,0,0,0,,b")};
     cues_begin();
     FEED(AV_CODEC_ID_SUBRIP, subrip);
     FEED(AV_CODEC_ID_MOV_TEXT, mov_text);
@@ -342,6 +361,10 @@ static void a_cue_without_an_end_lasts_until_the_next_or_seven_seconds(void) {
     cues_begin();
     FEED(AV_CODEC_ID_WEBVTT, webvtt); /* both voices end */
     CHECK_CUES("0-10 a;0-10 b;10-7010 c;");
+    cues_end();
+    cues_begin();
+    FEED(AV_CODEC_ID_ASS, negative); /* ingest 13 */
+    CHECK_CUES("0-90 a;90-7090 b;");
     cues_end();
 }
 
@@ -441,6 +464,8 @@ int main(void) {
     RUN(mov_text_in_mp4_gives_cues_and_no_gaps);
     RUN(subrip_in_matroska_gives_cues);
     RUN(every_text_codec_is_understood);
+    RUN(text_of_tracks_is_taken_as_it_is);
+    RUN(webvtt_in_webm_gives_cues);
     RUN(a_cue_without_an_end_lasts_until_the_next_or_seven_seconds);
     RUN(bad_packets_cost_only_themselves);
     RUN(tracks_of_pictures_are_unsupported);

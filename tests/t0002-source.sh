@@ -51,7 +51,7 @@ dependencies_point_one_way() {
     expect_includes compress 'compress|store'
     expect_includes train 'train|compress|store'
     expect_includes cli 'cli|ingest|render|compress|train|store'
-    expect_code 1 grep -rlE '#include <(lib(av|sw)|ebur128)' "$top/store" "$top/render" "$top/compress" "$top/train" "$top/cli"
+    expect_code 1 grep -rlE '#include <(lib(av|sw)|ebur128|expat)' "$top/store" "$top/render" "$top/compress" "$top/train" "$top/cli"
     expect_code 1 grep -rlE '#include <(archive|lmdb|zstd)' "$top/ingest" "$top/render" "$top/compress" "$top/train"
     expect_code 1 grep -rlE '#include (<(hb|ft2build|fontconfig|unicode|png|turbojpeg)|FT_)' \
         "$top/store" "$top/ingest" "$top/train" "$top/cli"

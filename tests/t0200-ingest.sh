@@ -135,6 +135,47 @@ speakers_of_captions_are_told() {
     expect_match '"text":"Yes.","speaker":"Bob"' script
 }
 
+# ingest 11, 12, 14: what stands in the file is in the script
+captions_of_webvtt_are_read_as_the_standard_says() {
+    mkdir clips
+    cp "$archive"/banana/*7301234567890123456].mp4 clips/a.mp4
+    printf 'WEBVTT\r\r00:01.000 --> 00:02.000\ruse &lt;b&gt;\r  00:02.000 --> 00:04.000\rC:\\New &hellip;\r' \
+        >clips/a.en.vtt
+    printf '\rsays who\rand when\r' >>clips/a.en.vtt
+    expect_code 0 "$OCC_BIN/occ" ingest -q --report report.jsonl clips >samples.tar
+    tar xf samples.tar
+    expect_json '. == [{start_ms: 1000, end_ms: 2000, text: "use <b>"},
+        {start_ms: 2000, end_ms: 4000, text: "C:\\New …"}]' clips/a.script.json
+    expect_json '.warnings == ["a.en.vtt: texts without a readable time, left out: 1"]' clips/a.json
+}
+
+# ingest 17
+captions_of_video_sites_are_read() {
+    mkdir clips
+    printf '{"events":[{"tStartMs":0,"dDurationMs":1000,"segs":[{"utf8":"alpha"},{"utf8":" beta"}]}]}' >clips/a.en.json3
+    printf '<transcript><text start="1" dur="2">it&amp;#39;s</text></transcript>' >clips/b.en.srv1
+    printf '<timedtext><text t="1000" d="2000">two</text></timedtext>' >clips/c.en.srv2
+    printf '<timedtext format="3"><body><p t="1000" d="2000"><s>th</s><s>ree</s></p></body></timedtext>' >clips/d.en.srv3
+    printf '<tt><body><p begin="1s" dur="2s">one<br/>two</p></body></tt>' >clips/e.en.ttml
+    printf '<tt><body><p begin="1s" dur="2s">more</p></body></tt>' >clips/f.en.dfxp
+    printf '<tt><body><p begin="1s" dur="2s">cut off</p><p beg' >clips/g.en.ttml
+    for clip in a b c d e f g; do
+        cp "$archive"/banana/*7301234567890123456].mp4 "clips/$clip.mp4"
+    done
+    expect_code 3 "$OCC_BIN/occ" ingest -q --report report.jsonl clips >samples.tar
+    tar xf samples.tar
+    for clip in a b c d e f; do
+        jq -r '.[] | "\(.start_ms) \(.end_ms) \(.text | gsub("\n"; "|"))"' "clips/$clip.script.json"
+    done >got
+    printf '%s\n' '0 1000 alpha beta' "1000 3000 it's" '1000 3000 two' '1000 3000 three' '1000 3000 one|two' \
+        '1000 3000 more' >wanted
+    expect_same wanted got
+    jq -rs '[.[] | select(.status != "ok") | "\(.key) \(.reason)"] | join(";")' report.jsonl >got
+    echo 'clips/g sidecar' >wanted
+    expect_same wanted got
+    expect_json '.warnings[0] | startswith("g.en.ttml: line 1: ")' clips/g.json
+}
+
 no_captions_is_a_result() {
     mkdir clips
     cp "$archive"/banana/*7301234567890123456].mp4 clips/a.mp4
@@ -175,6 +216,8 @@ run the_same_input_gives_the_same_bytes
 run thumbs_and_audio_are_options
 run languages_are_chosen
 run speakers_of_captions_are_told
+run captions_of_webvtt_are_read_as_the_standard_says
+run captions_of_video_sites_are_read
 run no_captions_is_a_result
 run binary_never_goes_to_a_terminal
 run a_signal_while_looking_for_clips_ends_at_once

@@ -58,12 +58,27 @@ static inline void require_collapse(struct cue_list *cues, int rc) {
 static inline void require_file(const uint8_t *data, size_t size, const char *format) {
     struct cue_list cues = {0};
     struct error e = {0};
-    size_t repaired = 0;
+    struct caption_losses losses = {0};
     require(arena_open(&cues.arena, FUZZ_ARENA_BYTES, NULL) == 0);
-    int rc = caption_read_file(&cues, data, size, format, &repaired, &e);
+    int rc = caption_read_file(&cues, data, size, format, &losses, &e);
     require(rc == 0 || (e.code == rc && e.text[0] != 0));
     require_collapse(&cues, rc);
     arena_close(cues.arena);
+}
+
+typedef int strip_function(struct bytes *out, const char *text, size_t size, struct error *e);
+
+/* Markup taken off any bytes leaves plain text. */
+static inline void require_strip(strip_function *strip, const uint8_t *data, size_t size) {
+    struct bytes out;
+    bytes_init(&out, 6 * size + 2); /* a replaced byte becomes three, "&nGt;" six */
+    require(bytes_append(&out, "- ", 2, NULL) == 0);
+    require(strip(&out, (const char *)data, size, NULL) == 0);
+    require(out.size >= 2 && memcmp(out.data, "- ", 2) == 0);
+    if (out.size > 2) {
+        require_plain((const char *)out.data + 2, out.size - 2);
+    }
+    bytes_close(&out);
 }
 
 #endif
