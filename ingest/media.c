@@ -97,6 +97,8 @@ static int64_t claimed_frames(const AVFormatContext *format, const AVStream *str
 
 static int open_video(struct reading *r, struct error *e) {
     AVStream *stream = choose_video(r->file.format);
+    r->media->cover_left = stream && is_attached_picture(stream) && r->wishes->no_cover;
+    stream = r->media->cover_left ? NULL : stream;
     r->video_stream = stream;
     if (!stream) {
         return 0;
@@ -180,7 +182,8 @@ static int open_tracks(struct reading *r, struct error *e) {
             stream->discard = AVDISCARD_ALL;
         }
     }
-    if (rc == 0 && !r->has_video && !r->audio_stream && r->media->track_count == 0) {
+    if (rc == 0 && !r->has_video && !r->audio_stream && r->media->track_count == 0 &&
+        !r->media->cover_left) {
         rc = error_set(e, ERR_FORMAT, "holds neither video nor audio");
     }
     return rc;
