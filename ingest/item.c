@@ -214,6 +214,7 @@ static int add_pictures(struct item *it, const struct media_wishes *wishes, bool
     for (size_t i = 0; i < count && rc == 0; i++) {
         int64_t n = (int64_t)count, k = (int64_t)i; /* the site shows slides at an even pace */
         int64_t time_ms = duration / n * k + duration % n * k / n;
+        time_ms = duration < n ? k : time_ms; /* without sound: their order is kept by the times */
         rc = media_add_picture(it->media, list[i]->path, time_ms, wishes, it->beat, e);
         *added += rc == 0;
         if (rc < 0 && rc != ERR_MEMORY) {

@@ -11,10 +11,11 @@
 /* Lengths of the same clip differ by the frames that a container counts. */
 enum { SAME_LENGTH_MS = 1000 };
 
-/* The media of one group among which only their lengths decide. */
+/* A group of which one is to be chosen. */
 struct contest {
     size_t leader;
-    size_t first, count; /* of the candidates */
+    size_t first, count;        /* of the candidates, its media */
+    const char *described_stem; /* of the first clip that is metadata without media, or NULL */
 };
 
 struct candidate {
@@ -48,7 +49,6 @@ static int score_of(const struct groups *g, size_t index, const char *described_
     return 2 * described + own->comments;
 }
 
-/* The stem of the first clip of a group that is metadata without media, or NULL. */
 static const char *described_stem(const struct groups *g, size_t leader) {
     for (size_t i = leader; i != SIZE_MAX; i = g->items[i].next) {
         if (g->items[i].metadata && !clip_has_media(clip_at(g, i))) {
@@ -90,24 +90,16 @@ static int add_candidates(struct rivals *r, size_t index, struct error *e) {
     return rc;
 }
 
-/* Notes the media of a group that are as rich as any; more than one make a contest. */
+/* Notes the media of a group; more than one make a contest. */
 static int add_contest(struct rivals *r, size_t leader, struct error *e) {
     struct groups *g = r->g;
-    bool alone = g->items[leader].next == SIZE_MAX;
-    const char *stem = alone ? NULL : described_stem(g, leader);
-    int best = -1, rc = 0;
-    for (size_t i = leader; i != SIZE_MAX; i = g->items[i].next) {
-        int score = clip_has_media(clip_at(g, i)) ? score_of(g, i, stem) : -1;
-        best = score > best ? score : best;
-    }
     size_t first = r->candidate_count;
-    for (size_t i = leader; i != SIZE_MAX && rc == 0 && best >= 0; i = g->items[i].next) {
-        if (clip_has_media(clip_at(g, i)) && score_of(g, i, stem) == best) {
-            rc = add_candidates(r, i, e);
-        }
+    int rc = 0;
+    for (size_t i = leader; i != SIZE_MAX && rc == 0; i = g->items[i].next) {
+        rc = clip_has_media(clip_at(g, i)) ? add_candidates(r, i, e) : 0;
     }
-    if (rc < 0 || (alone && r->candidate_count - first < 2)) {
-        r->candidate_count = rc < 0 ? r->candidate_count : first;
+    if (rc < 0 || (g->items[leader].next == SIZE_MAX && r->candidate_count - first < 2)) {
+        r->candidate_count = first;
         return rc;
     }
     void *contests = r->contests;
@@ -116,7 +108,7 @@ static int add_contest(struct rivals *r, size_t leader, struct error *e) {
     r->contests = contests;
     if (rc == 0) {
         r->contests[r->contest_count++] =
-            (struct contest){leader, first, r->candidate_count - first};
+            (struct contest){leader, first, r->candidate_count - first, described_stem(g, leader)};
     }
     return rc;
 }
@@ -148,13 +140,21 @@ static int measure(struct rivals *r, struct error *e) {
     return rc;
 }
 
-/* Whether candidate `b`, which comes later, is richer than `a`. */
-static bool is_richer(const struct rivals *r, size_t a, size_t b) {
+/* Whether candidate `b`, which comes later, is richer than `a`. What is no media is worth nothing.
+ */
+static bool is_richer(const struct rivals *r, const char *stem, size_t a, size_t b) {
     int64_t x = r->lengths[a].duration_ms, y = r->lengths[b].duration_ms;
     const struct candidate *first = &r->candidates[a], *second = &r->candidates[b];
     const struct clip_file *one = &clip_at(r->g, first->clip)->files[first->file];
     const struct clip_file *other = &clip_at(r->g, second->clip)->files[second->file];
-    if (x - y > SAME_LENGTH_MS || y - x > SAME_LENGTH_MS || (x < 0) != (y < 0)) {
+    int score = score_of(r->g, first->clip, stem), more = score_of(r->g, second->clip, stem);
+    if ((x < 0) != (y < 0)) {
+        return x < 0;
+    }
+    if (score != more) {
+        return more > score;
+    }
+    if (x - y > SAME_LENGTH_MS || y - x > SAME_LENGTH_MS) {
         return y > x;
     }
     if (one->kind != other->kind) {
@@ -227,17 +227,19 @@ static int give_way(struct groups *g, size_t index, size_t winner, const char *k
 static const char *why_richer(const struct groups *g, size_t winner, size_t loser,
                               const char *stem) {
     int score = score_of(g, winner, stem), other = score_of(g, loser, stem);
+    if (g->items[winner].length_ms >= 0 && g->items[loser].length_ms < 0) {
+        return "which can be read";
+    }
     if (score != other) {
         return score / 2 != other / 2 ? "which has metadata" : "which has comments";
     }
     const struct clip_file *media = media_of(clip_at(g, winner)),
                            *less = media_of(clip_at(g, loser));
     int64_t length = g->items[winner].length_ms, shorter = g->items[loser].length_ms;
-    return shorter < 0 && length >= 0          ? "which can be read"
-           : length - shorter > SAME_LENGTH_MS ? "which is longer"
-           : media->kind != less->kind         ? "which has pictures"
-           : media->size > less->size          ? "which is larger"
-                                               : "a sample whose key came before";
+    return length - shorter > SAME_LENGTH_MS ? "which is longer"
+           : media->kind != less->kind       ? "which has pictures"
+           : media->size > less->size        ? "which is larger"
+                                             : "a sample whose key came before";
 }
 
 /* The files of `index` go to the winner, but for media: of these it has better ones. */
@@ -301,11 +303,11 @@ static int merge_group(struct rivals *r, const struct contest *contest, struct e
     struct groups *g = r->g;
     size_t best = contest->first, leader = contest->leader;
     for (size_t i = contest->first + 1; i < contest->first + contest->count; i++) {
-        best = is_richer(r, best, i) ? i : best;
+        best = is_richer(r, contest->described_stem, best, i) ? i : best;
     }
     bool media = contest->count > 0;
     size_t winner = media ? r->candidates[best].clip : choose_described(g, leader);
-    const char *key = key_of(g, leader, winner), *stem = described_stem(g, leader);
+    const char *key = key_of(g, leader, winner), *stem = contest->described_stem;
     int rc = key ? 0 : out_of_memory(e);
     if (contest->count > 1) {
         g->items[winner].length_ms = r->lengths[best].duration_ms;
