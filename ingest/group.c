@@ -8,7 +8,7 @@
 #include "ingest/peek.h"
 #include "store/stream.h"
 
-enum { SHORTEST_POST_ID = 10 };
+enum { SHORTEST_ID = 6, SHORTEST_POST_ID = 10 };
 
 /* Where a group is found: each table leads from a text to the index of its leader. */
 struct lookup {
@@ -58,6 +58,16 @@ static const char *account_of(struct groups *g, size_t index) {
     return same ? g->items[index - 1].folder : clip_name_account(path, g->clips->arena);
 }
 
+/* Of what stands in brackets: "[300123]" and not "[live]" or "[4K]". */
+static bool looks_like_id(const char *id, size_t size) {
+    bool digit = false, plain = size >= SHORTEST_ID;
+    for (size_t i = 0; i < size; i++) {
+        digit |= isdigit((unsigned char)id[i]) != 0;
+        plain &= isalnum((unsigned char)id[i]) || id[i] == '-' || id[i] == '_';
+    }
+    return (plain && digit) || file_name_is_id(id, size);
+}
+
 static int identify(struct groups *g, size_t index, struct error *e) {
     const struct clip *clip = &g->clips->items[index];
     struct identity *own = &g->items[index];
@@ -68,7 +78,9 @@ static int identify(struct groups *g, size_t index, struct error *e) {
     }
     const char *id;
     size_t size;
-    own->named = clip_name_id(clip, &id, &size) || !media;
+    bool named = clip_name_id(clip, &id, &size);
+    own->named = named || !media;
+    own->said = named && looks_like_id(id, size);
     own->id = clip_name_text(id, size, g->clips->arena);
     own->account = own->folder = account_of(g, index);
     own->comments = clip_file_of(clip, FILE_COMMENTS) != NULL;
@@ -138,8 +150,7 @@ static int mark(struct groups *g, bool first_round, bool *marked, struct error *
         if (rc == 0) {
             g->items[i].shared = g->items[found].shared = true;
         }
-        bool said = own->named && file_name_is_id(own->id, strlen(own->id));
-        marked[i] = first_round && clip->wanted && (!said || has_several_media(clip));
+        marked[i] = first_round && clip->wanted && (!own->said || has_several_media(clip));
     }
     for (size_t i = 0; i < g->count; i++) {
         marked[i] |= g->items[i].shared;

@@ -18,7 +18,8 @@ struct identity {
     const char *account; /* as the key has it */
     const char *folder;  /* the name of its folder, which is the account of what has no metadata */
     const char *site;    /* NULL: not known */
-    bool named;          /* the name says that it is an id */
+    bool named;          /* the name says that it is an id ... */
+    bool said;           /* ... and it looks like one: it is believed, unless another has it too */
     bool asked;          /* its metadata were read ... */
     bool metadata;       /* ... and are good */
     bool playlist;       /* they describe a playlist */
