@@ -373,8 +373,8 @@ static int gather(struct item *it, const struct pool_failure *before, struct err
     if (it->maker->done && table_find(it->maker->done, it->key, NULL)) {
         set_status(it, ITEM_SKIPPED, "done",
                    it->clip->chosen
-                       ? "the key is in the list of keys already done; several clips have it, to "
-                         "have the richest of them take it off the list"
+                       ? "the key is in the list of keys already done; several clips have it: to "
+                         "have the richest of them, take it off the list"
                        : "the key is in the list of keys already done");
         return 0;
     }
