@@ -50,15 +50,16 @@ int clip_add_file(struct clips *c, struct clip *clip, const struct clip_file *fi
                   struct error *e) {
     void *files = clip->files;
     size_t capacity = clip->capacity;
-    if (clip->count == capacity) { /* most clips have few files: grow by small steps */
-        files = arena_alloc(c->arena, capacity + 4, sizeof *file);
+    if (clip->count == capacity) { /* most clips have few files: begin with small steps */
+        capacity += capacity / 2 + 4;
+        files = arena_alloc(c->arena, capacity, sizeof *file);
         if (!files) {
             return out_of_memory(e);
         }
         if (clip->count) {
             memcpy(files, clip->files, clip->count * sizeof *file);
         }
-        clip->capacity = capacity + 4;
+        clip->capacity = capacity;
     }
     clip->files = files;
     clip->files[clip->count++] = *file;
