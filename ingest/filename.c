@@ -238,15 +238,16 @@ static void parse_post(const char *name, struct file_name *f, enum file_kind inn
     }
 }
 
-/* "STEM_03": the third slide of STEM. */
+/* "STEM_03" is the third slide of STEM, "3" of what its folder or its .json says. */
 static void parse_slide(const char *name, struct file_name *f) {
     size_t at = f->stem_size;
     while (at > 0 && isdigit((unsigned char)name[at - 1])) {
         at--;
     }
     size_t digits = f->stem_size - at;
-    if (digits >= 1 && digits <= 3 && at > 1 && name[at - 1] == '_') {
-        f->slide_size = at - 1;
+    bool base = at > 1 && name[at - 1] == '_';
+    if (digits >= 1 && digits <= 3 && (base || at == 0)) {
+        f->slide_size = base ? at - 1 : 0;
         f->number = number_of(name + at, digits);
     }
 }

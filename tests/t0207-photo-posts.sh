@@ -186,6 +186,12 @@ slides_come_by_number() {
         mv in/banana/${id}_$i.jpg "in/banana/${id}_$((i * 10)) pears [f$i].jpg"
     done
     expect_post banana/$id 12
+    rm -r in
+    for i in {1..12}; do # a folder for each post
+        put p$i.jpg in/$id/$i.jpg
+        put_gallery in/$id/$i.jpg
+    done
+    expect_post banana/$id 12
 }
 run slides_come_by_number
 
@@ -197,7 +203,13 @@ a_cover_inside_gives_way_to_slides() {
     done
     expect_post banana/$id 3
     expect_match '"container":"mp3","codec":null,"audio_codec":"mp3","width":null' sample
-    rm in/banana/*.jpg
+    make_media -i "$scratch/song.mp3" -i "$scratch/p12.jpg" -map 0 -map 1 -c:a aac -c:v copy -f mp4 in/banana/track.m4a
+    mv in/banana/track.m4a in/banana/$id.m4a # a cover that nothing marks as one
+    mv in/banana/$id.mp3 .
+    expect_post banana/$id 3
+    expect_match '"codec":null' sample
+    mv $id.mp3 in/banana
+    rm in/banana/*.m4a in/banana/*.jpg
     expect_post banana/$id 1
     echo broken >in/banana/${id}_01.jpg # then the cover is better than nothing
     expect_code 3 ingest in >out.tar
