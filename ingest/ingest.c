@@ -114,6 +114,25 @@ static void tell(const void *report, size_t size) {
     json_decref(line);
 }
 
+/* Clips that turn out to have one key only when they are read. */
+static int tell_duplicate(struct ingest *in, size_t index, const char *key, size_t before,
+                          struct error *e) {
+    struct bytes text;
+    bytes_init(&text, SIZE_MAX);
+    static const char came[] = "a sample with this key came before";
+    int rc = bytes_append(&text, came, strlen(came), e);
+    if (rc == 0 && before < in->clips->count) { /* else it is in a shard that was kept */
+        const char *path = in->clips->items[before].path;
+        rc = bytes_append(&text, ": ", 2, e);
+        rc = rc == 0 ? bytes_append(&text, path, strlen(path), e) : rc;
+    }
+    rc = rc == 0 ? bytes_append(&text, "", 1, e) : rc;
+    rc =
+        rc == 0 ? write_plain(in, index, ITEM_SKIPPED, key, "duplicate", bytes_text(&text), e) : rc;
+    bytes_close(&text);
+    return rc;
+}
+
 /* A finished item: its sample goes out unless the key was there before. */
 static int take_item(struct ingest *in, size_t index, const struct bytes *result, struct error *e) {
     struct item_head head;
@@ -124,14 +143,14 @@ static int take_item(struct ingest *in, size_t index, const struct bytes *result
     const unsigned char *report = result->data + sizeof head;
     size_t records_size = result->size - sizeof head - head.report_size;
     bool has_sample = head.status == ITEM_OK || head.status == ITEM_PARTIAL;
-    int rc = has_sample ? table_add(in->keys, head.key, index, NULL, e) : 1;
+    size_t before = index;
+    int rc = has_sample ? table_add(in->keys, head.key, index, &before, e) : 1;
     if (rc < 0) {
         return rc;
     }
     if (rc == 0) {
         struct stream_counts one_skipped = {.skipped = 1};
-        rc = write_plain(in, index, ITEM_SKIPPED, head.key, "duplicate",
-                         "a sample with this key came before", e);
+        rc = tell_duplicate(in, index, head.key, before, e);
         return rc == 0 ? put(in, index, &one_skipped, NULL, 0, e) : rc;
     }
     bool done_before = head.status == ITEM_SKIPPED && in->done && head.key[0] &&

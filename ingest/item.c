@@ -7,11 +7,10 @@
 #include <time.h>
 #include <xxhash.h>
 
-#include "ingest/caption.h"
-#include "ingest/language.h"
+#include "ingest/choice.h"
 #include "ingest/sample.h"
 
-enum { CHOICES = SIDECAR_CAPTIONS + MEDIA_TRACKS, MEMBERS = 80 };
+enum { MEMBERS = 80 };
 #define ITEM_ARENA ((size_t)1 << 30)
 
 struct item_maker {
@@ -31,8 +30,7 @@ struct item {
     struct sidecars *sidecars;
     struct media *media; /* closed with the item */
     bool has_media;      /* media_read gave something */
-    struct caption_choice captions[CHOICES];
-    int caption_count, chosen;
+    struct caption_choices captions;
     const struct thumbnail *thumbs;
     int thumb_count;
     enum item_status status;
@@ -108,11 +106,12 @@ static int append_report(const struct item *it, struct bytes *out, struct error 
                           "read", (json_int_t)m->frames_read, "decoded",
                           (json_int_t)m->frames_decoded, "errors", (json_int_t)m->video_errors)
               : json_null();
-    int64_t cues = it->chosen >= 0 ? (int64_t)it->captions[it->chosen].cues->count : 0;
+    const struct cue_list *chosen = caption_chosen(&it->captions);
+    int64_t cues = chosen ? (int64_t)chosen->count : 0;
     json_t *rest =
         json_pack("{s:o, s:[I,I], s:i, s:I, s:i, s:I, s:i}", "frames", frames, "pts_ms",
                   (json_int_t)(video ? m->first_ms : -1), (json_int_t)(video ? m->last_ms : -1),
-                  "captions", it->caption_count, "cues", (json_int_t)cues, "thumbs",
+                  "captions", it->captions.count, "cues", (json_int_t)cues, "thumbs",
                   it->thumb_count, "comments", (json_int_t)it->sidecars->comments.count, "ms",
                   (int)((seconds_now() - it->started) * 1000));
     int rc;
@@ -178,32 +177,72 @@ static int read_media(struct item *it, const struct media_wishes *wishes, struct
     return 0;
 }
 
-/* Pictures beside the clip: all slides of a slideshow; a cover only where the media has no picture.
- */
-static int read_pictures(struct item *it, const struct media_wishes *wishes, struct error *e) {
-    struct media *m = it->media;
-    bool seen = m->thumbnails && (m->frames_decoded > 0 || thumbnails_good(m->thumbnails) > 0);
-    int64_t duration = m->duration_ms > 0 ? m->duration_ms : 0;
-    int64_t pictures = 0, number = 0;
-    for (size_t i = 0; i < it->clip->count; i++) {
-        pictures += it->clip->files[i].kind == FILE_IMAGE;
+static int compare_numbers(const void *a, const void *b) {
+    const struct clip_file *x = *(const struct clip_file *const *)a;
+    const struct clip_file *y = *(const struct clip_file *const *)b;
+    int by_number = (x->number > y->number) - (x->number < y->number);
+    return by_number ? by_number : strcmp(x->path, y->path);
+}
+
+/* The pictures beside the clip, slides or covers; slides by their numbers. */
+static int list_pictures(const struct item *it, bool slides, const struct clip_file ***list,
+                         size_t *count, struct error *e) {
+    *count = 0;
+    *list = arena_alloc(it->maker->arena, it->clip->count, sizeof **list);
+    if (!*list) {
+        return error_set(e, ERR_MEMORY, "out of memory");
     }
-    for (size_t i = 0; i < it->clip->count && !seen && wishes->thumbs > 0; i++) {
+    for (size_t i = 0; i < it->clip->count; i++) {
         const struct clip_file *file = &it->clip->files[i];
-        if (file->kind != FILE_IMAGE) {
-            continue;
+        if (file->kind == FILE_IMAGE && (file->number >= 0) == slides) {
+            (*list)[(*count)++] = file;
         }
-        /* the site shows slides at an even pace */
-        int64_t time_ms = duration * number++ / pictures;
-        int rc = media_add_picture(m, file->path, time_ms, wishes, it->beat, e);
-        if (rc == ERR_MEMORY) {
-            return rc;
-        }
-        if (rc < 0) {
-            sidecars_lose(it->sidecars, file->path, e->text);
-        }
+    }
+    if (slides && *count > 1) {
+        qsort(*list, *count, sizeof **list, compare_numbers);
     }
     return 0;
+}
+
+/* Offers pictures; *added counts those that could be read. */
+static int add_pictures(struct item *it, const struct media_wishes *wishes, bool slides,
+                        size_t *added, struct error *e) {
+    const struct clip_file **list;
+    size_t count;
+    int64_t duration = it->media->duration_ms > 0 ? it->media->duration_ms : 0;
+    int rc = list_pictures(it, slides, &list, &count, e);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        int64_t n = (int64_t)count, k = (int64_t)i; /* the site shows slides at an even pace */
+        int64_t time_ms = duration / n * k + duration % n * k / n;
+        time_ms = duration < n ? k : time_ms; /* without sound: their order is kept by the times */
+        rc = media_add_picture(it->media, list[i]->path, time_ms, wishes, it->beat, e);
+        *added += rc == 0;
+        if (rc < 0 && rc != ERR_MEMORY) {
+            sidecars_lose(it->sidecars, list[i]->path, e->text);
+            rc = 0;
+        }
+    }
+    return rc;
+}
+
+/* Where the media have no picture of their own: slides, else covers, else the cover inside. */
+static int read_pictures(struct item *it, const struct media_wishes *wishes, struct error *e) {
+    const struct media *m = it->media;
+    bool seen = m->thumbnails && (m->frames_decoded > 0 || thumbnails_good(m->thumbnails) > 0);
+    size_t added = 0;
+    int rc = 0;
+    if (seen || wishes->thumbs == 0) {
+        return 0;
+    }
+    for (int slides = 1; slides >= 0 && added == 0 && rc == 0; slides--) {
+        rc = add_pictures(it, wishes, slides, &added, e);
+    }
+    if (rc == 0 && added == 0 && m->cover_left) {
+        const struct clip_file *file = clip_file_of(it->clip, FILE_VIDEO);
+        file = file ? file : clip_file_of(it->clip, FILE_AUDIO);
+        rc = media_add_picture(it->media, file->path, 0, wishes, it->beat, e);
+    }
+    return rc == ERR_MEMORY ? rc : 0;
 }
 
 static int choose_thumbs(struct item *it, struct error *e) {
@@ -215,75 +254,6 @@ static int choose_thumbs(struct item *it, struct error *e) {
         set_status(it, ITEM_PARTIAL, "no-picture", "no picture could be decoded");
     }
     return rc;
-}
-
-/* ---- Captions ---------------------------------------------------------- */
-
-static void list_captions(struct item *it) {
-    for (int i = 0; i < it->sidecars->caption_count; i++) {
-        const struct sidecar_caption *c = &it->sidecars->captions[i];
-        it->captions[it->caption_count++] = (struct caption_choice){
-            .source = "sidecar", .language = c->file->language, .kind = c->kind};
-    }
-    for (int i = 0; i < it->media->track_count; i++) {
-        const struct media_track *t = &it->media->tracks[i];
-        it->captions[it->caption_count++] =
-            (struct caption_choice){.source = t->closed ? "closed" : "embedded",
-                                    .language = t->language,
-                                    .kind = t->kind,
-                                    .bitmap = t->bitmap,
-                                    .cues = &t->cues};
-    }
-}
-
-/* Lower is better: first what --lang lists, then the clip's own language, then English, then the
- * rest. Within a language the listed order decides: files beside the clip, tracks inside, closed
- * captions. */
-static int rank_of(const struct item *it, const struct caption_choice *c) {
-    enum { LISTED = 1000 };
-    int rank = language_rank(it->maker->options->languages, c->language);
-    if (rank >= 0) {
-        return rank;
-    }
-    const char *own = it->sidecars->metadata.language;
-    if (language_same(c->language, own)) {
-        return LISTED;
-    }
-    return language_same(c->language, "en") ? LISTED + 1 : LISTED + 2;
-}
-
-/* Reads the captions in order of preference until one has text. */
-static int choose_captions(struct item *it, struct error *e) {
-    bool tried[CHOICES] = {false};
-    it->chosen = -1;
-    for (int round = 0; round < it->caption_count; round++) {
-        int best = -1;
-        for (int i = 0; i < it->caption_count; i++) {
-            bool open = !tried[i] && !it->captions[i].bitmap;
-            if (open &&
-                (best < 0 || rank_of(it, &it->captions[i]) < rank_of(it, &it->captions[best]))) {
-                best = i;
-            }
-        }
-        if (best < 0) {
-            return 0;
-        }
-        tried[best] = true;
-        if (best < it->sidecars->caption_count) {
-            struct sidecar_caption *file = &it->sidecars->captions[best];
-            pool_beat(it->beat, STAGE_CAPTIONS);
-            int rc = sidecars_read_caption(it->sidecars, file, e);
-            if (rc < 0) {
-                return rc;
-            }
-            it->captions[best].cues = &file->cues;
-        }
-        if (it->captions[best].cues->count > 0) {
-            it->chosen = best;
-            return 0;
-        }
-    }
-    return 0;
 }
 
 /* ---- The sample -------------------------------------------------------- */
@@ -355,15 +325,14 @@ static int append_sample(struct item *it, struct bytes *out, struct error *e) {
                             .media = it->media,
                             .thumbs = it->thumbs,
                             .thumb_count = it->thumb_count,
-                            .captions = it->captions,
-                            .caption_count = it->caption_count,
-                            .chosen = it->chosen,
+                            .captions = &it->captions,
                             .status = it->status == ITEM_OK ? SAMPLE_OK : SAMPLE_PARTIAL};
     pool_beat(it->beat, STAGE_WRITE);
     bytes_clear(contents);
     int rc = add_json(&all, contents, "json", sample_to_json(&sample), e);
-    if (rc == 0 && it->chosen >= 0) {
-        json_t *script = sample_script_to_json(it->captions[it->chosen].cues);
+    const struct cue_list *chosen = caption_chosen(&it->captions);
+    if (rc == 0 && chosen) {
+        json_t *script = sample_script_to_json(chosen);
         rc = add_json(&all, contents, "script.json", script, e);
     }
     if (rc == 0 && it->sidecars->comments.count > 0) {
@@ -387,8 +356,10 @@ static bool in_shard(const struct ingest_options *o, const char *key) {
 /* Reads everything there is to read of the clip; settles status and key. */
 static int gather(struct item *it, const struct pool_failure *before, struct error *e) {
     const struct ingest_options *o = it->maker->options;
-    struct media_wishes wishes = {
-        .thumbs = (int)o->thumbs, .thumb_size = (int)o->thumb_size, .audio = o->audio};
+    struct media_wishes wishes = {.thumbs = (int)o->thumbs,
+                                  .thumb_size = (int)o->thumb_size,
+                                  .audio = o->audio,
+                                  .no_cover = clip_file_of(it->clip, FILE_IMAGE) != NULL};
     pool_beat(it->beat, STAGE_SIDECARS);
     int rc = sidecars_read(it->sidecars, it->clip, it->maker->arena, &it->maker->cache, e);
     if (rc < 0) {
@@ -400,7 +371,11 @@ static int gather(struct item *it, const struct pool_failure *before, struct err
         return 0;
     }
     if (it->maker->done && table_find(it->maker->done, it->key, NULL)) {
-        set_status(it, ITEM_SKIPPED, "done", "the key is in the list of keys already done");
+        set_status(it, ITEM_SKIPPED, "done",
+                   it->clip->chosen
+                       ? "the key is in the list of keys already done; several clips have it: to "
+                         "have the richest of them, take it off the list"
+                       : "the key is in the list of keys already done");
         return 0;
     }
     if (before) {
@@ -413,10 +388,9 @@ static int gather(struct item *it, const struct pool_failure *before, struct err
         rc = rc == 0 ? read_pictures(it, &wishes, e) : rc;
     }
     rc = rc == 0 ? choose_thumbs(it, e) : rc;
-    if (rc == 0) {
-        list_captions(it);
-        rc = choose_captions(it, e);
-    }
+    rc = rc == 0
+             ? captions_choose(&it->captions, it->sidecars, it->media, o->languages, it->beat, e)
+             : rc;
     if (rc == 0 && it->sidecars->lost) {
         set_status(it, ITEM_PARTIAL, "sidecar", it->sidecars->lost);
     }
@@ -426,7 +400,7 @@ static int gather(struct item *it, const struct pool_failure *before, struct err
 /* A clip of which nothing is left but its name is no sample. */
 static bool has_content(const struct item *it) {
     bool described = it->sidecars->described || it->sidecars->metadata.description;
-    return it->has_media || it->thumb_count > 0 || it->chosen >= 0 ||
+    return it->has_media || it->thumb_count > 0 || caption_chosen(&it->captions) ||
            it->sidecars->comments.count > 0 || described;
 }
 
@@ -454,19 +428,24 @@ static int make(struct item *it, const struct pool_failure *before, struct bytes
     return rc;
 }
 
-/* What the scan found to be no clip: nothing to do but to tell. Its path stands for the key that it
- * has not, so that one part of --shard tells it. */
+/* What makes no sample: nothing to do but to tell. Its path stands for the key that it has not, so
+ * that one part of --shard tells it. A duplicate of what is done is done too. */
 static int report_problem(const struct item_maker *maker, const struct clip *clip,
                           struct bytes *out, struct error *e) {
-    bool orphan = strcmp(clip->reason, "orphan") == 0;
-    struct item_head head = {.status = orphan ? ITEM_SKIPPED : ITEM_FAILED};
-    if (!in_shard(maker->options, clip->path)) {
+    const char *reason = clip->reason, *message = clip->problem;
+    struct item_head head = {.status = clip->left_out ? ITEM_SKIPPED : ITEM_FAILED};
+    if (clip->key) {
+        snprintf(head.key, sizeof head.key, "%s", clip->key);
+    }
+    if (clip->key && maker->done && table_find(maker->done, clip->key, NULL)) {
+        reason = "done";
+    }
+    if (!in_shard(maker->options, clip->key ? clip->key : clip->path)) {
         head.status = ITEM_ELSEWHERE;
     }
     size_t head_at = out->size;
     int rc = bytes_append(out, &head, sizeof head, e);
-    rc = rc == 0 ? item_report_plain(out, clip, head.status, NULL, clip->reason, clip->problem, e)
-                 : rc;
+    rc = rc == 0 ? item_report_plain(out, clip, head.status, clip->key, reason, message, e) : rc;
     if (rc == 0) {
         head.report_size = out->size - head_at - sizeof head;
         memcpy(out->data + head_at, &head, sizeof head);
@@ -492,7 +471,7 @@ int item_make(struct item_maker *maker, const struct clip *clip, const struct po
                         .started = seconds_now(),
                         .sidecars = sidecars,
                         .media = media,
-                        .chosen = -1};
+                        .captions.chosen = -1};
     media_init(media, maker->arena);
     int rc = make(it, before, out, e);
     media_close(media);

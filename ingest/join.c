@@ -1,28 +1,18 @@
-/* join.c - files whose partner lies in another folder. See clips.h. */
+/* join.c - clips that are one join, then files whose partner lies in another folder. See clips.h.
+ */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ingest/clips.h"
+#include "ingest/group.h"
 #include "ingest/peek.h"
 
 struct join {
     struct clips *clips;
-    struct table *ids; /* id or stem -> index of a clip with media */
-    const struct pool_options *pool;
-    const volatile sig_atomic_t *cancel;
-    bool bare_media; /* some media has no info.json: worth asking lone ones what they are about */
-    bool read_infos; /* the ids inside the info.json files beside media are in the table */
+    struct groups groups;
+    struct table *ids; /* id or stem -> index of a clip */
 };
-
-static bool is_clip(const struct clip *clip) {
-    return clip_has_media(clip) || clip_file_of(clip, FILE_INFO) ||
-           clip_file_of(clip, FILE_GALLERY);
-}
-
-/* Wants a partner: everything but media that has its metadata. */
-static bool lacks_media(const struct clip *clip) {
-    return !clip->problem && clip->count > 0 && !clip_has_media(clip);
-}
 
 static int out_of_memory(struct error *e) {
     return error_set(e, ERR_MEMORY, "out of memory");
@@ -30,78 +20,41 @@ static int out_of_memory(struct error *e) {
 
 /* ---- The table of ids -------------------------------------------------- */
 
+/* Everything that a sidecar may call a clip by: stem, "[ID]", the name before gallery-dl's id was
+ * taken from it, the id in the metadata. They lead to the clip of its group that was chosen. */
 static int add_names(struct join *j, size_t index, struct error *e) {
-    const char *stem = j->clips->items[index].stem, *id;
-    size_t size;
-    int rc = table_add(j->ids, stem, index, NULL, e);
-    if (rc >= 0 && file_name_bracket_id(stem, strlen(stem), &id, &size)) {
+    const struct clip *clip = &j->clips->items[index];
+    const struct identity *own = &j->groups.items[index];
+    int rc = table_add(j->ids, clip->stem, own->leader, NULL, e);
+    rc = rc >= 0 ? table_add(j->ids, own->id, own->leader, NULL, e) : rc;
+    const char *slash = strrchr(clip->path, '/'), *id;
+    const char *name = slash ? slash + 1 : clip->path;
+    struct file_name parsed = file_name_parse(name);
+    size_t size = parsed.stem_size;
+    if (rc >= 0 && parsed.post_size > 0) {
+        const char *text = arena_text(j->clips->arena, name, size);
+        rc = text ? table_add(j->ids, text, own->leader, NULL, e) : out_of_memory(e);
+    } else if (rc >= 0 && file_name_bracket_id(clip->stem, strlen(clip->stem), &id, &size)) {
         const char *text = arena_text(j->clips->arena, id, size);
-        rc = text ? table_add(j->ids, text, index, NULL, e) : out_of_memory(e);
+        rc = text ? table_add(j->ids, text, own->leader, NULL, e) : out_of_memory(e);
     }
     return rc < 0 ? rc : 0;
 }
 
-/* The file that says a clip's id, or NULL. */
-static const struct clip_file *metadata_of(const struct clip *clip) {
-    const struct clip_file *info = clip_file_of(clip, FILE_INFO);
-    return info ? info : clip_file_of(clip, FILE_GALLERY);
-}
-
-/* One question for each clip that `asks` names; *clips tells which. All in the clips' arena. */
-static int ask(struct join *j,
-               const struct clip_file *(*asks)(const struct join *, const struct clip *),
-               struct peek **peeks, size_t **clips, size_t *count, struct error *e) {
-    struct clips *c = j->clips;
-    *count = 0;
-    for (size_t i = 0; i < c->count; i++) {
-        *count += asks(j, &c->items[i]) != NULL;
-    }
-    *peeks = arena_alloc(c->arena, *count, sizeof **peeks);
-    *clips = arena_alloc(c->arena, *count, sizeof **clips);
-    if (!*peeks || !*clips) {
-        return out_of_memory(e);
-    }
-    size_t n = 0;
-    for (size_t i = 0; i < c->count; i++) {
-        const struct clip_file *file = asks(j, &c->items[i]);
-        if (file) {
-            (*peeks)[n].file = file;
-            (*clips)[n++] = i;
+/* Media first: a sidecar is more likely theirs than that of metadata alone. */
+static int add_all_names(struct join *j, struct error *e) {
+    int rc = 0;
+    for (int media = 1; media >= 0; media--) {
+        for (size_t i = 0; i < j->groups.count && rc == 0; i++) {
+            if (j->groups.items[i].id && clip_has_media(&j->clips->items[i]) == media) {
+                rc = add_names(j, i, e);
+            }
         }
-    }
-    return peek_run(*peeks, *count, c->arena, j->pool, j->cancel, e);
-}
-
-static const struct clip_file *info_beside_media(const struct join *j, const struct clip *clip) {
-    (void)j;
-    return clip_has_media(clip) ? metadata_of(clip) : NULL;
-}
-
-static int add_info_ids(struct join *j, struct error *e) {
-    struct peek *peeks;
-    size_t *clips, count;
-    j->read_infos = true;
-    int rc = ask(j, info_beside_media, &peeks, &clips, &count, e);
-    for (size_t i = 0; i < count && rc >= 0; i++) {
-        rc = peeks[i].count ? table_add(j->ids, peeks[i].ids[0], clips[i], NULL, e) : 0;
-    }
-    return rc < 0 ? rc : 0;
-}
-
-/* The clip with media that goes by `id`; looks into the info.json files only when it must. */
-static int find_clip(struct join *j, const char *id, size_t *index, struct error *e) {
-    *index = SIZE_MAX;
-    if (table_find(j->ids, id, index) || j->read_infos) {
-        return 0;
-    }
-    int rc = add_info_ids(j, e);
-    if (rc == 0) {
-        table_find(j->ids, id, index);
     }
     return rc;
 }
 
-/* ---- Clips without media ----------------------------------------------- */
+/* ---- Sidecars alone ---------------------------------------------------- */
 
 /* Moves (or, when several clips share an export, copies) the files of `from` to `to`. */
 static int give_files(struct join *j, const struct clip *from, struct clip *to, struct error *e) {
@@ -120,12 +73,15 @@ static int find_by_stem(struct join *j, const struct clip *clip, size_t *index, 
     size_t size;
     if (file_name_bracket_id(clip->stem, strlen(clip->stem), &id, &size)) {
         const char *text = arena_text(j->clips->arena, id, size);
-        int rc = text ? find_clip(j, text, index, e) : out_of_memory(e);
-        if (rc < 0 || *index != SIZE_MAX) {
-            return rc;
+        if (!text) {
+            return out_of_memory(e);
+        }
+        if (table_find(j->ids, text, index)) {
+            return 0;
         }
     }
-    return find_clip(j, clip->stem, index, e);
+    table_find(j->ids, clip->stem, index);
+    return 0;
 }
 
 /* Gives a comments export to every clip that it names; *given counts them. */
@@ -134,13 +90,37 @@ static int give_by_content(struct join *j, const struct clip *orphan, const stru
     int rc = 0;
     for (size_t i = 0; i < peek->count && rc == 0; i++) {
         size_t index;
-        rc = find_clip(j, peek->ids[i], &index, e);
-        if (rc == 0 && index != SIZE_MAX) {
+        if (table_find(j->ids, peek->ids[i], &index)) {
             rc = give_files(j, orphan, &j->clips->items[index], e);
             *given += 1;
         }
     }
     return rc;
+}
+
+/* Sidecars that belong to nothing: told, all in one line. */
+static int report_orphan(struct join *j, struct clip *orphan, struct error *e) {
+    enum file_kind kind = orphan->files[0].kind;
+    const char *what = kind == FILE_IMAGE     ? "no clip belongs to this picture"
+                       : kind == FILE_UNKNOWN ? "of no kind that is known, and no clip has its name"
+                                              : "no clip belongs to this file";
+    const char *last = orphan->files[orphan->count - 1].path;
+    size_t size = strlen(what) + strlen(last) + 64;
+    char *text = arena_alloc(j->clips->arena, size, 1);
+    if (!text) {
+        return out_of_memory(e);
+    }
+    if (orphan->count > 1) {
+        snprintf(text, size, "%s, nor to %zu more with this name, to %s", what, orphan->count - 1,
+                 last);
+    } else {
+        snprintf(text, size, "%s", what);
+    }
+    orphan->path = orphan->files[0].path;
+    orphan->problem = text;
+    orphan->reason = "orphan";
+    orphan->left_out = true;
+    return 0;
 }
 
 /* Sidecars alone: to the clips they name in their content, else to one by id or stem of their name.
@@ -153,7 +133,7 @@ static int place_sidecars(struct join *j, struct clip *orphan, const struct peek
         struct clip_file *file = &orphan->files[i];
         file->kind = peek && peek->file == file ? peek->kind : file->kind;
         known |= file->kind != FILE_OTHER;
-        ours |= file->kind != FILE_OTHER && file->kind != FILE_JSON && file->kind != FILE_IMAGE;
+        ours |= file->kind != FILE_OTHER && file->kind != FILE_JSON;
     }
     int rc = peek ? give_by_content(j, orphan, peek, &given, e) : 0;
     if (rc == 0 && given == 0 && known) {
@@ -163,70 +143,78 @@ static int place_sidecars(struct join *j, struct clip *orphan, const struct peek
         rc = give_files(j, orphan, &j->clips->items[index], e);
         given++;
     }
-    if (given == 0 && ours) {
-        orphan->problem = "no clip belongs to this file";
-        orphan->reason = "orphan";
-    } else {
-        orphan->wanted = false;
+    if (rc == 0 && given == 0 && ours) {
+        return report_orphan(j, orphan, e);
     }
+    orphan->wanted = false;
     return rc;
 }
 
-/* Metadata alone: joins its media when that is known by the same id; else it is a sample by itself.
- */
-static int place_metadata(struct join *j, struct clip *clip, const struct peek *peek,
-                          struct error *e) {
-    if (peek->playlist) {
-        clip->wanted = false;
-        return 0;
-    }
-    size_t index = SIZE_MAX;
-    int rc = peek->count ? find_clip(j, peek->ids[0], &index, e) : 0;
-    if (rc == 0 && index == SIZE_MAX) {
-        rc = find_by_stem(j, clip, &index, e);
-    }
-    if (rc < 0 || index == SIZE_MAX || clip_file_of(&j->clips->items[index], FILE_INFO)) {
-        return rc;
-    }
-    clip->wanted = false;
-    return give_files(j, clip, &j->clips->items[index], e);
+static bool is_sidecars(const struct join *j, size_t index) {
+    const struct clip *clip = &j->clips->items[index];
+    return !clip->problem && clip->count > 0 && !j->groups.items[index].id;
 }
 
-/* The file of a clip without media that must be read to know where it belongs. */
-static const struct clip_file *file_to_ask(const struct join *j, const struct clip *clip) {
-    if (!lacks_media(clip)) {
-        return NULL;
-    }
-    if (is_clip(clip)) {
-        return j->bare_media && clip->wanted ? metadata_of(clip) : NULL;
-    }
+/* The file whose content tells where a clip of sidecars belongs, or NULL. */
+static const struct clip_file *file_to_ask(const struct join *j, size_t index) {
+    const struct clip *clip = &j->clips->items[index];
     bool lone_json = clip->count == 1 &&
                      (clip->files[0].kind == FILE_JSON || clip->files[0].kind == FILE_COMMENTS);
-    return lone_json ? &clip->files[0] : NULL;
+    return is_sidecars(j, index) && lone_json ? &clip->files[0] : NULL;
 }
 
 static int place_all(struct join *j, struct error *e) {
-    struct peek *peeks;
-    size_t *asked, count, next = 0;
-    int rc = ask(j, file_to_ask, &peeks, &asked, &count, e);
-    for (size_t i = 0; i < j->clips->count && rc == 0; i++) {
-        struct clip *clip = &j->clips->items[i];
-        const struct peek *peek = next < count && asked[next] == i ? &peeks[next++] : NULL;
-        if (!lacks_media(clip)) {
-            continue;
+    struct arena *arena = j->clips->arena;
+    size_t count = 0, next = 0, asked = 0;
+    for (size_t i = 0; i < j->groups.count; i++) {
+        asked += file_to_ask(j, i) != NULL;
+    }
+    struct peek *peeks = arena_alloc(arena, asked, sizeof *peeks);
+    if (!peeks) {
+        return out_of_memory(e);
+    }
+    for (size_t i = 0; i < j->groups.count; i++) {
+        const struct clip_file *file = file_to_ask(j, i);
+        if (file) {
+            peeks[count++].file = file;
         }
-        if (!is_clip(clip)) {
-            rc = place_sidecars(j, clip, peek, e);
-        } else if (peek) {
-            rc = place_metadata(j, clip, peek, e);
+    }
+    int rc = count ? peek_run(peeks, count, arena, j->groups.pool, j->groups.cancel, e) : 0;
+    for (size_t i = 0; i < j->groups.count && rc == 0; i++) {
+        struct clip *clip = &j->clips->items[i];
+        bool mine = next < count && peeks[next].file == file_to_ask(j, i);
+        if (is_sidecars(j, i)) {
+            rc = place_sidecars(j, clip, mine ? &peeks[next] : NULL, e);
+            next += mine;
+        } else if (j->groups.items[i].playlist && !clip_has_media(clip)) {
+            clip->wanted = false;
         }
     }
     return rc;
 }
 
+/* ---- The end ----------------------------------------------------------- */
+
+/* The news on what gave way to a clip comes behind it. */
 static int compare_order(const void *a, const void *b) {
     const struct clip *x = a, *y = b;
-    return (x->order > y->order) - (x->order < y->order);
+    if (x->order != y->order) {
+        return x->order < y->order ? -1 : 1;
+    }
+    return x->left_out != y->left_out ? x->left_out - y->left_out : strcmp(x->path, y->path);
+}
+
+/* What has the stem of an info.json is its media, whatever the extension. */
+static void take_unknown_for_media(struct clip *clip) {
+    if (!clip_file_of(clip, FILE_INFO) || clip_has_media(clip)) {
+        return;
+    }
+    for (size_t i = 0; i < clip->count; i++) {
+        if (clip->files[i].kind == FILE_UNKNOWN) {
+            clip->files[i].kind = FILE_VIDEO;
+            return;
+        }
+    }
 }
 
 /* Drops what is not wanted, names each clip by its media, sorts. */
@@ -237,10 +225,13 @@ static void settle(struct clips *c) {
         if (!clip->wanted) {
             continue;
         }
-        const struct clip_file *media = clip_file_of(clip, FILE_VIDEO);
-        media = media ? media : clip_file_of(clip, FILE_AUDIO);
-        media = media ? media : clip_file_of(clip, FILE_INFO);
-        clip->path = media ? media->path : clip->path;
+        if (!clip->problem) {
+            take_unknown_for_media(clip);
+            const struct clip_file *media = clip_file_of(clip, FILE_VIDEO);
+            media = media ? media : clip_file_of(clip, FILE_AUDIO);
+            media = media ? media : clip_file_of(clip, FILE_INFO);
+            clip->path = media ? media->path : clip->path;
+        }
         c->items[kept++] = *clip;
     }
     c->count = kept;
@@ -251,14 +242,11 @@ static void settle(struct clips *c) {
 
 int clips_join(struct clips *c, const struct pool_options *pool,
                const volatile sig_atomic_t *cancel, struct error *e) {
-    struct join j = {.clips = c, .pool = pool, .cancel = cancel};
+    struct join j = {.clips = c};
     int rc = table_open(&j.ids, e);
-    for (size_t i = 0; i < c->count && rc == 0; i++) {
-        if (clip_has_media(&c->items[i])) {
-            j.bare_media |= !clip_file_of(&c->items[i], FILE_INFO);
-            rc = add_names(&j, i, e);
-        }
-    }
+    rc = rc == 0 ? groups_find(&j.groups, c, pool, cancel, e) : rc;
+    rc = rc == 0 ? groups_merge(&j.groups, e) : rc;
+    rc = rc == 0 ? add_all_names(&j, e) : rc;
     rc = rc == 0 ? place_all(&j, e) : rc;
     table_close(j.ids);
     if (rc == 0) {

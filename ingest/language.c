@@ -59,3 +59,18 @@ int language_rank(const char *list, const char *language) {
     }
     return -1;
 }
+
+bool language_translated(const char *name, char from[3]) {
+    const char *last = name ? strrchr(name, '-') : NULL;
+    if (!last || strlen(last) != 3 || !islower((unsigned char)last[1]) ||
+        !islower((unsigned char)last[2]) || language_same(name, last + 1)) {
+        return false;
+    }
+    memcpy(from, last + 1, 3);
+    for (size_t i = 0; i < sizeof CODES / sizeof *CODES; i++) {
+        if (strcmp(CODES[i][1], from) == 0) {
+            return true;
+        }
+    }
+    return false;
+}

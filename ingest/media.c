@@ -59,6 +59,13 @@ static bool is_attached_picture(const AVStream *stream) {
     return stream->disposition & AV_DISPOSITION_ATTACHED_PIC;
 }
 
+/* Also where the writer did not say so: a track of one still picture. */
+static bool is_cover(const AVStream *stream) {
+    enum AVCodecID codec = stream->codecpar->codec_id;
+    bool still = codec == AV_CODEC_ID_MJPEG || codec == AV_CODEC_ID_PNG;
+    return is_attached_picture(stream) || (still && stream->nb_frames == 1);
+}
+
 /* The film itself where there is one, else a cover that is stored as a track. */
 static AVStream *choose_video(AVFormatContext *format) {
     AVStream *cover = NULL;
@@ -97,6 +104,8 @@ static int64_t claimed_frames(const AVFormatContext *format, const AVStream *str
 
 static int open_video(struct reading *r, struct error *e) {
     AVStream *stream = choose_video(r->file.format);
+    r->media->cover_left = stream && is_cover(stream) && r->wishes->no_cover;
+    stream = r->media->cover_left ? NULL : stream;
     r->video_stream = stream;
     if (!stream) {
         return 0;
@@ -180,7 +189,8 @@ static int open_tracks(struct reading *r, struct error *e) {
             stream->discard = AVDISCARD_ALL;
         }
     }
-    if (rc == 0 && !r->has_video && !r->audio_stream && r->media->track_count == 0) {
+    if (rc == 0 && !r->has_video && !r->audio_stream && r->media->track_count == 0 &&
+        !r->media->cover_left) {
         rc = error_set(e, ERR_FORMAT, "holds neither video nor audio");
     }
     return rc;

@@ -46,6 +46,7 @@ struct media {
     int width, height; /* as displayed: sample aspect ratio and rotation applied */
     int rotation;      /* degrees clockwise that were applied: 0, 90, 180, 270 */
     bool mirrored, interlaced;
+    bool cover_left;         /* there is an attached picture, passed over as `no_cover` says */
     double fps;              /* mean; 0 unknown */
     int64_t duration_ms;     /* -1 unknown */
     int64_t frames_expected; /* what the container claims; -1: it does not say */
@@ -68,6 +69,7 @@ struct media {
 struct media_wishes {
     int thumbs, thumb_size; /* thumbs 0: no pictures */
     bool audio;
+    bool no_cover; /* a picture that is attached to the sound is passed over */
 };
 
 /* Reads `path`. Negative only when nothing could be had of it: ERR_FORMAT, ERR_TRUNCATED, ERR_IO,

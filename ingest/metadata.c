@@ -300,6 +300,34 @@ static const char *ytdlp_account_name(struct fields *f, const json_t *root,
     return name ? name : field_text(f, root, FIELD_NAMES("artist"));
 }
 
+/* What yt-dlp says of captions: the languages of those that people made, and "de-orig" among the
+ * automatic ones for the language that is spoken. */
+static void read_ytdlp_captions(struct fields *f, const json_t *root, struct metadata *m) {
+    static const char original[] = "-orig";
+    const char *language;
+    json_t *subtitles = json_object_get(root, "subtitles"), *tracks;
+    size_t count = 0;
+    m->manual_captions =
+        arena_alloc(f->arena, json_object_size(subtitles) + 1, sizeof *m->manual_captions);
+    f->exhausted |= !m->manual_captions;
+    json_object_foreach(subtitles, language, tracks) {
+        const char *copy = arena_text(f->arena, language, strlen(language));
+        f->exhausted |= !copy;
+        if (!f->exhausted) {
+            m->manual_captions[count++] = copy;
+        }
+    }
+    m->spoken = m->language != NULL;
+    json_object_foreach(json_object_get(root, "automatic_captions"), language, tracks) {
+        size_t size = strlen(language), mark = sizeof original - 1;
+        if (!m->spoken && size > mark && strcmp(language + size - mark, original) == 0) {
+            m->language = arena_text(f->arena, language, size - mark);
+            m->spoken = true;
+            f->exhausted |= !m->language;
+        }
+    }
+}
+
 static void read_ytdlp_names(struct fields *f, const json_t *root, struct metadata *m) {
     const struct site_rule *rule = rule_of(m->site);
     m->account = ytdlp_account(f, root, rule);
@@ -364,6 +392,7 @@ int metadata_from_ytdlp(const json_t *root, struct arena *arena, struct metadata
     m->comments = field_count(root, FIELD_NAMES("comment_count"));
     m->shares = field_count(root, FIELD_NAMES("repost_count"));
     m->saves = field_count(root, FIELD_NAMES("save_count"));
+    read_ytdlp_captions(&f, root, m);
     read_ytdlp_names(&f, root, m);
     return finish(m, &f, add_tag_list(m, json_object_get(root, "tags"), arena, e), e);
 }
@@ -444,4 +473,35 @@ int metadata_from_gallery_dl(const json_t *root, struct arena *arena, struct met
 bool metadata_is_gallery_dl(const json_t *root) {
     return json_get_text(root, "category") && !json_get_text(root, "extractor") &&
            !json_get_text(root, "extractor_key");
+}
+
+int metadata_fill(struct metadata *m, const struct metadata *other, struct arena *arena,
+                  struct error *e) {
+    const char **texts[] = {&m->account,     &m->account_name, &m->title,
+                            &m->description, &m->site,         &m->url};
+    const char *const others[] = {other->account,     other->account_name, other->title,
+                                  other->description, other->site,         other->url};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        *texts[i] = *texts[i] ? *texts[i] : others[i];
+    }
+    int64_t *numbers[] = {&m->created,  &m->duration_ms, &m->views, &m->likes,
+                          &m->comments, &m->shares,      &m->saves};
+    const int64_t more[] = {other->created,  other->duration_ms, other->views, other->likes,
+                            other->comments, other->shares,      other->saves};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        *numbers[i] = *numbers[i] < 0 ? more[i] : *numbers[i];
+    }
+    if (!m->language || (other->spoken && !m->spoken)) {
+        m->language = other->language ? other->language : m->language;
+        m->spoken = other->spoken;
+    }
+    m->manual_captions = m->manual_captions ? m->manual_captions : other->manual_captions;
+    for (size_t i = 0; i < CREATOR_NAMES; i++) {
+        add_creator(m, other->creator[i]);
+    }
+    int rc = 0;
+    for (size_t i = 0; i < other->hashtag_count && rc == 0; i++) {
+        rc = add_tag(m, other->hashtags[i], strlen(other->hashtags[i]), arena, e);
+    }
+    return rc;
 }

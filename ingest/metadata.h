@@ -26,8 +26,12 @@ struct metadata {
      * it made up ("TikTok video #ID") is absent. */
     const char *title, *description;
     const char *language; /* BCP 47 or as the site writes it */
+    bool spoken;          /* that is the language of the sound, not only of the texts */
     const char *site;     /* extractor in lower case: "tiktok" */
     const char *url;
+    /* Languages of the captions that people made, as yt-dlp lists them; NULL-terminated, or NULL.
+     */
+    const char **manual_captions;
     /* Without '#', at most HASHTAGS_MAX, the file's tag lists first, then those in the description
      * and the title; no repeats (case of ASCII letters ignored). */
     const char **hashtags;
@@ -50,6 +54,10 @@ int metadata_from_ytdlp(const json_t *root, struct arena *arena, struct metadata
                         struct error *e);
 int metadata_from_gallery_dl(const json_t *root, struct arena *arena, struct metadata *m,
                              struct error *e);
+
+/* Fills in what `m` lacks from other metadata of the same clip. ERR_MEMORY. */
+int metadata_fill(struct metadata *m, const struct metadata *other, struct arena *arena,
+                  struct error *e);
 
 /* True when the tree looks like a file gallery-dl writes (its "category" member), so that a bare
  * .json can be told from others. */

@@ -1,5 +1,5 @@
-/* peek.c - see peek.h. A worker's answer: kind and playlist as one byte each, then the ids, each
- * with its zero byte. */
+/* peek.c - see peek.h. A worker's answer: kind, playlist and comments as one byte each, then texts,
+ * each with its zero byte: of metadata account and site (empty: unknown), then the ids. */
 #include "ingest/peek.h"
 
 #include <string.h>
@@ -11,6 +11,8 @@
 
 #define PEEK_FILE_LIMIT ((size_t)256 << 20)
 #define PEEK_ANSWER_LIMIT ((size_t)256 << 20)
+
+enum { HEAD_KIND, HEAD_PLAYLIST, HEAD_COMMENTS, HEAD_SIZE };
 
 struct peeking {
     struct peek *peeks;
@@ -43,12 +45,33 @@ enum file_kind peek_kind(const json_t *root) {
     return list ? FILE_COMMENTS : FILE_OTHER;
 }
 
-static int append_id(struct bytes *out, const char *id, struct error *e) {
-    return bytes_append(out, id, strlen(id) + 1, e);
+static int append_text(struct bytes *out, const char *text, struct error *e) {
+    text = text ? text : "";
+    return bytes_append(out, text, strlen(text) + 1, e);
 }
 
-static int append_ids(struct bytes *out, const json_t *root, enum file_kind kind, char *playlist,
-                      struct error *e) {
+static bool is_metadata(enum file_kind kind) {
+    return kind == FILE_INFO || kind == FILE_GALLERY;
+}
+
+static int append_metadata(struct bytes *out, const json_t *root, enum file_kind kind,
+                           struct arena *arena, char head[HEAD_SIZE], struct error *e) {
+    struct metadata m;
+    metadata_init(&m);
+    int rc = kind == FILE_INFO ? metadata_from_ytdlp(root, arena, &m, e)
+                               : metadata_from_gallery_dl(root, arena, &m, e);
+    head[HEAD_PLAYLIST] = rc == ERR_UNSUPPORTED;
+    head[HEAD_COMMENTS] = json_array_size(json_object_get(root, "comments")) > 0;
+    if (rc < 0) {
+        return rc == ERR_MEMORY ? rc : 0;
+    }
+    rc = append_text(out, m.account, e);
+    rc = rc == 0 ? append_text(out, m.site, e) : rc;
+    return rc == 0 ? append_text(out, m.id, e) : rc;
+}
+
+static int append_ids(struct bytes *out, const json_t *root, enum file_kind kind,
+                      char head[HEAD_SIZE], struct error *e) {
     struct arena *arena;
     int rc = arena_open(&arena, PEEK_ANSWER_LIMIT, e);
     if (rc < 0) {
@@ -59,15 +82,10 @@ static int append_ids(struct bytes *out, const json_t *root, enum file_kind kind
         size_t count = 0;
         rc = comments_video_ids(root, arena, &ids, &count, e);
         for (size_t i = 0; i < count && rc == 0; i++) {
-            rc = append_id(out, ids[i], e);
+            rc = append_text(out, ids[i], e);
         }
-    } else if (kind == FILE_INFO || kind == FILE_GALLERY) {
-        struct metadata m;
-        metadata_init(&m);
-        rc = kind == FILE_INFO ? metadata_from_ytdlp(root, arena, &m, e)
-                               : metadata_from_gallery_dl(root, arena, &m, e);
-        *playlist = rc == ERR_UNSUPPORTED;
-        rc = rc == 0 ? append_id(out, m.id, e) : rc == ERR_MEMORY ? rc : 0;
+    } else if (is_metadata(kind)) {
+        rc = append_metadata(out, root, kind, arena, head, e);
     }
     arena_close(arena);
     return rc;
@@ -80,11 +98,11 @@ static int worker_peek(void *context, size_t index, const struct pool_failure *b
     pool_beat(beat, 0);
     json_t *root = before ? NULL : read_tree(file->path);
     enum file_kind kind = file->kind == FILE_JSON ? peek_kind(root) : file->kind;
-    char head[2] = {(char)kind, 0};
+    char head[HEAD_SIZE] = {(char)kind, 0, 0};
     int rc = bytes_append(result, head, sizeof head, e);
     if (rc == 0 && root) {
-        rc = append_ids(result, root, kind, &head[1], e);
-        result->data[1] = (unsigned char)head[1];
+        rc = append_ids(result, root, kind, head, e);
+        memcpy(result->data, head, sizeof head);
     }
     json_decref(root);
     return rc;
@@ -92,21 +110,33 @@ static int worker_peek(void *context, size_t index, const struct pool_failure *b
 
 /* ---- In the parent ------------------------------------------------------- */
 
+/* The next text of the answer, or NULL for an empty one or none. */
+static const char *next_text(const char *text, size_t size, size_t *at) {
+    const char *found = *at < size ? text + *at : "";
+    *at += strlen(found) + 1;
+    return *found ? found : NULL;
+}
+
 static int parent_peek(void *context, size_t index, const struct bytes *result,
                        const struct pool_failure *failure, struct error *e) {
     struct peeking *p = context;
     struct peek *peek = &p->peeks[index];
     peek->kind = peek->file->kind;
-    if (failure || result->size < 2) {
+    if (failure || result->size < HEAD_SIZE) {
         return 0;
     }
-    peek->kind = (enum file_kind)result->data[0];
-    peek->playlist = result->data[1];
-    size_t size = result->size - 2, capacity = 0;
-    const char *text = arena_text(p->arena, bytes_text(result) + 2, size);
+    peek->kind = (enum file_kind)result->data[HEAD_KIND];
+    peek->playlist = result->data[HEAD_PLAYLIST];
+    peek->comments = result->data[HEAD_COMMENTS];
+    size_t size = result->size - HEAD_SIZE, capacity = 0, at = 0;
+    const char *text = arena_text(p->arena, bytes_text(result) + HEAD_SIZE, size);
+    if (text && size > 0 && is_metadata(peek->kind)) {
+        peek->account = next_text(text, size, &at);
+        peek->site = next_text(text, size, &at);
+    }
     void *ids = NULL;
     int rc = text ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    for (size_t at = 0; at < size && rc == 0; at += strlen(text + at) + 1) {
+    for (; at < size && rc == 0; at += strlen(text + at) + 1) {
         rc = arena_grow(p->arena, &ids, peek->count, &capacity, sizeof *peek->ids, e);
         if (rc == 0) {
             peek->ids = ids;

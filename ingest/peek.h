@@ -1,5 +1,5 @@
-/* peek.h - what JSON files without a partner are about, found out in worker processes: the scan
- * must not be the place where a hostile file eats the parent's memory. */
+/* peek.h - what JSON files are about whose names do not tell, found out in worker processes: the
+ * scan must not be the place where a hostile file eats the parent's memory. */
 #ifndef OCC_INGEST_PEEK_H
 #define OCC_INGEST_PEEK_H
 
@@ -18,7 +18,9 @@ struct peek {
         *file;           /* in: of kind FILE_INFO, FILE_GALLERY, FILE_COMMENTS or FILE_JSON */
     enum file_kind kind; /* out: what it is by its content; FILE_OTHER: none of ours */
     bool playlist;       /* out: describes a playlist, not a clip */
-    const char **ids;    /* out: of the clips it names, in the arena given */
+    bool comments;       /* out: metadata that hold comments */
+    const char *account, *site; /* out: of metadata, in the arena given; NULL: not said */
+    const char **ids;           /* out: of the clips it names, in the arena given */
     size_t count;
 };
 

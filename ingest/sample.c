@@ -99,12 +99,12 @@ static json_t *thumbs_to_json(const struct sample *s) {
 
 static json_t *captions_to_json(const struct sample *s) {
     json_t *list = json_array();
-    for (int i = 0; list && i < s->caption_count; i++) {
-        const struct caption_choice *c = &s->captions[i];
-        json_t *caption =
-            json_pack("{s:s, s:o, s:s, s:b, s:b, s:o}", "source", c->source, "language",
-                      sample_text(c->language), "kind", c->kind, "bitmap", c->bitmap, "chosen",
-                      i == s->chosen, "cues", known(c->cues ? (int64_t)c->cues->count : -1));
+    for (int i = 0; list && i < s->captions->count; i++) {
+        const struct caption_choice *c = &s->captions->items[i];
+        json_t *caption = json_pack("{s:s, s:o, s:s, s:b, s:b, s:o}", "source", c->source,
+                                    "language", sample_text(c->language), "kind", c->kind, "bitmap",
+                                    c->bitmap, "chosen", i == s->captions->chosen, "cues",
+                                    known(c->cues ? (int64_t)c->cues->count : -1));
         if (json_array_append_new(list, caption) != 0) {
             json_decref(list);
             return NULL;
@@ -115,7 +115,8 @@ static json_t *captions_to_json(const struct sample *s) {
 
 /* The language of the text where it is known: of the chosen captions, else what the site says. */
 static const char *language_of(const struct sample *s) {
-    const char *language = s->chosen >= 0 ? s->captions[s->chosen].language : NULL;
+    const char *language =
+        s->captions->chosen >= 0 ? s->captions->items[s->captions->chosen].language : NULL;
     return language ? language : s->sidecars->metadata.language;
 }
 

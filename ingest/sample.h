@@ -5,17 +5,9 @@
 
 #include <jansson.h>
 
+#include "ingest/choice.h"
 #include "ingest/media.h"
 #include "ingest/sidecars.h"
-
-/* One caption track of a clip, wherever it comes from. */
-struct caption_choice {
-    const char *source;   /* "sidecar", "embedded", "closed" */
-    const char *language; /* or NULL */
-    const char *kind;
-    bool bitmap;
-    const struct cue_list *cues; /* NULL: not read, because another was chosen */
-};
 
 struct sample {
     const struct clip *clip;
@@ -23,9 +15,7 @@ struct sample {
     const struct media *media; /* NULL: there is none, or it could not be read */
     const struct thumbnail *thumbs;
     int thumb_count;
-    const struct caption_choice *captions;
-    int caption_count;
-    int chosen; /* index into captions, -1: no captions */
+    const struct caption_choices *captions;
     enum { SAMPLE_OK, SAMPLE_PARTIAL } status;
 };
 

@@ -112,7 +112,7 @@ static void add_counts(struct stream_counts *sum, const struct stream_counts *ch
 static int add_keys(struct table *table, const struct bytes *keys, struct error *e) {
     int rc = 0;
     for (size_t at = 0; at < keys->size && rc >= 0; at += strlen(bytes_text(keys) + at) + 1) {
-        rc = table_add(table, bytes_text(keys) + at, 0, NULL, e);
+        rc = table_add(table, bytes_text(keys) + at, SIZE_MAX, NULL, e);
     }
     return rc < 0 ? rc : 0;
 }

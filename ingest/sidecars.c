@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "ingest/caption.h"
+#include "ingest/clip_name.h"
 #include "ingest/peek.h"
 #include "store/file.h"
 #include "store/json.h"
@@ -43,10 +44,14 @@ static const char *base_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-void sidecars_lose(struct sidecars *s, const char *path, const char *reason) {
+void sidecars_warn(struct sidecars *s, const char *path, const char *reason) {
     size_t size = strlen(path);
     bool named = strncmp(reason, path, size) == 0; /* errors of file.h begin with the path */
     warn(s, "%s%s%s", base_name(path), named ? "" : ": ", named ? reason + size : reason);
+}
+
+void sidecars_lose(struct sidecars *s, const char *path, const char *reason) {
+    sidecars_warn(s, path, reason);
     if (!s->lost && s->warning_count > 0) {
         s->lost = s->warnings[s->warning_count - 1];
     }
@@ -87,6 +92,19 @@ static json_t *read_tree(struct sidecars *s, const char *path, struct error *e) 
 
 /* ---- Metadata ---------------------------------------------------------- */
 
+/* The first metadata that are good count; further ones, of the same clip kept elsewhere, fill in
+ * what those lack. */
+static int take_metadata(struct sidecars *s, const struct metadata *found, struct error *e) {
+    int rc = 0;
+    if (s->described) {
+        rc = metadata_fill(&s->metadata, found, s->arena, e);
+    } else {
+        s->metadata = *found;
+    }
+    s->described = true;
+    return rc;
+}
+
 static int read_metadata(struct sidecars *s, const struct clip_file *file, struct error *e) {
     json_t *root = read_tree(s, file->path, e);
     if (!root) {
@@ -98,8 +116,7 @@ static int read_metadata(struct sidecars *s, const struct clip_file *file, struc
                                      : metadata_from_gallery_dl(root, s->arena, &found, e);
     s->playlist |= rc == ERR_UNSUPPORTED && file->kind == FILE_INFO;
     if (rc == 0) {
-        s->metadata = found;
-        s->described = true;
+        rc = take_metadata(s, &found, e);
     } else if (rc != ERR_MEMORY && !s->playlist) {
         sidecars_lose(s, file->path, e->text);
     }
@@ -111,6 +128,18 @@ static int read_metadata(struct sidecars *s, const struct clip_file *file, struc
     }
     json_decref(root);
     return rc == ERR_MEMORY ? rc : 0;
+}
+
+/* yt-dlp's say more than gallery-dl's. */
+static int read_all_metadata(struct sidecars *s, const struct clip *clip, struct error *e) {
+    static const enum file_kind kinds[] = {FILE_INFO, FILE_GALLERY};
+    int rc = 0;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        for (size_t i = 0; i < clip->count && rc == 0; i++) {
+            rc = clip->files[i].kind == kinds[k] ? read_metadata(s, &clip->files[i], e) : 0;
+        }
+    }
+    return rc;
 }
 
 static int read_description(struct sidecars *s, const struct clip_file *file, struct error *e) {
@@ -140,72 +169,23 @@ static int read_description(struct sidecars *s, const struct clip_file *file, st
     return rc;
 }
 
-/* A text that a file name gave: repaired, in the arena. */
-static const char *name_text(struct sidecars *s, const char *text, size_t size) {
-    struct bytes repaired;
-    size_t count = 0;
-    bytes_init(&repaired, SIZE_MAX);
-    const char *copy = NULL;
-    if (utf8_repair(&repaired, text, size, &count, NULL) == 0) {
-        copy = arena_text(s->arena, bytes_text(&repaired), repaired.size);
-    }
-    bytes_close(&repaired);
-    return copy;
-}
-
-/* The last component of a folder's path; *size 0 where it names nothing ("/", ".", ".."). */
-static const char *last_component(const char *path, size_t *size) {
-    const char *end = path + strlen(path);
-    while (end > path && end[-1] == '/') {
-        end--;
-    }
-    const char *start = end;
-    while (start > path && start[-1] != '/') {
-        start--;
-    }
-    *size = (size_t)(end - start);
-    bool dots = strncmp(start, "..", *size) == 0 && *size <= 2; /* "." or ".." */
-    *size = dots ? 0 : *size;
-    return start;
-}
-
-/* The folder that holds the clip, which archives name after the account. */
-static const char *folder_name(struct sidecars *s, const char *path) {
-    const char *slash = strrchr(path, '/');
-    size_t size;
-    const char *folder =
-        arena_text(s->arena, slash ? path : ".", slash ? (size_t)(slash - path + 1) : 1);
-    const char *name = folder ? last_component(folder, &size) : NULL;
-    if (!name || size > 0) {
-        return name ? name_text(s, name, size) : NULL;
-    }
-    char *real = realpath(folder, NULL); /* "." has a name too */
-    name = real ? last_component(real, &size) : "";
-    name = real && size > 0 ? name_text(s, name, size) : "_";
-    free(real);
-    return name;
-}
-
 /* What no sidecar says is taken from the file's name, folder and date. */
 static int complete(struct sidecars *s, const struct clip *clip, struct error *e) {
     struct metadata *m = &s->metadata;
-    size_t size = strlen(clip->stem), id_size = size;
-    const char *id = clip->stem;
-    bool bracket = file_name_bracket_id(clip->stem, size, &id, &id_size);
+    const char *id, *title;
+    size_t id_size, size;
+    clip_name_id(clip, &id, &id_size);
     if (!m->id) {
-        m->id = name_text(s, id, id_size);
+        m->id = clip_name_text(id, id_size, s->arena);
     }
-    if (!m->title && bracket) {
-        size_t title = size - id_size - 2;
-        while (title > 0 && clip->stem[title - 1] == ' ') {
-            title--;
-        }
-        m->title = title > 0 ? name_text(s, clip->stem, title) : NULL;
-    } else if (!m->title && id_size == size && strcmp(m->id ? m->id : "", clip->stem) != 0) {
-        m->title = name_text(s, clip->stem, size);
+    if (!m->title && clip_name_title(clip, &title, &size)) {
+        m->title = clip_name_text(title, size, s->arena);
+    } else if (!m->title && id_size == strlen(clip->stem) &&
+               strcmp(m->id ? m->id : "", clip->stem) != 0) {
+        m->title = clip_name_text(clip->stem, id_size, s->arena);
     }
     if (!m->account) {
-        m->account = folder_name(s, clip->path);
+        m->account = clip_name_account(clip->path, s->arena);
     }
     if (m->created < 0 && clip->count > 0) {
         const struct clip_file *media = clip_file_of(clip, FILE_VIDEO);
@@ -333,7 +313,11 @@ static int read_one(struct sidecars *s, const struct clip_file *file, struct sid
     case FILE_COMMENTS:
         return read_comments(s, file, cache, e);
     case FILE_CAPTION:
+    case FILE_UNREAD:
         list_caption(s, file);
+        return 0;
+    case FILE_UNKNOWN:
+        sidecars_warn(s, file->path, "of no kind that is known, not read");
         return 0;
     case FILE_JSON: /* read before */
     case FILE_INFO:
@@ -352,11 +336,9 @@ int sidecars_read(struct sidecars *s, const struct clip *clip, struct arena *are
                   struct sidecar_cache *cache, struct error *e) {
     *s = (struct sidecars){.arena = arena, .comments = {.arena = arena}};
     metadata_init(&s->metadata);
-    const struct clip_file *info = clip_file_of(clip, FILE_INFO);
-    info = info ? info : clip_file_of(clip, FILE_GALLERY);
     bool *comments = arena_alloc(arena, clip->count, sizeof *comments);
     int rc = comments ? 0 : out_of_memory(e);
-    rc = rc == 0 && info ? read_metadata(s, info, e) : rc;
+    rc = rc == 0 ? read_all_metadata(s, clip, e) : rc;
     for (size_t i = 0; i < clip->count && rc == 0; i++) {
         if (clip->files[i].kind == FILE_JSON) {
             rc = read_bare_json(s, &clip->files[i], &comments[i], e);

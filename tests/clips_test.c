@@ -40,7 +40,35 @@ static void names_tell_what_a_file_is(void) {
     named("a.live_chat.json", FILE_OTHER, "a.live_chat", "a.live_chat");
     named("sound.m4a", FILE_AUDIO, "sound", "sound");
     named("notes.txt", FILE_OTHER, "notes", "notes");
-    named("noextension", FILE_OTHER, "noextension", "noextension");
+    named("noextension", FILE_UNKNOWN, "noextension", "noextension");
+    named("a.live_chat.json3", FILE_UNREAD, "a.live_chat", "a.live_chat");
+    named("a [71].maxresdefault.webp", FILE_IMAGE, "a [71].maxresdefault", "a [71]");
+    named("a.info (1).json", FILE_INFO, "a", "a");
+}
+
+/* ingest 10 */
+static void media_of_every_name_are_media(void) {
+    static const char *const video[] = {"a.f4v", "a.3g2", "a.divx", "a.ogm",  "a.ogv",
+                                        "a.qt",  "a.MPG", "a.mk3d", "a.m2ts", "a.unknown_video"};
+    static const char *const audio[] = {"a.mka",  "a.weba", "a.aiff", "a.aif", "a.m4b", "a.m4r",
+                                        "a.alac", "a.ape",  "a.f4a",  "a.spx", "a.caf", "a.AC3"};
+    for (size_t i = 0; i < sizeof video / sizeof *video; i++) {
+        named(video[i], FILE_VIDEO, "a", "a");
+    }
+    for (size_t i = 0; i < sizeof audio / sizeof *audio; i++) {
+        named(audio[i], FILE_AUDIO, "a", "a");
+    }
+    named("a.mhtml", FILE_OTHER, "a", "a");
+    named("a.xyz", FILE_UNKNOWN, "a", "a");
+}
+
+/* ingest 17 */
+static void captions_that_are_not_read_are_known(void) {
+    static const char *const names[] = {"a.en.lrc",  "a.en.sbv", "a.en.srv1", "a.en.srv2",
+                                        "a.en.dfxp", "a.en.smi", "a.en.SUB"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        named(names[i], FILE_UNREAD, "a.en", "a");
+    }
 }
 
 static void unfinished_downloads_are_known(void) {
@@ -62,9 +90,66 @@ static void ids_are_found_in_stems(void) {
     CHECK(!file_name_bracket_id("no id", 5, &id, &size));
     CHECK(!file_name_bracket_id("empty []", 8, &id, &size));
     CHECK(!file_name_bracket_id("]", 1, &id, &size));
-    CHECK_NUMBER(file_name_slide_base("7139_01", 7), 4);
-    CHECK_NUMBER(file_name_slide_base("7139", 4), 0);
-    CHECK_NUMBER(file_name_slide_base("_1", 2), 0);
+    CHECK(file_name_bracket_id("A title [71] (1)", 16, &id, &size) && size == 2);
+    CHECK_NUMBER(file_name_parse("7139_01.jpg").slide_size, 4);
+    CHECK_NUMBER(file_name_parse("7139_01.jpg").number, 1);
+    CHECK_NUMBER(file_name_parse("7139_123.jpg").number, 123);
+    CHECK_NUMBER(file_name_parse("7139.jpg").slide_size, 0);
+    CHECK_NUMBER(file_name_parse("_1.jpg").slide_size, 0);
+    CHECK(file_name_is_id("7349999999999999991", 19));
+    CHECK(file_name_is_id("dQw4w9WgXcQ", 11));
+    CHECK(!file_name_is_id("interviewer", 11));
+    CHECK(!file_name_is_id("1080p", 5));
+    CHECK(!file_name_is_id("20240131", 8));
+}
+
+static void copies_have_the_name_of_the_original(void) {
+    static const char *const names[] = {"A [71] (1)",    "A [71](2)",          "A [71] copy",
+                                        "A [71] copy 2", "A [71] - Copy",      "A [71] - Copy (3)",
+                                        "A [71] (copy)", "A [71] - copy (10)", "A [71]"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        bool same = CHECK_NUMBER(file_name_original(names[i], strlen(names[i])), 6);
+        if (!same) {
+            printf("# for the name '%s'\n", names[i]);
+        }
+    }
+    CHECK_NUMBER(file_name_original("copy", 4), 4);
+    CHECK_NUMBER(file_name_original("(1)", 3), 3);
+}
+
+/* `post` NULL: not such a name. */
+static void posted(const char *name, const char *post, int number, const char *language) {
+    struct file_name f = file_name_parse(name);
+    char text[300];
+    bool same = CHECK_NUMBER(f.post_size, post ? strlen(post) : 0);
+    if (post) {
+        same &= CHECK_NUMBER(f.number, number);
+        snprintf(text, sizeof text, "%.*s", (int)f.language_size, f.language ? f.language : "");
+        same &= CHECK_TEXT(text, language);
+    }
+    if (!same) {
+        printf("# for the name '%s'\n", name);
+    }
+}
+
+/* ingest 3 */
+static void names_of_gallery_dl_begin_with_the_id(void) {
+    static const char id[] = "7349999999999999991";
+    posted("7349999999999999991 my best pears [700].mp3", id, -1, "");
+    posted("7349999999999999991 my best pears.mp4", id, -1, "");
+    posted("7349999999999999991_02 my best pears [fid2].jpg", id, 2, "");
+    posted("7349999999999999991_2 my v1.5 pears [0a~b].jpg.json", id, 2, "");
+    posted("7349999999999999991 pears [originCover].jpg", id, -1, "");
+    posted("7349999999999999991 pears [2_eng-US_ASR_1_webvtt].vtt", id, -1, "eng-US");
+    posted("7349999999999999991 pears [2_eng-US_ASR_1_webvtt].vtt.json", id, -1, "eng-US");
+    posted("7349999999999999991 pears [4_deu-DE_LC_1_creator_caption].json", id, -1, "deu-DE");
+    posted("7349999999999999991.en.vtt", id, -1, "en");
+    CHECK_NUMBER(file_name_parse("7349999999999999991 a [2_eng-US_MT_1_webvtt].vtt").origin,
+                 CAPTION_TRANSLATED);
+    posted("10 ways to peel [7349999999999999991].mp4", NULL, 0, "");
+    posted("2024 [7349999999999999991].jpg", NULL, 0, "");
+    posted("15000000000000000 views [dQw4w9WgXcQ].mp4", NULL, 0, "");
+    posted("7349999999999999991x.mp4", NULL, 0, "");
 }
 
 static void languages_match_across_spellings(void) {
@@ -78,6 +163,11 @@ static void languages_match_across_spellings(void) {
     CHECK_NUMBER(language_rank("fr,*", "de"), 1);
     CHECK_NUMBER(language_rank("*", NULL), 0);
     CHECK_NUMBER(language_rank("", "en"), -1);
+    char from[3];
+    CHECK(language_translated("en-de", from) && strcmp(from, "de") == 0);
+    CHECK(language_translated("zh-Hans-en", from) && strcmp(from, "en") == 0);
+    CHECK(!language_translated("en-US", from) && !language_translated("de-orig", from));
+    CHECK(!language_translated("en", from) && !language_translated(NULL, from));
 }
 
 /* ---- Folders
@@ -132,12 +222,14 @@ static void sidecars_join_by_stem_in_a_folder(void) {
     write_file("a/IMG_001.jpg", "");
     write_file("a/.hidden.mp4", "");
     SCAN(&c, "a");
-    CHECK_NUMBER(c.count, 2);
-    CHECK_TEXT(c.items[0].path, "a/Mr. X [1].mp4");
-    CHECK_NUMBER(c.items[0].count, 5);
-    CHECK_TEXT(clip_file_of(&c.items[0], FILE_CAPTION)->language, "de");
-    CHECK_TEXT(c.items[1].path, "a/b.mp4");
-    CHECK_NUMBER(c.items[1].count, 1);
+    CHECK_NUMBER(c.count, 3);
+    CHECK_TEXT(c.items[0].path, "a/IMG_001.jpg");
+    CHECK_TEXT(c.items[0].reason, "orphan");
+    CHECK_TEXT(c.items[1].path, "a/Mr. X [1].mp4");
+    CHECK_NUMBER(c.items[1].count, 5);
+    CHECK_TEXT(clip_file_of(&c.items[1], FILE_CAPTION)->language, "de");
+    CHECK_TEXT(c.items[2].path, "a/b.mp4");
+    CHECK_NUMBER(c.items[2].count, 1);
     clips_close(&c);
     remove_root();
 }
@@ -204,8 +296,10 @@ static void an_orphan_is_told_and_the_rest_ignored(void) {
     write_file("cover.jpg", "");
     write_file("half.mp4.part", "");
     SCAN(&c, ".");
-    CHECK_NUMBER(c.count, 1);
+    CHECK_NUMBER(c.count, 2);
+    CHECK_TEXT(c.items[0].path, "./cover.jpg");
     CHECK_TEXT(c.items[0].reason, "orphan");
+    CHECK_TEXT(c.items[1].reason, "orphan");
     clips_close(&c);
     remove_root();
 }
@@ -247,8 +341,12 @@ static void loops_and_what_cannot_be_read_end_well(void) {
 
 int main(void) {
     RUN(names_tell_what_a_file_is);
+    RUN(media_of_every_name_are_media);
+    RUN(captions_that_are_not_read_are_known);
     RUN(unfinished_downloads_are_known);
     RUN(ids_are_found_in_stems);
+    RUN(copies_have_the_name_of_the_original);
+    RUN(names_of_gallery_dl_begin_with_the_id);
     RUN(languages_match_across_spellings);
     RUN(sidecars_join_by_stem_in_a_folder);
     RUN(sidecars_join_by_id_across_folders);

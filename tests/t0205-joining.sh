@@ -242,4 +242,97 @@ without_metadata_the_folder_is_the_account() {
 }
 run without_metadata_the_folder_is_the_account
 
+# ingest 10
+media_are_known_by_many_names_and_by_their_info_json() {
+    mkdir -p in/kiwi
+    make_media -f lavfi -i sine=duration=1 -f matroska in/kiwi/a.mka
+    make_media -f lavfi -i sine=duration=1 in/kiwi/b.aiff
+    put_clip in/kiwi/c.f4v in/kiwi/d.unknown_video in/kiwi/e.weird 'in/kiwi/no extension'
+    write_info e in/kiwi/e.info.json
+    write_info f 'in/kiwi/no extension.info.json'
+    echo 'an URL' >in/kiwi/e.url
+    expect_code 0 ingest --thumbs 0 --no-audio --report report in >out.tar
+    printf 'kiwi/%s\n' a b c d e f >wanted
+    keys_of out.tar >got
+    expect_same wanted got
+    expect_report report in/kiwi/e.weird ok
+    member out.tar kiwi/e.json >sample
+    expect_match '"codec":"h264"' sample
+    expect_match '"warnings":\[\]' sample
+}
+run media_are_known_by_many_names_and_by_their_info_json
+
+# ingest 10
+what_is_of_no_known_kind_is_told() {
+    put_clip in/kiwi/a.mp4 'in/kiwi/lost [dQw4w9WgXcQ].weird'
+    echo no media >in/kiwi/a.blob
+    echo no media >in/kiwi/b.blob
+    echo clutter >in/kiwi/clutter.blob
+    write_info b in/kiwi/b.info.json
+    expect_code 3 ingest --thumbs 0 --no-audio --report report in >out.tar
+    member out.tar kiwi/a.json >sample
+    expect_match '"warnings":\["a.blob: of no kind that is known' sample
+    expect_report report in/kiwi/a.mp4 ok
+    expect_report report in/kiwi/b.blob partial not-media ''
+    expect_report report 'in/kiwi/lost [dQw4w9WgXcQ].weird' skipped orphan 'of no kind that is known'
+    test "$(wc -l <report)" -eq 3
+}
+run what_is_of_no_known_kind_is_told
+
+# ingest 17
+captions_of_kinds_that_are_not_read_are_listed() {
+    local kind
+    put_clip in/kiwi/a.mp4 in/kiwi/b.mp4
+    for kind in lrc sbv srv1 srv2 smi; do
+        echo text >in/kiwi/a.en.$kind
+    done
+    echo text >in/kiwi/b.en.lrc
+    write_captions hello in/kiwi/b.de.vtt
+    expect_code 3 ingest --thumbs 0 --no-audio --report report in >out.tar
+    expect_report report in/kiwi/a.mp4 partial sidecar 'a.en.lrc: captions of this kind'
+    expect_report report in/kiwi/b.mp4 ok
+    member out.tar kiwi/a.json >sample
+    for kind in lrc sbv srv1 srv2 smi; do
+        expect_match "\"language\":\"en\",\"kind\":\"$kind\",\"bitmap\":false,\"chosen\":false,\"cues\":null" sample
+        expect_match "\"a.en.$kind: captions of this kind are listed, not read\"" sample
+    done
+    member out.tar kiwi/b.json >sample
+    expect_match '"kind":"lrc","bitmap":false,"chosen":false' sample
+    expect_match '"warnings":\["b.en.lrc: ' sample
+    member out.tar kiwi/b.script.json >script
+    expect_match hello script
+}
+run captions_of_kinds_that_are_not_read_are_listed
+
+# ingest 18
+captions_of_the_spoken_language_are_preferred() {
+    local id=7349999999999999991
+    put_clip in/kiwi/a.mp4 in/kiwi/b.mp4 in/kiwi/c.mp4 in/kiwi/d.mp4 "in/kiwi/$id x.mp4"
+    write_captions original in/kiwi/a.de-orig.vtt
+    write_captions translated in/kiwi/a.en.vtt
+    cp in/kiwi/a.de-orig.vtt in/kiwi/b.de-orig.vtt
+    cp in/kiwi/a.en.vtt in/kiwi/b.en.vtt
+    write_captions manual in/kiwi/b.de.vtt
+    write_captions spoken in/kiwi/c.de.vtt
+    write_captions translated in/kiwi/c.en-de.vtt
+    write_captions spoken in/kiwi/d.de.vtt # only info.json says what is spoken
+    write_captions translated in/kiwi/d.en.vtt
+    printf '{"id": "d", "uploader": "kiwi", "subtitles": {}, "automatic_captions": {"de-orig": [], "en": []}}' \
+        >in/kiwi/d.info.json
+    write_captions spoken "in/kiwi/$id x [4_deu-DE_ASR_1_webvtt].vtt"
+    write_captions translated "in/kiwi/$id x [2_eng-US_MT_1_webvtt].vtt"
+    expect_code 0 ingest --thumbs 0 --no-audio in >out.tar
+    for key in a:original b:manual c:spoken d:spoken $id:spoken; do
+        member out.tar "kiwi/${key%%:*}.script.json" >script
+        expect_match "\"${key##*:}\"" script
+    done
+    ingest --thumbs 0 --no-audio --lang en in >out.tar
+    member out.tar kiwi/b.script.json >script
+    expect_match translated script
+    ingest --thumbs 0 --no-audio --lang de in >out.tar
+    member out.tar kiwi/b.script.json >script
+    expect_match manual script
+}
+run captions_of_the_spoken_language_are_preferred
+
 test_finish
