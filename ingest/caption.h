@@ -29,8 +29,8 @@
 int caption_strip_ass(struct bytes *out, const char *text, size_t size, struct error *e);
 
 /* A caption file in memory. `format` is its extension: "srt", "vtt", "ass", "ssa" (any case). Text
- * that is not valid UTF-8 is repaired; *repaired (may be NULL) counts the places. UTF-16 with a
- * byte order mark is converted. Cues are appended in presentation order, none on failure.
+ * that is not valid UTF-8 is repaired; *repaired (may be NULL) counts the places. UTF-16 is
+ * converted (utf16.h). Cues are appended in presentation order, none on failure.
  * ERR_FORMAT when no cue can be read, ERR_UNSUPPORTED for another extension, ERR_LIMIT for more
  * than 16 MiB, ERR_MEMORY. */
 int caption_read_file(struct cue_list *cues, const void *data, size_t size, const char *format,

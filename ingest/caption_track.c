@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "ingest/caption_voice.h"
+#include "store/utf16.h"
 #include "store/utf8.h"
 
 enum {
@@ -232,44 +233,18 @@ int caption_decoder_feed(struct caption_decoder *d, const struct AVPacket *packe
 
 /* ---- a file as text ---------------------------------------------------- */
 
-static uint32_t utf16_unit(const unsigned char *p, bool big_endian) {
-    return big_endian ? (uint32_t)p[0] << 8 | p[1] : (uint32_t)p[1] << 8 | p[0];
-}
-
-static int utf16_convert(struct bytes *out, const unsigned char *p, size_t size, bool big_endian,
-                         size_t *repaired, struct error *e) {
-    int rc = bytes_reserve(out, size + size / 2, e);
-    size_t i = 0;
-    while (rc == 0 && i < size) {
-        bool whole = size - i >= 2;
-        uint32_t c = whole ? utf16_unit(p + i, big_endian) : UTF8_REPLACEMENT;
-        i += whole ? 2 : 1;
-        if (whole && c >= 0xD800 && c <= 0xDFFF) {
-            uint32_t low = size - i >= 2 ? utf16_unit(p + i, big_endian) : 0;
-            whole = c <= 0xDBFF && low >= 0xDC00 && low <= 0xDFFF;
-            c = whole ? 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00) : UTF8_REPLACEMENT;
-            i += whole ? 2 : 0;
-        }
-        char text[4];
-        *repaired += !whole;
-        rc = bytes_append(out, text, utf8_encode(c, text), e);
-    }
-    return rc;
-}
-
 /* Clean UTF-8 without byte order mark and without zero bytes, at which libavformat's line reader
  * would stop for good. */
 static int clean_text(struct bytes *out, const unsigned char *data, size_t size, size_t *repaired,
                       struct error *e) {
     int rc;
-    bool little = size >= 2 && data[0] == 0xFF && data[1] == 0xFE;
-    bool big = size >= 2 && data[0] == 0xFE && data[1] == 0xFF;
+    enum utf16_order order = utf16_detect(data, size);
     if (size >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0) {
         data += 3;
         size -= 3;
     }
-    if (little || big) {
-        rc = utf16_convert(out, data + 2, size - 2, big, repaired, e);
+    if (order != UTF16_NONE) {
+        rc = utf16_to_utf8(out, data, size, order, repaired, e);
     } else {
         rc = utf8_repair(out, (const char *)data, size, repaired, e);
     }

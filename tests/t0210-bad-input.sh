@@ -213,6 +213,22 @@ broken_sidecars_make_the_sample_partial() {
 }
 run broken_sidecars_make_the_sample_partial
 
+# ingest 19
+json_of_python_and_powershell_is_read() {
+    put_clip in/nan.mp4 in/utf16.mp4 in/bare.mp4
+    printf '{"id": "nan", "uploader": "pear", "description": "NaN, Infinity", "tbr": NaN, "x": [-Infinity]}' \
+        >in/nan.info.json
+    printf '{"id": "utf16", "uploader": "pear", "title": "d\303\251j\303\240"}' | iconv -t UTF-16 >in/utf16.info.json
+    printf '{"cid": "1", "text": "eins"}\r\n{"cid": "2", "text": "zwei"}\r\n' | iconv -t UTF-16BE >in/utf16.comments.jsonl
+    printf 'word for word' | iconv -t UTF-16LE >in/bare.description
+    ingest_beside_good_clips 0
+    expect_match '"description":"NaN, Infinity".*"warnings":\["nan.info.json: 2 places mended"\]' got/pear/nan.json
+    expect_match '"title":"déjà".*"warnings":\[\]' got/pear/utf16.json
+    expect_match '"text":"eins".*"text":"zwei"' got/pear/utf16.comments.json
+    expect_match '"description":"word for word"' got/in/bare.json
+}
+run json_of_python_and_powershell_is_read
+
 huge_and_deep_sidecars_are_survived() {
     put_clip in/long.mp4 in/deep.mp4
     printf '{"id": "long", "uploader": "u", "x": "' >in/long.info.json # all of it on one line
