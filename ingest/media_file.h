@@ -1,4 +1,4 @@
-/* media_file.h - a media file opened for reading, shared by media.c and media_video.c. */
+/* media_file.h - a media file opened for reading, shared by media*.c. */
 #ifndef OCC_INGEST_MEDIA_FILE_H
 #define OCC_INGEST_MEDIA_FILE_H
 
@@ -20,8 +20,18 @@ int media_file_open(struct media_file *f, const char *path, struct pool_beat *be
                     struct error *e);
 void media_file_close(struct media_file *f);
 
+bool media_is_cover(const AVStream *stream);
+/* The film itself where there is one, else a cover that is stored as a track, else NULL. */
+AVStream *media_choose_video(AVFormatContext *format);
+/* What candidates are collected in, unless it is there already or no pictures are wanted. */
+int media_open_thumbnails(struct media *m, const struct media_wishes *wishes, struct error *e);
+
+/* libavcodec's name of the codec; of an unknown one the four characters that stand for it in the
+ * container, in `text`. */
+const char *media_codec_name(const AVStream *stream, char text[AV_FOURCC_MAX_STRING_SIZE]);
+
 /* A decoder for a stream, single-threaded, reproducible; *out NULL with result ERR_UNSUPPORTED when
- * this libavcodec has none. */
+ * this libavcodec has none or the stream is encrypted. */
 int media_decoder_open(AVCodecContext **out, const AVStream *stream, struct error *e);
 
 /* Presentation time of a time stamp in milliseconds from the start of the clip; -1: it has none. */
@@ -74,7 +84,6 @@ struct video_track {
     const int32_t *matrix; /* display matrix, or NULL */
     int errors_in_a_row;
     bool given_up;
-    int64_t untimed; /* frames without any time stamp, to give them one by the frame rate */
     int64_t offered; /* pictures given to the thumbnails */
 };
 

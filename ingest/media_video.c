@@ -98,7 +98,9 @@ int video_track_open(struct video_track *v, struct media *m, struct media_file *
                      const struct media_wishes *wishes, struct error *e) {
     *v = (struct video_track){.media = m, .file = f, .stream = stream};
     v->matrix = display_matrix(stream);
-    m->video_codec = avcodec_get_name(stream->codecpar->codec_id);
+    char name[AV_FOURCC_MAX_STRING_SIZE];
+    const char *codec = media_codec_name(stream, name);
+    m->video_codec = arena_text(m->arena, codec, strlen(codec));
     m->fps = av_q2d(stream->avg_frame_rate.den ? stream->avg_frame_rate : (AVRational){0, 1});
     describe_display(v);
     int64_t width = stream->codecpar->width, height = stream->codecpar->height;
@@ -172,11 +174,8 @@ static void count_error(struct video_track *v, const char *what, int av_error) {
     }
 }
 
-static int64_t frame_time_ms(struct video_track *v, const AVFrame *frame) {
+static int64_t frame_time_ms(const struct video_track *v, const AVFrame *frame) {
     int64_t time_ms = media_time_ms(v->file, v->stream, frame->best_effort_timestamp);
-    if (time_ms < 0 && v->media->fps > 0) {
-        time_ms = (int64_t)((double)v->untimed++ * 1000 / v->media->fps);
-    }
     return time_ms < 0 ? 0 : time_ms;
 }
 
@@ -356,7 +355,6 @@ int video_track_restart(struct video_track *v, enum video_plan plan, struct erro
     v->first_ms = v->offered_ms = 0;
     v->errors_in_a_row = 0;
     v->given_up = false;
-    v->untimed = 0;
     v->media->frames_decoded = 0;
     v->media->video_errors = 0;
     return 0;

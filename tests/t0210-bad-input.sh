@@ -115,6 +115,19 @@ pictures_too_large_to_decode_are_not_decoded() {
 run pictures_too_large_to_decode_are_not_decoded
 
 # Playlists and the like name other files; what these hold must not get into the sample.
+# ingest 21
+what_cannot_be_decoded_is_named() {
+    mkdir in
+    LC_ALL=C sed 's/avc1/bvc2/g' "$tiny" >in/unknown.mp4
+    make_media -i "$tiny" -c copy -encryption_scheme cenc-aes-ctr -encryption_key 000102030405060708090a0b0c0d0e0f \
+        -encryption_kid 101112131415161718191a1b1c1d1e1f in/locked.mp4
+    ingest_beside_good_clips 3
+    expect_report report in/unknown.mp4 partial no-decoder 'video: no decoder for bvc2'
+    expect_match '"codec":"bvc2"' got/in/unknown.json
+    expect_report report in/locked.mp4 partial no-decoder 'o: encrypted'
+}
+run what_cannot_be_decoded_is_named
+
 files_that_name_other_files_are_not_followed() {
     mkdir in
     cp "$tiny" secret.mp4
