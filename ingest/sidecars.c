@@ -43,6 +43,10 @@ static const char *base_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
+void sidecars_warn(struct sidecars *s, const char *text) {
+    warn(s, "%s", text);
+}
+
 void sidecars_lose(struct sidecars *s, const char *path, const char *reason) {
     size_t size = strlen(path);
     bool named = strncmp(reason, path, size) == 0; /* errors of file.h begin with the path */

@@ -51,6 +51,9 @@ int sidecars_read(struct sidecars *s, const struct clip *clip, struct arena *are
 /* Reads the cues of one caption file (once). */
 int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, struct error *e);
 
+/* Something that a person should know; copied. */
+void sidecars_warn(struct sidecars *s, const char *text);
+
 /* A file that could not be used: a warning that also makes the sample partial. */
 void sidecars_lose(struct sidecars *s, const char *path, const char *reason);
 

@@ -120,6 +120,54 @@ sound_alone_is_whole_or_cut_too() {
 }
 run sound_alone_is_whole_or_cut_too
 
+put_metadata() { # NAME JSON-MEMBERS
+    cp "$scratch/six.mp4" "in/$1.mp4"
+    printf '{"id": "%s", "uploader": "u", %s}' "$1" "$2" >"in/$1.info.json"
+}
+make_clip "$scratch/six.mp4" 6 6
+
+warnings_of() { # KEY: of the sample, and the report has the same
+    member out.tar "$1.json" | jq -c .warnings | tee sample.warnings
+    jq -c "select(.key == \"$1\") | .warnings" report | cmp - sample.warnings
+}
+
+# ingest 8
+file_shorter_than_its_metadata_say_is_told() {
+    local name
+    mkdir in
+    put_metadata broken '"duration": 1110.76'
+    put_metadata text '"duration_string": "0:20"'
+    put_metadata section '"duration": 600, "section_start": 100, "section_end": 120'
+    put_metadata whole '"duration": 6'
+    put_metadata rounded '"duration": 7'
+    put_metadata longer '"duration": 3'
+    put_metadata live '"duration": 600, "is_live": true'
+    put_metadata unknown '"duration": null'
+    put_metadata cut-on-purpose '"duration": 600, "section_start": 100, "section_end": 106'
+    put_metadata cut-to-the-end '"duration": 600, "section_start": 594'
+    put_metadata sponsor '"duration": 66, "sponsorblock_chapters": [{"start_time": 3, "end_time": 63.5}]'
+    expect_code 0 ingest --report report in >out.tar
+    for name in broken text section; do
+        warnings_of "u/$name" | grep -q 'the file lasts 6.0 s, its metadata say' || complain "$name: no warning"
+    done
+    for name in whole rounded longer live unknown cut-on-purpose cut-to-the-end sponsor; do
+        [ "$(warnings_of "u/$name")" = '[]' ] || complain "$name: $(warnings_of "u/$name")"
+    done
+}
+run file_shorter_than_its_metadata_say_is_told
+
+# ingest 8
+sound_that_ends_early_is_told() {
+    make_clip early.mp4 20 3
+    make_clip even.mp4 6 5
+    expect_code 0 ingest --report report early.mp4 even.mp4 >out.tar
+    local folder
+    folder=$(basename "$PWD")
+    [ "$(warnings_of "$folder/early")" = '["the sound ends at 3.0 s, the pictures at 20.0 s"]' ]
+    [ "$(warnings_of "$folder/even")" = '[]' ]
+}
+run sound_that_ends_early_is_told
+
 # ingest 20
 damage_in_the_middle_is_not_called_the_end() {
     make_clip first.ts 3 3
