@@ -38,7 +38,7 @@ struct caption_losses {
 
 /* A caption file in memory. `format` is its extension: "srt", "vtt", "ass", "ssa", "json3",
  * "srv1", "srv2", "srv3", "ttml", "dfxp" (any case). Text
- * that is not valid UTF-8 is repaired, UTF-16 with a byte order mark is converted. Adds to *losses
+ * that is not valid UTF-8 is repaired, UTF-16 is converted (utf16.h). Adds to *losses
  * (may be NULL). Cues are appended in presentation order, none on failure. ERR_FORMAT when no cue
  * can be read, ERR_UNSUPPORTED for another extension, ERR_LIMIT for more than 16 MiB, ERR_MEMORY.
  */

@@ -1,35 +1,10 @@
 /* caption_encoding.c - see caption_encoding.h. */
 #include "ingest/caption_encoding.h"
 
-#include <stdint.h>
 #include <string.h>
 
+#include "store/utf16.h"
 #include "store/utf8.h"
-
-static uint32_t utf16_unit(const unsigned char *p, bool big_endian) {
-    return big_endian ? (uint32_t)p[0] << 8 | p[1] : (uint32_t)p[1] << 8 | p[0];
-}
-
-static int utf16_convert(struct bytes *out, const unsigned char *p, size_t size, bool big_endian,
-                         size_t *repaired, struct error *e) {
-    int rc = bytes_reserve(out, size + size / 2, e);
-    size_t i = 0;
-    while (rc == 0 && i < size) {
-        bool whole = size - i >= 2;
-        uint32_t c = whole ? utf16_unit(p + i, big_endian) : UTF8_REPLACEMENT;
-        i += whole ? 2 : 1;
-        if (whole && c >= 0xD800 && c <= 0xDFFF) {
-            uint32_t low = size - i >= 2 ? utf16_unit(p + i, big_endian) : 0;
-            whole = c <= 0xDBFF && low >= 0xDC00 && low <= 0xDFFF;
-            c = whole ? 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00) : UTF8_REPLACEMENT;
-            i += whole ? 2 : 0;
-        }
-        char text[4];
-        *repaired += !whole;
-        rc = bytes_append(out, text, utf8_encode(c, text), e);
-    }
-    return rc;
-}
 
 static bool begins_with(const unsigned char *data, size_t size, const char *mark) {
     return size >= strlen(mark) && memcmp(data, mark, strlen(mark)) == 0;
@@ -77,15 +52,10 @@ static void clean_lines(struct bytes *text, size_t *repaired) {
 int caption_clean_text(struct bytes *out, const void *data, size_t size, size_t *repaired,
                        struct error *e) {
     static const char mark[] = "\xEF\xBB\xBF";
-    const unsigned char *p = data;
-    bool little = begins_with(p, size, "\xFF\xFE"), big = begins_with(p, size, "\xFE\xFF");
+    enum utf16_order order = utf16_detect(data, size);
     bytes_clear(out);
-    int rc;
-    if (little || big) {
-        rc = utf16_convert(out, p + 2, size - 2, big, repaired, e);
-    } else {
-        rc = utf8_repair(out, (const char *)p, size, repaired, e);
-    }
+    int rc = order != UTF16_NONE ? utf16_to_utf8(out, data, size, order, repaired, e)
+                                 : utf8_repair(out, data, size, repaired, e);
     if (rc < 0 || out->size == 0) {
         return rc;
     }

@@ -9,6 +9,7 @@
 
 #include "ingest/choice.h"
 #include "ingest/sample.h"
+#include "ingest/told_length.h"
 
 enum { MEMBERS = 80 };
 #define ITEM_ARENA ((size_t)1 << 30)
@@ -115,7 +116,8 @@ static int append_report(const struct item *it, struct bytes *out, struct error 
                   it->thumb_count, "comments", (json_int_t)it->sidecars->comments.count, "ms",
                   (int)((seconds_now() - it->started) * 1000));
     int rc;
-    if (!report || !rest || json_object_update(report, rest) != 0) {
+    if (!report || !rest || json_object_update(report, rest) != 0 ||
+        json_object_set_new(report, "warnings", sample_warnings(it->sidecars, m)) != 0) {
         rc = error_set(e, ERR_MEMORY, "out of memory");
     } else {
         rc = json_append(out, report, e);
@@ -166,6 +168,9 @@ static int read_media(struct item *it, const struct media_wishes *wishes, struct
     }
     int rc = media_read(it->media, file->path, wishes, it->maker->arena, it->beat, e);
     it->has_media = rc == 0;
+    if (it->has_media) {
+        told_length_compare(it->sidecars, it->media);
+    }
     if (rc == ERR_MEMORY) {
         return rc;
     }

@@ -7,6 +7,8 @@
 #include "ingest/caption.h"
 #include "ingest/cea.h"
 #include "ingest/media_file.h"
+#include "ingest/media_length.h"
+#include "ingest/media_times.h"
 
 struct text_track {
     struct caption_decoder *decoder;
@@ -26,9 +28,11 @@ struct reading {
     AVFrame *audio_frame;
     int audio_errors_in_a_row;
     struct text_track texts[MEDIA_TRACKS]; /* by number of track */
-    int track_of_stream[256];              /* stream index -> index into texts, or -1 */
+    int track_of_stream[LENGTH_STREAMS];   /* stream index -> index into texts, or -1 */
     struct cea *cea;
-    bool damaged_packet;
+    struct media_times *times; /* of the video packets */
+    AVPacket *timed;           /* out of `times` */
+    struct media_length length;
 };
 
 const char *stage_name(int stage) {
@@ -38,8 +42,13 @@ const char *stage_name(int stage) {
 }
 
 void media_init(struct media *m, struct arena *arena) {
-    *m = (struct media){
-        .arena = arena, .duration_ms = -1, .frames_expected = -1, .first_ms = -1, .last_ms = -1};
+    *m = (struct media){.arena = arena,
+                        .duration_ms = -1,
+                        .frames_expected = -1,
+                        .first_ms = -1,
+                        .last_ms = -1,
+                        .video_end_ms = -1,
+                        .sound_end_ms = -1};
 }
 
 void media_close(struct media *m) {
@@ -55,56 +64,16 @@ static const char *copy_text(struct media *m, const char *text) {
 
 /* ---- Opening the tracks ------------------------------------------------ */
 
-static bool is_attached_picture(const AVStream *stream) {
-    return stream->disposition & AV_DISPOSITION_ATTACHED_PIC;
-}
-
-/* Also where the writer did not say so: a track of one still picture. */
-static bool is_cover(const AVStream *stream) {
-    enum AVCodecID codec = stream->codecpar->codec_id;
-    bool still = codec == AV_CODEC_ID_MJPEG || codec == AV_CODEC_ID_PNG;
-    return is_attached_picture(stream) || (still && stream->nb_frames == 1);
-}
-
-/* The film itself where there is one, else a cover that is stored as a track. */
-static AVStream *choose_video(AVFormatContext *format) {
-    AVStream *cover = NULL;
-    int64_t best_pixels = -1;
-    AVStream *best = NULL;
-    for (unsigned i = 0; i < format->nb_streams; i++) {
-        AVStream *stream = format->streams[i];
-        if (stream->codecpar->codec_type != AVMEDIA_TYPE_VIDEO) {
-            continue;
-        }
-        int64_t pixels = (int64_t)stream->codecpar->width * stream->codecpar->height;
-        if (is_attached_picture(stream)) {
-            cover = cover ? cover : stream;
-        } else if (pixels > best_pixels) {
-            best = stream;
-            best_pixels = pixels;
-        }
-    }
-    return best ? best : cover;
-}
-
-static int open_thumbnails(struct media *m, const struct media_wishes *wishes, struct error *e) {
-    if (m->thumbnails || wishes->thumbs == 0) {
-        return 0;
-    }
-    int rc = picture_scaler_open(&m->scaler, wishes->thumb_size, e);
-    return rc < 0 ? rc : thumbnails_open(&m->thumbnails, wishes->thumbs, m->duration_ms, e);
-}
-
 /* What the container says of the number of pictures, -1 for nothing. AVI counts in ticks of its
  * header: writers count twice where H.264 has B-pictures. */
 static int64_t claimed_frames(const AVFormatContext *format, const AVStream *stream) {
-    bool counts = !is_attached_picture(stream) && strcmp(format->iformat->name, "avi") != 0;
+    bool counts = !media_is_cover(stream) && strcmp(format->iformat->name, "avi") != 0;
     return counts && stream->nb_frames > 0 ? stream->nb_frames : -1;
 }
 
 static int open_video(struct reading *r, struct error *e) {
-    AVStream *stream = choose_video(r->file.format);
-    r->media->cover_left = stream && is_cover(stream) && r->wishes->no_cover;
+    AVStream *stream = media_choose_video(r->file.format);
+    r->media->cover_left = stream && media_is_cover(stream) && r->wishes->no_cover;
     stream = r->media->cover_left ? NULL : stream;
     r->video_stream = stream;
     if (!stream) {
@@ -112,7 +81,8 @@ static int open_video(struct reading *r, struct error *e) {
     }
     r->has_video = true;
     r->media->frames_expected = claimed_frames(r->file.format, stream);
-    int rc = open_thumbnails(r->media, r->wishes, e);
+    int rc = media_times_open(&r->times, stream, e);
+    rc = rc < 0 ? rc : media_open_thumbnails(r->media, r->wishes, e);
     if (rc == 0) {
         rc = video_track_open(&r->video, r->media, &r->file, stream, r->wishes, e);
     }
@@ -128,7 +98,8 @@ static int open_audio(struct reading *r, struct error *e) {
         return 0;
     }
     AVStream *stream = r->file.format->streams[index];
-    r->media->audio_codec = avcodec_get_name(stream->codecpar->codec_id);
+    char name[AV_FOURCC_MAX_STRING_SIZE];
+    r->media->audio_codec = copy_text(r->media, media_codec_name(stream, name));
     r->audio_stream = stream;
     if (!r->wishes->audio) {
         return 0;
@@ -174,9 +145,7 @@ static int open_text(struct reading *r, AVStream *stream, struct error *e) {
 static int open_tracks(struct reading *r, struct error *e) {
     AVFormatContext *format = r->file.format;
     r->media->container = copy_text(r->media, format->iformat->name);
-    if (format->duration > 0 && format->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE) {
-        r->media->duration_ms = format->duration / 1000;
-    }
+    media_length_open(&r->length, r->media, &r->file);
     int rc = open_video(r, e);
     if (rc == 0) {
         rc = open_audio(r, e);
@@ -187,6 +156,7 @@ static int open_tracks(struct reading *r, struct error *e) {
             rc = open_text(r, stream, e);
         } else if (stream != r->video_stream && stream != r->audio_stream) {
             stream->discard = AVDISCARD_ALL;
+            r->length.left_out |= !media_is_cover(stream);
         }
     }
     if (rc == 0 && !r->has_video && !r->audio_stream && r->media->track_count == 0 &&
@@ -217,8 +187,17 @@ static int take_audio_frames(struct reading *r, struct error *e) {
     }
 }
 
+static bool is_encrypted(const AVPacket *packet) {
+    return av_packet_get_side_data(packet, AV_PKT_DATA_ENCRYPTION_INFO, NULL) != NULL;
+}
+
 static int feed_audio(struct reading *r, const AVPacket *packet, struct error *e) {
     if (!r->audio_decoder || r->audio_errors_in_a_row >= MEDIA_ERRORS_IN_A_ROW) {
+        return 0;
+    }
+    if (packet && is_encrypted(packet)) {
+        media_problem(r->media, "no-decoder", "audio: encrypted");
+        avcodec_free_context(&r->audio_decoder);
         return 0;
     }
     r->file.stage = STAGE_AUDIO;
@@ -259,14 +238,37 @@ static int feed_video(struct reading *r, const AVPacket *packet, struct error *e
         m->first_ms = m->first_ms < 0 || time_ms < m->first_ms ? time_ms : m->first_ms;
         m->last_ms = time_ms > m->last_ms ? time_ms : m->last_ms;
     }
+    if (is_encrypted(packet) && r->video.decoder) {
+        media_problem(m, "no-decoder", "video: encrypted");
+        avcodec_free_context(&r->video.decoder);
+    }
     int rc = cea_feed(r->cea, packet, e);
     return rc < 0 ? rc : video_track_feed(&r->video, packet, e);
 }
 
+/* Gives the video packets to `take`, each with its time; NULL: what was held back for it. */
+static int take_video(struct reading *r, const AVPacket *packet,
+                      int (*take)(struct reading *, const AVPacket *, struct error *),
+                      struct error *e) {
+    if (packet && !media_times_wants(r->times, packet)) {
+        return take(r, packet, e);
+    }
+    int rc = media_times_send(r->times, packet, e);
+    while (rc == 0 && media_times_receive(r->times, r->timed)) {
+        rc = take(r, r->timed, e);
+        av_packet_unref(r->timed);
+    }
+    return rc;
+}
+
+static bool is_video(const struct reading *r, const AVPacket *packet) {
+    return r->has_video && packet->stream_index == r->video_stream->index;
+}
+
 static int feed(struct reading *r, const AVPacket *packet, struct error *e) {
-    r->damaged_packet |= (packet->flags & AV_PKT_FLAG_CORRUPT) != 0;
-    if (r->has_video && packet->stream_index == r->video_stream->index) {
-        return feed_video(r, packet, e);
+    media_length_take(&r->length, packet);
+    if (is_video(r, packet)) {
+        return take_video(r, packet, feed_video, e);
     }
     if (r->audio_stream && packet->stream_index == r->audio_stream->index) {
         return feed_audio(r, packet, e);
@@ -296,9 +298,7 @@ static int read_packets(struct reading *r,
         }
         pool_beat(r->file.beat, r->file.stage);
         int index = r->packet->stream_index;
-        int rc = index < (int)(sizeof r->track_of_stream / sizeof *r->track_of_stream)
-                     ? take(r, r->packet, e)
-                     : 0;
+        int rc = index < LENGTH_STREAMS ? take(r, r->packet, e) : 0;
         av_packet_unref(r->packet);
         if (rc < 0) {
             return rc;
@@ -307,15 +307,18 @@ static int read_packets(struct reading *r,
 }
 
 static int feed_only_video(struct reading *r, const AVPacket *packet, struct error *e) {
-    bool mine = packet->stream_index == r->video_stream->index;
-    return mine ? video_track_feed(&r->video, packet, e) : 0;
+    return video_track_feed(&r->video, packet, e);
+}
+
+static int feed_pictures(struct reading *r, const AVPacket *packet, struct error *e) {
+    return is_video(r, packet) ? take_video(r, packet, feed_only_video, e) : 0;
 }
 
 /* ---- The end of the file ----------------------------------------------- */
 
 /* Where what was found does not serve: once more from the start, and more of it. */
 static int further_passes(struct reading *r, struct error *e) {
-    if (!r->media->thumbnails || !r->video.decoder || is_attached_picture(r->video_stream)) {
+    if (!r->media->thumbnails || !r->video.decoder || media_is_cover(r->video_stream)) {
         return 0;
     }
     int rc = 0;
@@ -325,32 +328,13 @@ static int further_passes(struct reading *r, struct error *e) {
         if (rc < 0) {
             return rc == ERR_MEMORY ? rc : 0; /* what was found is all there is */
         }
-        rc = read_packets(r, feed_only_video, e);
+        media_times_restart(r->times);
+        rc = read_packets(r, feed_pictures, e);
+        rc = rc < 0 ? rc : take_video(r, NULL, feed_only_video, e);
         rc = rc < 0 ? rc : video_track_finish(&r->video, e);
         plan = video_track_next_plan(&r->video);
     }
     return rc;
-}
-
-static void check_length(struct reading *r) {
-    struct media *m = r->media;
-    if (m->frames_expected > 0 && m->frames_read < m->frames_expected) {
-        media_problem(m, "truncated", "the container lists %lld frames, %lld are there",
-                      (long long)m->frames_expected, (long long)m->frames_read);
-    } else if (r->damaged_packet) {
-        media_problem(m, "truncated", "the last packet is cut off or damaged");
-    } else if (r->file.io->error < 0) {
-        media_problem(m, "unreadable", "the file could not be read to its end");
-    } else if (m->duration_ms > 0 && m->last_ms >= 0 && m->frames_expected < 0 &&
-               m->frames_read > 1 && m->last_ms < m->duration_ms / 10 * 9 - 2000) {
-        media_problem(m, "truncated", "the container says %.1f s, pictures end at %.1f s",
-                      (double)m->duration_ms / 1000, (double)m->last_ms / 1000);
-    }
-    if (m->duration_ms < 0) {
-        double heard = m->audio ? audio_duration_ms(m->audio) : 0;
-        int64_t seen = m->last_ms + (m->fps > 0 ? (int64_t)(1000 / m->fps) : 0);
-        m->duration_ms = heard > (double)seen ? (int64_t)heard : seen;
-    }
 }
 
 /* Cues of tracks carry the container's times: made to count from the start of the clip. */
@@ -392,10 +376,11 @@ static int read_everything(struct reading *r, struct error *e) {
         rc = feed_audio(r, NULL, e);
     }
     if (rc == 0 && r->has_video) {
-        rc = video_track_finish(&r->video, e);
+        rc = take_video(r, NULL, feed_video, e);
+        rc = rc < 0 ? rc : video_track_finish(&r->video, e);
     }
     if (rc == 0) {
-        check_length(r);
+        media_length_check(&r->length);
         rc = finish_captions(r, e);
     }
     if (rc == 0 && r->has_video) {
@@ -421,7 +406,7 @@ int media_read(struct media *m, const char *path, const struct media_wishes *wis
     }
     r->media = m;
     r->wishes = wishes;
-    for (size_t i = 0; i < sizeof r->track_of_stream / sizeof *r->track_of_stream; i++) {
+    for (int i = 0; i < LENGTH_STREAMS; i++) {
         r->track_of_stream[i] = -1;
     }
     int rc = media_file_open(&r->file, path, beat, e);
@@ -430,7 +415,8 @@ int media_read(struct media *m, const char *path, const struct media_wishes *wis
         return rc;
     }
     r->packet = av_packet_alloc();
-    rc = r->packet ? open_tracks(r, e) : error_set(e, ERR_MEMORY, "out of memory");
+    r->timed = av_packet_alloc();
+    rc = r->packet && r->timed ? open_tracks(r, e) : error_set(e, ERR_MEMORY, "out of memory");
     if (rc == 0) {
         rc = read_everything(r, e);
     }
@@ -441,74 +427,10 @@ int media_read(struct media *m, const char *path, const struct media_wishes *wis
     video_track_close(&r->video);
     avcodec_free_context(&r->audio_decoder);
     av_frame_free(&r->audio_frame);
+    media_times_close(r->times);
+    av_packet_free(&r->timed);
     av_packet_free(&r->packet);
     media_file_close(&r->file);
     free(r);
-    return rc;
-}
-
-/* ---- Pictures beside the clip ------------------------------------------ */
-
-/* Decodes the first picture of a file into `frame`. */
-static int decode_picture(struct media_file *f, AVCodecContext *decoder, AVStream *stream,
-                          AVPacket *packet, AVFrame *frame, struct error *e) {
-    bool sent_end = false;
-    for (;;) {
-        int result = avcodec_receive_frame(decoder, frame);
-        if (result >= 0) {
-            return 0;
-        }
-        if (result != AVERROR(EAGAIN) || sent_end) {
-            return error_set(e, ERR_FORMAT, "no picture can be decoded");
-        }
-        pool_beat(f->beat, STAGE_PICTURES);
-        result = av_read_frame(f->format, packet);
-        sent_end = result < 0;
-        if (result >= 0 && packet->stream_index != stream->index) {
-            av_packet_unref(packet);
-            continue;
-        }
-        result = avcodec_send_packet(decoder, sent_end ? NULL : packet);
-        av_packet_unref(packet);
-        if (result < 0 && result != AVERROR(EAGAIN)) {
-            return error_set(e, ERR_FORMAT, "the picture cannot be decoded");
-        }
-    }
-}
-
-int media_add_picture(struct media *m, const char *path, int64_t pts_ms,
-                      const struct media_wishes *wishes, struct pool_beat *beat, struct error *e) {
-    struct media_file file;
-    int rc = media_file_open(&file, path, beat, e);
-    if (rc < 0) {
-        return rc;
-    }
-    AVCodecContext *decoder = NULL;
-    AVPacket *packet = av_packet_alloc();
-    AVFrame *frame = av_frame_alloc();
-    AVStream *stream = choose_video(file.format);
-    struct picture picture;
-    rc = packet && frame ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    if (rc == 0 && !stream) {
-        rc = error_set(e, ERR_FORMAT, "holds no picture");
-    }
-    if (rc == 0) {
-        rc = media_decoder_open(&decoder, stream, e);
-    }
-    if (rc == 0) {
-        rc = decode_picture(&file, decoder, stream, packet, frame, e);
-    }
-    if (rc == 0) {
-        rc = open_thumbnails(m, wishes, e);
-    }
-    if (rc == 0 && m->thumbnails) {
-        AVRational sar = frame->sample_aspect_ratio;
-        rc = picture_make(m->scaler, frame, NULL, sar.num, sar.den > 0 ? sar.den : 1, &picture, e);
-        rc = rc < 0 ? rc : thumbnails_offer(m->thumbnails, pts_ms, &picture, e);
-    }
-    av_frame_free(&frame);
-    av_packet_free(&packet);
-    avcodec_free_context(&decoder);
-    media_file_close(&file);
     return rc;
 }

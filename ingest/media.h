@@ -52,7 +52,8 @@ struct media {
     int64_t frames_expected; /* what the container claims; -1: it does not say */
     int64_t frames_read;     /* video packets found */
     int64_t frames_decoded;
-    int64_t first_ms, last_ms; /* of the video packets; -1: none */
+    int64_t first_ms, last_ms;          /* of the video packets; -1: none */
+    int64_t video_end_ms, sound_end_ms; /* where their last packets end; -1: none */
     int64_t video_errors, audio_errors;
     bool every_frame; /* more than keyframes were decoded: what others refer to, in part or all */
     struct media_track tracks[MEDIA_TRACKS];

@@ -126,12 +126,56 @@ void media_file_close(struct media_file *f) {
     f->fd = -1;
 }
 
+bool media_is_cover(const AVStream *stream) {
+    return stream->disposition & AV_DISPOSITION_ATTACHED_PIC;
+}
+
+AVStream *media_choose_video(AVFormatContext *format) {
+    AVStream *cover = NULL;
+    int64_t best_pixels = -1;
+    AVStream *best = NULL;
+    for (unsigned i = 0; i < format->nb_streams; i++) {
+        AVStream *stream = format->streams[i];
+        if (stream->codecpar->codec_type != AVMEDIA_TYPE_VIDEO) {
+            continue;
+        }
+        int64_t pixels = (int64_t)stream->codecpar->width * stream->codecpar->height;
+        if (media_is_cover(stream)) {
+            cover = cover ? cover : stream;
+        } else if (pixels > best_pixels) {
+            best = stream;
+            best_pixels = pixels;
+        }
+    }
+    return best ? best : cover;
+}
+
+int media_open_thumbnails(struct media *m, const struct media_wishes *wishes, struct error *e) {
+    if (m->thumbnails || wishes->thumbs == 0) {
+        return 0;
+    }
+    int rc = picture_scaler_open(&m->scaler, wishes->thumb_size, e);
+    return rc < 0 ? rc : thumbnails_open(&m->thumbnails, wishes->thumbs, m->duration_ms, e);
+}
+
+const char *media_codec_name(const AVStream *stream, char text[AV_FOURCC_MAX_STRING_SIZE]) {
+    const AVCodecParameters *about = stream->codecpar;
+    bool unknown = about->codec_id == AV_CODEC_ID_NONE && about->codec_tag != 0;
+    return unknown ? av_fourcc_make_string(text, about->codec_tag)
+                   : avcodec_get_name(about->codec_id);
+}
+
 int media_decoder_open(AVCodecContext **out, const AVStream *stream, struct error *e) {
     *out = NULL;
     enum AVCodecID id = stream->codecpar->codec_id;
     const AVCodec *codec = avcodec_find_decoder(id);
     if (!codec) {
-        return error_set(e, ERR_UNSUPPORTED, "no decoder for %s", avcodec_get_name(id));
+        char text[AV_FOURCC_MAX_STRING_SIZE];
+        const char *name = media_codec_name(stream, text);
+        return error_set(e, ERR_UNSUPPORTED, "no decoder for %s", name);
+    }
+    if (av_dict_get(stream->metadata, "enc_key_id", NULL, 0)) { /* of WebM */
+        return error_set(e, ERR_UNSUPPORTED, "encrypted");
     }
     AVCodecContext *decoder = avcodec_alloc_context3(codec);
     if (!decoder) {

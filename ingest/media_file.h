@@ -1,4 +1,4 @@
-/* media_file.h - a media file opened for reading, shared by media.c and media_video.c. */
+/* media_file.h - a media file opened for reading, shared by media*.c. */
 #ifndef OCC_INGEST_MEDIA_FILE_H
 #define OCC_INGEST_MEDIA_FILE_H
 
@@ -20,8 +20,18 @@ int media_file_open(struct media_file *f, const char *path, struct pool_beat *be
                     struct error *e);
 void media_file_close(struct media_file *f);
 
+bool media_is_cover(const AVStream *stream);
+/* The film itself where there is one, else a cover that is stored as a track, else NULL. */
+AVStream *media_choose_video(AVFormatContext *format);
+/* What candidates are collected in, unless it is there already or no pictures are wanted. */
+int media_open_thumbnails(struct media *m, const struct media_wishes *wishes, struct error *e);
+
+/* libavcodec's name of the codec; of an unknown one the four characters that stand for it in the
+ * container, in `text`. */
+const char *media_codec_name(const AVStream *stream, char text[AV_FOURCC_MAX_STRING_SIZE]);
+
 /* A decoder for a stream, single-threaded, reproducible; *out NULL with result ERR_UNSUPPORTED when
- * this libavcodec has none. */
+ * this libavcodec has none or the stream is encrypted. */
 int media_decoder_open(AVCodecContext **out, const AVStream *stream, struct error *e);
 
 /* Presentation time of a time stamp in milliseconds from the start of the clip; -1: it has none. */
@@ -37,25 +47,34 @@ void media_problem(struct media *m, const char *reason, const char *format, ...)
 /* How pictures are found, from the cheapest way to the dearest. Keyframes are enough when there are
  * as many as thumbnails; each is decoded by itself, so open GOPs and joins do no harm. Otherwise
  * what other pictures refer to is decoded: of each group (a keyframe and what follows it) only the
- * beginning, as far as the last picture wanted, or everything. */
+ * beginning, as far as the last picture wanted, or everything. Where there are no more pictures
+ * than candidates fit, each may be a scene of its own: all are decoded and looked at. */
 enum video_plan { VIDEO_KEYFRAMES, VIDEO_GROUPS, VIDEO_EVERYTHING };
 
 enum { VIDEO_REACH_GROUPS = 64 };
 
-/* Where the groups begin and how far into each decoding goes, by decoding time. */
+/* Where the groups begin and how far into each decoding goes, by decoding time and by the number of
+ * the picture in its group, whichever is farther: pictures may come at an uneven pace. */
 struct video_reach {
     int count;
     bool overflowed; /* there are more groups than fit */
     int64_t from_ms[VIDEO_REACH_GROUPS], until_ms[VIDEO_REACH_GROUPS];
+    int64_t pictures[VIDEO_REACH_GROUPS]; /* counted in each; 0: they were not */
+    int64_t until_picture[VIDEO_REACH_GROUPS];
 };
 
 /* Notes a keyframe; those that are not later than the one before are left out. */
 void video_reach_add(struct video_reach *r, int64_t key_ms);
+/* Counts a picture, keyframe or not, of the last group. */
+void video_reach_count(struct video_reach *r);
 /* Spreads `pictures`, of which every group has its keyframe, over the clip: whichever group has its
- * pictures farthest apart gets the next. A group of which n are wanted is decoded to (n - 1) / n.
- */
+ * pictures farthest apart gets the next, as long as it has more. A group of which n are wanted is
+ * decoded to (n - 1) / n. */
 void video_reach_plan(struct video_reach *r, int pictures, int64_t end_ms);
+/* Whether what is decoded at that time is in reach, by its time alone. */
 bool video_reach_covers(const struct video_reach *r, int64_t time_ms);
+/* By either; `number` is that of the picture in its group, from 0. */
+bool video_reach_includes(const struct video_reach *r, int64_t time_ms, int64_t number);
 
 struct video_track {
     struct media *media;
@@ -65,16 +84,19 @@ struct video_track {
     AVFrame *frame, *spare; /* spare: a damaged picture, used when there is no other */
     enum video_plan plan;
     struct video_reach reach;
+    bool indexed;  /* `reach` is from the container's index, not from the packets */
+    int64_t total; /* pictures in the clip, -1: not known yet */
     int thumbs;
     int64_t keyframes;     /* decoded by themselves */
+    int64_t number;        /* of the packet in its group */
     bool skipping;         /* to the next keyframe */
     int64_t first_ms;      /* earlier pictures lack what they refer to */
     int64_t spacing_ms;    /* of the pictures of a group that are looked at */
     int64_t offered_ms;    /* time of the last picture offered */
+    int64_t passed_over;   /* pictures decoded since */
     const int32_t *matrix; /* display matrix, or NULL */
     int errors_in_a_row;
     bool given_up;
-    int64_t untimed; /* frames without any time stamp, to give them one by the frame rate */
     int64_t offered; /* pictures given to the thumbnails */
 };
 

@@ -22,7 +22,9 @@ static bool read_index(struct video_track *v) {
         if (entry && (entry->flags & AVINDEX_KEYFRAME)) {
             video_reach_add(&v->reach, media_time_ms(v->file, v->stream, entry->timestamp));
         }
+        video_reach_count(&v->reach);
     }
+    v->total = entries;
     return true;
 }
 
@@ -42,9 +44,17 @@ static void plan_groups(struct video_track *v) {
     v->spacing_ms = end_ms > 0 ? end_ms / v->thumbs / CANDIDATES_A_THUMBNAIL : 0;
 }
 
+static bool are_few(const struct video_track *v) {
+    return v->total >= 0 && v->total <= thumbnails_room(v->media->thumbnails);
+}
+
 static void choose_plan(struct video_track *v, enum video_plan plan) {
     v->plan = plan;
     if (plan == VIDEO_KEYFRAMES) {
+        return;
+    }
+    if (plan == VIDEO_EVERYTHING && are_few(v)) {
+        v->decoder->skip_frame = AVDISCARD_DEFAULT;
         return;
     }
     v->decoder->skip_frame = AVDISCARD_NONREF; /* no other picture needs those: half the work */
@@ -96,9 +106,11 @@ static void describe_display(struct video_track *v) {
 
 int video_track_open(struct video_track *v, struct media *m, struct media_file *f, AVStream *stream,
                      const struct media_wishes *wishes, struct error *e) {
-    *v = (struct video_track){.media = m, .file = f, .stream = stream};
+    *v = (struct video_track){.media = m, .file = f, .stream = stream, .total = -1};
     v->matrix = display_matrix(stream);
-    m->video_codec = avcodec_get_name(stream->codecpar->codec_id);
+    char name[AV_FOURCC_MAX_STRING_SIZE];
+    const char *codec = media_codec_name(stream, name);
+    m->video_codec = arena_text(m->arena, codec, strlen(codec));
     m->fps = av_q2d(stream->avg_frame_rate.den ? stream->avg_frame_rate : (AVRational){0, 1});
     describe_display(v);
     int64_t width = stream->codecpar->width, height = stream->codecpar->height;
@@ -126,9 +138,9 @@ int video_track_open(struct video_track *v, struct media *m, struct media_file *
         return error_set(e, ERR_MEMORY, "out of memory");
     }
     v->thumbs = wishes->thumbs;
-    bool indexed = read_index(v);
-    bool few = indexed && v->reach.count > 0 && v->reach.count < v->thumbs;
-    choose_plan(v, few ? VIDEO_GROUPS : VIDEO_KEYFRAMES);
+    v->indexed = read_index(v);
+    bool groups = v->indexed && v->reach.count > 0 && v->reach.count < v->thumbs;
+    choose_plan(v, are_few(v) ? VIDEO_EVERYTHING : groups ? VIDEO_GROUPS : VIDEO_KEYFRAMES);
     return 0;
 }
 
@@ -172,22 +184,29 @@ static void count_error(struct video_track *v, const char *what, int av_error) {
     }
 }
 
-static int64_t frame_time_ms(struct video_track *v, const AVFrame *frame) {
+static int64_t frame_time_ms(const struct video_track *v, const AVFrame *frame) {
     int64_t time_ms = media_time_ms(v->file, v->stream, frame->best_effort_timestamp);
-    if (time_ms < 0 && v->media->fps > 0) {
-        time_ms = (int64_t)((double)v->untimed++ * 1000 / v->media->fps);
-    }
     return time_ms < 0 ? 0 : time_ms;
 }
 
+/* Whether as many pictures lie between this one and the last that was offered as there would be if
+ * all came at an even pace and `count` were offered. */
+static bool is_apart(const struct video_track *v, int64_t count) {
+    return v->total >= 0 && v->passed_over > v->total / count;
+}
+
+/* By time or by number, so that a few pictures behind a long still one are seen too. */
 static bool is_wanted(const struct video_track *v, int64_t time_ms) {
+    const struct thumbnails *t = v->media->thumbnails;
     if (v->plan == VIDEO_GROUPS) {
-        bool close = time_ms >= v->offered_ms && time_ms < v->offered_ms + v->spacing_ms;
+        bool close = time_ms >= v->offered_ms && time_ms < v->offered_ms + v->spacing_ms &&
+                     !is_apart(v, (int64_t)v->thumbs * CANDIDATES_A_THUMBNAIL);
         if (time_ms < v->first_ms || (close && v->offered > 0)) {
             return false;
         }
     }
-    return thumbnails_wants(v->media->thumbnails, time_ms);
+    return thumbnails_wants(t, time_ms) ||
+           ((are_few(v) || is_apart(v, thumbnails_room(t))) && !thumbnails_have(t, time_ms));
 }
 
 static int take_frame(struct video_track *v, struct error *e) {
@@ -202,10 +221,12 @@ static int take_frame(struct video_track *v, struct error *e) {
         return 0;
     }
     v->errors_in_a_row = 0;
+    v->passed_over++;
     if (!is_wanted(v, time_ms)) {
         return 0;
     }
     v->offered_ms = time_ms;
+    v->passed_over = 0;
     return offer(v, v->frame, time_ms, e);
 }
 
@@ -258,12 +279,14 @@ static int feed_keyframe(struct video_track *v, const AVPacket *packet, int64_t 
 /* Behind a gap pictures that are shown before the keyframe cannot be whole. */
 static int feed_group(struct video_track *v, const AVPacket *packet, int64_t time_ms,
                       int64_t decode_ms, struct error *e) {
+    v->number++;
     if (packet->flags & AV_PKT_FLAG_KEY) {
+        v->number = 0;
         v->first_ms = v->skipping ? time_ms : 0;
         v->skipping = false;
         return send(v, packet, e);
     }
-    if (v->skipping || decode_ms < 0 || video_reach_covers(&v->reach, decode_ms)) {
+    if (v->skipping || decode_ms < 0 || video_reach_includes(&v->reach, decode_ms, v->number)) {
         return v->skipping ? 0 : send(v, packet, e);
     }
     v->skipping = true;
@@ -287,8 +310,13 @@ int video_track_feed(struct video_track *v, const AVPacket *packet, struct error
     } else if (v->plan == VIDEO_GROUPS) {
         rc = feed_group(v, packet, time_ms, decode_ms, e);
     } else if (packet->flags & AV_PKT_FLAG_KEY) {
-        video_reach_add(&v->reach, decode_ms);
+        if (!v->indexed) {
+            video_reach_add(&v->reach, decode_ms);
+        }
         rc = feed_keyframe(v, packet, time_ms, e);
+    }
+    if (v->plan == VIDEO_KEYFRAMES && !v->indexed) {
+        video_reach_count(&v->reach);
     }
     v->file->stage = STAGE_READ;
     return rc;
@@ -300,6 +328,7 @@ int video_track_finish(struct video_track *v, struct error *e) {
         rc = send(v, NULL, e);
     }
     v->media->every_frame = v->plan != VIDEO_KEYFRAMES;
+    v->total = v->media->frames_read; /* now it is known, also of a file that was cut off */
     return rc;
 }
 
@@ -309,7 +338,7 @@ int video_track_offer_spare(struct video_track *v, struct error *e) {
 
 /* A clip longer than this is not decoded again for want of good keyframes, unless there is no
  * picture at all. */
-enum { ANOTHER_PASS_MS = 5 * 60 * 1000 };
+enum { ANOTHER_PASS_MS = 5 * 60 * 1000, ANOTHER_PASS_PICTURES = 5 * 60 * 25 };
 
 /* Whether every keyframe gave a sound picture when it was decoded alone. Not so where an encoder
  * refreshes the picture bit by bit and the container calls the beginnings of that keyframes. */
@@ -321,9 +350,13 @@ static bool keyframes_stand_alone(const struct video_track *v) {
 enum video_plan video_track_next_plan(const struct video_track *v) {
     const struct media *m = v->media;
     int good = thumbnails_good(m->thumbnails);
-    bool is_short = m->last_ms >= 0 && m->last_ms < ANOTHER_PASS_MS;
+    bool is_short =
+        (m->last_ms >= 0 && m->last_ms < ANOTHER_PASS_MS) || m->frames_read < ANOTHER_PASS_PICTURES;
     if (good >= v->thumbs || (good > 0 && !is_short) || m->frames_read <= good) {
         return v->plan;
+    }
+    if (are_few(v)) {
+        return VIDEO_EVERYTHING;
     }
     if (v->plan == VIDEO_KEYFRAMES && keyframes_stand_alone(v)) {
         return VIDEO_GROUPS;
@@ -353,10 +386,9 @@ int video_track_restart(struct video_track *v, enum video_plan plan, struct erro
     avcodec_flush_buffers(v->decoder);
     choose_plan(v, plan);
     v->skipping = false;
-    v->first_ms = v->offered_ms = 0;
+    v->first_ms = v->offered_ms = v->passed_over = 0;
     v->errors_in_a_row = 0;
     v->given_up = false;
-    v->untimed = 0;
     v->media->frames_decoded = 0;
     v->media->video_errors = 0;
     return 0;

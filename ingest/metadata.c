@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ingest/field.h"
+#include "ingest/told_length.h"
 #include "store/json.h"
 #include "store/utf8.h"
 
@@ -43,6 +44,7 @@ static const struct {
 void metadata_init(struct metadata *m) {
     *m = (struct metadata){.created = -1,
                            .duration_ms = -1,
+                           .whole_ms = -1,
                            .views = -1,
                            .likes = -1,
                            .comments = -1,
@@ -387,6 +389,7 @@ int metadata_from_ytdlp(const json_t *root, struct arena *arena, struct metadata
         const char *duration = field_text(&f, root, FIELD_NAMES("duration_string"));
         m->duration_ms = duration ? read_duration(duration) : -1;
     }
+    m->whole_ms = told_length_ms(root, m->duration_ms);
     m->views = field_count(root, FIELD_NAMES("view_count"));
     m->likes = field_count(root, FIELD_NAMES("like_count"));
     m->comments = field_count(root, FIELD_NAMES("comment_count"));
@@ -456,6 +459,7 @@ int metadata_from_gallery_dl(const json_t *root, struct arena *arena, struct met
     if (m->duration_ms < 0) {
         m->duration_ms = milliseconds(json_get_real(root, "duration", -1));
     }
+    m->whole_ms = m->duration_ms;
     m->views = gallery_dl_count(root, FIELD_NAMES("playCount", "view_count", "views"));
     m->likes = gallery_dl_count(root, FIELD_NAMES("diggCount", "favorite_count", "likes"));
     m->comments = gallery_dl_count(root, FIELD_NAMES("commentCount", "reply_count", "comments"));

@@ -6,7 +6,6 @@
 
 #include "ingest/comments.h"
 #include "ingest/metadata.h"
-#include "store/file.h"
 #include "store/json.h"
 
 #define PEEK_FILE_LIMIT ((size_t)256 << 20)
@@ -20,17 +19,6 @@ struct peeking {
 };
 
 /* ---- In a worker ------------------------------------------------------- */
-
-static json_t *read_tree(const char *path) {
-    struct bytes content;
-    bytes_init(&content, PEEK_FILE_LIMIT);
-    json_t *root = NULL;
-    if (file_read(path, &content, NULL) == 0) {
-        root = json_read(content.data, content.size, NULL, NULL);
-    }
-    bytes_close(&content);
-    return root;
-}
 
 enum file_kind peek_kind(const json_t *root) {
     if (metadata_is_gallery_dl(root)) {
@@ -96,7 +84,7 @@ static int worker_peek(void *context, size_t index, const struct pool_failure *b
     struct peeking *p = context;
     const struct clip_file *file = p->peeks[index].file;
     pool_beat(beat, 0);
-    json_t *root = before ? NULL : read_tree(file->path);
+    json_t *root = before ? NULL : json_read_file(file->path, PEEK_FILE_LIMIT, NULL, NULL);
     enum file_kind kind = file->kind == FILE_JSON ? peek_kind(root) : file->kind;
     char head[HEAD_SIZE] = {(char)kind, 0, 0};
     int rc = bytes_append(result, head, sizeof head, e);

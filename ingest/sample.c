@@ -120,10 +120,10 @@ static const char *language_of(const struct sample *s) {
     return language ? language : s->sidecars->metadata.language;
 }
 
-static json_t *warnings_to_json(const struct sample *s) {
-    json_t *list = texts(s->sidecars->warnings, (size_t)s->sidecars->warning_count);
-    bool media = s->media && s->media->reason;
-    if (list && media && json_array_append_new(list, sample_text(s->media->message)) != 0) {
+json_t *sample_warnings(const struct sidecars *sidecars, const struct media *media) {
+    json_t *list = texts(sidecars->warnings, (size_t)sidecars->warning_count);
+    bool wrong = media && media->reason;
+    if (list && wrong && json_array_append_new(list, sample_text(media->message)) != 0) {
         json_decref(list);
         return NULL;
     }
@@ -143,15 +143,16 @@ json_t *sample_to_json(const struct sample *s) {
     if (!root) {
         return NULL;
     }
-    json_t *rest = json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "created_from",
-        m->created < 0                   ? "unknown"
-        : s->sidecars->created_from_file ? "file"
-                                         : "metadata",
-        "duration_ms", known(duration), "counts", counts_to_json(m), "language",
-        sample_text(language_of(s)), "source", source_to_json(s), "media", media_to_json(s->media),
-        "thumbs", thumbs_to_json(s), "captions", captions_to_json(s), "status",
-        s->status == SAMPLE_OK ? "ok" : "partial", "warnings", warnings_to_json(s));
+    json_t *rest =
+        json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "created_from",
+                  m->created < 0                   ? "unknown"
+                  : s->sidecars->created_from_file ? "file"
+                                                   : "metadata",
+                  "duration_ms", known(duration), "counts", counts_to_json(m), "language",
+                  sample_text(language_of(s)), "source", source_to_json(s), "media",
+                  media_to_json(s->media), "thumbs", thumbs_to_json(s), "captions",
+                  captions_to_json(s), "status", s->status == SAMPLE_OK ? "ok" : "partial",
+                  "warnings", sample_warnings(s->sidecars, s->media));
     if (!rest || json_object_update(root, rest) != 0) {
         json_decref(root);
         root = NULL;

@@ -23,6 +23,9 @@ struct sample {
 json_t *sample_to_json(const struct sample *s);
 json_t *sample_script_to_json(const struct cue_list *cues);
 
+/* What was wrong, a text each; `media` may be NULL. */
+json_t *sample_warnings(const struct sidecars *sidecars, const struct media *media);
+
 /* A JSON string of any bytes: what is not UTF-8 becomes U+FFFD. */
 json_t *sample_text(const char *text);
 

@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "ingest/caption.h"
 #include "ingest/clip_name.h"
 #include "ingest/peek.h"
 #include "store/file.h"
 #include "store/json.h"
+#include "store/utf16.h"
 #include "store/utf8.h"
 
 #define SIDECAR_LIMIT ((size_t)256 << 20)
@@ -44,6 +44,10 @@ static const char *base_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
+void sidecars_note(struct sidecars *s, const char *text) {
+    warn(s, "%s", text);
+}
+
 void sidecars_warn(struct sidecars *s, const char *path, const char *reason) {
     size_t size = strlen(path);
     bool named = strncmp(reason, path, size) == 0; /* errors of file.h begin with the path */
@@ -59,18 +63,8 @@ void sidecars_lose(struct sidecars *s, const char *path, const char *reason) {
 
 /* The tree of a JSON (or NDJSON) file, or NULL. */
 static json_t *load_tree(const char *path, size_t *repaired, struct error *e) {
-    struct bytes content;
-    bytes_init(&content, SIDECAR_LIMIT);
-    json_t *root = NULL;
-    const char *dot = strrchr(path, '.');
-    bool lines = dot && (strcasecmp(dot, ".jsonl") == 0 || strcasecmp(dot, ".ndjson") == 0);
     *repaired = 0;
-    if (file_read(path, &content, e) == 0) {
-        root = lines ? json_read_lines(content.data, content.size, repaired, e)
-                     : json_read(content.data, content.size, repaired, e);
-    }
-    bytes_close(&content);
-    return root;
+    return json_read_file(path, SIDECAR_LIMIT, repaired, e);
 }
 
 /* Tells the sample what load_tree had to say. */
@@ -148,7 +142,10 @@ static int read_description(struct sidecars *s, const struct clip_file *file, st
     bytes_init(&content, SIDECAR_LIMIT);
     bytes_init(&text, SIDECAR_LIMIT);
     int rc = file_read(file->path, &content, e);
-    if (rc == 0) {
+    enum utf16_order order = utf16_detect(content.data, content.size);
+    if (rc == 0 && order != UTF16_NONE) {
+        rc = utf16_to_utf8(&text, content.data, content.size, order, &repaired, e);
+    } else if (rc == 0) {
         rc = utf8_repair(&text, bytes_text(&content), content.size, &repaired, e);
     }
     while (text.size && strchr(" \t\r\n", text.data[text.size - 1])) {

@@ -53,6 +53,8 @@ int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, s
 
 /* What is to be said of a file: a warning in the sample. */
 void sidecars_warn(struct sidecars *s, const char *path, const char *reason);
+/* What is to be said of the clip as a whole; copied. */
+void sidecars_note(struct sidecars *s, const char *text);
 
 /* A file that could not be used: a warning that also makes the sample partial. */
 void sidecars_lose(struct sidecars *s, const char *path, const char *reason);

@@ -108,6 +108,15 @@ bool thumbnails_wants(const struct thumbnails *t, int64_t pts_ms) {
            (place == t->count || is_apart(t, pts_ms, t->items[place].pts_ms));
 }
 
+bool thumbnails_have(const struct thumbnails *t, int64_t pts_ms) {
+    int place = place_of(t, pts_ms);
+    return place > 0 && t->items[place - 1].pts_ms == pts_ms;
+}
+
+int thumbnails_room(const struct thumbnails *t) {
+    return t->capacity;
+}
+
 static enum thumbnail_flaw flaw_of_picture(const struct picture *p) {
     if (p->luma < BLACK_LUMA && p->contrast < BLACK_CONTRAST) {
         return THUMBNAIL_BLACK;

@@ -38,6 +38,12 @@ void thumbnails_close(struct thumbnails *t); /* NULL is allowed */
  * before scaling one. */
 bool thumbnails_wants(const struct thumbnails *t, int64_t pts_ms);
 
+/* Whether one of exactly this time is held. */
+bool thumbnails_have(const struct thumbnails *t, int64_t pts_ms);
+
+/* How many candidates are held at most. */
+int thumbnails_room(const struct thumbnails *t);
+
 /* Takes ownership of *picture's planes (also on failure) and notes its flaws. Times may repeat or
  * run backwards in broken files: such candidates are kept in time order. ERR_USAGE after the choice
  * or for a picture without planes. */

@@ -8,10 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "store/file.h"
+#include "store/utf16.h"
 #include "store/utf8.h"
 
 enum { LONGEST_INTEGER = 18 }; /* digits that always fit int64_t */
+#define NUMBER_CHARACTERS "0123456789+-.eE"
 
 /* The value of the four hexadecimal digits at `p`, or -1. */
 static int hex4(const char *p, const char *end) {
@@ -50,7 +54,21 @@ static const char *mend_escape(struct bytes *out, const char *p, const char *end
     return p + length;
 }
 
-/* A number of 19 or more digits, outside strings: quoted, so that no digit is lost. */
+/* The length of NaN, Infinity or -Infinity at `p`; 0 where none of them stands there. */
+static size_t no_number(const char *p, const char *end) {
+    const char *word = p + (*p == '-');
+    const char *const words[] = {"NaN", "Infinity"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        size_t size = strlen(words[i]);
+        if ((size_t)(end - word) >= size && memcmp(word, words[i], size) == 0) {
+            return (size_t)(word - p) + size;
+        }
+    }
+    return 0;
+}
+
+/* A number outside strings. An integer of 19 or more digits is quoted, so that no digit is lost; a
+ * real that no double holds becomes null. A zero byte stands behind `end`. */
 static const char *mend_number(struct bytes *out, const char *p, const char *end, size_t *repaired,
                                struct error *e, int *rc) {
     const char *q = p + (*p == '-');
@@ -64,11 +82,15 @@ static const char *mend_number(struct bytes *out, const char *p, const char *end
         *rc = bytes_printf(out, e, "\"%.*s\"", (int)(q - p < INT_MAX ? q - p : INT_MAX), p);
         return q;
     }
-    while (q < end && *q && strchr("0123456789+-.eE", *q)) {
-        q++;
-    }
-    *rc = bytes_append(out, p, (size_t)(q - p), e);
+    q += strspn(q, NUMBER_CHARACTERS);
+    bool too_large = isinf(strtod(p, NULL));
+    *repaired += too_large;
+    *rc = too_large ? bytes_append_text(out, "null", e) : bytes_append(out, p, (size_t)(q - p), e);
     return q;
+}
+
+static bool begins_number(char c) {
+    return c == '-' || (c >= '0' && c <= '9');
 }
 
 /* Copies valid UTF-8 and mends what jansson would refuse (see the head comment of json.h). */
@@ -80,7 +102,11 @@ static int mend(struct bytes *out, const char *text, size_t size, size_t *repair
     while (rc == 0 && p < end) {
         if (in_string && *p == '\\') {
             p = mend_escape(out, p, end, repaired, e, &rc);
-        } else if (!in_string && (*p == '-' || (*p >= '0' && *p <= '9'))) {
+        } else if (!in_string && no_number(p, end) > 0) {
+            *repaired += 1;
+            rc = bytes_append_text(out, "null", e);
+            p += no_number(p, end);
+        } else if (!in_string && begins_number(*p)) {
             p = mend_number(out, p, end, repaired, e, &rc);
         } else if (in_string && (unsigned char)*p < 0x20) {
             *repaired += 1; /* a raw control character inside a string */
@@ -92,7 +118,7 @@ static int mend(struct bytes *out, const char *text, size_t size, size_t *repair
                 in_string ^= *p == '"';
                 p++;
             } while (p < end && *p != '\\' && (unsigned char)*p >= 0x20 &&
-                     (in_string || !(*p == '-' || (*p >= '0' && *p <= '9'))));
+                     (in_string || !(begins_number(*p) || *p == 'N' || *p == 'I')));
             rc = bytes_append(out, run, (size_t)(p - run), e);
         }
     }
@@ -176,6 +202,33 @@ json_t *json_read_lines(const void *data, size_t size, size_t *repaired, struct 
         p = newline ? newline + 1 : end;
     }
     return list;
+}
+
+json_t *json_read_file(const char *path, size_t limit, size_t *repaired, struct error *e) {
+    const char *dot = strrchr(path, '.');
+    bool lines = dot && (strcasecmp(dot, ".jsonl") == 0 || strcasecmp(dot, ".ndjson") == 0);
+    struct bytes content, converted;
+    const struct bytes *text = &content;
+    size_t replaced = 0;
+    json_t *tree = NULL;
+    bytes_init(&content, limit);
+    bytes_init(&converted, SIZE_MAX);
+    int rc = file_read(path, &content, e);
+    enum utf16_order order = rc == 0 ? utf16_detect(content.data, content.size) : UTF16_NONE;
+    if (order != UTF16_NONE) {
+        rc = utf16_to_utf8(&converted, content.data, content.size, order, &replaced, e);
+        text = &converted;
+    }
+    if (rc == 0) {
+        tree = lines ? json_read_lines(text->data, text->size, repaired, e)
+                     : json_read(text->data, text->size, repaired, e);
+    }
+    if (tree && repaired) {
+        *repaired += replaced;
+    }
+    bytes_close(&converted);
+    bytes_close(&content);
+    return tree;
 }
 
 static int append_piece(const char *piece, size_t size, void *out) {

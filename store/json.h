@@ -2,9 +2,10 @@
  *
  * The parser and the tree are jansson's. Real sidecar files hold things that a strict parser
  * refuses: invalid UTF-8, lone surrogates (a title cut in the middle of an emoji), \u0000, integers
- * that fit no 64 bits. Where the parser stumbles, json_read mends these in the text, counts what it
- * mended, and tries again; what is no JSON at all fails with line and column. An id is a string
- * always: json_get_id gives the exact digits of a number too. */
+ * that fit no 64 bits, and NaN and Infinity, as Python's json.dump writes them, which become null
+ * like reals that fit no double. Where the parser stumbles, json_read mends these in the text,
+ * counts what it mended, and tries again; what is no JSON at all fails with line and column. An id
+ * is a string always: json_get_id gives the exact digits of a number too. */
 #ifndef OCC_STORE_JSON_H
 #define OCC_STORE_JSON_H
 
@@ -22,6 +23,11 @@ json_t *json_read(const void *data, size_t size, size_t *repaired, struct error 
 /* As json_read for a text of one JSON value a line (NDJSON); gives an array of the values. Lines
  * that are no JSON are left out and counted in *repaired. */
 json_t *json_read_lines(const void *data, size_t size, size_t *repaired, struct error *e);
+
+/* The tree of a file that another tool wrote, at most `limit` bytes: json_read_lines where its name
+ * ends in .jsonl or .ndjson, else json_read. UTF-16 is read as well (utf16.h). As file_read fails,
+ * so does this. */
+json_t *json_read_file(const char *path, size_t limit, size_t *repaired, struct error *e);
 
 /* Appends `value` compactly, members in the order of insertion, UTF-8 unescaped. */
 int json_append(struct bytes *out, const json_t *value, struct error *e);

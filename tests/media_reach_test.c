@@ -44,6 +44,35 @@ static void what_is_before_the_first_keyframe_is_covered(void) {
     CHECK_NUMBER(r.until_ms[0], 1000);
 }
 
+/* ingest 9 */
+static void groups_are_reached_by_number_too(void) {
+    struct video_reach r = reach_of((int64_t[]){0}, 1);
+    for (int i = 0; i < 6; i++) {
+        video_reach_count(&r);
+    }
+    video_reach_plan(&r, 4, 30000);
+    CHECK(!video_reach_covers(&r, 28000));
+    CHECK(video_reach_includes(&r, 28000, 1) && video_reach_includes(&r, 29520, 4));
+    CHECK(!video_reach_includes(&r, 30000, 5));
+    CHECK(video_reach_includes(&r, 22500, 5)); /* by time */
+}
+
+/* ingest 9 */
+static void no_group_gets_more_pictures_than_it_has(void) {
+    struct video_reach r = reach_of((int64_t[]){0}, 1);
+    video_reach_count(&r);
+    video_reach_add(&r, 28000);
+    for (int i = 0; i < 50; i++) {
+        video_reach_count(&r);
+    }
+    video_reach_plan(&r, 4, 30000);
+    CHECK_NUMBER(r.until_ms[0], 0);
+    CHECK_NUMBER(r.until_ms[1], 28000 + 2000 / 3 * 2);
+    CHECK_NUMBER(r.until_picture[1], 33);
+    video_reach_plan(&r, 64, 30000); /* more than there are */
+    CHECK_NUMBER(r.until_picture[1], 49);
+}
+
 static void odd_times_are_harmless(void) {
     struct video_reach r = reach_of((int64_t[]){1000, 1000, 400, -1, 3000}, 5);
     CHECK_NUMBER(r.count, 2);
@@ -70,6 +99,8 @@ int main(void) {
     RUN(long_groups_get_the_pictures);
     RUN(enough_groups_need_their_keyframes_only);
     RUN(what_is_before_the_first_keyframe_is_covered);
+    RUN(groups_are_reached_by_number_too);
+    RUN(no_group_gets_more_pictures_than_it_has);
     RUN(odd_times_are_harmless);
     RUN(too_many_groups_are_told);
     return test_finish();

@@ -175,6 +175,74 @@ static void json_reads_what_tools_really_write(void) {
     json_mends("{\"12345678901234567890\": \"\\\\\"}", "{\"12345678901234567890\":\"\\\\\"}", 0);
 }
 
+/* ingest 19 */
+static void json_numbers_that_are_none_are_null(void) {
+    json_mends("{\"tbr\": NaN, \"x\": [Infinity,-Infinity]}", "{\"tbr\":null,\"x\":[null,null]}",
+               3);
+    json_mends("[\"NaN\", \"a \\\" NaN, -Infinity\", NaN]",
+               "[\"NaN\",\"a \\\" NaN, -Infinity\",null]", 1);
+    json_mends("{\"NaN\": -1.5e2, \"Infinity\": NaN}", "{\"NaN\":-150.0,\"Infinity\":null}", 1);
+    json_mends("[1e999, -1e999, 1e-999, 2.5]", "[null,null,0.0,2.5]", 2);
+    json_mends("NaN", "null", 1);
+    const char *const refused[] = {"[NaNcy]", "[Inf]", "[--Infinity]", "[N", "I", "[-", "[1NaN]"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        CHECK(json_read(refused[i], strlen(refused[i]), NULL, NULL) == NULL);
+    }
+}
+
+/* The tree of a file that holds `text` in UTF-16. */
+static json_t *json_of_utf16(const char *path, const char *text, bool big, bool mark,
+                             size_t *repaired) {
+    struct output_file out;
+    struct bytes content;
+    bytes_init(&content, 1000);
+    const unsigned char order[2] = {big ? 0xFE : 0xFF, big ? 0xFF : 0xFE};
+    CHECK(!mark || bytes_append(&content, order, 2, NULL) == 0);
+    for (size_t at = 0, size = strlen(text); at < size;) {
+        uint32_t c;
+        bool valid;
+        at += utf8_decode(text + at, size - at, &c, &valid);
+        uint32_t units[2] = {c, 0};
+        if (c > 0xFFFF) {
+            units[0] = 0xD800 + ((c - 0x10000) >> 10);
+            units[1] = 0xDC00 + (c & 0x3FF);
+        }
+        for (int i = 0; i < 1 + (c > 0xFFFF); i++) {
+            unsigned char pair[2] = {(unsigned char)(units[i] >> 8), (unsigned char)units[i]};
+            unsigned char turned[2] = {pair[1], pair[0]};
+            CHECK(bytes_append(&content, big ? pair : turned, 2, NULL) == 0);
+        }
+    }
+    CHECK(output_file_open(&out, path, NULL) == 0);
+    CHECK(file_write(out.fd, content.data, content.size, NULL, NULL) == 0);
+    CHECK(output_file_commit(&out, NULL) == 0);
+    bytes_close(&content);
+    return json_read_file(path, 1000, repaired, NULL);
+}
+
+/* ingest 19 */
+static void json_files_may_be_utf16(void) {
+    char folder[] = "/tmp/occ-store-test.XXXXXX", path[64];
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/a.info.json", folder);
+    for (int i = 0; i < 4; i++) {
+        size_t repaired = 0;
+        json_t *tree = json_of_utf16(path, "{\"t\": \"d\u00E9j\u00E0 \U0001F34C\", \"x\": NaN}",
+                                     i & 1, i & 2, &repaired);
+        CHECK_TEXT(json_get_text(tree, "t"), "d\u00E9j\u00E0 \U0001F34C");
+        CHECK(json_is_null(json_object_get(tree, "x")));
+        CHECK_NUMBER(repaired, 1);
+        json_decref(tree);
+    }
+    CHECK(unlink(path) == 0);
+    snprintf(path, sizeof path, "%s/a.jsonl", folder);
+    json_t *lines = json_of_utf16(path, "{\"a\":1}\r\n{\"a\":2}\r\n", false, true, NULL);
+    CHECK_NUMBER(json_array_size(lines), 2);
+    json_decref(lines);
+    CHECK(json_read_file(path, 10, NULL, NULL) == NULL); /* larger than the limit */
+    CHECK(unlink(path) == 0 && rmdir(folder) == 0);
+}
+
 static void json_says_where_it_is_wrong(void) {
     struct error e = {0};
     const char *text = "{\n  \"a\": ]\n}";
@@ -312,6 +380,8 @@ int main(void) {
     RUN(utf8_encodes_what_it_decodes);
     RUN(utf8_floor_never_splits);
     RUN(json_reads_what_tools_really_write);
+    RUN(json_numbers_that_are_none_are_null);
+    RUN(json_files_may_be_utf16);
     RUN(json_says_where_it_is_wrong);
     RUN(json_ids_keep_their_digits);
     RUN(json_lines_survive_a_bad_one);

@@ -121,6 +121,54 @@ other_codecs_are_read() {
     fi
 }
 
+# numbered_clip FILE SECONDS OPTIONS...: pictures of ten bars, white where their number has a bit
+numbered_clip() {
+    local file=$1 seconds=$2
+    shift 2
+    ffmpeg -hide_banner -loglevel error -y -f lavfi -i "nullsrc=size=320x180:rate=25:duration=$seconds" \
+        -vf "geq=lum='16+219*mod(floor((N+37)/pow(2,floor(X/32))),2)':cb=128:cr=128" "$@" "$file"
+}
+
+number_of() { # PICTURE
+    ffmpeg -hide_banner -loglevel error -i "$1" -vf scale=10:1:flags=area,format=gray -f rawvideo - |
+        od -An -v -tu1 | tr -s ' ' '\n' | awk '$1 != "" { n += ($1 > 127) * 2 ^ i++ } END { print n - 37 }'
+}
+
+# expect_numbers FILE: as expect_pictures, to the picture
+expect_numbers() {
+    local n=0 ms want got
+    for ms in $(jq '.thumbs[].pts_ms' sample.json); do
+        ffmpeg -hide_banner -loglevel error -y -i "$1" -vf "select=gte(t\,$ms/1000-0.002)" -frames:v 1 want.png
+        want=$(number_of want.png)
+        got=$(number_of "$(find got -name "*.00$n.jpg")")
+        [ "$got" = "$want" ] || complain "$1: at $ms ms picture $got, not $want"
+        n=$((n + 1))
+    done
+    [ "$n" -eq 4 ] || complain "$1: $n pictures"
+}
+
+# ingest 6
+pictures_without_presentation_times_have_the_right_ones() {
+    local file
+    numbered_clip keys.avi 12 -c:v mpeg4 -bf 2 -g 25 -q:v 3
+    numbered_clip groups.avi 12 -c:v mpeg4 -bf 2 -g 150 -q:v 3
+    numbered_clip all.avi 1.6 -c:v mpeg4 -bf 2 -g 150 -q:v 3
+    numbered_clip h264.avi 12 -c:v libx264 -g 50
+    numbered_clip open.avi 12 -c:v libx264 -g 25 -x264-params open-gop=1:bframes=7:b-adapt=0
+    numbered_clip h264-groups.avi 12 -c:v libx264 -g 200 -sc_threshold 0
+    numbered_clip mpeg2.avi 4 -c:v mpeg2video -bf 2 -g 12 -q:v 3
+    numbered_clip raw.ts 6 -c:v libx264 -g 25 -f h264
+    numbered_clip raw-groups.ts 6 -c:v libx264 -g 100 -sc_threshold 0 -f h264
+    for file in *.avi *.ts; do
+        ingest_clip "$file"
+        expect_numbers "$file"
+    done
+    ingest_clip keys.avi
+    expect_json '.media.frames.every == false and .thumbs[-1].pts_ms > 6000'
+    ingest_clip raw.ts
+    expect_json '.duration_ms == 6000 and .thumbs[-1].pts_ms > 3000'
+}
+
 black_flat_and_blurred_pictures_are_left_out() {
     ffmpeg -hide_banner -loglevel error -y -f lavfi -i "color=black:size=320x180:rate=25:duration=2" \
         -f lavfi -i "color=gray:size=320x180:rate=25:duration=2" \
@@ -178,6 +226,7 @@ run ten_bits_are_read
 run interlaced_pictures_lose_their_comb
 run uneven_frame_rates_keep_their_times
 run other_codecs_are_read
+run pictures_without_presentation_times_have_the_right_ones
 run black_flat_and_blurred_pictures_are_left_out
 run a_dull_clip_still_has_a_picture
 run covers_of_songs_are_pictures

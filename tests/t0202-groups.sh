@@ -84,4 +84,43 @@ picture_only_at_the_very_end_is_found() {
 }
 run picture_only_at_the_very_end_is_found
 
+# Pictures of a scene each; those that FFmpeg's expression of n, in tenths of a second, selects.
+make_slides() { # FILE EXPRESSION OPTIONS...
+    local file=$1 expression=$2
+    shift 2
+    make_media -f lavfi -i 'nullsrc=size=320x180:rate=10:duration=60' \
+        -vf "select='$expression',geq=lum='30+mod(floor(X/40)*(T*10+3)*37+floor(Y/45)*(T*10+5)*11\,200)':cb=128:cr=128" \
+        -vsync vfr "$@" "$file"
+}
+
+# ingest 9
+few_pictures_are_all_looked_at() {
+    local slides='eq(n,0)+between(n,280,300)*not(mod(n,5))'
+    make_slides vp9.webm "$slides" -c:v libvpx-vp9 -deadline realtime -cpu-used 8
+    make_slides still.mkv "$slides" -c:v libx264
+    make_slides listed.mp4 "$slides" -c:v libx264
+    make_slides intra.mp4 "$slides" -c:v libx264 -g 1
+    make_slides fast.mkv 'eq(n,0)+between(n,401,404)' -c:v libx264 -bf 3
+    local file
+    for file in vp9.webm still.mkv listed.mp4 intra.mp4 fast.mkv; do
+        ingest_clip "$file"
+        expect_json '(.thumbs | length) == 4 and .media.frames.decoded == .media.frames.read'
+        expect_pictures "$file"
+    done
+}
+run few_pictures_are_all_looked_at
+
+# ingest 9
+pictures_at_an_uneven_pace_are_looked_at_by_number() {
+    local type
+    for type in mp4 mkv; do # three pictures in 40 s, then a hundred in 10 s
+        make_slides "clip-$type.$type" 'lt(n,21)*not(mod(n,10))+between(n,401,500)' -c:v libx264 -g 300 -sc_threshold 0
+        ingest_clip "clip-$type.$type"
+        expect_json '(.thumbs | length) == 4 and ([.thumbs[] | select(.pts_ms > 40000)] | length) > 0'
+        expect_json '.media.frames.every and .media.frames.decoded < 90'
+        expect_pictures "clip-$type.$type"
+    done
+}
+run pictures_at_an_uneven_pace_are_looked_at_by_number
+
 test_finish

@@ -115,6 +115,19 @@ pictures_too_large_to_decode_are_not_decoded() {
 run pictures_too_large_to_decode_are_not_decoded
 
 # Playlists and the like name other files; what these hold must not get into the sample.
+# ingest 21
+what_cannot_be_decoded_is_named() {
+    mkdir in
+    LC_ALL=C sed 's/avc1/bvc2/g' "$tiny" >in/unknown.mp4
+    make_media -i "$tiny" -c copy -encryption_scheme cenc-aes-ctr -encryption_key 000102030405060708090a0b0c0d0e0f \
+        -encryption_kid 101112131415161718191a1b1c1d1e1f in/locked.mp4
+    ingest_beside_good_clips 3
+    expect_report report in/unknown.mp4 partial no-decoder 'video: no decoder for bvc2'
+    expect_match '"codec":"bvc2"' got/in/unknown.json
+    expect_report report in/locked.mp4 partial no-decoder 'o: encrypted'
+}
+run what_cannot_be_decoded_is_named
+
 files_that_name_other_files_are_not_followed() {
     mkdir in
     cp "$tiny" secret.mp4
@@ -212,6 +225,22 @@ broken_sidecars_make_the_sample_partial() {
     expect_report report in/nothing-else.info.json failed sidecar 'invalid JSON'
 }
 run broken_sidecars_make_the_sample_partial
+
+# ingest 19
+json_of_python_and_powershell_is_read() {
+    put_clip in/nan.mp4 in/utf16.mp4 in/bare.mp4
+    printf '{"id": "nan", "uploader": "pear", "description": "NaN, Infinity", "tbr": NaN, "x": [-Infinity]}' \
+        >in/nan.info.json
+    printf '{"id": "utf16", "uploader": "pear", "title": "d\303\251j\303\240"}' | iconv -t UTF-16 >in/utf16.info.json
+    printf '{"cid": "1", "text": "eins"}\r\n{"cid": "2", "text": "zwei"}\r\n' | iconv -t UTF-16BE >in/utf16.comments.jsonl
+    printf 'word for word' | iconv -t UTF-16LE >in/bare.description
+    ingest_beside_good_clips 0
+    expect_match '"description":"NaN, Infinity".*"warnings":\["nan.info.json: 2 places mended"\]' got/pear/nan.json
+    expect_match '"title":"déjà".*"warnings":\[\]' got/pear/utf16.json
+    expect_match '"text":"eins".*"text":"zwei"' got/pear/utf16.comments.json
+    expect_match '"description":"word for word"' got/in/bare.json
+}
+run json_of_python_and_powershell_is_read
 
 huge_and_deep_sidecars_are_survived() {
     put_clip in/long.mp4 in/deep.mp4
