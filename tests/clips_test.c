@@ -41,7 +41,7 @@ static void names_tell_what_a_file_is(void) {
     named("sound.m4a", FILE_AUDIO, "sound", "sound");
     named("notes.txt", FILE_OTHER, "notes", "notes");
     named("noextension", FILE_UNKNOWN, "noextension", "noextension");
-    named("a.live_chat.json3", FILE_UNREAD, "a.live_chat", "a.live_chat");
+    named("a.live_chat.json3", FILE_CAPTION, "a.live_chat", "a.live_chat");
     named("a [71].maxresdefault.webp", FILE_IMAGE, "a [71].maxresdefault", "a [71]");
     named("a.info (1).json", FILE_INFO, "a", "a");
 }
@@ -64,8 +64,8 @@ static void media_of_every_name_are_media(void) {
 
 /* ingest 17 */
 static void captions_that_are_not_read_are_known(void) {
-    static const char *const names[] = {"a.en.lrc",  "a.en.sbv", "a.en.srv1", "a.en.srv2",
-                                        "a.en.dfxp", "a.en.smi", "a.en.SUB"};
+    static const char *const names[] = {"a.en.lrc", "a.en.sbv", "a.en.stl", "a.en.scc",
+                                        "a.en.itt", "a.en.smi", "a.en.SUB"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         named(names[i], FILE_UNREAD, "a.en", "a");
     }

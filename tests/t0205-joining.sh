@@ -283,7 +283,7 @@ run what_is_of_no_known_kind_is_told
 captions_of_kinds_that_are_not_read_are_listed() {
     local kind
     put_clip in/kiwi/a.mp4 in/kiwi/b.mp4
-    for kind in lrc sbv srv1 srv2 smi; do
+    for kind in lrc sbv stl scc smi; do
         echo text >in/kiwi/a.en.$kind
     done
     echo text >in/kiwi/b.en.lrc
@@ -292,7 +292,7 @@ captions_of_kinds_that_are_not_read_are_listed() {
     expect_report report in/kiwi/a.mp4 partial sidecar 'a.en.lrc: captions of this kind'
     expect_report report in/kiwi/b.mp4 ok
     member out.tar kiwi/a.json >sample
-    for kind in lrc sbv srv1 srv2 smi; do
+    for kind in lrc sbv stl scc smi; do
         expect_match "\"language\":\"en\",\"kind\":\"$kind\",\"bitmap\":false,\"chosen\":false,\"cues\":null" sample
         expect_match "\"a.en.$kind: captions of this kind are listed, not read\"" sample
     done
