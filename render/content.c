@@ -178,8 +178,11 @@ static int header_account(struct flow *f, struct phrase *p, const json_t *about,
     }
     uint32_t source;
     int rc = flow_source(f, ABOUT, "/account", &source, e);
+    phrase_isolate(p, false);
     rc = rc == 0 && account.text[0] != '@' ? phrase_mark(p, "@", e) : rc;
-    return rc == 0 ? phrase_text(p, account, source, 0, e) : rc;
+    rc = rc == 0 ? phrase_text(p, account, source, 0, e) : rc;
+    phrase_isolate_end(p);
+    return rc;
 }
 
 static int header_date(struct phrase *p, const json_t *about, struct error *e) {

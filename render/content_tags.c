@@ -73,8 +73,12 @@ static int put_tag(struct flow *f, struct phrase *p, struct table *seen, size_t 
     uint32_t source;
     snprintf(pointer, sizeof pointer, "/hashtags/%zu", index);
     rc = flow_source(f, "json", pointer, &source, e);
-    rc = rc == 0 ? phrase_mark(p, p->count > 0 ? " #" : "#", e) : rc;
-    return rc == 0 ? phrase_text(p, rest, source, (uint32_t)start, e) : rc;
+    rc = rc == 0 && p->count > 0 ? phrase_mark(p, " ", e) : rc;
+    phrase_isolate(p, true);
+    rc = rc == 0 ? phrase_mark(p, "#", e) : rc;
+    rc = rc == 0 ? phrase_text(p, rest, source, (uint32_t)start, e) : rc;
+    phrase_isolate_end(p);
+    return rc;
 }
 
 int flow_hashtags(struct flow *f, const json_t *about, struct error *e) {

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unicode/ubidi.h>
 #include <unicode/uchar.h>
-#include <unicode/ustring.h>
 
+#include "render/levels.h"
 #include "store/utf8.h"
 
 enum { LINE_ITEMS = 8192 };
@@ -26,11 +26,7 @@ enum { AHEAD = 16 };
 struct liner {
     struct shaper *shaper;
     struct breaker *breaker;
-    UBiDi *bidi;
-    UChar *utf16; /* of a bidirectional paragraph */
-    size_t utf16_capacity;
-    uint8_t *level_bytes;
-    size_t level_capacity;
+    struct levels *bidi;
     const uint8_t *levels; /* of each byte of the paragraph; NULL: all are 0 */
     uint8_t paragraph_level;
 
@@ -65,10 +61,10 @@ int liner_open(struct liner **out, struct shaper *shaper, struct error *e) {
     }
     l->shaper = shaper;
     l->breaker = shaper_breaker(shaper);
-    l->bidi = ubidi_open();
-    if (!l->bidi) {
+    int rc = levels_open(&l->bidi, e);
+    if (rc < 0) {
         liner_close(l);
-        return no_memory(e);
+        return rc;
     }
     *out = l;
     return 0;
@@ -78,11 +74,7 @@ void liner_close(struct liner *l) {
     if (!l) {
         return;
     }
-    if (l->bidi) {
-        ubidi_close(l->bidi);
-    }
-    free(l->utf16);
-    free(l->level_bytes);
+    levels_close(l->bidi);
     free(l->parts);
     free(l->items);
     free(l->line_levels);
@@ -102,46 +94,6 @@ static int reserve(void **items, size_t *capacity, size_t count, size_t size, st
     }
     *items = moved;
     *capacity = more;
-    return 0;
-}
-
-/* ---- Directions ---------------------------------------------------------- */
-
-/* Fills `levels` from what ICU resolved for the UTF-16 of the paragraph. */
-static void spread_levels(struct liner *l, const UBiDiLevel *resolved) {
-    size_t unit = 0;
-    for (size_t i = 0; i < l->size;) {
-        uint32_t code_point;
-        bool valid;
-        size_t step = utf8_decode(l->text + i, l->size - i, &code_point, &valid);
-        memset(l->level_bytes + i, resolved[unit], step);
-        unit += code_point > 0xFFFF ? 2 : 1;
-        i += step;
-    }
-}
-
-static int find_levels(struct liner *l, struct error *e) {
-    void *utf16 = l->utf16, *levels = l->level_bytes;
-    int rc = reserve(&utf16, &l->utf16_capacity, l->size + 1, sizeof *l->utf16, e);
-    l->utf16 = utf16;
-    rc = rc == 0 ? reserve(&levels, &l->level_capacity, l->size + 1, 1, e) : rc;
-    l->level_bytes = levels;
-    if (rc < 0) {
-        return rc;
-    }
-    UErrorCode status = U_ZERO_ERROR;
-    int32_t units = 0;
-    u_strFromUTF8(l->utf16, (int32_t)l->utf16_capacity, &units, l->text, (int32_t)l->size, &status);
-    ubidi_setPara(l->bidi, l->utf16, units, UBIDI_DEFAULT_LTR, NULL, &status);
-    const UBiDiLevel *resolved = ubidi_getLevels(l->bidi, &status);
-    if (U_FAILURE(status)) {
-        return status == U_MEMORY_ALLOCATION_ERROR
-                   ? no_memory(e)
-                   : error_set(e, ERR_FORMAT, "bidirectional text: %s", u_errorName(status));
-    }
-    l->paragraph_level = ubidi_getParaLevel(l->bidi);
-    spread_levels(l, resolved);
-    l->levels = l->level_bytes;
     return 0;
 }
 
@@ -557,7 +509,10 @@ int liner_flow(struct liner *l, const struct clean *text, int32_t width,
     l->context = context;
     l->paragraph_level = 0;
     l->levels = NULL;
-    int rc = text->bidi && l->size > 0 ? find_levels(l, e) : 0;
+    int rc = 0;
+    if (text->bidi && l->size > 0) {
+        rc = levels_find(l->bidi, text, &l->levels, &l->paragraph_level, e);
+    }
     while (rc == 0 && l->at < l->size) {
         if (shaper_is_full(l->shaper)) {
             start_line_again(l);
