@@ -12,8 +12,8 @@
  *     audio        the log-mel picture, as wide as a column
  *
  * Comments come by likes, pinned ones first, answers below what they answer; a star stands behind
- * the author who made the clip. Names, texts, hashtags and cues are isolates of UAX #9: whichever way
- * they run, they keep their order, and what they leave open ends with them. A comment has the
+ * the author who made the clip. Names, texts, hashtags and cues are isolates of UAX #9: whichever
+ * way they run, they keep their order, and what they leave open ends with them. A comment has the
  * direction of its text, a script that of its cues. No rows are left empty: they would be tokens
  * without content. */
 #ifndef OCC_RENDER_CONTENT_H

@@ -6,15 +6,10 @@
 #include <unicode/uchar.h>
 
 #include "render/levels.h"
+#include "render/parts.h"
 #include "store/utf8.h"
 
 enum { LINE_ITEMS = 8192 };
-
-/* A part of a chunk that was cut by more than breaks: by length or by direction. */
-struct part {
-    uint32_t end; /* byte of the paragraph */
-    bool may_break;
-};
 
 /* A chunk of the text ahead. */
 struct chunk {
@@ -37,8 +32,7 @@ struct liner {
     struct break_side last;    /* last base character that was taken; 0 at the start */
     struct chunk ahead[AHEAD]; /* the next ones from `at`, spaces aside */
     size_t ahead_count, ahead_next;
-    struct part *parts;
-    size_t part_count, part_next, part_capacity;
+    struct parts parts; /* of the chunk in hand, where it is no word */
 
     /* the line in hand */
     struct line_item *items;
@@ -75,7 +69,7 @@ void liner_close(struct liner *l) {
         return;
     }
     levels_close(l->bidi);
-    free(l->parts);
+    parts_close(&l->parts);
     free(l->items);
     free(l->line_levels);
     free(l->visual);
@@ -98,73 +92,6 @@ static int reserve(void **items, size_t *capacity, size_t count, size_t size, st
 }
 
 /* ---- From text to items -------------------------------------------------- */
-
-static int add_part(struct liner *l, size_t end, bool may_break, struct error *e) {
-    void *parts = l->parts;
-    int rc = reserve(&parts, &l->part_capacity, l->part_count + 1, sizeof *l->parts, e);
-    l->parts = parts;
-    if (rc == 0) {
-        l->parts[l->part_count++] = (struct part){.end = (uint32_t)end, .may_break = may_break};
-    }
-    return rc;
-}
-
-/* Cuts [start, end), in which no line may end, where the level changes and before it would be
- * longer than a word may be, between grapheme clusters. */
-static int add_parts(struct liner *l, size_t start, size_t end, bool may_break, struct error *e) {
-    while (start < end) {
-        size_t stop = end;
-        for (size_t i = start + 1; l->levels && i < end; i++) {
-            if (l->levels[i] != l->levels[start]) {
-                stop = i;
-                break;
-            }
-        }
-        if (stop - start > WORD_BYTES) {
-            size_t window = utf8_floor(
-                l->text + start, 2 * WORD_BYTES < stop - start ? 2 * WORD_BYTES : stop - start);
-            const uint32_t *at;
-            size_t count;
-            int rc = breaker_clusters(l->breaker, l->text + start, window, &at, &count, e);
-            if (rc < 0) {
-                return rc;
-            }
-            size_t best = 0; /* a cluster that is longer still is cut at a character */
-            for (size_t i = 0; i < count && at[i] <= WORD_BYTES; i++) {
-                best = at[i];
-            }
-            stop = start + (best > 0 ? best : utf8_floor(l->text + start, WORD_BYTES));
-        }
-        int rc = add_part(l, stop, may_break, e);
-        if (rc < 0) {
-            return rc;
-        }
-        may_break = false;
-        start = stop;
-    }
-    return 0;
-}
-
-/* Fills `parts` for the chunk [at, at + size). */
-static int cut_chunk(struct liner *l, size_t size, bool may_break, struct error *e) {
-    const uint32_t *found;
-    size_t count;
-    int rc = breaker_lines(l->breaker, l->text + l->at, size, &found, &count, e);
-    uint32_t *breaks = rc == 0 ? malloc((count + 1) * sizeof *breaks) : NULL;
-    if (!breaks) {
-        return rc < 0 ? rc : no_memory(e);
-    }
-    memcpy(breaks, found, count * sizeof *breaks); /* the breaker is asked again below */
-    l->part_count = l->part_next = 0;
-    size_t start = l->at;
-    for (size_t i = 0; i <= count && rc == 0; i++) {
-        size_t end = i < count ? l->at + breaks[i] : l->at + size;
-        rc = add_parts(l, start, end, i == 0 ? may_break : true, e);
-        start = end;
-    }
-    free(breaks);
-    return rc;
-}
 
 static int more_items(struct liner *l, struct error *e) {
     size_t capacity = l->capacity;
@@ -453,7 +380,9 @@ static int take_chunk(struct liner *l, struct error *e) {
     const char *text = l->text + l->at;
     const struct chunk *chunk = &l->ahead[l->ahead_next++];
     if (chunk->size > WORD_BYTES || l->levels) {
-        return cut_chunk(l, chunk->size, may_break_here(l, first_side(text, l->size - l->at)), e);
+        bool may_break = may_break_here(l, first_side(text, l->size - l->at));
+        return parts_cut(&l->parts, l->breaker, l->text, l->levels, l->at, chunk->size, may_break,
+                         e);
     }
     const struct word *word;
     int rc = shaper_word(l->shaper, text, &chunk->key, &word, e);
@@ -467,7 +396,7 @@ static int take_chunk(struct liner *l, struct error *e) {
 }
 
 static int take_part(struct liner *l, struct error *e) {
-    const struct part *part = &l->parts[l->part_next++];
+    const struct part *part = &l->parts.items[l->parts.next++];
     uint8_t level = level_at(l, l->at);
     const struct word *word;
     int rc = piece_word(l, l->at, part->end, level & 1, &word, e);
@@ -483,12 +412,15 @@ static int take_part(struct liner *l, struct error *e) {
 /* Makes room in the cache of words: goes back to where the line in hand began. */
 static void start_line_again(struct liner *l) {
     if (l->count > 0) {
+        bool in_parts = l->at <= l->parts.end; /* of a chunk that may be very long */
         l->at = l->items[0].start;
         l->count = 0;
         l->pen = 0;
-        l->part_count = l->part_next = 0;
-        l->ahead_count = l->ahead_next = 0;
         l->last = (struct break_side){0};
+        if (!in_parts || !parts_return(&l->parts, l->at)) {
+            parts_clear(&l->parts);
+            l->ahead_count = l->ahead_next = 0;
+        }
     }
     shaper_forget(l->shaper);
 }
@@ -501,7 +433,7 @@ int liner_flow(struct liner *l, const struct clean *text, int32_t width,
     l->at = 0;
     l->width = width;
     l->last = (struct break_side){0};
-    l->part_count = l->part_next = 0;
+    parts_clear(&l->parts);
     l->ahead_count = l->ahead_next = 0;
     l->count = 0;
     l->pen = 0;
@@ -517,7 +449,7 @@ int liner_flow(struct liner *l, const struct clean *text, int32_t width,
         if (shaper_is_full(l->shaper)) {
             start_line_again(l);
         }
-        if (l->part_next < l->part_count) {
+        if (l->parts.next < l->parts.count) {
             rc = take_part(l, e);
         } else if (l->text[l->at] == ' ') {
             rc = take_spaces(l, e);
