@@ -15,12 +15,13 @@ void clean_close(struct clean *c) {
     bytes_close(&c->text);
     free(c->runs);
     free(c->isolates);
+    free(c->glue);
     *c = (struct clean){0};
 }
 
 void clean_clear(struct clean *c) {
     bytes_clear(&c->text);
-    c->count = c->isolate_count = 0;
+    c->count = c->isolate_count = c->glue_count = 0;
     c->isolate = 0;
     c->bidi = false;
     c->replaced = c->dropped = 0;
@@ -57,6 +58,19 @@ static int begin_isolate(struct clean *c, const struct span *span, struct error 
     if (rc == 0) {
         c->isolates[c->isolate_count++] =
             (struct clean_isolate){.start = (uint32_t)c->text.size, .leads = span->leads};
+    }
+    return rc;
+}
+
+static int add_glue(struct clean *c, const struct span *span, struct error *e) {
+    void *glue = c->glue;
+    if (!span->glued) {
+        return 0;
+    }
+    int rc = grow(&glue, c->glue_count, &c->glue_capacity, sizeof *c->glue, e);
+    c->glue = glue;
+    if (rc == 0) {
+        c->glue[c->glue_count++] = (uint32_t)c->text.size;
     }
     return rc;
 }
@@ -198,6 +212,7 @@ static size_t keepable(struct clean *c, const struct span *span, size_t at, size
 int clean_append(struct clean *c, const struct span *span, size_t *used, bool *line_end,
                  struct error *e) {
     int rc = begin_isolate(c, span, e);
+    rc = rc == 0 ? add_glue(c, span, e) : rc;
     size_t at = 0;
     *line_end = false;
     while (rc == 0 && at < span->size && !*line_end) {

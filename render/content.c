@@ -203,10 +203,11 @@ static int header_count(struct phrase *p, const json_t *counts, const char *one,
     if (value < 0) {
         return 0;
     }
-    char number[CONTENT_NUMBER], text[2 * CONTENT_NUMBER];
+    char number[CONTENT_NUMBER];
     content_number(number, value);
-    snprintf(text, sizeof text, "%s %s", number, value == 1 ? one : many);
-    return header_item(p, text, e);
+    int rc = header_item(p, number, e);
+    rc = rc == 0 ? phrase_glued(p, " ", e) : rc;
+    return rc == 0 ? phrase_mark(p, value == 1 ? one : many, e) : rc;
 }
 
 static int flow_header(struct flow *f, const json_t *about, struct error *e) {

@@ -234,7 +234,7 @@ static int put_likes(struct phrase *p, int64_t likes, struct error *e) {
     char text[CONTENT_NUMBER];
     content_number(text, likes);
     const char *copy = arena_text(p->arena, text, strlen(text));
-    int rc = copy ? phrase_mark(p, " ", e) : error_set(e, ERR_MEMORY, "out of memory");
+    int rc = copy ? phrase_glued(p, " ", e) : error_set(e, ERR_MEMORY, "out of memory");
     phrase_isolate(p, false);
     rc = rc == 0 ? phrase_mark(p, "♥", e) : rc;
     rc = rc == 0 ? phrase_mark(p, copy, e) : rc;

@@ -64,6 +64,8 @@ void phrase_isolate_end(struct phrase *p);
 int phrase_span(struct phrase *p, struct span span, struct error *e);
 /* Appends text that no source holds; it must live as long as the phrase. */
 int phrase_mark(struct phrase *p, const char *text, struct error *e);
+/* Likewise; no line ends between it and what is there. */
+int phrase_glued(struct phrase *p, const char *text, struct error *e);
 /* Appends bytes [start, start + s.size) of a source. Newlines and the blanks around them become one
  * space each, or nothing between characters of scripts that are written without spaces. */
 int phrase_text(struct phrase *p, struct content_string s, uint32_t source, uint32_t start,

@@ -105,6 +105,10 @@ int phrase_mark(struct phrase *p, const char *text, struct error *e) {
     return phrase_span(p, span, e);
 }
 
+int phrase_glued(struct phrase *p, const char *text, struct error *e) {
+    return phrase_span(p, (struct span){.text = text, .size = strlen(text), .glued = true}, e);
+}
+
 int phrase_space(struct phrase *p, struct content_string next, struct error *e) {
     size_t blanks = blanks_size(next.text, next.size);
     uint32_t first = first_character(next.text + blanks, next.size - blanks);

@@ -26,6 +26,7 @@ struct liner {
     uint8_t paragraph_level;
 
     /* the paragraph in hand */
+    const struct clean *paragraph;
     const char *text;
     size_t size, at;
     int32_t width;
@@ -212,24 +213,31 @@ static int piece_word(struct liner *l, size_t start, size_t end, bool rtl, const
     return shaper_word(l->shaper, text, &key, word, e);
 }
 
-/* The last item is too wide and nothing in front of it may be broken: splits it between clusters.
- * The beginning ends the line, the rest begins the next one. */
-static int split_last(struct liner *l, struct error *e) {
-    struct line_item item = l->items[l->count - 1];
-    uint16_t fits = fitting(&item, l->width - item.x);
-    bool alone = l->count == 1;
-    uint16_t clusters = item.cluster_end - item.cluster_start;
-    if (clusters <= 1 || (fits == 0 && !alone)) {
-        size_t end = alone ? 1 : l->count - 1; /* a cluster wider than the line is cut off by it */
-        int rc = emit(l, end, e);
-        drop(l, end);
-        return rc;
+/* Whether a span that is glued to what is in front of it begins within [from, to]. There are few
+ * of them. */
+static bool has_glue(const struct liner *l, size_t from, size_t to) {
+    const struct clean *c = l->paragraph;
+    for (size_t i = 0; i < c->glue_count; i++) {
+        if (c->glue[i] >= from && c->glue[i] <= to) {
+            return true;
+        }
     }
-    fits = fits == 0 ? 1 : fits;
-    fits = fits >= clusters ? (uint16_t)(clusters - 1) : fits;
+    return false;
+}
+
+/* Ends the line in front of item `end`. */
+static int end_line(struct liner *l, size_t end, struct error *e) {
+    int rc = emit(l, end, e);
+    drop(l, end);
+    return rc;
+}
+
+/* Ends the line behind the first `stay` clusters of an item; the rest begins the next one. */
+static int split_item(struct liner *l, size_t index, uint16_t stay, struct error *e) {
+    struct line_item item = l->items[index];
     const struct word_cluster *at = word_clusters(item.word);
     uint32_t word_start = item.start - at[item.cluster_start].start;
-    uint32_t cut = word_start + at[item.cluster_start + fits].start;
+    uint32_t cut = word_start + at[item.cluster_start + stay].start;
     const struct word *head, *tail;
     bool rtl = item.word->rtl;
     int rc = piece_word(l, item.start, cut, rtl, &head, e);
@@ -237,15 +245,34 @@ static int split_last(struct liner *l, struct error *e) {
     if (rc < 0) {
         return rc;
     }
-    l->count--;
-    l->pen = item.x;
-    struct line_item first = word_item(head, item.start, item.level, item.may_break);
-    struct line_item rest = word_item(tail, cut, item.level, false);
-    rc = push(l, &first, e);
-    rc = rc == 0 ? emit(l, l->count, e) : rc;
-    l->count = 0;
-    l->pen = 0;
-    return rc == 0 ? push(l, &rest, e) : rc;
+    l->items[index] = word_item(head, item.start, item.level, item.may_break);
+    l->items[index].x = item.x;
+    rc = emit(l, index + 1, e);
+    l->items[index] = word_item(tail, cut, item.level, false);
+    drop(l, index);
+    return rc;
+}
+
+/* The last item is too wide and nothing in front of it may be broken: splits it between clusters,
+ * or, where it is glued to the word in front of it, that word, so that it does not go on alone. */
+static int split_last(struct liner *l, struct error *e) {
+    size_t index = l->count - 1;
+    const struct line_item *item = &l->items[index];
+    if (index >= 2 && !item[-1].word && has_glue(l, item[-1].start, item->start)) {
+        index -= 2;
+        uint16_t clusters = item[-2].cluster_end - item[-2].cluster_start;
+        return clusters > 1 ? split_item(l, index, (uint16_t)(clusters - 1), e)
+                            : end_line(l, index > 0 ? index : l->count - 1, e);
+    }
+    uint16_t fits = fitting(item, l->width - item->x);
+    bool alone = index == 0;
+    uint16_t clusters = item->cluster_end - item->cluster_start;
+    if (clusters <= 1 || (fits == 0 && !alone)) {
+        return end_line(l, alone ? 1 : index, e); /* a wider cluster than the line is cut off */
+    }
+    fits = fits == 0 ? 1 : fits;
+    fits = fits >= clusters ? (uint16_t)(clusters - 1) : fits;
+    return split_item(l, index, fits, e);
 }
 
 /* The items are wider than the line: ends it at the last place where it may end. */
@@ -257,8 +284,7 @@ static int break_line(struct liner *l, struct error *e) {
             k--;
         }
         if (k > 0) {
-            rc = emit(l, k, e);
-            drop(l, k);
+            rc = end_line(l, k, e);
         } else {
             rc = split_last(l, e);
         }
@@ -276,11 +302,13 @@ static inline int add(struct liner *l, const struct line_item *item, struct erro
     return rc == 0 && l->pen > l->width ? break_line(l, e) : rc;
 }
 
-/* A word that does not fit whole goes in piece by piece. */
+/* A word that does not fit whole, or is to give its last piece to the next line when what is glued
+ * to it does not fit, goes in piece by piece. */
 static int add_word(struct liner *l, const struct word *word, size_t start, uint8_t level,
                     bool may_break, struct error *e) {
     struct line_item item = word_item(word, start, level, may_break);
-    if (word->piece_count == 0 || l->pen + word->advance <= l->width) {
+    bool fits = l->pen + word->advance <= l->width && !has_glue(l, item.end, item.end);
+    if (word->piece_count == 0 || fits) {
         return add(l, &item, e);
     }
     int rc = 0;
@@ -326,9 +354,18 @@ static bool is_decimal(const char *text, size_t size) {
     return size > 1 && text[0] == '.' && text[1] >= '0' && text[1] <= '9';
 }
 
+/* Whether the chunk at `at` is glued to what is in front of it, spaces aside. */
+static bool is_glued(const struct liner *l) {
+    size_t from = l->at;
+    while (l->paragraph->glue_count > 0 && from > 0 && l->text[from - 1] == ' ') {
+        from--;
+    }
+    return has_glue(l, from, l->at);
+}
+
 /* Whether a line may end in front of the chunk at `at`. */
 static bool may_break_here(struct liner *l, struct break_side first) {
-    if (l->at == 0 || l->last.code_point == 0) {
+    if (l->at == 0 || l->last.code_point == 0 || is_glued(l)) {
         return false;
     }
     if (l->text[l->at - 1] == ' ') {
@@ -428,6 +465,7 @@ static void start_line_again(struct liner *l) {
 int liner_flow(struct liner *l, const struct clean *text, int32_t width,
                int (*take)(void *context, const struct line *line, struct error *e), void *context,
                struct error *e) {
+    l->paragraph = text;
     l->text = bytes_text(&text->text);
     l->size = text->text.size;
     l->at = 0;

@@ -44,6 +44,7 @@ struct span {
     uint32_t start;   /* offset of `text` in its source, bytes */
     uint32_t isolate; /* 0: none */
     bool leads;       /* the isolate; all of its spans */
+    bool glued;       /* no line ends in front of it, nor at its first spaces */
 };
 
 /* An area of the page and what is in it. For text: one row, and exactly the bytes [start, end) of

@@ -1,5 +1,5 @@
-/* direction_test.c - parts of a sample that run in both directions: each is set as if alone, and
- * they keep their order. Rows are compared as they look, from left to right. */
+/* content_rows_test.c - parts of a sample as rows on a page: those that run in both directions are
+ * set as if alone and keep their order; what belongs together stays on one row. */
 #include "render/content.h"
 #include "tests/kept_pages.h"
 #include "tests/test.h"
@@ -62,40 +62,47 @@ static void look_at(const struct kept_page *page, char looks[LOOKS]) {
     free(placed);
 }
 
-/* How a member with this JSON looks on a page with that part. */
-static void check_looks(const char *suffix, const char *json, const char *part, int marks,
-                        const char *want) {
+/* The first page, `columns` cells wide (0: all), with a part of a sample that has this member. */
+static void set_part(struct kept *kept, const char *suffix, const char *json, const char *part,
+                     int marks, int columns) {
     struct stream_member members[] = {{"json", "{}", 2}, {suffix, json, strlen(json)}};
     bool about = strcmp(suffix, "json") == 0;
     struct stream_sample sample = {"banana/1", members + about, about ? 1 : 2};
-    struct kept kept = {0};
     struct page_setup setup = {.mode = MODE_TINY,
                                .profile = &PROFILES[PROFILE_READ10],
                                .fonts = fonts,
                                .clusters = true,
-                               .context = &kept,
+                               .columns = columns,
+                               .context = kept,
                                .done = kept_add};
     struct content_options options = {.marks = marks};
     struct content_sources sources = {0};
     struct pager *pager = NULL;
     json_t *warnings = json_array();
-    static char looks[LOOKS];
-    looks[0] = 0;
     CHECK_NUMBER(content_parse_parts(&options, part, NULL), 0);
     CHECK_NUMBER(arena_open(&sources.arena, (size_t)1 << 20, NULL), 0);
     CHECK_NUMBER(pager_open(&pager, &setup, NULL), 0);
     CHECK_NUMBER(content_flow(pager, &sample, &options, &sources, warnings, NULL), 0);
     CHECK_NUMBER(pager_flush(pager, NULL), 0);
-    if (CHECK_NUMBER(kept.count, 1)) {
-        look_at(&kept.pages[0], looks);
-    }
+    CHECK_NUMBER(kept->count, 1);
+    pager_close(pager);
+    arena_close(sources.arena);
+    json_decref(warnings);
+}
+
+/* ---- Direction ----------------------------------------------------------- */
+
+/* How a member with this JSON looks on a page with that part. */
+static void check_looks(const char *suffix, const char *json, const char *part, int marks,
+                        const char *want) {
+    struct kept kept = {0};
+    static char looks[LOOKS];
+    set_part(&kept, suffix, json, part, marks, 0);
+    look_at(&kept.pages[0], looks);
     if (!CHECK_TEXT(looks, want)) {
         printf("# of %s\n", json);
     }
     kept_release(&kept);
-    pager_close(pager);
-    arena_close(sources.arena);
-    json_decref(warnings);
 }
 
 static void check_comment(const char *author, const char *text, const char *want) {
@@ -177,6 +184,59 @@ static void marks_keep_their_place_in_the_script(void) {
                 "script", MARKS_TIME, "[0:00] A b. בא. [0:20] .B c .בא");
 }
 
+/* ---- Breaks -------------------------------------------------------------- */
+
+/* No row of the page begins with this. */
+static bool no_row_begins(const struct kept_page *page, const char *with) {
+    const char *row = page->text;
+    while (row && strncmp(row, with, strlen(with)) != 0) {
+        row = strchr(row, '\n');
+        row = row ? row + 1 : NULL;
+    }
+    if (row) {
+        printf("# a row begins with %s in %s\n", with, page->text);
+    }
+    return !row;
+}
+
+/* render F14 */
+static void likes_do_not_stand_alone(void) {
+    static const char *const units[] = {"ab cde ", "x", "ก", "食", "אב ", "א", "a-", "#ab", "😀"};
+    enum { LONGEST = 26 };
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        char text[LONGEST * 8] = "", json[sizeof text + 100];
+        for (int length = 1; length <= LONGEST; length++) {
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%s", units[i]);
+            snprintf(json, sizeof json,
+                     "[{\"author\": \"ann\", \"text\": \"%s\", "
+                     "\"likes\": 45000}]",
+                     text);
+            struct kept kept = {0};
+            set_part(&kept, "comments.json", json, "comments", MARKS_NONE, 2);
+            CHECK(no_row_begins(&kept.pages[0], "♥"));
+            CHECK(strstr(kept.pages[0].text, " ♥45K\n") != NULL);
+            kept_release(&kept);
+        }
+    }
+}
+
+/* render F14 */
+static void numbers_stay_with_their_words(void) {
+    for (int name = 1; name < 30; name++) {
+        char json[200];
+        snprintf(json, sizeof json,
+                 "{\"account\": \"%0*d\", \"created\": 0, \"counts\": {\"views\": 1204553,"
+                 " \"likes\": 34999, \"comments\": 120}}",
+                 name, 1);
+        struct kept kept = {0};
+        set_part(&kept, "json", json, "header", MARKS_NONE, 3);
+        CHECK(no_row_begins(&kept.pages[0], "views"));
+        CHECK(no_row_begins(&kept.pages[0], "likes"));
+        CHECK(no_row_begins(&kept.pages[0], "comments"));
+        kept_release(&kept);
+    }
+}
+
 int main(void) {
     struct error e = {0};
     if (fonts_open(&fonts, "DejaVu Sans", &e) < 0) {
@@ -188,6 +248,8 @@ int main(void) {
     RUN(header_and_hashtags_keep_their_order);
     RUN(cues_keep_their_direction_for_themselves);
     RUN(marks_keep_their_place_in_the_script);
+    RUN(likes_do_not_stand_alone);
+    RUN(numbers_stay_with_their_words);
     fonts_close(fonts);
     return test_finish();
 }
