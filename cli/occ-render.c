@@ -38,8 +38,9 @@ static const struct option_spec OPTIONS[] = {
              "thumbnails",
      .choices = PAGE_FORMATS},
     {"pack", 0, OPTION_CHOICE, FIELD(pack), "HOW",
-     .help = "pages for each sample, or pages that hold several samples of an account and follow "
-             "them as samples of their own; auto is sample in mode tiny, else account",
+     .help = "pages for each sample, or pages that hold several samples of an account, with one "
+             "thumbnail each, and follow them as samples of their own; auto is sample in mode "
+             "tiny, else account",
      .choices = PACKS},
     {"", .help = "Content"},
     {"parts", 0, OPTION_TEXT, FIELD(parts), "LIST",

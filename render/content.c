@@ -244,7 +244,8 @@ static int flow_thumbs(struct flow *f, struct error *e) {
     struct page_picture *thumbs = arena_alloc(f->scratch, all, sizeof *thumbs);
     struct picture *pictures = arena_alloc(f->scratch, all, sizeof *pictures);
     int rc = thumbs && pictures ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    for (size_t i = 0; i < all && rc >= 0; i++) {
+    int64_t wanted = f->options->thumbs;
+    for (size_t i = 0; i < all && rc >= 0 && (wanted <= 0 || (int64_t)count < wanted); i++) {
         const struct stream_member *m = &f->sample->members[i];
         if (!is_thumb(m->suffix)) {
             continue;

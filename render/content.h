@@ -35,6 +35,7 @@ struct content_options {
     /* Comments a sample at most; 0: no limit. The branches with the most liked comments are chosen;
      * an answer is never there without what it answers. */
     int64_t comments;
+    int64_t thumbs; /* likewise, the first ones that can be decoded */
 };
 
 /* "header,thumbs,script": the parts in this order. ERR_USAGE names what is wrong. */

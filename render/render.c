@@ -258,8 +258,8 @@ static int follow_account(struct render *r, const char *key, struct error *e) {
 
 static int gather(struct render *r, const struct stream_sample *sample, struct error *e) {
     struct gathering *g = &r->now;
-    struct held_needs needs = {.content = &r->options->content};
-    struct held *h = held_copy(sample, held_needed, &needs);
+    struct content_options content = r->options->content;
+    struct held *h = held_copy(sample, held_needed, &content);
     if (!h) {
         return no_memory(e);
     }

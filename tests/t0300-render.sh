@@ -152,6 +152,29 @@ a_sample_goes_on_over_a_page_break() {
 }
 run a_sample_goes_on_over_a_page_break
 
+# render F13
+packs_show_the_first_thumbnail_that_can_be_decoded() {
+    member "$samples" banana/7301234567890123456.000.jpg >whole.jpg
+    stream_begin
+    put_clip kiwi/1 1 'One'
+    head -c 400 whole.jpg | put kiwi/1.000.jpg
+    put kiwi/1.001.jpg <whole.jpg
+    put kiwi/1.002.jpg <whole.jpg
+    put_clip kiwi/2 2 'Two'
+    put kiwi/2.000.jpg <whole.jpg
+    put kiwi/2.001.jpg <whole.jpg
+    stream_end >in.tar
+    for mode in base hifi; do
+        expect_code 3 render -v --mode $mode in.tar 2>messages >pages.tar
+        expect_match '^occ-render: kiwi/1: partial: 000.jpg: ' messages
+        member pages.tar kiwi/pack%3A000000.pages.json >record
+        expect_json '.samples as $keys
+            | [.sources[] | select(.member | endswith("jpg")) | $keys[.sample] + "." + .member]
+            | sort == ["kiwi/1.001.jpg", "kiwi/2.000.jpg"]' record
+    done
+}
+run packs_show_the_first_thumbnail_that_can_be_decoded
+
 packs_are_newest_first_in_mode_hifi() {
     stream_begin
     put_clip kiwi/1 300 'One'
