@@ -169,6 +169,7 @@ packs_show_the_first_thumbnail_that_can_be_decoded() {
         expect_code 3 render -v --mode $mode in.tar 2>messages >pages.tar
         expect_match '^occ-render: kiwi/1: partial: 000.jpg: ' messages
         member pages.tar kiwi/pack%3A000000.pages.json >record
+        # shellcheck disable=SC2016 # jq's own
         expect_json '.samples as $keys
             | [.sources[] | select(.member | endswith("jpg")) | $keys[.sample] + "." + .member]
             | sort == ["kiwi/1.001.jpg", "kiwi/2.000.jpg"]' record
