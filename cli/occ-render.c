@@ -38,9 +38,14 @@ static const struct option_spec OPTIONS[] = {
              "thumbnails",
      .choices = PAGE_FORMATS},
     {"pack", 0, OPTION_CHOICE, FIELD(pack), "HOW",
-     .help = "pages for each sample, or pages that hold several samples of an account and follow "
-             "them as samples of their own; auto is sample in mode tiny, else account",
+     .help = "pages for each sample, or pages that hold several samples of an account, with one "
+             "thumbnail each, and follow them as samples of their own; auto is sample in mode "
+             "tiny, else account",
      .choices = PACKS},
+    {"hold", 0, OPTION_SIZE, FIELD(render.hold), "SIZE",
+     .help = "samples that wait, in memory, for others of their account until the input ends; "
+             "where they take more, the pages of the largest accounts are put out early",
+     .minimum = 1},
     {"", .help = "Content"},
     {"parts", 0, OPTION_TEXT, FIELD(parts), "LIST",
      .help = "what goes onto the pages, in this order: of thumbs, header, description, script, "
@@ -159,6 +164,14 @@ static void summarize(const struct arguments *a, const struct render_result *r) 
         log_info("%" PRId64 " characters are in no font, %" PRId64 " sequences were no UTF-8, "
                  "%" PRId64 " characters were left out",
                  r->missing, r->replaced, r->dropped);
+    }
+    if (r->split > 0) {
+        char hold[32];
+        options_format(hold, OPTION_SIZE, a->render.hold);
+        log_warning("%" PRId64 " accounts came again after some of their pages had to be put out, "
+                    "because more than %s of samples waited: sort the input by account, or raise "
+                    "--hold",
+                    r->split, hold);
     }
     if (c->partial > 0) {
         log_warning("%" PRId64 " samples could not be put on pages whole%s", c->partial,

@@ -174,6 +174,11 @@ static bool may_precede_tag(uint32_t code_point) {
            code_point >= 0x80;
 }
 
+/* The size of a tag at text[0] behind the character `before` (0: none), or behind another tag. */
+static size_t tag_behind(const char *text, size_t size, uint32_t before, bool behind_tag) {
+    return behind_tag || may_precede_tag(before) ? tag_size(text, size) : 0;
+}
+
 static bool begins_url(const char *text, size_t size) {
     static const char *const SCHEMES[] = {"http://", "https://", "www."};
     for (size_t i = 0; i < sizeof SCHEMES / sizeof *SCHEMES; i++) {
@@ -194,32 +199,34 @@ static bool url_break(const char *text, size_t at) {
     return here != 0 && strchr(".?&=#%_-~+", here) && before != ':' && before != here;
 }
 
-/* Calls of `visit` with the parts of a text that have rules of their own. */
+/* A part of a text that has rules of its own. */
 struct special {
     size_t start, end;
-    bool url; /* else a tag */
+    bool url;     /* else a tag */
+    bool follows; /* a tag that stands right behind another one: a line may end between them */
 };
 
-/* The next special part at or behind `from`; false: none. */
-static bool next_special(const char *text, size_t size, size_t from, struct special *found) {
+/* The next special part behind the one in `part` (all zero: the first); false: none. */
+static bool next_special(const char *text, size_t size, struct special *part) {
+    size_t from = part->end;
+    bool behind_tag = from > 0 && !part->url;
     uint32_t before = 0;
     if (from > 0) {
         before = (unsigned char)text[from - 1] < 0x80 ? (unsigned char)text[from - 1] : 0x80;
     }
-    for (size_t i = from; i < size;) {
+    for (size_t i = from; i < size; behind_tag = false) {
         uint32_t code_point;
         bool valid;
         size_t step = utf8_decode(text + i, size - i, &code_point, &valid);
-        if (is_tag_start(code_point) && may_precede_tag(before)) {
-            size_t tag = tag_size(text + i, size - i);
-            if (tag > 0) {
-                *found = (struct special){.start = i, .end = i + tag};
-                return true;
-            }
+        size_t tag =
+            is_tag_start(code_point) ? tag_behind(text + i, size - i, before, behind_tag) : 0;
+        if (tag > 0) {
+            *part = (struct special){.start = i, .end = i + tag, .follows = behind_tag};
+            return true;
         }
         if ((code_point == 'h' || code_point == 'w') && begins_url(text + i, size - i)) {
             const char *end = memchr(text + i, ' ', size - i);
-            *found =
+            *part =
                 (struct special){.start = i, .end = end ? (size_t)(end - text) : size, .url = true};
             return true;
         }
@@ -241,11 +248,11 @@ static size_t add_url_breaks(const char *text, size_t from, size_t to, uint32_t 
     return n;
 }
 
-/* Takes breaks inside special parts out; puts those of URLs in. In place: a URL's own breaks are
- * built behind the list, which has room for as many as there are bytes. */
+/* Takes breaks inside special parts out; puts those of URLs and between tags in. In place: a URL's
+ * own breaks are built behind the list, which has room for as many as there are bytes. */
 static int mend(struct breaker *b, const char *text, size_t size, size_t *count, struct error *e) {
-    struct special part;
-    if (!next_special(text, size, 0, &part)) {
+    struct special part = {0};
+    if (!next_special(text, size, &part)) {
         return 0;
     }
     uint32_t *old = malloc((*count + 1) * sizeof *old);
@@ -259,12 +266,15 @@ static int mend(struct breaker *b, const char *text, size_t size, size_t *count,
         for (; i < *count && old[i] <= part.start; i++) {
             b->breaks[n++] = old[i];
         }
+        if (part.follows && (n == 0 || b->breaks[n - 1] != part.start)) {
+            b->breaks[n++] = (uint32_t)part.start;
+        }
         for (; i < *count && old[i] < part.end; i++) {
         }
         if (part.url) {
             n = add_url_breaks(text, part.start, part.end, b->breaks, n);
         }
-        more = next_special(text, size, part.end, &part);
+        more = next_special(text, size, &part);
     }
     for (; i < *count; i++) {
         b->breaks[n++] = old[i];
@@ -325,6 +335,7 @@ enum chunk_cut chunk_cut(uint32_t before, uint32_t after) {
 
 size_t chunk_size(const char *text, size_t size) {
     uint32_t before = 0;
+    bool behind_tag = false;
     size_t i = 0;
     while (i < size && text[i] != ' ') {
         uint32_t code_point = (unsigned char)text[i];
@@ -336,10 +347,12 @@ size_t chunk_size(const char *text, size_t size) {
                 return i;
             }
         }
-        if (is_tag_start(code_point) && may_precede_tag(before)) {
-            size_t tag = tag_size(text + i, size - i);
-            step = tag > 0 ? tag : step;
-            code_point = tag > 0 ? 'a' : code_point; /* behind a tag no cut: ICU decides */
+        size_t tag =
+            is_tag_start(code_point) ? tag_behind(text + i, size - i, before, behind_tag) : 0;
+        behind_tag = tag > 0;
+        if (behind_tag) {
+            step = tag;
+            code_point = 'a'; /* behind a tag no cut: ICU decides */
         }
         before = code_point;
         i += step;

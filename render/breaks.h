@@ -1,6 +1,6 @@
 /* breaks.h - where a line may end: UAX #14 by ICU (with its dictionaries for Thai, Lao, Khmer and
- * Burmese), except that nothing is broken inside #hashtags and @handles, and that URLs may break at
- * their punctuation.
+ * Burmese), except that nothing is broken inside #hashtags and @handles, that a line may end
+ * between two of them, and that URLs may break at their punctuation.
  *
  * A paragraph is cut into chunks (at spaces, and between Chinese characters), because most chunks
  * come again and again: what is found out about one is kept with its shape (word.h). The cuts are

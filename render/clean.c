@@ -14,15 +14,65 @@ void clean_init(struct clean *c) {
 void clean_close(struct clean *c) {
     bytes_close(&c->text);
     free(c->runs);
+    free(c->isolates);
+    free(c->glue);
     *c = (struct clean){0};
 }
 
 void clean_clear(struct clean *c) {
     bytes_clear(&c->text);
-    c->count = 0;
+    c->count = c->isolate_count = c->glue_count = 0;
+    c->isolate = 0;
     c->bidi = false;
     c->replaced = c->dropped = 0;
     c->marks = c->ignorables = 0;
+}
+
+/* Room for one more than `count` of items that are `size` bytes each. */
+static int grow(void **items, size_t count, size_t *capacity, size_t size, struct error *e) {
+    if (count < *capacity) {
+        return 0;
+    }
+    size_t larger = *capacity ? 2 * *capacity : 64;
+    void *moved = realloc(*items, larger * size);
+    if (!moved) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    *items = moved;
+    *capacity = larger;
+    return 0;
+}
+
+/* Begins an isolate at the end of the text where the span is not of the one there. */
+static int begin_isolate(struct clean *c, const struct span *span, struct error *e) {
+    void *isolates = c->isolates;
+    if (span->isolate == c->isolate) {
+        return 0;
+    }
+    c->isolate = span->isolate;
+    if (span->isolate == 0) {
+        return 0;
+    }
+    int rc = grow(&isolates, c->isolate_count, &c->isolate_capacity, sizeof *c->isolates, e);
+    c->isolates = isolates;
+    if (rc == 0) {
+        c->isolates[c->isolate_count++] =
+            (struct clean_isolate){.start = (uint32_t)c->text.size, .leads = span->leads};
+    }
+    return rc;
+}
+
+static int add_glue(struct clean *c, const struct span *span, struct error *e) {
+    void *glue = c->glue;
+    if (!span->glued) {
+        return 0;
+    }
+    int rc = grow(&glue, c->glue_count, &c->glue_capacity, sizeof *c->glue, e);
+    c->glue = glue;
+    if (rc == 0) {
+        c->glue[c->glue_count++] = (uint32_t)c->text.size;
+    }
+    return rc;
 }
 
 /* Begins a run at the end of the text, unless the last one simply goes on. */
@@ -36,14 +86,11 @@ static int begin_run(struct clean *c, uint32_t source, uint32_t source_start, bo
             return 0;
         }
     }
-    if (c->count == c->capacity) {
-        size_t capacity = c->capacity ? 2 * c->capacity : 64;
-        struct clean_run *runs = realloc(c->runs, capacity * sizeof *runs);
-        if (!runs) {
-            return error_set(e, ERR_MEMORY, "out of memory");
-        }
-        c->runs = runs;
-        c->capacity = capacity;
+    void *runs = c->runs;
+    int rc = grow(&runs, c->count, &c->capacity, sizeof *c->runs, e);
+    c->runs = runs;
+    if (rc < 0) {
+        return rc;
     }
     c->runs[c->count++] = (struct clean_run){
         .start = start, .source = source, .source_start = source_start, .replaced = replaced};
@@ -164,7 +211,8 @@ static size_t keepable(struct clean *c, const struct span *span, size_t at, size
 
 int clean_append(struct clean *c, const struct span *span, size_t *used, bool *line_end,
                  struct error *e) {
-    int rc = 0;
+    int rc = begin_isolate(c, span, e);
+    rc = rc == 0 ? add_glue(c, span, e) : rc;
     size_t at = 0;
     *line_end = false;
     while (rc == 0 && at < span->size && !*line_end) {
@@ -192,6 +240,9 @@ int clean_append(struct clean *c, const struct span *span, size_t *used, bool *l
             size += crlf;
         }
         at += size;
+    }
+    if (rc == 0 && span->isolate != 0) {
+        c->isolates[c->isolate_count - 1].end = (uint32_t)c->text.size;
     }
     *used = at;
     return rc;

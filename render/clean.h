@@ -18,11 +18,22 @@ struct clean_run {
     bool replaced;        /* one U+FFFD for source_size ill-formed bytes */
 };
 
+/* Bytes [start, end) of the paragraph that are an isolate; see struct span. */
+struct clean_isolate {
+    uint32_t start, end;
+    bool leads;
+};
+
 struct clean {
     struct bytes text;
     struct clean_run *runs; /* owned; the first begins at 0 */
     size_t count, capacity;
-    bool bidi; /* holds characters that may run from right to left */
+    struct clean_isolate *isolates; /* owned */
+    size_t isolate_count, isolate_capacity;
+    uint32_t *glue; /* owned: where spans begin in front of which no line ends; ascending */
+    size_t glue_count, glue_capacity;
+    uint32_t isolate; /* number of the one that goes on at the end of the text; 0: none */
+    bool bidi;        /* holds characters that may run from right to left */
     int64_t replaced, dropped;
     int marks, ignorables; /* how many in a row at the end of the text */
 };

@@ -178,8 +178,11 @@ static int header_account(struct flow *f, struct phrase *p, const json_t *about,
     }
     uint32_t source;
     int rc = flow_source(f, ABOUT, "/account", &source, e);
+    phrase_isolate(p, false);
     rc = rc == 0 && account.text[0] != '@' ? phrase_mark(p, "@", e) : rc;
-    return rc == 0 ? phrase_text(p, account, source, 0, e) : rc;
+    rc = rc == 0 ? phrase_text(p, account, source, 0, e) : rc;
+    phrase_isolate_end(p);
+    return rc;
 }
 
 static int header_date(struct phrase *p, const json_t *about, struct error *e) {
@@ -200,10 +203,11 @@ static int header_count(struct phrase *p, const json_t *counts, const char *one,
     if (value < 0) {
         return 0;
     }
-    char number[CONTENT_NUMBER], text[2 * CONTENT_NUMBER];
+    char number[CONTENT_NUMBER];
     content_number(number, value);
-    snprintf(text, sizeof text, "%s %s", number, value == 1 ? one : many);
-    return header_item(p, text, e);
+    int rc = header_item(p, number, e);
+    rc = rc == 0 ? phrase_glued(p, " ", e) : rc;
+    return rc == 0 ? phrase_mark(p, value == 1 ? one : many, e) : rc;
 }
 
 static int flow_header(struct flow *f, const json_t *about, struct error *e) {
@@ -240,7 +244,8 @@ static int flow_thumbs(struct flow *f, struct error *e) {
     struct page_picture *thumbs = arena_alloc(f->scratch, all, sizeof *thumbs);
     struct picture *pictures = arena_alloc(f->scratch, all, sizeof *pictures);
     int rc = thumbs && pictures ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    for (size_t i = 0; i < all && rc >= 0; i++) {
+    int64_t wanted = f->options->thumbs;
+    for (size_t i = 0; i < all && rc >= 0 && (wanted <= 0 || (int64_t)count < wanted); i++) {
         const struct stream_member *m = &f->sample->members[i];
         if (!is_thumb(m->suffix)) {
             continue;

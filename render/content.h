@@ -12,7 +12,10 @@
  *     audio        the log-mel picture, as wide as a column
  *
  * Comments come by likes, pinned ones first, answers below what they answer; a star stands behind
- * the author who made the clip. No rows are left empty: they would be tokens without content. */
+ * the author who made the clip. Names, texts, hashtags and cues are isolates of UAX #9: whichever
+ * way they run, they keep their order, and what they leave open ends with them. A comment has the
+ * direction of its text, a script that of its cues. No rows are left empty: they would be tokens
+ * without content. */
 #ifndef OCC_RENDER_CONTENT_H
 #define OCC_RENDER_CONTENT_H
 
@@ -32,6 +35,7 @@ struct content_options {
     /* Comments a sample at most; 0: no limit. The branches with the most liked comments are chosen;
      * an answer is never there without what it answers. */
     int64_t comments;
+    int64_t thumbs; /* likewise, the first ones that can be decoded */
 };
 
 /* "header,thumbs,script": the parts in this order. ERR_USAGE names what is wrong. */

@@ -219,26 +219,41 @@ static void choose(struct forest *t, int64_t most) {
 
 /* ---- Showing ------------------------------------------------------------------ */
 
-/* "author: text ♥12"; a star behind the author who made the clip. */
+/* A string of a comment as an isolate of its own. */
+static int put_string(struct flow *f, struct phrase *p, const struct node *n, const char *name,
+                      struct content_string s, bool leads, struct error *e) {
+    uint32_t source;
+    int rc = flow_item_source(f, COMMENTS, n->index, name, &source, e);
+    phrase_isolate(p, leads);
+    rc = rc == 0 ? phrase_text(p, s, source, 0, e) : rc;
+    phrase_isolate_end(p);
+    return rc;
+}
+
+static int put_likes(struct phrase *p, int64_t likes, struct error *e) {
+    char text[CONTENT_NUMBER];
+    content_number(text, likes);
+    const char *copy = arena_text(p->arena, text, strlen(text));
+    int rc = copy ? phrase_glued(p, " ", e) : error_set(e, ERR_MEMORY, "out of memory");
+    phrase_isolate(p, false);
+    rc = rc == 0 ? phrase_mark(p, "♥", e) : rc;
+    rc = rc == 0 ? phrase_mark(p, copy, e) : rc;
+    phrase_isolate_end(p);
+    return rc;
+}
+
+/* "author: text ♥12"; a star behind the author who made the clip. The text gives the direction. */
 static int put_comment(struct flow *f, const struct node *n, struct error *e) {
     struct phrase p = {.arena = f->scratch};
-    uint32_t source;
     int rc = 0;
     if (n->author.text) {
-        rc = flow_item_source(f, COMMENTS, n->index, "author", &source, e);
-        rc = rc == 0 ? phrase_text(&p, n->author, source, 0, e) : rc;
+        rc = put_string(f, &p, n, "author", n->author, false, e);
     }
     if (rc == 0 && (p.count > 0 || n->by_creator)) {
         rc = phrase_mark(&p, n->by_creator ? "★: " : ": ", e);
     }
-    rc = rc == 0 ? flow_item_source(f, COMMENTS, n->index, "text", &source, e) : rc;
-    rc = rc == 0 ? phrase_text(&p, n->text, source, 0, e) : rc;
-    char likes[CONTENT_NUMBER];
-    if (rc == 0 && n->likes > 0) {
-        content_number(likes, n->likes);
-        rc = phrase_mark(&p, " ♥", e);
-        rc = rc == 0 ? phrase_mark(&p, likes, e) : rc;
-    }
+    rc = rc == 0 ? put_string(f, &p, n, "text", n->text, true, e) : rc;
+    rc = rc == 0 && n->likes > 0 ? put_likes(&p, n->likes, e) : rc;
     int indent = n->depth < INDENT_MOST ? n->depth : INDENT_MOST;
     return rc == 0 ? flow_spans(f, PART_COMMENTS, p.spans, p.count, indent, e) : rc;
 }

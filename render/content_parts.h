@@ -50,12 +50,22 @@ struct phrase {
     struct arena *arena;
     struct span *spans;
     size_t count, capacity;
-    uint32_t last; /* its last character, 0 at the beginning */
+    uint32_t last;     /* its last character, 0 at the beginning */
+    uint32_t isolate;  /* the one in hand, 0: none */
+    uint32_t isolates; /* begun so far */
+    bool leads;        /* the one in hand */
 };
 
+/* A part of the phrase that is to keep its direction for itself (struct span): what is appended
+ * between the two calls. */
+void phrase_isolate(struct phrase *p, bool leads);
+void phrase_isolate_end(struct phrase *p);
+/* Appends a span as it is. */
 int phrase_span(struct phrase *p, struct span span, struct error *e);
 /* Appends text that no source holds; it must live as long as the phrase. */
 int phrase_mark(struct phrase *p, const char *text, struct error *e);
+/* Likewise; no line ends between it and what is there. */
+int phrase_glued(struct phrase *p, const char *text, struct error *e);
 /* Appends bytes [start, start + s.size) of a source. Newlines and the blanks around them become one
  * space each, or nothing between characters of scripts that are written without spaces. */
 int phrase_text(struct phrase *p, struct content_string s, uint32_t source, uint32_t start,

@@ -39,7 +39,9 @@ static int add_cue(struct flow *f, struct script *s, size_t index, const json_t 
         s->cues = cues;
         s->cues[s->count++] = (struct cue_start){.span = s->phrase.count,
                                                  .ms = json_get_integer(cue, "start_ms", -1)};
+        phrase_isolate(&s->phrase, true);
         rc = phrase_text(&s->phrase, text, source, 0, e);
+        phrase_isolate_end(&s->phrase);
     }
     return rc;
 }
@@ -69,7 +71,9 @@ static int change_speaker(struct flow *f, struct script *s, size_t index, const 
         return rc;
     }
     rc = flow_item_source(f, SCRIPT, index, "speaker", &source, e);
+    phrase_isolate(&s->phrase, false);
     rc = rc == 0 ? phrase_text(&s->phrase, name, source, 0, e) : rc;
+    phrase_isolate_end(&s->phrase);
     return rc == 0 ? phrase_mark(&s->phrase, ": ", e) : rc;
 }
 
@@ -109,8 +113,11 @@ static UBreakIterator *open_sentences(UText **text, const struct bytes *joined, 
 }
 
 static struct span part_of(const struct span *s, size_t from, size_t to) {
-    return (struct span){s->text + from, to - from, s->source,
-                         s->source ? s->start + (uint32_t)from : 0};
+    struct span part = *s;
+    part.text += from;
+    part.size = to - from;
+    part.start += s->source ? (uint32_t)from : 0;
+    return part;
 }
 
 /* Where a paragraph is read. */

@@ -31,23 +31,31 @@ static int fold(struct bytes *out, const char *text, size_t size, bool tag_only,
     return rc;
 }
 
+/* The size of the "#" or "＃" at text[0]; 0: there is none. */
+static size_t hash_size(const char *text, size_t size) {
+    static const char FULL_WIDTH[] = "＃";
+    if (size > 0 && text[0] == '#') {
+        return 1;
+    }
+    bool wide =
+        size >= sizeof FULL_WIDTH - 1 && memcmp(text, FULL_WIDTH, sizeof FULL_WIDTH - 1) == 0;
+    return wide ? sizeof FULL_WIDTH - 1 : 0;
+}
+
 /* Adds the tags of a text to `seen`, each as a whole: "#banana" does not show "#ban". */
 static int add_seen(struct table *seen, struct content_string s, struct error *e) {
     struct bytes tag;
     bytes_init(&tag, SIZE_MAX);
     int rc = 0;
-    const char *at = s.text, *end = s.text ? s.text + s.size : NULL;
-    while (at < end && rc >= 0) {
-        at = memchr(at, '#', (size_t)(end - at));
-        if (!at) {
-            break;
+    for (size_t at = 0; at < s.size && rc >= 0;) {
+        size_t hash = hash_size(s.text + at, s.size - at), used = 0;
+        at += hash > 0 ? hash : 1;
+        if (hash > 0) {
+            bytes_clear(&tag);
+            rc = fold(&tag, s.text + at, s.size - at, true, &used, e);
+            rc = rc == 0 && tag.size > 0 ? table_add(seen, bytes_text(&tag), 0, NULL, e) : rc;
+            at += used;
         }
-        size_t used;
-        at++;
-        bytes_clear(&tag);
-        rc = fold(&tag, at, (size_t)(end - at), true, &used, e);
-        rc = rc == 0 && tag.size > 0 ? table_add(seen, bytes_text(&tag), 0, NULL, e) : rc;
-        at += used;
     }
     bytes_close(&tag);
     return rc < 0 ? rc : 0;
@@ -59,8 +67,10 @@ static int put_tag(struct flow *f, struct phrase *p, struct table *seen, size_t 
     char pointer[64];
     struct bytes folded;
     size_t used, start = 0;
-    while (start < tag.size && tag.text[start] == '#') {
-        start++;
+    size_t hash = hash_size(tag.text, tag.size);
+    while (hash > 0) {
+        start += hash;
+        hash = hash_size(tag.text + start, tag.size - start);
     }
     struct content_string rest = {tag.text + start, tag.size - start};
     bytes_init(&folded, SIZE_MAX);
@@ -73,8 +83,12 @@ static int put_tag(struct flow *f, struct phrase *p, struct table *seen, size_t 
     uint32_t source;
     snprintf(pointer, sizeof pointer, "/hashtags/%zu", index);
     rc = flow_source(f, "json", pointer, &source, e);
-    rc = rc == 0 ? phrase_mark(p, p->count > 0 ? " #" : "#", e) : rc;
-    return rc == 0 ? phrase_text(p, rest, source, (uint32_t)start, e) : rc;
+    rc = rc == 0 && p->count > 0 ? phrase_mark(p, " ", e) : rc;
+    phrase_isolate(p, true);
+    rc = rc == 0 ? phrase_mark(p, "#", e) : rc;
+    rc = rc == 0 ? phrase_text(p, rest, source, (uint32_t)start, e) : rc;
+    phrase_isolate_end(p);
+    return rc;
 }
 
 int flow_hashtags(struct flow *f, const json_t *about, struct error *e) {

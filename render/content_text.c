@@ -78,6 +78,16 @@ static bool is_spaceless(uint32_t c) {
 
 /* ---- Phrases --------------------------------------------------------------- */
 
+void phrase_isolate(struct phrase *p, bool leads) {
+    p->isolate = ++p->isolates;
+    p->leads = leads;
+}
+
+void phrase_isolate_end(struct phrase *p) {
+    p->isolate = 0;
+    p->leads = false;
+}
+
 int phrase_span(struct phrase *p, struct span span, struct error *e) {
     void *spans = p->spans;
     int rc = arena_grow(p->arena, &spans, p->count, &p->capacity, sizeof *p->spans, e);
@@ -90,7 +100,13 @@ int phrase_span(struct phrase *p, struct span span, struct error *e) {
 }
 
 int phrase_mark(struct phrase *p, const char *text, struct error *e) {
-    return phrase_span(p, (struct span){.text = text, .size = strlen(text)}, e);
+    struct span span = {
+        .text = text, .size = strlen(text), .isolate = p->isolate, .leads = p->leads};
+    return phrase_span(p, span, e);
+}
+
+int phrase_glued(struct phrase *p, const char *text, struct error *e) {
+    return phrase_span(p, (struct span){.text = text, .size = strlen(text), .glued = true}, e);
 }
 
 int phrase_space(struct phrase *p, struct content_string next, struct error *e) {
@@ -119,7 +135,12 @@ int phrase_text(struct phrase *p, struct content_string s, uint32_t source, uint
         }
         struct content_string line = {s.text + at, end - at};
         rc = first ? 0 : phrase_space(p, line, e);
-        struct span span = {line.text, line.size, source, start + (uint32_t)at};
+        struct span span = {.text = line.text,
+                            .size = line.size,
+                            .source = source,
+                            .start = start + (uint32_t)at,
+                            .isolate = p->isolate,
+                            .leads = p->leads};
         rc = rc == 0 ? phrase_span(p, span, e) : rc;
         at = next;
     }

@@ -4,17 +4,12 @@
 #include <string.h>
 #include <unicode/ubidi.h>
 #include <unicode/uchar.h>
-#include <unicode/ustring.h>
 
+#include "render/levels.h"
+#include "render/parts.h"
 #include "store/utf8.h"
 
 enum { LINE_ITEMS = 8192 };
-
-/* A part of a chunk that was cut by more than breaks: by length or by direction. */
-struct part {
-    uint32_t end; /* byte of the paragraph */
-    bool may_break;
-};
 
 /* A chunk of the text ahead. */
 struct chunk {
@@ -26,23 +21,19 @@ enum { AHEAD = 16 };
 struct liner {
     struct shaper *shaper;
     struct breaker *breaker;
-    UBiDi *bidi;
-    UChar *utf16; /* of a bidirectional paragraph */
-    size_t utf16_capacity;
-    uint8_t *level_bytes;
-    size_t level_capacity;
+    struct levels *bidi;
     const uint8_t *levels; /* of each byte of the paragraph; NULL: all are 0 */
     uint8_t paragraph_level;
 
     /* the paragraph in hand */
+    const struct clean *paragraph;
     const char *text;
     size_t size, at;
     int32_t width;
     struct break_side last;    /* last base character that was taken; 0 at the start */
     struct chunk ahead[AHEAD]; /* the next ones from `at`, spaces aside */
     size_t ahead_count, ahead_next;
-    struct part *parts;
-    size_t part_count, part_next, part_capacity;
+    struct parts parts; /* of the chunk in hand, where it is no word */
 
     /* the line in hand */
     struct line_item *items;
@@ -65,10 +56,10 @@ int liner_open(struct liner **out, struct shaper *shaper, struct error *e) {
     }
     l->shaper = shaper;
     l->breaker = shaper_breaker(shaper);
-    l->bidi = ubidi_open();
-    if (!l->bidi) {
+    int rc = levels_open(&l->bidi, e);
+    if (rc < 0) {
         liner_close(l);
-        return no_memory(e);
+        return rc;
     }
     *out = l;
     return 0;
@@ -78,12 +69,8 @@ void liner_close(struct liner *l) {
     if (!l) {
         return;
     }
-    if (l->bidi) {
-        ubidi_close(l->bidi);
-    }
-    free(l->utf16);
-    free(l->level_bytes);
-    free(l->parts);
+    levels_close(l->bidi);
+    parts_close(&l->parts);
     free(l->items);
     free(l->line_levels);
     free(l->visual);
@@ -105,114 +92,7 @@ static int reserve(void **items, size_t *capacity, size_t count, size_t size, st
     return 0;
 }
 
-/* ---- Directions ---------------------------------------------------------- */
-
-/* Fills `levels` from what ICU resolved for the UTF-16 of the paragraph. */
-static void spread_levels(struct liner *l, const UBiDiLevel *resolved) {
-    size_t unit = 0;
-    for (size_t i = 0; i < l->size;) {
-        uint32_t code_point;
-        bool valid;
-        size_t step = utf8_decode(l->text + i, l->size - i, &code_point, &valid);
-        memset(l->level_bytes + i, resolved[unit], step);
-        unit += code_point > 0xFFFF ? 2 : 1;
-        i += step;
-    }
-}
-
-static int find_levels(struct liner *l, struct error *e) {
-    void *utf16 = l->utf16, *levels = l->level_bytes;
-    int rc = reserve(&utf16, &l->utf16_capacity, l->size + 1, sizeof *l->utf16, e);
-    l->utf16 = utf16;
-    rc = rc == 0 ? reserve(&levels, &l->level_capacity, l->size + 1, 1, e) : rc;
-    l->level_bytes = levels;
-    if (rc < 0) {
-        return rc;
-    }
-    UErrorCode status = U_ZERO_ERROR;
-    int32_t units = 0;
-    u_strFromUTF8(l->utf16, (int32_t)l->utf16_capacity, &units, l->text, (int32_t)l->size, &status);
-    ubidi_setPara(l->bidi, l->utf16, units, UBIDI_DEFAULT_LTR, NULL, &status);
-    const UBiDiLevel *resolved = ubidi_getLevels(l->bidi, &status);
-    if (U_FAILURE(status)) {
-        return status == U_MEMORY_ALLOCATION_ERROR
-                   ? no_memory(e)
-                   : error_set(e, ERR_FORMAT, "bidirectional text: %s", u_errorName(status));
-    }
-    l->paragraph_level = ubidi_getParaLevel(l->bidi);
-    spread_levels(l, resolved);
-    l->levels = l->level_bytes;
-    return 0;
-}
-
 /* ---- From text to items -------------------------------------------------- */
-
-static int add_part(struct liner *l, size_t end, bool may_break, struct error *e) {
-    void *parts = l->parts;
-    int rc = reserve(&parts, &l->part_capacity, l->part_count + 1, sizeof *l->parts, e);
-    l->parts = parts;
-    if (rc == 0) {
-        l->parts[l->part_count++] = (struct part){.end = (uint32_t)end, .may_break = may_break};
-    }
-    return rc;
-}
-
-/* Cuts [start, end), in which no line may end, where the level changes and before it would be
- * longer than a word may be, between grapheme clusters. */
-static int add_parts(struct liner *l, size_t start, size_t end, bool may_break, struct error *e) {
-    while (start < end) {
-        size_t stop = end;
-        for (size_t i = start + 1; l->levels && i < end; i++) {
-            if (l->levels[i] != l->levels[start]) {
-                stop = i;
-                break;
-            }
-        }
-        if (stop - start > WORD_BYTES) {
-            size_t window = utf8_floor(
-                l->text + start, 2 * WORD_BYTES < stop - start ? 2 * WORD_BYTES : stop - start);
-            const uint32_t *at;
-            size_t count;
-            int rc = breaker_clusters(l->breaker, l->text + start, window, &at, &count, e);
-            if (rc < 0) {
-                return rc;
-            }
-            size_t best = 0; /* a cluster that is longer still is cut at a character */
-            for (size_t i = 0; i < count && at[i] <= WORD_BYTES; i++) {
-                best = at[i];
-            }
-            stop = start + (best > 0 ? best : utf8_floor(l->text + start, WORD_BYTES));
-        }
-        int rc = add_part(l, stop, may_break, e);
-        if (rc < 0) {
-            return rc;
-        }
-        may_break = false;
-        start = stop;
-    }
-    return 0;
-}
-
-/* Fills `parts` for the chunk [at, at + size). */
-static int cut_chunk(struct liner *l, size_t size, bool may_break, struct error *e) {
-    const uint32_t *found;
-    size_t count;
-    int rc = breaker_lines(l->breaker, l->text + l->at, size, &found, &count, e);
-    uint32_t *breaks = rc == 0 ? malloc((count + 1) * sizeof *breaks) : NULL;
-    if (!breaks) {
-        return rc < 0 ? rc : no_memory(e);
-    }
-    memcpy(breaks, found, count * sizeof *breaks); /* the breaker is asked again below */
-    l->part_count = l->part_next = 0;
-    size_t start = l->at;
-    for (size_t i = 0; i <= count && rc == 0; i++) {
-        size_t end = i < count ? l->at + breaks[i] : l->at + size;
-        rc = add_parts(l, start, end, i == 0 ? may_break : true, e);
-        start = end;
-    }
-    free(breaks);
-    return rc;
-}
 
 static int more_items(struct liner *l, struct error *e) {
     size_t capacity = l->capacity;
@@ -333,24 +213,31 @@ static int piece_word(struct liner *l, size_t start, size_t end, bool rtl, const
     return shaper_word(l->shaper, text, &key, word, e);
 }
 
-/* The last item is too wide and nothing in front of it may be broken: splits it between clusters.
- * The beginning ends the line, the rest begins the next one. */
-static int split_last(struct liner *l, struct error *e) {
-    struct line_item item = l->items[l->count - 1];
-    uint16_t fits = fitting(&item, l->width - item.x);
-    bool alone = l->count == 1;
-    uint16_t clusters = item.cluster_end - item.cluster_start;
-    if (clusters <= 1 || (fits == 0 && !alone)) {
-        size_t end = alone ? 1 : l->count - 1; /* a cluster wider than the line is cut off by it */
-        int rc = emit(l, end, e);
-        drop(l, end);
-        return rc;
+/* Whether a span that is glued to what is in front of it begins within [from, to]. There are few
+ * of them. */
+static bool has_glue(const struct liner *l, size_t from, size_t to) {
+    const struct clean *c = l->paragraph;
+    for (size_t i = 0; i < c->glue_count; i++) {
+        if (c->glue[i] >= from && c->glue[i] <= to) {
+            return true;
+        }
     }
-    fits = fits == 0 ? 1 : fits;
-    fits = fits >= clusters ? (uint16_t)(clusters - 1) : fits;
+    return false;
+}
+
+/* Ends the line in front of item `end`. */
+static int end_line(struct liner *l, size_t end, struct error *e) {
+    int rc = emit(l, end, e);
+    drop(l, end);
+    return rc;
+}
+
+/* Ends the line behind the first `stay` clusters of an item; the rest begins the next one. */
+static int split_item(struct liner *l, size_t index, uint16_t stay, struct error *e) {
+    struct line_item item = l->items[index];
     const struct word_cluster *at = word_clusters(item.word);
     uint32_t word_start = item.start - at[item.cluster_start].start;
-    uint32_t cut = word_start + at[item.cluster_start + fits].start;
+    uint32_t cut = word_start + at[item.cluster_start + stay].start;
     const struct word *head, *tail;
     bool rtl = item.word->rtl;
     int rc = piece_word(l, item.start, cut, rtl, &head, e);
@@ -358,15 +245,34 @@ static int split_last(struct liner *l, struct error *e) {
     if (rc < 0) {
         return rc;
     }
-    l->count--;
-    l->pen = item.x;
-    struct line_item first = word_item(head, item.start, item.level, item.may_break);
-    struct line_item rest = word_item(tail, cut, item.level, false);
-    rc = push(l, &first, e);
-    rc = rc == 0 ? emit(l, l->count, e) : rc;
-    l->count = 0;
-    l->pen = 0;
-    return rc == 0 ? push(l, &rest, e) : rc;
+    l->items[index] = word_item(head, item.start, item.level, item.may_break);
+    l->items[index].x = item.x;
+    rc = emit(l, index + 1, e);
+    l->items[index] = word_item(tail, cut, item.level, false);
+    drop(l, index);
+    return rc;
+}
+
+/* The last item is too wide and nothing in front of it may be broken: splits it between clusters,
+ * or, where it is glued to the word in front of it, that word, so that it does not go on alone. */
+static int split_last(struct liner *l, struct error *e) {
+    size_t index = l->count - 1;
+    const struct line_item *item = &l->items[index];
+    if (index >= 2 && !item[-1].word && has_glue(l, item[-1].start, item->start)) {
+        index -= 2;
+        uint16_t clusters = item[-2].cluster_end - item[-2].cluster_start;
+        return clusters > 1 ? split_item(l, index, (uint16_t)(clusters - 1), e)
+                            : end_line(l, index > 0 ? index : l->count - 1, e);
+    }
+    uint16_t fits = fitting(item, l->width - item->x);
+    bool alone = index == 0;
+    uint16_t clusters = item->cluster_end - item->cluster_start;
+    if (clusters <= 1 || (fits == 0 && !alone)) {
+        return end_line(l, alone ? 1 : index, e); /* a wider cluster than the line is cut off */
+    }
+    fits = fits == 0 ? 1 : fits;
+    fits = fits >= clusters ? (uint16_t)(clusters - 1) : fits;
+    return split_item(l, index, fits, e);
 }
 
 /* The items are wider than the line: ends it at the last place where it may end. */
@@ -378,8 +284,7 @@ static int break_line(struct liner *l, struct error *e) {
             k--;
         }
         if (k > 0) {
-            rc = emit(l, k, e);
-            drop(l, k);
+            rc = end_line(l, k, e);
         } else {
             rc = split_last(l, e);
         }
@@ -397,11 +302,13 @@ static inline int add(struct liner *l, const struct line_item *item, struct erro
     return rc == 0 && l->pen > l->width ? break_line(l, e) : rc;
 }
 
-/* A word that does not fit whole goes in piece by piece. */
+/* A word that does not fit whole, or is to give its last piece to the next line when what is glued
+ * to it does not fit, goes in piece by piece. */
 static int add_word(struct liner *l, const struct word *word, size_t start, uint8_t level,
                     bool may_break, struct error *e) {
     struct line_item item = word_item(word, start, level, may_break);
-    if (word->piece_count == 0 || l->pen + word->advance <= l->width) {
+    bool fits = l->pen + word->advance <= l->width && !has_glue(l, item.end, item.end);
+    if (word->piece_count == 0 || fits) {
         return add(l, &item, e);
     }
     int rc = 0;
@@ -447,9 +354,18 @@ static bool is_decimal(const char *text, size_t size) {
     return size > 1 && text[0] == '.' && text[1] >= '0' && text[1] <= '9';
 }
 
+/* Whether the chunk at `at` is glued to what is in front of it, spaces aside. */
+static bool is_glued(const struct liner *l) {
+    size_t from = l->at;
+    while (l->paragraph->glue_count > 0 && from > 0 && l->text[from - 1] == ' ') {
+        from--;
+    }
+    return has_glue(l, from, l->at);
+}
+
 /* Whether a line may end in front of the chunk at `at`. */
 static bool may_break_here(struct liner *l, struct break_side first) {
-    if (l->at == 0 || l->last.code_point == 0) {
+    if (l->at == 0 || l->last.code_point == 0 || is_glued(l)) {
         return false;
     }
     if (l->text[l->at - 1] == ' ') {
@@ -501,7 +417,9 @@ static int take_chunk(struct liner *l, struct error *e) {
     const char *text = l->text + l->at;
     const struct chunk *chunk = &l->ahead[l->ahead_next++];
     if (chunk->size > WORD_BYTES || l->levels) {
-        return cut_chunk(l, chunk->size, may_break_here(l, first_side(text, l->size - l->at)), e);
+        bool may_break = may_break_here(l, first_side(text, l->size - l->at));
+        return parts_cut(&l->parts, l->breaker, l->text, l->levels, l->at, chunk->size, may_break,
+                         e);
     }
     const struct word *word;
     int rc = shaper_word(l->shaper, text, &chunk->key, &word, e);
@@ -515,7 +433,7 @@ static int take_chunk(struct liner *l, struct error *e) {
 }
 
 static int take_part(struct liner *l, struct error *e) {
-    const struct part *part = &l->parts[l->part_next++];
+    const struct part *part = &l->parts.items[l->parts.next++];
     uint8_t level = level_at(l, l->at);
     const struct word *word;
     int rc = piece_word(l, l->at, part->end, level & 1, &word, e);
@@ -531,12 +449,15 @@ static int take_part(struct liner *l, struct error *e) {
 /* Makes room in the cache of words: goes back to where the line in hand began. */
 static void start_line_again(struct liner *l) {
     if (l->count > 0) {
+        bool in_parts = l->at <= l->parts.end; /* of a chunk that may be very long */
         l->at = l->items[0].start;
         l->count = 0;
         l->pen = 0;
-        l->part_count = l->part_next = 0;
-        l->ahead_count = l->ahead_next = 0;
         l->last = (struct break_side){0};
+        if (!in_parts || !parts_return(&l->parts, l->at)) {
+            parts_clear(&l->parts);
+            l->ahead_count = l->ahead_next = 0;
+        }
     }
     shaper_forget(l->shaper);
 }
@@ -544,12 +465,13 @@ static void start_line_again(struct liner *l) {
 int liner_flow(struct liner *l, const struct clean *text, int32_t width,
                int (*take)(void *context, const struct line *line, struct error *e), void *context,
                struct error *e) {
+    l->paragraph = text;
     l->text = bytes_text(&text->text);
     l->size = text->text.size;
     l->at = 0;
     l->width = width;
     l->last = (struct break_side){0};
-    l->part_count = l->part_next = 0;
+    parts_clear(&l->parts);
     l->ahead_count = l->ahead_next = 0;
     l->count = 0;
     l->pen = 0;
@@ -557,12 +479,15 @@ int liner_flow(struct liner *l, const struct clean *text, int32_t width,
     l->context = context;
     l->paragraph_level = 0;
     l->levels = NULL;
-    int rc = text->bidi && l->size > 0 ? find_levels(l, e) : 0;
+    int rc = 0;
+    if (text->bidi && l->size > 0) {
+        rc = levels_find(l->bidi, text, &l->levels, &l->paragraph_level, e);
+    }
     while (rc == 0 && l->at < l->size) {
         if (shaper_is_full(l->shaper)) {
             start_line_again(l);
         }
-        if (l->part_next < l->part_count) {
+        if (l->parts.next < l->parts.count) {
             rc = take_part(l, e);
         } else if (l->text[l->at] == ' ') {
             rc = take_spaces(l, e);

@@ -32,12 +32,19 @@ enum page_part {
 extern const char *const PAGE_PARTS[PART_COUNT + 1]; /* their names, NULL at the end */
 
 /* Text from one source: the pager repeats the number and says which bytes of it were drawn where.
- * Source 0 is text that no source holds (marks, separators): it gets no box. */
+ * Source 0 is text that no source holds (marks, separators): it gets no box.
+ *
+ * Spans one behind the other with the same `isolate` are one isolate of UAX #9: they take their
+ * direction from themselves, and what stands around them stays in its order. With isolates in it a
+ * paragraph has the direction of those that lead; from left to right, if none says. */
 struct span {
     const char *text;
     size_t size;
     uint32_t source;
-    uint32_t start; /* offset of `text` in its source, bytes */
+    uint32_t start;   /* offset of `text` in its source, bytes */
+    uint32_t isolate; /* 0: none */
+    bool leads;       /* the isolate; all of its spans */
+    bool glued;       /* no line ends in front of it, nor at its first spaces */
 };
 
 /* An area of the page and what is in it. For text: one row, and exactly the bytes [start, end) of

@@ -13,9 +13,8 @@
 #include <string.h>
 
 #include "render/face.h"
-#include "render/render_pages.h"
+#include "render/render_accounts.h"
 #include "store/log.h"
-#include "store/table.h"
 
 enum { PIPE_BYTES = 1 << 20 }; /* a page of mode base fits into the pipe */
 
@@ -28,20 +27,12 @@ const struct render_options RENDER_DEFAULTS = {
     .profile = PROFILE_READ10,
     .format = FORMAT_PGM,
     .pack = -1,
+    .hold = INT64_C(256) << 20,
     .content = {.parts = {PART_THUMBS, PART_HEADER, PART_DESCRIPTION, PART_SCRIPT, PART_HASHTAGS,
                           PART_COMMENTS},
                 .part_count = 6,
                 .marks = MARKS_NONE,
                 .comments = 100},
-};
-
-/* The account whose samples are coming in. */
-struct gathering {
-    char *name; /* first part of the keys; NULL: none yet */
-    struct render_account *account;
-    bool continues;
-    struct held *first, **last;
-    size_t count, bytes;
 };
 
 struct render {
@@ -53,12 +44,8 @@ struct render {
     struct stream_reader *reader;
     struct stream_writer *writer;
     struct jobs *jobs;
-    struct table *accounts;                /* name to index */
-    struct arena *arena;                   /* of the accounts, which stay where they are */
-    struct render_account **account_items; /* in the arena */
-    size_t account_count, account_capacity;
-    struct gathering now;
-    int64_t samples; /* read so far */
+    struct accounts *accounts; /* whose samples wait for each other */
+    int64_t samples;           /* read so far */
 };
 
 static int no_memory(struct error *e) {
@@ -95,11 +82,11 @@ static json_t *header_of(const struct render *r, const char *hash) {
             return NULL;
         }
     }
-    return json_pack("{s:s, s:{s:s, s:s, s:s}, s:s, s:s, s:o, s:s, s:I}", "mode",
+    return json_pack("{s:s, s:{s:s, s:s, s:s}, s:s, s:s, s:I, s:o, s:s, s:I}", "mode",
                      PAGE_SIZES[o->mode].name, "profile", "name", profile->name, "font",
                      profile->family, "hash", hash, "format", PAGE_FORMATS[o->format], "pack",
-                     RENDER_PACKS[r->pack], "parts", parts, "marks", RENDER_MARKS[o->content.marks],
-                     "comments", (json_int_t)o->content.comments);
+                     RENDER_PACKS[r->pack], "hold", (json_int_t)o->hold, "parts", parts, "marks",
+                     RENDER_MARKS[o->content.marks], "comments", (json_int_t)o->content.comments);
 }
 
 static int open_output(struct render *r, int out, const char *tool, struct error *e) {
@@ -194,87 +181,15 @@ static int put_sample(struct render *r, const struct stream_sample *sample, bool
     return put_job(r, job, e);
 }
 
-/* What was gathered becomes a job; the account stays the same. */
-static int put_pack(struct render *r, struct error *e) {
-    struct gathering *g = &r->now;
-    if (g->count == 0) {
-        return 0;
-    }
-    struct render_job job = {.kind = JOB_PACK,
-                             .samples = g->first,
-                             .count = g->count,
-                             .bytes = g->bytes,
-                             .account = g->account,
-                             .continues = g->continues};
-    g->first = NULL;
-    g->last = &g->first;
-    g->count = g->bytes = 0;
-    g->continues = true;
-    return put_job(r, job, e);
+static int put_pack(void *context, struct render_job job, struct error *e) {
+    return put_job(context, job, e);
 }
 
-/* Makes the account of `key` the one that is gathered. */
-static int begin_account(struct render *r, const char *key, struct error *e) {
-    struct gathering *g = &r->now;
-    free(g->name);
-    *g = (struct gathering){.last = &g->first, .name = strndup(key, held_account_size(key))};
-    if (!g->name) {
-        return no_memory(e);
-    }
-    size_t index;
-    int added = table_add(r->accounts, g->name, r->account_count, &index, e);
-    if (added < 0) {
-        return added;
-    }
-    if (added > 0) {
-        void *items = r->account_items;
-        int rc = arena_grow(r->arena, &items, r->account_count, &r->account_capacity,
-                            sizeof *r->account_items, e);
-        if (rc < 0) {
-            return rc;
-        }
-        r->account_items = items;
-        r->account_items[index] = arena_alloc(r->arena, 1, sizeof **r->account_items);
-        if (!r->account_items[index]) {
-            return no_memory(e);
-        }
-        r->account_count++;
-    }
-    g->account = r->account_items[index];
-    g->continues = added == 0;
-    return 0;
-}
-
-/* When another account begins, the packs of the one before come first. */
-static int follow_account(struct render *r, const char *key, struct error *e) {
-    const struct gathering *g = &r->now;
-    size_t size = held_account_size(key);
-    if (g->name && strlen(g->name) == size && memcmp(g->name, key, size) == 0) {
-        return 0;
-    }
-    int rc = put_pack(r, e);
-    return rc == 0 ? begin_account(r, key, e) : rc;
-}
-
+/* The account's pages get a copy of what they show. */
 static int gather(struct render *r, const struct stream_sample *sample, struct error *e) {
-    struct gathering *g = &r->now;
-    struct held_needs needs = {.content = &r->options->content};
-    struct held *h = held_copy(sample, held_needed, &needs);
-    if (!h) {
-        return no_memory(e);
-    }
-    if (g->count > 0 && g->bytes + h->bytes > RENDER_ACCOUNT_LIMIT) {
-        int rc = put_pack(r, e);
-        if (rc < 0) {
-            free(h);
-            return rc;
-        }
-    }
-    *g->last = h;
-    g->last = &h->next;
-    g->count++;
-    g->bytes += h->bytes;
-    return 0;
+    struct content_options content = r->options->content;
+    struct held *h = held_copy(sample, held_needed, &content);
+    return h ? accounts_add(r->accounts, h, e) : no_memory(e);
 }
 
 static int take_sample(struct render *r, const struct stream_sample *sample, struct error *e) {
@@ -289,8 +204,7 @@ static int take_sample(struct render *r, const struct stream_sample *sample, str
     if (is_pack) {
         return 0; /* of an earlier render: new ones take its place */
     }
-    int rc = follow_account(r, sample->key, e);
-    rc = rc == 0 ? put_sample(r, sample, false, e) : rc;
+    int rc = put_sample(r, sample, false, e);
     return rc == 0 ? gather(r, sample, e) : rc;
 }
 
@@ -316,7 +230,7 @@ static int read_all(struct render *r, int *input, struct error *input_error, str
             pthread_mutex_unlock(&r->shared.lock);
         }
     }
-    return rc == 0 ? put_pack(r, e) : rc;
+    return rc == 0 ? accounts_finish(r->accounts, e) : rc;
 }
 
 static int run_jobs(struct render *r, struct error *e) {
@@ -355,25 +269,21 @@ int render_run(int in, int out, const struct render_options *options, const char
                        .pack = options->pack >= 0           ? options->pack
                                : options->mode == MODE_TINY ? PACK_SAMPLE
                                                             : PACK_ACCOUNT};
-    r.now.last = &r.now.first;
     *result = (struct render_result){0};
     pthread_mutex_init(&r.shared.lock, NULL); /* never fails on Linux */
     int rc = fonts_open(&r.fonts, PROFILES[options->profile].family, e);
     r.shared.options = options;
     r.shared.fonts = r.fonts;
-    rc = rc == 0 ? table_open(&r.accounts, e) : rc;
-    rc = rc == 0 ? arena_open(&r.arena, SIZE_MAX, e) : rc;
+    rc = rc == 0 ? accounts_open(&r.accounts, (size_t)options->hold, put_pack, &r, e) : rc;
     rc = rc == 0 ? open_input(&r, in, e) : rc;
     rc = rc == 0 ? open_output(&r, out, tool, e) : rc;
     rc = rc == 0 ? run_jobs(&r, e) : rc;
     rc = rc == 0 ? finish_output(&r, e) : rc;
     *result = r.shared.result;
-    held_free_list(r.now.first);
-    free(r.now.name);
+    result->split = r.accounts ? accounts_split(r.accounts) : 0;
     stream_writer_close(r.writer);
     stream_reader_close(r.reader);
-    arena_close(r.arena);
-    table_close(r.accounts);
+    accounts_close(r.accounts);
     fonts_close(r.fonts);
     pthread_mutex_destroy(&r.shared.lock);
     return rc;

@@ -7,8 +7,10 @@
  * members .json
  * ({"id": "pack:000000", "account", "account_name", "created": newest of what it holds, "samples":
  * keys}), .p000.pgm, .p000.txt, .pages.json. In mode base they come in the order of the stream, in
- * mode hifi newest first. The samples of an account must follow each other, as `occ ingest` writes
- * them; an account that comes again goes on with higher pack numbers, on a fresh page.
+ * mode hifi newest first. They follow when the stream is at its end, in the order in which their
+ * accounts came first, so that samples of an account may come in any order; earlier only where
+ * more than `hold` bytes of samples would wait (render_accounts.h). What comes after that of such
+ * an account goes on with higher pack numbers, on a fresh page.
  *
  * The output is the same bytes whatever the number of threads. */
 #ifndef OCC_RENDER_RENDER_H
@@ -25,14 +27,12 @@ enum render_pack { PACK_SAMPLE, PACK_ACCOUNT };
 extern const char *const RENDER_PACKS[]; /* their names, NULL at the end; likewise: */
 extern const char *const RENDER_MARKS[]; /* of enum content_marks */
 
-/* Bytes of members that are held for one account at most; more begins a new series of pages. */
-#define RENDER_ACCOUNT_LIMIT ((size_t)256 << 20)
-
 struct render_options {
-    int mode;    /* enum page_mode */
-    int profile; /* enum of profile.h */
-    int format;  /* enum page_format */
-    int pack;    /* enum render_pack; -1: by mode (tiny: sample; base, hifi: account) */
+    int mode;     /* enum page_mode */
+    int profile;  /* enum of profile.h */
+    int format;   /* enum page_format */
+    int pack;     /* enum render_pack; -1: by mode (tiny: sample; base, hifi: account) */
+    int64_t hold; /* PACK_ACCOUNT: bytes of samples that wait for the end at most; > 0 */
     struct content_options content;
     int64_t threads; /* 0: one per core */
     bool progress;
@@ -43,6 +43,7 @@ struct render_result {
     struct stream_counts counts; /* of the output; partial: samples with something left out here */
     int64_t pages, characters, missing, replaced, dropped;
     int64_t cells, inked; /* visual tokens; those with anything in their area */
+    int64_t split;        /* accounts that came again after some of their pages had had to go */
 };
 
 /* Reads from `in`, writes to `out`; both stay the caller's. *cancel is looked at every 0.2 s,

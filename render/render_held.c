@@ -89,25 +89,22 @@ static bool has_part(const struct content_options *o, enum page_part part) {
 }
 
 bool held_needed(void *context, const struct stream_member *member) {
-    struct held_needs *needs = context;
+    const struct content_options *content = context;
     const char *suffix = member->suffix;
     if (strcmp(suffix, "json") == 0) {
         return true;
     }
     if (strcmp(suffix, "script.json") == 0) {
-        return has_part(needs->content, PART_SCRIPT);
+        return has_part(content, PART_SCRIPT);
     }
     if (strcmp(suffix, "comments.json") == 0) {
-        return has_part(needs->content, PART_COMMENTS);
+        return has_part(content, PART_COMMENTS);
     }
     if (strcmp(suffix, "mel.pgm") == 0) {
-        return has_part(needs->content, PART_AUDIO);
+        return has_part(content, PART_AUDIO);
     }
     size_t digits = digits_at(suffix);
-    bool first = !needs->has_thumb && digits >= 3 && strcmp(suffix + digits, ".jpg") == 0 &&
-                 has_part(needs->content, PART_THUMBS);
-    needs->has_thumb = needs->has_thumb || first;
-    return first;
+    return digits >= 3 && strcmp(suffix + digits, ".jpg") == 0 && has_part(content, PART_THUMBS);
 }
 
 size_t held_account_size(const char *key) {

@@ -27,11 +27,8 @@ void held_free_list(struct held *first);
 bool held_all(void *context, const struct stream_member *member);
 /* Everything but pages of an earlier render. */
 bool held_originals(void *context, const struct stream_member *member);
-/* What content_flow needs for a pack, by the parts chosen; of the thumbnails the first one. */
-struct held_needs {
-    const struct content_options *content;
-    bool has_thumb; /* false before each sample */
-};
+/* What content_flow needs for a pack, by the parts that are chosen; `context`: struct
+ * content_options. */
 bool held_needed(void *context, const struct stream_member *member);
 
 /* How much of a key is the account: the part before the slash. */

@@ -179,12 +179,13 @@ static void tell(struct renderer *r, const struct stream_sample *sample, const j
 /* Lays out one sample; what it lacks is told, and is no failure. */
 static int flow(struct renderer *r, const struct stream_sample *sample, struct error *e) {
     json_t *warnings = json_array();
+    struct content_options content = r->options->content;
+    content.thumbs = r->job->kind == JOB_PACK ? 1 : 0;
     int rc = warnings ? 0 : error_set(e, ERR_MEMORY, "out of memory");
     if (rc == 0 && !r->pager) {
         rc = pager_open(&r->pager, &r->setup, e);
     }
-    rc = rc == 0 ? content_flow(r->pager, sample, &r->options->content, &r->sources, warnings, e)
-                 : rc;
+    rc = rc == 0 ? content_flow(r->pager, sample, &content, &r->sources, warnings, e) : rc;
     if (rc == 0 && r->job->kind == JOB_SAMPLE) {
         rc = pager_flush(r->pager, e);
     }

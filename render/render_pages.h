@@ -24,7 +24,7 @@ struct render_shared {
     int64_t newly_partial;       /* of these, those that were whole before */
 };
 
-/* The packs of an account so far; several jobs of an account follow each other (render_jobs.h). */
+/* The packs of an account so far; an account may have several jobs (render_accounts.h). */
 struct render_account {
     int64_t packs;
 };

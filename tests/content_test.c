@@ -153,6 +153,9 @@ static void hashtags_that_are_not_shown_yet(void) {
          "hashtags|#{a} #{b c} {d}\n"},
         {"{\"hashtags\": [\"\\u98df\"], \"description\": \"#\\u98df\\u3002\"}", ""},
         {"{\"hashtags\": [\"b\"], \"description\": \"#a#b\"}", ""},
+        /* render F14 */
+        {"{\"hashtags\": [\"タグ\", \"b\", \"c\"], \"description\": \"＃タグ/b ＃B＃c\"}", ""},
+        {"{\"hashtags\": [\"＃a\", \"#＃b\", \"A\"], \"title\": \"＃b #\"}", "hashtags|#{a}\n"},
         {"{\"hashtags\": {\"a\": \"b\"}}", ""},
         {"{\"hashtags\": []}", ""},
     };

@@ -279,6 +279,51 @@ static void hashtags_and_handles_are_not_broken(void) {
     kept_release(&kept);
 }
 
+/* Appends a tag of random letters of one kind. */
+static size_t random_tag(char *text) {
+    static const char *const starts[] = {"#", "@", "\uFF03", "\uFF20"};
+    static const uint32_t letters[] = {'a', 0xE0, 0x5D0, 0x3042, 0x4E00, 0x4E00, 0xAC00, 0xE01};
+    const char *start = starts[random_below(4)];
+    uint32_t first = letters[random_below(8)], count = 1 + random_below(5);
+    size_t size = strlen(start);
+    memcpy(text, start, size);
+    for (uint32_t i = 0; i < count; i++) {
+        size += utf8_encode(first + random_below(20), text + size);
+    }
+    return size;
+}
+
+/* render F7 */
+static void lines_end_between_tags_and_not_inside(void) {
+    enum { ROUNDS = 100, TAGS = 60 };
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        static char text[TAGS * 64];
+        bool begins[sizeof text] = {false}; /* a tag, at this byte */
+        size_t size = 0;
+        random_state = round;
+        for (int i = 0; i < TAGS; i++) {
+            size += i > 0 && random_below(8) == 0 ? utf8_encode(0x3001, text + size) : 0; /* 、 */
+            begins[size] = true;
+            size += random_tag(text + size);
+        }
+        struct kept kept = {0};
+        struct page_setup setup = setup_for(&kept);
+        setup.columns = 2;
+        CHECK(set_text(&setup, text, size));
+        CHECK(kept.pages[0].counts.rows > 10);
+        size_t at = 0;
+        for (const char *row = kept.pages[0].text; *row; row++) {
+            at += *row != '\n';
+            if (*row == '\n' && at < size && !CHECK(begins[at])) {
+                printf("# round %u: %.*s|%.20s\n", round, at < 20 ? (int)at : 20,
+                       text + at - (at < 20 ? at : 20), text + at);
+            }
+        }
+        CHECK_NUMBER(at, size);
+        kept_release(&kept);
+    }
+}
+
 static void urls_break_at_their_punctuation(void) {
     struct kept kept = {0};
     const char *rows = rows_of(
@@ -459,6 +504,7 @@ int main(void) {
     RUN(ill_formed_bytes_are_shown_and_counted);
     RUN(what_no_font_has_is_counted);
     RUN(hashtags_and_handles_are_not_broken);
+    RUN(lines_end_between_tags_and_not_inside);
     RUN(urls_break_at_their_punctuation);
     RUN(chinese_punctuation_begins_no_row);
     RUN(a_word_wider_than_the_column_is_split);

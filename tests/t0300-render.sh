@@ -59,8 +59,9 @@ run a_sample_gets_its_own_pages_in_mode_tiny
 an_account_gets_packs_in_mode_base() {
     expect_code 0 render -q "$samples" >pages.tar
     keys_of pages.tar >keys
-    printf '%s\n' banana/7312345678901234567 banana/7301234567890123456 banana/pack%3A000000 \
-        pear/7323456789012345678 pear/7334567890123456789 pear/pack%3A000000 >wanted
+    printf '%s\n' banana/7312345678901234567 banana/7301234567890123456 \
+        pear/7323456789012345678 pear/7334567890123456789 banana/pack%3A000000 \
+        pear/pack%3A000000 >wanted
     expect_same wanted keys
     tar tf pages.tar | sed -n 's/^banana.pack%3A000000//p' >names
     printf '%s\n' .json .p000.pgm .p000.txt .pages.json >wanted
@@ -152,6 +153,30 @@ a_sample_goes_on_over_a_page_break() {
 }
 run a_sample_goes_on_over_a_page_break
 
+# render F13
+packs_show_the_first_thumbnail_that_can_be_decoded() {
+    member "$samples" banana/7301234567890123456.000.jpg >whole.jpg
+    stream_begin
+    put_clip kiwi/1 1 'One'
+    head -c 400 whole.jpg | put kiwi/1.000.jpg
+    put kiwi/1.001.jpg <whole.jpg
+    put kiwi/1.002.jpg <whole.jpg
+    put_clip kiwi/2 2 'Two'
+    put kiwi/2.000.jpg <whole.jpg
+    put kiwi/2.001.jpg <whole.jpg
+    stream_end >in.tar
+    for mode in base hifi; do
+        expect_code 3 render -v --mode $mode in.tar 2>messages >pages.tar
+        expect_match '^occ-render: kiwi/1: partial: 000.jpg: ' messages
+        member pages.tar kiwi/pack%3A000000.pages.json >record
+        # shellcheck disable=SC2016 # jq's own
+        expect_json '.samples as $keys
+            | [.sources[] | select(.member | endswith("jpg")) | $keys[.sample] + "." + .member]
+            | sort == ["kiwi/1.001.jpg", "kiwi/2.000.jpg"]' record
+    done
+}
+run packs_show_the_first_thumbnail_that_can_be_decoded
+
 packs_are_newest_first_in_mode_hifi() {
     stream_begin
     put_clip kiwi/1 300 'One'
@@ -169,26 +194,109 @@ packs_are_newest_first_in_mode_hifi() {
 }
 run packs_are_newest_first_in_mode_hifi
 
-an_account_that_comes_again_goes_on() {
+# render F11
+accounts_that_take_turns_fill_their_pages() {
     stream_begin
-    put_clip kiwi/1 1 'One'
-    put_clip plum/1 1 'One'
-    put_clip kiwi/2 2 'Two'
-    put_clip kiwi/3 3 'Three'
-    put_clip plum/2 2 'Two'
+    for i in 1 5 3 2 4; do
+        put_clip kiwi/$i $i "Clip $i"
+        put_clip plum/$i $((9 - i)) "Clip $i"
+    done
     stream_end >in.tar
     for threads in 1 4; do
-        expect_code 0 render -q -j $threads in.tar >pages.tar
+        expect_code 0 render -j $threads in.tar >pages.tar 2>messages
+        test ! -s messages
         keys_of pages.tar >keys
-        printf '%s\n' kiwi/1 kiwi/pack%3A000000 plum/1 plum/pack%3A000000 kiwi/2 kiwi/3 \
-            kiwi/pack%3A000001 plum/2 plum/pack%3A000001 >wanted
+        printf '%s\n' kiwi/1 plum/1 kiwi/5 plum/5 kiwi/3 plum/3 kiwi/2 plum/2 kiwi/4 plum/4 \
+            kiwi/pack%3A000000 plum/pack%3A000000 >wanted
         expect_same wanted keys
-        member pages.tar kiwi/pack%3A000001.json >second
-        expect_json '.id == "pack:000001" and .samples == ["kiwi/2", "kiwi/3"] and .created == 3' \
-            second
+        member pages.tar plum/pack%3A000000.json >pack
+        expect_json '.samples == ["plum/1", "plum/5", "plum/3", "plum/2", "plum/4"]
+            and .created == 8' pack
+        expect_code 0 render -q -j $threads --mode hifi in.tar | member - kiwi/pack%3A000000.json >pack
+        expect_json '.samples == ["kiwi/5", "kiwi/4", "kiwi/3", "kiwi/2", "kiwi/1"]' pack
     done
 }
-run an_account_that_comes_again_goes_on
+run accounts_that_take_turns_fill_their_pages
+
+# render F11
+many_accounts_may_take_turns() {
+    stream_begin
+    for turn in 1 2 3; do
+        for ((i = 0; i < 150; i++)); do
+            echo "{\"account\": \"a$i\", \"id\": \"$turn\", \"title\": \"Turn $turn of a$i\"}" |
+                put a$i/$turn.json
+        done
+    done
+    # shellcheck disable=SC2034 # for stream_end
+    stream_samples=450
+    stream_end >in.tar
+    expect_code 0 render --mode tiny --pack account in.tar 2>messages >pages.tar
+    test ! -s messages
+    test "$(keys_of pages.tar | grep -c pack)" -eq 150
+    member pages.tar a149/pack%3A000000.p000.txt >page
+    expect_words 'Turn 1 of a149 @a149 Turn 2 of a149 @a149 Turn 3 of a149' page
+}
+run many_accounts_may_take_turns
+
+put_in_turns() { # TURNS: of three accounts, with different amounts of text
+    mapfile -t text < <(sentences 60)
+    for ((i = 1; i <= $1; i++)); do
+        put_clip kiwi/$i $i "clip $i" "${text[@]}"
+        put_clip plum/$i $i "clip $i" "${text[@]:0:9}"
+        put_clip pear/$i $i "clip $i" "${text[@]:0:25}"
+    done
+}
+
+# render F11
+where_too_much_waits_one_warning_says_so() {
+    stream_begin
+    put_in_turns 12
+    stream_end >in.tar
+    for mode in base hifi; do
+        expect_code 0 render --mode $mode --hold 20k -j 1 in.tar >1.tar 2>messages
+        expect_equal 1 "$(wc -l <messages)"
+        expect_match '^occ-render: warning: [123] accounts came again .* more than 20k of samples.*sort the input by account, or raise --hold$' messages
+        expect_code 0 render -q --mode $mode --hold 20k -j 4 in.tar | cmp 1.tar
+        rm -rf got
+        mkdir got
+        tar xf 1.tar -C got
+        for account in kiwi plum pear; do
+            jq -r '.samples[]' got/$account/pack*[0-9].json | sort -u >shown
+            printf "$account/%d\n" {1..12} | sort >wanted
+            expect_same wanted shown
+            (cd got/$account && printf '%s\n' pack*[0-9].json) >packs
+            test "$(wc -l <packs)" -gt 1
+            seq -f "pack%%3A%06g.json" 0 $(($(wc -l <packs) - 1)) >wanted
+            expect_same wanted packs
+        done
+        member 1.tar __end__ >end
+        expect_json '.samples == '"$(keys_of 1.tar | wc -l)" end
+    done
+}
+run where_too_much_waits_one_warning_says_so
+
+# render F11
+what_is_sorted_by_account_loses_nothing() {
+    stream_begin
+    put_in_turns 8
+    (sed -n 1p stream.names && sed 1d stream.names | sort -s -t/ -k1,1) >sorted
+    mv sorted stream.names
+    stream_end >in.tar
+    expect_code 0 render --hold 60k in.tar >held.tar 2>messages
+    test ! -s messages
+    expect_code 0 render -q in.tar >pages.tar
+    keys_of held.tar | sort >keys
+    keys_of pages.tar | sort >wanted
+    expect_same wanted keys
+    keys_of held.tar | sed '/^plum.8$/q' >early # the largest account had to go
+    expect_match '^kiwi/pack' early
+    grep pack keys | while read -r key; do
+        for suffix in json p000.pgm p000.txt pages.json; do
+            member held.tar "$key.$suffix" | cmp - <(member pages.tar "$key.$suffix")
+        done
+    done
+}
+run what_is_sorted_by_account_loses_nothing
 
 pages_of_an_earlier_render_are_replaced() {
     for mode in tiny base; do
