@@ -17,6 +17,7 @@
 #include <signal.h>
 
 #include "render/content.h"
+#include "render/missing.h"
 #include "render/page_file.h"
 #include "render/profile.h"
 #include "store/stream.h"
@@ -42,7 +43,8 @@ extern const struct render_options RENDER_DEFAULTS;
 struct render_result {
     struct stream_counts counts; /* of the output; partial: samples with something left out here */
     int64_t pages, characters, missing, replaced, dropped;
-    int64_t cells, inked; /* visual tokens; those with anything in their area */
+    int64_t cells, inked;         /* visual tokens; those with anything in their area */
+    struct missing_tally scripts; /* of characters that are in no font */
 };
 
 /* Reads from `in`, writes to `out`; both stay the caller's. *cancel is looked at every 0.2 s,
