@@ -149,8 +149,9 @@ static uint64_t hidden_ink(const struct glyph *g, const struct visible *v) {
     return ink;
 }
 
-static int draw_clipped(struct canvas *c, const struct glyph *g, int x, int y, int top, int bottom,
-                        struct error *e) {
+/* Rare, and kept out of the loop over glyphs, which is to stay small. */
+__attribute__((noinline)) static int draw_clipped(struct canvas *c, const struct glyph *g, int x,
+                                                  int y, int top, int bottom, struct error *e) {
     struct visible v = clip(c, g, x, y, top, bottom);
     bool whole = v.left == 0 && v.top == 0 && v.right == g->width && v.bottom == g->height;
     c->clipped += whole ? 0 : hidden_ink(g, &v);

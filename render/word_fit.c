@@ -93,7 +93,16 @@ static bool is_in_row(const struct word_maker *m, const struct group *g, enum me
     return in;
 }
 
+/* A Chinese character lies in its em box, which has the size of the row (face.h). */
+static bool is_square(const struct word_maker *m, const struct group *g) {
+    uint16_t font = m->draft.glyphs[g->first].slot->font;
+    return g->end == g->first + 1 && font != FACES_NO_FONT && fonts_get(m->fonts, font)->han;
+}
+
 static int fit_group(struct word_maker *m, const struct group *g, struct error *e) {
+    if (is_square(m, g)) {
+        return 0;
+    }
     if (is_in_row(m, g, MEASURE_ROUGH) || is_in_row(m, g, MEASURE_EXACT)) {
         return 0;
     }
