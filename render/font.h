@@ -34,13 +34,13 @@ void fonts_close(struct fonts *f); /* NULL is allowed */
 int fonts_count(const struct fonts *f);
 const struct font *fonts_get(const struct fonts *f, int index);
 
-/* The font for a grapheme cluster of `count` > 0 code points, as an index: the primary if it has
- * all of them, marks of another script or none (strokes, rings) aside, then the main font of the
- * script (the one with most of its characters), then the first that has all; else the one that so
- * draws the cluster without those marks, else its first code point; else FONT_NONE. Code points
- * that need no glyph (default ignorable: joiners, variation selectors, bidi controls) are not asked
- * for. `emoji`: the cluster is to be shown as emoji: colour fonts are tried first, be it for the
- * first code point alone; otherwise they are tried last. */
+/* The font for a grapheme cluster of `count` > 0 code points, as an index. It is looked for without
+ * the marks of another script or of none (strokes, rings), which may be borrowed from another font:
+ * the primary if it has all else, then the main font of the script (the one with most of its
+ * characters), then the first that has all, then the first that has the first code point; else
+ * FONT_NONE. Code points that need no glyph (default ignorable: joiners, variation selectors, bidi
+ * controls) are not asked for. `emoji`: the cluster is to be shown as emoji: colour fonts are tried
+ * first, be it for the first code point alone; otherwise they are tried last. */
 int fonts_choose(const struct fonts *f, const uint32_t *cluster, size_t count, bool emoji);
 
 /* Whether a font has a glyph for a code point, or the code point needs none. */

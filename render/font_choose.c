@@ -81,27 +81,14 @@ static bool has_all(const struct fonts *f, int font, const uint32_t *cluster, si
     return true;
 }
 
-/* Fonts of Chinese characters have accents and rings, but do not put them over letters. */
-static bool is_accented(const uint32_t *cluster, size_t count) {
-    enum { CJK = 0x2E80 };
-    bool is = false;
-    for (size_t i = 1; i < count; i++) {
-        is = is || (cluster[i] < CJK && is_mark(cluster[i]) && needs_glyph(cluster[i]));
-    }
-    return is;
-}
-
 /* The first of a kind that has the whole cluster, whose first code point needs a glyph. */
 static int first_with_all(const struct fonts *f, int kind, const uint32_t *cluster, size_t count) {
     int first = first_with(f, kind, cluster[0]);
     if (first == FONT_NONE || count == 1) {
         return first;
     }
-    bool accented = is_accented(cluster, count);
     for (int i = first; i < f->count; i++) {
-        const struct font *font = &f->entries[i].font;
-        if (font->color == (kind == FONT_COLOR) && !(font->han && accented) &&
-            has_all(f, i, cluster, count)) {
+        if (f->entries[i].font.color == (kind == FONT_COLOR) && has_all(f, i, cluster, count)) {
             return i;
         }
     }
@@ -112,8 +99,7 @@ static int first_with_all(const struct fonts *f, int kind, const uint32_t *clust
 static int choose_text(const struct fonts *f, const uint32_t *cluster, size_t count) {
     int main = f->main[script_of(cluster[0])] - 1;
     if (main > FONT_PRIMARY && !has_all(f, FONT_PRIMARY, cluster, count) &&
-        has_all(f, main, cluster, count) &&
-        !(f->entries[main].font.han && is_accented(cluster, count))) {
+        has_all(f, main, cluster, count)) {
         return main;
     }
     return first_with_all(f, FONT_TEXT, cluster, count);
@@ -133,18 +119,6 @@ static size_t leave_own(const uint32_t *cluster, size_t count, uint32_t own[FONT
     return kept;
 }
 
-/* The text font of a cluster, or of what is its own in it, or of its first character. */
-static int choose_letter(const struct fonts *f, const uint32_t *cluster, size_t count) {
-    uint32_t own[FONT_CLUSTER];
-    size_t kept = leave_own(cluster, count, own);
-    if (kept < count && has_all(f, FONT_PRIMARY, own, kept)) {
-        return FONT_PRIMARY;
-    }
-    int font = choose_text(f, cluster, count);
-    font = font == FONT_NONE && kept < count ? choose_text(f, own, kept) : font;
-    return font;
-}
-
 int fonts_choose(const struct fonts *f, const uint32_t *cluster, size_t count, bool emoji) {
     while (count > 0 && !needs_glyph(cluster[0])) {
         cluster++;
@@ -153,9 +127,11 @@ int fonts_choose(const struct fonts *f, const uint32_t *cluster, size_t count, b
     if (count == 0) {
         return FONT_PRIMARY;
     }
+    uint32_t own[FONT_CLUSTER];
+    size_t kept = leave_own(cluster, count, own);
     int font = emoji ? first_with_all(f, FONT_COLOR, cluster, count) : FONT_NONE;
     font = font == FONT_NONE && emoji ? first_with(f, FONT_COLOR, cluster[0]) : font;
-    font = font == FONT_NONE ? choose_letter(f, cluster, count) : font;
+    font = font == FONT_NONE ? choose_text(f, own, kept) : font;
     font = font == FONT_NONE && !emoji ? first_with_all(f, FONT_COLOR, cluster, count) : font;
     font = font == FONT_NONE ? choose_text(f, cluster, 1) : font;
     return font == FONT_NONE ? first_with(f, FONT_COLOR, cluster[0]) : font;
