@@ -72,13 +72,30 @@ static bool is_foreign(const struct font *font, uint32_t base, uint32_t c) {
            ((font->color && !keycap) || (font->han && c < CJK));
 }
 
+/* The font of a cluster. Common characters that the primary lacks come in the font of the letters
+ * in front of them: the first font with a danda may be one for another script. */
+static int choose_font(const struct word_maker *m, const uint32_t *cluster, size_t count) {
+    const struct draft *d = &m->draft;
+    int font = fonts_choose(m->fonts, cluster, count, is_emoji(cluster, count));
+    int last = d->stretch_count > 0 ? d->stretches[d->stretch_count - 1].font : FONT_NONE;
+    if (font <= FONT_PRIMARY || last <= FONT_PRIMARY || script_of(cluster[0]) != USCRIPT_COMMON ||
+        fonts_get(m->fonts, font)->color) {
+        return font;
+    }
+    bool has_all = true;
+    for (size_t i = 0; i < count; i++) {
+        has_all = has_all && fonts_have(m->fonts, last, cluster[i]);
+    }
+    return has_all ? last : font;
+}
+
 /* The stretches of a grapheme cluster: what the font of its first character lacks is borrowed, if
  * it is a mark, or else begins a stretch. */
 static void add_cluster(struct word_maker *m, const char *text, size_t start, size_t end) {
     struct draft *d = &m->draft;
     uint32_t cluster[FONT_CLUSTER];
     size_t count = decode_cluster(text + start, end - start, cluster), from = start;
-    int font = fonts_choose(m->fonts, cluster, count, is_emoji(cluster, count));
+    int font = choose_font(m, cluster, count);
     UScriptCode script = script_of(cluster[0]);
     for (size_t at = start; at < end;) {
         uint32_t c;

@@ -11,6 +11,7 @@ struct base {
     int32_t middle; /* y of what a stroke goes through; INT32_MIN: where the mark's font has it */
 };
 
+enum { COPIES = 4 }; /* of a line's glyph at most, so that a word of them is no flood */
 enum { OVERLAY = 1, DOUBLE_BELOW = 233, DOUBLE_ABOVE = 234 }; /* canonical combining classes */
 
 static struct base measure(const struct word_maker *m, size_t first) {
@@ -101,6 +102,7 @@ static int put_over(struct word_maker *m, const struct borrowed *mark, uint32_t 
     int copies = is_line(mark->code_point) && width > 0 && room > width
                      ? (int)((room + width - 1) / width)
                      : 1;
+    copies = copies < COPIES ? copies : COPIES;
     int rc = 0;
     for (int i = 0; i < copies && rc == 0; i++) {
         int32_t left = copies > 1 ? b->start + (room - width) / (copies - 1) * i

@@ -267,6 +267,30 @@ static void lines_take_the_whole_advance(void) {
     shaper_close(s);
 }
 
+/* The longest words of lines over wide letters, and of missing characters, are words. */
+static void floods_of_marks_are_words(void) {
+    static const char *const PARTS[] = {"\uFDFD\u0336\u0336\u0336\u0336\u0336\u0336\u0336\u0336",
+                                        "\u5927\u0332\u0336",
+                                        "\u0378",
+                                        "\u0378\u0336",
+                                        "\U000F1A2B",
+                                        "\u200D\u0336",
+                                        "\U0001F600\u20DD\u0336"};
+    for (int profile = 0; profile < PROFILE_COUNT; profile++) {
+        struct shaper *s = NULL;
+        CHECK(shaper_open(&s, fonts, &PROFILES[profile], NULL) == 0);
+        for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS; i++) {
+            char text[WORD_BYTES];
+            size_t size = 0;
+            for (; size + strlen(PARTS[i]) <= sizeof text; size += strlen(PARTS[i])) {
+                memcpy(text + size, PARTS[i], strlen(PARTS[i]));
+            }
+            CHECK(word_of(s, text, size, true) != NULL);
+        }
+        shaper_close(s);
+    }
+}
+
 /* ---- What is not to be seen, and what is in no font ------------------------------ */
 
 /* render F6 */
@@ -364,6 +388,17 @@ static void punctuation_follows_the_language(void) {
     shaper_close(s);
 }
 
+/* render F10: a danda after Devanagari is of the font of the letters. */
+static void common_characters_take_the_font_in_front(void) {
+    struct shaper *s = NULL;
+    CHECK(shaper_open(&s, fonts, &PROFILES[PROFILE_READ10], NULL) == 0);
+    if (has_font(0x939) && has_font(0x964)) {
+        const struct word *word = word_of_text(s, "\u0939\u0964");
+        CHECK(find(s, word, 0x964).font == find(s, word, 0x939).font);
+    }
+    shaper_close(s);
+}
+
 int main(void) {
     struct error e = {0};
     if (fonts_open(&fonts, "DejaVu Sans", &e) < 0) {
@@ -377,10 +412,12 @@ int main(void) {
     RUN(marks_are_missing_only_if_no_font_has_them);
     RUN(borrowed_marks_lie_over_their_letters);
     RUN(lines_take_the_whole_advance);
+    RUN(floods_of_marks_are_words);
     RUN(ignorable_characters_draw_nothing);
     RUN(fillers_of_syllables_stay);
     RUN(missing_characters_are_told_apart_in_low_rows);
     RUN(punctuation_follows_the_language);
+    RUN(common_characters_take_the_font_in_front);
     fonts_close(fonts);
     return test_finish();
 }
