@@ -1,4 +1,4 @@
-/* face_glyph.h - draws single glyphs; between face.c and face_glyph.c only.
+/* face_glyph.h - draws single glyphs; for render/face*.c only.
  *
  * With FIT_ROW a glyph is drawn for its row: what lies above or below is left out. Otherwise
  * `margin` pixels more are drawn on both sides. What is further than `reach` from the pen is left
