@@ -24,7 +24,7 @@ static void add(const uint32_t *characters, size_t count) {
     CHECK(bytes_append(&texts, text, size, NULL) == 0);
 }
 
-/* Letters of Latin, Greek and Cyrillic. */
+/* Latin, Greek, Cyrillic with all their marks, and scripts whose syllables are characters. */
 static void add_alphabets(void) {
     static const uint32_t RANGES[][2] = {{0x41, 0x5A},    {0x61, 0x7A},   {0xC0, 0x24F},
                                          {0x386, 0x3CE},  {0x400, 0x481}, {0x48A, 0x52F},
