@@ -26,9 +26,10 @@ static void add(const uint32_t *characters, size_t count) {
 
 /* Latin, Greek, Cyrillic with all their marks, and scripts whose syllables are characters. */
 static void add_alphabets(void) {
-    static const uint32_t RANGES[][2] = {{0x41, 0x5A},    {0x61, 0x7A},   {0xC0, 0x24F},
-                                         {0x386, 0x3CE},  {0x400, 0x481}, {0x48A, 0x52F},
-                                         {0x1E00, 0x1EFF}};
+    static const uint32_t RANGES[][2] = {
+        {0x41, 0x5A},     {0x61, 0x7A},     {0xC0, 0x2AF},    {0x386, 0x3CE},   {0x400, 0x481},
+        {0x48A, 0x587},   {0x10A0, 0x10FF}, {0x1200, 0x166C}, {0x1E00, 0x1FFF}, {0x2C60, 0x2C7F},
+        {0x3041, 0x30FF}, {0xA640, 0xA69D}, {0xA722, 0xA7CA}};
     for (size_t i = 0; i < sizeof RANGES / sizeof *RANGES; i++) {
         for (uint32_t c = RANGES[i][0]; c <= RANGES[i][1]; c++) {
             if (u_isalpha((UChar32)c)) {
@@ -146,12 +147,12 @@ static int by_cut(const void *a, const void *b) {
                             : (x->whole > y->whole) - (x->whole < y->whole);
 }
 
-/* How many texts look like another one that they do not look like in rows four times as high. */
+/* How many texts look like another one that they do not look like in rows of 32 pixels. */
 static int count_alike(const struct profile *profile) {
     enum { MOST = 8192 };
     static struct look looks[MOST];
     struct profile high = *profile;
-    high.pitch = 4 * PATCH;
+    high.pitch = 2 * PATCH;
     size_t count = draw(profile, looks, MOST, false);
     CHECK_NUMBER(draw(&high, looks, MOST, true), count);
     CHECK(count > 50 && count < MOST);
