@@ -155,6 +155,19 @@ static int check(struct arguments *a, int operands, char **argv, const char **in
     return 0;
 }
 
+/* Characters that a font could be installed for, a line a script. */
+static void warn_of_missing(const struct missing_tally *scripts) {
+    struct missing_script list[MISSING_SCRIPTS];
+    size_t count = missing_list(scripts, list, MISSING_SCRIPTS);
+    for (size_t i = 0; i < count; i++) {
+        const struct missing_script *s = &list[i];
+        log_warning("%" PRId64 " %s characters are in no font, and their code points stand in "
+                    "their place%s%s",
+                    s->characters, s->name, s->package ? ": install Debian's " : "",
+                    s->package ? s->package : "");
+    }
+}
+
 static void summarize(const struct arguments *a, const struct render_result *r) {
     const struct stream_counts *c = &r->counts;
     log_info("%" PRId64 " samples; %" PRId64 " pages, %" PRId64 " characters, %" PRId64
@@ -173,6 +186,7 @@ static void summarize(const struct arguments *a, const struct render_result *r) 
                     "--hold",
                     r->split, hold);
     }
+    warn_of_missing(&r->scripts);
     if (c->partial > 0) {
         log_warning("%" PRId64 " samples could not be put on pages whole%s", c->partial,
                     a->verbose ? "" : " (-v tells which)");

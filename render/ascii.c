@@ -40,7 +40,7 @@ static int learn_glyph(struct ascii *a, struct faces *faces, const struct ascii_
         return rc;
     }
     a->usable = a->usable && plain && count == 1 && id[0] != 0;
-    a->slots[index] = a->usable ? faces_slot(faces, FONT_PRIMARY, id[0], e) : NULL;
+    a->slots[index] = a->usable ? faces_slot(faces, FONT_PRIMARY, id[0], FIT_ROW, e) : NULL;
     return a->slots[index] || !a->usable ? 0 : ERR_MEMORY;
 }
 

@@ -34,6 +34,7 @@ void canvas_close(struct canvas *c) {
 void canvas_clear(struct canvas *c) {
     memset(c->grey, WHITE, grey_size(c->side));
     bytes_clear(&c->colors);
+    c->clipped = 0;
 }
 
 /* Weights of ITU-R BT.601 in 1/256. */
@@ -135,9 +136,25 @@ static void draw_part(struct canvas *c, const struct glyph *g, int x, int y,
     }
 }
 
-static int draw_clipped(struct canvas *c, const struct glyph *g, int x, int y, int top, int bottom,
-                        struct error *e) {
+/* Ink of a glyph that is not drawn. */
+static uint64_t hidden_ink(const struct glyph *g, const struct visible *v) {
+    uint64_t ink = 0;
+    for (int row = 0; row < g->height; row++) {
+        for (int column = 0; column < g->width; column++) {
+            bool visible =
+                row >= v->top && row < v->bottom && column >= v->left && column < v->right;
+            ink += visible ? 0 : glyph_ink(g, row, column);
+        }
+    }
+    return ink;
+}
+
+/* Rare, and kept out of the loop over glyphs, which is to stay small. */
+__attribute__((noinline)) static int draw_clipped(struct canvas *c, const struct glyph *g, int x,
+                                                  int y, int top, int bottom, struct error *e) {
     struct visible v = clip(c, g, x, y, top, bottom);
+    bool whole = v.left == 0 && v.top == 0 && v.right == g->width && v.bottom == g->height;
+    c->clipped += whole ? 0 : hidden_ink(g, &v);
     if (v.left >= v.right || v.top >= v.bottom) {
         return 0;
     }
@@ -214,6 +231,14 @@ int canvas_picture(struct canvas *c, const struct picture *p, int x, int y, stru
     return 0;
 }
 
+/* Text over a coloured area has made the grey plane darker than the area is. */
+static void put_color(uint8_t *to, const uint8_t *rgb, uint8_t grey) {
+    uint8_t light = luma(rgb);
+    for (int i = 0; i < 3; i++) {
+        to[i] = (uint8_t)(grey < light ? rgb[i] * grey / light : rgb[i]);
+    }
+}
+
 int canvas_rgb(struct canvas *c, const uint8_t **rgb, struct error *e) {
     *rgb = NULL;
     if (c->colors.size == 0) {
@@ -232,10 +257,11 @@ int canvas_rgb(struct canvas *c, const uint8_t **rgb, struct error *e) {
         memcpy(&area, c->colors.data + at, sizeof area);
         at += sizeof area;
         for (int row = 0; row < area.height; row++) {
-            size_t size = (size_t)area.width * 3;
-            memcpy(c->rgb + 3 * ((size_t)(area.y + row) * c->side + area.x), c->colors.data + at,
-                   size);
-            at += size;
+            size_t first = (size_t)(area.y + row) * c->side + area.x;
+            for (int column = 0; column < area.width; column++, at += 3) {
+                put_color(c->rgb + 3 * (first + column), c->colors.data + at,
+                          c->grey[first + column]);
+            }
         }
     }
     *rgb = c->rgb;

@@ -15,6 +15,7 @@ struct canvas {
     uint8_t *grey;       /* side x side, and room for what GLYPH_ROWS and GLYPH_STRIDE add */
     uint8_t *rgb;        /* NULL until first needed */
     struct bytes colors; /* areas in colour: struct color_area and its pixels, again and again */
+    uint64_t clipped;    /* ink of glyphs that was left out, 0..255 a pixel */
     bool keep_color;
 };
 

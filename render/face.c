@@ -15,16 +15,17 @@
 
 #include "render/face_glyph.h"
 #include FT_MODULE_H
+#include FT_OUTLINE_H
 
 enum {
     PIXEL = 64, /* 26.6 */
     SLOT_PAGE = 256,
+    CODE_POINTS = 0x110000,
     REACH_EM = 8,           /* a glyph is at most so wide */
     ASCENT_PER_MILLE = 880, /* of the em: the box of Chinese characters, above the baseline */
     DESCENT_PER_MILLE = 120,
     CAP_PER_MILLE = 720, /* where a font has no H or p */
     TAIL_PER_MILLE = 220,
-    BOX_PER_MILLE = 600, /* the width of a missing character's box */
 };
 #define FILE_MOST ((off_t)1 << 30)
 
@@ -42,8 +43,8 @@ struct opened {
     FT_Int32 flags;
     int strike; /* 26.6: pixels per em of the colour bitmaps; 0: outlines */
     uint32_t glyph_count;
-    struct glyph_slot **pages; /* (glyph_count / SLOT_PAGE + 1) */
-    struct error *failure;     /* owned */
+    struct glyph_slot **pages[FIT_COUNT]; /* (glyph_count / SLOT_PAGE + 1); NULL until needed */
+    struct error *failure;                /* owned */
 };
 
 struct faces {
@@ -54,8 +55,8 @@ struct faces {
     struct file *files; /* (fonts_count) */
     int file_count;
     struct opened *opened; /* (fonts_count) */
-    struct glyph_slot missing;
-    int baseline, box_width, box_height; /* pixels */
+    struct opened codes;   /* no font: a box for each code point */
+    int baseline;          /* pixels */
     int64_t broken;
 };
 
@@ -174,19 +175,17 @@ static void place_baseline(struct faces *f, hb_font_t *hb, const struct line_box
     int64_t baseline = ((pitch - above - below) / 2 + above + PIXEL / 2) / PIXEL;
     baseline = baseline < 1 ? 1 : baseline;
     f->baseline = (int)(baseline < f->profile->pitch ? baseline : f->profile->pitch);
-    f->box_height = (int)((cap + PIXEL / 2) / PIXEL);
-    f->box_height = f->box_height > 3 ? f->box_height : 3;
-    f->box_width = (size * BOX_PER_MILLE / 1000 + PIXEL / 2) / PIXEL;
-    f->box_width = f->box_width > 3 ? f->box_width : 3;
 }
 
 /* ---- Opening a font -------------------------------------------------------------- */
 
 static void close_opened(struct opened *o) {
-    for (uint32_t i = 0; o->pages && i <= o->glyph_count / SLOT_PAGE; i++) {
-        free(o->pages[i]);
+    for (int fit = 0; fit < FIT_COUNT; fit++) {
+        for (uint32_t i = 0; o->pages[fit] && i <= o->glyph_count / SLOT_PAGE; i++) {
+            free(o->pages[fit][i]);
+        }
+        free(o->pages[fit]);
     }
-    free(o->pages);
     hb_font_destroy(o->face.hb);
     if (o->ft) {
         FT_Done_Face(o->ft);
@@ -276,15 +275,13 @@ static int open_font(struct faces *f, const struct font *font, struct opened *o,
         return error_set(e, rc, "font %s has no glyphs", font->path);
     }
     o->glyph_count = count < o->ft->num_glyphs ? count : (uint32_t)o->ft->num_glyphs;
-    o->pages = calloc(o->glyph_count / SLOT_PAGE + 1, sizeof *o->pages);
-    rc = o->pages ? set_size(f, font, o, hb, e) : memory_error(e);
+    rc = set_size(f, font, o, hb, e);
     if (rc < 0) {
         hb_font_destroy(hb);
         return rc;
     }
     o->face.hb = hb;
     o->face.hash = file->hash;
-    o->face.missing_advance = (f->box_width + 2) * PIXEL;
     return 0;
 }
 
@@ -344,7 +341,7 @@ int faces_open(struct faces **out, const struct fonts *fonts, const struct profi
     }
     f->fonts = fonts;
     f->profile = profile;
-    f->missing.font = (uint16_t)FONT_NONE;
+    f->codes.glyph_count = CODE_POINTS;
     f->files = calloc((size_t)fonts_count(fonts), sizeof *f->files);
     f->opened = calloc((size_t)fonts_count(fonts), sizeof *f->opened);
     struct error why;
@@ -374,6 +371,7 @@ void faces_close(struct faces *f) {
     for (int i = 0; f->opened && i < fonts_count(f->fonts); i++) {
         close_opened(&f->opened[i]);
     }
+    close_opened(&f->codes);
     for (int i = 0; i < f->file_count; i++) {
         hb_blob_destroy(f->files[i].blob);
         munmap(f->files[i].data, f->files[i].size);
@@ -391,28 +389,42 @@ int faces_baseline(const struct faces *f) {
     return f->baseline;
 }
 
+int faces_below(const struct faces *f) {
+    return f->easel.below;
+}
+
 /* ---- Slots ----------------------------------------------------------------------- */
 
-struct glyph_slot *faces_slot(struct faces *f, int font, uint32_t id, struct error *e) {
-    if (font == FONT_NONE) {
-        return &f->missing;
-    }
-    assert(faces_opened(f, font));
-    struct opened *o = &f->opened[font];
+static struct opened *opened_of(struct faces *f, int font) {
+    return font == FONT_NONE || font == FACES_NO_FONT ? &f->codes : &f->opened[font];
+}
+
+struct glyph_slot *faces_slot(struct faces *f, int font, uint32_t id, unsigned fit,
+                              struct error *e) {
+    assert(fit < FIT_COUNT && (font == FONT_NONE || faces_opened(f, font)));
+    struct opened *o = opened_of(f, font);
     id = id < o->glyph_count ? id : 0;
-    struct glyph_slot **page = &o->pages[id / SLOT_PAGE];
-    if (!*page) {
+    if (!o->pages[fit]) {
+        o->pages[fit] = calloc(o->glyph_count / SLOT_PAGE + 1, sizeof *o->pages[fit]);
+    }
+    struct glyph_slot **page = o->pages[fit] ? &o->pages[fit][id / SLOT_PAGE] : NULL;
+    if (page && !*page) {
         *page = calloc(SLOT_PAGE, sizeof **page);
-        if (!*page) {
-            memory_error(e);
-            return NULL;
-        }
-        for (uint32_t i = 0; i < SLOT_PAGE; i++) {
+        for (uint32_t i = 0; *page && i < SLOT_PAGE; i++) {
             (*page)[i].id = id / SLOT_PAGE * SLOT_PAGE + i;
             (*page)[i].font = (uint16_t)font;
+            (*page)[i].fit = (uint8_t)fit;
         }
     }
+    if (!page || !*page) {
+        memory_error(e);
+        return NULL;
+    }
     return &(*page)[id % SLOT_PAGE];
+}
+
+int32_t faces_box_advance(const struct faces *f, uint32_t code_point) {
+    return f->profile->pitch >= CODE_HEIGHT ? code_advance(code_point) * PIXEL : 0;
 }
 
 static void fill(struct glyph_slot *slot, const struct glyph *glyph) {
@@ -429,19 +441,20 @@ int faces_draw(struct faces *f, struct glyph_slot *slot, unsigned phase, struct 
     const struct glyph *glyph = NULL;
     struct error why;
     int rc = 0;
-    if (slot == &f->missing) {
-        rc = easel_box(&f->easel, f->box_width, f->box_height, &glyph, &why);
+    const struct opened *o = opened_of(f, slot->font);
+    if (slot->font == FACES_NO_FONT) {
+        rc = easel_code(&f->easel, slot->id, &glyph, &why);
+    } else if (o->strike) {
+        rc = easel_color(&f->easel, o->ft, slot->id, slot->fit, o->strike, o->face.size, &glyph,
+                         &why);
     } else {
-        struct opened *o = &f->opened[slot->font];
-        rc = o->strike
-                 ? easel_color(&f->easel, o->ft, slot->id, o->strike, o->face.size, &glyph, &why)
-                 : easel_outline(&f->easel, o->ft, slot->id, o->flags, phase, &glyph, &why);
+        rc = easel_outline(&f->easel, o->ft, slot->id, o->flags, slot->fit, phase, &glyph, &why);
     }
     if (rc == ERR_MEMORY) {
         return error_set(e, rc, "%s", why.text);
     }
     f->broken += rc < 0;
-    if (rc < 0 || slot == &f->missing || f->opened[slot->font].strike) {
+    if (rc < 0 || slot->font == FACES_NO_FONT || o->strike) {
         fill(slot, glyph);
     } else {
         slot->phase[phase] = glyph;
@@ -460,19 +473,70 @@ static void forget(struct glyph_slot *slot) {
     }
 }
 
+static void forget_all(const struct opened *o) {
+    for (int fit = 0; fit < FIT_COUNT; fit++) {
+        for (uint32_t page = 0; o->pages[fit] && page <= o->glyph_count / SLOT_PAGE; page++) {
+            for (uint32_t k = 0; o->pages[fit][page] && k < SLOT_PAGE; k++) {
+                forget(&o->pages[fit][page][k]);
+            }
+        }
+    }
+}
+
 void faces_trim(struct faces *f, size_t limit) {
     if (f->easel.used <= limit) {
         return;
     }
-    forget(&f->missing);
+    forget_all(&f->codes);
     for (int i = 0; i < fonts_count(f->fonts); i++) {
-        const struct opened *o = &f->opened[i];
-        for (uint32_t page = 0; o->pages && page <= o->glyph_count / SLOT_PAGE; page++) {
-            for (uint32_t k = 0; o->pages[page] && k < SLOT_PAGE; k++) {
-                forget(&o->pages[page][k]);
-            }
-        }
+        forget_all(&f->opened[i]);
     }
     arena_reset(f->easel.arena);
     f->easel.used = 0;
+}
+
+/* ---- What glyphs take ------------------------------------------------------------- */
+
+struct glyph_area faces_area(const struct faces *f, const struct glyph_slot *slot) {
+    hb_glyph_extents_t box = {0};
+    if (slot->font == FACES_NO_FONT) {
+        int32_t above = f->baseline * PIXEL;
+        return (struct glyph_area){.left = PIXEL,
+                                   .right = faces_box_advance(f, slot->id) - PIXEL,
+                                   .bottom = above - CODE_HEIGHT * PIXEL,
+                                   .top = above};
+    }
+    hb_font_get_glyph_extents(f->opened[slot->font].face.hb, slot->id, &box);
+    return (struct glyph_area){.left = box.x_bearing,
+                               .right = box.x_bearing + box.width,
+                               .bottom = box.y_bearing + box.height,
+                               .top = box.y_bearing};
+}
+
+static int16_t narrow(FT_Pos value) {
+    return (int16_t)(value < INT16_MIN ? INT16_MIN : value > INT16_MAX ? INT16_MAX : value);
+}
+
+void faces_measure(const struct faces *f, struct glyph_slot *slot, enum measure how) {
+    if (slot->measure >= how) {
+        return;
+    }
+    struct glyph_area area = faces_area(f, slot);
+    FT_Pos top = area.top, bottom = area.bottom;
+    const struct opened *o = slot->font == FACES_NO_FONT ? NULL : &f->opened[slot->font];
+    bool hinted = f->profile->hinted && o && !o->strike && top > bottom;
+    if (hinted && how == MEASURE_ROUGH) {
+        enum { MOVED = PIXEL + PIXEL / 2 }; /* an edge by hinting, at most */
+        top += MOVED;
+        bottom -= MOVED;
+    } else if (hinted && FT_Load_Glyph(o->ft, slot->id, o->flags) == 0 &&
+               o->ft->glyph->format == FT_GLYPH_FORMAT_OUTLINE) {
+        FT_BBox box;
+        FT_Outline_Get_CBox(&o->ft->glyph->outline, &box);
+        top = box.yMax;
+        bottom = box.yMin;
+    }
+    slot->top = narrow(top);
+    slot->bottom = narrow(bottom);
+    slot->measure = hinted ? (uint8_t)how : MEASURE_EXACT;
 }

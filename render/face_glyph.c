@@ -10,6 +10,8 @@ enum {
     PIXEL = 64, /* 26.6 */
     PHASE_STEP = PIXEL / GLYPH_PHASES,
     STRIKE_MOST = 1024, /* pixels a side of a colour bitmap */
+    MARGIN_ROWS = 2,
+    ONE = 0x10000, /* 16.16 */
     ARENA_LIMIT = 512 << 20,
 };
 
@@ -22,8 +24,10 @@ struct window {
 
 int easel_open(struct easel *easel, FT_Library library, int above, int below, int reach,
                struct error *e) {
-    *easel = (struct easel){.library = library, .above = above, .below = below, .reach = reach};
-    easel->draft = malloc((size_t)(above + below) * reach * 4);
+    int margin = MARGIN_ROWS * (above + below);
+    *easel = (struct easel){
+        .library = library, .above = above, .below = below, .margin = margin, .reach = reach};
+    easel->draft = malloc((size_t)(above + below + 2 * margin) * reach * 4);
     if (!easel->draft) {
         return error_set(e, ERR_MEMORY, "out of memory for glyphs");
     }
@@ -41,12 +45,13 @@ static int64_t clamp(int64_t value, int64_t least, int64_t most) {
 }
 
 /* The part of an area that is drawn. False: none. */
-static bool make_window(const struct easel *easel, int64_t left, int64_t top, int64_t right,
-                        int64_t bottom, struct window *w) {
+static bool make_window(const struct easel *easel, unsigned fit, int64_t left, int64_t top,
+                        int64_t right, int64_t bottom, struct window *w) {
+    int margin = fit == FIT_ROW ? 0 : easel->margin;
     left = clamp(left, -easel->reach, easel->reach);
     right = clamp(right, left, left + easel->reach);
-    top = clamp(top, -easel->above, easel->below);
-    bottom = clamp(bottom, top, easel->below);
+    top = clamp(top, -easel->above - margin, easel->below + margin);
+    bottom = clamp(bottom, top, easel->below + margin);
     *w = (struct window){(int)left, (int)top, (int)(right - left), (int)(bottom - top)};
     return w->width > 0 && w->height > 0;
 }
@@ -58,6 +63,10 @@ static uint32_t ink_of(const uint8_t *pixel, bool color) {
     }
     uint32_t luma = (77U * pixel[0] + 150U * pixel[1] + 29U * pixel[2] + 128) >> 8;
     return (pixel[3] * (255 - luma) + 127) / 255;
+}
+
+uint32_t glyph_ink(const struct glyph *g, int row, int column) {
+    return ink_of(g->pixels + ((size_t)row * g->stride + column) * (g->color ? 4 : 1), g->color);
 }
 
 /* The smallest part of the window that holds all that is not fully transparent. */
@@ -78,9 +87,9 @@ static bool crop(const uint8_t *draft, const struct window *w, bool color, struc
     return bottom > 0;
 }
 
-/* Keeps what the draft (of rows without padding) holds. */
-static int keep(struct easel *easel, const struct window *w, bool color, const struct glyph **glyph,
-                struct error *e) {
+int easel_keep(struct easel *easel, int left, int top, int width, int height, bool color,
+               const struct glyph **glyph, struct error *e) {
+    const struct window *w = &(struct window){left, -top, width, height};
     struct window ink;
     *glyph = &GLYPH_EMPTY;
     if (!crop(easel->draft, w, color, &ink)) {
@@ -124,12 +133,17 @@ static int load(FT_Face face, uint32_t id, FT_Int32 flags, struct error *e) {
                : 0;
 }
 
+/* In FIT_STEPS. */
+static int height_of(unsigned fit) {
+    return fit > FIT_WHOLE ? FIT_STEPS - (int)(fit - FIT_WHOLE) : FIT_STEPS;
+}
+
 static int64_t floor_pixel(FT_Pos position) {
     return (position & -PIXEL) / PIXEL;
 }
 
-int easel_outline(struct easel *easel, FT_Face face, uint32_t id, FT_Int32 flags, unsigned phase,
-                  const struct glyph **glyph, struct error *e) {
+int easel_outline(struct easel *easel, FT_Face face, uint32_t id, FT_Int32 flags, unsigned fit,
+                  unsigned phase, const struct glyph **glyph, struct error *e) {
     *glyph = &GLYPH_EMPTY;
     int rc = load(face, id, flags, e);
     if (rc < 0) {
@@ -139,11 +153,15 @@ int easel_outline(struct easel *easel, FT_Face face, uint32_t id, FT_Int32 flags
         return error_set(e, ERR_FORMAT, "glyph %u is no outline", id);
     }
     FT_Outline *outline = &face->glyph->outline;
+    if (fit > FIT_WHOLE) {
+        const FT_Matrix lower = {.xx = ONE, .yy = ONE / FIT_STEPS * height_of(fit)};
+        FT_Outline_Transform(outline, &lower);
+    }
     FT_Outline_Translate(outline, (FT_Pos)phase * PHASE_STEP, 0);
     FT_BBox box;
     FT_Outline_Get_CBox(outline, &box);
     struct window w;
-    if (!make_window(easel, floor_pixel(box.xMin), -floor_pixel(box.yMax + PIXEL - 1),
+    if (!make_window(easel, fit, floor_pixel(box.xMin), -floor_pixel(box.yMax + PIXEL - 1),
                      floor_pixel(box.xMax + PIXEL - 1), -floor_pixel(box.yMin), &w)) {
         return 0;
     }
@@ -162,7 +180,7 @@ int easel_outline(struct easel *easel, FT_Face face, uint32_t id, FT_Int32 flags
         return error_set(e, code == FT_Err_Out_Of_Memory ? ERR_MEMORY : ERR_FORMAT,
                          "glyph %u cannot be drawn (FreeType error %d)", id, code);
     }
-    return keep(easel, &w, false, glyph, e);
+    return easel_keep(easel, w.left, -w.top, w.width, w.height, false, glyph, e);
 }
 
 /* ---- Colour ------------------------------------------------------------------ */
@@ -196,22 +214,23 @@ static int64_t overlap(const struct scale *s, int64_t place, int64_t to) {
 
 /* The mean of the bitmap's pixels under one of the page's. They are premultiplied, so that the sum
  * of colours divided by the sum of alpha is the mean weighted with alpha. */
-static void average(const FT_GlyphSlot slot, const struct scale *s, int x, int y, uint8_t *rgba) {
+static void average(const FT_GlyphSlot slot, const struct scale *across, const struct scale *down,
+                    int x, int y, uint8_t *rgba) {
     int left, right, top, bottom;
-    find_under(s, slot->bitmap_left, (int)slot->bitmap.width, x, &left, &right);
-    find_under(s, -slot->bitmap_top, (int)slot->bitmap.rows, y, &top, &bottom);
+    find_under(across, slot->bitmap_left, (int)slot->bitmap.width, x, &left, &right);
+    find_under(down, -slot->bitmap_top, (int)slot->bitmap.rows, y, &top, &bottom);
     uint64_t sum[4] = {0};
     for (int row = top; row < bottom; row++) {
         const uint8_t *pixel = slot->bitmap.buffer + (ptrdiff_t)row * slot->bitmap.pitch + 4 * left;
-        int64_t height = overlap(s, row - (int64_t)slot->bitmap_top, y);
+        int64_t height = overlap(down, row - (int64_t)slot->bitmap_top, y);
         for (int column = left; column < right; column++, pixel += 4) {
-            int64_t area = height * overlap(s, column + (int64_t)slot->bitmap_left, x);
+            int64_t area = height * overlap(across, column + (int64_t)slot->bitmap_left, x);
             for (int i = 0; i < 4; i++) {
                 sum[i] += (uint64_t)area * pixel[i];
             }
         }
     }
-    uint64_t whole = (uint64_t)(s->strike * s->strike);
+    uint64_t whole = (uint64_t)(across->strike * down->strike);
     rgba[3] = (uint8_t)((sum[3] + whole / 2) / whole);
     for (int i = 0; i < 3; i++) { /* FreeType has blue first */
         uint64_t value = sum[3] ? (255 * sum[2 - i] + sum[3] / 2) / sum[3] : 0;
@@ -219,7 +238,7 @@ static void average(const FT_GlyphSlot slot, const struct scale *s, int x, int y
     }
 }
 
-int easel_color(struct easel *easel, FT_Face face, uint32_t id, int strike, int size,
+int easel_color(struct easel *easel, FT_Face face, uint32_t id, unsigned fit, int strike, int size,
                 const struct glyph **glyph, struct error *e) {
     *glyph = &GLYPH_EMPTY;
     int rc = load(face, id, FT_LOAD_COLOR, e);
@@ -235,37 +254,23 @@ int easel_color(struct easel *easel, FT_Face face, uint32_t id, int strike, int 
         slot->bitmap.pitch < 0) {
         return error_set(e, ERR_FORMAT, "glyph %u is no colour bitmap", id);
     }
-    const struct scale s = {.size = size, .strike = strike};
+    const struct scale across = {.size = size, .strike = strike};
+    const struct scale down = {.size = (int64_t)size * height_of(fit) / FIT_STEPS,
+                               .strike = strike};
     int64_t left = slot->bitmap_left, top = -(int64_t)slot->bitmap_top;
     int64_t right = left + slot->bitmap.width, bottom = top + slot->bitmap.rows;
     struct window w;
-    if (!make_window(easel, floor_divide(left * size, strike), floor_divide(top * size, strike),
+    if (!make_window(easel, fit, floor_divide(left * size, strike),
+                     floor_divide(top * down.size, strike),
                      floor_divide(right * size - 1, strike) + 1,
-                     floor_divide(bottom * size - 1, strike) + 1, &w)) {
+                     floor_divide(bottom * down.size - 1, strike) + 1, &w)) {
         return 0;
     }
     uint8_t *to = easel->draft;
     for (int row = 0; row < w.height; row++) {
         for (int column = 0; column < w.width; column++, to += 4) {
-            average(slot, &s, w.left + column, w.top + row, to);
+            average(slot, &across, &down, w.left + column, w.top + row, to);
         }
     }
-    return keep(easel, &w, true, glyph, e);
-}
-
-/* ---- Missing characters ------------------------------------------------------- */
-
-int easel_box(struct easel *easel, int width, int height, const struct glyph **glyph,
-              struct error *e) {
-    *glyph = &GLYPH_EMPTY;
-    struct window w;
-    if (!make_window(easel, 1, -height, 1 + width, 0, &w)) {
-        return 0;
-    }
-    memset(easel->draft, 255, (size_t)w.width * w.height);
-    for (int row = 1; row < w.height - 1; row++) {
-        memset(easel->draft + (size_t)row * w.width + 1, 0,
-               (size_t)(w.width > 2 ? w.width - 2 : 0));
-    }
-    return keep(easel, &w, false, glyph, e);
+    return easel_keep(easel, w.left, -w.top, w.width, w.height, true, glyph, e);
 }

@@ -1,9 +1,8 @@
 /* font.c - see font.h. The fonts that can be drawn at all are put in order of name before
  * fontconfig ranks them: its sort keeps the order of equals, which otherwise is that of a directory
  * on disk. Which languages the locale names is kept from it. */
-#include "render/font.h"
+#include "render/font_list.h"
 
-#include <fontconfig/fontconfig.h>
 #include <ft2build.h>
 #include FT_FREETYPE_H
 #include FT_TRUETYPE_TABLES_H
@@ -11,41 +10,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unicode/uchar.h>
-#include <unicode/uscript.h>
 
 enum {
-    CODE_POINTS = 0x110000,
-    BLOCK = 256, /* code points */
-    BLOCKS = CODE_POINTS / BLOCK,
     FONTS_MOST = 4096,
     GLYPHS_MOST = 65535, /* of a font file */
     GRINNING_FACE = 0x1F600,
-    SCRIPTS = USCRIPT_CODE_LIMIT,
-};
-
-struct entry {
-    struct font font;
-    char *family, *path; /* owned: what font points to */
-    FcCharSet *charset;  /* owned */
-};
-
-enum { TEXT, COLOR, KINDS };
-
-struct fonts {
-    struct entry *entries;
-    int count, capacity;
-    /* The first font of a kind that has a code point, as its index + 1; NULL: none in the block. */
-    uint16_t *first[KINDS][BLOCKS];
-    /* By script: the first font with about as many of its characters as any, as its index + 1. */
-    uint16_t main[SCRIPTS];
 };
 
 /* While the list is made. */
 struct search {
     FcConfig *config;
     FcFontSet *candidates, *order, *han_order, *emoji_order;
-    FcCharSet *covered[KINDS];
+    FcCharSet *covered[FONT_KINDS];
     FT_Library library;
 };
 
@@ -199,9 +175,9 @@ static bool has_outlines(FT_Face face, const FcCharSet *charset) {
     FcChar32 map[FC_CHARSET_MAP_SIZE], next = 0, c = GRINNING_FACE;
     if (!FcCharSetHasChar(charset, c)) {
         c = FcCharSetFirstPage(charset, map, &next);
-        for (int i = 0; c != FC_CHARSET_DONE && i < BLOCK; i++) {
+        for (int i = 0; c != FC_CHARSET_DONE && i < FONT_BLOCK; i++) {
             if (map[i / 32] >> i % 32 & 1) { /* the last of a block: the first are spaces */
-                c = c / BLOCK * BLOCK + (FcChar32)i;
+                c = c / FONT_BLOCK * FONT_BLOCK + (FcChar32)i;
             }
         }
     }
@@ -240,20 +216,20 @@ static bool has_han(const FcCharSet *charset) {
 
 /* Enters a font's code points into the table, except where a font before it has them. */
 static int index_entry(struct fonts *f, int index, struct error *e) {
-    const struct entry *entry = &f->entries[index];
-    uint16_t **blocks = f->first[entry->font.color ? COLOR : TEXT];
+    const struct font_entry *entry = &f->entries[index];
+    uint16_t **blocks = f->first[entry->font.color ? FONT_COLOR : FONT_TEXT];
     FcChar32 map[FC_CHARSET_MAP_SIZE], next = 0;
     FcChar32 base = FcCharSetFirstPage(entry->charset, map, &next);
     for (; base != FC_CHARSET_DONE; base = FcCharSetNextPage(entry->charset, map, &next)) {
-        if (base >= CODE_POINTS) {
+        if (base >= FONT_CODE_POINTS) {
             continue;
         }
-        uint16_t **block = &blocks[base / BLOCK];
-        *block = *block ? *block : calloc(BLOCK, sizeof **block);
+        uint16_t **block = &blocks[base / FONT_BLOCK];
+        *block = *block ? *block : calloc(FONT_BLOCK, sizeof **block);
         if (!*block) {
             return memory_error(e);
         }
-        for (int i = 0; i < BLOCK; i++) {
+        for (int i = 0; i < FONT_BLOCK; i++) {
             if ((map[i / 32] >> i % 32 & 1) && (*block)[i] == 0) {
                 (*block)[i] = (uint16_t)(index + 1);
             }
@@ -265,7 +241,7 @@ static int index_entry(struct fonts *f, int index, struct error *e) {
 static int append_font(struct fonts *f, const FcPattern *p, bool color, struct error *e) {
     if (f->count == f->capacity) {
         int capacity = f->capacity ? 2 * f->capacity : 64;
-        struct entry *larger = realloc(f->entries, (size_t)capacity * sizeof *larger);
+        struct font_entry *larger = realloc(f->entries, (size_t)capacity * sizeof *larger);
         if (!larger) {
             return memory_error(e);
         }
@@ -273,10 +249,10 @@ static int append_font(struct fonts *f, const FcPattern *p, bool color, struct e
         f->capacity = capacity;
     }
     FcCharSet *charset = charset_of(p);
-    struct entry *entry = &f->entries[f->count];
-    *entry = (struct entry){.family = strdup(text_of(p, FC_FAMILY)),
-                            .path = strdup(text_of(p, FC_FILE)),
-                            .charset = FcCharSetCopy(charset)};
+    struct font_entry *entry = &f->entries[f->count];
+    *entry = (struct font_entry){.family = strdup(text_of(p, FC_FAMILY)),
+                                 .path = strdup(text_of(p, FC_FILE)),
+                                 .charset = FcCharSetCopy(charset)};
     f->count++; /* from here on fonts_close releases it */
     if (!entry->family || !entry->path || !entry->charset) {
         return memory_error(e);
@@ -292,13 +268,13 @@ static int append_font(struct fonts *f, const FcPattern *p, bool color, struct e
 /* Appends a font that can be drawn and has something that the fonts of its kind before it lack. */
 static int add_font(struct fonts *f, struct search *s, const FcPattern *p, struct error *e) {
     const FcCharSet *charset = charset_of(p);
-    FcCharSet *covered = s->covered[flag_of(p, FC_OUTLINE) ? TEXT : COLOR];
+    FcCharSet *covered = s->covered[flag_of(p, FC_OUTLINE) ? FONT_TEXT : FONT_COLOR];
     bool color = false;
     if (f->count == FONTS_MOST || FcCharSetIsSubset(charset, covered) ||
         !is_drawable(s, p, &color)) {
         return 0;
     }
-    if (!FcCharSetMerge(s->covered[color ? COLOR : TEXT], charset, NULL)) {
+    if (!FcCharSetMerge(s->covered[color ? FONT_COLOR : FONT_TEXT], charset, NULL)) {
         return memory_error(e);
     }
     return append_font(f, p, color, e);
@@ -368,55 +344,6 @@ static int add_all(struct fonts *f, struct search *s, const char *family, struct
     return rc;
 }
 
-/* ---- Main fonts of scripts ------------------------------------------------- */
-
-/* Index in `main`; 0 (common) where a script says nothing about the font. */
-static int script_of(uint32_t c) {
-    UErrorCode status = U_ZERO_ERROR;
-    UScriptCode script = uscript_getScript((UChar32)c, &status);
-    bool says = U_SUCCESS(status) && script > USCRIPT_INHERITED && (int)script < SCRIPTS;
-    return says ? (int)script : 0;
-}
-
-static void count_scripts(const FcCharSet *charset, uint32_t counts[SCRIPTS]) {
-    FcChar32 map[FC_CHARSET_MAP_SIZE], next = 0;
-    FcChar32 base = FcCharSetFirstPage(charset, map, &next);
-    for (; base != FC_CHARSET_DONE; base = FcCharSetNextPage(charset, map, &next)) {
-        for (FcChar32 i = 0; i < BLOCK; i++) {
-            if (map[i / 32] >> i % 32 & 1) {
-                counts[script_of(base + i)]++;
-            }
-        }
-    }
-}
-
-/* Many a font has some letters of other scripts than its own (Noto Sans Grantha has Tamil ones):
- * words would be set from two fonts. */
-static int find_main_fonts(struct fonts *f, struct error *e) {
-    uint32_t(*counts)[SCRIPTS] = calloc((size_t)f->count, sizeof *counts);
-    if (!counts) {
-        return memory_error(e);
-    }
-    uint32_t most[SCRIPTS] = {0};
-    for (int i = 0; i < f->count; i++) {
-        if (!f->entries[i].font.color) {
-            count_scripts(f->entries[i].charset, counts[i]);
-        }
-        for (int k = 1; k < SCRIPTS; k++) {
-            most[k] = counts[i][k] > most[k] ? counts[i][k] : most[k];
-        }
-    }
-    for (int i = f->count - 1; i >= 0; i--) {
-        for (int k = 1; k < SCRIPTS; k++) {
-            if (counts[i][k] > 0 && 10 * counts[i][k] >= 9 * most[k]) {
-                f->main[k] = (uint16_t)(i + 1);
-            }
-        }
-    }
-    free(counts);
-    return 0;
-}
-
 /* ---- Opening and closing --------------------------------------------------- */
 
 static int open_search(struct search *s, const char *family, struct error *e) {
@@ -424,10 +351,10 @@ static int open_search(struct search *s, const char *family, struct error *e) {
     if (!s->config) {
         return error_set(e, ERR_IO, "fontconfig cannot load its configuration");
     }
-    for (int i = 0; i < KINDS; i++) {
+    for (int i = 0; i < FONT_KINDS; i++) {
         s->covered[i] = FcCharSetCreate();
     }
-    if (!s->covered[TEXT] || !s->covered[COLOR] || FT_Init_FreeType(&s->library) != 0) {
+    if (!s->covered[FONT_TEXT] || !s->covered[FONT_COLOR] || FT_Init_FreeType(&s->library) != 0) {
         return memory_error(e);
     }
     int rc = find_candidates(s, e);
@@ -443,7 +370,7 @@ static void close_search(struct search *s) {
             FcFontSetDestroy(sets[i]);
         }
     }
-    for (int i = 0; i < KINDS; i++) {
+    for (int i = 0; i < FONT_KINDS; i++) {
         if (s->covered[i]) {
             FcCharSetDestroy(s->covered[i]);
         }
@@ -465,7 +392,7 @@ int fonts_open(struct fonts **out, const char *family, struct error *e) {
     struct search s = {0};
     int rc = open_search(&s, family, e);
     rc = rc == 0 ? add_all(f, &s, family, e) : rc;
-    rc = rc == 0 ? find_main_fonts(f, e) : rc;
+    rc = rc == 0 ? fonts_find_main(f, e) : rc;
     close_search(&s);
     if (rc < 0) {
         fonts_close(f);
@@ -480,16 +407,16 @@ void fonts_close(struct fonts *f) {
         return;
     }
     for (int i = 0; i < f->count; i++) {
-        struct entry *entry = &f->entries[i];
+        struct font_entry *entry = &f->entries[i];
         free(entry->family);
         free(entry->path);
         if (entry->charset) {
             FcCharSetDestroy(entry->charset);
         }
     }
-    for (int i = 0; i < BLOCKS; i++) {
-        free(f->first[TEXT][i]);
-        free(f->first[COLOR][i]);
+    for (int i = 0; i < FONT_BLOCKS; i++) {
+        free(f->first[FONT_TEXT][i]);
+        free(f->first[FONT_COLOR][i]);
     }
     free(f->entries);
     free(f);
@@ -501,60 +428,4 @@ int fonts_count(const struct fonts *f) {
 
 const struct font *fonts_get(const struct fonts *f, int index) {
     return &f->entries[index].font;
-}
-
-/* ---- Choosing ---------------------------------------------------------------- */
-
-static bool needs_glyph(uint32_t c) {
-    return !u_hasBinaryProperty((UChar32)c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT);
-}
-
-static int first_with(const struct fonts *f, int kind, uint32_t c) {
-    const uint16_t *block = c < CODE_POINTS ? f->first[kind][c / BLOCK] : NULL;
-    return block && block[c % BLOCK] ? block[c % BLOCK] - 1 : FONT_NONE;
-}
-
-static bool has_all(const FcCharSet *charset, const uint32_t *cluster, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        if (needs_glyph(cluster[i]) && !FcCharSetHasChar(charset, cluster[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The first of a kind that has the whole cluster, whose first code point needs a glyph. */
-static int first_with_all(const struct fonts *f, int kind, const uint32_t *cluster, size_t count) {
-    int first = first_with(f, kind, cluster[0]);
-    if (first == FONT_NONE || count == 1) {
-        return first;
-    }
-    for (int i = first; i < f->count; i++) {
-        if (f->entries[i].font.color == (kind == COLOR) &&
-            has_all(f->entries[i].charset, cluster, count)) {
-            return i;
-        }
-    }
-    return FONT_NONE;
-}
-
-int fonts_choose(const struct fonts *f, const uint32_t *cluster, size_t count, bool emoji) {
-    while (count > 0 && !needs_glyph(cluster[0])) {
-        cluster++;
-        count--;
-    }
-    if (count == 0) {
-        return FONT_PRIMARY;
-    }
-    int kind = emoji ? COLOR : TEXT, other = emoji ? TEXT : COLOR;
-    int script = emoji ? 0 : script_of(cluster[0]);
-    int main = f->main[script] - 1;
-    if (main > FONT_PRIMARY && !has_all(f->entries[FONT_PRIMARY].charset, cluster, count) &&
-        has_all(f->entries[main].charset, cluster, count)) {
-        return main;
-    }
-    int font = first_with_all(f, kind, cluster, count);
-    font = font == FONT_NONE ? first_with_all(f, other, cluster, count) : font;
-    font = font == FONT_NONE ? first_with(f, kind, cluster[0]) : font;
-    return font == FONT_NONE ? first_with(f, other, cluster[0]) : font;
 }

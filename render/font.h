@@ -16,6 +16,7 @@
 #include "store/error.h"
 
 enum { FONT_PRIMARY = 0, FONT_NONE = -1 };
+enum { FONT_CLUSTER = 32 }; /* code points of a cluster that are looked at */
 
 struct font {
     const char *family, *path;
@@ -33,12 +34,16 @@ void fonts_close(struct fonts *f); /* NULL is allowed */
 int fonts_count(const struct fonts *f);
 const struct font *fonts_get(const struct fonts *f, int index);
 
-/* The font for a grapheme cluster of `count` > 0 code points, as an index: the primary if it has
- * all of them, then the main font of the script (the one with most of its characters), then the
- * first that has all; else the first that has the first code point; else FONT_NONE. Code points
- * that need no glyph (default ignorable: joiners, variation selectors, bidi controls) are not asked
- * for. `emoji`: the cluster is to be shown as emoji: colour fonts are tried first; otherwise they
- * are tried last. */
+/* The font for a grapheme cluster of `count` > 0 code points, as an index. It is looked for without
+ * the marks of another script or of none (strokes, rings), which may be borrowed from another font:
+ * the primary if it has all else, then the main font of the script (the one with most of its
+ * characters), then the first that has all, then the first that has the first code point; else
+ * FONT_NONE. Code points that need no glyph (default ignorable: joiners, variation selectors, bidi
+ * controls) are not asked for. `emoji`: the cluster is to be shown as emoji: colour fonts are tried
+ * first, be it for the first code point alone; otherwise they are tried last. */
 int fonts_choose(const struct fonts *f, const uint32_t *cluster, size_t count, bool emoji);
+
+/* Whether a font has a glyph for a code point, or the code point needs none. */
+bool fonts_have(const struct fonts *f, int font, uint32_t c);
 
 #endif

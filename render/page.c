@@ -128,6 +128,7 @@ static int finish_page(struct pager *p, struct error *e) {
     merge_missing(&p->missing);
     count_cells(p);
     p->counts.ink = (int64_t)(p->ink / 255);
+    p->counts.clipped = (int64_t)((p->canvas.clipped + 254) / 255);
     struct page page = {.width = p->side,
                         .height = p->side,
                         .grey = p->canvas.grey,

@@ -76,6 +76,7 @@ struct page_counts {
     int64_t rows;         /* with text */
     int64_t cells, inked; /* CELL x CELL areas of the page; those with anything in them */
     int64_t ink;          /* sum of darkness (255 - grey) / 255 drawn as text, rounded down */
+    int64_t clipped;      /* what of it lay outside its row or the page, rounded up */
     int64_t replaced;     /* ill-formed sequences shown as U+FFFD */
     int64_t dropped;      /* characters left out: controls, floods of marks and of zero width */
 };

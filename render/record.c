@@ -272,13 +272,14 @@ static int append_counts(struct record *r, const struct page *page, struct error
     const struct page_counts *c = &page->counts;
     int64_t cells = c->cells > 0 ? c->cells : 1, tokens = PAGE_SIZES[r->setup.mode].tokens;
     int64_t fill = (2000 * c->inked + cells) / (2 * cells);
-    return bytes_printf(
-        &r->pages, e,
-        ",\"characters\":%lld,\"rows\":%lld,\"ink\":%lld,\"tokens\":%lld,\"inked_tokens\":%lld,"
-        "\"fill\":%d.%03d,\"replaced\":%lld,\"dropped\":%lld",
-        (long long)c->characters, (long long)c->rows, (long long)c->ink, (long long)tokens,
-        (long long)(c->inked * tokens / cells), (int)(fill / 1000), (int)(fill % 1000),
-        (long long)c->replaced, (long long)c->dropped);
+    return bytes_printf(&r->pages, e,
+                        ",\"characters\":%lld,\"rows\":%lld,\"ink\":%lld,\"clipped\":%lld,"
+                        "\"tokens\":%lld,\"inked_tokens\":%lld,"
+                        "\"fill\":%d.%03d,\"replaced\":%lld,\"dropped\":%lld",
+                        (long long)c->characters, (long long)c->rows, (long long)c->ink,
+                        (long long)c->clipped, (long long)tokens,
+                        (long long)(c->inked * tokens / cells), (int)(fill / 1000),
+                        (int)(fill % 1000), (long long)c->replaced, (long long)c->dropped);
 }
 
 static int append_missing(struct record *r, const struct page *page, struct error *e) {

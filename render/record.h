@@ -6,8 +6,8 @@
  *      "samples": ["banana/7301234567890123456", ...],
  *      "sources": [{"sample": 0, "member": "script.json", "pointer": "/3/text"}, ...],
  *      "pages": [{"member": "p000.pgm", "characters": 3122, "rows": 64, "ink": 81234,
- *                 "tokens": 256, "inked_tokens": 250, "fill": 0.977, "replaced": 0, "dropped": 0,
- *                 "missing": {"U+E000": 2},
+ *                 "clipped": 0, "tokens": 256, "inked_tokens": 250, "fill": 0.977,
+ *                 "replaced": 0, "dropped": 0, "missing": {"U+E000": 2},
  *                 "fonts": [{"family": ..., "file": ..., "index": 0, "hash": ...}, ...],
  *                 "samples": [0, 1],
  *                 "boxes": [[x, y, width, height, "part", source, start, end], ...]}, ...]}
@@ -19,8 +19,10 @@
  * Samples and sources are numbered from 0 in the order in which boxes first name them; there are
  * no others in the lists. A page's "samples" are those of its boxes. "tokens" is what the encoder
  * makes of a page, "inked_tokens" the share of them that its areas with anything in them have,
- * "fill" that share, from 0 to 1. "hash": XXH3 of a font's file, "file" its name without folder;
- * the profile's "hash" is null where no page was added, "size" is in pixels per em. */
+ * "fill" that share, from 0 to 1. "ink" is the darkness of the text in black pixels, "clipped" what
+ * of it was left out at the edges of rows and pages (an eighth of a pixel at the top of a letter is
+ * not counted). "hash": XXH3 of a font's file, "file" its name without folder; the profile's "hash"
+ * is null where no page was added, "size" is in pixels per em. */
 #ifndef OCC_RENDER_RECORD_H
 #define OCC_RENDER_RECORD_H
 

@@ -19,6 +19,7 @@
 #include <signal.h>
 
 #include "render/content.h"
+#include "render/missing.h"
 #include "render/page_file.h"
 #include "render/profile.h"
 #include "store/stream.h"
@@ -44,6 +45,7 @@ struct render_result {
     int64_t pages, characters, missing, replaced, dropped;
     int64_t cells, inked; /* visual tokens; those with anything in their area */
     int64_t split;        /* accounts that came again after some of their pages had had to go */
+    struct missing_tally scripts; /* of characters that are in no font */
 };
 
 /* Reads from `in`, writes to `out`; both stay the caller's. *cancel is looked at every 0.2 s,

@@ -97,6 +97,7 @@ static void add_sums(struct renderer *r) {
     to->dropped += from->dropped;
     to->cells += from->cells;
     to->inked += from->inked;
+    missing_add(&to->scripts, &from->scripts);
     r->shared->newly_partial += r->newly_partial;
     pthread_mutex_unlock(&r->shared->lock);
 }
@@ -135,6 +136,7 @@ static void count_page(struct renderer *r, const struct page *page) {
     for (size_t i = 0; i < page->missing_count; i++) {
         s->missing += page->missing[i].count;
     }
+    missing_count(&s->scripts, page);
 }
 
 static const char *page_suffix(const struct renderer *r) {

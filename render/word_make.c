@@ -1,4 +1,4 @@
-/* word_make.c - fonts, scripts and shapes of a word. */
+/* word_make.c - what a word is, once its glyphs are there; and the short way for ASCII. */
 #include "render/word_make.h"
 
 #include <hb-ot.h>
@@ -8,215 +8,6 @@
 
 #include "store/utf8.h"
 
-/* ---- Which font ---------------------------------------------------------- */
-
-enum { CLUSTER_CHARACTERS = 32 };
-
-static bool has_property(uint32_t c, UProperty property) {
-    return u_hasBinaryProperty((UChar32)c, property);
-}
-
-/* Whether a grapheme cluster is to be shown as emoji: UTS #51, sections 2 and 4. */
-static bool is_emoji(const uint32_t *cluster, size_t count) {
-    if (cluster[0] < 0x80 && count == 1) {
-        return false;
-    }
-    for (size_t i = 1; i < count; i++) {
-        if (cluster[i] == 0xFE0E) {
-            return false;
-        }
-        if (cluster[i] == 0xFE0F || cluster[i] == 0x20E3) {
-            return has_property(cluster[0], UCHAR_EMOJI);
-        }
-    }
-    return has_property(cluster[0], UCHAR_EMOJI_PRESENTATION) ||
-           (count > 1 && has_property(cluster[0], UCHAR_EXTENDED_PICTOGRAPHIC));
-}
-
-static size_t decode_cluster(const char *text, size_t size, uint32_t *cluster) {
-    size_t count = 0;
-    for (size_t i = 0; i < size && count < CLUSTER_CHARACTERS; count++) {
-        bool valid;
-        i += utf8_decode(text + i, size - i, &cluster[count], &valid);
-    }
-    return count;
-}
-
-static UScriptCode script_of(uint32_t c) {
-    UErrorCode status = U_ZERO_ERROR;
-    UScriptCode script = uscript_getScript((UChar32)c, &status);
-    return U_FAILURE(status) || script == USCRIPT_INHERITED ? USCRIPT_COMMON : script;
-}
-
-static void add_stretch(struct draft *d, uint32_t start, uint32_t end, int font,
-                        UScriptCode script) {
-    struct stretch *last = d->stretch_count > 0 ? &d->stretches[d->stretch_count - 1] : NULL;
-    bool same =
-        last && last->font == font &&
-        (last->script == script || last->script == USCRIPT_COMMON || script == USCRIPT_COMMON);
-    if (same) {
-        last->end = end;
-        last->script = last->script == USCRIPT_COMMON ? script : last->script;
-        return;
-    }
-    d->stretches[d->stretch_count++] =
-        (struct stretch){.start = start, .end = end, .font = font, .script = script};
-}
-
-static int find_stretches(struct word_maker *m, const char *text, size_t size, struct error *e) {
-    struct draft *d = &m->draft;
-    d->stretch_count = 0;
-    if (m->ascii.usable && ascii_is(text, size)) {
-        add_stretch(d, 0, (uint32_t)size, FONT_PRIMARY, USCRIPT_LATIN);
-        return 0;
-    }
-    const uint32_t *ends;
-    size_t count;
-    int rc = breaker_clusters(m->breaker, text, size, &ends, &count, e);
-    if (rc < 0) {
-        return rc;
-    }
-    for (size_t i = 0, start = 0; i <= count; i++) {
-        size_t end = i < count ? ends[i] : size;
-        uint32_t cluster[CLUSTER_CHARACTERS];
-        size_t characters = decode_cluster(text + start, end - start, cluster);
-        int font = fonts_choose(m->fonts, cluster, characters, is_emoji(cluster, characters));
-        add_stretch(d, (uint32_t)start, (uint32_t)end, font, script_of(cluster[0]));
-        start = end;
-    }
-    return 0;
-}
-
-/* ---- Shaping ------------------------------------------------------------- */
-
-/* Letters of an alphabet stay apart, so that each has a place of its own on the page. */
-static const hb_feature_t NO_LIGATURES[] = {
-    {.tag = HB_TAG('l', 'i', 'g', 'a'), .end = HB_FEATURE_GLOBAL_END},
-    {.tag = HB_TAG('c', 'l', 'i', 'g'), .end = HB_FEATURE_GLOBAL_END},
-};
-
-static bool wants_ligatures(UScriptCode script) {
-    return script != USCRIPT_LATIN && script != USCRIPT_GREEK && script != USCRIPT_CYRILLIC &&
-           script != USCRIPT_COMMON;
-}
-
-static int too_complex(struct error *e) {
-    return error_set(e, ERR_LIMIT, "a word needs more than %d glyphs", DRAFT_GLYPHS);
-}
-
-static void note_missing(struct draft *d, uint32_t at, uint32_t code_point) {
-    struct word *w = &d->word;
-    if (w->missing_count < WORD_BYTES) {
-        d->missing[w->missing_count++] =
-            (struct word_missing){.cluster = (uint16_t)at, .code_point = code_point};
-    }
-}
-
-static int add_glyph(struct word_maker *m, int font, uint32_t id, uint32_t at, int32_t x, int32_t y,
-                     int32_t advance, struct error *e) {
-    struct draft *d = &m->draft;
-    struct word *w = &d->word;
-    if (w->glyph_count == DRAFT_GLYPHS) {
-        return too_complex(e);
-    }
-    struct glyph_slot *slot = faces_slot(m->faces, font, id, e);
-    if (!slot) {
-        return ERR_MEMORY;
-    }
-    d->glyphs[w->glyph_count] = (struct word_glyph){.slot = slot, .x = w->advance + x, .y = y};
-    d->glyph_cluster[w->glyph_count] = (uint16_t)at;
-    d->glyph_advance[w->glyph_count] = advance;
-    w->glyph_count++;
-    w->advance += advance;
-    return 0;
-}
-
-static int32_t box_advance(struct word_maker *m) {
-    const struct face *primary = faces_get(m->faces, FONT_PRIMARY, NULL);
-    return primary ? primary->missing_advance : 0;
-}
-
-/* Characters that no font has: a box for each that would be seen. */
-static int add_boxes(struct word_maker *m, const char *text, const struct stretch *r, bool rtl,
-                     struct error *e) {
-    int rc = 0;
-    size_t first = m->draft.word.glyph_count;
-    for (size_t i = r->start; i < r->end && rc == 0;) {
-        uint32_t c;
-        bool valid;
-        size_t step = utf8_decode(text + i, r->end - i, &c, &valid);
-        if (!has_property(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT)) {
-            note_missing(&m->draft, (uint32_t)i, c);
-            rc = add_glyph(m, FONT_NONE, c, (uint32_t)i, 0, 0, box_advance(m), e);
-        }
-        i += step;
-    }
-    /* from right to left the first box is the rightmost */
-    for (size_t a = first, b = m->draft.word.glyph_count; rtl && b > a + 1; a++) {
-        b--;
-        uint16_t swapped = m->draft.glyph_cluster[a];
-        m->draft.glyph_cluster[a] = m->draft.glyph_cluster[b];
-        m->draft.glyph_cluster[b] = swapped;
-    }
-    return rc;
-}
-
-/* The character that a font's "missing" glyph stands for: the first of the cluster that the font
- * lacks. */
-static uint32_t lacking(const struct face *face, const char *text, size_t at, size_t size) {
-    uint32_t first = 0;
-    for (size_t i = at; i < size && i < at + WORD_BYTES;) {
-        uint32_t c;
-        bool valid;
-        size_t step = utf8_decode(text + i, size - i, &c, &valid);
-        hb_codepoint_t id;
-        if (!hb_font_get_nominal_glyph(face->hb, c, &id) &&
-            !has_property(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT)) {
-            return c;
-        }
-        first = first ? first : c;
-        i += step;
-    }
-    return first;
-}
-
-/* HarfBuzz: the glyphs are in the buffer then. */
-static int shape(struct word_maker *m, const struct face *face, const char *text, size_t size,
-                 const struct stretch *r, bool rtl, struct error *e) {
-    hb_buffer_clear_contents(m->buffer);
-    hb_buffer_add_utf8(m->buffer, text, (int)size, r->start, (int)(r->end - r->start));
-    hb_buffer_set_direction(m->buffer, rtl ? HB_DIRECTION_RTL : HB_DIRECTION_LTR);
-    const char *script = uscript_getShortName(r->script);
-    hb_buffer_set_script(m->buffer, hb_script_from_string(script ? script : "Zyyy", -1));
-    hb_buffer_set_language(m->buffer, m->language);
-    enum { OFF = sizeof NO_LIGATURES / sizeof *NO_LIGATURES };
-    hb_shape(face->hb, m->buffer, NO_LIGATURES, wants_ligatures(r->script) ? 0 : OFF);
-    return hb_buffer_allocation_successful(m->buffer) ? 0
-                                                      : error_set(e, ERR_MEMORY, "out of memory");
-}
-
-static int shape_stretch(struct word_maker *m, const char *text, size_t size,
-                         const struct stretch *r, bool rtl, struct error *e) {
-    const struct face *face = r->font == FONT_NONE ? NULL : faces_get(m->faces, r->font, NULL);
-    if (!face) { /* no font, or its file went bad after it was chosen */
-        return add_boxes(m, text, r, rtl, e);
-    }
-    int rc = shape(m, face, text, size, r, rtl, e);
-    unsigned count;
-    const hb_glyph_info_t *info = hb_buffer_get_glyph_infos(m->buffer, &count);
-    const hb_glyph_position_t *at = hb_buffer_get_glyph_positions(m->buffer, NULL);
-    for (unsigned i = 0; i < count && rc == 0; i++) {
-        if (info[i].codepoint == 0) {
-            note_missing(&m->draft, info[i].cluster, lacking(face, text, info[i].cluster, r->end));
-            rc = add_glyph(m, FONT_NONE, 0, info[i].cluster, 0, 0, box_advance(m), e);
-        } else {
-            rc = add_glyph(m, r->font, info[i].codepoint, info[i].cluster, at[i].x_offset,
-                           at[i].y_offset, at[i].x_advance > 0 ? at[i].x_advance : 0, e);
-        }
-    }
-    return rc;
-}
-
 /* ---- ASCII ----------------------------------------------------------------- */
 
 static int ask_harfbuzz(void *context, const char *text, size_t size, uint32_t *ids,
@@ -224,7 +15,7 @@ static int ask_harfbuzz(void *context, const char *text, size_t size, uint32_t *
     struct word_maker *m = context;
     struct stretch all = {.end = (uint32_t)size, .font = FONT_PRIMARY, .script = USCRIPT_LATIN};
     const struct face *face = faces_get(m->faces, FONT_PRIMARY, e);
-    int rc = face ? shape(m, face, text, size, &all, false, e) : ERR_MEMORY;
+    int rc = face ? maker_ask(m, face, text, size, &all, false, e) : ERR_MEMORY;
     unsigned glyphs = 0;
     const hb_glyph_info_t *info = hb_buffer_get_glyph_infos(m->buffer, &glyphs);
     const hb_glyph_position_t *at = hb_buffer_get_glyph_positions(m->buffer, NULL);
@@ -244,7 +35,7 @@ static int open_ascii(struct word_maker *m, struct error *e) {
     return ascii_init(&m->ascii, m->faces, &oracle, e);
 }
 
-/* What find_stretches, shape_stretch and find_clusters would make of it. */
+/* What make_from_stretches would make of it. */
 static int make_ascii(struct word_maker *m, const char *text, size_t size, struct error *e) {
     struct draft *d = &m->draft;
     struct word *w = &d->word;
@@ -358,19 +149,22 @@ static void find_ends(struct word *w, const char *text, size_t size) {
     w->last_class = (uint8_t)last_class;
 }
 
+static void note_font(struct word *w, uint16_t font) {
+    uint8_t k = 0;
+    while (k < w->font_count && k < WORD_FONTS && w->fonts[k] != font) {
+        k++;
+    }
+    if (font != FACES_NO_FONT && k == w->font_count) {
+        if (k < WORD_FONTS) {
+            w->fonts[k] = font;
+        }
+        w->font_count = (uint8_t)(k < WORD_FONTS ? k + 1 : WORD_FONTS + 1);
+    }
+}
+
 static void find_fonts(struct draft *d) {
-    struct word *w = &d->word;
-    for (size_t i = 0; i < d->stretch_count; i++) {
-        uint8_t k = 0;
-        while (k < w->font_count && k < WORD_FONTS && w->fonts[k] != d->stretches[i].font) {
-            k++;
-        }
-        if (d->stretches[i].font != FONT_NONE && k == w->font_count) {
-            if (k < WORD_FONTS) {
-                w->fonts[k] = (uint16_t)d->stretches[i].font;
-            }
-            w->font_count = (uint8_t)(k < WORD_FONTS ? k + 1 : WORD_FONTS + 1);
-        }
+    for (size_t i = 0; i < d->word.glyph_count; i++) {
+        note_font(&d->word, d->glyphs[i].slot->font);
     }
 }
 
@@ -389,11 +183,12 @@ static void index_missing(struct draft *d) {
 static int make_from_stretches(struct word_maker *m, const char *text, size_t size, bool rtl,
                                struct error *e) {
     struct draft *d = &m->draft;
-    int rc = find_stretches(m, text, size, e);
+    int rc = maker_stretches(m, text, size, e);
     for (size_t i = 0; i < d->stretch_count && rc == 0; i++) {
         size_t k = rtl ? d->stretch_count - 1 - i : i;
-        rc = shape_stretch(m, text, size, &d->stretches[k], rtl, e);
+        rc = maker_shape(m, text, size, &d->stretches[k], rtl, e);
     }
+    rc = rc == 0 ? maker_fit(m, e) : rc;
     if (rc == 0) {
         find_fonts(d);
         find_clusters(d, size);
@@ -441,6 +236,7 @@ void maker_language(struct word_maker *m, hb_language_t language) {
 int maker_open(struct word_maker *m, const struct fonts *fonts, const struct profile *profile,
                struct error *e) {
     m->fonts = fonts;
+    m->profile = profile;
     m->buffer = hb_buffer_create();
     int rc =
         hb_buffer_allocation_successful(m->buffer) ? 0 : error_set(e, ERR_MEMORY, "out of memory");

@@ -22,7 +22,7 @@ static struct faces *open_faces(const struct fonts *of, const struct profile *pr
 }
 
 static const struct glyph *draw(struct faces *f, int font, uint32_t id, unsigned phase) {
-    struct glyph_slot *slot = faces_slot(f, font, id, NULL);
+    struct glyph_slot *slot = faces_slot(f, font, id, FIT_ROW, NULL);
     if (!CHECK(slot != NULL) || !CHECK_NUMBER(faces_draw(f, slot, phase, NULL), 0)) {
         abort();
     }
@@ -351,27 +351,45 @@ static void no_glyph_leaves_its_row(void) {
 
 static void glyph_numbers_out_of_range_are_the_first_glyph(void) {
     struct faces *f = open_faces(fonts, &PROFILES[PROFILE_READ10]);
-    struct glyph_slot *slot = faces_slot(f, FONT_PRIMARY, UINT32_MAX, NULL);
-    CHECK(slot == faces_slot(f, FONT_PRIMARY, 0, NULL));
-    CHECK(faces_slot(f, FONT_PRIMARY, 65535, NULL) == slot);
-    CHECK_NUMBER(faces_slot(f, FONT_PRIMARY, 300, NULL)->id, 300);
-    CHECK_NUMBER(faces_slot(f, FONT_PRIMARY, 300, NULL)->font, FONT_PRIMARY);
+    struct glyph_slot *slot = faces_slot(f, FONT_PRIMARY, UINT32_MAX, FIT_ROW, NULL);
+    CHECK(slot == faces_slot(f, FONT_PRIMARY, 0, FIT_ROW, NULL));
+    CHECK(faces_slot(f, FONT_PRIMARY, 65535, FIT_ROW, NULL) == slot);
+    CHECK_NUMBER(faces_slot(f, FONT_PRIMARY, 300, FIT_ROW, NULL)->id, 300);
+    CHECK_NUMBER(faces_slot(f, FONT_PRIMARY, 300, FIT_ROW, NULL)->font, FONT_PRIMARY);
     faces_close(f);
 }
 
-static void missing_characters_are_boxes(void) {
-    for (int i = 0; i < PROFILE_COUNT; i++) {
-        struct faces *f = open_faces(fonts, &PROFILES[i]);
-        const struct glyph *g = draw(f, FONT_NONE, 12345, 1);
-        CHECK(g == draw(f, FONT_NONE, 0, 3));
-        CHECK(is_well_formed(g) && is_in_row(f, &PROFILES[i], g));
-        CHECK_NUMBER(g->height, g->top); /* on the baseline */
-        CHECK_NUMBER(g->left, 1);
-        CHECK_NUMBER(faces_get(f, 0, NULL)->missing_advance, (g->width + 2) * 64);
-        CHECK_NUMBER(g->ink, 255 * (2 * g->width + 2 * (g->height - 2)));
-        CHECK_NUMBER(coverage(g, 2, -2), 0);
-        faces_close(f);
+/* render F8: what is in no font can be told apart, and read. */
+static void missing_characters_are_boxes_with_their_code_points(void) {
+    enum { WIDTH = 15, HEIGHT = 15 };
+    static const char *const wanted[HEIGHT] = {
+        "###############", "#.............#", "#..#...#..###.#", "#.#.#.##..#...#",
+        "#.#.#..#..##..#", "#.#.#..#..#...#", "#..#..###.#...#", "#.............#",
+        "#..#..###.###.#", "#.#.#.#...#.#.#", "#.###.##..###.#", "#.#.#.#.....#.#",
+        "#.#.#.###.##..#", "#.............#", "###############"};
+    struct faces *f = open_faces(fonts, &PROFILES[PROFILE_READ10]);
+    const struct glyph *g = draw(f, FONT_NONE, 0x1FAE9, 1);
+    CHECK(g == draw(f, FONT_NONE, 0x1FAE9, 3));
+    CHECK(is_well_formed(g) && is_in_row(f, &PROFILES[PROFILE_READ10], g));
+    CHECK(g->left == 1 && g->top == faces_baseline(f) && g->width == WIDTH && g->height == HEIGHT);
+    for (int y = 0; y < HEIGHT; y++) {
+        for (int x = 0; x < WIDTH; x++) {
+            CHECK_NUMBER(g->pixels[(size_t)y * g->stride + x], wanted[y][x] == '#' ? 255 : 0);
+        }
     }
+    CHECK_NUMBER(faces_box_advance(f, 0x1FAE9), (WIDTH + 2) * 64);
+    CHECK_NUMBER(faces_box_advance(f, 0x4E00), (WIDTH - 4 + 2) * 64);
+    const struct glyph *all[256];
+    for (uint32_t i = 0; i < 256; i++) { /* each digit in each place of the last line */
+        all[i] = draw(f, FONT_NONE, 0xE000 + i, 0);
+        for (uint32_t k = 0; k < i; k++) {
+            CHECK(memcmp(all[i]->pixels, all[k]->pixels, HEIGHT * (size_t)g->stride) != 0);
+        }
+    }
+    faces_close(f);
+    f = open_faces(fonts, &PROFILES[PROFILE_DENSE]); /* set in type, see word_test.c */
+    CHECK_NUMBER(faces_box_advance(f, 0x1FAE9), 0);
+    faces_close(f);
 }
 
 /* ---- Colour -------------------------------------------------------------------------- */
@@ -454,19 +472,19 @@ static void trimming_gives_up_bitmaps_but_no_slots(void) {
     struct faces *f = open_faces(fonts, &PROFILES[PROFILE_READ10]);
     struct faces *untouched = open_faces(fonts, &PROFILES[PROFILE_READ10]);
     uint32_t a = glyph_of(f, 0, 'a'), space = glyph_of(f, 0, ' ');
-    struct glyph_slot *slot = faces_slot(f, 0, a, NULL);
+    struct glyph_slot *slot = faces_slot(f, 0, a, FIT_ROW, NULL);
     const struct glyph *before = draw(f, 0, a, 1);
-    draw(f, FONT_NONE, 0, 0);
+    draw(f, FONT_NONE, 0xE000, 0);
     draw(f, 0, space, 0);
     faces_trim(f, 1 << 20);
     CHECK(slot->phase[1] == before);
     for (int round = 0; round < 3; round++) {
         faces_trim(f, 0);
-        CHECK(slot == faces_slot(f, 0, a, NULL) && slot->id == a);
+        CHECK(slot == faces_slot(f, 0, a, FIT_ROW, NULL) && slot->id == a);
         CHECK(!slot->phase[1]);
-        CHECK(!faces_slot(f, FONT_NONE, 0, NULL)->phase[0]);
+        CHECK(!faces_slot(f, FONT_NONE, 0xE000, FIT_ROW, NULL)->phase[0]);
         CHECK(same(draw(f, 0, a, 1), draw(untouched, 0, a, 1)));
-        CHECK(same(draw(f, FONT_NONE, 0, 2), draw(untouched, FONT_NONE, 0, 2)));
+        CHECK(same(draw(f, FONT_NONE, 0xE000, 2), draw(untouched, FONT_NONE, 0xE000, 2)));
         CHECK_NUMBER(draw(f, 0, space, 3)->width, 0);
     }
     faces_close(f);
@@ -599,7 +617,7 @@ int main(void) {
     RUN(fallback_fonts_fit_the_row);
     RUN(no_glyph_leaves_its_row);
     RUN(glyph_numbers_out_of_range_are_the_first_glyph);
-    RUN(missing_characters_are_boxes);
+    RUN(missing_characters_are_boxes_with_their_code_points);
     RUN(emoji_are_pictures_in_colour);
     RUN(emoji_keep_their_alpha_when_scaled);
     RUN(the_order_of_drawing_does_not_matter);

@@ -249,6 +249,24 @@ static void a_cluster_stays_in_one_font(void) {
     fonts_close(f);
 }
 
+/* render F1: strokes and rings do not change the font of a letter. */
+static void letters_keep_their_fonts_under_borrowed_marks(void) {
+    static const uint32_t letters[] = {'a', 0x5927, 0x3042, 0xAC00, 0xE01, 0x915, 0xB95, 0x5D0},
+                          marks[] = {0x336, 0x332, 0x20DD, 0x20E0, 0x300};
+    struct fonts *f = open_fonts();
+    for (size_t i = 0; i < sizeof letters / sizeof *letters; i++) {
+        for (size_t k = 0; k < sizeof marks / sizeof *marks; k++) {
+            CHECK_NUMBER(choose(f, CLUSTER(letters[i], marks[k]), false),
+                         choose(f, CLUSTER(letters[i]), false));
+        }
+    }
+    uint32_t face = 0x1F600;
+    CHECK_NUMBER(choose(f, CLUSTER(0x1F600, 0x302), true), fonts_choose(f, &face, 1, true));
+    CHECK(fonts_have(f, FONT_PRIMARY, 'a') && fonts_have(f, FONT_NONE, 0x200D));
+    CHECK(!fonts_have(f, FONT_NONE, 'a') && !fonts_have(f, FONT_PRIMARY, 0x5927));
+    fonts_close(f);
+}
+
 static void the_scripts_of_the_world_have_fonts(void) {
     if (!path_of("Noto Sans") || !path_of("Noto Sans Thai")) {
         return;
@@ -300,6 +318,7 @@ int main(int argc, char **argv) {
     RUN(what_no_font_has_has_none);
     RUN(emoji_come_from_the_colour_font);
     RUN(a_cluster_stays_in_one_font);
+    RUN(letters_keep_their_fonts_under_borrowed_marks);
     RUN(the_scripts_of_the_world_have_fonts);
     RUN(chinese_characters_come_in_simplified_shapes);
     return test_finish();

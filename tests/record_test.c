@@ -68,6 +68,7 @@ static const struct page first_page = {
                .cells = 256,
                .inked = 250,
                .ink = 81234,
+               .clipped = 7,
                .replaced = 1,
                .dropped = 12345678901},
 };
@@ -103,7 +104,8 @@ static void check_record(struct record *r, const char *want) {
     " \"format\": \"pgm\", \"profile\": {\"name\": \"read10\", \"font\": \"DejaVu Sans\","         \
     " \"size\": 10, \"pitch\": 16, \"margin\": 0, \"hash\": "
 #define FIRST_PAGE                                                                                 \
-    "{\"member\": \"p000.pgm\", \"characters\": 3122, \"rows\": 64, \"ink\": 81234,"               \
+    "{\"member\": \"p000.pgm\", \"characters\": 3122, \"rows\": 64, \"ink\": 81234, \"clipped\": " \
+    "7,"                                                                                           \
     " \"tokens\": 256, \"inked_tokens\": 250, \"fill\": 0.977, \"replaced\": 1,"                   \
     " \"dropped\": 12345678901, \"missing\": {\"U+0041\": 1, \"U+E000\": 2, \"U+10FFFF\": 3},"     \
     " \"fonts\": ["                                                                                \
@@ -125,19 +127,20 @@ static void pages_read_back(void) {
     CHECK_NUMBER(record_page(r, &second_page, NULL, &sources, "p001.pgm", NULL), 0);
     CHECK_NUMBER(record_pages(r), 2);
     check_record(
-        r, HEAD "\"0123456789abcdef\"}, \"samples\": [\"banana/1\", \"banana/2\"], \"sources\": ["
-                "{\"sample\": 0, \"member\": \"json\", \"pointer\": \"/account\"},"
-                "{\"sample\": 0, \"member\": \"000.jpg\"},"
-                "{\"sample\": 0, \"member\": \"script.json\", \"pointer\": \"/0/text\"},"
-                "{\"sample\": 1, \"member\": \"script.json\", \"pointer\": \"/0/text\"},"
-                "{\"sample\": 1, \"member\": \"comments.json\", \"pointer\": \"/1/author\"}],"
-                "\"pages\": [" FIRST_PAGE ","
-                "{\"member\": \"p001.pgm\", \"characters\": 0, \"rows\": 0, \"ink\": 0,"
-                " \"tokens\": 256, \"inked_tokens\": 0, \"fill\": 0.0, \"replaced\": 0,"
-                " \"dropped\": 0, \"missing\": {}, \"fonts\": [], \"samples\": [0, 1], \"boxes\": ["
-                "[2, 0, 500, 16, \"script\", 2, 9, 12], [2, 16, 500, 16, \"script\", 3, 0, 5],"
-                "[2, 32, 500, 16, \"comments\", 4, 0, 5], [2, 48, 500, 16, \"script\", 2, 0, 5]"
-                "]}]}");
+        r, HEAD
+        "\"0123456789abcdef\"}, \"samples\": [\"banana/1\", \"banana/2\"], \"sources\": ["
+        "{\"sample\": 0, \"member\": \"json\", \"pointer\": \"/account\"},"
+        "{\"sample\": 0, \"member\": \"000.jpg\"},"
+        "{\"sample\": 0, \"member\": \"script.json\", \"pointer\": \"/0/text\"},"
+        "{\"sample\": 1, \"member\": \"script.json\", \"pointer\": \"/0/text\"},"
+        "{\"sample\": 1, \"member\": \"comments.json\", \"pointer\": \"/1/author\"}],"
+        "\"pages\": [" FIRST_PAGE ","
+        "{\"member\": \"p001.pgm\", \"characters\": 0, \"rows\": 0, \"ink\": 0, \"clipped\": 0,"
+        " \"tokens\": 256, \"inked_tokens\": 0, \"fill\": 0.0, \"replaced\": 0,"
+        " \"dropped\": 0, \"missing\": {}, \"fonts\": [], \"samples\": [0, 1], \"boxes\": ["
+        "[2, 0, 500, 16, \"script\", 2, 9, 12], [2, 16, 500, 16, \"script\", 3, 0, 5],"
+        "[2, 32, 500, 16, \"comments\", 4, 0, 5], [2, 48, 500, 16, \"script\", 2, 0, 5]"
+        "]}]}");
     record_close(r);
 }
 

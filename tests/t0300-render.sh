@@ -348,6 +348,70 @@ parts_and_profile_are_options() {
 }
 run parts_and_profile_are_options
 
+# render F1: strokes through letters of fonts that have no strokes. It takes the fonts of README.
+letters_may_borrow_their_marks() {
+    [ -n "$(fc-list ':charset=5927' family)" ] || skip 'no font of Chinese characters'
+    stream_begin
+    put_clip kiwi/1 1 '' $'\u5927\u0336\u5bb6\u0336\u597d\u0336 \u3046\u0336\u305d\u0336 x\u0e39'
+    stream_end >in.tar
+    expect_code 0 render --mode tiny --parts script in.tar 2>messages >pages.tar
+    expect_code 1 grep . messages
+    member pages.tar kiwi/1.pages.json >record
+    expect_json '.pages[0] | .missing == {} and .clipped == 0' record
+}
+run letters_may_borrow_their_marks
+
+# render F2: marks are brought into the row; what no row holds is cut off, and that is counted.
+clipped_ink_is_counted() {
+    stream_begin
+    put_clip kiwi/1 1 '' "Z$(printf '\u030c\u0301\u0302\u0303%.0s' 1 2)"
+    put_clip kiwi/2 1 '' $'\u00c9COLE, \u1ea4 gjp|()[]{}' "$(sentences 20)"
+    stream_end >in.tar
+    for profile in read10 clear dense; do
+        expect_code 0 render -q --mode tiny --parts script --profile "$profile" in.tar >pages.tar
+        member pages.tar kiwi/2.pages.json >record
+        expect_json '.pages[0].clipped == 0' record
+    done
+    member pages.tar kiwi/1.pages.json >record # dense: a letter and eight marks in eight pixels
+    expect_json '.pages[0] | .clipped > 0 and .clipped < .ink' record
+}
+run clipped_ink_is_counted
+
+only_dejavu() { # COMMAND...: on a machine that has no other fonts
+    local folder
+    folder=$(dirname "$(fc-match -f '%{file}' 'DejaVu Sans')")
+    cat >fonts.conf <<EOF
+<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
+<fontconfig><dir>$folder</dir><cachedir>$PWD/fonts.cache</cachedir></fontconfig>
+EOF
+    FONTCONFIG_FILE=$PWD/fonts.conf "$@"
+}
+
+# render F8
+missing_fonts_are_told_of() {
+    stream_begin
+    for i in 1 2 3; do # a line a script, not one a page
+        put_clip "kiwi/$i" 1 '' $'Look: \u4eca\u5929\uff0c\u4eca\u5929\u3002 \u3042\u308b \U0001f9e0'
+    done
+    stream_end >in.tar
+    expect_code 0 only_dejavu render --mode tiny in.tar 2>messages >pages.tar
+    [ "$(wc -l <messages)" -eq 3 ] || complain 'not three lines:' "$(cat messages)"
+    expect_match 'warning: 18 Han characters .* fonts-noto-cjk$' messages
+    expect_match 'warning: 6 Hiragana characters .* fonts-noto-cjk$' messages
+    expect_match 'warning: 3 emoji characters .* fonts-noto-color-emoji$' messages
+    member pages.tar kiwi/1.pages.json >record
+    expect_json '.pages[0].missing == {"U+3002": 1, "U+3042": 1, "U+308B": 1, "U+4ECA": 2,
+        "U+5929": 2, "U+FF0C": 1, "U+1F9E0": 1}' record
+    expect_code 0 only_dejavu render -q --mode tiny in.tar 2>messages >pages.tar
+    expect_code 1 grep . messages
+    stream_begin # two in a hundred are no reason to complain
+    put_clip kiwi/1 1 '' "$(sentences 1) $(sentences 1) "$'\u4eca'
+    stream_end >in.tar
+    expect_code 0 only_dejavu render --mode tiny in.tar 2>messages >pages.tar
+    expect_code 1 grep . messages
+}
+run missing_fonts_are_told_of
+
 a_sample_without_text_has_a_record_without_pages() {
     stream_begin
     put_clip kiwi/1 1 ''

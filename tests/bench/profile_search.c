@@ -97,7 +97,7 @@ static int draw_signs(struct faces *faces, struct glyph_slot **slots, struct err
     for (int i = 0; rc == 0 && i < SIGNS; i++) {
         hb_codepoint_t id = 0;
         (void)hb_font_get_nominal_glyph(face->hb, (hb_codepoint_t)(FIRST + i), &id);
-        slots[i] = faces_slot(faces, FONT_PRIMARY, id, e);
+        slots[i] = faces_slot(faces, FONT_PRIMARY, id, FIT_ROW, e);
         rc = slots[i] ? 0 : e->code;
         for (unsigned phase = 0; rc == 0 && phase < GLYPH_PHASES; phase++) {
             rc = faces_draw(faces, slots[i], phase, e);
