@@ -177,19 +177,19 @@ run a_post_of_gallery_dl_is_one_sample
 # ingest 4
 slides_come_by_number() {
     for i in {1..12}; do
-        put p$i.jpg in/banana/${id}_$i.jpg
+        put "p$i.jpg" "in/banana/${id}_$i.jpg"
     done
     expect_post banana/$id 12
     put song.mp3 in/banana/$id.mp3
     expect_post banana/$id 12
     for i in {1..12}; do
-        mv in/banana/${id}_$i.jpg "in/banana/${id}_$((i * 10)) pears [f$i].jpg"
+        mv "in/banana/${id}_$i.jpg" "in/banana/${id}_$((i * 10)) pears [f$i].jpg"
     done
     expect_post banana/$id 12
     rm -r in
     for i in {1..12}; do # a folder for each post
-        put p$i.jpg in/$id/$i.jpg
-        put_gallery in/$id/$i.jpg
+        put "p$i.jpg" "in/$id/$i.jpg"
+        put_gallery "in/$id/$i.jpg"
     done
     expect_post banana/$id 12
 }
