@@ -124,6 +124,9 @@ pictures_without_a_clip_are_a_post_or_told() {
     expect_report report 'in/banana/gone [7349999999999999992].jpg' skipped orphan 'no clip belongs to this picture'
     expect_report report in/banana/folder.jpg skipped orphan 'no clip belongs to this picture'
     test "$(wc -l <report)" -eq 4
+    expect_code 0 ingest in/banana/folder.jpg >out.tar # asked for
+    keys_of out.tar >got
+    expect_match banana/folder got
 }
 run pictures_without_a_clip_are_a_post_or_told
 
