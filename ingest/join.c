@@ -123,6 +123,13 @@ static int report_orphan(struct join *j, struct clip *orphan, struct error *e) {
     return 0;
 }
 
+/* A picture or a file of unknown kind that is an operand is taken for media. */
+static bool is_asked_for(const struct clip *orphan) {
+    const struct clip_file *file = &orphan->files[0];
+    return orphan->count == 1 && file->named &&
+           (file->kind == FILE_IMAGE || file->kind == FILE_UNKNOWN);
+}
+
 /* Sidecars alone: to the clips they name in their content, else to one by id or stem of their name.
  * `peek`: what the one .json among them is about, or NULL. */
 static int place_sidecars(struct join *j, struct clip *orphan, const struct peek *peek,
@@ -142,6 +149,10 @@ static int place_sidecars(struct join *j, struct clip *orphan, const struct peek
     if (rc == 0 && index != SIZE_MAX) {
         rc = give_files(j, orphan, &j->clips->items[index], e);
         given++;
+    }
+    if (rc == 0 && given == 0 && is_asked_for(orphan)) {
+        orphan->files[0].kind = FILE_VIDEO;
+        return 0;
     }
     if (rc == 0 && given == 0 && ours) {
         return report_orphan(j, orphan, e);

@@ -124,6 +124,9 @@ pictures_without_a_clip_are_a_post_or_told() {
     expect_report report 'in/banana/gone [7349999999999999992].jpg' skipped orphan 'no clip belongs to this picture'
     expect_report report in/banana/folder.jpg skipped orphan 'no clip belongs to this picture'
     test "$(wc -l <report)" -eq 4
+    expect_code 0 ingest in/banana/folder.jpg >out.tar # asked for
+    keys_of out.tar >got
+    expect_match banana/folder got
 }
 run pictures_without_a_clip_are_a_post_or_told
 
@@ -177,19 +180,19 @@ run a_post_of_gallery_dl_is_one_sample
 # ingest 4
 slides_come_by_number() {
     for i in {1..12}; do
-        put p$i.jpg in/banana/${id}_$i.jpg
+        put "p$i.jpg" "in/banana/${id}_$i.jpg"
     done
     expect_post banana/$id 12
     put song.mp3 in/banana/$id.mp3
     expect_post banana/$id 12
     for i in {1..12}; do
-        mv in/banana/${id}_$i.jpg "in/banana/${id}_$((i * 10)) pears [f$i].jpg"
+        mv "in/banana/${id}_$i.jpg" "in/banana/${id}_$((i * 10)) pears [f$i].jpg"
     done
     expect_post banana/$id 12
     rm -r in
     for i in {1..12}; do # a folder for each post
-        put p$i.jpg in/$id/$i.jpg
-        put_gallery in/$id/$i.jpg
+        put "p$i.jpg" "in/$id/$i.jpg"
+        put_gallery "in/$id/$i.jpg"
     done
     expect_post banana/$id 12
 }
