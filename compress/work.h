@@ -14,7 +14,8 @@ struct work {
     struct work *next;
     char key[STREAM_KEY_BYTES];
     int64_t created;
-    char input[32];   /* for the journal */
+    char input[32];   /* for the journal, and how it is encoded; the caller's: */
+    const char *settings;
     char profile[32]; /* how its pages were set; "": not said */
     const char *json, *text;
     size_t json_size, text_size;

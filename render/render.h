@@ -8,7 +8,9 @@
  * ({"id": "pack:000000", "account", "account_name", "created": newest of what it holds, "samples":
  * keys}), .p000.pgm, .p000.txt, .pages.json. In mode base they come in the order of the stream, in
  * mode hifi newest first. The samples of an account must follow each other, as `occ ingest` writes
- * them; an account that comes again goes on with higher pack numbers, on a fresh page.
+ * them; an account that comes again goes on with higher pack numbers, on a fresh page. Packs of an
+ * earlier render are passed on by PACK_SAMPLE, with a higher number where theirs is taken, and
+ * replaced by PACK_ACCOUNT.
  *
  * The output is the same bytes whatever the number of threads. */
 #ifndef OCC_RENDER_RENDER_H
@@ -41,15 +43,17 @@ extern const struct render_options RENDER_DEFAULTS;
 
 struct render_result {
     struct stream_counts counts; /* of the output; partial: samples with something left out here */
+    int64_t again;               /* samples whose keys came before; part of counts.skipped */
     int64_t pages, characters, missing, replaced, dropped;
     int64_t cells, inked; /* visual tokens; those with anything in their area */
 };
 
-/* Reads from `in`, writes to `out`; both stay the caller's. *cancel is looked at every 0.2 s,
- * except while a read or write is blocked: then the program has to end by itself. ERR_CANCELLED,
- * ERR_CLOSED, ERR_TRUNCATED (the stage before stopped early: what came until then was rendered and
- * passed on, without __end__). */
-int render_run(int in, int out, const struct render_options *options, const char *tool,
-               const volatile sig_atomic_t *cancel, struct render_result *result, struct error *e);
+/* Reads all streams of `in` and writes one stream to `out`; both stay the caller's. A sample whose
+ * key came before is told and left out. *cancel is looked at every 0.2 s, except while a write is
+ * blocked: then the program has to end by itself. ERR_CANCELLED, ERR_CLOSED, ERR_TRUNCATED (the
+ * stage before stopped early: what came until then was rendered and passed on, without __end__). */
+int render_run(struct stream_reader *in, int out, const struct render_options *options,
+               const char *tool, const volatile sig_atomic_t *cancel, struct render_result *result,
+               struct error *e);
 
 #endif
