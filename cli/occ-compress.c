@@ -152,6 +152,7 @@ static void summarize(const struct arguments *a, const struct compress_result *r
                  r->loss.largest);
     }
     summarize_readback(a, r);
+    legibility_warn(&r->legibility);
     if (r->again > 0) {
         log_warning("%" PRId64 " samples were skipped: their keys came before", r->again);
     }

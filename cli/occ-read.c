@@ -10,6 +10,7 @@
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "compress/image.h"
+#include "compress/legibility.h"
 #include "compress/readback.h"
 #include "compress/sample.h"
 #include "store/file.h"
@@ -96,6 +97,7 @@ struct run {
     int64_t again;        /* samples whose keys came before */
     double accuracy;      /* sum over `measured` pages */
     int64_t measured;
+    struct legibility fresh, aged; /* pages that were forgotten in part */
 };
 
 /* ---- What is printed ------------------------------------------------------------------- */
@@ -106,6 +108,7 @@ struct page {
     const struct readback_page *read;
     double accuracy;                   /* -1: its text is not at hand */
     const struct token_header *header; /* NULL: of no store */
+    bool legible;                      /* there should be something to read on it */
 };
 
 static json_t *short_real(double value) {
@@ -156,6 +159,10 @@ static int print_page(struct run *r, const struct page *p, struct error *e) {
                           : error_set(e, ERR_MEMORY, "out of memory");
         rc = rc == 0 ? bytes_append(&r->out, "\n", 1, e) : rc;
         json_decref(root);
+    }
+    if (p->legible) {
+        bool aged = p->header != NULL && p->header->bucket > 0;
+        legibility_read(aged ? &r->aged : &r->fresh, p->key, p->number, p->read);
     }
     rc = rc == 0 ? file_write(STDOUT_FILENO, bytes_text(&r->out), r->out.size, &cancelled, e) : rc;
     r->read++;
@@ -208,6 +215,7 @@ static int read_record(void *context, const struct token_record *record, struct 
     rc = rc == 0 ? get_text(r, record->key, &why) : rc;
     if (rc == 0) {
         const char *text = store_text_page(bytes_text(&r->text), r->text.size, record->page, &size);
+        page.legible = size > 0 || read.characters > 0;
         rc = readback_compare(&read, text, size, &page.accuracy, &why);
     }
     if (rc < 0) {
@@ -265,7 +273,10 @@ static int read_page(struct run *r, struct encoded_page *encoded, struct page *p
     if (rc == 0) {
         rc = readback_tokens(r->readback, view->tokens, view->rows, view->columns, &read, &why);
     }
-    rc = rc == 0 ? readback_compare(&read, text, size, &page->accuracy, &why) : rc;
+    if (rc == 0) {
+        page->legible = page->legible || size > 0 || read.characters > 0;
+        rc = readback_compare(&read, text, size, &page->accuracy, &why);
+    }
     encoded_page_close(encoded);
     if (rc < 0) {
         error_context(&why, "%.200s page %d", page->key, page->number);
@@ -274,11 +285,12 @@ static int read_page(struct run *r, struct encoded_page *encoded, struct page *p
     return print_page(r, page, e);
 }
 
-static int read_work(struct run *r, struct work *w, const char *name, struct error *e) {
+static int read_work(struct run *r, struct work *w, const char *name, bool picture,
+                     struct error *e) {
     const char *text = w->text, *end = w->text + w->text_size;
     int rc = 0;
     for (int i = 0; i < w->page_count && rc == 0; i++) {
-        struct page page = {.key = name, .number = i};
+        struct page page = {.key = name, .number = i, .legible = picture};
         size_t size;
         text = store_text_page(text, (size_t)(end - text), 0, &size);
         rc = stop_if_cancelled(e);
@@ -324,7 +336,7 @@ static int read_picture(struct run *r, const char *path, struct error *e) {
         rc = choose_mode(r, &w->pages[0], &why);
         rc = rc < 0 ? error_context(&why, "%s", path) : 0;
     }
-    rc = rc < 0 ? skip(r, &why, e) : read_work(r, w, path, e);
+    rc = rc < 0 ? skip(r, &why, e) : read_work(r, w, path, true, e);
     work_free(w);
     return rc;
 }
@@ -338,8 +350,8 @@ static int take_sample(struct run *r, const struct stream_reader *reader,
         r->again++;
         return 0;
     }
-    int rc =
-        sample_from_stream(&w, sample, &why) == 0 ? read_work(r, w, w->key, e) : skip(r, &why, e);
+    int rc = sample_from_stream(&w, sample, &why) == 0 ? read_work(r, w, w->key, false, e)
+                                                       : skip(r, &why, e);
     work_free(w);
     return rc;
 }
@@ -439,6 +451,14 @@ static void summarize(const struct run *r) {
     }
     if (r->failed > 0) {
         log_warning("%" PRId64 " could not be read", r->failed);
+    }
+    legibility_warn(&r->fresh);
+    if (r->aged.doubtful.count > 0) {
+        const struct legibility_pages *d = &r->aged.doubtful;
+        log_warning("%" PRId64
+                    " pages that were forgotten in part are read with a confidence below "
+                    "%.2f, so expect wrong text; least: %s page %d, %.2f",
+                    d->count, LEGIBILITY_CONFIDENCE, d->key, d->page, d->value);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "compress/reading.h"
 #include "compress/sample.h"
 #include "compress/work.h"
 #include "store/json.h"
@@ -26,9 +27,10 @@ struct compress {
     struct works *works;
     /* What the journal remembers of the options. Geometry is part of how a picture was encoded. */
     char settings[64], picture_settings[128];
-    json_t *trained;       /* profiles that the encoder knows; NULL: it does not say */
-    struct key_set *seen;  /* keys of this run */
-    struct table *touched; /* accounts that packs came of */
+    json_t *trained;           /* profiles that the encoder knows; NULL: it does not say */
+    struct alphabet *alphabet; /* of its reading head; NULL: it has none */
+    struct key_set *seen;      /* keys of this run */
+    struct table *touched;     /* accounts that packs came of */
     int64_t read;
     double committed; /* when, seconds */
 };
@@ -71,6 +73,17 @@ static bool is_strange(const struct compress *c, const char *profile) {
     return profile[0] != '\0' && json_array_size(c->trained) > 0;
 }
 
+/* A head that is damaged is the reader's matter. */
+static void read_alphabet(struct compress *c) {
+    const char *text = encoder_metadata(c->n, READING_METADATA);
+    json_t *root = text != NULL ? json_loads(text, 0, NULL) : NULL;
+    const json_t *list = json_object_get(root, "alphabet");
+    if (list != NULL) {
+        alphabet_parse(&c->alphabet, list, NULL);
+    }
+    json_decref(root);
+}
+
 /* ---- Putting into the store -------------------------------------------------------------- */
 
 static void count_readback(struct compress_readback *r, const struct work *w) {
@@ -102,6 +115,7 @@ static void count(struct compress *c, const struct work *w) {
     r->loss.signal += w->loss.signal;
     r->loss.largest = w->loss.largest > r->loss.largest ? w->loss.largest : r->loss.largest;
     count_readback(&r->readback, w);
+    legibility_add(&r->legibility, &w->legibility);
     if (is_strange(c, w->profile)) {
         if (r->strange_pages == 0) {
             memcpy(r->strange_profile, w->profile, sizeof r->strange_profile);
@@ -339,7 +353,9 @@ static int begin(struct compress *c, struct error *e) {
     }
     if (rc == 0) {
         read_trained(c);
-        rc = works_open(&c->works, c->n, o->reader, (enum codec)o->codec, o->threads, o->batch, e);
+        read_alphabet(c);
+        rc = works_open(&c->works, c->n, o->reader, c->alphabet, (enum codec)o->codec, o->threads,
+                        o->batch, e);
     }
     return rc;
 }
@@ -364,6 +380,7 @@ static int finish(struct compress *c, int rc, bool whole, struct error *e) {
     key_set_close(c->seen);
     table_close(c->touched);
     json_decref(c->trained);
+    alphabet_close(c->alphabet);
     return rc;
 }
 

@@ -11,6 +11,7 @@
 #include <signal.h>
 
 #include "compress/encoder.h"
+#include "compress/legibility.h"
 #include "compress/mode.h"
 #include "compress/reader.h"
 #include "store/store.h"
@@ -53,6 +54,7 @@ struct compress_result {
     char strange_profile[32], trained_profiles[128];
     bool strange_more;
     struct compress_readback strange;
+    struct legibility legibility; /* of pages put into the store */
     double seconds;
 };
 
