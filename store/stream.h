@@ -16,15 +16,15 @@
  * and __end__ have no extension on purpose: WebDataset's readers skip exactly such names.
  *
  * Streams may follow each other, as `cat` and `tar -A` join them: behind __end__, with or without
- * tar's end mark and any number of zero blocks, another __stream__ may stand, and nothing else. Each
- * __end__ counts the samples of its own stream. A key that came before, in the same stream or in
- * another, is not a new sample: the first one counts. Only keys ACCOUNT/pack%3ANNNNNN (at least six
- * digits, render.h) are places in their own stream, and mean something else in the next.
+ * tar's end mark and any number of zero blocks, another __stream__ may stand, and nothing else.
+ * Each __end__ counts the samples of its own stream. A key that came before, in the same stream or
+ * in another, is not a new sample: the first one counts. Only keys ACCOUNT/pack%3ANNNNNN (at least
+ * six digits, render.h) are places in their own stream, and mean something else in the next.
  *
  * A reader passes on members that it does not know. It refuses links, folders, absolute names,
- * `..`, names that are not ASCII, a member over 256 MiB, a sample over 1 GiB, a sample with a member
- * twice; and it reports a stream that ends without __end__: in a pipe nobody else sees that the
- * stage before was killed. */
+ * `..`, names that are not ASCII, a member over 256 MiB, a sample over 1 GiB, a sample with a
+ * member twice; and it reports a stream that ends without __end__: in a pipe nobody else sees that
+ * the stage before was killed. */
 #ifndef OCC_STORE_STREAM_H
 #define OCC_STORE_STREAM_H
 

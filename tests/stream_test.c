@@ -295,7 +295,7 @@ static int read_all(const struct bytes *in, char keys[200], int64_t *streams, js
     keys[0] = 0;
     int rc = stream_reader_open(&r, fd, e);
     if (rc == 0) {
-        while ((rc = stream_next(r, &s, e)) > 0) {
+        for (rc = stream_next(r, &s, e); rc > 0; rc = stream_next(r, &s, e)) {
             size_t used = strlen(keys);
             snprintf(keys + used, 200 - used, rc == STREAM_AGAIN ? "(%s) " : "%s ", s.key);
         }
