@@ -364,9 +364,8 @@ static int read_streams(struct run *r, char *const *files, int count, struct err
     while (rc == 0 && more > 0) {
         more = stream_next(reader, &sample, e);
         rc = more < 0 ? more : stop_if_cancelled(e);
-        if (rc == 0) {
-            sample_count_pages(&pages, reader, more > 0 ? &sample : NULL);
-            rc = more > 0 ? take_sample(r, reader, &sample, more == STREAM_AGAIN, e) : 0;
+        if (rc == 0 && sample_count_pages(&pages, reader, more > 0 ? &sample : NULL) && more > 0) {
+            rc = take_sample(r, reader, &sample, more == STREAM_AGAIN, e);
         }
     }
     if (rc == 0 && pages.unrendered > 0) {

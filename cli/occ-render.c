@@ -88,8 +88,8 @@ static const struct tool TOOL = {
     .options = OPTIONS,
 };
 
-/* A signal asks everything to end. What is blocked in a read or write (a stage beside this one
- * stands still) does not hear that: a second later the process ends as it is. There is nothing to
+/* A signal asks everything to end. What is blocked in a write (the stage behind this one stands
+ * still) does not hear that: a second later the process ends as it is. There is nothing to
  * roll back; the stream lacks its __end__ either way. */
 static volatile sig_atomic_t cancelled;
 

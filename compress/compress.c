@@ -243,10 +243,8 @@ static int read_streams(struct compress *c, struct stream_reader *reader, int *i
         if (is_cancelled(c)) {
             return error_set(e, ERR_CANCELLED, "stopped by a signal");
         }
-        if (*input >= 0) {
-            sample_count_pages(&pages, reader, *input > 0 ? &sample : NULL);
-        }
-        if (*input > 0) {
+        if (*input >= 0 && sample_count_pages(&pages, reader, *input > 0 ? &sample : NULL) &&
+            *input > 0) {
             rc = take_sample(c, reader, &sample, *input == STREAM_AGAIN, e);
         }
     }

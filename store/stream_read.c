@@ -159,6 +159,9 @@ static int open_next_input(struct stream_reader *r, struct error *e) {
     r->path_count--;
     r->input = !standard ? path : r->several ? "standard input" : NULL;
     r->fd = standard ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (r->cancel && *r->cancel) { /* a FIFO may have kept it waiting */
+        return error_set(e, ERR_CANCELLED, "stopped by a signal");
+    }
     if (!standard && r->fd < 0) {
         r->input = NULL; /* is in the text already */
         r->in_input = 0;

@@ -94,6 +94,11 @@ samples_without_pages_are_told() { # store F14: `occ render` was left out
     take_in "$archive" >samples.tar
     expect_code 1 "$OCC_BIN/occ" compress -q --store s <samples.tar 2>told
     expect_equal "occ-compress: 4 samples and no pages: run 'occ render' first" "$(cat told)"
+    expect_equal '' "$(store ls s)" # or 'ingest --skip-from' would take them for done
+    stream_begin # of another program
+    put_clip kiwi/1 1 'One'
+    stream_end | expect_code 1 "$OCC_BIN/occ" compress -q --store s 2>told
+    expect_equal "occ-compress: 1 samples and no pages: run 'occ render' first" "$(cat told)"
     make_days 2
     expect_code 1 "$OCC_BIN/occ" compress -q --store both days.tar samples.tar 2>told
     expect_match "^occ-compress: samples.tar: 4 samples and no pages: run 'occ render' first" told
