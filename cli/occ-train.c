@@ -202,8 +202,8 @@ static int run_plot(struct arguments *a, char **files, int count, struct error *
         rc = rc < 0 ? error_context(e, "%s", path) : write_picture(a->output, &picture, e);
     }
     if (rc == 0 && counts.left_out > 0) {
-        log_warning("%s: %" PRId64 " of %" PRId64 " lines were left out; the first: %s", path,
-                    counts.left_out, counts.lines, counts.first.text);
+        log_error("%s: %" PRId64 " of %" PRId64 " lines were left out; the first: %s", path,
+                  counts.left_out, counts.lines, counts.first.text);
         a->some = true;
     }
     bytes_close(&picture);
