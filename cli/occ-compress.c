@@ -75,15 +75,14 @@ static const struct tool TOOL = {
     .operands = "[FILE...]",
     .description =
         "Reads the streams of samples with pages that 'occ render' writes, from FILEs ('-' is "
-        "standard input) or standard input, "
-        "encodes each page into visual tokens and puts them, with the sample's JSON and text, into "
-        "a token store. Streams may also stand one behind the other, as cat joins them. A sample "
-        "that the store has already, made of the same pages with the same "
-        "options, is passed over; a changed one is replaced; a killed run goes on when it is run "
-        "again. A damaged page fails its sample, and a sample whose key came before in this run is "
-        "skipped: both are named, and the rest goes on (exit 3).\n\n"
-        "FILEs that are pictures (PNG, JPEG, PGM, PPM) are encoded, too, behind the streams, under "
-        "keys files/PATH.",
+        "standard input) or standard input, encodes each page into visual tokens and puts them, "
+        "with the sample's JSON and text, into a token store. Streams may also stand one behind "
+        "the other, as cat joins them. A sample that the store has already, made of the same "
+        "pages with the same options, is passed over; a changed one is replaced; a killed run "
+        "goes on when it is run again. A damaged page fails its sample, and a sample whose key "
+        "came before in this run is skipped: both are named, and the rest goes on (exit 3).\n\n"
+        "FILEs that are pictures (PNG, JPEG, PGM, PPM) are encoded, too, behind the streams, "
+        "under keys files/PATH.",
     .examples = "occ render -m base s.tar | occ compress -s tokens.occ --verify\n"
                 "    pages become tokens, and each says how well it is read back\n"
                 "occ compress -s scans.occ -m DeepSeek-OCR/ --mode gundam scans/*.jpg\n"

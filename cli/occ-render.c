@@ -68,17 +68,16 @@ static const struct tool TOOL = {
     .summary = "put the text of samples onto pages",
     .operands = "[FILE...]",
     .description =
-        "Reads the streams of samples that 'occ ingest' writes, from FILEs ('-' is standard input) "
-        "or standard input, one after another, passes "
-        "every sample on unchanged and adds pages: images of the script, description, comments and "
-        "thumbnails, set for an encoder that sees them as patches of 16 x 16 pixels. Each page "
-        "comes with its text and with a record of what stands where (pages.json). The output is "
-        "a WebDataset tar on standard output: one stream, however many come in. Streams may also "
-        "stand one behind the other in a FILE, as cat joins them. A sample whose key came before "
-        "is "
-        "named and skipped (exit 3).\n\n"
-        "The same input gives the same bytes whatever the number of threads, as long as the fonts "
-        "are the same. Pages of an earlier render in the input are replaced.",
+        "Reads the streams of samples that 'occ ingest' writes, from FILEs ('-' is standard "
+        "input) or standard input, one after another, passes every sample on unchanged and adds "
+        "pages: images of the script, description, comments and thumbnails, set for an encoder "
+        "that sees them as patches of 16 x 16 pixels. Each page comes with its text and with a "
+        "record of what stands where (pages.json). The output is a WebDataset tar on standard "
+        "output: one stream, however many come in. Streams may also stand one behind the other "
+        "in a FILE, as cat joins them. A sample whose key came before is named and skipped (exit "
+        "3).\n\n"
+        "The same input gives the same bytes whatever the number of threads, as long as the "
+        "fonts are the same. Pages of an earlier render in the input are replaced.",
     .examples = "occ ingest /archive | occ render --mode base > pages.tar\n"
                 "    pages of 1024 x 1024 pixels, packed by account\n"
                 "occ render --mode tiny --format png samples.tar > pages.tar\n"
