@@ -1,6 +1,4 @@
 /* occ-compress.c - the command line of `occ compress`. */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/data_file.h"
+#include "cli/inputs.h"
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "compress/compress.h"
@@ -73,14 +72,17 @@ static const struct option_spec OPTIONS[] = {
 static const struct tool TOOL = {
     .name = "occ-compress",
     .summary = "turn pages into visual tokens in a store",
-    .operands = "[PICTURE...]",
+    .operands = "[FILE...]",
     .description =
-        "Reads the stream of samples with pages that 'occ render' writes from standard input, "
-        "encodes each page into visual tokens and puts them, with the sample's JSON and text, into "
-        "a token store. A sample that the store has already, made of the same pages with the same "
-        "options, is passed over; a changed one is replaced; a killed run goes on when it is run "
-        "again. A damaged page fails its sample, is reported, and the rest goes on (exit 3).\n\n"
-        "With PICTURES (PNG, JPEG, PGM, PPM), these are encoded instead, under keys files/PATH.",
+        "Reads the streams of samples with pages that 'occ render' writes, from FILEs ('-' is "
+        "standard input) or standard input, encodes each page into visual tokens and puts them, "
+        "with the sample's JSON and text, into a token store. Streams may also stand one behind "
+        "the other, as cat joins them. A sample that the store has already, made of the same "
+        "pages with the same options, is passed over; a changed one is replaced; a killed run "
+        "goes on when it is run again. A damaged page fails its sample, and a sample whose key "
+        "came before in this run is skipped: both are named, and the rest goes on (exit 3).\n\n"
+        "FILEs that are pictures (PNG, JPEG, PGM, PPM) are encoded, too, behind the streams, "
+        "under keys files/PATH.",
     .examples = "occ render -m base s.tar | occ compress -s tokens.occ --verify\n"
                 "    pages become tokens, and each says how well it is read back\n"
                 "occ compress -s scans.occ -m DeepSeek-OCR/ --mode gundam scans/*.jpg\n"
@@ -91,14 +93,14 @@ static const struct tool TOOL = {
 static volatile sig_atomic_t cancelled;
 enum { PATIENCE = 9 /* seconds: a page in hand takes less */ };
 
-static int check(struct arguments *a, int operands, struct error *e) {
+static int check(struct arguments *a, int operands, char **argv, struct error *e) {
     if (a->store == NULL) {
         return error_set(e, ERR_USAGE, "no store is named: --store FOLDER");
     }
-    if (operands == 0 && isatty(STDIN_FILENO)) {
+    if (inputs_are_standard(argv + 1, operands) && isatty(STDIN_FILENO)) {
         return error_set(e, ERR_USAGE,
                          "standard input is a terminal: use 'occ render ... | occ compress', or "
-                         "name PICTURES");
+                         "name FILES");
     }
     if (a->device == 2) {
         return error_set(e, ERR_USAGE, "--device cuda: this build has no CUDA");
@@ -149,6 +151,10 @@ static void summarize(const struct arguments *a, const struct compress_result *r
                  r->loss.largest);
     }
     summarize_readback(a, r);
+    legibility_warn(&r->legibility);
+    if (r->again > 0) {
+        log_warning("%" PRId64 " samples were skipped: their keys came before", r->again);
+    }
     if (r->failed > 0) {
         log_warning("%" PRId64 " samples could not be encoded", r->failed);
     }
@@ -165,27 +171,34 @@ static int open_reader(struct reader **out, const struct arguments *a, const str
     return rc < 0 ? error_context(e, "--verify") : 0;
 }
 
-static int run(struct arguments *a, int operands, char **argv, struct compress_result *result,
+static int open_store(struct store **out, const struct arguments *a, const struct encoder *n,
+                      struct error *e) {
+    struct store_encoder encoder = {.fingerprint = encoder_fingerprint(n),
+                                    .dim = (int)encoder_config(n)->token_dim};
+    memcpy(encoder.name, encoder_config(n)->name, sizeof encoder.name);
+    return store_open_write(out, a->store, &encoder, e);
+}
+
+static int run(struct arguments *a, int count, char **files, struct compress_result *result,
                struct error *e) {
     struct encoder *n = NULL;
     struct reader *reader = NULL;
     struct store *s = NULL;
+    struct compress_input in = {.streams = NULL};
     bool bf16 = a->compute == 2 || (a->compute == 0 && BACKEND_CPU.has_bf16());
     enum dtype compute = bf16 ? DTYPE_BF16 : DTYPE_F32;
     int rc = encoder_open(&n, a->model, NULL, &BACKEND_CPU, compute, e);
     rc = rc == 0 && a->verify ? open_reader(&reader, a, n, compute, e) : rc;
-    if (rc == 0) {
-        struct store_encoder encoder = {.fingerprint = encoder_fingerprint(n),
-                                        .dim = (int)encoder_config(n)->token_dim};
-        memcpy(encoder.name, encoder_config(n)->name, sizeof encoder.name);
-        rc = store_open_write(&s, a->store, &encoder, e);
+    rc = rc == 0 ? open_store(&s, a, n, e) : rc;
+    int streams = inputs_part(files, count);
+    if (rc == 0 && (streams > 0 || count == 0)) {
+        rc = stream_reader_open_files(&in.streams, files, streams, &cancelled, e);
     }
     a->compress.reader = reader;
-    if (rc == 0) {
-        rc = operands > 0
-                 ? compress_files(n, s, argv + 1, operands, &a->compress, &cancelled, result, e)
-                 : compress_stream(n, s, STDIN_FILENO, &a->compress, &cancelled, result, e);
-    }
+    in.pictures = files + streams;
+    in.picture_count = count - streams;
+    rc = rc == 0 ? compress_run(n, s, &in, &a->compress, &cancelled, result, e) : rc;
+    stream_reader_close(in.streams);
     store_close(s);
     reader_close(reader);
     encoder_close(n);
@@ -200,7 +213,7 @@ int main(int argc, char **argv) {
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    rc = rc < 0 ? rc : check(&a, operands, &e);
+    rc = rc < 0 ? rc : check(&a, operands, argv, &e);
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
@@ -212,7 +225,7 @@ int main(int argc, char **argv) {
     signals_catch(&cancelled, PATIENCE);
     a.compress.progress = a.progress < 0 ? isatty(STDERR_FILENO) && !a.quiet : a.progress;
     struct compress_result result = {0};
-    rc = run(&a, operands, argv, &result, &e);
+    rc = run(&a, operands, argv + 1, &result, &e);
     alarm(0);
     if (rc == ERR_CANCELLED) {
         log_warning("stopped by a signal; run again, it goes on where it was");
@@ -223,5 +236,5 @@ int main(int argc, char **argv) {
         return EXIT_FAILED;
     }
     summarize(&a, &result);
-    return result.failed > 0 ? EXIT_SOME : EXIT_DONE;
+    return result.failed + result.again > 0 ? EXIT_SOME : EXIT_DONE;
 }

@@ -65,7 +65,8 @@ static const struct option_spec OPTIONS[] = {
      .help = "show progress; without it, when standard error is a terminal"},
     {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
     {"verbose", 'v', OPTION_COUNT, FIELD(verbose),
-     .help = "tell each clip that is not ok; twice: more"},
+     .help = "tell what the run took and, with --report too, each clip that is not whole; twice: "
+             "more"},
     {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
      .choices = LOG_STYLES},
     {0}};
@@ -200,9 +201,8 @@ static void summarize(const struct arguments *a, const struct ingest_result *r) 
     const struct stream_counts *c = &r->counts;
     if (!is_clean(c)) {
         log_warning("%" PRId64 " samples; %" PRId64 " of them partial, %" PRId64
-                    " clips failed, %" PRId64 " skipped%s",
-                    c->samples, c->partial, c->failed, c->skipped,
-                    a->ingest.report ? "" : " (-v or --report FILE tells which)");
+                    " clips failed, %" PRId64 " skipped",
+                    c->samples, c->partial, c->failed, c->skipped);
     } else {
         log_info("%" PRId64 " samples", c->samples);
     }

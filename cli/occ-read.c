@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include "cli/data_file.h"
+#include "cli/inputs.h"
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "compress/image.h"
+#include "compress/legibility.h"
 #include "compress/readback.h"
 #include "compress/sample.h"
 #include "store/file.h"
@@ -32,7 +34,7 @@ static const struct option_spec OPTIONS[] = {
     {"store", 's', OPTION_TEXT, FIELD(store), "FOLDER",
      .help = "the token store; without KEYs, all that is in it"},
     {"mode", 0, OPTION_CHOICE, FIELD(mode), "MODE",
-     .help = "of PICTURES; auto goes by their size: 512 pixels are tiny, 1024 base, 1280 hifi",
+     .help = "of pictures; auto goes by their size: 512 pixels are tiny, 1024 base, 1280 hifi",
      .choices = MODES},
     {"text", 't', OPTION_FLAG, FIELD(text),
      .help = "print plain text, with a form feed between pages"},
@@ -54,20 +56,23 @@ static const struct option_spec OPTIONS[] = {
 static const struct tool TOOL = {
     .name = "occ-read",
     .summary = "read visual tokens back into text",
-    .operands = "[KEY...] | [PICTURE...] | -",
+    .operands = "[KEY...] | [FILE...]",
     .description =
-        "Reads with the encoder's reading head: what the tokens hold, without a language model or "
-        "a dictionary. It knows the alphabet and the type that it was trained on.\n\n"
-        "With --store, the pages of the samples KEY..., or of all, whatever was forgotten of them: "
-        "merged grids are unmerged, means stand in the places of all tokens that they are the mean "
-        "of, and pages that were encoded again smaller are read as the smaller pages that they "
-        "are. With PICTURES of pages (PNG, JPEG, PGM, PPM), these are encoded and read; with '-' "
-        "or without operands, the pages of the stream that 'occ render' writes.\n\n"
-        "Prints a JSON object a line for each page: key, page, rows (text, confidence from 0 to 1, "
-        "x and y of the page's pixels), confidence (the mean of its characters'), characters, and, "
-        "where the page's text is at hand, accuracy: 1 - edit distance / length. Pages of a store "
-        "also have bucket and, where it is above 0, shrunk_by. A page that cannot be read is "
-        "reported, and the rest goes on (exit 3).",
+        "Reads with the encoder's reading head: what the tokens hold, without a language model "
+        "or a dictionary. It knows the alphabet and the type that it was trained on.\n\n"
+        "With --store, the pages of the samples KEY..., or of all, whatever was forgotten of "
+        "them: merged grids are unmerged, means stand in the places of all tokens that they are "
+        "the mean of, and pages that were encoded again smaller are read as the smaller pages "
+        "that they are. Else the pages of the streams that 'occ render' writes, from FILEs ('-' "
+        "is standard input) or standard input, which may also stand one behind the other, as cat "
+        "joins them, and behind them FILEs that are pictures of pages (PNG, JPEG, PGM, PPM) are "
+        "encoded and read.\n\n"
+        "Prints a JSON object a line for each page: key, page, rows (text, confidence from 0 to "
+        "1, x and y of the page's pixels), confidence (the mean of its characters', null where "
+        "nothing was read), characters, and, where the page's text is at hand, accuracy: 1 - "
+        "edit distance / length. Pages of a store also have bucket and, where it is above 0, "
+        "shrunk_by. A page that cannot be read and a sample whose key came before are named, and "
+        "the rest goes on (exit 3).",
     .examples = "occ read -s tokens.occ --text | less\n"
                 "    what a store still knows\n"
                 "occ render -m base s.tar | occ read | jq -r .accuracy\n"
@@ -89,8 +94,10 @@ struct run {
     char key[STREAM_KEY_BYTES]; /* of the sample whose text is in hand */
     struct bytes text, out;
     int64_t read, failed; /* pages */
+    int64_t again;        /* samples whose keys came before */
     double accuracy;      /* sum over `measured` pages */
     int64_t measured;
+    struct legibility fresh, aged; /* pages that were forgotten in part */
 };
 
 /* ---- What is printed ------------------------------------------------------------------- */
@@ -101,6 +108,7 @@ struct page {
     const struct readback_page *read;
     double accuracy;                   /* -1: its text is not at hand */
     const struct token_header *header; /* NULL: of no store */
+    bool legible;                      /* there should be something to read on it */
 };
 
 static json_t *short_real(double value) {
@@ -152,6 +160,10 @@ static int print_page(struct run *r, const struct page *p, struct error *e) {
         rc = rc == 0 ? bytes_append(&r->out, "\n", 1, e) : rc;
         json_decref(root);
     }
+    if (p->legible) {
+        bool aged = p->header != NULL && p->header->bucket > 0;
+        legibility_read(aged ? &r->aged : &r->fresh, p->key, p->number, p->read);
+    }
     rc = rc == 0 ? file_write(STDOUT_FILENO, bytes_text(&r->out), r->out.size, &cancelled, e) : rc;
     r->read++;
     r->measured += p->accuracy >= 0;
@@ -165,7 +177,7 @@ static int skip(struct run *r, const struct error *why, struct error *e) {
         *e = *why;
         return why->code;
     }
-    log_warning("%s", why->text);
+    log_error("%s", why->text);
     r->failed++;
     return 0;
 }
@@ -203,6 +215,7 @@ static int read_record(void *context, const struct token_record *record, struct 
     rc = rc == 0 ? get_text(r, record->key, &why) : rc;
     if (rc == 0) {
         const char *text = store_text_page(bytes_text(&r->text), r->text.size, record->page, &size);
+        page.legible = size > 0 || read.characters > 0;
         rc = readback_compare(&read, text, size, &page.accuracy, &why);
     }
     if (rc < 0) {
@@ -260,7 +273,10 @@ static int read_page(struct run *r, struct encoded_page *encoded, struct page *p
     if (rc == 0) {
         rc = readback_tokens(r->readback, view->tokens, view->rows, view->columns, &read, &why);
     }
-    rc = rc == 0 ? readback_compare(&read, text, size, &page->accuracy, &why) : rc;
+    if (rc == 0) {
+        page->legible = page->legible || size > 0 || read.characters > 0;
+        rc = readback_compare(&read, text, size, &page->accuracy, &why);
+    }
     encoded_page_close(encoded);
     if (rc < 0) {
         error_context(&why, "%.200s page %d", page->key, page->number);
@@ -269,11 +285,12 @@ static int read_page(struct run *r, struct encoded_page *encoded, struct page *p
     return print_page(r, page, e);
 }
 
-static int read_work(struct run *r, struct work *w, const char *name, struct error *e) {
+static int read_work(struct run *r, struct work *w, const char *name, bool picture,
+                     struct error *e) {
     const char *text = w->text, *end = w->text + w->text_size;
     int rc = 0;
     for (int i = 0; i < w->page_count && rc == 0; i++) {
-        struct page page = {.key = name, .number = i};
+        struct page page = {.key = name, .number = i, .legible = picture};
         size_t size;
         text = store_text_page(text, (size_t)(end - text), 0, &size);
         rc = stop_if_cancelled(e);
@@ -319,29 +336,42 @@ static int read_picture(struct run *r, const char *path, struct error *e) {
         rc = choose_mode(r, &w->pages[0], &why);
         rc = rc < 0 ? error_context(&why, "%s", path) : 0;
     }
-    rc = rc < 0 ? skip(r, &why, e) : read_work(r, w, path, e);
+    rc = rc < 0 ? skip(r, &why, e) : read_work(r, w, path, true, e);
     work_free(w);
     return rc;
 }
 
-static int read_stream(struct run *r, struct error *e) {
-    struct stream_reader *stream = NULL;
-    struct stream_sample sample;
-    int rc = stream_reader_open(&stream, STDIN_FILENO, e), more = 1;
-    rc = cancelled ? stop_if_cancelled(e) : rc; /* while it waited */
-    while (rc == 0 && more > 0) {
-        struct work *w = NULL;
-        struct error why;
-        more = stream_next(stream, &sample, e);
-        rc = stop_if_cancelled(e);
-        rc = rc == 0 && more < 0 ? more : rc;
-        if (rc == 0 && more > 0) {
-            rc = sample_from_stream(&w, &sample, &why) == 0 ? read_work(r, w, w->key, e)
-                                                            : skip(r, &why, e);
-        }
-        work_free(w);
+static int take_sample(struct run *r, const struct stream_reader *reader,
+                       const struct stream_sample *sample, bool again, struct error *e) {
+    struct work *w = NULL;
+    struct error why;
+    if (again) {
+        sample_tell_again(reader, sample);
+        r->again++;
+        return 0;
     }
-    stream_reader_close(stream);
+    int rc = sample_from_stream(&w, sample, &why) == 0 ? read_work(r, w, w->key, false, e)
+                                                       : skip(r, &why, e);
+    work_free(w);
+    return rc;
+}
+
+static int read_streams(struct run *r, char *const *files, int count, struct error *e) {
+    struct stream_reader *reader = NULL;
+    struct stream_sample sample;
+    struct sample_pages pages = {.stream = 0};
+    int rc = stream_reader_open_files(&reader, files, count, &cancelled, e), more = 1;
+    while (rc == 0 && more > 0) {
+        more = stream_next(reader, &sample, e);
+        rc = more < 0 ? more : stop_if_cancelled(e);
+        if (rc == 0 && sample_count_pages(&pages, reader, more > 0 ? &sample : NULL) && more > 0) {
+            rc = take_sample(r, reader, &sample, more == STREAM_AGAIN, e);
+        }
+    }
+    if (rc == 0 && pages.unrendered > 0) {
+        rc = error_set(e, ERR_FORMAT, "%s", pages.error.text);
+    }
+    stream_reader_close(reader);
     return rc;
 }
 
@@ -349,14 +379,14 @@ static int read_stream(struct run *r, struct error *e) {
  * ------------------------------------------------------------------------------------------ */
 
 static int check(struct arguments *a, int operands, char **argv, struct error *e) {
-    bool dash = operands > 0 && strcmp(argv[1], "-") == 0;
-    if (dash && (operands > 1 || a->store != NULL)) {
-        return error_set(e, ERR_USAGE, "'-' is a stream on standard input, and goes alone");
+    bool standard = inputs_are_standard(argv + 1, operands);
+    if (standard && operands > 0 && a->store != NULL) {
+        return error_set(e, ERR_USAGE, "'-' is a stream on standard input, not a KEY of a store");
     }
-    if (a->store == NULL && (operands == 0 || dash) && isatty(STDIN_FILENO)) {
+    if (a->store == NULL && standard && isatty(STDIN_FILENO)) {
         return error_set(e, ERR_USAGE,
                          "standard input is a terminal: use 'occ render ... | occ read', name "
-                         "PICTURES, or --store FOLDER");
+                         "FILES, or --store FOLDER");
     }
     if (a->model == NULL) {
         a->model = a->bundled;
@@ -393,16 +423,16 @@ static void run_close(struct run *r) {
     bytes_close(&r->out);
 }
 
-static int run(struct run *r, int operands, char **argv, struct error *e) {
-    bool pictures = r->a->store == NULL && operands > 0 && strcmp(argv[1], "-") != 0;
+static int run(struct run *r, int count, char **operands, struct error *e) {
     int rc = run_open(r, e);
     if (rc == 0 && r->a->store != NULL) {
-        rc = read_store(r, argv + 1, operands, e);
-    } else if (rc == 0 && !pictures) {
-        rc = read_stream(r, e);
-    }
-    for (int i = 0; i < operands && rc == 0 && pictures; i++) {
-        rc = read_picture(r, argv[i + 1], e);
+        rc = read_store(r, operands, count, e);
+    } else if (rc == 0) {
+        int streams = inputs_part(operands, count);
+        rc = streams > 0 || count == 0 ? read_streams(r, operands, streams, e) : 0;
+        for (int i = streams; i < count && rc == 0; i++) {
+            rc = read_picture(r, operands[i], e);
+        }
     }
     run_close(r);
     return rc;
@@ -415,8 +445,19 @@ static void summarize(const struct run *r) {
                  100 * r->accuracy / (double)r->measured, r->measured);
     }
     log_info("%" PRId64 " pages were read%s", r->read, share);
+    if (r->again > 0) {
+        log_warning("%" PRId64 " samples were skipped: their keys came before", r->again);
+    }
     if (r->failed > 0) {
         log_warning("%" PRId64 " could not be read", r->failed);
+    }
+    legibility_warn(&r->fresh);
+    if (r->aged.doubtful.count > 0) {
+        const struct legibility_pages *d = &r->aged.doubtful;
+        log_warning("%" PRId64
+                    " pages that were forgotten in part are read with a confidence below "
+                    "%.2f, so expect wrong text; least: %s page %d, %.2f",
+                    d->count, LEGIBILITY_CONFIDENCE, d->key, d->page, d->value);
     }
 }
 
@@ -436,7 +477,7 @@ int main(int argc, char **argv) {
     log_open(TOOL.name, level, a.log_style ? LOG_JSON : LOG_TEXT);
     signals_catch(&cancelled, PATIENCE);
     struct run r = {.a = &a};
-    rc = run(&r, operands, argv, &e);
+    rc = run(&r, operands, argv + 1, &e);
     alarm(0);
     if (rc == ERR_CANCELLED) {
         log_warning("stopped by a signal");
@@ -449,5 +490,5 @@ int main(int argc, char **argv) {
         return EXIT_FAILED;
     }
     summarize(&r);
-    return r.failed > 0 ? EXIT_SOME : EXIT_DONE;
+    return r.failed + r.again > 0 ? EXIT_SOME : EXIT_DONE;
 }

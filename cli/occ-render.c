@@ -1,12 +1,11 @@
 /* occ-render.c - the command line of `occ render`. */
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/inputs.h"
 #include "cli/options.h"
 #include "render/render.h"
 #include "store/log.h"
@@ -64,7 +63,7 @@ static const struct option_spec OPTIONS[] = {
      .help = "show progress; without it, when standard error is a terminal"},
     {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
     {"verbose", 'v', OPTION_COUNT, FIELD(verbose),
-     .help = "tell what could not be put on pages; twice: more"},
+     .help = "tell how much was put on pages; twice: more"},
     {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
      .choices = LOG_STYLES},
     {0}};
@@ -72,24 +71,29 @@ static const struct option_spec OPTIONS[] = {
 static const struct tool TOOL = {
     .name = "occ-render",
     .summary = "put the text of samples onto pages",
-    .operands = "[FILE]",
+    .operands = "[FILE...]",
     .description =
-        "Reads the stream of samples that 'occ ingest' writes, from FILE or standard input, passes "
-        "every sample on unchanged and adds pages: images of the script, description, comments and "
-        "thumbnails, set for an encoder that sees them as patches of 16 x 16 pixels. Each page "
-        "comes with its text and with a record of what stands where (pages.json). The output is "
-        "a WebDataset tar on standard output.\n\n"
-        "The same input gives the same bytes whatever the number of threads, as long as the fonts "
-        "are the same. Pages of an earlier render in the input are replaced.",
+        "Reads the streams of samples that 'occ ingest' writes, from FILEs ('-' is standard "
+        "input) or standard input, one after another, passes every sample on unchanged and adds "
+        "pages: images of the script, description, comments and thumbnails, set for an encoder "
+        "that sees them as patches of 16 x 16 pixels. Each page comes with its text and with a "
+        "record of what stands where (pages.json). The output is a WebDataset tar on standard "
+        "output: one stream, however many come in. Streams may also stand one behind the other "
+        "in a FILE, as cat joins them. A sample whose key came before is named and skipped (exit "
+        "3).\n\n"
+        "The same input gives the same bytes whatever the number of threads, as long as the "
+        "fonts are the same. Pages of an earlier render in the input are replaced.",
     .examples = "occ ingest /archive | occ render --mode base > pages.tar\n"
                 "    pages of 1024 x 1024 pixels, packed by account\n"
                 "occ render --mode tiny --format png samples.tar > pages.tar\n"
-                "    each clip's own pages, in colour, to look at\n",
+                "    each clip's own pages, in colour, to look at\n"
+                "occ render shards/*.tar | occ compress --store tokens.occ\n"
+                "    the shards that 'occ ingest -o shards' wrote\n",
     .options = OPTIONS,
 };
 
-/* A signal asks everything to end. What is blocked in a read or write (a stage beside this one
- * stands still) does not hear that: a second later the process ends as it is. There is nothing to
+/* A signal asks everything to end. What is blocked in a write (the stage behind this one stands
+ * still) does not hear that: a second later the process ends as it is. There is nothing to
  * roll back; the stream lacks its __end__ either way. */
 static volatile sig_atomic_t cancelled;
 
@@ -130,19 +134,13 @@ static bool choices_agree(void) {
     return agree;
 }
 
-/* The input: FILE, or NULL for standard input. */
-static int check(struct arguments *a, int operands, char **argv, const char **input,
-                 struct error *e) {
-    *input = operands > 0 && strcmp(argv[1], "-") != 0 ? argv[1] : NULL;
+static int check(struct arguments *a, int operands, char **argv, struct error *e) {
     a->render.pack = a->pack - 1;
-    if (operands > 1) {
-        return error_set(e, ERR_USAGE, "only one FILE can be read, not also '%.80s'", argv[2]);
-    }
     int rc = a->parts ? content_parse_parts(&a->render.content, a->parts, e) : 0;
     if (rc < 0) {
         return error_context(e, "--parts");
     }
-    if (!*input && isatty(STDIN_FILENO)) {
+    if (inputs_are_standard(argv + 1, operands) && isatty(STDIN_FILENO)) {
         return error_set(e, ERR_USAGE,
                          "standard input is a terminal: give a FILE, or use "
                          "'occ ingest ARCHIVE | occ render'");
@@ -187,9 +185,11 @@ static void summarize(const struct arguments *a, const struct render_result *r) 
                     r->split, hold);
     }
     warn_of_missing(&r->scripts);
+    if (r->again > 0) {
+        log_warning("%" PRId64 " samples were skipped: their keys came before", r->again);
+    }
     if (c->partial > 0) {
-        log_warning("%" PRId64 " samples could not be put on pages whole%s", c->partial,
-                    a->verbose ? "" : " (-v tells which)");
+        log_warning("%" PRId64 " samples could not be put on pages whole", c->partial);
     }
 }
 
@@ -206,12 +206,19 @@ static int exit_status_of(int rc, const struct render_result *r, const struct er
         log_error("%s", e->text);
         return EXIT_FAILED;
     }
-    return r->counts.partial > 0 ? EXIT_SOME : EXIT_DONE;
+    return r->counts.partial + r->again > 0 ? EXIT_SOME : EXIT_DONE;
 }
 
-static int open_input(const char *path, int *fd, struct error *e) {
-    *fd = path ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-    return *fd < 0 ? error_errno(e, errno, "%s", path) : 0;
+static int run(const struct arguments *a, char *const *files, int count,
+               struct render_result *result, struct error *e) {
+    struct stream_reader *reader = NULL;
+    int rc = stream_reader_open_files(&reader, files, count, &cancelled, e);
+    if (rc == 0) {
+        rc = render_run(reader, STDOUT_FILENO, &a->render, "occ-render " OCC_VERSION, &cancelled,
+                        result, e);
+    }
+    stream_reader_close(reader);
+    return rc;
 }
 
 int main(int argc, char **argv) {
@@ -220,13 +227,12 @@ int main(int argc, char **argv) {
     (void)agree;
     struct arguments a = {.render = RENDER_DEFAULTS, .progress = -1};
     struct error e = {0};
-    int operands = 0, in = -1;
-    const char *input = NULL;
+    int operands = 0;
     int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    rc = rc < 0 ? rc : check(&a, operands, argv, &input, &e);
+    rc = rc < 0 ? rc : check(&a, operands, argv, &e);
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
@@ -238,21 +244,11 @@ int main(int argc, char **argv) {
     catch_signals();
     a.render.progress = a.progress < 0 ? isatty(STDERR_FILENO) && !a.quiet : a.progress;
     struct render_result result = {0};
-    rc = open_input(input, &in, &e);
-    if (rc == 0) {
-        rc = render_run(in, STDOUT_FILENO, &a.render, "occ-render " OCC_VERSION, &cancelled,
-                        &result, &e);
-        if (input && (rc == ERR_FORMAT || rc == ERR_TRUNCATED)) {
-            error_context(&e, "%s", input);
-        }
-    }
+    rc = run(&a, argv + 1, operands, &result, &e);
     alarm(0);
     int status = exit_status_of(rc, &result, &e);
     if (rc == 0) {
         summarize(&a, &result);
-    }
-    if (input && in >= 0) {
-        close(in); /* was only read */
     }
     return status;
 }

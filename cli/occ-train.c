@@ -14,6 +14,7 @@
 #include "cli/plot.h"
 #include "cli/reading_pages.h"
 #include "cli/signals.h"
+#include "compress/encoder.h"
 #include "store/file.h"
 #include "store/log.h"
 #include "train/read.h"
@@ -120,7 +121,8 @@ static int check_read(struct arguments *a, struct error *e) {
     return rc == 0 ? number_parse(&a->read.merging, "merging", a->merging, 0, 1, e) : rc;
 }
 
-/* For the file of weights: the profiles that it has seen, so that others can be warned of. */
+/* For the file of weights: the profiles that it has seen, so that others can be warned of, and that
+ * its pages were grey. */
 static json_t *metadata_of(const struct arguments *a) {
     json_t *profiles = json_array();
     for (int i = 0; i < PROFILE_COUNT; i++) {
@@ -129,7 +131,8 @@ static json_t *metadata_of(const struct arguments *a) {
         }
     }
     char *text = profiles != NULL ? json_dumps(profiles, JSON_COMPACT) : NULL;
-    json_t *metadata = text != NULL ? json_pack("{s:s}", "occ.profiles", text) : NULL;
+    json_t *metadata =
+        text != NULL ? json_pack("{s:s, s:s}", "occ.profiles", text, ENCODER_PAGES, "grey") : NULL;
     json_decref(profiles);
     free(text);
     return metadata;
@@ -199,8 +202,8 @@ static int run_plot(struct arguments *a, char **files, int count, struct error *
         rc = rc < 0 ? error_context(e, "%s", path) : write_picture(a->output, &picture, e);
     }
     if (rc == 0 && counts.left_out > 0) {
-        log_warning("%s: %" PRId64 " of %" PRId64 " lines were left out; the first: %s", path,
-                    counts.left_out, counts.lines, counts.first.text);
+        log_error("%s: %" PRId64 " of %" PRId64 " lines were left out; the first: %s", path,
+                  counts.left_out, counts.lines, counts.first.text);
         a->some = true;
     }
     bytes_close(&picture);

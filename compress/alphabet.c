@@ -11,6 +11,8 @@ struct alphabet {
     char **texts;
     int count, capacity;
     struct table *classes;
+    int longest;     /* code points of a class */
+    bool ascii[128]; /* classes of one byte */
 };
 
 /* ---- What we train -------------------------------------------------------------------- */
@@ -104,6 +106,14 @@ static int add(struct alphabet *a, const char *text, struct error *e) {
         return error_set(e, ERR_MEMORY, "out of memory");
     }
     a->texts[a->count++] = copy;
+    int length = 0;
+    for (const char *p = text; *p != '\0'; p++) {
+        length += ((unsigned char)*p & 0xC0) != 0x80;
+    }
+    a->longest = length > a->longest ? length : a->longest;
+    if ((unsigned char)text[0] < 128 && text[1] == '\0') {
+        a->ascii[(unsigned char)text[0]] = true;
+    }
     return 0;
 }
 
@@ -198,4 +208,23 @@ int alphabet_find(const struct alphabet *a, const char *text, size_t size) {
     memcpy(copy, text, size);
     copy[size] = '\0';
     return table_find(a->classes, copy, &index) ? (int)index : ALPHABET_OTHER;
+}
+
+size_t alphabet_match(const struct alphabet *a, const char *text, size_t size) {
+    size_t ends[ALPHABET_TEXT], at = 0;
+    int count = 0;
+    /* A letter with letters behind it, as nearly always. */
+    if (size > 0 && (unsigned char)text[0] < 128 && (size == 1 || (unsigned char)text[1] < 128)) {
+        return a->ascii[(unsigned char)text[0]];
+    }
+    while (at < size && count < a->longest && count < ALPHABET_TEXT) {
+        uint32_t code_point;
+        bool valid;
+        at += utf8_decode(text + at, size - at, &code_point, &valid);
+        ends[count++] = at;
+    }
+    while (count > 0 && alphabet_find(a, text, ends[count - 1]) == ALPHABET_OTHER) {
+        count--;
+    }
+    return count > 0 ? ends[count - 1] : 0;
 }

@@ -39,6 +39,8 @@ int alphabet_count(const struct alphabet *a);
 const char *alphabet_text(const struct alphabet *a, int class_index);
 /* The class of a text of `size` bytes; ALPHABET_OTHER when there is none. */
 int alphabet_find(const struct alphabet *a, const char *text, size_t size);
+/* Bytes of the longest class that `text` begins with; 0: it begins with something else. */
+size_t alphabet_match(const struct alphabet *a, const char *text, size_t size);
 /* Classes [*first, *end) of a part of the alphabet of alphabet_open. */
 void alphabet_range(enum alphabet_part part, int *first, int *end);
 

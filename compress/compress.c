@@ -7,9 +7,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "compress/reading.h"
 #include "compress/sample.h"
 #include "compress/work.h"
 #include "store/json.h"
+#include "store/key_set.h"
 #include "store/log.h"
 #include "store/table.h"
 
@@ -23,10 +25,12 @@ struct compress {
     const volatile sig_atomic_t *cancel;
     struct compress_result *result;
     struct works *works;
-    char settings[128];    /* what the journal remembers of the options */
-    json_t *trained;       /* profiles that the encoder knows; NULL: it does not say */
-    struct table *seen;    /* keys of this run */
-    struct table *touched; /* accounts that packs came of */
+    /* What the journal remembers of the options. Geometry is part of how a picture was encoded. */
+    char settings[64], picture_settings[128];
+    json_t *trained;           /* profiles that the encoder knows; NULL: it does not say */
+    struct alphabet *alphabet; /* of its reading head; NULL: it has none */
+    struct key_set *seen;      /* keys of this run */
+    struct table *touched;     /* accounts that packs came of */
     int64_t read;
     double committed; /* when, seconds */
 };
@@ -69,6 +73,17 @@ static bool is_strange(const struct compress *c, const char *profile) {
     return profile[0] != '\0' && json_array_size(c->trained) > 0;
 }
 
+/* A head that is damaged is the reader's matter. */
+static void read_alphabet(struct compress *c) {
+    const char *text = encoder_metadata(c->n, READING_METADATA);
+    json_t *root = text != NULL ? json_loads(text, 0, NULL) : NULL;
+    const json_t *list = json_object_get(root, "alphabet");
+    if (list != NULL) {
+        alphabet_parse(&c->alphabet, list, NULL);
+    }
+    json_decref(root);
+}
+
 /* ---- Putting into the store -------------------------------------------------------------- */
 
 static void count_readback(struct compress_readback *r, const struct work *w) {
@@ -100,6 +115,7 @@ static void count(struct compress *c, const struct work *w) {
     r->loss.signal += w->loss.signal;
     r->loss.largest = w->loss.largest > r->loss.largest ? w->loss.largest : r->loss.largest;
     count_readback(&r->readback, w);
+    legibility_add(&r->legibility, &w->legibility);
     if (is_strange(c, w->profile)) {
         if (r->strange_pages == 0) {
             memcpy(r->strange_profile, w->profile, sizeof r->strange_profile);
@@ -117,7 +133,7 @@ static int put(struct compress *c, struct work *w, struct error *e) {
         return w->rc;
     }
     if (w->rc < 0) {
-        log_warning("%s: %s", w->key, w->error.text);
+        log_error("%s: %s", w->key, w->error.text);
         r->failed++;
         return 0;
     }
@@ -130,7 +146,7 @@ static int put(struct compress *c, struct work *w, struct error *e) {
                                         .pages = w->stored,
                                         .page_count = w->stored_count,
                                         .input = w->input,
-                                        .options = c->settings};
+                                        .options = w->settings};
     int rc = store_put(c->store, &sample, e);
     if (rc == 0 && (store_pending(c->store) >= (size_t)c->options->commit ||
                     seconds_now() - c->committed >= COMPRESS_SECONDS)) {
@@ -163,7 +179,7 @@ static int drain(struct compress *c, size_t limit, struct error *e) {
 
 static int remember(struct compress *c, const char *key, struct error *e) {
     char account[STREAM_KEY_BYTES];
-    int rc = table_add(c->seen, key, 0, NULL, e);
+    int rc = key_set_add(c->seen, key, e);
     if (rc >= 0 && sample_is_pack(key)) {
         snprintf(account, sizeof account, "%.*s", (int)strcspn(key, "/"), key);
         rc = table_add(c->touched, account, 0, NULL, e);
@@ -175,7 +191,7 @@ static int remember(struct compress *c, const char *key, struct error *e) {
 static int take(struct compress *c, struct work *w, struct error *e) {
     int rc = remember(c, w->key, e);
     if (rc == 0) {
-        rc = store_is_done(c->store, w->key, w->input, c->settings, e);
+        rc = store_is_done(c->store, w->key, w->input, w->settings, e);
     }
     if (rc != 0) {
         c->result->kept += rc > 0;
@@ -192,28 +208,66 @@ static int skip(struct compress *c, const struct error *why, struct error *e) {
         *e = *why;
         return why->code;
     }
-    log_warning("%s", why->text);
+    log_error("%s", why->text);
     c->result->failed++;
     return 0;
 }
 
+static int take_sample(struct compress *c, struct stream_reader *reader,
+                       const struct stream_sample *sample, bool again, struct error *e) {
+    struct work *w;
+    struct error why;
+    c->read++;
+    if (again) {
+        sample_tell_again(reader, sample);
+        c->result->again++;
+        return 0;
+    }
+    if (sample_from_stream(&w, sample, &why) < 0) {
+        return skip(c, &why, e);
+    }
+    w->settings = c->settings;
+    return take(c, w, e);
+}
+
 /* All samples. When the input fails, what came before is done all the same: *input is that
  * failure, the function's is one of our own. */
-static int read_stream(struct compress *c, struct stream_reader *reader, int *input,
-                       struct error *input_error, struct error *e) {
+static int read_streams(struct compress *c, struct stream_reader *reader, int *input,
+                        struct error *input_error, struct error *e) {
+    struct sample_pages pages = {.stream = 0};
     int rc = 0;
-    *input = 1;
+    *input = reader != NULL;
     while (rc == 0 && *input > 0) {
         struct stream_sample sample;
-        struct work *w;
-        struct error why;
         *input = stream_next(reader, &sample, input_error);
         if (is_cancelled(c)) {
             return error_set(e, ERR_CANCELLED, "stopped by a signal");
         }
-        if (*input > 0) {
-            c->read++;
-            rc = sample_from_stream(&w, &sample, &why) == 0 ? take(c, w, e) : skip(c, &why, e);
+        if (*input >= 0 && sample_count_pages(&pages, reader, *input > 0 ? &sample : NULL) &&
+            *input > 0) {
+            rc = take_sample(c, reader, &sample, *input == STREAM_AGAIN, e);
+        }
+    }
+    if (rc == 0 && reader != NULL && *input == 0 && pages.unrendered > 0) {
+        *input = error_set(input_error, ERR_FORMAT, "%s", pages.error.text);
+    }
+    return rc;
+}
+
+static int read_pictures(struct compress *c, const struct compress_input *in, struct error *e) {
+    int rc = 0;
+    for (int i = 0; i < in->picture_count && rc == 0; i++) {
+        struct work *w;
+        struct error why;
+        c->read++;
+        if (is_cancelled(c)) {
+            return error_set(e, ERR_CANCELLED, "stopped by a signal");
+        }
+        if (sample_from_file(&w, in->pictures[i], (enum encode_mode)c->options->mode, &why) < 0) {
+            rc = skip(c, &why, e);
+        } else {
+            w->settings = c->picture_settings;
+            rc = take(c, w, e);
         }
     }
     return rc;
@@ -238,7 +292,7 @@ static bool is_replaced(struct stale *s, const char *key) {
     bool all = json_array_size(samples) > 0;
     json_array_foreach(samples, i, sample) {
         const char *text = json_string_value(sample);
-        all = all && text != NULL && table_find(s->c->seen, text, NULL);
+        all = all && text != NULL && key_set_has(s->c->seen, text);
     }
     json_decref(root);
     return all;
@@ -251,7 +305,7 @@ static int find_stale(void *context, const char *key, const char *journal, size_
     (void)journal;
     (void)size;
     snprintf(account, sizeof account, "%.*s", (int)strcspn(key, "/"), key);
-    if (!sample_is_pack(key) || table_find(s->c->seen, key, NULL) ||
+    if (!sample_is_pack(key) || key_set_has(s->c->seen, key) ||
         !table_find(s->c->touched, account, NULL) || !is_replaced(s, key)) {
         return 0;
     }
@@ -284,7 +338,9 @@ static int begin(struct compress *c, struct error *e) {
     const struct compress_options *o = c->options;
     c->committed = seconds_now();
     snprintf(c->settings, sizeof c->settings, "codec=%s", CODEC_NAMES[o->codec]);
-    int rc = table_open(&c->seen, e);
+    snprintf(c->picture_settings, sizeof c->picture_settings, "%s mode=%s", c->settings,
+             ENCODE_MODES[o->mode].name);
+    int rc = key_set_open(&c->seen, e);
     if (rc == 0) {
         rc = table_open(&c->touched, e);
     }
@@ -295,7 +351,9 @@ static int begin(struct compress *c, struct error *e) {
     }
     if (rc == 0) {
         read_trained(c);
-        rc = works_open(&c->works, c->n, o->reader, (enum codec)o->codec, o->threads, o->batch, e);
+        read_alphabet(c);
+        rc = works_open(&c->works, c->n, o->reader, c->alphabet, (enum codec)o->codec, o->threads,
+                        o->batch, e);
     }
     return rc;
 }
@@ -317,66 +375,33 @@ static int finish(struct compress *c, int rc, bool whole, struct error *e) {
         }
     }
     works_close(c->works);
-    table_close(c->seen);
+    key_set_close(c->seen);
     table_close(c->touched);
     json_decref(c->trained);
+    alphabet_close(c->alphabet);
     return rc;
 }
 
-int compress_stream(const struct encoder *n, struct store *s, int fd,
-                    const struct compress_options *options, const volatile sig_atomic_t *cancel,
-                    struct compress_result *result, struct error *e) {
+int compress_run(const struct encoder *n, struct store *s, const struct compress_input *in,
+                 const struct compress_options *options, const volatile sig_atomic_t *cancel,
+                 struct compress_result *result, struct error *e) {
     struct compress c = {
         .n = n, .store = s, .options = options, .cancel = cancel, .result = result};
-    struct stream_reader *reader = NULL;
     struct error input_error = {0};
     double start = seconds_now();
     int input = 0;
     *result = (struct compress_result){.samples = 0};
-    int rc = stream_reader_open(&reader, fd, e);
-    if (rc < 0) {
-        return is_cancelled(&c) ? error_set(e, ERR_CANCELLED, "stopped by a signal") : rc;
-    }
-    progress_begin("compress", 0, options->progress);
-    rc = begin(&c, e);
-    if (rc == 0) {
-        rc = read_stream(&c, reader, &input, &input_error, e);
-    }
+    uint64_t total = in->streams == NULL ? (uint64_t)in->picture_count : 0;
+    progress_begin("compress", total, options->progress);
+    int rc = begin(&c, e);
+    rc = rc == 0 ? read_streams(&c, in->streams, &input, &input_error, e) : rc;
+    rc = rc == 0 ? read_pictures(&c, in, e) : rc;
     rc = finish(&c, rc, input == 0, e);
     progress_end();
-    stream_reader_close(reader);
     result->seconds = seconds_now() - start;
     if (rc == 0 && input < 0) {
         *e = input_error;
         return input;
     }
-    return rc;
-}
-
-int compress_files(const struct encoder *n, struct store *s, char *const *paths, int count,
-                   const struct compress_options *options, const volatile sig_atomic_t *cancel,
-                   struct compress_result *result, struct error *e) {
-    struct compress c = {
-        .n = n, .store = s, .options = options, .cancel = cancel, .result = result};
-    double start = seconds_now();
-    *result = (struct compress_result){.samples = 0};
-    progress_begin("compress", (uint64_t)count, options->progress);
-    int rc = begin(&c, e);
-    /* Geometry is part of how a picture was encoded. */
-    size_t used = strlen(c.settings);
-    snprintf(c.settings + used, sizeof c.settings - used, " mode=%s",
-             ENCODE_MODES[options->mode].name);
-    for (int i = 0; i < count && rc == 0; i++) {
-        struct work *w;
-        struct error why;
-        c.read++;
-        rc = is_cancelled(&c) ? error_set(e, ERR_CANCELLED, "stopped by a signal")
-             : sample_from_file(&w, paths[i], (enum encode_mode)options->mode, &why) == 0
-                 ? take(&c, w, e)
-                 : skip(&c, &why, e);
-    }
-    rc = finish(&c, rc, false, e);
-    progress_end();
-    result->seconds = seconds_now() - start;
     return rc;
 }

@@ -4,13 +4,14 @@
  * are put into the store in the order in which they came. A sample is stored whole or not at all.
  * What the journal knows with the same input and options is passed over. The number in a pack's key
  * is only its place in a stream (render.h); in the store a pack has the name pack:HASH of what is
- * on it, and packs that this stream has replaced altogether are removed at its end. */
+ * on it, and packs that the streams of a run have replaced altogether are removed at its end. */
 #ifndef OCC_COMPRESS_COMPRESS_H
 #define OCC_COMPRESS_COMPRESS_H
 
 #include <signal.h>
 
 #include "compress/encoder.h"
+#include "compress/legibility.h"
 #include "compress/mode.h"
 #include "compress/reader.h"
 #include "store/store.h"
@@ -42,6 +43,7 @@ struct compress_result {
     int64_t samples, pages, tokens, characters; /* put into the store */
     int64_t kept;                               /* samples that were there already */
     int64_t failed;                             /* samples that could not be encoded */
+    int64_t again;                              /* samples whose keys came before */
     int64_t removed;                            /* packs that were replaced */
     int64_t bytes;                              /* of packed tokens */
     struct codec_loss loss;
@@ -52,17 +54,22 @@ struct compress_result {
     char strange_profile[32], trained_profiles[128];
     bool strange_more;
     struct compress_readback strange;
+    struct legibility legibility; /* of pages put into the store */
     double seconds;
 };
 
-/* Samples of the stream at `fd`. A damaged page fails its sample: a warning names it, the rest goes
- * on. After ERR_CANCELLED and errors of the input, what was read before is in the store. */
-int compress_stream(const struct encoder *n, struct store *s, int fd,
-                    const struct compress_options *options, const volatile sig_atomic_t *cancel,
-                    struct compress_result *result, struct error *e);
-/* Pictures, PNG, JPEG or PNM, as samples "files/PATH" of one page (gundam: of its views). */
-int compress_files(const struct encoder *n, struct store *s, char *const *paths, int count,
-                   const struct compress_options *options, const volatile sig_atomic_t *cancel,
-                   struct compress_result *result, struct error *e);
+/* Samples of all streams of `in` (NULL: none), then the pictures: PNG, JPEG or PNM files as samples
+ * "files/PATH" of one page (gundam: of its views). A damaged page fails its sample, and a sample
+ * whose key came before is left out: a message names it, the rest goes on. After ERR_CANCELLED and
+ * errors of the input, what was read before is in the store. ERR_FORMAT when a stream holds samples
+ * and no pages, because nothing rendered them. */
+struct compress_input {
+    struct stream_reader *streams;
+    char *const *pictures;
+    int picture_count;
+};
+int compress_run(const struct encoder *n, struct store *s, const struct compress_input *in,
+                 const struct compress_options *options, const volatile sig_atomic_t *cancel,
+                 struct compress_result *result, struct error *e);
 
 #endif

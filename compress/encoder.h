@@ -9,6 +9,7 @@
 #ifndef OCC_COMPRESS_ENCODER_H
 #define OCC_COMPRESS_ENCODER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "compress/backend.h"
@@ -31,6 +32,11 @@ uint64_t encoder_fingerprint(const struct encoder *n);
 const float *encoder_vectors(const struct encoder *n);
 /* The text of a metadata key of the file, or NULL. */
 const char *encoder_metadata(const struct encoder *n, const char *key);
+
+/* Whether it was trained on grey pages alone and should see no others: what the metadata key
+ * ENCODER_PAGES says, "grey" or "rgb"; without it, the configuration nano is grey. */
+#define ENCODER_PAGES "occ.pages"
+bool encoder_is_grey(const struct encoder *n);
 
 struct encoder_shape {
     int64_t batch, height, width; /* pages, pixels */

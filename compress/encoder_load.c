@@ -334,3 +334,8 @@ const float *encoder_vectors(const struct encoder *n) {
 const char *encoder_metadata(const struct encoder *n, const char *key) {
     return safetensors_metadata(n->file, key);
 }
+
+bool encoder_is_grey(const struct encoder *n) {
+    const char *pages = encoder_metadata(n, ENCODER_PAGES);
+    return pages != NULL ? strcmp(pages, "grey") == 0 : strcmp(n->config.name, "nano") == 0;
+}

@@ -42,6 +42,9 @@ void image_grid(int width, int height, int side, int most, int *columns, int *ro
 int image_tiles(struct image *out, const struct image *in, int side, int columns, int rows,
                 struct error *e);
 
+/* Luma in all three channels, as the renderer's grey pages have it (BT.601 in 1/256). */
+void image_grey(struct image *i);
+
 /* (height, width, 3) floats in [-1, 1]: (v / 255 - 0.5) / 0.5. */
 void image_normalize(float *out, const struct image *in);
 

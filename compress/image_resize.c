@@ -256,6 +256,15 @@ int image_tiles(struct image *out, const struct image *in, int side, int columns
     return rc;
 }
 
+void image_grey(struct image *i) {
+    size_t count = (size_t)i->width * (size_t)i->height;
+    for (size_t k = 0; k < count; k++) {
+        uint8_t *rgb = i->rgb + 3 * k;
+        uint8_t luma = (uint8_t)((77 * rgb[0] + 150 * rgb[1] + 29 * rgb[2] + 128) >> 8);
+        rgb[0] = rgb[1] = rgb[2] = luma;
+    }
+}
+
 void image_normalize(float *out, const struct image *in) {
     float values[256];
     for (int v = 0; v < 256; v++) {

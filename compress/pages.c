@@ -10,6 +10,7 @@
 struct page_encoder {
     const struct encoder *n;
     struct encoder_session *session;
+    bool grey;     /* colours would be new to the encoder */
     float *pixels; /* of a batch */
     size_t pixels_size;
 };
@@ -29,6 +30,7 @@ int page_encoder_open(struct page_encoder **out, const struct encoder *n, struct
         return error_set(e, ERR_MEMORY, "out of memory");
     }
     p->n = n;
+    p->grey = encoder_is_grey(n);
     int rc = encoder_session_open(&p->session, n, e);
     if (rc < 0) {
         free(p);
@@ -84,12 +86,16 @@ static int run(struct page_encoder *p, float **tokens, const struct encoder_shap
 
 /* ---- Pictures ----------------------------------------------------------------------- */
 
-static int load_picture(struct image *out, const struct encoded_page *page, struct error *e) {
+static int load_picture(const struct page_encoder *p, struct image *out,
+                        const struct encoded_page *page, struct error *e) {
     struct image picture;
     int side = ENCODE_MODES[page->mode].side,
         rc = image_decode(&picture, page->data, page->size, e);
     if (rc < 0) {
         return rc;
+    }
+    if (p->grey) {
+        image_grey(&picture);
     }
     if (page->exact && (picture.width != side || picture.height != side)) {
         rc = error_set(e, ERR_FORMAT, "a page of %d x %d pixels; mode %s has %d x %d",
@@ -148,7 +154,7 @@ static int encode_tiles(struct page_encoder *p, struct encoded_page *page,
 static int encode_gundam(struct page_encoder *p, struct encoded_page *page) {
     struct image picture, global;
     int side = ENCODE_MODES[ENCODE_GUNDAM].side, columns, rows;
-    int rc = load_picture(&picture, page, &page->error);
+    int rc = load_picture(p, &picture, page, &page->error);
     if (rc < 0) {
         return rc;
     }
@@ -189,7 +195,7 @@ static int load_batch(struct page_encoder *p, struct encoded_page *const *pages,
         struct encoded_page *page = pages[i];
         page->rc = get_pixels(p, (size_t)count * area, &page->error);
         if (page->rc == 0) {
-            page->rc = load_picture(&picture, page, &page->error);
+            page->rc = load_picture(p, &picture, page, &page->error);
         }
         if (page->rc == 0) {
             image_normalize(p->pixels + (size_t)good * area, &picture);

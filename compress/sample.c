@@ -10,6 +10,7 @@
 
 #include "store/file.h"
 #include "store/json.h"
+#include "store/log.h"
 
 static const char PACK_MARK[] = "/pack%3A"; /* "pack:" as stream_key writes it */
 
@@ -191,6 +192,49 @@ int sample_from_stream(struct work **out, const struct stream_sample *sample, st
         json_decref(record.root);
     }
     return rc < 0 ? error_context(e, "%.100s", sample->key) : 0;
+}
+
+/* ---- Streams that are not as they should be ----------------------------------------------- */
+
+void sample_tell_again(const struct stream_reader *r, const struct stream_sample *sample) {
+    const char *input = stream_reader_input(r);
+    log_error("%s%s%.330s: skipped, its key came before", input != NULL ? input : "",
+              input != NULL ? ": " : "", sample->key);
+}
+
+/* The stream at hand is over. */
+static void end_pages(struct sample_pages *p) {
+    if (p->without == 0 || p->rendered || (p->with > 0 && !p->ingested)) {
+        return;
+    }
+    if (p->unrendered == 0) {
+        error_set(&p->error, ERR_FORMAT,
+                  "%s%s%" PRId64 " samples and no pages: run 'occ render' first", p->input,
+                  p->input[0] != '\0' ? ": " : "", p->without);
+    }
+    p->unrendered++;
+}
+
+static bool is_by(const char *tool, const char *name) {
+    return tool != NULL && strncmp(tool, name, strlen(name)) == 0;
+}
+
+bool sample_count_pages(struct sample_pages *p, const struct stream_reader *r,
+                        const struct stream_sample *sample) {
+    if (sample == NULL || stream_reader_number(r) != p->stream) {
+        const char *tool = json_get_text(stream_reader_header(r), "tool");
+        const char *input = stream_reader_input(r);
+        end_pages(p);
+        p->stream = stream_reader_number(r);
+        p->with = p->without = 0;
+        p->rendered = is_by(tool, "occ-render");
+        p->ingested = is_by(tool, "occ-ingest");
+        snprintf(p->input, sizeof p->input, "%s", input != NULL ? input : "");
+    }
+    bool has_pages = sample != NULL && stream_member_find(sample, "pages.json") != NULL;
+    p->with += has_pages;
+    p->without += sample != NULL && !has_pages;
+    return has_pages || !p->ingested;
 }
 
 /* ---- Files --------------------------------------------------------------------------------- */

@@ -10,6 +10,24 @@ int sample_from_stream(struct work **out, const struct stream_sample *sample, st
 /* A picture as sample "files/PATH". */
 int sample_from_file(struct work **out, const char *path, enum encode_mode mode, struct error *e);
 
+/* For people: a sample whose key came before, and was left out. */
+void sample_tell_again(const struct stream_reader *r, const struct stream_sample *sample);
+
+/* Streams that hold samples and no pages: `occ render` was left out of the pipe. All zero at the
+ * beginning. */
+struct sample_pages {
+    int64_t stream, with, without; /* of the stream at hand: samples with pages, without */
+    char input[256];               /* that it is in */
+    bool rendered;                 /* it says so itself: samples may have nothing for a page */
+    bool ingested;                 /* it says so itself: no sample has a page */
+    int64_t unrendered;            /* streams so far */
+    struct error error;            /* what is to be said of the first */
+};
+/* Counts each sample as it comes and, NULL, the end of the last stream. Whether the sample may be
+ * taken: one that was only ingested must not count as done. */
+bool sample_count_pages(struct sample_pages *p, const struct stream_reader *r,
+                        const struct stream_sample *sample);
+
 /* Whether a store's key is that of a pack. */
 bool sample_is_pack(const char *key);
 

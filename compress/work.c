@@ -14,6 +14,7 @@ enum { THREADS = 256 };
 struct works {
     const struct encoder *n;
     const struct reader *reader; /* NULL: nothing is read back */
+    const struct alphabet *alphabet;
     enum codec codec;
     int batch;
     pthread_mutex_t lock;
@@ -44,11 +45,13 @@ struct bench {
     struct page_encoder *encoder;
     struct codec_state *codec;
     struct readback *readback; /* NULL: nothing is read back */
+    const struct alphabet *alphabet;
 };
 
-/* What the packed tokens still say of the page's text. */
-static int measure(struct bench *b, struct store_page *stored, const void *payload, int64_t dim,
-                   const char *text, size_t size, struct error *e) {
+/* What the packed tokens still say of the page's text; text NULL: of a picture, whose text nobody
+ * knows. */
+static int measure(struct work *w, struct bench *b, struct store_page *stored, const void *payload,
+                   int64_t dim, const char *text, size_t size, struct error *e) {
     const struct token_header header = {.codec = (uint8_t)stored->codec,
                                         .rows = (uint16_t)stored->rows,
                                         .columns = (uint16_t)stored->columns,
@@ -58,12 +61,15 @@ static int measure(struct bench *b, struct store_page *stored, const void *paylo
                                         .payload = (uint32_t)stored->size};
     struct readback_page page;
     double share;
-    if (size == 0) {
+    if (text != NULL && size == 0) {
         return 0;
     }
     int rc = readback_record(b->readback, &header, payload, &page, e);
-    rc = rc == 0 ? readback_compare(&page, text, size, &share, e) : rc;
-    stored->accuracy = rc == 0 ? token_accuracy(share) : 0;
+    if (rc == 0) {
+        legibility_read(&w->legibility, w->key, stored->page, &page);
+        rc = readback_compare(&page, text, size, &share, e);
+    }
+    stored->accuracy = rc == 0 && text != NULL ? token_accuracy(share) : 0;
     return rc;
 }
 
@@ -80,7 +86,7 @@ static int pack_view(struct work *w, struct bench *b, enum codec codec, int64_t 
                                 .codec = codec,
                                 .size = w->packed.size - begin};
     if (rc == 0 && b->readback != NULL) {
-        rc = measure(b, page, w->packed.data + begin, dim, text, text_size, e);
+        rc = measure(w, b, page, w->packed.data + begin, dim, text, text_size, e);
     }
     w->stored_count += rc == 0;
     return rc;
@@ -104,8 +110,10 @@ static int pack_all(struct work *w, struct bench *b, enum codec codec, int64_t d
             return error_context(e, "page %d", i);
         }
         text = store_text_page(text, (size_t)(end - text), 0, &text_size);
+        legibility_text(&w->legibility, b->alphabet, w->key, i, text, text_size);
+        bool loose = !page->exact && page->mode != ENCODE_GUNDAM; /* gundam: too small to read */
         for (int j = 0; j < page->view_count && rc == 0; j++) {
-            rc = pack_view(w, b, codec, dim, &page->views[j], text, text_size, e);
+            rc = pack_view(w, b, codec, dim, &page->views[j], loose ? NULL : text, text_size, e);
         }
         w->stored[first].characters = w->characters[i];
         text += text_size + (text + text_size < end); /* behind the form feed */
@@ -193,7 +201,7 @@ static void fail_until_end(struct works *w, int rc, const struct error *e) {
 
 static void *run_thread(void *argument) {
     struct works *w = argument;
-    struct bench b = {.encoder = NULL};
+    struct bench b = {.alphabet = w->alphabet};
     struct error e = {0};
     int rc = page_encoder_open(&b.encoder, w->n, &e);
     rc = rc == 0 ? codec_open(&b.codec, &e) : rc;
@@ -215,7 +223,8 @@ static int core_count(void) {
 }
 
 int works_open(struct works **out, const struct encoder *n, const struct reader *reader,
-               enum codec codec, int64_t threads, int64_t batch, struct error *e) {
+               const struct alphabet *alphabet, enum codec codec, int64_t threads, int64_t batch,
+               struct error *e) {
     *out = NULL;
     struct works *w = calloc(1, sizeof *w);
     if (w == NULL) {
@@ -223,6 +232,7 @@ int works_open(struct works **out, const struct encoder *n, const struct reader 
     }
     w->n = n;
     w->reader = reader;
+    w->alphabet = alphabet;
     w->codec = codec;
     w->batch = (int)(batch < PAGES_BATCH ? batch : PAGES_BATCH);
     w->last = &w->first;

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include "compress/legibility.h"
 #include "compress/pages.h"
 #include "compress/reader.h"
 #include "store/store.h"
@@ -14,7 +15,8 @@ struct work {
     struct work *next;
     char key[STREAM_KEY_BYTES];
     int64_t created;
-    char input[32];   /* for the journal */
+    char input[32]; /* for the journal, and how it is encoded; the caller's: */
+    const char *settings;
     char profile[32]; /* how its pages were set; "": not said */
     const char *json, *text;
     size_t json_size, text_size;
@@ -28,6 +30,7 @@ struct work {
     struct store_page *stored; /* what was packed: room for VIEWS a page */
     size_t stored_count;
     struct codec_loss loss;
+    struct legibility legibility;
     int rc; /* the first failure */
     struct error error;
 };
@@ -36,9 +39,10 @@ void work_free(struct work *w); /* NULL is allowed */
 struct works; /* the queue and its threads */
 
 /* `threads` 0: one a core. `reader`: reads packed pages back (NULL: not); they get an accuracy
- * where they have text. */
+ * where they have text. `alphabet`: that text should be of (NULL: of any). */
 int works_open(struct works **out, const struct encoder *n, const struct reader *reader,
-               enum codec codec, int64_t threads, int64_t batch, struct error *e);
+               const struct alphabet *alphabet, enum codec codec, int64_t threads, int64_t batch,
+               struct error *e);
 /* Stops the threads after the pages in hand; frees what is left. NULL is allowed. */
 void works_close(struct works *w);
 

@@ -80,6 +80,20 @@ static int write_report(struct ingest *in, const void *line, size_t size, struct
     return rc < 0 ? error_context(e, "%s", in->options->report) : 0;
 }
 
+/* A report line for people; where there is a report, that names it. What is missing from a sample
+ * is told in any case, what was passed over unless the run is to be quiet. */
+static void tell(const struct ingest *in, enum item_status status, const void *report,
+                 size_t size) {
+    json_t *line = json_read(report, size, NULL, NULL);
+    const char *input = json_get_text(line, "input"), *message = json_get_text(line, "message");
+    const char *name = json_get_text(line, "status");
+    void (*log)(const char *format, ...) = in->options->report      ? log_info
+                                           : status == ITEM_SKIPPED ? log_warning
+                                                                    : log_error;
+    log("%s: %s: %s", input ? input : "?", name ? name : "?", message ? message : "?");
+    json_decref(line);
+}
+
 static int write_plain(struct ingest *in, size_t index, enum item_status status, const char *key,
                        const char *reason, const char *message, struct error *e) {
     struct bytes line;
@@ -87,6 +101,9 @@ static int write_plain(struct ingest *in, size_t index, enum item_status status,
     const struct clip *clip = &in->clips->items[index];
     int rc = item_report_plain(&line, clip, status, key, reason, message, e);
     rc = rc == 0 ? write_report(in, line.data, line.size, e) : rc;
+    if (rc == 0 && strcmp(reason, "kept") != 0) {
+        tell(in, status, line.data, line.size);
+    }
     bytes_close(&line);
     return rc;
 }
@@ -103,15 +120,6 @@ static int put(struct ingest *in, size_t index, const struct stream_counts *chan
         return shards_put(in->shards, index, records, size, change, e);
     }
     return size ? stream_write(in->writer, records, size, e) : 0;
-}
-
-/* A report line for people. */
-static void tell(const void *report, size_t size) {
-    json_t *line = json_read(report, size, NULL, NULL);
-    const char *input = json_get_text(line, "input"), *message = json_get_text(line, "message");
-    const char *status = json_get_text(line, "status");
-    log_info("%s: %s: %s", input ? input : "?", status ? status : "?", message ? message : "?");
-    json_decref(line);
 }
 
 /* Clips that turn out to have one key only when they are read. */
@@ -164,8 +172,8 @@ static int take_item(struct ingest *in, size_t index, const struct bytes *result
     if (rc == 0 && head.status != ITEM_ELSEWHERE) {
         rc = write_report(in, report, head.report_size, e);
     }
-    if (rc == 0 && (head.status == ITEM_FAILED || head.status == ITEM_PARTIAL)) {
-        tell(report, head.report_size);
+    if (rc == 0 && change.partial + change.skipped + change.failed > 0) {
+        tell(in, head.status, report, head.report_size);
     }
     return rc;
 }

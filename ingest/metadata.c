@@ -488,10 +488,10 @@ int metadata_fill(struct metadata *m, const struct metadata *other, struct arena
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         *texts[i] = *texts[i] ? *texts[i] : others[i];
     }
-    int64_t *numbers[] = {&m->created,  &m->duration_ms, &m->views, &m->likes,
-                          &m->comments, &m->shares,      &m->saves};
-    const int64_t more[] = {other->created,  other->duration_ms, other->views, other->likes,
-                            other->comments, other->shares,      other->saves};
+    int64_t *numbers[] = {&m->created, &m->duration_ms, &m->whole_ms, &m->views,
+                          &m->likes,   &m->comments,    &m->shares,   &m->saves};
+    const int64_t more[] = {other->created, other->duration_ms, other->whole_ms, other->views,
+                            other->likes,   other->comments,    other->shares,   other->saves};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         *numbers[i] = *numbers[i] < 0 ? more[i] : *numbers[i];
     }

@@ -95,7 +95,7 @@ static int read_shard(struct shards *s, int fd, struct bytes *keys, json_t **end
         }
     }
     if (rc >= 0) {
-        rc = same && got == 0;
+        rc = same && got == 0 && stream_reader_number(reader) == 1;
         *end = rc ? json_deep_copy(stream_reader_end(reader)) : NULL;
     }
     stream_reader_close(reader);

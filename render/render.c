@@ -14,6 +14,7 @@
 
 #include "render/face.h"
 #include "render/render_accounts.h"
+#include "render/render_packs.h"
 #include "store/log.h"
 
 enum { PIPE_BYTES = 1 << 20 }; /* a page of mode base fits into the pipe */
@@ -45,7 +46,8 @@ struct render {
     struct stream_writer *writer;
     struct jobs *jobs;
     struct accounts *accounts; /* whose samples wait for each other */
-    int64_t samples;           /* read so far */
+    struct pack_numbers *old_packs;
+    int64_t samples; /* read so far */
 };
 
 static int no_memory(struct error *e) {
@@ -114,7 +116,7 @@ static int finish_output(struct render *r, struct error *e) {
     const struct page_size *size = &PAGE_SIZES[r->options->mode];
     const json_t *end = stream_reader_end(r->reader);
     int64_t cells = (int64_t)(size->side / CELL) * (size->side / CELL);
-    result->counts.skipped = upstream_count(end, "skipped");
+    result->counts.skipped = upstream_count(end, "skipped") + result->again;
     result->counts.failed = upstream_count(end, "failed");
     struct stream_counts counts = result->counts;
     counts.partial = upstream_count(end, "partial") + r->shared.newly_partial;
@@ -195,11 +197,15 @@ static int gather(struct render *r, const struct stream_sample *sample, struct e
 static int take_sample(struct render *r, const struct stream_sample *sample, struct error *e) {
     if (strlen(sample->key) >= STREAM_KEY_BYTES ||
         held_account_size(sample->key) > STREAM_KEY_PART) {
-        return error_set(e, ERR_FORMAT, "'%.80s...': the key is too long", sample->key);
+        const char *input = stream_reader_input(r->reader);
+        int rc = error_set(e, ERR_FORMAT, "'%.80s...': the key is too long", sample->key);
+        return input ? error_context(e, "%s", input) : rc;
     }
-    bool is_pack = held_is_pack(sample->key);
+    bool is_pack = stream_key_is_pack(sample->key);
     if (r->pack == PACK_SAMPLE) {
-        return put_sample(r, sample, !is_pack, e);
+        struct stream_sample passed = *sample;
+        int rc = is_pack ? pack_numbers_apply(r->old_packs, &passed, e) : 0;
+        return rc == 0 ? put_sample(r, &passed, !is_pack, e) : rc;
     }
     if (is_pack) {
         return 0; /* of an earlier render: new ones take its place */
@@ -212,6 +218,16 @@ static bool is_cancelled(const struct render *r) {
     return r->cancel && *r->cancel;
 }
 
+/* A sample whose key came before: the first one is on pages already. */
+static void leave_out(struct render *r, const struct stream_sample *sample) {
+    const char *input = stream_reader_input(r->reader);
+    pthread_mutex_lock(&r->shared.lock);
+    log_error("%s%s%.330s: skipped, its key came before", input ? input : "", input ? ": " : "",
+              sample->key);
+    r->shared.result.again++;
+    pthread_mutex_unlock(&r->shared.lock);
+}
+
 /* All samples. When the input fails, what came before is done all the same: *input is that failure;
  * the function's is one of our own. */
 static int read_all(struct render *r, int *input, struct error *input_error, struct error *e) {
@@ -222,6 +238,8 @@ static int read_all(struct render *r, int *input, struct error *input_error, str
         *input = stream_next(r->reader, &sample, input_error);
         if (is_cancelled(r)) {
             rc = error_set(e, ERR_CANCELLED, "stopped by a signal");
+        } else if (*input == STREAM_AGAIN) {
+            leave_out(r, &sample);
         } else if (*input > 0) {
             rc = take_sample(r, &sample, e);
             r->samples++;
@@ -257,14 +275,11 @@ static int run_jobs(struct render *r, struct error *e) {
     return rc;
 }
 
-static int open_input(struct render *r, int in, struct error *e) {
-    int rc = stream_reader_open(&r->reader, in, e);
-    return rc < 0 && is_cancelled(r) ? error_set(e, ERR_CANCELLED, "stopped by a signal") : rc;
-}
-
-int render_run(int in, int out, const struct render_options *options, const char *tool,
-               const volatile sig_atomic_t *cancel, struct render_result *result, struct error *e) {
+int render_run(struct stream_reader *in, int out, const struct render_options *options,
+               const char *tool, const volatile sig_atomic_t *cancel, struct render_result *result,
+               struct error *e) {
     struct render r = {.options = options,
+                       .reader = in,
                        .cancel = cancel,
                        .pack = options->pack >= 0           ? options->pack
                                : options->mode == MODE_TINY ? PACK_SAMPLE
@@ -275,15 +290,15 @@ int render_run(int in, int out, const struct render_options *options, const char
     r.shared.options = options;
     r.shared.fonts = r.fonts;
     rc = rc == 0 ? accounts_open(&r.accounts, (size_t)options->hold, put_pack, &r, e) : rc;
-    rc = rc == 0 ? open_input(&r, in, e) : rc;
+    rc = rc == 0 ? pack_numbers_open(&r.old_packs, e) : rc;
     rc = rc == 0 ? open_output(&r, out, tool, e) : rc;
     rc = rc == 0 ? run_jobs(&r, e) : rc;
     rc = rc == 0 ? finish_output(&r, e) : rc;
     *result = r.shared.result;
     result->split = r.accounts ? accounts_split(r.accounts) : 0;
     stream_writer_close(r.writer);
-    stream_reader_close(r.reader);
     accounts_close(r.accounts);
+    pack_numbers_close(r.old_packs);
     fonts_close(r.fonts);
     pthread_mutex_destroy(&r.shared.lock);
     return rc;

@@ -10,7 +10,9 @@
  * mode hifi newest first. They follow when the stream is at its end, in the order in which their
  * accounts came first, so that samples of an account may come in any order; earlier only where
  * more than `hold` bytes of samples would wait (render_accounts.h). What comes after that of such
- * an account goes on with higher pack numbers, on a fresh page.
+ * an account goes on with higher pack numbers, on a fresh page. Packs of an
+ * earlier render are passed on by PACK_SAMPLE, with a higher number where theirs is taken, and
+ * replaced by PACK_ACCOUNT.
  *
  * The output is the same bytes whatever the number of threads. */
 #ifndef OCC_RENDER_RENDER_H
@@ -42,17 +44,19 @@ extern const struct render_options RENDER_DEFAULTS;
 
 struct render_result {
     struct stream_counts counts; /* of the output; partial: samples with something left out here */
+    int64_t again;               /* samples whose keys came before; part of counts.skipped */
     int64_t pages, characters, missing, replaced, dropped;
     int64_t cells, inked; /* visual tokens; those with anything in their area */
     int64_t split;        /* accounts that came again after some of their pages had had to go */
     struct missing_tally scripts; /* of characters that are in no font */
 };
 
-/* Reads from `in`, writes to `out`; both stay the caller's. *cancel is looked at every 0.2 s,
- * except while a read or write is blocked: then the program has to end by itself. ERR_CANCELLED,
- * ERR_CLOSED, ERR_TRUNCATED (the stage before stopped early: what came until then was rendered and
- * passed on, without __end__). */
-int render_run(int in, int out, const struct render_options *options, const char *tool,
-               const volatile sig_atomic_t *cancel, struct render_result *result, struct error *e);
+/* Reads all streams of `in` and writes one stream to `out`; both stay the caller's. A sample whose
+ * key came before is told and left out. *cancel is looked at every 0.2 s, except while a write is
+ * blocked: then the program has to end by itself. ERR_CANCELLED, ERR_CLOSED, ERR_TRUNCATED (the
+ * stage before stopped early: what came until then was rendered and passed on, without __end__). */
+int render_run(struct stream_reader *in, int out, const struct render_options *options,
+               const char *tool, const volatile sig_atomic_t *cancel, struct render_result *result,
+               struct error *e);
 
 #endif

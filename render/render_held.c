@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char PACK_MARK[] = "pack%3A"; /* "pack:" as stream_key writes it */
-
 /* Block: struct held, member table, key, suffixes, contents. */
 struct held *held_copy(const struct stream_sample *sample, held_choice *wanted, void *context) {
     size_t key_size = strlen(sample->key) + 1;
@@ -109,16 +107,6 @@ bool held_needed(void *context, const struct stream_member *member) {
 
 size_t held_account_size(const char *key) {
     return strcspn(key, "/");
-}
-
-bool held_is_pack(const char *key) {
-    const char *id = key + held_account_size(key);
-    if (*id != '/' || strncmp(id + 1, PACK_MARK, sizeof PACK_MARK - 1) != 0) {
-        return false;
-    }
-    id += sizeof PACK_MARK; /* the slash takes the place of the zero */
-    size_t digits = digits_at(id);
-    return digits >= 6 && id[digits] == 0;
 }
 
 void held_pack_key(char key[STREAM_KEY_BYTES], char id[PACK_ID_BYTES], const char *sample_key,

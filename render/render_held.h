@@ -33,8 +33,6 @@ bool held_needed(void *context, const struct stream_member *member);
 
 /* How much of a key is the account: the part before the slash. */
 size_t held_account_size(const char *key);
-/* Whether this is the key of a pack that an earlier render made. */
-bool held_is_pack(const char *key);
 /* The id of pack `number`, and its key in the account of `sample_key`. */
 enum { PACK_ID_BYTES = 32 };
 void held_pack_key(char key[STREAM_KEY_BYTES], char id[PACK_ID_BYTES], const char *sample_key,

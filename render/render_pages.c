@@ -152,7 +152,7 @@ static void tell_line(const char *key, const char *text) {
     for (char *p = line; *p; p++) {
         *p = *p == 127 || (unsigned char)*p < ' ' ? '?' : *p;
     }
-    log_info("%s", line);
+    log_error("%s", line);
 }
 
 /* Tells of the warnings on a sample and counts it. */

@@ -15,13 +15,21 @@
  * exactly one slash. SUFFIX is [a-z0-9.-]+ ("json", "script.json", "000.jpg"). The names __stream__
  * and __end__ have no extension on purpose: WebDataset's readers skip exactly such names.
  *
+ * Streams may follow each other, as `cat` and `tar -A` join them: behind __end__, with or without
+ * tar's end mark and any number of zero blocks, another __stream__ may stand, and nothing else.
+ * Each __end__ counts the samples of its own stream. A key that came before, in the same stream or
+ * in another, is not a new sample: the first one counts. Only keys ACCOUNT/pack%3ANNNNNN (at least
+ * six digits, render.h) are places in their own stream, and mean something else in the next.
+ *
  * A reader passes on members that it does not know. It refuses links, folders, absolute names,
- * `..`, a member over 256 MiB, a sample over 1 GiB, a sample with a member twice; and it reports a
- * stream that ends without __end__: in a pipe nobody else sees that the stage before was killed. */
+ * `..`, names that are not ASCII, a member over 256 MiB, a sample over 1 GiB, a sample with a
+ * member twice; and it reports a stream that ends without __end__: in a pipe nobody else sees that
+ * the stage before was killed. */
 #ifndef OCC_STORE_STREAM_H
 #define OCC_STORE_STREAM_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "store/bytes.h"
@@ -35,6 +43,8 @@ enum { STREAM_VERSION = 1, STREAM_KEY_PART = 160, STREAM_KEY_BYTES = 2 * STREAM_
  * STREAM_KEY_PART bytes is cut there and ends in "~" and 16 hexadecimal digits of the XXH3 hash of
  * the whole part. NULL or empty parts become "_". */
 void stream_key(char key[STREAM_KEY_BYTES], const char *account, const char *id);
+/* Whether this is the key of a pack: a place in its stream. */
+bool stream_key_is_pack(const char *key);
 
 struct stream_member {
     const char *suffix; /* without the leading dot */
@@ -79,18 +89,35 @@ void stream_writer_close(struct stream_writer *w); /* releases; without finish t
 /* ---- Reader ------------------------------------------------------------ */
 struct stream_reader;
 
+/* Whether a file looks like a stream and not like a picture: by its first block or, where that says
+ * nothing, by a name that ends in .tar; pipes and devices are taken for streams. */
+bool stream_recognise(const char *path);
+
 /* Reads and checks the first member. ERR_FORMAT when it is no stream of ours, ERR_UNSUPPORTED for
  * another version. `fd` stays the caller's. */
 int stream_reader_open(struct stream_reader **out, int fd, struct error *e);
-void stream_reader_close(struct stream_reader *r);                 /* NULL is allowed */
-const json_t *stream_reader_header(const struct stream_reader *r); /* __stream__ */
+/* The same of files, which are read one after another; "-", and no path at all, is standard input.
+ * Errors name the file. The paths must outlive the reader. ERR_CANCELLED when *cancel (NULL is
+ * allowed) is set while it reads: it is looked at every 0.2 s. */
+int stream_reader_open_files(struct stream_reader **out, char *const *paths, int count,
+                             const volatile sig_atomic_t *cancel, struct error *e);
+void stream_reader_close(struct stream_reader *r); /* NULL is allowed */
 
-/* 1: *sample is filled; 0: the stream ended as it should; negative: ERR_TRUNCATED ("the upstream
- * stage stopped early"), ERR_FORMAT, ERR_LIMIT, ERR_IO, ERR_MEMORY. After 0 or an error, only
- * close. */
+/* __stream__ of the stream that the last sample, or the last failure, came from. */
+const json_t *stream_reader_header(const struct stream_reader *r);
+int64_t stream_reader_number(const struct stream_reader *r); /* of that stream, from 1 on */
+/* How messages name the input that it is in; NULL: nothing but standard input is read. */
+const char *stream_reader_input(const struct stream_reader *r);
+
+/* 1: *sample is filled. STREAM_AGAIN: it is filled, but its key came before; the caller tells of it
+ * and leaves it out. 0: the last stream ended as it should. Negative: ERR_TRUNCATED ("the upstream
+ * stage stopped early"), ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED, ERR_IO, ERR_CANCELLED, ERR_MEMORY.
+ * After 0 or an error, only close. */
+enum { STREAM_AGAIN = 2 };
 int stream_next(struct stream_reader *r, struct stream_sample *sample, struct error *e);
-const json_t *
-stream_reader_end(const struct stream_reader *r); /* __end__, after stream_next gave 0 */
+/* __end__, after stream_next gave 0. Of several streams: integers are their sums, other members
+ * those of the last. */
+const json_t *stream_reader_end(const struct stream_reader *r);
 
 /* The member with this suffix, or NULL. */
 const struct stream_member *stream_member_find(const struct stream_sample *s, const char *suffix);

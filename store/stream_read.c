@@ -1,13 +1,17 @@
 /* stream_read.c - the reader of stream.h. What it reads is hostile until checked. */
-#include <archive.h>
-#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "store/key_set.h"
 #include "store/stream.h"
+#include "store/stream_tar.h"
 
-enum { READ_BLOCK = 256 * 1024, NAME_LIMIT = 1024, MEMBERS_LIMIT = 4096 };
+enum { MEMBERS_LIMIT = 4096 };
 
 /* One member as it arrived; data lies in `struct stream_reader.data` from `offset` on. */
 struct raw_member {
@@ -17,101 +21,29 @@ struct raw_member {
 };
 
 struct stream_reader {
-    struct archive *archive;
+    char *const *paths; /* inputs yet to come */
+    int path_count;
+    const char *input; /* as messages name the one at hand, or NULL */
+    bool several;      /* inputs: then standard input has a name, too */
+    int fd;            /* -1: not ours */
+    const volatile sig_atomic_t *cancel;
+    struct stream_tar tar;
     struct arena *arena; /* names and member tables of the current sample */
     struct bytes data;   /* contents of the current sample's members */
-    struct bytes name;   /* the name of the member whose header was read last */
-    size_t name_key;     /* length of its key part */
-    la_int64_t size;     /* its size */
-    bool pending;        /* that member belongs to the next sample and is yet to be read */
-    json_t *header, *end;
-    int64_t samples;
+    bool pending;        /* the header that was read last belongs to the next sample */
+    struct key_set *keys;
+    json_t *header, *end; /* the sums of all __end__ */
+    int64_t number;       /* of the stream at hand, from 1 on */
+    int64_t in_input;     /* the same, within its input */
+    int64_t samples;      /* of that stream */
 };
 
-static int archive_failure(struct stream_reader *r, struct error *e) {
-    const char *text = archive_error_string(r->archive);
-    text = text ? text : "unknown reason";
-    if (strstr(text, "runcated")) {
-        return error_set(e, ERR_TRUNCATED, "the upstream stage stopped early (%s)", text);
-    }
-    return error_set(e, ERR_FORMAT, "not a sample stream: %s", text);
-}
-
-static bool name_is_safe(const char *name) {
-    if (name[0] == '/' || name[0] == 0 || strlen(name) > NAME_LIMIT) {
-        return false;
-    }
-    for (const char *part = name; part; part = strchr(part, '/')) {
-        part += *part == '/';
-        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == 0)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Reads the next member's header into r->name; 1, 0 at the end of the tar, or an error. */
-static int next_header(struct stream_reader *r, struct error *e) {
-    struct archive_entry *entry;
-    int result = archive_read_next_header(r->archive, &entry);
-    if (result == ARCHIVE_EOF) {
-        return 0;
-    }
-    if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
-        return archive_failure(r, e);
-    }
-    const char *name = archive_entry_pathname(entry);
-    if (!name || !name_is_safe(name)) {
-        return error_set(e, ERR_FORMAT, "unsafe member name '%.80s'", name ? name : "");
-    }
-    if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry)) {
-        return error_set(e, ERR_FORMAT, "member '%.80s' is no regular file", name);
-    }
-    r->size = archive_entry_size(entry);
-    if (r->size < 0 || (uint64_t)r->size > STREAM_MEMBER_LIMIT) {
-        return error_set(e, ERR_LIMIT, "member '%.80s' is larger than %zu bytes", name,
-                         STREAM_MEMBER_LIMIT);
-    }
-    const char *slash = strrchr(name, '/');
-    const char *dot = strchr(slash ? slash : name, '.');
-    r->name_key = dot ? (size_t)(dot - name) : strlen(name);
-    bytes_clear(&r->name);
-    int rc = bytes_append_text(&r->name, name, e);
-    return rc < 0 ? rc : 1;
-}
-
-/* Appends the content of the member whose header was read last. */
-static int read_content(struct stream_reader *r, struct bytes *out, struct error *e) {
-    size_t size = (size_t)r->size;
-    if (size > out->limit - out->size) {
-        return error_set(e, ERR_LIMIT, "'%.80s': the sample is larger than %zu bytes",
-                         bytes_text(&r->name), out->limit);
-    }
-    /* Grows with what arrives, not with what the header claims. */
-    while (size > 0) {
-        size_t step = size < READ_BLOCK ? size : READ_BLOCK;
-        int rc = bytes_reserve(out, step, e);
-        if (rc < 0) {
-            return rc;
-        }
-        la_ssize_t got = archive_read_data(r->archive, out->data + out->size, step);
-        if (got < 0) {
-            return archive_failure(r, e);
-        }
-        if (got == 0) {
-            return error_set(e, ERR_TRUNCATED, "the upstream stage stopped early (inside '%.80s')",
-                             bytes_text(&r->name));
-        }
-        out->size += (size_t)got;
-        size -= (size_t)got;
-    }
-    return 0;
-}
+/* ---- The two ends of a stream ------------------------------------------- */
 
 /* The content of the current member as a JSON object, or NULL with `e` filled. */
 static json_t *read_mark(struct stream_reader *r, struct error *e) {
     bytes_clear(&r->data);
-    int rc = read_content(r, &r->data, e);
+    int rc = stream_tar_read(&r->tar, &r->data, e);
     json_t *object = rc < 0 ? NULL : json_read(r->data.data, r->data.size, NULL, e);
     if (rc == 0 && object && !json_is_object(object)) {
         error_set(e, ERR_FORMAT, "not a JSON object");
@@ -119,26 +51,20 @@ static json_t *read_mark(struct stream_reader *r, struct error *e) {
         object = NULL;
     }
     if (!object) {
-        error_context(e, "%.80s", bytes_text(&r->name));
+        error_context(e, "%.80s", bytes_text(&r->tar.name));
     }
     return object;
 }
 
+/* The header of __stream__ was read. */
 static int read_stream_mark(struct stream_reader *r, struct error *e) {
-    int rc = next_header(r, e);
-    if (rc < 0) {
-        return rc;
-    }
-    if (rc == 0) {
-        return error_set(e, ERR_TRUNCATED, "empty input: the upstream stage wrote nothing");
-    }
-    if (strcmp(bytes_text(&r->name), "__stream__") != 0) {
-        return error_set(e, ERR_FORMAT, "not a sample stream: it starts with '%.80s'",
-                         bytes_text(&r->name));
-    }
+    json_decref(r->header);
     r->header = read_mark(r, e);
+    r->samples = 0;
+    r->number++;
+    r->in_input++;
     if (!r->header) {
-        return e ? e->code : ERR_FORMAT;
+        return e->code;
     }
     const char *format = json_get_text(r->header, "format");
     if (!format || strcmp(format, "occ-stream") != 0) {
@@ -153,44 +79,204 @@ static int read_stream_mark(struct stream_reader *r, struct error *e) {
     return 0;
 }
 
-int stream_reader_open(struct stream_reader **out, int fd, struct error *e) {
-    *out = NULL;
-    struct error local;
-    e = e ? e : &local;
+/* Adds the counts of an __end__ to those of the streams before; takes it over. */
+static int add_end(struct stream_reader *r, json_t *end, struct error *e) {
+    const char *name;
+    json_t *value;
+    int failed = 0;
+    if (!r->end) {
+        r->end = end;
+        return 0;
+    }
+    json_object_foreach(end, name, value) {
+        json_int_t sum, added = json_integer_value(value);
+        const json_t *before = json_object_get(r->end, name);
+        bool sums = json_is_integer(value) && json_is_integer(before) &&
+                    !__builtin_add_overflow(json_integer_value(before), added, &sum);
+        failed |= sums ? json_object_set_new(r->end, name, json_integer(sum))
+                       : json_object_set(r->end, name, value);
+    }
+    json_decref(end);
+    return failed ? error_set(e, ERR_MEMORY, "out of memory") : 0;
+}
+
+/* __end__ was met: checks its count. */
+static int read_end(struct stream_reader *r, struct error *e) {
+    json_t *end = read_mark(r, e);
+    if (!end) {
+        return e->code;
+    }
+    int64_t samples = json_get_integer(end, "samples", -1);
+    if (samples != r->samples) {
+        json_decref(end);
+        return error_set(e, ERR_FORMAT, "__end__ counts %lld samples, but %lld were read",
+                         (long long)samples, (long long)r->samples);
+    }
+    return add_end(r, end, e);
+}
+
+/* ---- Stream after stream ------------------------------------------------- */
+
+/* What a failure is of: the input, and the stream in it. */
+static int name_place(const struct stream_reader *r, struct error *e) {
+    if (r->in_input > 1) {
+        error_context(e, "stream %lld", (long long)r->in_input);
+    }
+    return r->input ? error_context(e, "%s", r->input) : e->code;
+}
+
+static void close_input(struct stream_reader *r) {
+    stream_tar_close(&r->tar);
+    if (r->fd >= 0) {
+        close(r->fd); /* was only read */
+    }
+    r->fd = -1;
+}
+
+/* The first stream of an input. */
+static int open_input(struct stream_reader *r, int fd, struct error *e) {
+    r->in_input = 0;
+    int rc = stream_tar_open(&r->tar, fd, r->cancel, e);
+    rc = rc == 0 ? stream_tar_next(&r->tar, e) : rc;
+    if (rc == 0) {
+        rc = error_set(e, ERR_TRUNCATED, "empty input: the upstream stage wrote nothing");
+    } else if (rc > 0 && strcmp(bytes_text(&r->tar.name), "__stream__") != 0) {
+        rc = error_set(e, ERR_FORMAT, "not a sample stream: it starts with '%.80s'",
+                       bytes_text(&r->tar.name));
+    }
+    return rc < 0 ? rc : read_stream_mark(r, e);
+}
+
+/* The input whose turn it is; 0: there is none. */
+static int open_next_input(struct stream_reader *r, struct error *e) {
+    close_input(r);
+    if (r->path_count == 0) {
+        return 0;
+    }
+    const char *path = *r->paths;
+    bool standard = strcmp(path, "-") == 0;
+    r->paths++;
+    r->path_count--;
+    r->input = !standard ? path : r->several ? "standard input" : NULL;
+    r->fd = standard ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (r->cancel && *r->cancel) { /* a FIFO may have kept it waiting */
+        return error_set(e, ERR_CANCELLED, "stopped by a signal");
+    }
+    if (!standard && r->fd < 0) {
+        r->input = NULL; /* is in the text already */
+        r->in_input = 0;
+        return error_errno(e, errno, "%s", path);
+    }
+    int rc = open_input(r, standard ? STDIN_FILENO : r->fd, e);
+    return rc < 0 ? rc : 1;
+}
+
+/* After __end__: 1, another stream begins; 0, all inputs are at their end. */
+static int next_stream(struct stream_reader *r, struct error *e) {
+    long long place = stream_tar_offset(&r->tar);
+    int rc = stream_tar_next(&r->tar, e);
+    if (rc == 0) { /* as a rule: tar's end mark */
+        rc = stream_tar_follow(&r->tar, e);
+        if (rc == 0) {
+            return open_next_input(r, e);
+        }
+        place = stream_tar_offset(&r->tar);
+        rc = rc > 0 ? stream_tar_next(&r->tar, e) : rc;
+        rc = rc == 0 ? error_set(e, ERR_FORMAT, "not a sample stream") : rc;
+    }
+    if (rc > 0 && strcmp(bytes_text(&r->tar.name), "__stream__") == 0) {
+        rc = read_stream_mark(r, e);
+        return rc < 0 ? rc : 1;
+    }
+    if (rc > 0) {
+        rc = error_set(e, ERR_FORMAT, "'%.80s' follows __end__, where only another stream may",
+                       bytes_text(&r->tar.name));
+    }
+    return rc == ERR_CANCELLED || rc == ERR_IO
+               ? rc
+               : error_context(e, "behind __end__, byte %lld", place);
+}
+
+/* ---- Opening ------------------------------------------------------------- */
+
+static int reader_new(struct stream_reader **out, const volatile sig_atomic_t *cancel,
+                      struct error *e) {
     struct stream_reader *r = calloc(1, sizeof *r);
+    *out = r;
     if (!r) {
         return error_set(e, ERR_MEMORY, "out of memory");
     }
+    r->fd = -1;
+    r->cancel = cancel;
     bytes_init(&r->data, STREAM_SAMPLE_LIMIT);
-    bytes_init(&r->name, NAME_LIMIT + 1);
     int rc = arena_open(&r->arena, STREAM_SAMPLE_LIMIT, e);
-    r->archive = rc == 0 ? archive_read_new() : NULL;
-    if (rc == 0 && (!r->archive || archive_read_support_format_tar(r->archive) != ARCHIVE_OK ||
-                    archive_read_support_format_empty(r->archive) != ARCHIVE_OK)) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+    return rc == 0 ? key_set_open(&r->keys, e) : rc;
+}
+
+static int finish_open(struct stream_reader **out, int rc, struct error *e) {
+    if (rc < 0 && *out) {
+        name_place(*out, e);
+        stream_reader_close(*out);
+        *out = NULL;
     }
-    if (rc == 0 && archive_read_open_fd(r->archive, fd, READ_BLOCK) != ARCHIVE_OK) {
-        rc = archive_failure(r, e);
+    return rc < 0 ? rc : 0;
+}
+
+int stream_reader_open(struct stream_reader **out, int fd, struct error *e) {
+    struct error local;
+    e = e ? e : &local;
+    int rc = reader_new(out, NULL, e);
+    return finish_open(out, rc == 0 ? open_input(*out, fd, e) : rc, e);
+}
+
+int stream_reader_open_files(struct stream_reader **out, char *const *paths, int count,
+                             const volatile sig_atomic_t *cancel, struct error *e) {
+    static char standard[] = "-";
+    static char *const alone[] = {standard};
+    struct error local;
+    e = e ? e : &local;
+    int rc = reader_new(out, cancel, e);
+    for (int i = 0; i < count && rc == 0; i++) { /* before an hour of work, not behind it */
+        if (strcmp(paths[i], "-") != 0 && access(paths[i], R_OK) != 0) {
+            rc = error_errno(e, errno, "%s", paths[i]);
+        }
     }
     if (rc == 0) {
-        rc = read_stream_mark(r, e);
+        (*out)->paths = count > 0 ? paths : alone;
+        (*out)->path_count = count > 0 ? count : 1;
+        (*out)->several = count > 1;
+        rc = open_next_input(*out, e);
     }
-    if (rc < 0) {
-        stream_reader_close(r);
-        return rc;
+    return finish_open(out, rc, e);
+}
+
+bool stream_recognise(const char *path) {
+    static const char mark[] = "ustar";
+    enum { MARK_AT = 257 };
+    char begin[512] = "";
+    struct stat status;
+    size_t length = strlen(path);
+    bool known = stat(path, &status) == 0;
+    if (strcmp(path, "-") == 0 || (known && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))) {
+        return true;
     }
-    *out = r;
-    return 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, begin, sizeof begin) : 0;
+    if (fd >= 0) {
+        close(fd); /* was only read */
+    }
+    bool named = length > 4 && strcmp(path + length - 4, ".tar") == 0;
+    return named || (got == sizeof begin && memcmp(begin + MARK_AT, mark, sizeof mark - 1) == 0);
 }
 
 void stream_reader_close(struct stream_reader *r) {
     if (!r) {
         return;
     }
-    archive_read_free(r->archive);
+    close_input(r);
     arena_close(r->arena);
     bytes_close(&r->data);
-    bytes_close(&r->name);
+    key_set_close(r->keys);
     json_decref(r->header);
     json_decref(r->end);
     free(r);
@@ -200,24 +286,19 @@ const json_t *stream_reader_header(const struct stream_reader *r) {
     return r->header;
 }
 
+int64_t stream_reader_number(const struct stream_reader *r) {
+    return r->number;
+}
+
+const char *stream_reader_input(const struct stream_reader *r) {
+    return r->input;
+}
+
 const json_t *stream_reader_end(const struct stream_reader *r) {
     return r->end;
 }
 
-/* __end__ was met: checks its count, and that nothing but the tar's end follows. */
-static int read_end(struct stream_reader *r, struct error *e) {
-    r->end = read_mark(r, e);
-    if (!r->end) {
-        return e ? e->code : ERR_FORMAT;
-    }
-    int64_t samples = json_get_integer(r->end, "samples", -1);
-    if (samples != r->samples) {
-        return error_set(e, ERR_FORMAT, "__end__ counts %lld samples, but %lld were read",
-                         (long long)samples, (long long)r->samples);
-    }
-    int rc = next_header(r, e);
-    return rc > 0 ? error_set(e, ERR_FORMAT, "'%.80s' follows __end__", bytes_text(&r->name)) : rc;
-}
+/* ---- Samples -------------------------------------------------------------- */
 
 /* Fills the table that the caller sees, once all data is at its final place. */
 static int publish(struct stream_reader *r, const struct raw_member *raw, size_t count,
@@ -234,16 +315,24 @@ static int publish(struct stream_reader *r, const struct raw_member *raw, size_t
     }
     *sample = (struct stream_sample){.key = key, .members = members, .count = count};
     r->samples++;
-    return 1;
+    int added = stream_key_is_pack(key) ? 1 : key_set_add(r->keys, key, e);
+    return added != 0 ? added : STREAM_AGAIN;
 }
 
 static int check_member(struct stream_reader *r, const struct raw_member *raw, size_t count,
                         struct error *e) {
-    const char *name = bytes_text(&r->name);
-    if (name[r->name_key] != '.') {
+    const char *name = bytes_text(&r->tar.name);
+    size_t key_size = r->tar.key_size;
+    if (strcmp(name, "__stream__") == 0) {
+        return error_set(e, ERR_TRUNCATED,
+                         "the upstream stage stopped early (another stream begins after %lld "
+                         "samples, without __end__)",
+                         (long long)r->samples);
+    }
+    if (name[key_size] != '.') {
         return error_set(e, ERR_FORMAT, "member '%.80s' has no extension", name);
     }
-    if (count == 0 && strcmp(name + r->name_key, ".json") != 0) {
+    if (count == 0 && strcmp(name + key_size, ".json") != 0) {
         return error_set(e, ERR_FORMAT, "'%.80s': a sample must begin with its .json", name);
     }
     if (count >= MEMBERS_LIMIT) {
@@ -257,16 +346,38 @@ static int check_member(struct stream_reader *r, const struct raw_member *raw, s
     return 0;
 }
 
-int stream_next(struct stream_reader *r, struct stream_sample *sample, struct error *e) {
-    struct error local;
-    e = e ? e : &local;
+/* Appends the member whose header was read last to the sample. */
+static int take_member(struct stream_reader *r, void **items, size_t *count, size_t *capacity,
+                       struct error *e) {
+    int rc = check_member(r, *items, *count, e);
+    rc = rc == 0 ? arena_grow(r->arena, items, *count, capacity, sizeof(struct raw_member), e) : rc;
+    if (rc < 0) {
+        return rc;
+    }
+    struct raw_member *raw = (struct raw_member *)*items + *count;
+    *raw = (struct raw_member){
+        .name = arena_text(r->arena, bytes_text(&r->tar.name), r->tar.name.size),
+        .key_length = r->tar.key_size,
+        .offset = r->data.size,
+        .size = r->tar.member_size,
+    };
+    ++*count;
+    return raw->name ? stream_tar_read(&r->tar, &r->data, e)
+                     : error_set(e, ERR_MEMORY, "out of memory");
+}
+
+/* Whether the header that was read last is of another sample than `first`, or of none. */
+static bool is_other(const struct stream_reader *r, const struct raw_member *first) {
+    return r->tar.key_size != first->key_length ||
+           memcmp(r->tar.name.data, first->name, first->key_length) != 0 ||
+           r->tar.name.data[first->key_length] != '.';
+}
+
+static int next_sample(struct stream_reader *r, struct stream_sample *sample, struct error *e) {
     void *items = NULL;
     size_t count = 0, capacity = 0;
-    arena_reset(r->arena);
-    bytes_clear(&r->data);
     for (;;) {
-        struct raw_member *raw = items;
-        int rc = r->pending ? 1 : next_header(r, e);
+        int rc = r->pending ? 1 : stream_tar_next(&r->tar, e);
         if (rc < 0) {
             return rc;
         }
@@ -276,36 +387,33 @@ int stream_next(struct stream_reader *r, struct stream_sample *sample, struct er
                              (long long)r->samples);
         }
         r->pending = true;
-        bool end = strcmp(bytes_text(&r->name), "__end__") == 0;
-        if (count > 0 && (end || r->name_key != raw[0].key_length ||
-                          memcmp(r->name.data, raw[0].name, r->name_key) != 0)) {
-            return publish(r, raw, count, sample, e);
+        if (count > 0 && is_other(r, items)) {
+            return publish(r, items, count, sample, e);
         }
         r->pending = false;
-        if (end) {
-            return read_end(r, e);
+        if (strcmp(bytes_text(&r->tar.name), "__end__") == 0) {
+            rc = read_end(r, e);
+            rc = rc == 0 ? next_stream(r, e) : rc;
+            if (rc <= 0) {
+                return rc;
+            }
+            bytes_clear(&r->data);
+            continue;
         }
-        rc = check_member(r, raw, count, e);
-        if (rc == 0) {
-            rc = arena_grow(r->arena, &items, count, &capacity, sizeof *raw, e);
-        }
+        rc = take_member(r, &items, &count, &capacity, e);
         if (rc < 0) {
             return rc;
         }
-        raw = items;
-        raw[count] = (struct raw_member){
-            .name = arena_text(r->arena, bytes_text(&r->name), r->name.size),
-            .key_length = r->name_key,
-            .offset = r->data.size,
-            .size = (size_t)r->size,
-        };
-        rc = raw[count].name ? read_content(r, &r->data, e)
-                             : error_set(e, ERR_MEMORY, "out of memory");
-        if (rc < 0) {
-            return rc;
-        }
-        count++;
     }
+}
+
+int stream_next(struct stream_reader *r, struct stream_sample *sample, struct error *e) {
+    struct error local;
+    e = e ? e : &local;
+    arena_reset(r->arena);
+    bytes_clear(&r->data);
+    int rc = next_sample(r, sample, e);
+    return rc < 0 ? name_place(r, e) : rc;
 }
 
 const struct stream_member *stream_member_find(const struct stream_sample *s, const char *suffix) {

@@ -49,6 +49,17 @@ void stream_key(char key[STREAM_KEY_BYTES], const char *account, const char *id)
     key[used] = 0;
 }
 
+bool stream_key_is_pack(const char *key) {
+    static const char mark[] = "/pack%3A"; /* "pack:" as stream_key writes it */
+    const char *id = strchr(key, '/');
+    if (!id || strncmp(id, mark, sizeof mark - 1) != 0) {
+        return false;
+    }
+    id += sizeof mark - 1;
+    size_t digits = strspn(id, "0123456789");
+    return digits >= 6 && id[digits] == 0;
+}
+
 /* ---- Encoding ---------------------------------------------------------- */
 
 struct target {

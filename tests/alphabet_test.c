@@ -77,6 +77,23 @@ static void lists_that_are_none_are_refused(void) {
     }
 }
 
+static void the_longest_class_is_matched(void) {
+    static const struct {
+        const char *text;
+        size_t bytes;
+    } CASES[] = {{"ab", 1},          {"a", 1},
+                 {"e\u0301", 1},     {"\u2764\uFE0F!", 6},
+                 {"\u2764!", 3},     {"\U0001F44D\U0001F3FD", 4},
+                 {"\u4e16a", 0},     {"\n", 0},
+                 {"\xFF", 0},        {"", 0},
+                 {"\u00e9\u00e9", 2}};
+    struct alphabet *a = open_alphabet();
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        CHECK_NUMBER(alphabet_match(a, CASES[i].text, strlen(CASES[i].text)), CASES[i].bytes);
+    }
+    alphabet_close(a);
+}
+
 /* ---- Labels ---------------------------------------------------------------------------- */
 
 static int label(void *context, const struct page *page, struct error *e) {
@@ -156,6 +173,7 @@ int main(void) {
     RUN(parts_are_the_whole_but_for_class_0);
     RUN(the_list_of_a_file_gives_the_same_classes);
     RUN(lists_that_are_none_are_refused);
+    RUN(the_longest_class_is_matched);
     RUN(labels_spell_the_text_in_its_place);
     RUN(random_text_is_of_the_letters_asked_for);
     return test_finish();

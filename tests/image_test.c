@@ -150,6 +150,17 @@ static void values_are_normalised_as_published(void) {
     json_decref(root);
 }
 
+/* As canvas.c makes grey pages; white, grey and black stay what they are. */
+static void grey_is_the_renderer_s_luma(void) {
+    uint8_t pixels[] = {255, 255, 255, 127, 127, 127, 0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255};
+    static const uint8_t WANTED[] = {255, 127, 0, 77, 149, 29};
+    struct image i = {.width = 3, .height = 2, .rgb = pixels};
+    image_grey(&i);
+    for (int k = 0; k < 18; k++) {
+        CHECK_NUMBER(pixels[k], WANTED[k / 3]);
+    }
+}
+
 static void a_page_of_the_size_passes_untouched(void) {
     struct image in = {.width = 1024, .height = 1024, .rgb = malloc(1024 * 1024 * 3)}, out;
     if (!CHECK(in.rgb != NULL)) {
@@ -353,6 +364,7 @@ int main(void) {
     RUN(tiles_are_the_published_ones);
     RUN(grids_of_tiles_are_the_published_ones);
     RUN(values_are_normalised_as_published);
+    RUN(grey_is_the_renderer_s_luma);
     RUN(a_page_of_the_size_passes_untouched);
     RUN(pnm_is_read_with_comments);
     RUN(damaged_pnm_is_refused);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "store/file.h"
+#include "store/key_set.h"
 #include "store/stream.h"
 #include "tests/test.h"
 
@@ -247,6 +248,264 @@ static void the_same_samples_give_the_same_bytes(void) {
     bytes_close(&b);
 }
 
+/* ---- Streams one behind another ------------------------------------------ */
+
+/* A stream of the samples `keys`, as bytes. */
+static void append_stream(struct bytes *out, const char *const *keys) {
+    unsigned char buffer[65536];
+    struct stream_counts counts = {.failed = 1};
+    struct stream_writer *w;
+    int fd = scratch();
+    CHECK(stream_writer_open(&w, fd, "test 1", NULL, NULL, NULL) == 0);
+    for (; *keys; keys++, counts.samples++) {
+        put(w, *keys, "{}", NULL);
+    }
+    CHECK(stream_writer_finish(w, &counts, NULL, NULL) == 0);
+    stream_writer_close(w);
+    ssize_t size = lseek(fd, 0, SEEK_SET) == 0 ? read(fd, buffer, sizeof buffer) : -1;
+    CHECK(size > 0 && bytes_append(out, buffer, (size_t)size, NULL) == 0);
+    close(fd);
+}
+
+static void append_zeros(struct bytes *out, size_t size) {
+    CHECK(bytes_reserve(out, size, NULL) == 0);
+    memset(out->data + out->size, 0, size);
+    out->size += size;
+}
+
+enum { END_MARK = 1024 };
+
+/* Two streams, `zeros` zero bytes in the place of the first one's end mark. */
+static void two_streams(struct bytes *out, const char *const *first, const char *const *second,
+                        size_t zeros) {
+    bytes_init(out, 1 << 20);
+    append_stream(out, first);
+    out->size -= END_MARK;
+    append_zeros(out, zeros);
+    append_stream(out, second);
+}
+
+/* Reads all; the keys, each with a space behind it and those that came before in brackets. */
+static int read_all(const struct bytes *in, char keys[200], int64_t *streams, json_t **end,
+                    struct error *e) {
+    struct stream_reader *r;
+    struct stream_sample s;
+    int fd = scratch();
+    CHECK(file_write(fd, in->data, in->size, NULL, NULL) == 0 && lseek(fd, 0, SEEK_SET) == 0);
+    keys[0] = 0;
+    int rc = stream_reader_open(&r, fd, e);
+    if (rc == 0) {
+        for (rc = stream_next(r, &s, e); rc > 0; rc = stream_next(r, &s, e)) {
+            size_t used = strlen(keys);
+            snprintf(keys + used, 200 - used, rc == STREAM_AGAIN ? "(%s) " : "%s ", s.key);
+        }
+        *streams = stream_reader_number(r);
+        *end = rc == 0 ? json_deep_copy(stream_reader_end(r)) : NULL;
+        stream_reader_close(r);
+    }
+    close(fd);
+    return rc;
+}
+
+static const char *const ONE[] = {"a/1", "a/2", NULL}, *const TWO[] = {"b/1", NULL};
+
+/* render F5, store F6: `cat a.tar b.tar` gave the samples of a.tar, and no error. */
+static void streams_follow_each_other(void) {
+    static const size_t ZEROS[] = {END_MARK, 0, 512, 10240, 300 * 1024};
+    char keys[200];
+    int64_t streams;
+    json_t *end;
+    for (size_t i = 0; i < sizeof ZEROS / sizeof *ZEROS; i++) {
+        struct bytes in;
+        struct error e = {0};
+        two_streams(&in, ONE, TWO, ZEROS[i]);
+        append_zeros(&in, 9000 + 100 * i); /* padding, whole blocks or not */
+        CHECK_NUMBER(read_all(&in, keys, &streams, &end, &e), 0);
+        CHECK_TEXT(keys, "a/1 a/2 b/1 ");
+        CHECK_NUMBER(streams, 2);
+        CHECK_NUMBER(json_get_integer(end, "samples", -1), 3);
+        CHECK_NUMBER(json_get_integer(end, "failed", -1), 2);
+        json_decref(end);
+        bytes_close(&in);
+    }
+}
+
+/* What reading says of one stream and `size` bytes of `tail` behind it. */
+static int read_with_tail(const void *tail, size_t size, size_t zeros, struct error *e) {
+    char keys[200];
+    int64_t streams;
+    json_t *end;
+    struct bytes in;
+    bytes_init(&in, 1 << 20);
+    append_stream(&in, ONE);
+    in.size -= END_MARK;
+    append_zeros(&in, zeros);
+    CHECK(bytes_append(&in, tail, size, NULL) == 0);
+    int rc = read_all(&in, keys, &streams, &end, e);
+    CHECK(strncmp(keys, "a/1 a/2 ", 8) == 0);
+    json_decref(rc == 0 ? end : NULL);
+    bytes_close(&in);
+    return rc;
+}
+
+/* store F6: and whatever else stood behind __end__ was not looked at. */
+static void nothing_else_follows_the_end(void) {
+    char noise[3000], place[64];
+    struct error e;
+    struct bytes other;
+    for (size_t i = 0; i < sizeof noise; i++) {
+        noise[i] = (char)(i * 37 + 11);
+    }
+    for (size_t size = 1; size <= sizeof noise; size += 2999) {
+        for (size_t zeros = 0; zeros <= END_MARK; zeros += 512) {
+            int rc = read_with_tail(noise, size, zeros, &e);
+            snprintf(place, sizeof place, "behind __end__, byte %zu: ", 4096 + zeros);
+            CHECK(rc == ERR_FORMAT || rc == ERR_TRUNCATED);
+            CHECK(strstr(e.text, place) != NULL);
+        }
+    }
+    bytes_init(&other, 1 << 20);
+    append_stream(&other, TWO);
+    for (size_t size = 100; size < other.size - END_MARK; size += 300) { /* a torn stream */
+        CHECK(read_with_tail(other.data, size, END_MARK, &e) < 0);
+    }
+    char *at = strstr((char *)other.data + 512, "\"version\":1"); /* the content of __stream__ */
+    CHECK(at != NULL);
+    at[10] = '7';
+    CHECK_NUMBER(read_with_tail(other.data, other.size, END_MARK, &e), ERR_UNSUPPORTED);
+    CHECK(strstr(e.text, "stream 2: stream version 7") != NULL);
+    bytes_close(&other);
+}
+
+static void a_stream_without_its_end_is_noticed_among_others(void) {
+    char keys[200];
+    int64_t streams;
+    json_t *end;
+    struct error e;
+    struct bytes in, whole;
+    bytes_init(&in, 1 << 20);
+    bytes_init(&whole, 1 << 20);
+    append_stream(&whole, ONE);
+    CHECK(bytes_append(&in, whole.data, whole.size - END_MARK - 1024, NULL) == 0);
+    append_stream(&in, TWO);
+    CHECK_NUMBER(read_all(&in, keys, &streams, &end, &e), ERR_TRUNCATED);
+    CHECK(strstr(e.text, "another stream begins after 2 samples, without __end__") != NULL);
+    bytes_close(&in);
+    bytes_close(&whole);
+}
+
+/* render F5: but the numbers of packs are places, which each stream has for itself. */
+static void a_key_that_comes_again_is_told(void) {
+    static const char *const first[] = {"a/1", "a/pack%3A000000", "a/2", "a/1", NULL};
+    static const char *const second[] = {"a/2", "a/3", "a/pack%3A000000", "a/pack%3Ax", NULL};
+    static const char *const third[] = {"a/pack%3Ax", NULL};
+    char keys[200];
+    int64_t streams;
+    json_t *end;
+    struct error e;
+    struct bytes in;
+    two_streams(&in, first, second, END_MARK);
+    append_stream(&in, third);
+    CHECK_NUMBER(read_all(&in, keys, &streams, &end, &e), 0);
+    CHECK_TEXT(keys, "a/1 a/pack%3A000000 a/2 (a/1) (a/2) a/3 a/pack%3A000000 a/pack%3Ax "
+                     "(a/pack%3Ax) ");
+    CHECK_NUMBER(streams, 3);
+    CHECK_NUMBER(json_get_integer(end, "samples", -1), 9);
+    json_decref(end);
+    bytes_close(&in);
+}
+
+static void write_file(const char *path, const char *const *keys) {
+    struct bytes out;
+    bytes_init(&out, 1 << 20);
+    append_stream(&out, keys);
+    FILE *file = fopen(path, "w");
+    CHECK(file != NULL && fwrite(out.data, 1, out.size, file) == out.size && fclose(file) == 0);
+    bytes_close(&out);
+}
+
+static void files_are_read_one_after_another(void) {
+    char folder[] = "/tmp/stream_test.XXXXXX", one[64], two[64], none[64];
+    char *paths[] = {one, two, none};
+    struct stream_reader *r;
+    struct stream_sample s;
+    struct error e = {0};
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(one, sizeof one, "%s/one.tar", folder);
+    snprintf(two, sizeof two, "%s/two", folder);
+    snprintf(none, sizeof none, "%s/none.tar", folder);
+    write_file(one, ONE);
+    write_file(two, TWO);
+    CHECK_NUMBER(stream_reader_open_files(&r, paths, 3, NULL, &e), ERR_IO);
+    CHECK(strstr(e.text, "none.tar: ") != NULL);
+    CHECK(stream_reader_open_files(&r, paths, 2, NULL, &e) == 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK_NUMBER(stream_next(r, &s, &e), 1);
+        CHECK_TEXT(s.key, i < 2 ? ONE[i] : TWO[0]);
+        CHECK_TEXT(stream_reader_input(r), i < 2 ? one : two);
+    }
+    CHECK_NUMBER(stream_next(r, &s, &e), 0);
+    stream_reader_close(r);
+    CHECK(truncate(two, 2000) == 0);
+    CHECK(stream_reader_open_files(&r, paths, 2, NULL, &e) == 0);
+    int rc;
+    do {
+        rc = stream_next(r, &s, &e);
+    } while (rc > 0);
+    CHECK_NUMBER(rc, ERR_TRUNCATED);
+    CHECK(strstr(e.text, "/two: the upstream stage stopped early") != NULL);
+    stream_reader_close(r);
+    CHECK(stream_recognise(one) && stream_recognise(two) && stream_recognise(none));
+    CHECK(stream_recognise("-") && stream_recognise("/dev/null") && !stream_recognise(folder));
+    CHECK(unlink(one) == 0 && unlink(two) == 0 && rmdir(folder) == 0);
+}
+
+static void a_signal_ends_the_wait_for_input(void) {
+    static volatile sig_atomic_t cancel = 1;
+    struct stream_reader *r;
+    struct error e;
+    int ends[2], standard = dup(STDIN_FILENO);
+    CHECK(standard >= 0 && pipe(ends) == 0 && dup2(ends[0], STDIN_FILENO) == STDIN_FILENO);
+    CHECK_NUMBER(stream_reader_open_files(&r, NULL, 0, &cancel, &e), ERR_CANCELLED);
+    CHECK(dup2(standard, STDIN_FILENO) == STDIN_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+    close(standard);
+}
+
+static void compressed_streams_are_told(void) {
+    struct stream_reader *r;
+    struct error e;
+    int fd = scratch();
+    CHECK(file_write(fd, "\x1F\x8B\x08\0\0\0\0\0", 8, NULL, NULL) == 0 &&
+          lseek(fd, 0, SEEK_SET) == 0);
+    CHECK_NUMBER(stream_reader_open(&r, fd, &e), ERR_UNSUPPORTED);
+    CHECK(strstr(e.text, "compressed by gzip; use 'zcat FILE") != NULL);
+    close(fd);
+}
+
+static void key_sets_hold_what_was_added(void) {
+    enum { COUNT = 20000 };
+    struct key_set *set;
+    char key[32];
+    int added = 0, known = 0, strange = 0;
+    CHECK(key_set_open(&set, NULL) == 0);
+    for (int i = 0; i < 2 * COUNT; i++) { /* each twice */
+        snprintf(key, sizeof key, "a/%d", i / 2);
+        added += key_set_add(set, key, NULL);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(key, sizeof key, "a/%d", i);
+        known += key_set_has(set, key);
+        snprintf(key, sizeof key, "b/%d", i);
+        strange += key_set_has(set, key);
+    }
+    CHECK_NUMBER(added, COUNT);
+    CHECK_NUMBER(known, COUNT);
+    CHECK_NUMBER(strange, 0);
+    key_set_close(set);
+}
+
 int main(void) {
     RUN(keys_are_plain_and_short);
     RUN(what_is_written_is_read);
@@ -257,5 +516,13 @@ int main(void) {
     RUN(bad_samples_are_not_written);
     RUN(a_reader_that_leaves_is_told_apart);
     RUN(the_same_samples_give_the_same_bytes);
+    RUN(streams_follow_each_other);
+    RUN(nothing_else_follows_the_end);
+    RUN(a_stream_without_its_end_is_noticed_among_others);
+    RUN(a_key_that_comes_again_is_told);
+    RUN(files_are_read_one_after_another);
+    RUN(a_signal_ends_the_wait_for_input);
+    RUN(compressed_streams_are_told);
+    RUN(key_sets_hold_what_was_added);
     return test_finish();
 }

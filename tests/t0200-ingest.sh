@@ -185,6 +185,19 @@ no_captions_is_a_result() {
     expect_no_match 'script' names
 }
 
+what_is_not_whole_is_named_under_q_too() { # store F14
+    expect_code 3 "$OCC_BIN/occ" ingest -q "$archive" >samples.tar 2>told
+    expect_match '^occ-ingest: .*/pear/A pear falls .*: partial: the container lists 175 frames, 35 are there$' told
+    expect_equal 1 "$(wc -l <told)"
+    mkdir twice twice/a twice/b
+    cp "$archive"/banana/*7301234567890123456* twice/a
+    cp "$archive"/banana/*7301234567890123456* twice/b
+    expect_code 3 "$OCC_BIN/occ" ingest -q twice >samples.tar 2>told
+    expect_match '^occ-ingest: .*: skipped: a sample with this key came before$' told
+    expect_code 3 "$OCC_BIN/occ" ingest -q --report report.jsonl "$archive" >samples.tar 2>told
+    expect_equal '' "$(cat told)" # the report names it
+}
+
 binary_never_goes_to_a_terminal() {
     script -qec true /dev/null >out </dev/null || skip 'script(1) gets no terminal here'
     code=0
@@ -219,6 +232,7 @@ run speakers_of_captions_are_told
 run captions_of_webvtt_are_read_as_the_standard_says
 run captions_of_video_sites_are_read
 run no_captions_is_a_result
+run what_is_not_whole_is_named_under_q_too
 run binary_never_goes_to_a_terminal
 run a_signal_while_looking_for_clips_ends_at_once
 test_finish

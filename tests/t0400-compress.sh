@@ -95,6 +95,58 @@ packs_of_another_night_do_not_meet() { # their numbers begin at 0 in each stream
     expect_equal '' "$(store verify s)"
 }
 
+streams_follow_each_other() { # store F6
+    take_in --output shards --shard-size 64k "$archive"
+    test "$(find shards -name '*.tar' | wc -l)" -gt 1
+    cat shards/*.tar | render -q --mode base >pages.tar
+    render -q --mode base shards/*.tar | cmp pages.tar -
+    take_in "$archive" | render -q --mode base | cmp <(tail -c +1537 pages.tar) <(tail -c +1537 /dev/stdin) ||
+        complain 'shards are not what the whole is'
+    compress --store s <pages.tar
+    # Streams of pages number their packs alike; each shard has its own.
+    for shard in shards/*.tar; do
+        render -q --mode base "$shard" >"pages-${shard##*/}"
+    done
+    cat pages-*.tar | compress --store cat
+    compress --store files pages-*.tar
+    expect_equal "$(content_of cat)" "$(content_of files)"
+    expect_equal 4 "$(store ls files | grep -vc pack)"
+    expect_equal '' "$(store verify files)"
+    # What is packed otherwise takes the place of all packs, over all streams of the run.
+    "$OCC_BIN/occ" compress -v --store files <pages.tar 2>told
+    expect_equal "$(content_of s)" "$(content_of files)"
+    compress --store files pages-*.tar
+    expect_equal "$(content_of cat)" "$(content_of files)"
+}
+
+a_key_that_comes_again_is_skipped_and_told() { # store F6
+    make_days 3
+    mv days.tar three.tar
+    sed -i 's/day 1/another day/' stream/kiwi/1.script.json
+    stream_tar | render -q --mode tiny >changed.tar
+    expect_code 3 "$OCC_BIN/occ" compress -q --store s three.tar changed.tar 2>told
+    expect_equal 'kiwi/0 kiwi/1 kiwi/2 ' "$(sed -n 's/^occ-compress: changed.tar: \(.*\): skipped, its key came before$/\1/p' told | tr '\n' ' ')"
+    store get --text s kiwi/1 >text
+    expect_words 'What happened on day 1' text
+    cat three.tar changed.tar | expect_code 3 "$OCC_BIN/occ" compress --store other 2>told
+    expect_match 'warning: 3 samples were skipped: their keys came before' told
+    expect_equal "$(content_of s)" "$(content_of other)"
+    # Another run is another matter.
+    expect_code 0 "$OCC_BIN/occ" compress -q --store s changed.tar
+    store get --text s kiwi/1 >text
+    expect_words 'What happened on another day' text
+}
+
+streams_and_pictures_go_together() {
+    make_days 2
+    cp "$test_folder/golden/preprocess/317x211.png" small.png
+    expect_code 0 "$OCC_BIN/occ" compress -q --store s small.png days.tar
+    compress --store s days.tar small.png
+    expect_equal 'files/small%2Epng kiwi/0 kiwi/1 ' "$(store ls s | tr '\n' ' ')"
+    "$OCC_BIN/occ" compress -v --store s small.png - <days.tar 2>told
+    expect_match ' 0 samples with 0 pages.*3 samples were there already' told
+}
+
 a_signal_stops_it_after_the_pages_in_hand() {
     make_days 150
     "$OCC_BIN/occ-compress" --store s --threads 1 <days.tar 2>told &
@@ -165,6 +217,9 @@ run a_second_run_keeps_what_is_there
 run other_options_or_pages_replace
 run the_same_pages_give_the_same_store_whatever_the_threads
 run packs_of_another_night_do_not_meet
+run streams_follow_each_other
+run a_key_that_comes_again_is_skipped_and_told
+run streams_and_pictures_go_together
 run a_signal_stops_it_after_the_pages_in_hand
 run loose_pictures_are_encoded
 run gundam_gives_a_view_and_its_tiles

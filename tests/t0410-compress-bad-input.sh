@@ -40,6 +40,9 @@ a_damaged_page_fails_its_sample_alone() {
     echo garbage >unpacked/kiwi/1.p000.pgm
     head -c 5000 unpacked/kiwi/2.p000.pgm >begun && mv begun unpacked/kiwi/2.p000.pgm
     tar --format=pax --no-recursion -C unpacked -cf damaged.tar -T names
+    expect_code 3 "$OCC_BIN/occ" compress -q --store quiet <damaged.tar 2>told # store F14
+    expect_match '^occ-compress: kiwi/1: page 0: neither PNG nor JPEG nor binary PNM' told
+    expect_equal 2 "$(wc -l <told)"
     expect_code 3 "$OCC_BIN/occ" compress --store s <damaged.tar 2>told
     expect_match 'kiwi/1: page 0: neither PNG nor JPEG nor binary PNM' told
     expect_match 'kiwi/2: page 0: PNM: [0-9]+ bytes of pixels, 262144 are needed' told
@@ -85,6 +88,52 @@ a_truncated_stream_keeps_what_came_before() {
     expect_equal 5 "$(store ls s | wc -l)"
     echo 'no tar' | expect_code 1 "$OCC_BIN/occ" compress --store s 2>told
     expect_match 'occ-compress: error|occ-compress: ' told
+}
+
+samples_without_pages_are_told() { # store F14: `occ render` was left out
+    take_in "$archive" >samples.tar
+    expect_code 1 "$OCC_BIN/occ" compress -q --store s <samples.tar 2>told
+    expect_equal "occ-compress: 4 samples and no pages: run 'occ render' first" "$(cat told)"
+    expect_equal '' "$(store ls s)" # or 'ingest --skip-from' would take them for done
+    stream_begin # of another program
+    put_clip kiwi/1 1 'One'
+    stream_end | expect_code 1 "$OCC_BIN/occ" compress -q --store s 2>told
+    expect_equal "occ-compress: 1 samples and no pages: run 'occ render' first" "$(cat told)"
+    make_days 2
+    expect_code 1 "$OCC_BIN/occ" compress -q --store both days.tar samples.tar 2>told
+    expect_match "^occ-compress: samples.tar: 4 samples and no pages: run 'occ render' first" told
+    expect_equal 2 "$(store stats --json both | jq .pages)"
+    # Nothing to be put on a page is another matter.
+    stream_begin
+    echo '{"id": "1", "account": "kiwi"}' | put kiwi/1.json
+    stream_samples=1
+    stream_end | render -q --mode base --parts script >empty.tar
+    expect_code 0 "$OCC_BIN/occ" compress -q --store empty <empty.tar
+}
+
+what_follows_a_stream_and_is_none_is_refused() { # store F6
+    make_days 3
+    { cat days.tar && head -c 3000 /dev/urandom; } >noise.tar
+    expect_code 1 "$OCC_BIN/occ" compress -q --store s <noise.tar 2>told
+    expect_match "^occ-compress: behind __end__, byte $(stat -c %s days.tar): not a sample stream" told
+    expect_equal 3 "$(store ls s | wc -l)" # what came before is kept
+    expect_code 3 "$OCC_BIN/occ" compress -q --store s nowhere.png days.tar 2>told
+    expect_match '^occ-compress: nowhere.png: No such file' told
+    expect_code 1 "$OCC_BIN/occ" compress -q --store s days.tar nowhere.tar 2>told
+    expect_match '^occ-compress: nowhere.tar: No such file' told
+}
+
+a_signal_ends_the_wait_for_input() {
+    make_days 1
+    mkfifo in
+    "$OCC_BIN/occ-compress" --store s <in 2>told &
+    exec 9>in
+    head -c 2000 days.tar >&9
+    sleep 0.5
+    kill $!
+    expect_code 75 wait $! # by itself: the last resort is nine seconds away
+    exec 9>&-
+    expect_match 'stopped by a signal; run again, it goes on where it was' told
 }
 
 a_store_of_another_encoder_or_format_is_refused() {
@@ -150,6 +199,9 @@ run a_damaged_page_fails_its_sample_alone
 run a_page_of_another_size_is_refused
 run a_record_that_is_damaged_is_refused
 run a_truncated_stream_keeps_what_came_before
+run samples_without_pages_are_told
+run what_follows_a_stream_and_is_none_is_refused
+run a_signal_ends_the_wait_for_input
 run a_store_of_another_encoder_or_format_is_refused
 run usage_is_checked
 run a_full_disk_is_reported_and_loses_nothing

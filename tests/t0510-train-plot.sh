@@ -127,7 +127,7 @@ lines_that_are_wrong_are_left_out_and_told() {
         printf '\0\n\377\376\n{"step":200,"pages":1000,"read10":[0.1,0.2],"note":"x","rate":"fast"}\n{"pages":1'
     } >m.ndjson
     expect_code 3 plot m.ndjson -o curve.svg 2>told
-    expect_match '^occ-train: warning: m.ndjson: 18 of 24 lines were left out; the first: line 6 is no JSON$' told
+    expect_match '^occ-train: m.ndjson: 18 of 24 lines were left out; the first: line 6 is no JSON$' told
     curves_of curve.svg >curves
     expect_match '^text 1000 pages in 200 steps$' curves
     expect_equal 9 "$(grep -c '^[a-z0-9-]* #' curves)"

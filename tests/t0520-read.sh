@@ -94,6 +94,30 @@ streams_and_pictures_are_read() {
     expect_equal "$(jq -r '.rows[].text' picture)" "$(jq -r 'select(.key == "kiwi/1").rows[].text' pages)"
 }
 
+streams_one_behind_another_are_read() { # store F6
+    needs_encoder
+    make_days 2
+    mv days.tar kiwi.tar
+    make_days 3
+    tar xf days.tar kiwi/2.p000.pgm
+    cat kiwi.tar days.tar | expect_code 3 "$OCC_BIN/occ" read -q >pages 2>told
+    expect_equal 'kiwi/0 kiwi/1 kiwi/2 ' "$(jq -r .key pages | tr '\n' ' ')"
+    expect_equal 'occ-read: kiwi/0: skipped, its key came before|occ-read: kiwi/1: skipped, its key came before' \
+        "$(paste -sd '|' told)"
+    expect_code 3 "$OCC_BIN/occ" read -q kiwi/2.p000.pgm kiwi.tar - <days.tar >mixed 2>told
+    expect_match '^occ-read: standard input: kiwi/1: skipped' told
+    expect_equal 'kiwi/0 kiwi/1 kiwi/2 kiwi/2.p000.pgm ' "$(jq -r .key mixed | tr '\n' ' ')"
+    echo >>days.tar
+    expect_code 1 "$OCC_BIN/occ" read -q days.tar >pages 2>told
+    expect_match '^occ-read: days.tar: behind __end__, byte [0-9]+: ' told
+    expect_equal 3 "$(wc -l <pages)"
+    make_days 0
+    take_in "$archive" >samples.tar
+    expect_code 1 "$OCC_BIN/occ" read -q days.tar samples.tar >pages 2>told # store F14
+    expect_equal "occ-read: samples.tar: 4 samples and no pages: run 'occ render' first" "$(cat told)"
+    [ ! -s pages ]
+}
+
 pages_of_all_sizes_are_read() {
     needs_encoder
     for mode in tiny base hifi; do
@@ -211,7 +235,6 @@ usage_is_checked() {
     expect_match 'no encoder is named \(--model FILE\), and the bundled one: nano.safetensors: is not in' told
     expect_code 2 "$OCC_BIN/occ" read - --store s 2>told
     expect_match "'-' is a stream" told
-    expect_code 2 "$OCC_BIN/occ" read - x.png 2>told
     expect_code 2 "$OCC_BIN/occ" read --mode gundam x.png 2>told
     [ ! -e s ]
 }
@@ -272,6 +295,7 @@ run a_store_says_what_it_was_told
 run what_was_measured_is_in_the_store
 run coarser_codecs_are_measured_too
 run streams_and_pictures_are_read
+run streams_one_behind_another_are_read
 run pages_of_all_sizes_are_read
 run merging_is_the_way_of_encoders_that_have_it
 run what_was_merged_is_not_lost_by_accident

@@ -41,10 +41,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         int rc;
         do {
             rc = stream_next(reader, &sample, &e);
-            if (rc == 1) {
+            if (rc > 0) {
                 check(&sample);
             }
-        } while (rc == 1);
+        } while (rc > 0);
         if (rc < 0 && (e.code != rc || !*e.text)) {
             abort();
         }

@@ -1,0 +1,103 @@
+/* render_packs.c - see render_packs.h. */
+#include "render/render_packs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "render/render_held.h"
+#include "store/table.h"
+
+struct pack_numbers {
+    struct table *accounts; /* index into: */
+    int64_t *next;
+    size_t count, capacity;
+    char key[STREAM_KEY_BYTES]; /* of the pack in hand, and its members: */
+    struct stream_member *members;
+    size_t member_capacity;
+    struct bytes json;
+};
+
+int pack_numbers_open(struct pack_numbers **out, struct error *e) {
+    *out = calloc(1, sizeof **out);
+    if (!*out) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    bytes_init(&(*out)->json, STREAM_MEMBER_LIMIT);
+    return table_open(&(*out)->accounts, e);
+}
+
+void pack_numbers_close(struct pack_numbers *p) {
+    if (!p) {
+        return;
+    }
+    table_close(p->accounts);
+    bytes_close(&p->json);
+    free(p->next);
+    free(p->members);
+    free(p);
+}
+
+/* The place of the account's next number; NULL: no memory. */
+static int64_t *next_number(struct pack_numbers *p, const char *key, struct error *e) {
+    char account[STREAM_KEY_BYTES];
+    size_t index;
+    snprintf(account, sizeof account, "%.*s", (int)held_account_size(key), key);
+    if (p->count == p->capacity) {
+        size_t capacity = p->capacity ? 2 * p->capacity : 64;
+        int64_t *next = realloc(p->next, capacity * sizeof *next);
+        if (!next) {
+            error_set(e, ERR_MEMORY, "out of memory");
+            return NULL;
+        }
+        p->next = next;
+        p->capacity = capacity;
+    }
+    int added = table_add(p->accounts, account, p->count, &index, e);
+    if (added > 0) {
+        p->next[p->count++] = 0;
+    }
+    return added < 0 ? NULL : &p->next[index];
+}
+
+/* The .json with another id. What is no object is passed on as it is. */
+static int change_id(struct pack_numbers *p, const char *id, struct error *e) {
+    json_t *object = json_read(p->members[0].data, p->members[0].size, NULL, NULL);
+    int rc = 0;
+    bytes_clear(&p->json);
+    if (json_is_object(object)) {
+        rc = json_object_set_new(object, "id", json_string(id)) == 0
+                 ? json_append(&p->json, object, e)
+                 : error_set(e, ERR_MEMORY, "out of memory");
+        p->members[0].data = bytes_text(&p->json);
+        p->members[0].size = p->json.size;
+    }
+    json_decref(object);
+    return rc;
+}
+
+int pack_numbers_apply(struct pack_numbers *p, struct stream_sample *pack, struct error *e) {
+    char id[PACK_ID_BYTES];
+    int64_t *next = next_number(p, pack->key, e);
+    if (!next) {
+        return ERR_MEMORY;
+    }
+    int64_t number = strtoll(strrchr(pack->key, 'A') + 1, NULL, 10); /* behind %3A */
+    if (number >= *next && number < INT64_MAX / 2) {
+        *next = number + 1;
+        return 0;
+    }
+    held_pack_key(p->key, id, pack->key, (*next)++);
+    if (pack->count > p->member_capacity) {
+        struct stream_member *members = realloc(p->members, pack->count * sizeof *members);
+        if (!members) {
+            return error_set(e, ERR_MEMORY, "out of memory");
+        }
+        p->members = members;
+        p->member_capacity = pack->count;
+    }
+    memcpy(p->members, pack->members, pack->count * sizeof *p->members);
+    int rc = change_id(p, id, e);
+    *pack = (struct stream_sample){.key = p->key, .members = p->members, .count = pack->count};
+    return rc;
+}

@@ -1,0 +1,16 @@
+/* render_packs.h - packs of earlier renders that are passed on: their numbers are places in the
+ * stream that they came in, and two streams number the packs of an account alike. */
+#ifndef OCC_RENDER_RENDER_PACKS_H
+#define OCC_RENDER_RENDER_PACKS_H
+
+#include "store/stream.h"
+
+struct pack_numbers; /* the highest of each account so far */
+int pack_numbers_open(struct pack_numbers **out, struct error *e);
+void pack_numbers_close(struct pack_numbers *p); /* NULL is allowed */
+
+/* Gives the pack a key and, in its .json, an id that no pack of its account had before, unless its
+ * own are higher already. The sample then points into `p`, until the next call. */
+int pack_numbers_apply(struct pack_numbers *p, struct stream_sample *pack, struct error *e);
+
+#endif
