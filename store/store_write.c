@@ -57,7 +57,6 @@ static int journal_get(struct store *s, const char *key, json_t **entry, struct 
     } else if (code != MDB_NOTFOUND) {
         rc = store_failed(s, code, e);
     }
-    store_end(s, txn);
     if (rc < 0) {
         json_decref(*entry);
         *entry = NULL;
