@@ -50,17 +50,16 @@ int store_failed(const struct store *s, int code, struct error *e) {
 
 /* ---- Rights ----------------------------------------------------------------------------- */
 
-static void name_file(char file[STORE_PATH], const struct store *s, const char *name) {
-    snprintf(file, STORE_PATH, "%s/%s", s->path, name);
+static void name_file(char file[STORE_PATH], const char *path, const char *name) {
+    snprintf(file, STORE_PATH, "%s/%s", path, name);
 }
 
-/* A reader notes in lock.mdb which pages it still sees, so whoever may read the data must be able
- * to write there, whatever the umask of the one who made it. True: it has other rights now. */
-static bool share_lock(const struct store *s) {
+/* A reader notes in lock.mdb which pages it still sees. */
+bool store_share_lock(const char *path) {
     char data_file[STORE_PATH], lock_file[STORE_PATH];
     struct stat data, lock;
-    name_file(data_file, s, "data.mdb");
-    name_file(lock_file, s, "lock.mdb");
+    name_file(data_file, path, "data.mdb");
+    name_file(lock_file, path, "lock.mdb");
     if (stat(data_file, &data) != 0 || lstat(lock_file, &lock) != 0 || !S_ISREG(lock.st_mode) ||
         lock.st_nlink != 1) {
         return false;
@@ -82,8 +81,8 @@ static bool is_mounted_read_only(const char *path) {
 static int denied(const struct store *s, struct error *e) {
     char data[STORE_PATH], lock[STORE_PATH];
     int wanted = s->writing ? R_OK | W_OK : R_OK;
-    name_file(data, s, "data.mdb");
-    name_file(lock, s, "lock.mdb");
+    name_file(data, s->path, "data.mdb");
+    name_file(lock, s->path, "lock.mdb");
     if (access(data, F_OK) == 0 && access(data, wanted) != 0) {
         return error_errno(e, EACCES, "%s", data);
     }
@@ -120,7 +119,7 @@ static uint64_t map_size(struct store *s) {
     if (!s->writing) {
         return 1;
     }
-    name_file(file, s, "data.mdb");
+    name_file(file, s->path, "data.mdb");
     uint64_t used = stat(file, &status) == 0 ? (uint64_t)status.st_size : 0;
     uint64_t space = free_bytes(s->path), room = address_space();
     uint64_t size = space < LARGEST_MAP ? used + space : LARGEST_MAP;
@@ -163,13 +162,13 @@ int store_open_env(struct store *s, bool create, struct error *e) {
     char file[STORE_PATH];
     unsigned flags = s->writing ? 0 : MDB_RDONLY;
     int dead = 0;
-    name_file(file, s, "data.mdb");
+    name_file(file, s->path, "data.mdb");
     int rc = create && access(file, F_OK) != 0 ? 0 : store_check_file(file, create, e);
     if (rc < 0) {
         return rc;
     }
     int code = open_once(s, flags);
-    if (code == EACCES && share_lock(s)) {
+    if (code == EACCES && store_share_lock(s->path)) {
         code = open_once(s, flags);
     }
     if (code == EACCES && !s->writing && is_mounted_read_only(s->path)) {
@@ -186,7 +185,7 @@ int store_open_env(struct store *s, bool create, struct error *e) {
             file, address_space());
     }
     if (code == 0) {
-        share_lock(s);
+        store_share_lock(s->path);
         code = mdb_reader_check(s->env, &dead); /* those that were killed keep pages from reuse */
     }
     return code == 0 ? 0 : store_failed(s, code, e);

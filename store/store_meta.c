@@ -7,8 +7,8 @@
 #include "store/json.h"
 #include "store/store_state.h"
 
-static const char *const DATABASES[DB_COUNT] = {"meta",   "samples",  "text",
-                                                "tokens", "accounts", "journal"};
+const char *const STORE_DATABASES[DB_COUNT] = {"meta",   "samples",  "text",
+                                               "tokens", "accounts", "journal"};
 static const char FORMAT_PREFIX[] = "occ-store ";
 
 int store_put_meta(struct store *s, const char *key, const void *data, size_t size,
@@ -123,7 +123,7 @@ int store_read_meta(struct store *s, MDB_txn *txn, struct error *e) {
 
 int store_open_databases(struct store *s, MDB_txn *txn, unsigned flags, struct error *e) {
     for (int i = 0; i < DB_COUNT; i++) {
-        int code = mdb_dbi_open(txn, DATABASES[i], flags, &s->databases[i]);
+        int code = mdb_dbi_open(txn, STORE_DATABASES[i], flags, &s->databases[i]);
         if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE) {
             return error_set(e, ERR_FORMAT, "%s: is no token store", s->path);
         }

@@ -8,6 +8,7 @@
 #include "store/store.h"
 
 enum store_database { DB_META, DB_SAMPLES, DB_TEXT, DB_TOKENS, DB_ACCOUNTS, DB_JOURNAL, DB_COUNT };
+extern const char *const STORE_DATABASES[DB_COUNT]; /* their names */
 
 enum {
     TOKEN_KEY = STREAM_KEY_BYTES + 1 + 8 + 1 + 2, /* most bytes of a token key */
@@ -56,6 +57,9 @@ int store_open_env(struct store *s, bool create, struct error *e);
 /* ERR_TRUNCATED: data.mdb lacks pages that LMDB would look for; ERR_FORMAT: it is empty and may not
  * be so, or is damaged. */
 int store_check_file(const char *file, bool may_be_empty, struct error *e);
+/* Lets whoever may read data.mdb of the store at `path` write to its lock.mdb, whatever the umask
+ * of the one who made it. True: it has other rights now. */
+bool store_share_lock(const char *path);
 int store_begin_snapshot(struct store *s, struct error *e);
 int store_open_databases(struct store *s, MDB_txn *txn, unsigned flags, struct error *e);
 
@@ -72,6 +76,9 @@ int store_use_dictionary(struct store *s, const void *data, size_t size, struct 
 void store_drop_dictionary(struct store *s);
 /* With enough samples seen, those to come are packed with what they have in common. */
 int store_train_dictionary(struct store *s, struct error *e);
+/* Another dictionary, of the samples that are there, or none, and all frames packed with it: what
+ * was removed may be in the old one. When it fails, the store can only be closed. */
+int store_renew_dictionary(struct store *s, struct error *e);
 
 /* Token keys. `account` and `id` point into `key`. */
 size_t token_key_make(unsigned char key[TOKEN_KEY], const char *sample_key, int64_t created,
