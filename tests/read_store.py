@@ -188,6 +188,22 @@ def growing(store):
     print("growing")
 
 
+def follow(store, busy):
+    """Reads a store as long as the file `busy` is there, and once more."""
+    first = occ_store.Tokens(store)
+    last = False
+    while not last:
+        last = not os.path.exists(busy)
+        newest = occ_store.Tokens(store)
+        for tokens in (first, newest):
+            for number in range(len(tokens)):
+                page = tokens[number]
+                assert tokens.sample(page["key"])["account"] + "/" in page["key"]
+                assert tokens.text(page["key"])[0].startswith("What ")
+        assert len(newest) >= len(first)
+    print("followed")
+
+
 def opened(store):
     """How many pages, or why not."""
     try:
@@ -198,4 +214,4 @@ def opened(store):
 
 if __name__ == "__main__":
     {"compare": compare, "raw": raw, "workers": workers, "loader": loader, "order": order, "growing": growing,
-     "opened": opened, "sequence": sequence, "texts": texts, "forgotten": forgotten}[sys.argv[1]](*sys.argv[2:])
+     "follow": follow, "opened": opened, "sequence": sequence, "texts": texts, "forgotten": forgotten}[sys.argv[1]](*sys.argv[2:])
