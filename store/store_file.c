@@ -58,6 +58,7 @@ struct data_file {
     uint64_t size, page_size;
     uint64_t pages, last; /* whole pages that are there; the last one that there should be */
     uint64_t free;        /* pages between them that are on the list */
+    uint64_t budget;      /* bytes that are yet to be read: no page is on the list twice */
     unsigned char *path;  /* a page for each level of the tree */
 };
 
@@ -87,7 +88,8 @@ static bool count_listed(struct data_file *d, const unsigned char *list, size_t 
 static bool count_overflow(struct data_file *d, const unsigned char *data, size_t size) {
     uint64_t page;
     memcpy(&page, data, sizeof page);
-    unsigned char *list = page < d->pages && size <= d->size ? malloc(size) : NULL;
+    unsigned char *list = page < d->pages && size <= d->budget ? malloc(size) : NULL;
+    d->budget -= list != NULL ? size : 0;
     bool whole = list != NULL &&
                  read_at(d, list, size, page * d->page_size + sizeof(struct page_header)) &&
                  count_listed(d, list, size);
@@ -110,8 +112,11 @@ static bool count_leaf(struct data_file *d, const unsigned char *page, size_t pl
 static bool count_free(struct data_file *d, uint64_t number, int level) {
     unsigned char *page = d->path + (size_t)level * d->page_size;
     struct page_header header;
-    if (level == MOST_DEPTH || number >= d->pages ||
-        !read_at(d, page, d->page_size, number * d->page_size)) {
+    if (level == MOST_DEPTH || number >= d->pages || d->budget < d->page_size) {
+        return false;
+    }
+    d->budget -= d->page_size;
+    if (!read_at(d, page, d->page_size, number * d->page_size)) {
         return false;
     }
     memcpy(&header, page, sizeof header);
@@ -161,6 +166,7 @@ static bool read_meta(struct data_file *d, struct meta *newest) {
 static bool is_whole(struct data_file *d, const struct meta *meta) {
     d->path = malloc(MOST_DEPTH * d->page_size);
     d->free = 0;
+    d->budget = d->size;
     bool whole = d->path != NULL && meta->free.depth > 0 && count_free(d, meta->free.root, 0) &&
                  d->free == d->last + 1 - d->pages;
     free(d->path);

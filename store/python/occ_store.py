@@ -81,17 +81,21 @@ def read_meta(file):
     return first if second is None else max(first, second, key=lambda meta: meta[3])
 
 
-def free_pages(file, size, page):
-    """Yields the numbers of the free pages, of the tree below `page`."""
+def free_pages(file, size, page, budget):
+    """Yields the numbers of the free pages, of the tree below `page`; budget: [bytes that are yet to be read]."""
     data = os.pread(file, size, page * size)
     flags, lower = struct.unpack_from("<HH", data, 10)
+    budget[0] -= size
     for (place,) in struct.iter_unpack("<H", data[16:lower]):
         low, high, more, key = struct.unpack_from("<HHHH", data, place)
+        if budget[0] < 0:
+            raise ValueError("a page is there twice")
         if not flags & 2:
-            yield from free_pages(file, size, low | high << 16 | more << 32)
+            yield from free_pages(file, size, low | high << 16 | more << 32, budget)
             continue
         length, listed = low | high << 16, data[place + 8 + key:]
         if more & 1:  # on pages of its own
+            budget[0] -= length
             listed = os.pread(file, length, struct.unpack_from("<Q", listed)[0] * size + 16)
         yield from struct.unpack_from(f"<{struct.unpack_from('<Q', listed)[0]}Q", listed, 8)
 
@@ -109,11 +113,14 @@ def check_file(path):
             if meta is None:
                 return
             size, root, last, _ = meta
-            missing = set(range(length // size, last + 1)) if last < 1 << 44 else {last}
+            pages = length // size
             try:
-                if not missing or missing <= set(free_pages(file, size, root)):
+                if pages > last:
                     return
-            except (struct.error, OSError, RecursionError, OverflowError):
+                free = {page for page in free_pages(file, size, root, [length]) if pages <= page <= last}
+                if len(free) == last + 1 - pages:
+                    return
+            except (struct.error, ValueError, OSError, RecursionError, OverflowError, MemoryError):
                 pass
             if read_meta(file) == meta:
                 raise ValueError(f"{name}: has {length} bytes, needs {(last + 1) * size}: it was cut short, as by a "
