@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# t0433-store-rm.sh - samples and accounts are taken out of a store, and come again only when they are brought.
+# t0433-store-commands.sh - samples and accounts are taken out of a store, and come again only when they are brought;
+# what merge and export say; stores that cannot be read, or not be locked.
 # shellcheck disable=SC2317 # functions are called by the names that they are handed over by
 # shellcheck source=tests/lib-store.sh
 . "$(dirname "$0")/lib-store.sh"
@@ -118,10 +119,29 @@ a_store_that_was_cut_is_named_by_every_command() {
     expect_match 'cut/data.mdb: has 100000 bytes' told
 }
 
+what_is_mounted_read_only_needs_no_lock() { # store F1
+    unshare -m true 2>/dev/null || skip 'nothing can be mounted here'
+    "$OCC_BIN/../tests/nights" s 1
+    rm s/lock.mdb
+    mkdir mounted
+    unshare -m bash -c 'mount --bind s mounted && mount -o remount,ro,bind mounted &&
+        "$OCC_BIN/occ" store ls mounted' >keys
+    expect_equal 8 "$(wc -l <keys)"
+    [ ! -e s/lock.mdb ] || complain 'a lock file was made'
+    touch s/lock.mdb
+    chmod 444 s/lock.mdb # as of another user
+    cp "$OCC_BIN/occ-store" . # the tree may be out of that user's reach
+    chmod 755 "$scratch" .
+    unshare -m bash -c 'mount --bind s mounted && mount -o remount,ro,bind mounted &&
+        setpriv --reuid 65534 --regid 65534 --clear-groups ./occ-store ls mounted' >keys
+    expect_equal 8 "$(wc -l <keys)"
+}
+
 run a_removed_sample_takes_its_pack_along_and_the_others_come_again
 run an_account_goes_and_a_wrong_name_is_said
 run a_folded_sample_sets_the_style_token_back
 run merge_tells_what_it_keeps
 run what_is_on_a_pack_is_not_exported_in_silence
 run a_store_that_was_cut_is_named_by_every_command
+run what_is_mounted_read_only_needs_no_lock
 test_finish
