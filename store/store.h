@@ -94,7 +94,10 @@ struct token_record {
 
 struct store; /* opaque; of one thread */
 
-/* For reading. ERR_FORMAT for what is no store, ERR_UNSUPPORTED for another version. */
+/* For reading: what is seen is the store of this moment, until it is closed; as long, pages that a
+ * writer frees are not used again. ERR_FORMAT for what is no store, ERR_UNSUPPORTED for another
+ * version, ERR_TRUNCATED where data.mdb was cut short, ERR_IO where lock.mdb, without which pages
+ * would change, cannot be had (but on a file system that is mounted read-only). */
 int store_open(struct store **out, const char *path, struct error *e);
 /* For writing; makes the folder where it is missing. `encoder` must be the one that it was made
  * with (ERR_UNSUPPORTED, naming both); NULL: any, but the store must be there. One writer at a

@@ -70,7 +70,11 @@ static int copy_database(struct copy *c, enum store_database db, struct error *e
 /* Nobody else knows the folder yet, so no locks; synced at the end. */
 static int open_copy(struct copy *c, const char *folder, struct error *e) {
     MDB_envinfo info;
+    MDB_stat stat;
     int code = mdb_env_info(c->from->env, &info);
+    if (code == 0) {
+        code = mdb_env_stat(c->from->env, &stat);
+    }
     if (code == 0) {
         code = mdb_env_create(&c->env);
     }
@@ -78,7 +82,7 @@ static int open_copy(struct copy *c, const char *folder, struct error *e) {
         code = mdb_env_set_maxdbs(c->env, DB_COUNT);
     }
     if (code == 0) { /* as much as it can need: no more pages than the store has */
-        size_t size = (info.me_last_pgno + 1) * (size_t)sysconf(_SC_PAGESIZE);
+        size_t size = (info.me_last_pgno + 1) * stat.ms_psize;
         code = mdb_env_set_mapsize(c->env, size + size / 8 + ((size_t)64 << 20));
     }
     if (code == 0) {
