@@ -12,7 +12,7 @@ make_packs() { # [KEY]: packs.tar
     stream_begin
     for i in 1 2 3 4 5; do
         key=$([ $i -lt 5 ] && echo ann || echo bob)/$i
-        [ "$key" = "${1:-}" ] || put_clip $key $((1700000000 + i * 86400)) "Day $i" "Sentence number $i, of Quebec."
+        [ "$key" = "${1:-}" ] || put_clip "$key" $((1700000000 + i * 86400)) "Day $i" "Sentence number $i, of Quebec."
     done
     stream_end | render -q --mode base --pack account >packs.tar
 }
@@ -119,6 +119,7 @@ a_store_that_was_cut_is_named_by_every_command() {
     expect_match 'cut/data.mdb: has 100000 bytes' told
 }
 
+# shellcheck disable=SC2016 # it is the shell inside that expands
 what_is_mounted_read_only_needs_no_lock() { # store F1
     unshare -m true 2>/dev/null || skip 'nothing can be mounted here'
     "$OCC_BIN/../tests/nights" s 1

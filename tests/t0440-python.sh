@@ -101,9 +101,9 @@ a_store_that_grows_is_read_on() {
     wait $!
 }
 
-# store F1: read_store as another user, who may read the stores in this folder
+# read_store as another user, who may read the stores in this folder
 as_nobody() {
-    setpriv --reuid 65534 --regid 65534 --clear-groups $python "$PWD/read_store.py" "$@"
+    setpriv --reuid 65534 --regid 65534 --clear-groups "$python" "$PWD/read_store.py" "$@"
 }
 
 another_user_reads_with_a_lock_or_is_told() { # store F1
