@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/data_file.h"
@@ -15,7 +16,7 @@
 #include "store/store.h"
 
 struct arguments {
-    const char *output, *tokenizer;
+    const char *output, *tokenizer, *account;
     int format;
     bool text, json, force, null, quiet;
 };
@@ -35,6 +36,8 @@ static const struct option_spec OPTIONS[] = {
      .choices = EXPORT_FORMATS},
     {"output", 'o', OPTION_TEXT, FIELD(output), "PATH",
      .help = "export: the folder or file to write; a tar goes to standard output without it"},
+    {"account", 0, OPTION_TEXT, FIELD(account), "NAME",
+     .help = "rm: all samples of this account, in the place of keys"},
     {"force", 'f', OPTION_FLAG, FIELD(force), .help = "export: write a tar even to a terminal"},
     {"", .help = "Messages"},
     {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
@@ -42,12 +45,12 @@ static const struct option_spec OPTIONS[] = {
 
 static const struct tool TOOL = {
     .name = "occ-store",
-    .summary = "look into token stores, check, export, merge and compact them",
+    .summary = "look into token stores, check, export, merge, compact and take out of them",
     .operands = "COMMAND STORE [ARGUMENT...]",
     .description =
         "info STORE prints what it is, as JSON.\n\n"
         "ls STORE prints the keys of its samples, one a line, as 'occ ingest --skip-from -' reads "
-        "them.\n\n"
+        "them; without those that lost their page to rm and are to come again.\n\n"
         "get STORE KEY prints a sample's JSON.\n\n"
         "stats STORE prints pages, tokens, characters and text tokens per token, how much of the "
         "text was read back of pages that 'occ compress --verify' measured, and the worst of them, "
@@ -56,8 +59,14 @@ static const struct tool TOOL = {
         "export STORE [KEY...] writes tokens for other programs, of all samples or of those "
         "named.\n\n"
         "merge STORE FROM... puts the samples of other stores of the same encoder, as parallel "
-        "jobs wrote them, into STORE.\n\n"
-        "compact STORE COPY writes a copy without free pages: what one publishes.",
+        "jobs wrote them, into STORE. A sample that is there already stays; those whose content "
+        "is another are named.\n\n"
+        "compact STORE COPY writes a copy of the records alone: what one publishes.\n\n"
+        "rm STORE KEY... (or --account NAME) takes samples out for good, all or none, with the "
+        "packs that show them; other samples on these are named, and made again when they come "
+        "in again. A sample that was folded is in the style token of its account, which is then "
+        "set back to nothing. The removed bytes are in free pages until those are used again: "
+        "compact leaves them out.",
     .examples = "occ store ls tokens.occ | occ ingest --skip-from - /archive | ...\n"
                 "    the nightly run takes in what is new\n"
                 "occ store export --format safetensors -o clip.st tokens.occ banana/73123\n"
@@ -107,8 +116,13 @@ static int run_info(struct store *s, const char *path, struct error *e) {
 static int print_key(void *context, const char *key, const char *journal, size_t size,
                      struct error *e) {
     const struct arguments *a = context;
-    (void)journal;
-    (void)size;
+    json_t *entry = json_loadb(journal, size, 0, NULL);
+    const char *input = json_string_value(json_object_get(entry, "input"));
+    bool lost = input != NULL && input[0] == '\0';
+    json_decref(entry);
+    if (lost) {
+        return 0;
+    }
     bool done = fputs(key, stdout) != EOF && putchar(a->null ? '\0' : '\n') != EOF;
     return done ? 0 : error_set(e, ERR_CLOSED, "standard output: cannot be written");
 }
@@ -201,33 +215,92 @@ static int run_export(struct store *s, const struct arguments *a, char **keys, i
     return rc;
 }
 
+static void name_differing(void *context, const char *key) {
+    log_warning("%s: %s has other content; what is there stays", key, (const char *)context);
+}
+
+static int merge_one(struct store *to, char *from, struct error *e) {
+    struct store *other;
+    struct store_copied copied;
+    int rc = store_open(&other, from, e);
+    if (rc == 0) {
+        rc = store_merge(to, other, &copied, name_differing, from, e);
+        store_close(other);
+    }
+    if (rc == 0) {
+        log_info("%s: %" PRId64 " samples with %" PRId64 " pages; %" PRId64
+                 " were there already, %" PRId64 " of them with other content",
+                 from, copied.samples, copied.pages, copied.kept, copied.differing);
+    }
+    return rc;
+}
+
+static bool is_same_store(const char *a, const char *b) {
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static int run_merge(const char *path, char **from, int count, struct error *e) {
     struct store *first = NULL, *to = NULL;
+    for (int i = 0; i < count; i++) {
+        if (is_same_store(path, from[i])) { /* LMDB lets no process open a store twice */
+            return error_set(e, ERR_USAGE, "%s: is the store to merge into", from[i]);
+        }
+    }
     int rc = store_open(&first, from[0], e);
     if (rc == 0) {
         rc = store_open_write(&to, path, store_encoder(first), e);
     }
     store_close(first);
     for (int i = 0; i < count && rc == 0; i++) {
-        struct store *other;
-        struct store_copied copied;
-        rc = store_open(&other, from[i], e);
-        if (rc == 0) {
-            rc = store_merge(to, other, &copied, e);
-            log_info("%s: %" PRId64 " samples with %" PRId64 " pages; %" PRId64
-                     " were there already",
-                     from[i], copied.samples, copied.pages, copied.kept);
-            store_close(other);
-        }
+        rc = merge_one(to, from[i], e);
     }
     store_close(to);
+    return rc;
+}
+
+/* ---- rm ------------------------------------------------------------------------------------ */
+
+static void name_page_lost(void *context, const char *key) {
+    ++*(int64_t *)context;
+    log_warning("%s: was on a removed pack and has no page any more: bring it in again", key);
+}
+
+static void name_style_lost(void *context, const char *account) {
+    (void)context;
+    log_warning("%s: a removed sample was folded into the style token of this account, which is "
+                "set back to nothing",
+                account);
+}
+
+static int run_remove(const char *path, const struct arguments *a, char **keys, int count,
+                      struct error *e) {
+    struct store *s = NULL;
+    int64_t lost = 0;
+    struct store_removal removal = {
+        .lost_page = name_page_lost, .lost_style = name_style_lost, .context = &lost};
+    if ((a->account != NULL) == (count > 0)) {
+        return error_set(e, ERR_USAGE, "rm takes STORE KEY..., or STORE --account NAME");
+    }
+    int rc = store_open_write(&s, path, NULL, e);
+    if (rc == 0) {
+        rc = a->account != NULL ? store_remove_account(s, a->account, &removal, e)
+                                : store_remove_samples(s, keys, (size_t)count, &removal, e);
+    }
+    store_close(s);
+    if (rc == 0) {
+        log_info("removed %" PRId64 " samples, %" PRId64 " packs, %" PRId64 " pages; %" PRId64
+                 " other samples have lost their page. The bytes are in free pages of the file "
+                 "until 'occ store compact' leaves them out",
+                 removal.samples, removal.packs, removal.pages, lost);
+    }
     return rc;
 }
 
 /* ---- The commands ------------------------------------------------------------------------------
  */
 
-enum command { INFO, LS, GET, STATS, VERIFY, EXPORT, MERGE, COMPACT, COMMAND_COUNT };
+enum command { INFO, LS, GET, STATS, VERIFY, EXPORT, MERGE, COMPACT, REMOVE, COMMAND_COUNT };
 
 static const struct {
     const char *name;
@@ -242,6 +315,7 @@ static const struct {
     [EXPORT] = {"export", 0, INT32_MAX, "STORE [KEY...]"},
     [MERGE] = {"merge", 1, INT32_MAX, "STORE FROM..."},
     [COMPACT] = {"compact", 1, 1, "STORE COPY"},
+    [REMOVE] = {"rm", 0, INT32_MAX, "STORE KEY..., or STORE --account NAME"},
 };
 
 static int choose(int operands, char **argv, enum command *command, struct error *e) {
@@ -254,9 +328,9 @@ static int choose(int operands, char **argv, enum command *command, struct error
                        : error_set(e, ERR_USAGE, "%s takes %s", argv[1], COMMANDS[i].wanted);
         }
     }
-    return error_set(e, ERR_USAGE, "%s%.40s: info, ls, get, stats, verify, export, merge, compact",
-                     operands > 0 ? "no such command: " : "name a command",
-                     operands > 0 ? argv[1] : "");
+    return error_set(
+        e, ERR_USAGE, "%s%.40s: info, ls, get, stats, verify, export, merge, compact, rm",
+        operands > 0 ? "no such command: " : "name a command", operands > 0 ? argv[1] : "");
 }
 
 static int run(enum command command, struct arguments *a, int operands, char **argv,
@@ -265,6 +339,9 @@ static int run(enum command command, struct arguments *a, int operands, char **a
     const char *path = argv[2];
     if (command == MERGE) {
         return run_merge(path, argv + 3, operands - 2, e);
+    }
+    if (command == REMOVE) {
+        return run_remove(path, a, argv + 3, operands - 2, e);
     }
     int rc = store_open(&s, path, e);
     if (rc < 0) {

@@ -44,15 +44,16 @@ int export_npy(struct bytes *out, const float *values, const int64_t *shape, int
 
 struct export {
     struct store *s;
-    enum export_format format;
     const char *path;
     const volatile sig_atomic_t *cancel;
     struct codec_state *codec;
-    struct arena *arena; /* names and tokens: of the sample, for safetensors of all */
+    struct arena *arena; /* names and tokens of the sample; for safetensors the names of all */
+    int (*take)(void *context, const struct token_record *record, struct error *e);
     struct stream_member *members;
     size_t member_count, member_capacity;
     struct safetensor *tensors;
     size_t tensor_count, tensor_capacity;
+    struct safetensors_writer *tensors_writer;
     struct bytes file, json, text;
     struct stream_writer *writer;
     int64_t samples, pages;
@@ -121,11 +122,11 @@ static int write_npy(void *context, const struct token_record *r, struct error *
 /* ---- safetensors ------------------------------------------------------------------------------
  */
 
+/* Name and shape of a page: the file's header comes before the tokens. */
 static int keep_tensor(void *context, const struct token_record *r, struct error *e) {
     struct export *x = context;
     const struct token_header *h = &r->header;
-    int64_t rows = (int64_t)h->rows * h->columns;
-    size_t count = (size_t)rows * h->dim;
+    size_t count = (size_t)h->rows * h->columns * h->dim;
     void *items = x->tensors;
     int rc = is_cancelled(x) ? error_set(e, ERR_CANCELLED, "stopped by a signal")
                              : arena_grow(x->arena, &items, x->tensor_count, &x->tensor_capacity,
@@ -134,33 +135,50 @@ static int keep_tensor(void *context, const struct token_record *r, struct error
         return rc;
     }
     x->tensors = items;
-    uint16_t *tokens = arena_alloc(x->arena, count, sizeof *tokens);
     char *name = arena_alloc(x->arena, strlen(r->key) + 16, 1);
-    if (tokens == NULL || name == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for tokens; name fewer samples");
+    if (name == NULL) {
+        return error_set(e, ERR_MEMORY, "out of memory for the names of pages");
     }
     snprintf(name, strlen(r->key) + 16, "%s.p%03d", r->key, r->page);
-    rc = codec_unpack_bf16(x->codec, tokens, h->codec, r->payload, h->payload, rows, h->dim, e);
-    if (rc < 0) {
-        return error_context(e, "%s page %d", r->key, r->page);
-    }
     x->tensors[x->tensor_count++] = (struct safetensor){.name = name,
                                                         .type = DTYPE_BF16,
                                                         .rank = 3,
                                                         .shape = {h->rows, h->columns, h->dim},
-                                                        .data = tokens,
-                                                        .bytes = count * sizeof *tokens};
-    x->pages++;
+                                                        .bytes = count * sizeof(uint16_t)};
     return 0;
 }
 
-static int write_tensors(struct export *x, struct error *e) {
+/* The pages come again as keep_tensor has seen them: the store is of one moment. */
+static int write_tensor(void *context, const struct token_record *r, struct error *e) {
+    struct export *x = context;
+    const struct token_header *h = &r->header;
+    int64_t rows = (int64_t)h->rows * h->columns;
+    if (is_cancelled(x)) {
+        return error_set(e, ERR_CANCELLED, "stopped by a signal");
+    }
+    struct arena_mark mark = arena_mark(x->arena);
+    uint16_t *tokens = arena_alloc(x->arena, (size_t)rows * h->dim, sizeof *tokens);
+    if (tokens == NULL) {
+        return error_set(e, ERR_MEMORY, "out of memory for tokens");
+    }
+    int rc = codec_unpack_bf16(x->codec, tokens, h->codec, r->payload, h->payload, rows, h->dim, e);
+    if (rc < 0) {
+        return error_context(e, "%s page %d", r->key, r->page);
+    }
+    rc = safetensors_writer_put(x->tensors_writer, (size_t)x->pages, tokens, x->cancel, e);
+    arena_rewind(x->arena, mark);
+    x->pages += rc == 0;
+    return rc;
+}
+
+static int open_tensors(struct export *x, struct error *e) {
     const struct store_encoder *encoder = store_encoder(x->s);
     char print[32];
     snprintf(print, sizeof print, "%016" PRIx64, encoder->fingerprint);
     json_t *metadata = json_pack("{s:s, s:s, s:s}", "format", "occ-tokens 1", "encoder",
                                  encoder->name, "fingerprint", print);
-    int rc = safetensors_write(x->path, x->tensors, x->tensor_count, metadata, e);
+    int rc = safetensors_writer_open(&x->tensors_writer, x->path, x->tensors, x->tensor_count,
+                                     metadata, e);
     json_decref(metadata);
     return rc;
 }
@@ -248,23 +266,38 @@ static int export_sample(void *context, const char *key, const char *journal, si
     if (is_cancelled(x)) {
         return error_set(e, ERR_CANCELLED, "stopped by a signal");
     }
-    if (x->format == EXPORT_TAR) {
-        return write_sample(x, key, e);
-    }
-    return store_each_page(x->s, key, x->format == EXPORT_NPY ? write_npy : keep_tensor, x, e);
+    return x->take != NULL ? store_each_page(x->s, key, x->take, x, e) : write_sample(x, key, e);
 }
 
-static int check_keys(struct store *s, char *const *keys, size_t count, struct error *e) {
+static int find_any(void *context, const struct token_record *record, struct error *e) {
+    (void)record;
+    (void)e;
+    *(bool *)context = true;
+    return 1;
+}
+
+/* A tar takes the JSON and text of samples whose pages are elsewhere, the others have nothing. */
+static int check_keys(struct store *s, enum export_format format, char *const *keys, size_t count,
+                      struct error *e) {
     for (size_t i = 0; i < count; i++) {
+        bool has_pages = format == EXPORT_TAR;
         int rc = store_has(s, keys[i], e);
         if (rc != 1) {
             return rc < 0 ? rc : error_set(e, ERR_USAGE, "%s: is not in the store", keys[i]);
+        }
+        rc = store_each_page(s, keys[i], find_any, &has_pages, e);
+        if (rc < 0 || !has_pages) {
+            return rc < 0 ? rc
+                          : error_set(e, ERR_FORMAT,
+                                      "%s: has no pages of its own: they are on a pack, or were "
+                                      "folded",
+                                      keys[i]);
         }
     }
     return 0;
 }
 
-static int export_all(struct export *x, char *const *keys, size_t count, struct error *e) {
+static int each_sample(struct export *x, char *const *keys, size_t count, struct error *e) {
     if (keys == NULL) {
         return store_each_sample(x->s, export_sample, x, e);
     }
@@ -275,14 +308,51 @@ static int export_all(struct export *x, char *const *keys, size_t count, struct 
     return rc;
 }
 
+static int export_tensors(struct export *x, char *const *keys, size_t count, struct error *e) {
+    x->take = keep_tensor;
+    int rc = each_sample(x, keys, count, e);
+    if (rc == 0) {
+        rc = open_tensors(x, e);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    x->take = write_tensor;
+    rc = each_sample(x, keys, count, e);
+    if (rc == 0) {
+        return safetensors_writer_commit(x->tensors_writer, e);
+    }
+    safetensors_writer_close(x->tensors_writer);
+    return rc;
+}
+
+static int export_npys(struct export *x, char *const *keys, size_t count, struct error *e) {
+    x->take = write_npy;
+    int rc = make_folder(x->path, e);
+    return rc == 0 ? each_sample(x, keys, count, e) : rc;
+}
+
+static int export_tar(struct export *x, int fd, char *const *keys, size_t count, struct error *e) {
+    int rc = stream_writer_open(&x->writer, fd, "occ-store " OCC_VERSION, NULL, x->cancel, e);
+    if (rc == 0) {
+        rc = each_sample(x, keys, count, e);
+    }
+    if (rc == 0) {
+        const struct stream_counts counts = {.samples = x->samples};
+        rc = stream_writer_finish(x->writer, &counts, NULL, e);
+    }
+    stream_writer_close(x->writer);
+    return rc;
+}
+
 int export_tokens(struct store *s, enum export_format format, const char *path, int fd,
                   char *const *keys, size_t count, const volatile sig_atomic_t *cancel,
                   int64_t *pages, struct error *e) {
-    struct export x = {.s = s, .format = format, .path = path, .cancel = cancel};
+    struct export x = {.s = s, .path = path, .cancel = cancel};
     bytes_init(&x.file, STREAM_SAMPLE_LIMIT);
     bytes_init(&x.json, STREAM_MEMBER_LIMIT);
     bytes_init(&x.text, STREAM_MEMBER_LIMIT);
-    int rc = keys != NULL ? check_keys(s, keys, count, e) : 0;
+    int rc = keys != NULL ? check_keys(s, format, keys, count, e) : 0;
     if (rc == 0) {
         rc = codec_open(&x.codec, e);
     }
@@ -290,23 +360,11 @@ int export_tokens(struct store *s, enum export_format format, const char *path, 
         rc = arena_open(&x.arena, format == EXPORT_SAFETENSORS ? SIZE_MAX / 2 : STREAM_SAMPLE_LIMIT,
                         e);
     }
-    if (rc == 0 && format == EXPORT_NPY) {
-        rc = make_folder(path, e);
-    }
-    if (rc == 0 && format == EXPORT_TAR) {
-        rc = stream_writer_open(&x.writer, fd, "occ-store " OCC_VERSION, NULL, cancel, e);
-    }
     if (rc == 0) {
-        rc = export_all(&x, keys, count, e);
+        rc = format == EXPORT_TAR           ? export_tar(&x, fd, keys, count, e)
+             : format == EXPORT_SAFETENSORS ? export_tensors(&x, keys, count, e)
+                                            : export_npys(&x, keys, count, e);
     }
-    if (rc == 0 && format == EXPORT_SAFETENSORS) {
-        rc = write_tensors(&x, e);
-    }
-    if (rc == 0 && format == EXPORT_TAR) {
-        const struct stream_counts counts = {.samples = x.samples};
-        rc = stream_writer_finish(x.writer, &counts, NULL, e);
-    }
-    stream_writer_close(x.writer);
     arena_close(x.arena);
     codec_close(x.codec);
     bytes_close(&x.file);

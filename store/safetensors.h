@@ -12,6 +12,7 @@
 #define OCC_STORE_SAFETENSORS_H
 
 #include <jansson.h>
+#include <signal.h>
 #include <stdbool.h>
 
 #include "store/dtype.h"
@@ -56,8 +57,19 @@ const char *safetensors_metadata(const struct safetensors *s, const char *key);
 json_t *safetensors_metadata_all(const struct safetensors *s);
 /* Writes a file (complete or not at all, see file.h): the tensors sorted by type size (largest
  * first), then name, data aligned to 64 bytes by padding the header with spaces; `metadata`: an
- * object of texts, or NULL. The same tensors give the same bytes. */
+ * object of texts, or NULL. The same tensors give the same bytes. ERR_USAGE: two have one name. */
 int safetensors_write(const char *path, const struct safetensor *tensors, size_t count,
                       const json_t *metadata, struct error *e);
+
+/* The same for tensors that do not fit memory together: their `data` is not looked at, but put one
+ * by one, in any order, each once. `tensors` must stay until the end: commit or close. */
+struct safetensors_writer; /* opaque */
+int safetensors_writer_open(struct safetensors_writer **out, const char *path,
+                            const struct safetensor *tensors, size_t count, const json_t *metadata,
+                            struct error *e);
+int safetensors_writer_put(struct safetensors_writer *w, size_t index, const void *data,
+                           const volatile sig_atomic_t *cancel, struct error *e);
+int safetensors_writer_commit(struct safetensors_writer *w, struct error *e); /* closes it too */
+void safetensors_writer_close(struct safetensors_writer *w); /* NULL is allowed; leaves no file */
 
 #endif

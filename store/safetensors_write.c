@@ -1,6 +1,8 @@
 /* safetensors_write.c - writing: see safetensors.h. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/file.h"
 #include "store/json.h"
@@ -35,6 +37,10 @@ static int make_header(struct bytes *out, const struct safetensor *const *order,
             whole && json_object_set(header, "__metadata__", (json_t *)(uintptr_t)metadata) == 0;
     }
     for (size_t i = 0; i < count && whole; i++) {
+        if (i > 0 && strcmp(order[i]->name, order[i - 1]->name) == 0) {
+            json_decref(header);
+            return error_set(e, ERR_USAGE, "%s: is there twice", order[i]->name);
+        }
         whole = json_object_set_new(header, order[i]->name, entry_of(order[i], end)) == 0;
         end += order[i]->bytes;
     }
@@ -88,4 +94,89 @@ int safetensors_write(const char *path, const struct safetensor *tensors, size_t
     free(order);
     bytes_close(&header);
     return rc;
+}
+
+/* ---- One by one --------------------------------------------------------------------------- */
+
+struct safetensors_writer {
+    const struct safetensor *tensors;
+    const struct safetensor **order;
+    size_t *begins; /* of the data of each tensor, in the file */
+    struct output_file file;
+    bool is_open;
+};
+
+static int open_file(struct safetensors_writer *w, const char *path, size_t count,
+                     const json_t *metadata, struct error *e) {
+    struct bytes header;
+    bytes_init(&header, SAFETENSORS_HEADER);
+    int rc = make_header(&header, w->order, count, metadata, e);
+    size_t end = header.size;
+    for (size_t i = 0; i < count; i++) {
+        w->begins[w->order[i] - w->tensors] = end;
+        end += w->order[i]->bytes;
+    }
+    if (rc == 0) {
+        rc = output_file_open(&w->file, path, e);
+        w->is_open = rc == 0;
+    }
+    if (rc == 0) {
+        rc = file_write(w->file.fd, header.data, header.size, NULL, e);
+    }
+    bytes_close(&header);
+    return rc;
+}
+
+int safetensors_writer_open(struct safetensors_writer **out, const char *path,
+                            const struct safetensor *tensors, size_t count, const json_t *metadata,
+                            struct error *e) {
+    struct safetensors_writer *w = *out = calloc(1, sizeof *w);
+    if (w == NULL) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    w->tensors = tensors;
+    w->order = calloc(count + 1, sizeof *w->order);
+    w->begins = calloc(count + 1, sizeof *w->begins);
+    int rc = ERR_MEMORY;
+    if (w->order == NULL || w->begins == NULL) {
+        error_set(e, ERR_MEMORY, "out of memory");
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            w->order[i] = &tensors[i];
+        }
+        qsort(w->order, count, sizeof *w->order, by_size_then_name);
+        rc = open_file(w, path, count, metadata, e);
+    }
+    if (rc < 0) {
+        safetensors_writer_close(w);
+        *out = NULL;
+    }
+    return rc;
+}
+
+int safetensors_writer_put(struct safetensors_writer *w, size_t index, const void *data,
+                           const volatile sig_atomic_t *cancel, struct error *e) {
+    if (lseek(w->file.fd, (off_t)w->begins[index], SEEK_SET) < 0) {
+        return error_errno(e, errno, "%s", w->file.path);
+    }
+    return file_write(w->file.fd, data, w->tensors[index].bytes, cancel, e);
+}
+
+int safetensors_writer_commit(struct safetensors_writer *w, struct error *e) {
+    int rc = output_file_commit(&w->file, e);
+    w->is_open = false;
+    safetensors_writer_close(w);
+    return rc;
+}
+
+void safetensors_writer_close(struct safetensors_writer *w) {
+    if (w == NULL) {
+        return;
+    }
+    if (w->is_open) {
+        output_file_discard(&w->file);
+    }
+    free(w->order);
+    free(w->begins);
+    free(w);
 }

@@ -94,7 +94,10 @@ struct token_record {
 
 struct store; /* opaque; of one thread */
 
-/* For reading. ERR_FORMAT for what is no store, ERR_UNSUPPORTED for another version. */
+/* For reading: what is seen is the store of this moment, until it is closed; as long, pages that a
+ * writer frees are not used again. ERR_FORMAT for what is no store, ERR_UNSUPPORTED for another
+ * version, ERR_TRUNCATED where data.mdb was cut short, ERR_IO where lock.mdb, without which pages
+ * would change, cannot be had (but on a file system that is mounted read-only). */
 int store_open(struct store **out, const char *path, struct error *e);
 /* For writing; makes the folder where it is missing. `encoder` must be the one that it was made
  * with (ERR_UNSUPPORTED, naming both); NULL: any, but the store must be there. One writer at a
@@ -165,7 +168,8 @@ int store_each(struct store *s, const char *account,
 int store_each_page(struct store *s, const char *key,
                     int (*take)(void *context, const struct token_record *record, struct error *e),
                     void *context, struct error *e);
-/* Each key of the journal, with its JSON; each account that has tokens or was folded. */
+/* Each key of the journal, with its JSON (an entry with the input "" is to be made again); each
+ * account that has tokens or was folded. */
 int store_each_sample(struct store *s,
                       int (*take)(void *context, const char *key, const char *journal, size_t size,
                                   struct error *e),
@@ -203,14 +207,40 @@ int store_count(struct store *s, struct store_counts *counts, struct error *e);
 struct store_copied {
     int64_t samples, pages; /* put into the store */
     int64_t kept;           /* samples that it had already */
+    int64_t differing;      /* of these, samples with other content */
     int64_t accounts;       /* with folded pages */
 };
 /* Puts the samples of another store of the same encoder into this one, pages as they are; a sample
- * that is there already stays. Commits as it goes: when it was stopped, run it again. An account
- * with folded pages in both is ERR_UNSUPPORTED before anything is put. */
-int store_merge(struct store *s, struct store *from, struct store_copied *copied, struct error *e);
+ * that is there already stays, and `differs` (may be NULL) is called where the other store has
+ * another JSON or text of it, or other pages before they aged. Commits as it goes: when it was
+ * stopped, run it again. An account with folded pages in both is ERR_UNSUPPORTED before anything is
+ * put. */
+int store_merge(struct store *s, struct store *from, struct store_copied *copied,
+                void (*differs)(void *context, const char *key), void *context, struct error *e);
 
-/* A copy without free pages, complete or not at all: `path` must not exist. */
+struct store_removal {
+    /* What else is lost: the page of a sample that stays, which was on a removed pack; the style
+     * sum of an account, in which a removed sample was. Either may be NULL. */
+    void (*lost_page)(void *context, const char *key);
+    void (*lost_style)(void *context, const char *account);
+    void *context;
+    int64_t samples, packs, pages; /* removed: pages of samples and packs */
+};
+/* Takes samples out for good, as the law or a person asks for: pages, JSON, text, journal, and the
+ * packs that show them. Samples that stay but were on such a pack have a journal entry of the input
+ * "", so that store_is_done has them made again. A folded sample cannot be taken out of its
+ * account's style sum, so that is set back to nothing. The dictionary, in which texts of samples
+ * are, is made anew. One transaction: all or nothing. ERR_FORMAT: a key is not there, nothing was
+ * removed. The bytes stay in free pages until they are used again; store_compact leaves them out.
+ */
+int store_remove_samples(struct store *s, char *const *keys, size_t count,
+                         struct store_removal *removal, struct error *e);
+/* All samples of an account, and its record. ERR_FORMAT: there is none of that name. */
+int store_remove_account(struct store *s, const char *account, struct store_removal *removal,
+                         struct error *e);
+
+/* A copy of the records alone, without free pages and what is left in others of what was removed.
+ * Complete or not at all: `path` must not exist. */
 int store_compact(struct store *s, const char *path, struct error *e);
 
 #endif

@@ -7,7 +7,9 @@
 struct merge {
     struct store *to, *from;
     struct store_copied *copied;
-    struct bytes text;
+    struct bytes text, other;
+    void (*differs)(void *context, const char *key);
+    void *context;
 };
 
 static int put(struct store *s, enum store_database db, const void *key, size_t key_size,
@@ -53,13 +55,62 @@ static int copy_text(struct merge *m, enum store_database db, const char *key, s
     return rc == 0 ? put(m->to, db, key, strlen(key), value, e) : rc;
 }
 
+/* Whether an entry of both journals is of the same input, with the same options. */
+static bool is_same_entry(const MDB_val *a, const char *journal, size_t size) {
+    static const char *const FIELDS[] = {"created", "input", "options"};
+    json_t *one = json_loadb(a->mv_data, a->mv_size, 0, NULL);
+    json_t *two = json_loadb(journal, size, 0, NULL);
+    bool same = true;
+    for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++) {
+        same = same && json_equal(json_object_get(one, FIELDS[i]), json_object_get(two, FIELDS[i]));
+    }
+    json_decref(one);
+    json_decref(two);
+    return same;
+}
+
+/* 1: one of the stores has forgotten it, or both have the same. */
+static int is_same_text(struct merge *m, enum store_database db, const char *key, struct error *e) {
+    int (*get)(struct store *, const char *, struct bytes *, struct error *) =
+        db == DB_TEXT ? store_get_text : store_get_json;
+    bytes_clear(&m->text);
+    bytes_clear(&m->other);
+    int rc = get(m->to, key, &m->text, e);
+    int there = rc == 1 ? get(m->from, key, &m->other, e) : rc;
+    if (rc < 1 || there < 1) {
+        return there < 0 ? there : 1;
+    }
+    return m->text.size == m->other.size && memcmp(m->text.data, m->other.data, m->text.size) == 0;
+}
+
+static int keep_sample(struct merge *m, const char *key, const char *journal, size_t size,
+                       struct error *e) {
+    union {
+        const void *read;
+        void *data;
+    } k = {.read = key};
+    MDB_val name = {strlen(key), k.data}, entry;
+    int code = mdb_get(m->to->txn, m->to->databases[DB_JOURNAL], &name, &entry);
+    if (code != 0) {
+        return store_failed(m->to, code, e);
+    }
+    int same = is_same_entry(&entry, journal, size);
+    same = same == 1 ? is_same_text(m, DB_SAMPLES, key, e) : same;
+    same = same == 1 ? is_same_text(m, DB_TEXT, key, e) : same;
+    m->copied->kept++;
+    m->copied->differing += same == 0;
+    if (same == 0 && m->differs != NULL) {
+        m->differs(m->context, key);
+    }
+    return same < 0 ? same : 0;
+}
+
 static int copy_sample(void *context, const char *key, const char *journal, size_t size,
                        struct error *e) {
     struct merge *m = context;
     int rc = store_has(m->to, key, e);
     if (rc != 0) {
-        m->copied->kept += rc > 0;
-        return rc < 0 ? rc : 0;
+        return rc < 0 ? rc : keep_sample(m, key, journal, size, e);
     }
     rc = store_each_page(m->from, key, copy_record, m, e);
     if (rc == 0) {
@@ -107,8 +158,10 @@ static int copy_account(void *context, const char *account, struct error *e) {
     return rc < 0 ? rc : 0;
 }
 
-int store_merge(struct store *s, struct store *from, struct store_copied *copied, struct error *e) {
-    struct merge m = {.to = s, .from = from, .copied = copied};
+int store_merge(struct store *s, struct store *from, struct store_copied *copied,
+                void (*differs)(void *context, const char *key), void *context, struct error *e) {
+    struct merge m = {
+        .to = s, .from = from, .copied = copied, .differs = differs, .context = context};
     const struct store_encoder *a = &s->encoder, *b = &from->encoder;
     *copied = (struct store_copied){.samples = 0};
     if (a->fingerprint != b->fingerprint || a->dim != b->dim) {
@@ -117,6 +170,7 @@ int store_merge(struct store *s, struct store *from, struct store_copied *copied
                          b->name, s->path, a->name);
     }
     bytes_init(&m.text, TEXT_LIMIT);
+    bytes_init(&m.other, TEXT_LIMIT);
     int rc = store_writable(s, e);
     if (rc == 0 && s->vectors == NULL && from->vectors != NULL) {
         rc = store_put_vectors(s, from->vectors, e);
@@ -132,5 +186,6 @@ int store_merge(struct store *s, struct store *from, struct store_copied *copied
         rc = store_commit(s, e);
     }
     bytes_close(&m.text);
+    bytes_close(&m.other);
     return rc;
 }

@@ -54,7 +54,6 @@ int store_each(struct store *s, const char *account, take_record *take, void *co
     int rc = store_begin(s, &txn, e);
     if (rc == 0) {
         rc = walk(s, txn, prefix, size, take, context, e);
-        store_end(s, txn);
     }
     return rc;
 }
@@ -86,7 +85,6 @@ int store_each_page(struct store *s, const char *key, take_record *take, void *c
         json_decref(entry);
         rc = walk(s, txn, prefix, size, take, context, e);
     }
-    store_end(s, txn);
     return rc;
 }
 
@@ -103,7 +101,6 @@ int store_each_sample(struct store *s,
     }
     int code = mdb_cursor_open(txn, s->databases[DB_JOURNAL], &cursor);
     if (code != 0) {
-        store_end(s, txn);
         return store_failed(s, code, e);
     }
     code = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
@@ -117,7 +114,6 @@ int store_each_sample(struct store *s,
         code = rc == 0 ? mdb_cursor_get(cursor, &k, &v, MDB_NEXT) : 0;
     }
     mdb_cursor_close(cursor);
-    store_end(s, txn);
     return code == 0 || code == MDB_NOTFOUND ? rc : store_failed(s, code, e);
 }
 
@@ -166,7 +162,6 @@ int store_each_account(struct store *s,
         from[length] = '\1'; /* behind all keys of this account, before those of a longer name */
         from[length + 1] = '\0';
     }
-    store_end(s, txn);
     return rc;
 }
 
@@ -176,7 +171,6 @@ int store_has(struct store *s, const char *key, struct error *e) {
     int rc = store_begin(s, &txn, e);
     if (rc == 0) {
         rc = get(s, txn, DB_JOURNAL, key, &value, e);
-        store_end(s, txn);
     }
     return rc;
 }
@@ -196,7 +190,6 @@ static int get_text(struct store *s, enum store_database db, const char *key, st
                                     db == DB_TEXT ? "the text" : "the JSON", key)
                     : 1;
     }
-    store_end(s, txn);
     return rc;
 }
 
@@ -243,7 +236,6 @@ int store_get_account(struct store *s, const char *account, struct account_heade
             }
         }
     }
-    store_end(s, txn);
     return rc;
 }
 
@@ -344,6 +336,5 @@ int store_count(struct store *s, struct store_counts *counts, struct error *e) {
     if (rc == 0) {
         rc = count_files(s, txn, counts, e);
     }
-    store_end(s, txn);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include "store/store.h"
 
 enum store_database { DB_META, DB_SAMPLES, DB_TEXT, DB_TOKENS, DB_ACCOUNTS, DB_JOURNAL, DB_COUNT };
+extern const char *const STORE_DATABASES[DB_COUNT]; /* their names */
 
 enum {
     TOKEN_KEY = STREAM_KEY_BYTES + 1 + 8 + 1 + 2, /* most bytes of a token key */
@@ -25,9 +26,11 @@ struct store {
     char *path;
     MDB_env *env;
     MDB_dbi databases[DB_COUNT];
-    MDB_txn *txn; /* the writer's, from the first write or read to the commit; else NULL */
+    MDB_txn *txn; /* a reader's: the snapshot that it sees, until it is closed; a writer's: from the
+                   * first write or read to the commit, else NULL */
     bool writing;
-    int lock; /* of writer.lock; -1 */
+    bool map_limited; /* by a limit of address space */
+    int lock;         /* of writer.lock; -1 */
     struct store_encoder encoder;
     float *vectors;
     size_t pending;
@@ -44,11 +47,38 @@ struct store {
 
 /* The error of an LMDB call. EIO of a full disk is ERR_NO_SPACE. */
 int store_failed(const struct store *s, int code, struct error *e);
-/* A transaction to read in: the writer's own, or a new one that store_end ends. */
+/* The transaction to read in. */
 int store_begin(struct store *s, MDB_txn **txn, struct error *e);
-void store_end(struct store *s, MDB_txn *txn);
 /* The writer's transaction, begun when there is none. */
 int store_writable(struct store *s, struct error *e);
+
+/* Opens the environment of s->path for s->writing or for reading; `create`: it may be missing. */
+int store_open_env(struct store *s, bool create, struct error *e);
+/* ERR_TRUNCATED: data.mdb lacks pages that LMDB would look for; ERR_FORMAT: it is empty and may not
+ * be so, or is damaged. */
+int store_check_file(const char *file, bool may_be_empty, struct error *e);
+/* Lets whoever may read data.mdb of the store at `path` write to its lock.mdb, whatever the umask
+ * of the one who made it. True: it has other rights now. */
+bool store_share_lock(const char *path);
+int store_begin_snapshot(struct store *s, struct error *e);
+int store_open_databases(struct store *s, MDB_txn *txn, unsigned flags, struct error *e);
+
+/* The meta database. get: 1: found; 0: not. */
+int store_put_meta(struct store *s, const char *key, const void *data, size_t size,
+                   struct error *e);
+int store_get_meta(struct store *s, MDB_txn *txn, const char *key, MDB_val *value, struct error *e);
+int store_read_meta(struct store *s, MDB_txn *txn, struct error *e);
+/* The meta of an existing store, or of a new one; commits. */
+int store_settle_meta(struct store *s, const struct store_encoder *encoder, struct error *e);
+
+/* The dictionary of `samples` and `text`. */
+int store_use_dictionary(struct store *s, const void *data, size_t size, struct error *e);
+void store_drop_dictionary(struct store *s);
+/* With enough samples seen, those to come are packed with what they have in common. */
+int store_train_dictionary(struct store *s, struct error *e);
+/* Another dictionary, of the samples that are there, or none, and all frames packed with it: what
+ * was removed may be in the old one. When it fails, the store can only be closed. */
+int store_renew_dictionary(struct store *s, struct error *e);
 
 /* Token keys. `account` and `id` point into `key`. */
 size_t token_key_make(unsigned char key[TOKEN_KEY], const char *sample_key, int64_t created,

@@ -229,9 +229,6 @@ int64_t store_verify(struct store *s, void (*bad)(void *context, const char *lin
     for (size_t i = 0; i < sizeof ORDER / sizeof *ORDER && rc == 0; i++) {
         rc = check_database(&v, ORDER[i], e);
     }
-    if (v.txn != NULL) {
-        store_end(s, v.txn);
-    }
     if (rc == 0 && v.faults == 0) {
         rc = store_each(s, NULL, check_orphan, &v, e);
     }

@@ -1,12 +1,7 @@
 /* store_write.c - putting samples, pages and accounts into a store, and taking them out. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include "store/json.h"
@@ -57,7 +52,6 @@ static int journal_get(struct store *s, const char *key, json_t **entry, struct 
     } else if (code != MDB_NOTFOUND) {
         rc = store_failed(s, code, e);
     }
-    store_end(s, txn);
     if (rc < 0) {
         json_decref(*entry);
         *entry = NULL;
@@ -293,57 +287,4 @@ int store_put_account(struct store *s, const char *account, const struct account
     }
     return rc == 0 ? put(s, DB_ACCOUNTS, account, strlen(account), s->value.data, s->value.size, e)
                    : rc;
-}
-
-/* ---- Copies --------------------------------------------------------------------------------- */
-
-static int sync_path(const char *path, struct error *e) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0) {
-        int code = errno;
-        if (fd >= 0) {
-            close(fd);
-        }
-        return error_errno(e, code, "%s", path);
-    }
-    close(fd);
-    return 0;
-}
-
-static int copy_into(struct store *s, const char *folder, const char *file, const char *path,
-                     struct error *e) {
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
-        return error_errno(e, errno, "%s", folder);
-    }
-    unlink(file); /* of a copy that was killed */
-    int code = mdb_env_copy2(s->env, folder, MDB_CP_COMPACT);
-    int rc = code == 0 ? sync_path(file, e) : store_failed(s, code, e);
-    if (rc == 0) {
-        rc = sync_path(folder, e);
-    }
-    if (rc == 0 && rename(folder, path) != 0) {
-        rc = error_errno(e, errno, "%s", path);
-    }
-    if (rc < 0) {
-        unlink(file);
-        rmdir(folder);
-    }
-    return rc;
-}
-
-int store_compact(struct store *s, const char *path, struct error *e) {
-    if (access(path, F_OK) == 0) {
-        return error_set(e, ERR_USAGE, "%s: is there already", path);
-    }
-    size_t room = strlen(path) + sizeof ".tmp/data.mdb";
-    char *folder = malloc(room), *file = malloc(room);
-    int rc = folder != NULL && file != NULL ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    if (rc == 0) {
-        snprintf(folder, room, "%s.tmp", path);
-        snprintf(file, room, "%s.tmp/data.mdb", path);
-        rc = copy_into(s, folder, file, path, e);
-    }
-    free(folder);
-    free(file);
-    return rc;
 }

@@ -32,14 +32,25 @@ make_pages() { # MODE [RENDER-OPTION...]: pages.tar
     render -q --mode "$@" samples.tar >pages.tar
 }
 
-# A stream of COUNT samples of one tiny page each, of ACCOUNT, a day apart.
+# For tests that want tokens, whatever they are, of hundreds of pages.
+small_encoder() {
+    export OCC_MODEL=$scratch/small.safetensors
+    "$OCC_BIN/../tests/small_encoder" "$OCC_MODEL" || exit 1
+}
+
+# A stream of COUNT samples of one tiny page each, of ACCOUNT (letters), a day apart.
 make_days() { # COUNT [ACCOUNT]: days.tar
     local account=${2:-kiwi} i
     stream_begin
-    for ((i = 0; i < $1; i++)); do
-        put_clip "$account/$i" $((1700000000 + i * 86400)) "Day $i" "What happened on day $i was this." \
-            'And then some more of it.'
+    mkdir -p "stream/$account"
+    for ((i = 0; i < $1; i++)); do # without jq, of which each call takes longer than a page
+        printf '{"id":"%d","account":"%s","account_name":"Name of %s","title":"Day %d","created":%d,"status":"ok"}\n' \
+            $i "$account" "$account" $i $((1700000000 + i * 86400)) >"stream/$account/$i.json"
+        printf '[{"start_ms":0,"end_ms":1000,"text":"What happened on day %d was this."},%s]\n' $i \
+            '{"start_ms":0,"end_ms":1000,"text":"And then some more of it."}' >"stream/$account/$i.script.json"
+        printf '%s\n' "$account/$i.json" "$account/$i.script.json" >>stream.names
     done
+    stream_samples=$1
     stream_end | render -q --mode tiny >days.tar
 }
 

@@ -145,6 +145,73 @@ def forgotten(store):
         print(item["bucket"], item["shrunk_by"], item["accuracy"])
 
 
+def grow():
+    """Waits for a writer, which is asked for by a line on standard output."""
+    print("grow", flush=True)
+    assert sys.stdin.readline()
+
+
+def read_late(tokens, opened, go):
+    """A worker that has the store open when it grows, or opens it then."""
+    if opened:
+        fingerprint(tokens[0])
+    go.wait()
+    tokens[0], tokens[len(tokens) - 1], tokens.sample(tokens[0]["key"]), tokens.text(tokens[0]["key"]), tokens.vectors()
+
+
+def growing(store):
+    """A store that grows past what is mapped is read on: by its readers, by new ones, in workers of every kind."""
+    tokens = occ_store.Tokens(store)
+    first, size = tokens[0]["key"], os.path.getsize(os.path.join(store, "data.mdb"))
+    workers = []
+    for method in ("fork", "forkserver", "spawn"):
+        context = multiprocessing.get_context(method)
+        for opened in (False, True):
+            go = context.Event()
+            workers.append((context.Process(target=read_late, args=(tokens, opened, go), daemon=True), go))
+            workers[-1][0].start()
+    grow()
+    assert os.path.getsize(os.path.join(store, "data.mdb")) > max(size, 10 << 20)
+    assert tokens[0]["key"] == first
+    assert tokens.sample(first)["id"] and tokens.text(first) and tokens.vectors() is None
+    assert len(occ_store.Tokens(store)) > len(tokens)
+    for worker, go in workers:
+        go.set()
+        worker.join()
+        assert worker.exitcode == 0
+    raw = occ_store.Tokens(store, raw=True)
+    held = [raw[number] for number in range(len(raw))]
+    before = [(item["values"].tobytes(), item["scale"].tobytes()) for item in held]
+    grow()
+    assert [(item["values"].tobytes(), item["scale"].tobytes()) for item in held] == before
+    assert tokens[0]["key"] == first and len(occ_store.Tokens(store)) == len(raw)  # as it was
+    print("growing")
+
+
+def follow(store, busy):
+    """Reads a store as long as the file `busy` is there, and once more."""
+    first = occ_store.Tokens(store)
+    last = False
+    while not last:
+        last = not os.path.exists(busy)
+        newest = occ_store.Tokens(store)
+        for tokens in (first, newest):
+            for number in range(len(tokens)):
+                page = tokens[number]
+                assert tokens.sample(page["key"])["account"] + "/" in page["key"]
+                assert tokens.text(page["key"])[0].startswith("What ")
+        assert len(newest) >= len(first)
+    print("followed")
+
+
+def opened(store):
+    """How many pages, or why not."""
+    try:
+        print(len(occ_store.Tokens(store)))
+    except (OSError, ValueError) as error:
+        print(type(error).__name__, error)
+
+
 if __name__ == "__main__":
-    {"compare": compare, "raw": raw, "workers": workers, "loader": loader, "order": order,
-     "sequence": sequence, "texts": texts, "forgotten": forgotten}[sys.argv[1]](*sys.argv[2:])
+    {"compare": compare, "raw": raw, "workers": workers, "loader": loader, "order": order, "growing": growing,
+     "follow": follow, "opened": opened, "sequence": sequence, "texts": texts, "forgotten": forgotten}[sys.argv[1]](*sys.argv[2:])

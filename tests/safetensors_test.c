@@ -1,5 +1,6 @@
 /* safetensors_test.c - files of named tensors: those of others, our own, and hostile ones. */
 #define _DEFAULT_SOURCE /* mkdtemp */
+#include "store/file.h"
 #include "store/safetensors.h"
 
 #include <sys/stat.h>
@@ -112,6 +113,44 @@ static void what_is_written_comes_back_the_same_each_time(void) {
     }
     fclose(one);
     fclose(two);
+}
+
+/* store F15: tensors that are put one by one, in any order, give the same file. */
+static void tensors_put_one_by_one_give_the_same_file(void) {
+    static const float VALUES[3][4] = {{1, 2, 3, 4}, {5, 6, 7, 8}, {9, 10, 11, 12}};
+    struct safetensor tensors[] = {
+        {.name = "b", .type = DTYPE_F32, .rank = 1, .shape = {4}, .data = VALUES[0], .bytes = 16},
+        {.name = "half",
+         .type = DTYPE_BF16,
+         .rank = 1,
+         .shape = {8},
+         .data = VALUES[1],
+         .bytes = 16},
+        {.name = "a", .type = DTYPE_F32, .rank = 1, .shape = {3}, .data = VALUES[2], .bytes = 12}};
+    struct safetensors_writer *w;
+    struct bytes whole, parts;
+    struct error e;
+    bytes_init(&whole, 1 << 16);
+    bytes_init(&parts, 1 << 16);
+    CHECK_NUMBER(safetensors_write(in_folder("whole"), tensors, 3, NULL, NULL), 0);
+    CHECK_NUMBER(safetensors_writer_open(&w, in_folder("parts"), tensors, 3, NULL, NULL), 0);
+    for (size_t i = 3; i-- > 0;) {
+        CHECK_NUMBER(safetensors_writer_put(w, i, VALUES[i], NULL, NULL), 0);
+    }
+    CHECK_NUMBER(file_read(in_folder("parts"), &parts, NULL),
+                 ERR_IO); /* not before it is complete */
+    CHECK_NUMBER(safetensors_writer_commit(w, NULL), 0);
+    CHECK_NUMBER(file_read(in_folder("whole"), &whole, NULL), 0);
+    CHECK_NUMBER(file_read(in_folder("parts"), &parts, NULL), 0);
+    CHECK(whole.size == parts.size && memcmp(whole.data, parts.data, whole.size) == 0);
+    CHECK_NUMBER(safetensors_writer_open(&w, in_folder("none"), tensors, 3, NULL, NULL), 0);
+    safetensors_writer_close(w); /* given up */
+    CHECK_NUMBER(file_read(in_folder("none"), &parts, NULL), ERR_IO);
+    tensors[2].name = "b";
+    CHECK_NUMBER(safetensors_writer_open(&w, in_folder("none"), tensors, 3, NULL, &e), ERR_USAGE);
+    CHECK_TEXT(e.text, "b: is there twice");
+    bytes_close(&whole);
+    bytes_close(&parts);
 }
 
 static void a_file_cut_anywhere_is_refused(void) {
@@ -379,6 +418,7 @@ int main(void) {
     }
     RUN(a_file_of_the_official_writer_is_read);
     RUN(what_is_written_comes_back_the_same_each_time);
+    RUN(tensors_put_one_by_one_give_the_same_file);
     RUN(a_file_cut_anywhere_is_refused);
     RUN(shards_and_folders_are_opened_as_one);
     RUN(hostile_headers_are_refused);

@@ -2,18 +2,23 @@
 # t0440-python.sh - store/python/occ_store.py reads what the store in C has written.
 # shellcheck source=tests/lib-store.sh
 . "$(dirname "$0")/lib-store.sh"
-python=/usr/bin/python3
+python=${PYTHON:-/usr/bin/python3}
+nights=$OCC_BIN/../tests/nights
 $python -c 'import lmdb, zstandard, numpy' 2>/dev/null || skip_all 'no lmdb, zstandard or numpy for python3'
 
 read_store() { # COMMAND ARGUMENT...
     $python "$test_folder/read_store.py" "$@"
 }
 
-make_days 300
+small_encoder
+cd "$scratch" || exit 1
 mkdir -p "$scratch/stores"
-for codec in bf16 int8 int4; do
+make_days 30
+for codec in int8 int4; do
     compress --store "$scratch/stores/$codec" --codec $codec <days.tar
 done
+make_days 300
+compress --store "$scratch/stores/bf16" <days.tar
 rm -rf days.tar stream stream.names
 stores=$scratch/stores
 
@@ -21,7 +26,8 @@ pages_equal_their_export() {
     for codec in bf16 int8 int4; do
         rm -rf npy
         store export -q --format npy -o npy "$stores/$codec"
-        expect_equal 300 "$(read_store compare "$stores/$codec" npy)"
+        pages=$(store ls "$stores/$codec" | wc -l)
+        expect_equal "$pages" "$(read_store compare "$stores/$codec" npy)"
     done
 }
 
@@ -79,6 +85,63 @@ a_store_that_is_compressed_into_can_be_read() {
     expect_equal 5 "$(grep -c views answers)"
 }
 
+# store F2: a store that grows past what LMDB has mapped (10 MiB at first), and what is held of it
+a_store_that_grows_is_read_on() {
+    "$nights" s 0 4096
+    mkfifo asks answers
+    read_store growing s >asks <answers &
+    exec 4<asks 5>answers
+    for last in 3 5; do
+        read -r line <&4
+        expect_equal grow "$line"
+        "$nights" s $last 4096
+        echo grown >&5
+    done
+    expect_equal growing "$(cat <&4)"
+    wait $!
+}
+
+# read_store as another user, who may read the stores in this folder
+as_nobody() {
+    setpriv --reuid 65534 --regid 65534 --clear-groups "$python" "$PWD/read_store.py" "$@"
+}
+
+another_user_reads_with_a_lock_or_is_told() { # store F1
+    [ "$(id -u)" -eq 0 ] || skip 'not root'
+    chmod 755 "$scratch" .
+    sed "s|^sys.path.insert.*|sys.path.insert(0, '$PWD')|" "$test_folder/read_store.py" >read_store.py
+    cp "$test_folder/../store/python/occ_store.py" .
+    "$nights" s 0
+    expect_equal 4 "$(as_nobody opened s)"
+    chmod 644 s/lock.mdb # as it was made once
+    as_nobody opened s >told
+    expect_match "^PermissionError .*may not be written.*occ store info s.*'s/lock.mdb'$" told
+    expect_equal 4 "$(read_store opened s)" # its owner mends it
+    expect_equal 4 "$(as_nobody opened s)"
+    chmod 777 s
+    chmod 644 s/lock.mdb # whoever may write to the folder is told, too
+    as_nobody opened s >told
+    expect_match '^PermissionError .*lock.mdb' told
+    chmod 755 s
+    rm s/lock.mdb
+    as_nobody opened s >told
+    expect_match '^PermissionError .*cannot be made.*lock.mdb' told
+}
+
+a_store_that_was_cut_is_named() { # store F11
+    "$nights" s 2
+    whole=$(stat -c %s s/data.mdb)
+    for size in 200 4096 8192 8193 100000 $((whole / 2)); do
+        rm -rf cut
+        mkdir cut
+        head -c $size s/data.mdb >cut/data.mdb
+        read_store opened cut >told
+        expect_match "^ValueError cut/data.mdb: has $size bytes, needs [0-9]+: it was cut short" told
+    done
+    : >cut/data.mdb
+    expect_equal 'ValueError cut: is no token store: data.mdb is empty' "$(read_store opened cut)"
+}
+
 run pages_equal_their_export
 run raw_values_are_views
 run workers_read_what_their_parent_reads
@@ -88,4 +151,7 @@ run a_sequence_is_that_of_the_published_modules
 run json_and_text_are_those_of_the_stream
 run it_says_how_a_page_shrank
 run a_store_that_is_compressed_into_can_be_read
+run a_store_that_grows_is_read_on
+run another_user_reads_with_a_lock_or_is_told
+run a_store_that_was_cut_is_named
 test_finish

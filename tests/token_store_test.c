@@ -445,7 +445,7 @@ static void merged_stores_hold_what_both_held(void) {
     store_close(other);
     other = store_reader(two);
     for (int round = 0; round < 2; round++) {
-        CHECK_NUMBER(store_merge(s, other, &copied, NULL), 0);
+        CHECK_NUMBER(store_merge(s, other, &copied, NULL, NULL, NULL), 0);
         CHECK_NUMBER(copied.samples, round == 0 ? 1 : 0);
         CHECK_NUMBER(copied.kept, round == 0 ? 1 : 2);
         check_order(s, NULL, "a/1.0@1 a/2.0@2 b/1.0@3 b/1.1@3 ");

@@ -12,8 +12,10 @@ its first read, and never carried over a fork: objects of this module may be for
 however these are started (fork, forkserver, spawn). Not for several threads at the same time.
 """
 
+import errno
 import json
 import os
+import stat
 import struct
 
 import lmdb
@@ -33,6 +35,100 @@ HEADER = struct.Struct("<4sBBHHHHHIIqQBBH")
 HEADER_BYTES = 64
 
 
+# ---- Files: store/store_env.c, store/store_file.c
+
+
+def share_lock(path):
+    """Whoever may read the data may write the lock, whatever the umask. True: the lock has other rights now."""
+    try:
+        lock = os.open(os.path.join(path, "lock.mdb"), os.O_PATH | os.O_NOFOLLOW)  # a close drops no locks of LMDB
+    except OSError:
+        return False
+    try:
+        data, status = os.stat(os.path.join(path, "data.mdb")), os.fstat(lock)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            return False
+        readers = data.st_mode & 0o444
+        same = (data.st_uid, data.st_gid) == (status.st_uid, status.st_gid)
+        wanted = readers | readers >> 1 if same else 0o666
+        if status.st_mode & wanted == wanted:
+            return False
+        os.chmod(f"/proc/self/fd/{lock}", status.st_mode & 0o777 | wanted)
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+
+
+def is_mounted_read_only(path):
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
+def read_meta(file):
+    """(page size, root of the list of free pages, last page, transaction) of the newer meta of an LMDB file; None: LMDB
+    will say what is wrong with it."""
+    def fields(offset):
+        data = os.pread(file, 152, offset)
+        if len(data) < 152 or struct.unpack_from("<HxxxxII", data, 10)[1:] != (0xBEEFC0DE, 1):
+            return None
+        size, root, last, transaction = struct.unpack_from("<I36xQ48xQQ", data, 40)
+        return size, root, last, transaction
+    first = fields(0)
+    if first is None or not 512 <= first[0] <= 65536 or first[0] & first[0] - 1:
+        return None
+    second = fields(first[0])
+    return first if second is None else max(first, second, key=lambda meta: meta[3])
+
+
+def free_pages(file, size, page, budget):
+    """Yields the numbers of the free pages, of the tree below `page`; budget: [bytes that are yet to be read]."""
+    data = os.pread(file, size, page * size)
+    flags, lower = struct.unpack_from("<HH", data, 10)
+    budget[0] -= size
+    for (place,) in struct.iter_unpack("<H", data[16:lower]):
+        low, high, more, key = struct.unpack_from("<HHHH", data, place)
+        if budget[0] < 0:
+            raise ValueError("a page is there twice")
+        if not flags & 2:
+            yield from free_pages(file, size, low | high << 16 | more << 32, budget)
+            continue
+        length, listed = low | high << 16, data[place + 8 + key:]
+        if more & 1:  # on pages of its own
+            budget[0] -= length
+            listed = os.pread(file, length, struct.unpack_from("<Q", listed)[0] * size + 16)
+        yield from struct.unpack_from(f"<{struct.unpack_from('<Q', listed)[0]}Q", listed, 8)
+
+
+def check_file(path):
+    """LMDB maps the file: a page that is missing at its end would end the process, unless nothing points to it."""
+    name = os.path.join(path, "data.mdb")
+    file = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for _ in range(16):  # a writer may be at work
+            meta = read_meta(file)
+            length = os.fstat(file).st_size  # behind the meta: pages are written before it
+            if length == 0:
+                raise ValueError(f"{path}: is no token store: data.mdb is empty")
+            if meta is None:
+                return
+            size, root, last, _ = meta
+            pages = length // size
+            try:
+                if pages > last:
+                    return
+                free = {page for page in free_pages(file, size, root, [length]) if pages <= page <= last}
+                if len(free) == last + 1 - pages:
+                    return
+            except (struct.error, ValueError, OSError, RecursionError, OverflowError, MemoryError):
+                pass
+            if read_meta(file) == meta:
+                raise ValueError(f"{name}: has {length} bytes, needs {(last + 1) * size}: it was cut short, as by a "
+                                 "copy that stopped")
+    finally:
+        os.close(file)
+
+
 class _Environment:
     """LMDB allows a process to open a store once, and a thread one read transaction: shared by all Tokens of a path."""
 
@@ -49,10 +145,40 @@ class _Environment:
     def __init__(self, path, inherited):
         if not os.path.exists(os.path.join(path, "data.mdb")):
             raise FileNotFoundError(f"{path}: is no token store (no data.mdb in it)")
-        options = {"readonly": True, "readahead": False, "max_dbs": 6, "max_readers": 1024,
-                   "lock": os.access(path, os.W_OK)}
+        check_file(path)
+        self.env = self.open(path, inherited)
+        self.databases = {name: self.grown(self.env.open_db, name.encode(), create=False)
+                          for name in ("meta", "samples", "text", "tokens", "journal")}
+        self.views = None  # a transaction that stays open, for values without a copy
+        self.unpackers = {0: zstandard.ZstdDecompressor()}  # by number of their dictionary
+        if self.get("meta", b"format") != FORMAT:
+            raise ValueError(f"{path}: is no store of format '{FORMAT.decode()}'")
+
+    @classmethod
+    def open(cls, path, inherited):
+        """Without the lock file pages would change under a reader, so that is for what is mounted read-only."""
         try:
-            self.env = lmdb.open(path, **options)
+            env = cls.open_once(path, inherited, True)
+        except lmdb.ReadonlyError:  # the rights of lock.mdb
+            if share_lock(path):
+                env = cls.open_once(path, inherited, True)
+            elif is_mounted_read_only(path):
+                env = cls.open_once(path, inherited, False)
+            else:
+                lock = os.path.join(path, "lock.mdb")
+                what = "may not be written" if os.path.exists(lock) else "cannot be made"
+                raise PermissionError(errno.EACCES, f"{what}, and without it the store could change while it is read; "
+                                      f"its owner mends that by opening the store, as with 'occ store info {path}'",
+                                      lock) from None
+        share_lock(path)
+        return env
+
+    @staticmethod
+    def open_once(path, inherited, lock):
+        options = {"readonly": True, "readahead": False, "max_dbs": 16, "max_readers": 1024, "mode": 0o666,
+                   "lock": lock}
+        try:
+            return lmdb.open(path, **options)
         except lmdb.Error:
             # New versions of py-lmdb (3.0) count what a parent opened before the fork as open here; they know that it is
             # the parent's and only forget it. Old ones (1.4) do not look, and a close would drop the parent's locks.
@@ -60,28 +186,33 @@ class _Environment:
                 raise
             for env in inherited:
                 env.close()
-            self.env = lmdb.open(path, **options)
-        self.databases = {name: self.env.open_db(name.encode(), create=False)
-                          for name in ("meta", "samples", "text", "tokens", "journal")}
-        self.views = None  # a transaction that stays open, for values without a copy
-        self.unpackers = None
-        if self.get("meta", b"format") != FORMAT:
-            raise ValueError(f"{path}: is no store of format '{FORMAT.decode()}'")
+            return lmdb.open(path, **options)
+
+    def grown(self, call, *arguments, **options):
+        """Begins a transaction. A writer may have let the store grow past what is mapped: then that is mapped first."""
+        while True:
+            try:
+                return call(*arguments, **options)
+            except lmdb.MapResizedError:
+                self.env.set_mapsize(1)  # LMDB raises it to what there is
+
+    def begin(self, **options):
+        return self.grown(self.env.begin, **options)
 
     def get(self, database, key):
         if self.views is not None:
             value = self.views.get(key, db=self.databases[database])
             return None if value is None else bytes(value)
-        with self.env.begin(db=self.databases[database]) as txn:
+        with self.begin(db=self.databases[database]) as txn:
             return txn.get(key)
 
     def view(self, key):
         if self.views is None:
-            self.views = self.env.begin(buffers=True)
+            self.views = self.begin(buffers=True)
         return self.views.get(key, db=self.databases["tokens"])
 
     def keys(self):
-        txn = self.views if self.views is not None else self.env.begin()
+        txn = self.views if self.views is not None else self.begin()
         cursor = txn.cursor(self.databases["tokens"])
         keys = [bytes(key) for key in cursor.iternext(keys=True, values=False)]
         cursor.close()
@@ -90,14 +221,20 @@ class _Environment:
         return keys
 
     def text(self, database, key):
-        frame = self.get(database, key)
-        if frame is None:
-            return None
-        if self.unpackers is None:
-            words = self.get("meta", b"dictionary")
-            words = zstandard.ZstdCompressionDict(words) if words else None
-            self.unpackers = (zstandard.ZstdDecompressor(), zstandard.ZstdDecompressor(dict_data=words))
-        return self.unpackers[zstandard.get_frame_parameters(frame).dict_id != 0].decompress(frame)
+        while True:  # until frame and dictionary are of the same time
+            frame = self.get(database, key)
+            if frame is None:
+                return None
+            number = zstandard.get_frame_parameters(frame).dict_id
+            if number not in self.unpackers:
+                words = self.get("meta", b"dictionary")
+                words = zstandard.ZstdCompressionDict(words) if words else None
+                if words is not None:
+                    self.unpackers[words.dict_id()] = zstandard.ZstdDecompressor(dict_data=words)
+            if number in self.unpackers:
+                return self.unpackers[number].decompress(frame)
+            if self.get(database, key) == frame:
+                raise ValueError(f"{key.decode()}: needs a dictionary that is not there")
 
 
 class Tokens:
