@@ -13,6 +13,7 @@
 
 #include "compress/backend.h"
 #include "compress/config.h"
+#include "store/bytes.h"
 
 struct encoder;         /* weights: read-only, shared by threads */
 struct encoder_session; /* buffers: of the thread that opened it */
@@ -31,6 +32,10 @@ uint64_t encoder_fingerprint(const struct encoder *n);
 const float *encoder_vectors(const struct encoder *n);
 /* The text of a metadata key of the file, or NULL. */
 const char *encoder_metadata(const struct encoder *n, const char *key);
+
+/* Appends a safetensors file of the maps for merging that the encoder's file carries, as they are
+ * there (merge.columns, merge.rows; see reading.h). 1: appended; 0: it carries none. */
+int encoder_maps(const struct encoder *n, struct bytes *out, struct error *e);
 
 struct encoder_shape {
     int64_t batch, height, width; /* pages, pixels */

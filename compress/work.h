@@ -7,15 +7,17 @@
 
 #include "compress/pages.h"
 #include "compress/reader.h"
+#include "store/date.h"
 #include "store/store.h"
 
 /* A sample on its way; in one allocation with the bytes that it points to. */
 struct work {
     struct work *next;
     char key[STREAM_KEY_BYTES];
-    int64_t created;
-    char input[32];   /* for the journal */
-    char profile[32]; /* how its pages were set; "": not said */
+    int64_t created;     /* or STORE_UNDATED */
+    enum date_kind date; /* how that is known */
+    char input[32];      /* for the journal */
+    char profile[32];    /* how its pages were set; "": not said */
     const char *json, *text;
     size_t json_size, text_size;
     struct encoded_page *pages;
