@@ -317,10 +317,11 @@ static int forget_sample(struct forget *f, const char *key, struct error *e) {
 }
 
 static int forget_shown(struct forget *f, const char *key, struct error *e) {
-    json_t *root = read_sample(f, key);
+    json_t *root;
+    int rc = store_load_pack(f->s, key, &root, e);
     const json_t *samples = store_pack_samples(key, root), *name;
     size_t i;
-    int rc = forget_sample(f, key, e);
+    rc = rc == 0 ? forget_sample(f, key, e) : rc;
     json_array_foreach(samples, i, name) {
         if (rc == 0 && json_is_string(name)) {
             rc = forget_sample(f, json_string_value(name), e);
@@ -338,7 +339,8 @@ static int list_shown(struct forget *f, struct error *e) {
         if (f->pages[i].bucket == STORE_BUCKETS || !store_is_pack(key)) {
             continue;
         }
-        json_t *root = read_sample(f, key);
+        json_t *root;
+        rc = store_load_pack(f->s, key, &root, e);
         const json_t *samples = store_pack_samples(key, root), *name;
         size_t k;
         json_array_foreach(samples, k, name) {
@@ -361,11 +363,11 @@ static int weigh_pages(struct forget *f, struct error *e) {
             continue;
         }
         int64_t shown, folded;
-        bool pack = store_is_pack(page->record.key);
-        json_t *root = pack ? read_sample(f, page->record.key) : NULL;
-        rc = store_count_folded(f->s, page->record.key, root, &shown, &folded, e);
+        json_t *root;
+        rc = store_load_pack(f->s, page->record.key, &root, e);
+        rc = rc == 0 ? store_count_folded(f->s, page->record.key, root, &shown, &folded, e) : rc;
         page->share = rc == 0 ? (double)(shown - folded) / (double)shown : 0;
-        packs = packs || pack;
+        packs = packs || store_is_pack(page->record.key);
         json_decref(root);
     }
     return rc == 0 && packs ? list_shown(f, e) : rc;

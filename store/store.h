@@ -128,6 +128,8 @@ int store_get_maps(struct store *s, struct bytes *file, struct error *e);
 int store_has_maps(struct store *s, struct error *e); /* 1 or 0 */
 
 bool store_is_pack(const char *key);
+/* *json: a new reference to a pack's JSON; NULL where `key` is none, or has none any more. */
+int store_load_pack(struct store *s, const char *key, json_t **json, struct error *e);
 /* Of a pack's JSON: the names of the samples on it, an array that is not empty; else NULL. */
 const json_t *store_pack_samples(const char *key, const json_t *json);
 

@@ -91,14 +91,22 @@ int store_mark(struct store *s, const char *key, const char *mark, bool set, str
 
 /* ---- Packs --------------------------------------------------------------------------------- */
 
-json_t *store_load_json(struct store *s, const char *key) {
+int store_load_pack(struct store *s, const char *key, json_t **json, struct error *e) {
     struct bytes text;
+    *json = NULL;
+    if (!store_is_pack(key)) {
+        return 0;
+    }
     bytes_init(&text, TEXT_LIMIT);
-    json_t *root = store_get_json(s, key, &text, NULL) == 1
-                       ? json_loadb(bytes_text(&text), text.size, 0, NULL)
-                       : NULL;
+    int rc = store_get_json(s, key, &text, e);
+    if (rc == 1) {
+        *json = json_loadb(bytes_text(&text), text.size, 0, NULL);
+        rc = *json != NULL
+                 ? 0
+                 : error_set(e, ERR_FORMAT, "%s: the JSON of %s is damaged", s->path, key);
+    }
     bytes_close(&text);
-    return root;
+    return rc;
 }
 
 const json_t *store_pack_samples(const char *key, const json_t *json) {
@@ -173,10 +181,10 @@ struct looking {
 
 static int look_at(void *context, const struct token_record *record, struct error *e) {
     struct looking *l = context;
-    json_t *json = store_is_pack(record->key) ? store_load_json(l->s, record->key) : NULL;
+    json_t *json;
+    int rc = store_load_pack(l->s, record->key, &json, e);
     const json_t *samples = store_pack_samples(record->key, json), *name;
     size_t i;
-    (void)e;
     l->own = l->own || strcmp(record->key, l->key) == 0;
     json_array_foreach(samples, i, name) {
         if (json_is_string(name) && strcmp(json_string_value(name), l->key) == 0) {
@@ -184,7 +192,7 @@ static int look_at(void *context, const struct token_record *record, struct erro
         }
     }
     json_decref(json);
-    return l->own;
+    return rc < 0 ? rc : l->own;
 }
 
 int store_check_pages(struct store *s, const char *key, struct error *e) {

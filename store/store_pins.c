@@ -30,8 +30,9 @@ struct settling {
 static int find_unsettled(void *context, const struct token_record *record, struct error *e) {
     struct settling *t = context;
     bool is = (record->header.flags & TOKEN_PINNED) != 0;
-    json_t *json = store_is_pack(record->key) ? store_load_json(t->s, record->key) : NULL;
-    int rc = store_shows_pinned(t->s, record->key, json, e);
+    json_t *json;
+    int rc = store_load_pack(t->s, record->key, &json, e);
+    rc = rc == 0 ? store_shows_pinned(t->s, record->key, json, e) : rc;
     json_decref(json);
     return rc >= 0 && (rc > 0) != is ? bytes_append(&t->records, record, sizeof *record, e)
                                      : (rc < 0 ? rc : 0);
@@ -53,10 +54,11 @@ int store_settle_pins(struct store *s, const char *account, struct error *e) {
 
 /* A pack stands for the samples on it: the next night gives it another name. */
 static int add_samples(struct store *s, const char *key, struct bytes *keys, struct error *e) {
-    json_t *json = store_is_pack(key) ? store_load_json(s, key) : NULL;
+    json_t *json;
+    int rc = store_load_pack(s, key, &json, e);
     const json_t *samples = store_pack_samples(key, json), *name;
     size_t i;
-    int rc = samples == NULL ? bytes_append(keys, key, strlen(key) + 1, e) : 0;
+    rc = rc == 0 && samples == NULL ? bytes_append(keys, key, strlen(key) + 1, e) : rc;
     json_array_foreach(samples, i, name) {
         if (rc == 0 && json_is_string(name)) {
             rc = bytes_append(keys, json_string_value(name), json_string_length(name) + 1, e);
@@ -114,10 +116,11 @@ static int note_shown(struct showing *w, const char *key, struct error *e) {
 
 static int find_shown(void *context, const struct token_record *record, struct error *e) {
     struct showing *w = context;
-    json_t *json = store_is_pack(record->key) ? store_load_json(w->s, record->key) : NULL;
+    json_t *json;
+    int rc = store_load_pack(w->s, record->key, &json, e);
     const json_t *samples = store_pack_samples(record->key, json), *name;
     size_t i;
-    int rc = note_shown(w, record->key, e);
+    rc = rc == 0 ? note_shown(w, record->key, e) : rc;
     json_array_foreach(samples, i, name) {
         rc = rc == 0 && json_is_string(name) ? note_shown(w, json_string_value(name), e) : rc;
     }

@@ -71,9 +71,6 @@ int store_mark(struct store *s, const char *key, const char *mark, bool set, str
 /* ERR_FORMAT, whose text says why no page shows a sample. */
 int store_no_page(struct store *s, const char *key, struct error *e);
 
-/* A new reference to a sample's JSON; NULL where the store has none. */
-json_t *store_load_json(struct store *s, const char *key);
-
 /* Whether a sample is pinned, or one of those on it, if it is a pack. */
 int store_shows_pinned(struct store *s, const char *key, const json_t *json, struct error *e);
 /* Pins samples (keys, each with its zero), or unpins them, in journal and headers; what is not

@@ -163,6 +163,7 @@ static int get_lasting(struct store *s, const struct store_sample *sample, struc
     json_decref(entry);
     if (rc >= 0 && store_is_pack(sample->key)) {
         json = json_loadb(sample->json, sample->json_size, 0, NULL);
+        rc = json != NULL ? rc : error_set(e, ERR_FORMAT, "%s: its JSON is damaged", sample->key);
     }
     rc = rc >= 0 ? store_shows_pinned(s, sample->key, json, e) : rc;
     l->pinned_pages = rc > 0;
