@@ -22,6 +22,7 @@ struct arguments {
     int verbose, log_style;
 };
 
+static const char *const DATES[] = {"none", "mtime", NULL};
 static const char *const DEVICES[] = {"auto", "cpu", "cuda", NULL};
 
 #define FIELD(name) offsetof(struct arguments, name)
@@ -41,6 +42,11 @@ static const struct option_spec OPTIONS[] = {
          "how loose pictures are fitted: tiny 512 pixels (64 tokens), small 640 (100), base "
          "1024 (256), large 1280 (400), hifi 1280 (800), gundam tiles of 640 and a view of 1024",
      .choices = ENCODE_MODE_NAMES},
+    {"date", 0, OPTION_CHOICE, FIELD(compress.date), "DATE",
+     .help =
+         "the date of loose pictures: none, so that 'occ forget' never ages them, or mtime, when "
+         "their files were last changed",
+     .choices = DATES},
     {"", .help = "Store"},
     {"store", 's', OPTION_TEXT, FIELD(store), "FOLDER", .help = "the token store; made if missing",
      .environment = "OCC_STORE"},
@@ -80,7 +86,8 @@ static const struct tool TOOL = {
         "the other, as cat joins them. A sample that the store has already, made of the same "
         "pages with the same options, is passed over; a changed one is replaced; a killed run "
         "goes on when it is run again. A damaged page fails its sample, and a sample whose key "
-        "came before in this run is skipped: both are named, and the rest goes on (exit 3).\n\n"
+        "came before in this run is skipped: both are named, and the rest goes on (exit 3). "
+        "Samples that 'occ forget' folded do not come again.\n\n"
         "FILEs that are pictures (PNG, JPEG, PGM, PPM) are encoded, too, behind the streams, "
         "under keys files/PATH.",
     .examples = "occ render -m base s.tar | occ compress -s tokens.occ --verify\n"
@@ -137,6 +144,23 @@ static void summarize_readback(const struct arguments *a, const struct compress_
     }
 }
 
+static void warn_of(const struct compress_named *n, const char *what) {
+    if (n->count > 0) {
+        log_warning("%" PRId64 " samples %s: %s%s", n->count, what, n->first,
+                    n->count > COMPRESS_NAMED ? ", ..." : "");
+    }
+}
+
+static void summarize_dates(const struct compress_result *r) {
+    warn_of(&r->undated, "have no usable date (created) and never age");
+    warn_of(&r->scaled, "give their date in milliseconds, and were dated so");
+    warn_of(&r->future, "are dated in the future, and do not age until then");
+    if (r->undated_pictures > 0) {
+        log_info("%" PRId64 " pictures have no date and never age (--date mtime gives them one)",
+                 r->undated_pictures);
+    }
+}
+
 static void summarize(const struct arguments *a, const struct compress_result *r) {
     log_info("%" PRId64 " samples with %" PRId64 " pages, %" PRId64 " tokens of %" PRId64
              " characters, %.1f MB; %" PRId64 " samples were there already; %.1f pages/s",
@@ -150,6 +174,10 @@ static void summarize(const struct arguments *a, const struct compress_result *r
                  CODEC_NAMES[a->compress.codec], 100 * sqrt(r->loss.squares / r->loss.signal),
                  r->loss.largest);
     }
+    if (r->folded > 0) {
+        log_info("%" PRId64 " of them were folded by 'occ forget', and stay so", r->folded);
+    }
+    summarize_dates(r);
     summarize_readback(a, r);
     legibility_warn(&r->legibility);
     if (r->again > 0) {

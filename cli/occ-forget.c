@@ -1,5 +1,6 @@
 /* occ-forget.c - the command line of `occ forget`. */
 #define _DEFAULT_SOURCE /* timegm */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,27 +8,24 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/data_file.h"
 #include "cli/options.h"
-#include "cli/repage.h"
+#include "cli/shrinking.h"
 #include "cli/signals.h"
-#include "compress/readback.h"
 #include "render/profile.h"
 #include "store/log.h"
 
-enum way { AUTO, MERGE, POOL, RESIZE, RENDER };
+enum { DAY = 24 * 3600, JUMP = 90 * DAY /* from pass to pass: more is asked about */ };
 
 struct arguments {
     struct forget_options forget;
-    const char *store, *now, *model;
-    char bundled[4096]; /* the path of the encoder that ships with the programs */
-    int how, weight, profile;
+    struct shrinking_options shrinking;
+    const char *store, *now;
+    int weight;
     int64_t tau_ms;
-    bool pin, unpin, quiet;
+    bool pin, unpin, force, quiet;
     int verbose, log_style;
 };
 
-static const char *const OPERATORS[] = {"auto", "merge", "pool", "resize", "render", NULL};
 static const char *const WEIGHTS[] = {"age", "adaptive", NULL};
 
 #define FIELD(name) offsetof(struct arguments, name)
@@ -50,22 +48,28 @@ static const struct option_spec OPTIONS[] = {
     {"account", 0, OPTION_TEXT, FIELD(forget.account), "NAME", .help = "only this account"},
     {"keep-text", 0, OPTION_FLAG, FIELD(forget.keep_text),
      .help = "keep JSON and text of samples whose pages were all folded"},
+    {"force", 0, OPTION_FLAG, FIELD(force),
+     .help = "count to a day that is more than 90 days after the last pass or, on the first pass, "
+             "after the clock of this machine: a wrong clock would forget everything"},
     {"dry-run", 'n', OPTION_FLAG, FIELD(forget.dry_run),
      .help = "print what would be done, and do nothing"},
     {"", .help = "How pages shrink"},
-    {"operator", 0, OPTION_CHOICE, FIELD(how), "NAME",
+    {"operator", 0, OPTION_CHOICE, FIELD(shrinking.way), "NAME",
      .help = "merge makes one token of two by maps that the encoder learned for it; pool takes "
              "their mean; resize draws the page again from its text, smaller, and encodes it; "
-             "render sets as much of the text as fits on a smaller page; auto is merge where the "
-             "store's encoder has the maps, else pool",
-     .choices = OPERATORS},
-    {"model", 'm', OPTION_TEXT, FIELD(model), "FILE",
-     .help = "the store's encoder, for all but pool; without it, the bundled one",
+             "render sets as much of the text as fits on a smaller page; auto is merge, and where "
+             "the store has no maps and its encoder is not at hand or has none, nothing is done",
+     .choices = SHRINKING_WAYS},
+    {"model", 'm', OPTION_TEXT, FIELD(shrinking.model), "FILE",
+     .help = "the store's encoder, for resize and render, and for merge where the store does not "
+             "keep the maps yet; without it, the bundled one",
      .environment = "OCC_MODEL"},
-    {"profile", 0, OPTION_CHOICE, FIELD(profile), "NAME",
+    {"profile", 0, OPTION_CHOICE, FIELD(shrinking.profile), "NAME",
      .help = "how the pages were set, for resize and render", .choices = PROFILE_NAMES},
     {"", .help = "Pins"},
-    {"pin", 0, OPTION_FLAG, FIELD(pin), .help = "keep the samples KEY... as they are from now on"},
+    {"pin", 0, OPTION_FLAG, FIELD(pin),
+     .help = "keep the pages that show the samples KEY... as they are from now on, packs too, and "
+             "when the samples are taken in anew; a pack stands for the samples on it"},
     {"unpin", 0, OPTION_FLAG, FIELD(unpin), .help = "let the samples KEY... age again"},
     {"", .help = "Messages"},
     {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
@@ -82,7 +86,8 @@ static const struct tool TOOL = {
         "Goes through a store and halves the token grid of each page as often as its age asks for: "
         "a page of age a is in bucket k = floor(log2(1 + a / tau)) and keeps 1 / 2^k of its "
         "tokens. Past the last bucket its mean is added to the account's style token and the page "
-        "removed. So a store grows with the logarithm of its history.\n\n"
+        "removed. So a store grows with the logarithm of its history. Pages without a usable date "
+        "never age.\n\n"
         "To be run nightly: an account is one transaction, a run with nothing to do changes "
         "nothing, and a killed run is completed by the next. What was forgotten does not come "
         "back.",
@@ -110,8 +115,9 @@ static int read_now(const char *text, int64_t *now, struct error *e) {
             return 0;
         }
     } else {
+        errno = 0;
         *now = strtoll(text, &end, 10);
-        if (end != text && *end == '\0') {
+        if (end != text && *end == '\0' && errno == 0) {
             return 0;
         }
     }
@@ -132,143 +138,40 @@ static int check(struct arguments *a, int operands, struct error *e) {
     }
     a->forget.adaptive = a->weight == 1;
     a->forget.tau = a->tau_ms / 1000;
+    a->shrinking.store = a->store;
+    a->shrinking.look_only = a->forget.dry_run;
     return read_now(a->now, &a->forget.now, e);
 }
 
-static int pin(struct store *s, const struct arguments *a, char **keys, int count,
-               struct error *e) {
-    for (int i = 0; i < count; i++) {
-        int rc = forget_pin(s, keys[i], a->pin, e);
-        if (rc <= 0) {
-            return rc < 0 ? rc : error_set(e, ERR_FORMAT, "%s: is not in the store", keys[i]);
-        }
+/* ---- The clock ----------------------------------------------------------------------------- */
+
+/* 2026-11-23, or seconds where a calendar has no such day. */
+static void format_day(char text[32], int64_t seconds) {
+    time_t time = (time_t)seconds;
+    struct tm date;
+    if (gmtime_r(&time, &date) == NULL || strftime(text, 32, "%Y-%m-%d", &date) == 0) {
+        snprintf(text, 32, "%" PRId64, seconds);
     }
-    return 0;
 }
 
-/* ---- How pages shrink ---------------------------------------------------------------------- */
-
-/* What a run has open; all NULL for means. */
-struct shrinking {
-    struct encoder *encoder;
-    struct reader *reader;
-    struct reader_session *session;
-    struct repager *repager;
-    struct forget_operator shrink;
-};
-
-static void shrinking_close(struct shrinking *k) {
-    repager_close(k->repager);
-    reader_session_close(k->session);
-    reader_close(k->reader);
-    encoder_close(k->encoder);
-}
-
-/* The encoder that is named, or the bundled one. */
-static int find_model(struct arguments *a, struct error *e) {
-    if (a->model != NULL) {
-        return 0;
-    }
-    int rc = data_file_find(a->bundled, sizeof a->bundled, "nano.safetensors", e);
-    a->model = rc == 0 ? a->bundled : NULL;
-    return rc;
-}
-
-static int open_encoder(struct shrinking *k, const struct arguments *a, struct store *s,
-                        struct error *e) {
-    enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
-    int rc = encoder_open(&k->encoder, a->model, NULL, &BACKEND_CPU, compute, e);
-    if (rc == 0 && encoder_fingerprint(k->encoder) != store_encoder(s)->fingerprint) {
-        rc = error_set(e, ERR_UNSUPPORTED, "%s: is not the encoder of %s", a->model, a->store);
-    }
-    return rc;
-}
-
-/* The maps first: most encoders that have none are large. They compute in F32, which costs little
- * and loses nothing. */
-static int open_merging(struct shrinking *k, struct arguments *a, struct store *s,
-                        struct error *e) {
-    int rc = reader_open(&k->reader, a->model, &BACKEND_CPU, DTYPE_F32, e);
-    if (rc == 0 && !reader_merges(k->reader)) {
-        rc = error_set(e, ERR_UNSUPPORTED, "%s: carries no maps for merging", a->model);
-    }
-    rc = rc == 0 ? open_encoder(k, a, s, e) : rc;
-    if (rc == 0 && reader_dim(k->reader) != store_encoder(s)->dim) {
-        rc = error_set(e, ERR_FORMAT, "%s: its maps are for tokens of another size", a->model);
-    }
-    rc = rc == 0 ? reader_session_open(&k->session, k->reader, e) : rc;
-    if (rc == 0) {
-        k->shrink = merge_operator(k->session);
-    }
-    return rc;
-}
-
-static int find_merged(void *context, const struct token_record *record, struct error *e) {
-    (void)context;
-    (void)e;
-    return record->header.bucket > 0 && record->header.shrunk_by == SHRINK_MERGE;
-}
-
-/* Merging if the store's encoder is at hand and has the maps, else means; but means of what was
- * merged could not be read any more. */
-static int open_auto(struct shrinking *k, struct arguments *a, struct store *s, struct error *e) {
-    int found = find_model(a, e), rc = found == 0 ? open_merging(k, a, s, e) : found;
-    a->how = rc == 0 ? MERGE : POOL;
-    if (rc == 0) {
-        log_info("pages are merged by the maps of %s", a->model);
-        return 0;
-    }
-    if (found == 0 && rc != ERR_UNSUPPORTED) {
+/* A pass much later than the one before, or than this machine's clock where there was none, may be
+ * a wrong clock. */
+static int check_clock(struct store *s, const struct arguments *a, struct error *e) {
+    int64_t last;
+    char then[32], now[32];
+    int rc = forget_last_pass(s, &last, e);
+    bool first = last == 0;
+    last = first ? (int64_t)time(NULL) : last;
+    if (rc < 0 || (double)a->forget.now - (double)last <= (double)JUMP) {
         return rc;
     }
-    struct error why = *e;
-    rc = store_each(s, a->forget.account, find_merged, NULL, e);
-    if (rc > 0) {
-        return error_set(e, ERR_UNSUPPORTED,
-                         "%s: has pages that its encoder merged, and only that can merge them "
-                         "further: --model FILE, or --operator pool to lose them (%.200s)",
-                         a->store, why.text);
-    }
-    log_info("pages shrink to means: %s", why.text);
-    return rc;
-}
-
-static int shrinking_open(struct shrinking *k, struct arguments *a, struct store *s,
-                          struct error *e) {
-    if (a->how == AUTO) {
-        return open_auto(k, a, s, e);
-    }
-    if (a->how == POOL) {
-        return 0;
-    }
-    int rc = find_model(a, e);
-    if (rc < 0) {
-        return error_context(e, "--operator %s needs the store's encoder (--model FILE)",
-                             OPERATORS[a->how]);
-    }
-    if (a->how == MERGE) {
-        return open_merging(k, a, s, e);
-    }
-    rc = open_encoder(k, a, s, e);
-    rc = rc == 0 ? repager_open(&k->repager, s, k->encoder,
-                                a->how == RESIZE ? REPAGE_RESIZE : REPAGE_RENDER, a->profile, e)
-                 : rc;
-    if (rc == 0) {
-        k->shrink = repager_operator(k->repager);
-    }
-    return rc;
-}
-
-static int run_forget(struct store *s, struct arguments *a, struct forget_result *result,
-                      struct error *e) {
-    struct shrinking k = {.encoder = NULL};
-    int rc = a->forget.dry_run ? 0 : shrinking_open(&k, a, s, e);
-    if (rc == 0) {
-        a->forget.shrink = k.shrink.shrink != NULL ? &k.shrink : NULL;
-        rc = forget_run(s, &a->forget, &cancelled, result, e);
-    }
-    shrinking_close(&k);
-    return rc;
+    format_day(then, last);
+    format_day(now, a->forget.now);
+    return error_set(e, ERR_UNSUPPORTED,
+                     "%s: this pass would count ages to %s, more than %d days after %s, %s. What "
+                     "is forgotten does not come back: if the day is right, say --force",
+                     a->store, now, JUMP / DAY, first ? "this machine's clock" : "the last pass",
+                     then);
 }
 
 /* ---- A run -------------------------------------------------------------------------------------
@@ -283,43 +186,107 @@ static void print_plan(const struct forget_result *r) {
     }
     printf("folded %10" PRId64 "\n", r->folded);
     printf("tokens %10" PRId64 " before, %" PRId64 " after\n", r->tokens_before, r->tokens_after);
+    if (r->undated > 0) {
+        printf("undated %9" PRId64 " pages, which never age\n", r->undated);
+    }
 }
 
-static void summarize(const struct arguments *a, const struct forget_result *r) {
+/* What is gone is told without being asked. */
+static void report_removed(const struct arguments *a, const struct forget_result *r) {
+    if (r->folded > 0) {
+        log_warning("%" PRId64 " samples with %" PRId64 " pages, %" PRId64
+                    " bytes, were removed: past bucket %" PRId64
+                    ", they are in the style tokens of their accounts%s",
+                    r->removed_samples, r->folded, r->removed_bytes, a->forget.buckets,
+                    a->forget.keep_text ? "; JSON and text were kept" : "");
+    }
+    if (r->undated > 0) {
+        log_warning("%" PRId64 " pages have no usable date and never age: occ store ls --undated",
+                    r->undated);
+    }
+    if (r->future > 0) {
+        log_info("%" PRId64 " pages are dated later than this pass, and do not age yet", r->future);
+    }
+}
+
+static void report_left(const struct shrinking *k, const struct forget_result *r) {
+    int64_t means = r->unshrinkable - r->left;
+    if (means > 0) {
+        log_warning("%" PRId64 " pages had shrunk in another way before: for them the means were "
+                    "taken, not %s",
+                    means, shrinking_name(k));
+    }
+    if (r->left > 0) {
+        log_warning("%" PRId64 " pages stay as they are: %s cannot make them smaller, since they "
+                    "%s; --operator pool can",
+                    r->left, shrinking_name(k),
+                    shrinking_operator(k)->shrunk_by == SHRINK_MERGE
+                        ? "were drawn anew before"
+                        : "have no text or no known grid");
+    }
+}
+
+static void summarize(const struct arguments *a, const struct shrinking *k,
+                      const struct forget_result *r) {
     log_info("%" PRId64 " accounts, %" PRId64 " pages: %" PRId64 " made smaller, %" PRId64
              " folded, %" PRId64 " pinned; %" PRId64 " tokens became %" PRId64
              ", %.1f MB became %.1f MB",
              r->accounts, r->pages, r->shrunk, r->folded, r->pinned, r->tokens_before,
              r->tokens_after, (double)r->bytes_before * 1e-6, (double)r->bytes_after * 1e-6);
-    if (r->unshrinkable > 0) {
-        log_warning("%" PRId64 " pages %s: for them the means were taken, not %s", r->unshrinkable,
-                    a->how == MERGE ? "had shrunk in another way before"
-                                    : "have no text or no known grid",
-                    OPERATORS[a->how]);
+    report_removed(a, r);
+    report_left(k, r);
+}
+
+static int run_forget(struct store *s, struct arguments *a, struct error *e) {
+    struct shrinking *k = NULL;
+    struct forget_result result;
+    int rc = a->force ? 0 : check_clock(s, a, e);
+    rc = rc == 0 ? shrinking_open(&k, s, &a->shrinking, e) : rc;
+    if (rc == 0) {
+        a->forget.shrink = shrinking_operator(k);
+        rc = forget_run(s, &a->forget, &cancelled, &result, e);
     }
+    if (rc == 0) {
+        summarize(a, k, &result);
+    }
+    shrinking_close(k);
+    return rc;
+}
+
+/* Whatever the pass itself would be refused for is told beside the plan. */
+static void warn_of_refusal(int rc, const struct error *why) {
+    if (rc < 0) {
+        log_warning("without --dry-run this pass is refused: %s", why->text);
+    }
+}
+
+static int run_dry(struct store *s, struct arguments *a, struct error *e) {
+    struct shrinking *k = NULL;
+    struct forget_result result;
+    struct error why;
+    if (!a->force) {
+        warn_of_refusal(check_clock(s, a, &why), &why);
+    }
+    warn_of_refusal(shrinking_open(&k, s, &a->shrinking, &why), &why);
+    shrinking_close(k);
+    int rc = forget_run(s, &a->forget, &cancelled, &result, e);
+    if (rc < 0) {
+        return rc;
+    }
+    print_plan(&result);
+    return fflush(stdout) == 0 ? 0 : error_set(e, ERR_IO, "standard output: cannot be written");
 }
 
 static int run(struct arguments *a, int operands, char **argv, struct error *e) {
     struct store *s = NULL;
-    struct forget_result result = {0};
-    int rc =
-        a->forget.dry_run ? store_open(&s, a->store, e) : store_open_write(&s, a->store, NULL, e);
-    if (rc < 0) {
-        return rc;
-    }
-    if (operands > 0) {
-        rc = pin(s, a, argv + 1, operands, e);
-    } else {
-        rc = run_forget(s, a, &result, e);
+    bool dry = a->forget.dry_run;
+    int rc = dry ? store_open(&s, a->store, e) : store_open_write(&s, a->store, NULL, e);
+    if (rc == 0) {
+        rc = operands > 0 ? store_pin(s, argv + 1, (size_t)operands, a->pin, e)
+             : dry        ? run_dry(s, a, e)
+                          : run_forget(s, a, e);
     }
     store_close(s);
-    if (rc == 0 && a->forget.dry_run) {
-        print_plan(&result);
-        rc = fflush(stdout) == 0 ? 0 : error_set(e, ERR_IO, "standard output: cannot be written");
-    }
-    if (rc == 0 && operands == 0) {
-        summarize(a, &result);
-    }
     return rc;
 }
 

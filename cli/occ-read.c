@@ -227,19 +227,20 @@ static int read_record(void *context, const struct token_record *record, struct 
 
 static int read_sample(struct run *r, const char *key, struct error *e) {
     struct error why;
-    int64_t before = r->read + r->failed;
-    int has = store_has(r->store, key, e);
-    if (has < 0) {
-        return has;
+    int rc = store_check_pages(r->store, key, &why);
+    return rc < 0 ? skip(r, &why, e) : store_each_page(r->store, key, read_record, r, e);
+}
+
+/* Where not one of the keys has pages, nothing is read. */
+static int check_keys(struct run *r, char **keys, int count, struct error *e) {
+    int rc = 0;
+    for (int i = count - 1; i >= 0; i--) {
+        rc = store_check_pages(r->store, keys[i], e);
+        if (rc == 0) {
+            return 0;
+        }
     }
-    int rc = has > 0 ? store_each_page(r->store, key, read_record, r, e) : 0;
-    if (rc < 0 || r->read + r->failed > before) {
-        return rc;
-    }
-    error_set(&why, ERR_FORMAT, "%s: %s", key,
-              has > 0 ? "has no pages of its own: they are on a pack, or were folded"
-                      : "is not in the store");
-    return skip(r, &why, e);
+    return rc;
 }
 
 static int read_store(struct run *r, char **keys, int count, struct error *e) {
@@ -251,6 +252,7 @@ static int read_store(struct run *r, char **keys, int count, struct error *e) {
     if (rc == 0 && count == 0) {
         rc = store_each(r->store, NULL, read_record, r, e);
     }
+    rc = rc == 0 ? check_keys(r, keys, count, e) : rc;
     for (int i = 0; i < count && rc == 0; i++) {
         rc = read_sample(r, keys[i], e);
     }
@@ -331,7 +333,7 @@ static int choose_mode(const struct run *r, struct encoded_page *page, struct er
 static int read_picture(struct run *r, const char *path, struct error *e) {
     struct work *w = NULL;
     struct error why;
-    int rc = sample_from_file(&w, path, ENCODE_BASE, &why);
+    int rc = sample_from_file(&w, path, ENCODE_BASE, false, &why);
     if (rc == 0) {
         rc = choose_mode(r, &w->pages[0], &why);
         rc = rc < 0 ? error_context(&why, "%s", path) : 0;

@@ -18,7 +18,7 @@
 struct arguments {
     const char *output, *tokenizer, *account;
     int format;
-    bool text, json, force, null, quiet;
+    bool text, json, pinned, undated, force, null, quiet;
 };
 
 #define FIELD(name) offsetof(struct arguments, name)
@@ -30,6 +30,9 @@ static const struct option_spec OPTIONS[] = {
      .help = "stats: what counts text tokens, a .tiktoken file or a tokenizer.json; without it, "
              "r50k"},
     {"null", '0', OPTION_FLAG, FIELD(null), .help = "ls: end keys with NUL, not with a new line"},
+    {"pinned", 0, OPTION_FLAG, FIELD(pinned), .help = "ls: only samples that are pinned"},
+    {"undated", 0, OPTION_FLAG, FIELD(undated),
+     .help = "ls: only samples without a usable date, which never age"},
     {"format", 0, OPTION_CHOICE, FIELD(format), "FORMAT",
      .help = "export: npy is a folder with a file a page (F32), safetensors one file (BF16), tar a "
              "WebDataset with JSON and text",
@@ -113,14 +116,22 @@ static int run_info(struct store *s, const char *path, struct error *e) {
                             e);
 }
 
+/* Whether `ls` was asked for samples like this one; those that are to be made again do not count as
+ * being there. */
+static bool is_listed(const struct arguments *a, const char *journal, size_t size) {
+    json_t *entry = json_loadb(journal, size, 0, NULL);
+    const char *input = json_get_text(entry, "input");
+    bool listed = (input == NULL || input[0] != '\0') &&
+                  (!a->pinned || json_is_true(json_object_get(entry, "pinned"))) &&
+                  (!a->undated || json_get_integer(entry, "created", 0) <= STORE_UNDATED);
+    json_decref(entry);
+    return listed;
+}
+
 static int print_key(void *context, const char *key, const char *journal, size_t size,
                      struct error *e) {
     const struct arguments *a = context;
-    json_t *entry = json_loadb(journal, size, 0, NULL);
-    const char *input = json_string_value(json_object_get(entry, "input"));
-    bool lost = input != NULL && input[0] == '\0';
-    json_decref(entry);
-    if (lost) {
+    if (!is_listed(a, journal, size)) {
         return 0;
     }
     bool done = fputs(key, stdout) != EOF && putchar(a->null ? '\0' : '\n') != EOF;
@@ -130,7 +141,13 @@ static int print_key(void *context, const char *key, const char *journal, size_t
 static int run_get(struct store *s, const struct arguments *a, const char *key, struct error *e) {
     struct bytes text;
     bytes_init(&text, STREAM_SAMPLE_LIMIT);
-    int rc = a->text ? store_get_text(s, key, &text, e) : store_get_json(s, key, &text, e);
+    int rc = store_has(s, key, e);
+    if (rc == 0) {
+        rc = error_set(e, ERR_FORMAT, "%s: is not in the store", key);
+    }
+    if (rc == 1) {
+        rc = a->text ? store_get_text(s, key, &text, e) : store_get_json(s, key, &text, e);
+    }
     if (rc == 0) {
         rc = error_set(e, ERR_FORMAT, "%s: the store has no %s of it", key,
                        a->text ? "text" : "JSON");
@@ -204,11 +221,18 @@ static int run_export(struct store *s, const struct arguments *a, char **keys, i
                          "a tar is binary and standard output is a terminal: "
                          "use > FILE or --force");
     }
+    int rc = 0;
+    for (int i = 0; i < count && rc == 0; i++) {
+        rc = store_check_pages(s, keys[i], e);
+    }
+    if (rc < 0) {
+        return rc;
+    }
     if (a->format == EXPORT_TAR && a->output != NULL && freopen(a->output, "wb", stdout) == NULL) {
         return error_set(e, ERR_IO, "%s: cannot be written", a->output);
     }
-    int rc = export_tokens(s, (enum export_format)a->format, a->output, STDOUT_FILENO,
-                           count > 0 ? keys : NULL, (size_t)count, &cancelled, &pages, e);
+    rc = export_tokens(s, (enum export_format)a->format, a->output, STDOUT_FILENO,
+                       count > 0 ? keys : NULL, (size_t)count, &cancelled, &pages, e);
     if (rc == 0 && !a->quiet) {
         log_info("%" PRId64 " pages", pages);
     }

@@ -145,13 +145,14 @@ static json_t *readback_json(const struct store_stats *stats) {
 json_t *store_stats_json(const struct store_stats *stats, const char *tokenizer) {
     const struct store_counts *c = &stats->counts;
     json_t *root = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "accounts",
+        "{s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "accounts",
         (json_int_t)c->accounts, "samples", (json_int_t)c->samples, "pages", (json_int_t)c->pages,
         "tokens", (json_int_t)c->tokens, "characters", (json_int_t)c->characters,
         "characters_per_token", share((double)c->characters, c->tokens), "json_bytes",
         (json_int_t)c->json_bytes, "text_bytes", (json_int_t)c->text_bytes, "used_bytes",
         (json_int_t)c->used_bytes, "file_bytes", (json_int_t)c->file_bytes, "folded_pages",
-        (json_int_t)c->folded_pages, "codecs", codecs_json(stats), "buckets", buckets_json(c));
+        (json_int_t)c->folded_pages, "pinned_pages", (json_int_t)c->pinned_pages, "undated_pages",
+        (json_int_t)c->undated_pages, "codecs", codecs_json(stats), "buckets", buckets_json(c));
     if (tokenizer != NULL) {
         json_object_set_new(root, "text",
                             json_pack("{s:s, s:I, s:I, s:I, s:f}", "tokenizer", tokenizer, "pages",
@@ -210,6 +211,12 @@ void store_stats_print(const struct store_stats *stats, const char *tokenizer) {
            share((double)c->characters, c->tokens));
     print_fidelity(stats, tokenizer);
     printf("folded   %12" PRId64 "  pages, into style tokens\n", c->folded_pages);
+    if (c->pinned_pages > 0) {
+        printf("pinned   %12" PRId64 "  pages\n", c->pinned_pages);
+    }
+    if (c->undated_pages > 0) {
+        printf("undated  %12" PRId64 "  pages, which never age\n", c->undated_pages);
+    }
     print_codecs(stats);
     printf("json     %12" PRId64 "  bytes\ntext     %12" PRId64 "  bytes\n", c->json_bytes,
            c->text_bytes);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "compress/intake.h"
 #include "compress/reading.h"
 #include "compress/sample.h"
 #include "compress/work.h"
@@ -105,6 +106,7 @@ static void count_readback(struct compress_readback *r, const struct work *w) {
 static void count(struct compress *c, const struct work *w) {
     struct compress_result *r = c->result;
     r->samples++;
+    intake_count(r, w);
     for (size_t i = 0; i < w->stored_count; i++) {
         r->pages++;
         r->tokens += (int64_t)w->stored[i].rows * w->stored[i].columns;
@@ -137,6 +139,10 @@ static int put(struct compress *c, struct work *w, struct error *e) {
         r->failed++;
         return 0;
     }
+    int rc = intake_date(c->store, w, e);
+    if (rc < 0) {
+        return rc;
+    }
     const struct store_sample sample = {.key = w->key,
                                         .created = w->created,
                                         .json = w->json,
@@ -147,7 +153,7 @@ static int put(struct compress *c, struct work *w, struct error *e) {
                                         .page_count = w->stored_count,
                                         .input = w->input,
                                         .options = w->settings};
-    int rc = store_put(c->store, &sample, e);
+    rc = store_put(c->store, &sample, e);
     if (rc == 0 && (store_pending(c->store) >= (size_t)c->options->commit ||
                     seconds_now() - c->committed >= COMPRESS_SECONDS)) {
         rc = store_commit(c->store, e);
@@ -180,7 +186,7 @@ static int drain(struct compress *c, size_t limit, struct error *e) {
 static int remember(struct compress *c, const char *key, struct error *e) {
     char account[STREAM_KEY_BYTES];
     int rc = key_set_add(c->seen, key, e);
-    if (rc >= 0 && sample_is_pack(key)) {
+    if (rc >= 0 && store_is_pack(key)) {
         snprintf(account, sizeof account, "%.*s", (int)strcspn(key, "/"), key);
         rc = table_add(c->touched, account, 0, NULL, e);
     }
@@ -190,6 +196,10 @@ static int remember(struct compress *c, const char *key, struct error *e) {
 /* Takes the sample over. */
 static int take(struct compress *c, struct work *w, struct error *e) {
     int rc = remember(c, w->key, e);
+    if (rc == 0) {
+        rc = intake_is_folded(c->store, w, e);
+        c->result->folded += rc > 0;
+    }
     if (rc == 0) {
         rc = store_is_done(c->store, w->key, w->input, w->settings, e);
     }
@@ -263,7 +273,8 @@ static int read_pictures(struct compress *c, const struct compress_input *in, st
         if (is_cancelled(c)) {
             return error_set(e, ERR_CANCELLED, "stopped by a signal");
         }
-        if (sample_from_file(&w, in->pictures[i], (enum encode_mode)c->options->mode, &why) < 0) {
+        if (sample_from_file(&w, in->pictures[i], (enum encode_mode)c->options->mode,
+                             c->options->date == COMPRESS_DATE_MTIME, &why) < 0) {
             rc = skip(c, &why, e);
         } else {
             w->settings = c->picture_settings;
@@ -280,8 +291,10 @@ struct stale {
     struct bytes json, keys; /* keys: of packs to be removed, each with its zero */
 };
 
-/* Whether all samples that the pack holds have come in this run, and so have newer packs. */
+/* Whether all samples that the pack holds have come in this run, and so have newer packs; but where
+ * all of them were folded, no newer pack was taken in. */
 static bool is_replaced(struct stale *s, const char *key) {
+    int64_t shown = 0, folded = 0;
     bytes_clear(&s->json);
     if (store_get_json(s->c->store, key, &s->json, NULL) != 1) {
         return false;
@@ -294,8 +307,9 @@ static bool is_replaced(struct stale *s, const char *key) {
         const char *text = json_string_value(sample);
         all = all && text != NULL && key_set_has(s->c->seen, text);
     }
+    all = all && store_count_folded(s->c->store, key, root, &shown, &folded, NULL) == 0;
     json_decref(root);
-    return all;
+    return all && folded < shown;
 }
 
 static int find_stale(void *context, const char *key, const char *journal, size_t size,
@@ -305,7 +319,7 @@ static int find_stale(void *context, const char *key, const char *journal, size_
     (void)journal;
     (void)size;
     snprintf(account, sizeof account, "%.*s", (int)strcspn(key, "/"), key);
-    if (!sample_is_pack(key) || key_set_has(s->c->seen, key) ||
+    if (!store_is_pack(key) || key_set_has(s->c->seen, key) ||
         !table_find(s->c->touched, account, NULL) || !is_replaced(s, key)) {
         return 0;
     }
@@ -334,6 +348,20 @@ static int remove_stale(struct compress *c, struct error *e) {
 /* ---- A run -------------------------------------------------------------------------------------
  */
 
+/* The encoder's maps for merging stay with the store, whatever becomes of its file. */
+static int put_maps(struct compress *c, struct error *e) {
+    struct bytes maps;
+    int rc = store_has_maps(c->store, e);
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
+    }
+    bytes_init(&maps, (size_t)1 << 30);
+    rc = encoder_maps(c->n, &maps, e);
+    rc = rc == 1 ? store_put_maps(c->store, maps.data, maps.size, e) : rc;
+    bytes_close(&maps);
+    return rc;
+}
+
 static int begin(struct compress *c, struct error *e) {
     const struct compress_options *o = c->options;
     c->committed = seconds_now();
@@ -349,6 +377,7 @@ static int begin(struct compress *c, struct error *e) {
                  ? 0
                  : store_put_vectors(c->store, encoder_vectors(c->n), e);
     }
+    rc = rc == 0 ? put_maps(c, e) : rc;
     if (rc == 0) {
         read_trained(c);
         read_alphabet(c);

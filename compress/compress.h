@@ -22,14 +22,22 @@ struct compress_options {
     int64_t batch;   /* pages that go through the network together */
     int mode;        /* enum encode_mode, of loose pictures */
     int64_t commit;  /* bytes that wait for a commit at most; COMPRESS_SECONDS pass at most, too */
+    int date;        /* enum compress_date, of loose pictures */
     bool progress;
     /* The encoder's: reads each page back as it was packed, for its accuracy; NULL: not. */
     const struct reader *reader;
 };
 #define COMPRESS_DEFAULTS                                                                          \
     { .codec = CODEC_BF16, .batch = 1, .mode = ENCODE_BASE, .commit = (int64_t)STORE_BATCH }
-enum { COMPRESS_SECONDS = 5 };
+enum compress_date { COMPRESS_DATE_NONE, COMPRESS_DATE_MTIME };
+enum { COMPRESS_SECONDS = 5, COMPRESS_NAMED = 3 };
 #define COMPRESS_PROFILES "occ.profiles"
+
+/* Samples of a kind, and the first of them, with commas. */
+struct compress_named {
+    int64_t count;
+    char first[COMPRESS_NAMED * (STREAM_KEY_BYTES + 2)];
+};
 
 /* Pages that were read back. */
 struct compress_readback {
@@ -42,6 +50,7 @@ struct compress_readback {
 struct compress_result {
     int64_t samples, pages, tokens, characters; /* put into the store */
     int64_t kept;                               /* samples that were there already */
+    int64_t folded;                             /* of these, samples that were folded */
     int64_t failed;                             /* samples that could not be encoded */
     int64_t again;                              /* samples whose keys came before */
     int64_t removed;                            /* packs that were replaced */
@@ -55,6 +64,11 @@ struct compress_result {
     bool strange_more;
     struct compress_readback strange;
     struct legibility legibility; /* of pages put into the store */
+    /* Of those that were put: samples without a usable date, which never age; pictures without one,
+     * because it was not asked for; samples whose date came in parts of a second, and is taken as
+     * what it means; samples of more than a day after now. */
+    struct compress_named undated, scaled, future;
+    int64_t undated_pictures;
     double seconds;
 };
 

@@ -14,6 +14,7 @@
 
 #include "compress/backend.h"
 #include "compress/config.h"
+#include "store/bytes.h"
 
 struct encoder;         /* weights: read-only, shared by threads */
 struct encoder_session; /* buffers: of the thread that opened it */
@@ -37,6 +38,10 @@ const char *encoder_metadata(const struct encoder *n, const char *key);
  * ENCODER_PAGES says, "grey" or "rgb"; without it, the configuration nano is grey. */
 #define ENCODER_PAGES "occ.pages"
 bool encoder_is_grey(const struct encoder *n);
+
+/* Appends a safetensors file of the maps for merging that the encoder's file carries, as they are
+ * there (merge.columns, merge.rows; see reading.h). 1: appended; 0: it carries none. */
+int encoder_maps(const struct encoder *n, struct bytes *out, struct error *e);
 
 struct encoder_shape {
     int64_t batch, height, width; /* pages, pixels */

@@ -140,6 +140,33 @@ int reader_open(struct reader **out, const char *path, const struct backend_ops 
     return 0;
 }
 
+static int load_merge(void *context, const struct config_tensor *t, struct error *e) {
+    return strncmp(t->name, "merge.", 6) == 0 ? load_matrix(context, t, e) : 0;
+}
+
+int reader_open_maps(struct reader **out, const void *file, size_t size, const char *name,
+                     int64_t dim, const struct backend_ops *ops, enum dtype compute,
+                     struct error *e) {
+    struct error local;
+    e = e != NULL ? e : &local;
+    *out = NULL;
+    struct reader *r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    struct loading l = {.r = r, .path = name};
+    *r = (struct reader){.ops = ops, .compute = compute, .dim = dim, .merges = true};
+    int rc = safetensors_open_memory(&r->file, file, size, name, e);
+    rc = rc == 0 ? ops->context_open(&r->context, compute, e) : rc;
+    rc = rc == 0 ? merge_tensors(dim, load_merge, &l, e) : rc;
+    if (rc < 0) {
+        reader_close(r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
 void reader_close(struct reader *r) {
     if (r == NULL) {
         return;
@@ -300,7 +327,7 @@ int reader_merge(struct reader_session *s, float *tokens, int *rows, int *column
 int reader_unmerge(struct reader_session *s, float *tokens, int rows, int columns, int bucket,
                    struct error *e) {
     size_t dim = (size_t)s->r->dim;
-    if (!s->r->merges && bucket > 0) {
+    if (s->r->matrices[READER_UNMERGE_COLUMNS] == NULL && bucket > 0) {
         return error_set(e, ERR_UNSUPPORTED, "this encoder carries no maps for merging");
     }
     for (int k = bucket - 1; k >= 0; k--) {

@@ -20,6 +20,11 @@ struct reader_session; /* buffers: of the thread that opened it */
  * that is not whole. */
 int reader_open(struct reader **out, const char *path, const struct backend_ops *ops,
                 enum dtype compute, struct error *e);
+/* That only merges: from a safetensors file in memory with merge.columns and merge.rows for tokens
+ * of `dim` numbers (encoder_maps), which must outlive it; `name` stands for its path. */
+int reader_open_maps(struct reader **out, const void *file, size_t size, const char *name,
+                     int64_t dim, const struct backend_ops *ops, enum dtype compute,
+                     struct error *e);
 void reader_close(struct reader *r); /* NULL is allowed; sessions first */
 const struct alphabet *reader_alphabet(const struct reader *r);
 int64_t reader_dim(const struct reader *r); /* of a token */

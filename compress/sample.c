@@ -12,12 +12,6 @@
 #include "store/json.h"
 #include "store/log.h"
 
-static const char PACK_MARK[] = "/pack%3A"; /* "pack:" as stream_key writes it */
-
-bool sample_is_pack(const char *key) {
-    return strstr(key, PACK_MARK) != NULL;
-}
-
 /* ---- Memory ------------------------------------------------------------------------ */
 
 /* One allocation for a sample of `pages` pages and `bytes` bytes of content; *content is their
@@ -48,12 +42,33 @@ static char *append(char **at, const void *data, size_t size) {
 
 /* ---- Samples of a stream --------------------------------------------------------------- */
 
-/* The pages of a record (pages.json), in order. */
+/* The pages of a record (pages.json), in order, and the sample's own JSON. */
 struct record {
-    json_t *root;
+    json_t *root, *sample;
     const json_t *pages;
     int mode;
+    struct bytes json; /* what the store keeps of the sample's JSON: as it came, or mended */
 };
+
+static void record_close(struct record *r) {
+    json_decref(r->root);
+    json_decref(r->sample);
+    bytes_close(&r->json);
+}
+
+/* JSON that had to be mended is kept as what was read: the store's is sound. */
+static int read_json(struct record *r, const struct stream_member *member, struct error *e) {
+    size_t repaired = 0;
+    r->sample = json_read(member->data, member->size, &repaired, e);
+    if (r->sample == NULL) {
+        return error_context(e, "json");
+    }
+    if (!json_is_object(r->sample)) {
+        return error_set(e, ERR_FORMAT, "json: is no object");
+    }
+    return repaired > 0 ? json_append(&r->json, r->sample, e)
+                        : bytes_append(&r->json, member->data, member->size, e);
+}
 
 /* The member ".NAME" that a page's record names, or with .txt in the place of its suffix. */
 static const struct stream_member *page_member(const struct stream_sample *s, const json_t *page,
@@ -73,9 +88,9 @@ static const struct stream_member *page_member(const struct stream_sample *s, co
 
 static int read_record(struct record *r, const struct stream_sample *s, struct error *e) {
     const struct stream_member *member = stream_member_find(s, "pages.json");
-    *r = (struct record){.mode = -1};
-    if (member == NULL) {
-        return 0;
+    int rc = read_json(r, &s->members[0], e);
+    if (rc < 0 || member == NULL) {
+        return rc;
     }
     r->root = json_read(member->data, member->size, NULL, e);
     if (r->root == NULL) {
@@ -100,7 +115,7 @@ static int measure(const struct record *r, const struct stream_sample *s, size_t
                    struct error *e) {
     size_t i;
     const json_t *page;
-    *bytes = s->members[0].size;
+    *bytes = r->json.size;
     json_array_foreach(r->pages, i, page) {
         const struct stream_member *image = page_member(s, page, false);
         const struct stream_member *text = page_member(s, page, true);
@@ -117,8 +132,8 @@ static void copy_pages(struct work *w, const struct record *r, const struct stre
                        char *at) {
     size_t i;
     const json_t *page;
-    w->json = append(&at, s->members[0].data, s->members[0].size);
-    w->json_size = s->members[0].size;
+    w->json = append(&at, bytes_text(&r->json), r->json.size);
+    w->json_size = r->json.size;
     json_array_foreach(r->pages, i, page) {
         const struct stream_member *image = page_member(s, page, false);
         int64_t characters = json_get_integer(page, "characters", 0);
@@ -163,25 +178,24 @@ static int copy_sample(struct work **out, const struct record *r, const struct s
     if (w == NULL) {
         return ERR_MEMORY;
     }
-    json_t *json = json_read(s->members[0].data, s->members[0].size, NULL, NULL);
-    w->created = json_get_integer(json, "created", 0);
+    w->created = date_created(r->sample, &w->date);
     const char *profile = json_get_text(json_object_get(r->root, "profile"), "name");
     snprintf(w->profile, sizeof w->profile, "%s", profile != NULL ? profile : "");
-    json_decref(json);
     copy_pages(w, r, s, content);
     hash_input(w);
-    char *pack = strstr(w->key, PACK_MARK);
+    char *pack = strstr(w->key, STORE_PACK);
     if (pack != NULL) {
         size_t room = sizeof w->key - (size_t)(pack - w->key);
-        snprintf(pack, room, "%s%s", PACK_MARK, w->input);
+        snprintf(pack, room, "%s%s", STORE_PACK, w->input);
     }
     *out = w;
     return 0;
 }
 
 int sample_from_stream(struct work **out, const struct stream_sample *sample, struct error *e) {
-    struct record record;
+    struct record record = {.mode = -1};
     *out = NULL;
+    bytes_init(&record.json, STREAM_MEMBER_LIMIT);
     int rc = 0;
     if (strlen(sample->key) >= STREAM_KEY_BYTES || strchr(sample->key, '/') == NULL) {
         rc = error_set(e, ERR_FORMAT, "its key is none of a stream");
@@ -189,8 +203,8 @@ int sample_from_stream(struct work **out, const struct stream_sample *sample, st
     if (rc == 0) {
         rc = read_record(&record, sample, e);
         rc = rc == 0 ? copy_sample(out, &record, sample, e) : rc;
-        json_decref(record.root);
     }
+    record_close(&record);
     return rc < 0 ? error_context(e, "%.100s", sample->key) : 0;
 }
 
@@ -239,11 +253,11 @@ bool sample_count_pages(struct sample_pages *p, const struct stream_reader *r,
 
 /* ---- Files --------------------------------------------------------------------------------- */
 
-static char *file_json(const char *path, const struct stat *status, struct error *e) {
-    json_t *root =
-        json_pack("{s:s, s:s, s:I, s:{s:s, s:I, s:I}}", "id", path, "account", "files", "created",
-                  (json_int_t)status->st_mtime, "source", "path", path, "size",
-                  (json_int_t)status->st_size, "mtime", (json_int_t)status->st_mtime);
+static char *file_json(const char *path, const struct stat *status, bool dated, struct error *e) {
+    json_t *created = dated ? json_integer((json_int_t)status->st_mtime) : json_null();
+    json_t *root = json_pack("{s:s, s:s, s:o, s:{s:s, s:I, s:I}}", "id", path, "account", "files",
+                             "created", created, "source", "path", path, "size",
+                             (json_int_t)status->st_size, "mtime", (json_int_t)status->st_mtime);
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     if (text == NULL) {
         error_set(e, ERR_FORMAT, "%s: the name is no UTF-8", path);
@@ -252,7 +266,8 @@ static char *file_json(const char *path, const struct stat *status, struct error
     return text;
 }
 
-int sample_from_file(struct work **out, const char *path, enum encode_mode mode, struct error *e) {
+int sample_from_file(struct work **out, const char *path, enum encode_mode mode, bool dated,
+                     struct error *e) {
     char key[STREAM_KEY_BYTES], *content;
     struct stat status;
     struct bytes data;
@@ -264,7 +279,7 @@ int sample_from_file(struct work **out, const char *path, enum encode_mode mode,
         rc = error_set(e, ERR_IO, "%s: has gone", path);
     }
     if (rc == 0) {
-        json = file_json(path, &status, e);
+        json = file_json(path, &status, dated, e);
         rc = json != NULL ? 0 : ERR_FORMAT;
     }
     if (rc == 0) {
@@ -272,7 +287,8 @@ int sample_from_file(struct work **out, const char *path, enum encode_mode mode,
         struct work *w = work_new(key, 1, strlen(json) + data.size, &content, e);
         rc = w != NULL ? 0 : ERR_MEMORY;
         if (w != NULL) {
-            w->created = status.st_mtime;
+            w->created = dated && status.st_mtime > 0 ? status.st_mtime : STORE_UNDATED;
+            w->date = !dated ? DATE_LEFT_OUT : w->created > 0 ? DATE_GIVEN : DATE_NONE;
             w->json_size = strlen(json);
             w->json = append(&content, json, w->json_size);
             w->text = "";

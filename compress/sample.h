@@ -7,8 +7,9 @@
 /* Copies a sample: .json, its pages and their text. ERR_FORMAT for pages without a record
  * (pages.json), an unknown mode, missing pictures. */
 int sample_from_stream(struct work **out, const struct stream_sample *sample, struct error *e);
-/* A picture as sample "files/PATH". */
-int sample_from_file(struct work **out, const char *path, enum encode_mode mode, struct error *e);
+/* A picture as sample "files/PATH"; `dated`: of the file's date, else of none. */
+int sample_from_file(struct work **out, const char *path, enum encode_mode mode, bool dated,
+                     struct error *e);
 
 /* For people: a sample whose key came before, and was left out. */
 void sample_tell_again(const struct stream_reader *r, const struct stream_sample *sample);
@@ -27,8 +28,5 @@ struct sample_pages {
  * taken: one that was only ingested must not count as done. */
 bool sample_count_pages(struct sample_pages *p, const struct stream_reader *r,
                         const struct stream_sample *sample);
-
-/* Whether a store's key is that of a pack. */
-bool sample_is_pack(const char *key);
 
 #endif

@@ -8,14 +8,16 @@
 #include "compress/legibility.h"
 #include "compress/pages.h"
 #include "compress/reader.h"
+#include "store/date.h"
 #include "store/store.h"
 
 /* A sample on its way; in one allocation with the bytes that it points to. */
 struct work {
     struct work *next;
     char key[STREAM_KEY_BYTES];
-    int64_t created;
-    char input[32]; /* for the journal, and how it is encoded; the caller's: */
+    int64_t created;     /* or STORE_UNDATED */
+    enum date_kind date; /* how that is known */
+    char input[32];      /* for the journal, and how it is encoded; the caller's: */
     const char *settings;
     char profile[32]; /* how its pages were set; "": not said */
     const char *json, *text;

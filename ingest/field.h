@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "store/arena.h"
+#include "store/date.h"
 
 #define FIELD_NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -33,10 +34,6 @@ int64_t field_time(const json_t *object, const char *const *names);
 
 /* True when any of the members is true. */
 bool field_flag(const json_t *object, const char *const *names);
-
-/* Seconds since 1970 UTC of YYYYMMDD or YYYY-MM-DD, with an optional time HH:MM[:SS[.fraction]]
- * behind 'T' or a space and an optional zone (Z, +HH:MM, -HHMM); -1 for everything else. */
-int64_t time_from_text(const char *text);
 
 /* Whether two names of accounts are the same: ASCII letters of either case, leading '@' ignored.
  * Two empty names are not. */

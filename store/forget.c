@@ -7,12 +7,16 @@
 
 #include "store/json.h"
 #include "store/log.h"
+#include "store/table.h"
+
+#define DAY (24.0 * 3600)
 
 /* A page of the account in hand. */
 struct aging {
     struct token_record record; /* without its payload */
     double reactions;
-    int bucket; /* where it belongs now; STORE_BUCKETS: folded */
+    int bucket;   /* where it belongs now; STORE_BUCKETS: folded */
+    double share; /* of a page to be folded: of its samples, those not in the style sum */
 };
 
 struct forget {
@@ -26,7 +30,8 @@ struct forget {
     struct aging *pages;
     size_t count, capacity;
     struct account_header account;
-    double *sum; /* of the account; NULL while nothing was folded */
+    struct table *shown; /* samples on packs that stay; NULL while no pack is folded */
+    double *sum;         /* of the account; NULL while nothing was folded */
 };
 
 /* ---- The pages of an account ----------------------------------------------------------- */
@@ -66,7 +71,7 @@ static json_t *read_sample(struct forget *f, const char *key) {
 /* Of a sample, or of the mean sample of a pack. */
 static double reactions_of(struct forget *f, const char *key) {
     json_t *root = read_sample(f, key);
-    const json_t *samples = json_object_get(root, "samples"), *name;
+    const json_t *samples = store_pack_samples(key, root), *name;
     double sum = 0;
     size_t i;
     json_array_foreach(samples, i, name) {
@@ -141,13 +146,15 @@ static int choose_buckets(struct forget *f, struct error *e) {
         struct aging *page = &f->pages[i];
         const struct token_header *h = &page->record.header;
         double age = (double)o->now - (double)h->created;
+        f->result->future += h->created > STORE_UNDATED && age < -DAY;
         age = factors != NULL ? age * factors[i] : age;
         int bucket = age <= 0 ? 0 : forget_bucket(age < 9e18 ? (int64_t)age : INT64_MAX, o->tau);
-        bool pinned = (h->flags & TOKEN_PINNED) != 0;
-        page->bucket = pinned || bucket < h->bucket ? h->bucket
-                       : bucket > o->buckets        ? STORE_BUCKETS
-                                                    : bucket;
+        bool pinned = (h->flags & TOKEN_PINNED) != 0, undated = h->created <= STORE_UNDATED;
+        page->bucket = pinned || undated || bucket < h->bucket ? h->bucket
+                       : bucket > o->buckets                   ? STORE_BUCKETS
+                                                               : bucket;
         f->result->pinned += pinned;
+        f->result->undated += undated;
     }
     free(factors);
     return 0;
@@ -197,40 +204,52 @@ static int load(struct forget *f, const struct token_record *record, struct erro
                                record->key, record->page);
 }
 
-/* The tokens of the smaller grid, in f->shrunk, and what made them. */
+/* Means of means, where the page is means already. */
+static bool pool(struct forget *f, const struct aging *page) {
+    const struct token_header *h = &page->record.header;
+    int rows = h->rows, columns = h->columns;
+    bool is_means = h->bucket > 0 && h->shrunk_by == SHRINK_POOL;
+    if (f->options->shrink != NULL && !is_means) {
+        return false;
+    }
+    memcpy(f->shrunk, f->tokens, (size_t)rows * (size_t)columns * h->dim * sizeof *f->tokens);
+    for (int step = h->bucket; step < page->bucket; step++) {
+        forget_pool(f->shrunk, &rows, &columns, h->dim);
+    }
+    return true;
+}
+
+/* The tokens of the smaller grid, in f->shrunk, and what made them: 1; 0: they cannot be made. */
 static int shrink(struct forget *f, const struct aging *page, int rows, int columns,
                   uint8_t *shrunk_by, struct error *e) {
-    const struct token_header *h = &page->record.header;
     const struct forget_operator *op = f->options->shrink;
     int done = op != NULL
                    ? op->shrink(op->context, &page->record, f->tokens, rows, columns, f->shrunk, e)
                    : 0;
-    *shrunk_by = (uint8_t)(done > 0 ? op->shrunk_by : SHRINK_POOL);
     if (done != 0) {
-        return done < 0 ? done : 0;
+        *shrunk_by = (uint8_t)op->shrunk_by;
+        return done;
     }
+    *shrunk_by = SHRINK_POOL;
     f->result->unshrinkable += op != NULL;
-    int h_now = h->rows, w_now = h->columns;
-    memcpy(f->shrunk, f->tokens, (size_t)h_now * (size_t)w_now * h->dim * sizeof *f->tokens);
-    for (int step = h->bucket; step < page->bucket; step++) {
-        forget_pool(f->shrunk, &h_now, &w_now, h->dim);
-    }
-    return 0;
+    return pool(f, page);
 }
 
-static int shrink_page(struct forget *f, const struct aging *page, struct error *e) {
+/* A page that cannot be made smaller goes back to the bucket that it was in. */
+static int shrink_page(struct forget *f, struct aging *page, struct error *e) {
     struct token_header header = page->record.header;
     int rows = header.rows, columns = header.columns;
     forget_grid(&rows, &columns, page->bucket - header.bucket);
     int rc = load(f, &page->record, e);
-    if (rc == 0) {
-        rc = shrink(f, page, rows, columns, &header.shrunk_by, e);
+    rc = rc == 0 ? shrink(f, page, rows, columns, &header.shrunk_by, e) : rc;
+    if (rc <= 0) {
+        page->bucket = header.bucket;
+        f->result->left += rc == 0;
+        return rc;
     }
     bytes_clear(&f->payload);
-    if (rc == 0) {
-        rc = codec_pack(f->codec, &f->payload, header.codec, f->shrunk, (int64_t)rows * columns,
-                        header.dim, NULL, e);
-    }
+    rc = codec_pack(f->codec, &f->payload, header.codec, f->shrunk, (int64_t)rows * columns,
+                    header.dim, NULL, e);
     if (rc < 0) {
         return rc;
     }
@@ -241,8 +260,8 @@ static int shrink_page(struct forget *f, const struct aging *page, struct error 
     return store_put_tokens(f->s, &page->record, &header, f->payload.data, f->payload.size, e);
 }
 
-/* Adds the mean of the page's tokens to the account's sum. */
-static int fold_page(struct forget *f, const struct aging *page, struct error *e) {
+/* Adds the mean of the page's tokens to the account's sum, with its share. */
+static int add_to_style(struct forget *f, const struct aging *page, struct error *e) {
     const struct token_header *h = &page->record.header;
     int64_t rows = (int64_t)h->rows * h->columns;
     int rc = load(f, &page->record, e);
@@ -258,14 +277,24 @@ static int fold_page(struct forget *f, const struct aging *page, struct error *e
         for (int64_t r = 0; r < rows; r++) {
             sum += (double)f->tokens[r * h->dim + d];
         }
-        f->sum[d] += sum / (double)rows;
+        f->sum[d] += page->share * sum / (double)rows;
     }
     f->account.dim = h->dim;
     f->account.folded_pages++;
-    f->account.folded_characters += h->characters;
-    f->result->bytes_after -= h->payload;
-    return store_remove_tokens(f->s, &page->record, e);
+    f->account.repeated += 1 - page->share;
+    f->account.folded_characters += llround(page->share * h->characters);
+    return 0;
 }
+
+static int fold_page(struct forget *f, const struct aging *page, struct error *e) {
+    int64_t bytes = page->record.header.payload;
+    int rc = page->share > 0 ? add_to_style(f, page, e) : 0;
+    f->result->bytes_after -= bytes;
+    f->result->removed_bytes += bytes;
+    return rc == 0 ? store_remove_tokens(f->s, &page->record, e) : rc;
+}
+
+/* ---- What folded pages showed --------------------------------------------------------------- */
 
 static int find_any(void *context, const struct token_record *record, struct error *e) {
     (void)record;
@@ -274,24 +303,74 @@ static int find_any(void *context, const struct token_record *record, struct err
     return 1;
 }
 
-/* A sample whose pages are all folded gives up its texts; so do those that a pack held. */
-static int forget_texts(struct forget *f, const char *key, struct error *e) {
+/* The mark, and the texts too unless another page still shows the sample. */
+static int forget_sample(struct forget *f, const char *key, struct error *e) {
     bool has_pages = false;
-    int rc = store_each_page(f->s, key, find_any, &has_pages, e);
-    if (rc < 0 || has_pages || f->options->keep_text) {
+    int rc = store_mark_folded(f->s, key, e);
+    f->result->removed_samples += rc > 0 && !store_is_pack(key);
+    rc = rc >= 0 ? store_each_page(f->s, key, find_any, &has_pages, e) : rc;
+    if (rc < 0 || has_pages || f->options->keep_text ||
+        (f->shown != NULL && table_find(f->shown, key, NULL))) {
         return rc < 0 ? rc : 0;
     }
-    json_t *root = read_sample(f, key);
-    const json_t *samples = json_object_get(root, "samples"), *name;
+    return store_forget_text(f->s, key, &f->result->removed_bytes, e);
+}
+
+static int forget_shown(struct forget *f, const char *key, struct error *e) {
+    json_t *root;
+    int rc = store_load_pack(f->s, key, &root, e);
+    const json_t *samples = store_pack_samples(key, root), *name;
     size_t i;
-    rc = store_forget_text(f->s, key, e);
+    rc = rc == 0 ? forget_sample(f, key, e) : rc;
     json_array_foreach(samples, i, name) {
         if (rc == 0 && json_is_string(name)) {
-            rc = store_forget_text(f->s, json_string_value(name), e);
+            rc = forget_sample(f, json_string_value(name), e);
         }
     }
     json_decref(root);
     return rc;
+}
+
+/* The samples of packs that stay. */
+static int list_shown(struct forget *f, struct error *e) {
+    int rc = table_open(&f->shown, e);
+    for (size_t i = 0; i < f->count && rc >= 0; i++) {
+        const char *key = f->pages[i].record.key;
+        if (f->pages[i].bucket == STORE_BUCKETS || !store_is_pack(key)) {
+            continue;
+        }
+        json_t *root;
+        rc = store_load_pack(f->s, key, &root, e);
+        const json_t *samples = store_pack_samples(key, root), *name;
+        size_t k;
+        json_array_foreach(samples, k, name) {
+            if (rc >= 0 && json_is_string(name)) {
+                rc = table_add(f->shown, json_string_value(name), 0, NULL, e);
+            }
+        }
+        json_decref(root);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/* How much each page that is folded adds, as the marks were before the pass. */
+static int weigh_pages(struct forget *f, struct error *e) {
+    int rc = 0;
+    bool packs = false;
+    for (size_t i = 0; i < f->count && rc == 0; i++) {
+        struct aging *page = &f->pages[i];
+        if (page->bucket != STORE_BUCKETS) {
+            continue;
+        }
+        int64_t shown, folded;
+        json_t *root;
+        rc = store_load_pack(f->s, page->record.key, &root, e);
+        rc = rc == 0 ? store_count_folded(f->s, page->record.key, root, &shown, &folded, e) : rc;
+        page->share = rc == 0 ? (double)(shown - folded) / (double)shown : 0;
+        packs = packs || store_is_pack(page->record.key);
+        json_decref(root);
+    }
+    return rc == 0 && packs ? list_shown(f, e) : rc;
 }
 
 /* ---- An account, a store ------------------------------------------------------------------------
@@ -324,12 +403,12 @@ static int age_pages(struct forget *f, const char *account, struct error *e) {
     if (had == 0) {
         f->account = (struct account_header){.aged = 0};
     }
-    int rc = 0;
+    int rc = weigh_pages(f, e);
     for (size_t i = 0; i < f->count && rc == 0; i++) {
-        const struct aging *page = &f->pages[i];
+        struct aging *page = &f->pages[i];
         if (page->bucket == STORE_BUCKETS) {
             rc = fold_page(f, page, e);
-            rc = rc == 0 ? forget_texts(f, page->record.key, e) : rc;
+            rc = rc == 0 ? forget_shown(f, page->record.key, e) : rc;
         } else if (page->bucket > page->record.header.bucket) {
             rc = shrink_page(f, page, e);
         }
@@ -347,20 +426,38 @@ static int forget_account(struct forget *f, const char *account, struct error *e
     if (rc == 0) {
         rc = choose_buckets(f, e);
     }
-    for (size_t i = 0; i < f->count && rc == 0; i++) {
-        count_page(f, &f->pages[i]);
-    }
     if (rc == 0 && !f->options->dry_run) {
         rc = age_pages(f, account, e);
     }
+    for (size_t i = 0; i < f->count && rc == 0; i++) {
+        count_page(f, &f->pages[i]);
+    }
     free(f->sum);
+    table_close(f->shown);
     f->sum = NULL;
+    f->shown = NULL;
     f->result->accounts++;
     return rc;
 }
 
 static int add_name(void *context, const char *account, struct error *e) {
     return bytes_append(context, account, strlen(account) + 1, e);
+}
+
+/* An account that somebody named. */
+static int name_account(struct store *s, const char *account, struct bytes *names,
+                        struct error *e) {
+    struct account_header header;
+    double *sum = NULL;
+    bool found = false;
+    int rc = store_get_account(s, account, &header, &sum, e);
+    free(sum);
+    if (rc == 0 && strchr(account, '/') == NULL) {
+        rc = store_each(s, account, find_any, &found, e);
+    }
+    return rc < 0   ? rc
+           : rc > 0 ? add_name(names, account, e)
+                    : error_set(e, ERR_FORMAT, "%s: is no account of the store", account);
 }
 
 int forget_run(struct store *s, const struct forget_options *options,
@@ -373,7 +470,7 @@ int forget_run(struct store *s, const struct forget_options *options,
     bytes_init(&f.json, STREAM_MEMBER_LIMIT);
     int rc = codec_open(&f.codec, e);
     if (rc == 0) {
-        rc = options->account != NULL ? add_name(&names, options->account, e)
+        rc = options->account != NULL ? name_account(s, options->account, &names, e)
                                       : store_each_account(s, add_name, &names, e);
     }
     const char *name = bytes_text(&names), *end = name + names.size;
@@ -392,22 +489,28 @@ int forget_run(struct store *s, const struct forget_options *options,
     return rc;
 }
 
-/* ---- Pins
- * ---------------------------------------------------------------------------------------- */
+/* ---- The last pass ------------------------------------------------------------------------- */
 
-int forget_pin(struct store *s, const char *key, bool pinned, struct error *e) {
-    struct forget f = {.s = s};
-    int rc = store_has(s, key, e);
-    if (rc <= 0) {
-        return rc;
+struct passes {
+    struct store *s;
+    int64_t last;
+};
+
+static int note_pass(void *context, const char *account, struct error *e) {
+    struct passes *p = context;
+    struct account_header header;
+    double *sum;
+    int rc = store_get_account(p->s, account, &header, &sum, e);
+    if (rc == 1 && header.aged > p->last) {
+        p->last = header.aged;
     }
-    rc = store_each_page(s, key, collect, &f, e);
-    for (size_t i = 0; i < f.count && rc == 0; i++) {
-        uint8_t flags = f.pages[i].record.header.flags;
-        flags = (uint8_t)(pinned ? flags | TOKEN_PINNED : flags & ~TOKEN_PINNED);
-        rc = store_put_flags(s, &f.pages[i].record, flags, e);
-    }
-    free(f.pages);
-    rc = rc == 0 ? store_commit(s, e) : rc;
-    return rc == 0 ? 1 : rc;
+    free(sum);
+    return rc < 0 ? rc : 0;
+}
+
+int forget_last_pass(struct store *s, int64_t *last, struct error *e) {
+    struct passes p = {.s = s};
+    int rc = store_each_account(s, note_pass, &p, e);
+    *last = p.last;
+    return rc;
 }

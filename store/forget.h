@@ -7,7 +7,14 @@
  * that posts at a steady rate has the same number of tokens in each, and its size grows with the
  * logarithm of its history. Pages past the last bucket are folded: the mean of their tokens is
  * added to the account's style sum, their records are removed, and the JSON and text of samples
- * without pages too. Tokens that were given up do not come back: a bucket never falls.
+ * that no page shows any more too. Tokens that were given up do not come back: a bucket never
+ * falls.
+ *
+ * Pages that show a pinned sample, and pages without a date, stay as they are.
+ *
+ * A sample is in the style sum once. The journal marks all samples that a folded page showed; such
+ * a page is added with the share of its samples that had no mark before the pass: 1, or less for a
+ * pack that came again with samples that were folded from another.
  *
  * Each account is one transaction: killed anywhere and run again, the store is the same. */
 #ifndef OCC_STORE_FORGET_H
@@ -27,7 +34,7 @@ void forget_pool(float *tokens, int *rows, int *columns, int64_t dim);
 
 /* Another way to make a page smaller than the means of its tokens. Fills tokens (rows, columns,
  * dim) of the smaller grid, where there is room for as many as are stored; `old`: those. 1: filled;
- * 0: cannot, use the means. */
+ * 0: cannot. The page then stays as it is; but one that is means already goes on as means. */
 struct forget_operator {
     enum shrink shrunk_by; /* for the header */
     void *context;
@@ -41,7 +48,7 @@ struct forget_options {
     bool adaptive;    /* pages with more reactions than others of the account age slower */
     bool keep_text, dry_run;
     const struct forget_operator *shrink; /* NULL: means */
-    const char *account;                  /* NULL: all */
+    const char *account;                  /* NULL: all; ERR_FORMAT for one that is not there */
 };
 #define FORGET_DEFAULTS                                                                            \
     { .tau = 7 * 24 * 3600, .buckets = 7 }
@@ -49,9 +56,13 @@ struct forget_options {
 struct forget_result {
     int64_t accounts, pages;             /* looked at */
     int64_t shrunk, folded, pinned;      /* pages */
+    int64_t undated, future;             /* pages: that never age; of more than a day after `now` */
+    int64_t removed_samples;             /* that the folded pages showed, for the first time */
+    int64_t removed_bytes;               /* of folded pages, and of JSON and text that went along */
     int64_t tokens_before, tokens_after; /* of all pages */
     int64_t bytes_before, bytes_after;   /* of packed tokens; of a dry run 0 */
-    int64_t unshrinkable;                /* pages that the operator left to the means */
+    int64_t unshrinkable;                /* pages that the operator could not make smaller */
+    int64_t left;                        /* of these, pages that stay as they are */
     int64_t bucket_pages[STORE_BUCKETS]; /* after */
     int64_t bucket_tokens[STORE_BUCKETS];
 };
@@ -59,8 +70,7 @@ struct forget_result {
 int forget_run(struct store *s, const struct forget_options *options,
                const volatile sig_atomic_t *cancel, struct forget_result *result, struct error *e);
 
-/* Pages of a sample stay as they are, whatever their age; or no longer. 1: done; 0: no such sample.
- * Commits. */
-int forget_pin(struct store *s, const char *key, bool pinned, struct error *e);
+/* `now` of the newest pass over any account; 0: there was none. */
+int forget_last_pass(struct store *s, int64_t *last, struct error *e);
 
 #endif

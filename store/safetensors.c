@@ -16,10 +16,11 @@
 #include "store/json.h"
 #include "store/table.h"
 
-/* A mapped file. */
+/* A file. */
 struct shard {
     struct shard *next;
-    void *map;
+    void *map;                  /* or NULL: */
+    const unsigned char *bytes; /* the mapping's, or the caller's */
     size_t size;
     json_t *metadata; /* or NULL */
 };
@@ -201,7 +202,7 @@ done:
 
 static int read_header(struct safetensors *s, struct shard *shard, const char *path,
                        struct error *e) {
-    const unsigned char *bytes = shard->map;
+    const unsigned char *bytes = shard->bytes;
     uint64_t length = 0;
     for (int i = 0; i < 8; i++) {
         length |= (uint64_t)bytes[i] << 8 * i;
@@ -227,6 +228,16 @@ static int read_header(struct safetensors *s, struct shard *shard, const char *p
     return rc;
 }
 
+static int add_shard(struct safetensors *s, struct shard *shard, const char *path,
+                     struct error *e) {
+    struct shard **link = &s->shards;
+    while (*link != NULL) {
+        link = &(*link)->next;
+    }
+    *link = shard;
+    return read_header(s, shard, path, e);
+}
+
 static int open_shard(struct safetensors *s, const char *path, struct error *e) {
     int fd;
     struct stat status;
@@ -249,17 +260,10 @@ static int open_shard(struct safetensors *s, const char *path, struct error *e) 
             shard->map = NULL;
             rc = error_errno(e, errno, "%s", path);
         }
+        shard->bytes = shard->map;
     }
     close(fd);
-    if (rc < 0) {
-        return rc;
-    }
-    struct shard **link = &s->shards;
-    while (*link != NULL) {
-        link = &(*link)->next;
-    }
-    *link = shard;
-    return read_header(s, shard, path, e);
+    return rc == 0 ? add_shard(s, shard, path, e) : rc;
 }
 
 /* ---- Shards, folders -------------------------------------------------------------------- */
@@ -387,17 +391,46 @@ static const char *find_in_folder(struct safetensors *s, const char *folder, str
     return found;
 }
 
-int safetensors_open(struct safetensors **out, const char *path, struct error *e) {
-    *out = NULL;
-    struct safetensors *s = calloc(1, sizeof *s);
+static int safetensors_new(struct safetensors **out, struct error *e) {
+    struct safetensors *s = *out = calloc(1, sizeof *s);
     if (s == NULL) {
         return error_set(e, ERR_MEMORY, "out of memory");
     }
-    struct stat status;
     int rc = arena_open(&s->arena, 8 * SAFETENSORS_HEADER, e);
-    if (rc == 0) {
-        rc = table_open(&s->names, e);
+    return rc == 0 ? table_open(&s->names, e) : rc;
+}
+
+/* Hands `s` over if it was opened whole. */
+static int finish(struct safetensors **out, struct safetensors *s, int rc) {
+    *out = rc == 0 ? s : NULL;
+    if (rc < 0) {
+        safetensors_close(s);
     }
+    return rc;
+}
+
+int safetensors_open_memory(struct safetensors **out, const void *data, size_t size,
+                            const char *name, struct error *e) {
+    struct safetensors *s;
+    int rc = safetensors_new(&s, e);
+    struct shard *shard = rc == 0 ? arena_alloc(s->arena, 1, sizeof *shard) : NULL;
+    if (rc == 0 && shard == NULL) {
+        rc = error_set(e, ERR_MEMORY, "out of memory");
+    }
+    if (rc == 0 && size < 8) {
+        rc = error_set(e, ERR_TRUNCATED, "%s: too short for a safetensors file", name);
+    }
+    if (rc == 0) {
+        *shard = (struct shard){.bytes = data, .size = size};
+        rc = add_shard(s, shard, name, e);
+    }
+    return finish(out, s, rc);
+}
+
+int safetensors_open(struct safetensors **out, const char *path, struct error *e) {
+    struct safetensors *s;
+    struct stat status;
+    int rc = safetensors_new(&s, e);
     if (rc == 0 && stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
         path = find_in_folder(s, path, e);
         rc = path == NULL ? (e != NULL ? e->code : ERR_FORMAT) : 0;
@@ -405,12 +438,7 @@ int safetensors_open(struct safetensors **out, const char *path, struct error *e
     if (rc == 0) {
         rc = ends_in(path, ".index.json") ? open_index(s, path, e) : open_shard(s, path, e);
     }
-    if (rc < 0) {
-        safetensors_close(s);
-        return rc;
-    }
-    *out = s;
-    return 0;
+    return finish(out, s, rc);
 }
 
 void safetensors_close(struct safetensors *s) {

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "store/bytes.h"
 #include "store/dtype.h"
 #include "store/error.h"
 
@@ -55,6 +56,12 @@ const struct safetensor *safetensors_scale(const struct safetensors *s, const st
 const char *safetensors_metadata(const struct safetensors *s, const char *key);
 /* All of __metadata__ (of the first shard that has one), as a new reference; NULL: none. */
 json_t *safetensors_metadata_all(const struct safetensors *s);
+/* A file that is in memory, which must outlive it; `name` stands for the path in errors. */
+int safetensors_open_memory(struct safetensors **out, const void *data, size_t size,
+                            const char *name, struct error *e);
+/* Appends what safetensors_write writes. */
+int safetensors_append(struct bytes *out, const struct safetensor *tensors, size_t count,
+                       const json_t *metadata, struct error *e);
 /* Writes a file (complete or not at all, see file.h): the tensors sorted by type size (largest
  * first), then name, data aligned to 64 bytes by padding the header with spaces; `metadata`: an
  * object of texts, or NULL. The same tensors give the same bytes. ERR_USAGE: two have one name. */

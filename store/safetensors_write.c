@@ -63,23 +63,50 @@ static int make_header(struct bytes *out, const struct safetensor *const *order,
     return rc;
 }
 
-int safetensors_write(const char *path, const struct safetensor *tensors, size_t count,
-                      const json_t *metadata, struct error *e) {
-    struct bytes header;
-    struct output_file file;
-    bytes_init(&header, SAFETENSORS_HEADER);
+/* The tensors in the order of their data, the caller's to free; the header is in *header. */
+static const struct safetensor **arrange(struct bytes *header, const struct safetensor *tensors,
+                                         size_t count, const json_t *metadata, struct error *e) {
     const struct safetensor **order = calloc(count + 1, sizeof *order);
     if (order == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        error_set(e, ERR_MEMORY, "out of memory");
+        return NULL;
     }
     for (size_t i = 0; i < count; i++) {
         order[i] = &tensors[i];
     }
     qsort(order, count, sizeof *order, by_size_then_name);
-    int rc = make_header(&header, order, count, metadata, e);
-    if (rc == 0) {
-        rc = output_file_open(&file, path, e);
+    if (make_header(header, order, count, metadata, e) < 0) {
+        free(order);
+        return NULL;
     }
+    return order;
+}
+
+int safetensors_append(struct bytes *out, const struct safetensor *tensors, size_t count,
+                       const json_t *metadata, struct error *e) {
+    struct error local;
+    struct bytes header;
+    e = e != NULL ? e : &local;
+    bytes_init(&header, SAFETENSORS_HEADER);
+    const struct safetensor **order = arrange(&header, tensors, count, metadata, e);
+    int rc = order != NULL ? bytes_append(out, header.data, header.size, e) : e->code;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        rc = bytes_append(out, order[i]->data, order[i]->bytes, e);
+    }
+    free(order);
+    bytes_close(&header);
+    return rc;
+}
+
+int safetensors_write(const char *path, const struct safetensor *tensors, size_t count,
+                      const json_t *metadata, struct error *e) {
+    struct error local;
+    struct bytes header;
+    struct output_file file;
+    e = e != NULL ? e : &local;
+    bytes_init(&header, SAFETENSORS_HEADER);
+    const struct safetensor **order = arrange(&header, tensors, count, metadata, e);
+    int rc = order != NULL ? output_file_open(&file, path, e) : e->code;
     if (rc == 0) {
         rc = file_write(file.fd, header.data, header.size, NULL, e);
         for (size_t i = 0; i < count && rc == 0; i++) {

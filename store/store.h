@@ -9,15 +9,26 @@
  *               "dictionary" -> zstd dictionary of `samples` and `text`; missing until trained
  *               "vectors" -> image_newline and view_seperator, F32 (2, dim); missing where the
  *               encoder has none
+ *               "maps" -> zstd frame of a safetensors file: the encoder's tensors merge.columns and
+ *               merge.rows; missing where it has none
+ *               "pins" -> "journal": where pins are; missing in stores that only ever had them in
+ *               the headers
  *     samples   KEY -> zstd frame of the sample's .json
  *     text      KEY -> zstd frame of its pages' text (.pNNN.txt, a form feed between pages)
  *     tokens    token key -> struct token_header, payload (codec.h)
  *     accounts  ACCOUNT -> struct account_header, then `dim` doubles if pages were folded
- *     journal   KEY -> JSON {"input", "options", "pages"}: this sample is whole in the store
+ *     journal   KEY -> JSON {"created", "input", "options", "pages"}: this sample is whole in the
+ *               store. "pinned": true: pages that show it are not to be forgotten. "folded": true:
+ *               pages that showed it were folded, and what they held is in the style sum; it is not
+ *               added again
  *
  * KEY is a stream key (stream.h), ACCOUNT its part before the slash. A token key is ACCOUNT, a zero
  * byte, created + 2^63 (8 bytes), the key's other part, a zero byte, page (2 bytes): the pages of
- * an account follow each other in time.
+ * an account follow each other in time. created 0 or below: no date is known, and the sample never
+ * ages.
+ *
+ * A sample whose ID begins with "pack:" is a pack: pages of several samples, which "samples" of its
+ * JSON names. Those samples are in the journal, and have no pages of their own.
  *
  * One writer, any number of readers, each with an environment of its own, never carried over a
  * fork. A store of another format or another encoder is refused. A full disk is ERR_NO_SPACE; what
@@ -32,6 +43,8 @@
 #include "store/codec.h"
 #include "store/stream.h"
 
+#define STORE_PACK "/pack%3A" /* in keys of packs: "pack:" as stream_key writes it */
+enum { STORE_UNDATED = 0 };   /* created: no date is known */
 enum { STORE_VERSION = 1, STORE_PAGES = 10000 /* of a sample */ };
 
 struct store_encoder {
@@ -62,9 +75,9 @@ struct token_header {
     uint16_t dim;
     uint32_t characters;  /* on the page */
     uint32_t payload;     /* bytes */
-    int64_t created;      /* of the page's content, Unix seconds */
+    int64_t created;      /* of the page's content, Unix seconds; below 1: not known */
     uint64_t hash;        /* XXH3 64 of the payload */
-    uint8_t flags;        /* bit 0: pinned */
+    uint8_t flags;        /* bit 0: shows a pinned sample */
     uint8_t shrunk_by;    /* enum shrink: what made the grid; 0 in bucket 0 */
     uint16_t accuracy;    /* as token_accuracy makes it: what was read back when it was encoded */
     uint8_t reserved[20]; /* zero */
@@ -75,14 +88,17 @@ enum { TOKEN_PINNED = 1, TOKEN_ACCURACY = 10000 };
 uint16_t token_accuracy(double share);
 double token_accuracy_share(uint16_t accuracy); /* -1: not measured */
 
-/* 64 bytes in front of an account's style sum. */
+/* 64 bytes in front of an account's style sum. The style token is the sum over the folded pages,
+ * divided by folded_pages - repeated: of a pack whose samples were folded before in part, only the
+ * share of the others was added. `repeated` was added to version 1. */
 struct account_header {
-    char magic[4];             /* "OCA1" */
-    uint32_t dim;              /* doubles behind; 0: nothing was folded */
-    int64_t aged;              /* `now` of the last pass of forgetting; 0: none */
-    int64_t folded_pages;      /* the style token is the sum over these, divided by this */
+    char magic[4]; /* "OCA1" */
+    uint32_t dim;  /* doubles behind; 0: nothing was folded */
+    int64_t aged;  /* `now` of the last pass of forgetting; 0: none */
+    int64_t folded_pages;
     int64_t folded_characters; /* on them */
-    uint8_t reserved[32];      /* zero */
+    double repeated;           /* what was left out of folded_pages: below 1 for each of them */
+    uint8_t reserved[24];      /* zero */
 };
 
 struct token_record {
@@ -109,6 +125,16 @@ const struct store_encoder *store_encoder(const struct store *s);
 /* image_newline and view_seperator, 2 * dim floats; NULL where there are none. */
 const float *store_vectors(const struct store *s);
 int store_put_vectors(struct store *s, const float *vectors, struct error *e);
+/* The file of maps for merging: see FORMAT. store_get_maps appends it: 1: there; 0: not. */
+int store_put_maps(struct store *s, const void *file, size_t size, struct error *e);
+int store_get_maps(struct store *s, struct bytes *file, struct error *e);
+int store_has_maps(struct store *s, struct error *e); /* 1 or 0 */
+
+bool store_is_pack(const char *key);
+/* *json: a new reference to a pack's JSON; NULL where `key` is none, or has none any more. */
+int store_load_pack(struct store *s, const char *key, json_t **json, struct error *e);
+/* Of a pack's JSON: the names of the samples on it, an array that is not empty; else NULL. */
+const json_t *store_pack_samples(const char *key, const json_t *json);
 
 /* ---- Writing: what was done since the last commit becomes visible at once ------------------- */
 
@@ -122,8 +148,8 @@ struct store_page {
 };
 
 struct store_sample {
-    const char *key; /* stream key */
-    int64_t created;
+    const char *key;  /* stream key */
+    int64_t created;  /* or STORE_UNDATED */
     const void *json; /* its .json */
     size_t json_size;
     const void *text; /* of its pages */
@@ -133,15 +159,24 @@ struct store_sample {
     const char *input, *options; /* texts that the journal keeps, for store_is_done */
 };
 
-/* Puts a sample in the place of all that is there under its key. */
+/* Puts a sample in the place of all that is there under its key, but for its marks: it stays
+ * pinned, and is not counted again where it was folded before. */
 int store_put(struct store *s, const struct store_sample *sample, struct error *e);
 /* 1: the journal has the sample with the same input and options; 0: not. */
 int store_is_done(struct store *s, const char *key, const char *input, const char *options,
                   struct error *e);
-/* Everything of a sample, its journal entry too. 1: removed; 0: was not there. */
+/* Everything of a sample, its journal entry with pin and marks too. 1: removed; 0: was not
+ * there. */
 int store_remove(struct store *s, const char *key, struct error *e);
-/* The JSON and text of a sample; the journal still knows it. */
-int store_forget_text(struct store *s, const char *key, struct error *e);
+/* The JSON and text of a sample; the journal still knows it. Adds what they took to *bytes. */
+int store_forget_text(struct store *s, const char *key, int64_t *bytes, struct error *e);
+/* The journal's mark that pages which showed the sample were folded. 1: new; 0: it was there, or
+ * there is no such sample. */
+int store_mark_folded(struct store *s, const char *key, struct error *e);
+/* Pages that show these samples stay as they are, whatever their age and however the samples change
+ * (`pinned` false: no longer). A pack stands for the samples on it. All or none, and commits;
+ * ERR_FORMAT names a key that is not in the store, or that no page shows. */
+int store_pin(struct store *s, char *const *keys, size_t count, bool pinned, struct error *e);
 /* Another grid in the place of a page's: `header` is complete but for magic, payload and hash. */
 int store_put_tokens(struct store *s, const struct token_record *old,
                      const struct token_header *header, const void *payload, size_t size,
@@ -179,6 +214,15 @@ int store_each_account(struct store *s,
                        void *context, struct error *e);
 /* 1: the journal has the sample; 0: not. */
 int store_has(struct store *s, const char *key, struct error *e);
+/* 0: the sample has pages of its own. ERR_FORMAT names the key and says that it is not there, which
+ * pack shows it, or that it was folded. */
+int store_check_pages(struct store *s, const char *key, struct error *e);
+/* 1: *created is the sample's; 0: not there. */
+int store_get_created(struct store *s, const char *key, int64_t *created, struct error *e);
+/* How many samples the pages of `key` show (itself, or those that its JSON names, if it is a pack),
+ * and how many of them were folded before. `json` may be NULL. */
+int store_count_folded(struct store *s, const char *key, const json_t *json, int64_t *shown,
+                       int64_t *folded, struct error *e);
 /* Appends a sample's JSON or text. 1: there; 0: not. */
 int store_get_json(struct store *s, const char *key, struct bytes *json, struct error *e);
 int store_get_text(struct store *s, const char *key, struct bytes *text, struct error *e);
@@ -201,6 +245,7 @@ struct store_counts {
     int64_t used_bytes, file_bytes; /* LMDB pages in use; of the file */
     int64_t bucket_pages[STORE_BUCKETS], bucket_tokens[STORE_BUCKETS], bucket_bytes[STORE_BUCKETS];
     int64_t folded_pages;
+    int64_t pinned_pages, undated_pages; /* that show a pinned sample; that have no date */
 };
 int store_count(struct store *s, struct store_counts *counts, struct error *e);
 

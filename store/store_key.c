@@ -57,6 +57,10 @@ bool token_key_read(struct token_record *record, int64_t *created, const MDB_val
     return true;
 }
 
+bool store_is_pack(const char *key) {
+    return strstr(key, STORE_PACK) != NULL;
+}
+
 const char *const SHRINK_NAMES[SHRINK_COUNT + 1] = {"pool", "merge", "resize", "render", NULL};
 
 uint16_t token_accuracy(double share) {

@@ -7,7 +7,7 @@
 struct merge {
     struct store *to, *from;
     struct store_copied *copied;
-    struct bytes text, other;
+    struct bytes text, other, pinned; /* pinned: keys, each with its zero */
     void (*differs)(void *context, const char *key);
     void *context;
 };
@@ -105,12 +105,38 @@ static int keep_sample(struct merge *m, const char *key, const char *journal, si
     return same < 0 ? same : 0;
 }
 
+/* A sample that is in both stores: what the other store folded of it is in the sum that was taken
+ * over, and a pin of either holds. */
+static int keep_marks(struct merge *m, const char *key, struct error *e) {
+    int64_t shown, folded;
+    int rc = store_count_folded(m->from, key, NULL, &shown, &folded, e);
+    rc = rc == 0 && folded > 0 ? store_mark_folded(m->to, key, e) : rc;
+    rc = rc >= 0 ? store_is_marked(m->from, key, MARK_PINNED, e) : rc;
+    return rc == 1 ? bytes_append(&m->pinned, key, strlen(key) + 1, e) : rc < 0 ? rc : 0;
+}
+
+/* Packs that were copied may show samples that were pinned here. */
+static int settle_account(void *context, const char *account, struct error *e) {
+    return store_settle_pins(context, account, e);
+}
+
+static int copy_maps(struct merge *m, struct error *e) {
+    int rc = store_has_maps(m->to, e);
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
+    }
+    bytes_clear(&m->text);
+    rc = store_get_maps(m->from, &m->text, e);
+    return rc == 1 ? store_put_maps(m->to, m->text.data, m->text.size, e) : rc;
+}
+
 static int copy_sample(void *context, const char *key, const char *journal, size_t size,
                        struct error *e) {
     struct merge *m = context;
     int rc = store_has(m->to, key, e);
     if (rc != 0) {
-        return rc < 0 ? rc : keep_sample(m, key, journal, size, e);
+        rc = rc < 0 ? rc : keep_sample(m, key, journal, size, e);
+        return rc < 0 ? rc : keep_marks(m, key, e);
     }
     rc = store_each_page(m->from, key, copy_record, m, e);
     if (rc == 0) {
@@ -171,10 +197,12 @@ int store_merge(struct store *s, struct store *from, struct store_copied *copied
     }
     bytes_init(&m.text, TEXT_LIMIT);
     bytes_init(&m.other, TEXT_LIMIT);
+    bytes_init(&m.pinned, STREAM_SAMPLE_LIMIT);
     int rc = store_writable(s, e);
     if (rc == 0 && s->vectors == NULL && from->vectors != NULL) {
         rc = store_put_vectors(s, from->vectors, e);
     }
+    rc = rc == 0 ? copy_maps(&m, e) : rc;
     /* Accounts first: what cannot be merged is found before anything is copied. */
     if (rc == 0) {
         rc = store_each_account(from, copy_account, &m, e);
@@ -182,10 +210,20 @@ int store_merge(struct store *s, struct store *from, struct store_copied *copied
     if (rc == 0) {
         rc = store_each_sample(from, copy_sample, &m, e);
     }
+    if (rc == 0) { /* also what headers of a store of before have pinned */
+        rc = store_find_pinned(from, &m.pinned, e);
+    }
+    if (rc == 0) {
+        rc = store_pin_keys(s, &m.pinned, true, e);
+    }
+    if (rc == 0) {
+        rc = store_each_account(from, settle_account, s, e);
+    }
     if (rc == 0) {
         rc = store_commit(s, e);
     }
     bytes_close(&m.text);
     bytes_close(&m.other);
+    bytes_close(&m.pinned);
     return rc;
 }

@@ -155,10 +155,12 @@ int store_settle_meta(struct store *s, const struct store_encoder *encoder, stru
     if (rc == 0) {
         s->encoder = *encoder;
         rc = write_encoder(s, e);
+        rc = rc == 0 ? store_adopt_pins(s, e) : rc;
         return rc == 0 ? store_commit(s, e) : rc;
     }
     rc = rc < 0 ? rc : store_read_meta(s, s->txn, e);
     rc = rc < 0 ? rc : check_encoder(s, encoder, e);
+    rc = rc < 0 ? rc : store_adopt_pins(s, e);
     return rc == 0 ? store_commit(s, e) : rc;
 }
 

@@ -59,8 +59,8 @@ int store_each(struct store *s, const char *account, take_record *take, void *co
 }
 
 /* The value under a key: 1, or 0 if there is none. */
-static int get(struct store *s, MDB_txn *txn, enum store_database db, const char *key,
-               MDB_val *value, struct error *e) {
+int store_get_value(struct store *s, MDB_txn *txn, enum store_database db, const char *key,
+                    MDB_val *value, struct error *e) {
     MDB_val k = value_of(key, strlen(key));
     if (k.mv_size == 0 || k.mv_size >= STREAM_KEY_BYTES) {
         return 0;
@@ -78,7 +78,7 @@ int store_each_page(struct store *s, const char *key, take_record *take, void *c
     if (rc < 0) {
         return rc;
     }
-    rc = get(s, txn, DB_JOURNAL, key, &value, e);
+    rc = store_get_value(s, txn, DB_JOURNAL, key, &value, e);
     if (rc == 1) {
         json_t *entry = json_loadb(value.mv_data, value.mv_size, 0, NULL);
         size_t size = token_key_make(prefix, key, json_get_integer(entry, "created", 0), -1);
@@ -170,7 +170,7 @@ int store_has(struct store *s, const char *key, struct error *e) {
     MDB_val value;
     int rc = store_begin(s, &txn, e);
     if (rc == 0) {
-        rc = get(s, txn, DB_JOURNAL, key, &value, e);
+        rc = store_get_value(s, txn, DB_JOURNAL, key, &value, e);
     }
     return rc;
 }
@@ -183,7 +183,7 @@ static int get_text(struct store *s, enum store_database db, const char *key, st
     if (rc < 0) {
         return rc;
     }
-    rc = get(s, txn, db, key, &value, e);
+    rc = store_get_value(s, txn, db, key, &value, e);
     if (rc == 1) {
         rc = store_unpack_text(s, out, &value, e);
         rc = rc < 0 ? error_context(e, "%s: %s of %s", s->path,
@@ -221,7 +221,7 @@ int store_get_account(struct store *s, const char *account, struct account_heade
     if (rc < 0) {
         return rc;
     }
-    rc = get(s, txn, DB_ACCOUNTS, account, &value, e);
+    rc = store_get_value(s, txn, DB_ACCOUNTS, account, &value, e);
     if (rc == 1) {
         const char *fault = account_value_read(header, &values, s, &value);
         if (fault != NULL) {
@@ -251,6 +251,8 @@ static int count_record(void *context, const struct token_record *record, struct
     c->characters += h->characters;
     c->payload_bytes[h->codec] += h->payload;
     c->codec_pages[h->codec]++;
+    c->pinned_pages += (h->flags & TOKEN_PINNED) != 0;
+    c->undated_pages += h->created <= STORE_UNDATED;
     c->bucket_pages[h->bucket]++;
     c->bucket_tokens[h->bucket] += tokens;
     c->bucket_bytes[h->bucket] += h->payload;

@@ -10,7 +10,7 @@
 static const enum store_database BY_KEY[] = {DB_SAMPLES, DB_TEXT, DB_JOURNAL};
 enum { BY_KEY_COUNT = sizeof BY_KEY / sizeof *BY_KEY };
 
-static const char PACK_MARK[] = "/pack%3A"; /* as compress/sample.c names packs */
+static const char PACK_MARK[] = "/pack%3A"; /* behind the account: see store_is_pack */
 
 struct removing {
     struct store *s;
@@ -57,32 +57,6 @@ static int remove_record(struct removing *r, enum store_database db, const char 
     MDB_val k = value_of(key, strlen(key));
     int code = mdb_del(r->s->txn, r->s->databases[db], &k, NULL);
     return code == 0 || code == MDB_NOTFOUND ? 0 : store_failed(r->s, code, e);
-}
-
-/* A journal entry. 1: there, *entry is the caller's; 0: not. */
-static int get_entry(struct removing *r, const char *key, json_t **entry, struct error *e) {
-    MDB_val k = value_of(key, strlen(key)), v;
-    *entry = NULL;
-    int code = mdb_get(r->s->txn, r->s->databases[DB_JOURNAL], &k, &v);
-    if (code != 0) {
-        return code == MDB_NOTFOUND ? 0 : store_failed(r->s, code, e);
-    }
-    *entry = json_loadb(v.mv_data, v.mv_size, 0, NULL);
-    return *entry != NULL
-               ? 1
-               : error_set(e, ERR_FORMAT, "%s: the journal of %s is damaged", r->s->path, key);
-}
-
-static int put_entry(struct removing *r, const char *key, const json_t *entry, struct error *e) {
-    struct bytes *value = &r->s->value;
-    bytes_clear(value);
-    int rc = json_append(value, entry, e);
-    if (rc < 0) {
-        return rc;
-    }
-    MDB_val k = value_of(key, strlen(key)), v = {value->size, value->data};
-    int code = mdb_put(r->s->txn, r->s->databases[DB_JOURNAL], &k, &v, 0);
-    return code == 0 ? 0 : store_failed(r->s, code, e);
 }
 
 /* Fills r->keys with the journal's keys that begin with the prefix, each with its zero. */
@@ -172,7 +146,7 @@ static int remove_key(struct removing *r, const char *key, struct error *e) {
     char account[STREAM_KEY_BYTES + sizeof PACK_MARK];
     json_t *entry;
     int64_t pages = 0;
-    int rc = get_entry(r, key, &entry, e);
+    int rc = store_journal_get(r->s, key, &entry, e);
     if (rc <= 0) {
         return rc;
     }
@@ -180,7 +154,7 @@ static int remove_key(struct removing *r, const char *key, struct error *e) {
     const char *input = json_string_value(json_object_get(entry, "input"));
     rc = remove_range(r, DB_TOKENS, prefix, size, &pages, e);
     bool folded =
-        json_is_true(json_object_get(entry, "folded")) ||
+        json_is_true(json_object_get(entry, MARK_FOLDED)) ||
         (pages == 0 && !table_find(r->shown, key, NULL) && input != NULL && input[0] != '\0');
     for (int i = 0; i < BY_KEY_COUNT && rc == 0; i++) {
         rc = remove_record(r, BY_KEY[i], key, e);
@@ -200,10 +174,10 @@ static int ask_for(struct removing *r, const char *key, struct error *e) {
     if (!table_find(r->shown, key, NULL) || table_find(r->staying, key, NULL)) {
         return 0;
     }
-    int rc = get_entry(r, key, &entry, e);
+    int rc = store_journal_get(r->s, key, &entry, e);
     if (rc == 1) {
         rc = json_object_set_new(entry, "input", json_string("")) == 0
-                 ? put_entry(r, key, entry, e)
+                 ? store_journal_put(r->s, key, entry, e)
                  : error_set(e, ERR_MEMORY, "out of memory");
         if (rc == 0 && r->removal->lost_page != NULL) {
             r->removal->lost_page(r->removal->context, key);
@@ -227,9 +201,10 @@ static int reset_style(struct removing *r, const char *account, struct error *e)
     const char *key = bytes_text(&r->keys), *end = key + r->keys.size;
     for (; rc == 0 && key < end; key += strlen(key) + 1) {
         json_t *entry;
-        rc = get_entry(r, key, &entry, e);
+        rc = store_journal_get(r->s, key, &entry, e);
         if (rc == 1) {
-            rc = json_object_del(entry, "folded") == 0 ? put_entry(r, key, entry, e) : 0;
+            rc = json_object_del(entry, MARK_FOLDED) == 0 ? store_journal_put(r->s, key, entry, e)
+                                                          : 0;
         }
         json_decref(entry);
     }
@@ -292,7 +267,7 @@ static int name_keys(struct removing *r, char *const *keys, size_t count, struct
             return error_set(e, ERR_FORMAT, "%s: is not in the store", keys[i]);
         }
         rc = rc == 1 ? table_add(r->named, keys[i], 0, NULL, e) : rc;
-        r->removal->samples += rc == 1 && strstr(keys[i], PACK_MARK) == NULL;
+        r->removal->samples += rc == 1 && !store_is_pack(keys[i]);
     }
     return rc < 0 ? rc : 0;
 }
@@ -387,7 +362,7 @@ int store_remove_account(struct store *s, const char *account, struct store_remo
     }
     const char *key = bytes_text(&r.keys), *end = key + r.keys.size;
     for (; rc >= 0 && key < end; key += strlen(key) + 1) {
-        bool pack = strstr(key, PACK_MARK) != NULL;
+        bool pack = store_is_pack(key);
         removal->packs += pack;
         removal->samples += !pack;
     }

@@ -80,6 +80,39 @@ int store_train_dictionary(struct store *s, struct error *e);
  * was removed may be in the old one. When it fails, the store can only be closed. */
 int store_renew_dictionary(struct store *s, struct error *e);
 
+/* The value under a key: 1, or 0 if there is none. It is LMDB's, until the next write. */
+int store_get_value(struct store *s, MDB_txn *txn, enum store_database db, const char *key,
+                    MDB_val *value, struct error *e);
+/* In the writer's transaction, which must be there. */
+int store_put_value(struct store *s, enum store_database db, const void *key, size_t key_size,
+                    const void *data, size_t size, struct error *e);
+
+/* A sample's entry: 1, *entry is the caller's; 0: there is none. */
+int store_journal_get(struct store *s, const char *key, json_t **entry, struct error *e);
+int store_journal_put(struct store *s, const char *key, json_t *entry, struct error *e);
+
+/* Marks are members of an entry that are true. store_is_marked: 1 or 0; store_mark sets or removes
+ * one: 1: it was otherwise; 0: it was so, or there is no entry. */
+#define MARK_PINNED "pinned"
+#define MARK_FOLDED "folded"
+int store_is_marked(struct store *s, const char *key, const char *mark, struct error *e);
+int store_mark(struct store *s, const char *key, const char *mark, bool set, struct error *e);
+
+/* ERR_FORMAT, whose text says why no page shows a sample. */
+int store_no_page(struct store *s, const char *key, struct error *e);
+
+/* Whether a sample is pinned, or one of those on it, if it is a pack. */
+int store_shows_pinned(struct store *s, const char *key, const json_t *json, struct error *e);
+/* Pins samples (keys, each with its zero), or unpins them, in journal and headers; what is not
+ * there is passed over. */
+int store_pin_keys(struct store *s, const struct bytes *keys, bool pinned, struct error *e);
+/* Makes the headers of an account's pages say what the journal says. */
+int store_settle_pins(struct store *s, const char *account, struct error *e);
+/* Appends the keys of the samples on pages that are pinned by their headers. */
+int store_find_pinned(struct store *s, struct bytes *keys, struct error *e);
+/* Stores of before knew pins by the headers alone: takes them over, once. */
+int store_adopt_pins(struct store *s, struct error *e);
+
 /* Token keys. `account` and `id` point into `key`. */
 size_t token_key_make(unsigned char key[TOKEN_KEY], const char *sample_key, int64_t created,
                       int page);

@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "store/json.h"
+#include "store/safetensors.h"
 #include "store/store_state.h"
 #include "store/table.h"
 
@@ -113,6 +114,12 @@ static void read_key(char key[STREAM_KEY_BYTES], const MDB_val *k) {
     key[size] = '\0';
 }
 
+/* Whether a mark of an entry is what it may be: absent, or true. */
+static bool is_mark(const json_t *entry, const char *name) {
+    const json_t *mark = json_object_get(entry, name);
+    return mark == NULL || json_is_true(mark);
+}
+
 static int check_journal(struct verify *v, const MDB_val *k, const MDB_val *value,
                          struct error *e) {
     char key[STREAM_KEY_BYTES];
@@ -125,6 +132,8 @@ static int check_journal(struct verify *v, const MDB_val *k, const MDB_val *valu
         !json_is_string(json_object_get(entry, "input")) ||
         !json_is_string(json_object_get(entry, "options"))) {
         fault(v, "%s: its journal entry is damaged", key);
+    } else if (!is_mark(entry, MARK_PINNED) || !is_mark(entry, MARK_FOLDED)) {
+        fault(v, "%s: its journal entry has a mark that is neither there nor not", key);
     } else {
         bool has = table_find(v->index, key, &place);
         int64_t there = has ? v->counts[place] : 0;
@@ -179,6 +188,8 @@ static int check_account(struct verify *v, const MDB_val *k, const MDB_val *valu
         fault(v, "account %s: its record %s", account, why);
     } else if (header.folded_pages < 0 || (header.folded_pages > 0) != (header.dim > 0)) {
         fault(v, "account %s: its count of folded pages is impossible", account);
+    } else if (!(header.repeated >= 0 && header.repeated <= (double)header.folded_pages)) {
+        fault(v, "account %s: more is left out of its folded pages than there is", account);
     }
     return 0;
 }
@@ -199,6 +210,22 @@ static int check_database(struct verify *v, enum store_database db, struct error
     }
     mdb_cursor_close(cursor);
     return rc < 0 ? rc : code == MDB_NOTFOUND || code == 0 ? 0 : store_failed(v->s, code, e);
+}
+
+static int check_maps(struct verify *v, struct error *e) {
+    struct safetensors *maps = NULL;
+    struct error why = {0};
+    bytes_clear(&v->text);
+    int rc = store_get_maps(v->s, &v->text, &why);
+    rc = rc == 1 ? safetensors_open_memory(&maps, v->text.data, v->text.size, "maps", &why) : rc;
+    safetensors_close(maps);
+    if (rc == ERR_MEMORY) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    if (rc < 0) {
+        fault(v, "%s", why.text);
+    }
+    return 0;
 }
 
 /* Tokens that no journal entry has claimed. */
@@ -228,6 +255,9 @@ int64_t store_verify(struct store *s, void (*bad)(void *context, const char *lin
     }
     for (size_t i = 0; i < sizeof ORDER / sizeof *ORDER && rc == 0; i++) {
         rc = check_database(&v, ORDER[i], e);
+    }
+    if (rc == 0) {
+        rc = check_maps(&v, e);
     }
     if (rc == 0 && v.faults == 0) {
         rc = store_each(s, NULL, check_orphan, &v, e);

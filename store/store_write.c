@@ -15,8 +15,8 @@ static MDB_val value_of(const void *data, size_t size) {
     return (MDB_val){size, u.data};
 }
 
-static int put(struct store *s, enum store_database db, const void *key, size_t key_size,
-               const void *data, size_t size, struct error *e) {
+int store_put_value(struct store *s, enum store_database db, const void *key, size_t key_size,
+                    const void *data, size_t size, struct error *e) {
     MDB_val k = value_of(key, key_size), v = value_of(data, size);
     int code = mdb_put(s->txn, s->databases[db], &k, &v, 0);
     s->pending += key_size + size;
@@ -30,54 +30,6 @@ static int take_out(struct store *s, enum store_database db, const void *key, si
     int code = mdb_del(s->txn, s->databases[db], &k, NULL);
     s->pending += key_size;
     return code == 0 ? 1 : code == MDB_NOTFOUND ? 0 : store_failed(s, code, e);
-}
-
-/* ---- The journal --------------------------------------------------------------------- */
-
-/* 1: found, *entry is the caller's; 0: not there. */
-static int journal_get(struct store *s, const char *key, json_t **entry, struct error *e) {
-    MDB_val k = value_of(key, strlen(key)), v;
-    MDB_txn *txn;
-    *entry = NULL;
-    int rc = store_begin(s, &txn, e);
-    if (rc < 0) {
-        return rc;
-    }
-    int code = mdb_get(txn, s->databases[DB_JOURNAL], &k, &v);
-    if (code == 0) {
-        *entry = json_loadb(v.mv_data, v.mv_size, 0, NULL);
-        rc = json_is_object(*entry)
-                 ? 1
-                 : error_set(e, ERR_FORMAT, "%s: the journal of %s is damaged", s->path, key);
-    } else if (code != MDB_NOTFOUND) {
-        rc = store_failed(s, code, e);
-    }
-    if (rc < 0) {
-        json_decref(*entry);
-        *entry = NULL;
-    }
-    return rc;
-}
-
-static int journal_put(struct store *s, const char *key, json_t *entry, struct error *e) {
-    bytes_clear(&s->value);
-    int rc = json_append(&s->value, entry, e);
-    return rc == 0 ? put(s, DB_JOURNAL, key, strlen(key), s->value.data, s->value.size, e) : rc;
-}
-
-int store_is_done(struct store *s, const char *key, const char *input, const char *options,
-                  struct error *e) {
-    json_t *entry;
-    int rc = journal_get(s, key, &entry, e);
-    if (rc <= 0) {
-        return rc;
-    }
-    const char *had_input = json_string_value(json_object_get(entry, "input"));
-    const char *had_options = json_string_value(json_object_get(entry, "options"));
-    bool same = had_input != NULL && had_options != NULL && strcmp(had_input, input) == 0 &&
-                strcmp(had_options, options) == 0;
-    json_decref(entry);
-    return same;
 }
 
 /* ---- Samples ------------------------------------------------------------------------- */
@@ -102,22 +54,26 @@ static int remove_pages(struct store *s, const char *key, int64_t created, struc
     return code == 0 || code == MDB_NOTFOUND ? 0 : store_failed(s, code, e);
 }
 
-int store_forget_text(struct store *s, const char *key, struct error *e) {
+int store_forget_text(struct store *s, const char *key, int64_t *bytes, struct error *e) {
+    static const enum store_database FROM[] = {DB_SAMPLES, DB_TEXT};
+    MDB_val value;
     int rc = store_writable(s, e);
-    if (rc == 0) {
-        rc = take_out(s, DB_SAMPLES, key, strlen(key), e);
-    }
-    if (rc >= 0) {
-        rc = take_out(s, DB_TEXT, key, strlen(key), e);
+    for (size_t i = 0; i < sizeof FROM / sizeof *FROM && rc >= 0; i++) {
+        rc = store_get_value(s, s->txn, FROM[i], key, &value, e);
+        if (rc == 1) {
+            *bytes += (int64_t)value.mv_size;
+            rc = take_out(s, FROM[i], key, strlen(key), e);
+        }
     }
     return rc < 0 ? rc : 0;
 }
 
 int store_remove(struct store *s, const char *key, struct error *e) {
     json_t *entry;
+    int64_t bytes = 0;
     int rc = store_writable(s, e);
     if (rc == 0) {
-        rc = journal_get(s, key, &entry, e);
+        rc = store_journal_get(s, key, &entry, e);
     }
     if (rc <= 0) {
         return rc;
@@ -125,7 +81,7 @@ int store_remove(struct store *s, const char *key, struct error *e) {
     rc = remove_pages(s, key, json_get_integer(entry, "created", 0), e);
     json_decref(entry);
     if (rc == 0) {
-        rc = store_forget_text(s, key, e);
+        rc = store_forget_text(s, key, &bytes, e);
     }
     if (rc == 0) {
         rc = take_out(s, DB_JOURNAL, key, strlen(key), e);
@@ -137,7 +93,7 @@ static int put_text(struct store *s, enum store_database db, const char *key, co
                     size_t size, struct error *e) {
     bytes_clear(&s->value);
     int rc = store_pack_text(s, &s->value, text, size, e);
-    return rc == 0 ? put(s, db, key, strlen(key), s->value.data, s->value.size, e) : rc;
+    return rc == 0 ? store_put_value(s, db, key, strlen(key), s->value.data, s->value.size, e) : rc;
 }
 
 static int put_record(struct store *s, const unsigned char *key, size_t key_size,
@@ -152,11 +108,12 @@ static int put_record(struct store *s, const unsigned char *key, size_t key_size
     if (rc == 0) {
         rc = bytes_append(&s->value, payload, size, e);
     }
-    return rc == 0 ? put(s, DB_TOKENS, key, key_size, s->value.data, s->value.size, e) : rc;
+    return rc == 0 ? store_put_value(s, DB_TOKENS, key, key_size, s->value.data, s->value.size, e)
+                   : rc;
 }
 
 static int put_page(struct store *s, const struct store_sample *sample,
-                    const struct store_page *page, struct error *e) {
+                    const struct store_page *page, uint8_t flags, struct error *e) {
     unsigned char key[TOKEN_KEY];
     bool fits = page->page >= 0 && page->page < STORE_PAGES && page->rows > 0 &&
                 page->columns > 0 && (int64_t)page->rows * page->columns <= 65535;
@@ -171,6 +128,7 @@ static int put_page(struct store *s, const struct store_sample *sample,
                                   .full_columns = (uint16_t)page->columns,
                                   .characters = page->characters,
                                   .created = sample->created,
+                                  .flags = flags,
                                   .accuracy = page->accuracy};
     size_t size = token_key_make(key, sample->key, sample->created, page->page);
     return put_record(s, key, size, &header, page->payload, page->size, e);
@@ -186,14 +144,57 @@ static int collect(struct store *s, const void *json, size_t size, struct error 
     return bytes_append(&s->training, json, size, e);
 }
 
+/* What outlives a change of the sample: its marks in the journal, and that its pages are pinned. */
+struct lasting {
+    bool pinned, folded, pinned_pages;
+};
+
+static int get_lasting(struct store *s, const struct store_sample *sample, struct lasting *l,
+                       struct error *e) {
+    json_t *entry, *json = NULL;
+    int rc = store_journal_get(s, sample->key, &entry, e);
+    l->pinned = json_is_true(json_object_get(entry, MARK_PINNED));
+    l->folded = json_is_true(json_object_get(entry, MARK_FOLDED));
+    json_decref(entry);
+    if (rc >= 0 && store_is_pack(sample->key)) {
+        json = json_loadb(sample->json, sample->json_size, 0, NULL);
+        rc = json != NULL ? rc : error_set(e, ERR_FORMAT, "%s: its JSON is damaged", sample->key);
+    }
+    rc = rc >= 0 ? store_shows_pinned(s, sample->key, json, e) : rc;
+    l->pinned_pages = rc > 0;
+    json_decref(json);
+    return rc < 0 ? rc : 0;
+}
+
+static int put_entry(struct store *s, const struct store_sample *sample, const struct lasting *l,
+                     struct error *e) {
+    json_t *entry = json_pack("{s:I, s:I, s:s, s:s}", "created", (json_int_t)sample->created,
+                              "pages", (json_int_t)sample->page_count, "options", sample->options,
+                              "input", sample->input);
+    bool whole = entry != NULL;
+    if (whole && l->pinned) {
+        whole = json_object_set_new(entry, MARK_PINNED, json_true()) == 0;
+    }
+    if (whole && l->folded) {
+        whole = json_object_set_new(entry, MARK_FOLDED, json_true()) == 0;
+    }
+    int rc = whole ? store_journal_put(s, sample->key, entry, e)
+                   : error_set(e, ERR_MEMORY, "out of memory");
+    json_decref(entry);
+    return rc;
+}
+
 int store_put(struct store *s, const struct store_sample *sample, struct error *e) {
+    struct lasting lasting = {.pinned = false};
     const char *slash = strchr(sample->key, '/');
     if (slash == NULL || slash == sample->key || strlen(sample->key) >= STREAM_KEY_BYTES) {
         return error_set(e, ERR_USAGE, "'%s' is no key of a sample", sample->key);
     }
-    int rc = store_remove(s, sample->key, e);
+    int rc = store_writable(s, e);
+    rc = rc == 0 ? get_lasting(s, sample, &lasting, e) : rc;
+    rc = rc == 0 ? store_remove(s, sample->key, e) : rc;
     for (size_t i = 0; i < sample->page_count && rc >= 0; i++) {
-        rc = put_page(s, sample, &sample->pages[i], e);
+        rc = put_page(s, sample, &sample->pages[i], lasting.pinned_pages ? TOKEN_PINNED : 0, e);
     }
     if (rc >= 0) {
         rc = put_text(s, DB_SAMPLES, sample->key, sample->json, sample->json_size, e);
@@ -204,16 +205,7 @@ int store_put(struct store *s, const struct store_sample *sample, struct error *
     if (rc == 0) {
         rc = collect(s, sample->json, sample->json_size, e);
     }
-    if (rc < 0) {
-        return rc;
-    }
-    json_t *entry = json_pack("{s:I, s:I, s:s, s:s}", "created", (json_int_t)sample->created,
-                              "pages", (json_int_t)sample->page_count, "options", sample->options,
-                              "input", sample->input);
-    rc = entry != NULL ? journal_put(s, sample->key, entry, e)
-                       : error_set(e, ERR_MEMORY, "out of memory");
-    json_decref(entry);
-    return rc;
+    return rc == 0 ? put_entry(s, sample, &lasting, e) : rc;
 }
 
 /* ---- Pages and accounts, for forgetting ------------------------------------------------- */
@@ -248,7 +240,7 @@ int store_put_flags(struct store *s, const struct token_record *record, uint8_t 
         return rc < 0 ? rc : error_set(e, ERR_FORMAT, "%s: a record is too short", s->path);
     }
     s->value.data[offsetof(struct token_header, flags)] = flags;
-    return put(s, DB_TOKENS, key, size, s->value.data, s->value.size, e);
+    return store_put_value(s, DB_TOKENS, key, size, s->value.data, s->value.size, e);
 }
 
 int store_remove_tokens(struct store *s, const struct token_record *record, struct error *e) {
@@ -262,11 +254,11 @@ int store_remove_tokens(struct store *s, const struct token_record *record, stru
     if (rc <= 0) {
         return rc;
     }
-    rc = journal_get(s, record->key, &entry, e);
+    rc = store_journal_get(s, record->key, &entry, e);
     if (rc == 1) {
         json_int_t pages = json_integer_value(json_object_get(entry, "pages"));
         rc = json_object_set_new(entry, "pages", json_integer(pages - 1)) == 0
-                 ? journal_put(s, record->key, entry, e)
+                 ? store_journal_put(s, record->key, entry, e)
                  : error_set(e, ERR_MEMORY, "out of memory");
         json_decref(entry);
     }
@@ -285,6 +277,7 @@ int store_put_account(struct store *s, const char *account, const struct account
     if (rc == 0 && copy.dim > 0) {
         rc = bytes_append(&s->value, sum, copy.dim * sizeof *sum, e);
     }
-    return rc == 0 ? put(s, DB_ACCOUNTS, account, strlen(account), s->value.data, s->value.size, e)
+    return rc == 0 ? store_put_value(s, DB_ACCOUNTS, account, strlen(account), s->value.data,
+                                     s->value.size, e)
                    : rc;
 }

@@ -264,19 +264,25 @@ static void text_is_kept_on_request(void) {
     folder_end(path);
 }
 
+static int pin(struct store *s, const char *key, bool pinned) {
+    char copy[STREAM_KEY_BYTES], *const keys[] = {copy};
+    snprintf(copy, sizeof copy, "%s", key);
+    return store_pin(s, keys, 1, pinned, NULL);
+}
+
 static void pinned_samples_do_not_age(void) {
     char path[64];
     folder_new(path);
     struct store *s = store_new(path);
     put_grid(s, "a/1", 1, 2, 4, 4, "x");
     put_grid(s, "a/2", 1, 1, 4, 4, "x");
-    CHECK_NUMBER(forget_pin(s, "a/1", true, NULL), 1);
-    CHECK_NUMBER(forget_pin(s, "a/9", true, NULL), 0);
+    CHECK_NUMBER(pin(s, "a/1", true), 0);
+    CHECK_NUMBER(pin(s, "a/9", true), ERR_FORMAT);
     struct forget_result r = age(s, 9000 * WEEK, NULL);
     CHECK_NUMBER(r.pinned, 2);
     CHECK_NUMBER(r.folded, 1);
     CHECK_NUMBER(r.tokens_after, 32);
-    CHECK_NUMBER(forget_pin(s, "a/1", false, NULL), 1);
+    CHECK_NUMBER(pin(s, "a/1", false), 0);
     r = age(s, 9000 * WEEK, NULL);
     CHECK_NUMBER(r.folded, 2);
     store_close(s);
@@ -288,9 +294,9 @@ static void tokens_that_were_given_up_do_not_come_back(void) {
     char path[64];
     folder_new(path);
     struct store *s = store_new(path);
-    put_grid(s, "a/1", 0, 1, 16, 16, "x");
-    age(s, 20 * WEEK, NULL);
-    struct forget_result r = age(s, 2 * WEEK, NULL); /* a clock that was set back */
+    put_grid(s, "a/1", WEEK, 1, 16, 16, "x");
+    age(s, 21 * WEEK, NULL);
+    struct forget_result r = age(s, 3 * WEEK, NULL); /* a clock that was set back */
     CHECK_NUMBER(r.bucket_pages[4], 1);
     CHECK_NUMBER(r.tokens_after, 16);
     store_close(s);
@@ -330,16 +336,16 @@ static void liked_pages_age_slower_where_that_is_asked_for(void) {
     struct bytes lines;
     folder_new(path);
     struct store *s = store_new(path);
-    put_liked(s, "a/1", 0, 5);
-    put_liked(s, "a/2", 0, 500);
-    put_liked(s, "a/3", 0, 50);
+    put_liked(s, "a/1", WEEK, 5);
+    put_liked(s, "a/2", WEEK, 500);
+    put_liked(s, "a/3", WEEK, 50);
     struct forget_options adaptive = FORGET_DEFAULTS;
     adaptive.adaptive = true;
-    age(s, 2 * WEEK, &adaptive); /* as old as 4, 1 and 2 weeks */
+    age(s, 3 * WEEK, &adaptive); /* as old as 4, 1 and 2 weeks */
     bytes_init(&lines, 1 << 20);
     CHECK_NUMBER(store_each(s, NULL, note_bucket, &lines, NULL), 0);
     CHECK_TEXT(bytes_text(&lines), "a/1:2 a/2:1 a/3:1 ");
-    age(s, 3 * WEEK, &adaptive); /* 6, 1.5 and 3 weeks */
+    age(s, 4 * WEEK, &adaptive); /* 6, 1.5 and 3 weeks */
     bytes_clear(&lines);
     CHECK_NUMBER(store_each(s, NULL, note_bucket, &lines, NULL), 0);
     CHECK_TEXT(bytes_text(&lines), "a/1:2 a/2:1 a/3:2 ");

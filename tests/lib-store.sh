@@ -23,6 +23,10 @@ forget() { # ARGUMENT...
     "$OCC_BIN/occ" forget -q "$@"
 }
 
+pool() { # ARGUMENT...: `occ forget` where the encoder has no maps for merging
+    forget --operator pool "$@"
+}
+
 take_in() { # ARGUMENT...: `occ ingest` of the archive, in which a clip is damaged
     "$OCC_BIN/occ" ingest -q "$@" || [ $? -eq 3 ]
 }

@@ -14,14 +14,14 @@ copy() { # STORE: a fresh one
 
 old_pages_keep_fewer_tokens() {
     copy s
-    expect_code 0 "$OCC_BIN/occ" forget -v --store s --now 2023-12-24 2>told
+    expect_code 0 "$OCC_BIN/occ" forget -v --operator pool --store s --now 2023-12-24 2>told
     expect_match '1 accounts, 40 pages: 33 made smaller, 0 folded, 0 pinned; 2560 tokens became ' told
     store stats --json s >counts
     # ages: 0 to 6 days 64 tokens, to 20 days 32, to 39 days 16
     expect_json '[.buckets[] | [.bucket, .pages, .tokens]] == [[0,7,448],[1,14,448],[2,19,304]]' counts
     expect_equal '' "$(store verify s)"
     before=$(content_of s)
-    forget --store s --now 2023-12-24
+    pool --store s --now 2023-12-24
     expect_equal "$before" "$(content_of s)"
 }
 
@@ -37,8 +37,8 @@ a_dry_run_prints_the_plan() {
 days_and_seconds_are_dates() {
     copy a
     copy b
-    forget --store a --now 2023-12-24
-    forget --store b --now 1703376000
+    pool --store a --now 2023-12-24
+    pool --store b --now 1703376000
     expect_equal "$(content_of a)" "$(content_of b)"
     for date in 2023-13-01 2023-02-30 yesterday 2023-12-24x ''; do
         expect_code 2 "$OCC_BIN/occ" forget --store a --now "$date" 2>told
@@ -48,7 +48,7 @@ days_and_seconds_are_dates() {
 
 past_the_last_bucket_pages_are_folded() {
     copy s
-    forget --store s --now 2024-12-24 --buckets 3
+    pool --store s --now 2024-12-24 --buckets 3
     store stats --json s >counts
     expect_json '.pages == 0 and .folded_pages == 40 and .samples == 40 and .json_bytes == 0' counts
     expect_equal '' "$(store verify s)"
@@ -56,7 +56,7 @@ past_the_last_bucket_pages_are_folded() {
     "$OCC_BIN/occ" compress -v --store s <days.tar 2>told
     expect_match '40 samples were there already' told
     copy kept
-    forget --store kept --now 2024-12-24 --buckets 3 --keep-text
+    pool --store kept --now 2024-12-24 --buckets 3 --keep-text
     store get --text kept kiwi/7 >text
     expect_words 'What happened on day 7' text
 }
@@ -64,7 +64,7 @@ past_the_last_bucket_pages_are_folded() {
 pinned_samples_stay() {
     copy s
     forget --store s --pin kiwi/3 kiwi/4
-    forget --store s --now 2030-01-01
+    pool --store s --now 2030-01-01 --force
     expect_equal 128 "$(store stats --json s | jq '.buckets[] | select(.bucket == 0) | .tokens')"
     expect_code 1 "$OCC_BIN/occ" forget --store s --pin kiwi/99 2>told
     expect_match 'kiwi/99: is not in the store' told
@@ -76,7 +76,7 @@ pages_are_drawn_again_smaller() {
     copy c
     forget --store a --now 2023-12-24 --operator resize --model "$OCC_MODEL"
     forget --store b --now 2023-12-24 --operator render --model "$OCC_MODEL"
-    forget --store c --now 2023-12-24
+    pool --store c --now 2023-12-24
     for s in a b; do
         expect_equal '' "$(store verify $s)"
         expect_equal 1200 "$(store stats --json $s | jq .tokens)"

@@ -68,16 +68,16 @@ killed_forget_loses_nothing_and_completes() {
         compress --store start <days.tar
     done
     store compact start whole
-    forget_whole() { forget --store whole --now 2024-01-01 --buckets 2; }
+    forget_whole() { pool --store whole --now 2024-01-01 --buckets 2; }
     length=$(time_of forget_whole)
     wanted=$(content_of whole)
     RANDOM=5
     for ((i = 0; i < KILLS; i++)); do
         rm -rf s
         store compact start s
-        kill_after $((RANDOM % (length + 1))) "$OCC_BIN/occ-forget" -q --store s --now 2024-01-01 --buckets 2
+        kill_after $((RANDOM % (length + 1))) "$OCC_BIN/occ-forget" -q --operator pool --store s --now 2024-01-01 --buckets 2
         expect_equal '' "$(store verify s)"
-        forget --store s --now 2024-01-01 --buckets 2
+        pool --store s --now 2024-01-01 --buckets 2
         expect_equal "$wanted" "$(content_of s)"
     done
 }

@@ -66,16 +66,16 @@ forget_reports_each_failure() {
     make_days 4
     compress --store start --threads 1 <days.tar
     store compact start whole
-    forget --store whole --now 2024-06-01 --buckets 2
+    pool --store whole --now 2024-06-01 --buckets 2
     wanted=$(content_of whole)
     again() { rm -rf s && store compact start s; }
     completes() {
         expect_equal '' "$(store verify s)"
-        forget --store s --now 2024-06-01 --buckets 2
+        pool --store s --now 2024-06-01 --buckets 2
         [ "$(content_of s)" = "$wanted" ]
     }
     for kind in write fsync malloc; do
-        try_all $kind again completes "$OCC_BIN/occ-forget" -q --store s --now 2024-06-01 --buckets 2
+        try_all $kind again completes "$OCC_BIN/occ-forget" -q --operator pool --store s --now 2024-06-01 --buckets 2
     done
 }
 

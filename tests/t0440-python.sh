@@ -66,7 +66,7 @@ it_says_how_a_page_shrank() {
     expect_equal 3 "$(read_store forgotten s | grep -c '^0 None None$')"
     forget --store s --now 2023-12-24 --operator pool
     expect_equal 3 "$(read_store forgotten s | grep -c '^2 pool None$')"
-    forget --store s --now 2024-12-24 --operator resize
+    forget --store s --now 2024-12-24 --force --operator resize
     expect_equal 3 "$(read_store forgotten s | grep -c '^5 resize None$')"
     [ -e "$OCC_BIN/../share/occ/nano.safetensors" ] || return 0
     OCC_MODEL='' compress --store measured --verify <days.tar

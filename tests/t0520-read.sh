@@ -139,7 +139,7 @@ merging_is_the_way_of_encoders_that_have_it() {
     store_days s
     store compact s pooled
     expect_code 0 "$OCC_BIN/occ" forget -v --store s --now 2023-11-25 2>told # ages of one week
-    expect_match 'pages are merged by the maps of .*nano.safetensors' told
+    expect_match 'pages are merged by the maps of s$' told
     expect_match '3 made smaller' told
     read_back --store s >merged
     expect_all '.bucket == 1 and .shrunk_by == "merge" and .accuracy > 0.8' merged
@@ -155,19 +155,72 @@ merging_is_the_way_of_encoders_that_have_it() {
     expect_all '.bucket == 2 and .shrunk_by == "pool"' pages
     [ "$before" != "$(content_of pooled)" ]
     # Means are not merged, they stay means.
-    expect_code 0 "$OCC_BIN/occ" forget --store pooled --now 2024-12-24 --operator merge 2>told
+    expect_code 0 "$OCC_BIN/occ" forget --store pooled --now 2024-12-24 --force --operator merge 2>told
     expect_match '3 pages had shrunk in another way before: for them the means were taken' told
 }
 
-what_was_merged_is_not_lost_by_accident() {
+# store F5: the store keeps the maps of its own encoder
+a_store_is_merged_without_its_encoder() {
+    needs_encoder
+    "$OCC_BIN/occ" model convert --dtype bf16 -o mine.safetensors "$bundled"
+    OCC_MODEL=mine.safetensors store_days s
+    store compact s named
+    for each in s named; do
+        forget --store $each --now 2023-11-25 --model mine.safetensors
+    done
+    OCC_DATA=$empty forget --store s --now 2023-12-24
+    forget --store named --now 2023-12-24 --model mine.safetensors
+    expect_equal "$(content_of named)" "$(content_of s)"
+    OCC_MODEL=mine.safetensors read_back --store s >merged
+    expect_all '.bucket == 2 and .shrunk_by == "merge"' merged
+    expect_code 1 "$OCC_BIN/occ" forget --store s --now 2023-12-25 --model "$bundled" 2>told
+    expect_match 'is not the encoder of s' told
+}
+
+# Takes the maps out of a store, as if it were of before.
+drop_maps() { # STORE
+    /usr/bin/python3 -c 'import lmdb' 2>/dev/null || skip "no python3 with lmdb"
+    /usr/bin/python3 - "$1" <<'END'
+import sys, lmdb
+env = lmdb.open(sys.argv[1], max_dbs=8)
+with env.begin(write=True) as txn:
+    assert txn.delete(b"maps", db=env.open_db(b"meta", txn))
+END
+}
+
+# store F5: nothing but what was asked for
+a_store_without_maps_takes_those_of_its_encoder_or_asks() {
     needs_encoder
     store_days s
-    forget --store s --now 2023-12-24
+    store compact s whole
+    drop_maps s
+    store compact s asked
     before=$(content_of s)
-    OCC_DATA=$empty expect_code 1 "$OCC_BIN/occ" forget --store s --now 2024-12-24 2>told
-    expect_match 's: has pages that its encoder merged.*nano.safetensors: is not in' told
+    OCC_DATA=$empty expect_code 1 "$OCC_BIN/occ" forget --store s --now 2023-12-24 2>told
+    expect_match 's: keeps no maps for merging.*nano.safetensors: is not in.*--model FILE.*--operator pool' told
+    OCC_DATA=$empty expect_code 0 "$OCC_BIN/occ" forget --dry-run --store s --now 2023-12-24 2>told >plan
+    expect_match 'without --dry-run this pass is refused: s: keeps no maps' told
     expect_equal "$before" "$(content_of s)"
-    OCC_DATA=$empty expect_code 0 "$OCC_BIN/occ" forget -q --store s --now 2024-12-24 --operator pool
+    forget --store s --now 2023-11-25 # from the bundled encoder, which is the store's
+    OCC_DATA=$empty forget --store s --now 2023-12-24
+    forget --store whole --now 2023-11-25
+    forget --store whole --now 2023-12-24
+    expect_equal "$(content_of whole)" "$(content_of s)"
+    OCC_DATA=$empty forget --store asked --now 2023-12-24 --operator pool
+    store stats --json asked >counts
+    expect_json '.buckets == [.buckets[] | select(.bucket == 2)]' counts
+}
+
+# store F5: pages that an operator cannot make smaller
+pages_stay_rather_than_shrink_in_another_way() {
+    needs_encoder
+    store_days s
+    forget --store s --now 2023-11-25 --operator resize
+    before=$(content_of s)
+    expect_code 0 "$OCC_BIN/occ" forget --store s --now 2023-12-24 2>told
+    expect_match '3 pages stay as they are: merge cannot make them smaller, since they were drawn anew' told
+    expect_equal "$before" "$(content_of s)"
+    forget --store s --now 2023-12-24 --operator pool
     [ "$before" != "$(content_of s)" ]
 }
 
@@ -184,13 +237,15 @@ pages_that_were_drawn_smaller_are_read_as_such() {
     expect_json '.accuracy > 0.05' pages # render: the beginning of the text
 }
 
-random_encoders_pool() { # OCC_MODEL: no reading head
+# store F5
+random_encoders_have_no_maps() { # OCC_MODEL: no reading head
     make_days 2
     compress --store s <days.tar
-    expect_code 0 "$OCC_BIN/occ" forget -v --store s --now 2023-12-24 2>told
-    expect_match 'pages shrink to means: .*nano.safetensors: carries no reading head' told
-    expect_code 1 "$OCC_BIN/occ" forget --store s --now 2024-12-24 --operator merge 2>told
-    expect_match 'carries no reading head' told
+    for how in '' '--operator merge'; do
+        # shellcheck disable=SC2086 # words
+        expect_code 1 "$OCC_BIN/occ" forget --store s --now 2023-12-24 $how 2>told
+        expect_match 'nano.safetensors: carries no maps for merging' told
+    done
     expect_code 1 "$OCC_BIN/occ" forget --store s --operator merge --model nowhere 2>told
     expect_match 'nowhere: No such file' told
     expect_code 1 "$OCC_BIN/occ" compress --store other --verify <days.tar 2>told
@@ -206,6 +261,8 @@ what_cannot_be_read_is_named() {
     expect_code 3 "$OCC_BIN/occ" read --store s kiwi/9 kiwi/1 >pages 2>told
     expect_match 'kiwi/9: is not in the store' told
     expect_equal kiwi/1 "$(jq -r .key pages)"
+    expect_code 1 "$OCC_BIN/occ" read --store s kiwi/9 2>told # store F4
+    expect_match 'kiwi/9: is not in the store' told
     expect_code 3 "$OCC_BIN/occ" read "$test_folder/golden/preprocess/317x211.png" nowhere.png >pages 2>told
     expect_match '317x211.png: a picture of 317 x 211 pixels; pages have 512 x 512, 1024 x 1024 or 1280 x 1280' told
     expect_match 'nowhere.png: No such file' told
@@ -298,9 +355,11 @@ run streams_and_pictures_are_read
 run streams_one_behind_another_are_read
 run pages_of_all_sizes_are_read
 run merging_is_the_way_of_encoders_that_have_it
-run what_was_merged_is_not_lost_by_accident
+run a_store_is_merged_without_its_encoder
+run a_store_without_maps_takes_those_of_its_encoder_or_asks
+run pages_stay_rather_than_shrink_in_another_way
 run pages_that_were_drawn_smaller_are_read_as_such
-run random_encoders_pool
+run random_encoders_have_no_maps
 run what_cannot_be_read_is_named
 run usage_is_checked
 run a_closed_pipe_ends_it_quietly

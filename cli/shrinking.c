@@ -1,0 +1,152 @@
+/* shrinking.c - see shrinking.h. */
+#include "cli/shrinking.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/data_file.h"
+#include "cli/repage.h"
+#include "compress/readback.h"
+#include "store/log.h"
+
+const char *const SHRINKING_WAYS[] = {"auto", "merge", "pool", "resize", "render", NULL};
+
+struct shrinking {
+    const struct shrinking_options *options;
+    struct store *store;
+    char bundled[4096]; /* the path of the encoder that ships with the programs */
+    const char *model;
+    struct encoder *encoder;
+    struct bytes maps;
+    struct reader *reader;
+    struct reader_session *session;
+    struct repager *repager;
+    struct forget_operator shrink;
+};
+
+void shrinking_close(struct shrinking *k) {
+    if (k == NULL) {
+        return;
+    }
+    repager_close(k->repager);
+    reader_session_close(k->session);
+    reader_close(k->reader);
+    encoder_close(k->encoder);
+    bytes_close(&k->maps);
+    free(k);
+}
+
+const struct forget_operator *shrinking_operator(const struct shrinking *k) {
+    return k->shrink.shrink != NULL ? &k->shrink : NULL;
+}
+
+const char *shrinking_name(const struct shrinking *k) {
+    return SHRINKING_WAYS[k->options->way == WAY_AUTO ? WAY_MERGE : k->options->way];
+}
+
+/* The encoder that is named, or the bundled one; it must be the store's. */
+static int open_encoder(struct shrinking *k, struct error *e) {
+    enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
+    int rc = 0;
+    k->model = k->options->model;
+    if (k->model == NULL) {
+        rc = data_file_find(k->bundled, sizeof k->bundled, "nano.safetensors", e);
+        k->model = k->bundled;
+    }
+    rc = rc == 0 ? encoder_open(&k->encoder, k->model, NULL, &BACKEND_CPU, compute, e) : rc;
+    if (rc == 0 && encoder_fingerprint(k->encoder) != store_encoder(k->store)->fingerprint) {
+        rc = error_set(e, ERR_UNSUPPORTED, "%s: is not the encoder of %s", k->model,
+                       k->options->store);
+    }
+    return rc;
+}
+
+/* ---- Merging ------------------------------------------------------------------------------- */
+
+static int take_maps(struct shrinking *k, struct error *e) {
+    int rc = open_encoder(k, e);
+    rc = rc == 0 ? encoder_maps(k->encoder, &k->maps, e) : rc;
+    if (rc == 0) {
+        rc = error_set(e, ERR_UNSUPPORTED, "%s: carries no maps for merging", k->model);
+    }
+    if (rc == 1 && !k->options->look_only) {
+        rc = store_put_maps(k->store, k->maps.data, k->maps.size, e);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/* The maps compute in F32, which costs little and loses nothing. */
+static int open_merging(struct shrinking *k, struct error *e) {
+    int kept = store_get_maps(k->store, &k->maps, e);
+    int rc = kept < 0                    ? kept
+             : kept == 0                 ? take_maps(k, e)
+             : k->options->model != NULL ? open_encoder(k, e)
+                                         : 0;
+    rc = rc == 0 ? reader_open_maps(&k->reader, k->maps.data, k->maps.size, k->options->store,
+                                    store_encoder(k->store)->dim, &BACKEND_CPU, DTYPE_F32, e)
+                 : rc;
+    rc = rc == 0 ? reader_session_open(&k->session, k->reader, e) : rc;
+    if (rc == 0) {
+        k->shrink = merge_operator(k->session);
+        log_info("pages are merged by the maps of %s", kept > 0 ? k->options->store : k->model);
+    }
+    return rc;
+}
+
+/* Nobody has said how else, so without the maps nothing is done. */
+static int open_auto(struct shrinking *k, struct error *e) {
+    struct error why;
+    int rc = open_merging(k, &why);
+    if (rc == 0) {
+        return 0;
+    }
+    if (rc == ERR_MEMORY || rc == ERR_NO_SPACE) {
+        *e = why;
+        return rc;
+    }
+    return error_set(
+        e, ERR_UNSUPPORTED,
+        "%s: keeps no maps for merging, and none were found (%.200s). Name its encoder "
+        "(--model FILE), or say how pages are to shrink: --operator pool takes means, "
+        "from which hardly anything can be read back",
+        k->options->store, why.text);
+}
+
+/* ---- Drawing again ------------------------------------------------------------------------- */
+
+static int open_drawing(struct shrinking *k, struct error *e) {
+    enum repage_how how = k->options->way == WAY_RESIZE ? REPAGE_RESIZE : REPAGE_RENDER;
+    int rc = open_encoder(k, e);
+    rc =
+        rc == 0 ? repager_open(&k->repager, k->store, k->encoder, how, k->options->profile, e) : rc;
+    if (rc == 0) {
+        k->shrink = repager_operator(k->repager);
+    }
+    return rc;
+}
+
+int shrinking_open(struct shrinking **out, struct store *s, const struct shrinking_options *options,
+                   struct error *e) {
+    *out = NULL;
+    struct shrinking *k = calloc(1, sizeof *k);
+    if (k == NULL) {
+        return error_set(e, ERR_MEMORY, "out of memory");
+    }
+    k->options = options;
+    k->store = s;
+    bytes_init(&k->maps, (size_t)1 << 30);
+    int rc = options->way == WAY_POOL    ? 0
+             : options->way == WAY_AUTO  ? open_auto(k, e)
+             : options->way == WAY_MERGE ? open_merging(k, e)
+                                         : open_drawing(k, e);
+    if (rc < 0 && k->model == k->bundled && options->way != WAY_AUTO) {
+        error_context(e, "--operator %s needs the store's encoder (--model FILE)",
+                      SHRINKING_WAYS[options->way]);
+    }
+    if (rc < 0) {
+        shrinking_close(k);
+        return rc;
+    }
+    *out = k;
+    return 0;
+}
