@@ -120,7 +120,7 @@ static int run_info(struct store *s, const char *path, struct error *e) {
  * being there. */
 static bool is_listed(const struct arguments *a, const char *journal, size_t size) {
     json_t *entry = json_loadb(journal, size, 0, NULL);
-    const char *input = json_get_text(entry, "input");
+    const char *input = json_string_value(json_object_get(entry, "input"));
     bool listed = (input == NULL || input[0] != '\0') &&
                   (!a->pinned || json_is_true(json_object_get(entry, "pinned"))) &&
                   (!a->undated || json_get_integer(entry, "created", 0) <= STORE_UNDATED);
@@ -222,7 +222,7 @@ static int run_export(struct store *s, const struct arguments *a, char **keys, i
                          "use > FILE or --force");
     }
     int rc = 0;
-    for (int i = 0; i < count && rc == 0; i++) {
+    for (int i = 0; i < count && rc == 0; i++) { /* before the output is made */
         rc = store_check_pages(s, keys[i], e);
     }
     if (rc < 0) {

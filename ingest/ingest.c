@@ -80,17 +80,13 @@ static int write_report(struct ingest *in, const void *line, size_t size, struct
     return rc < 0 ? error_context(e, "%s", in->options->report) : 0;
 }
 
-/* A report line for people; where there is a report, that names it. What is missing from a sample
- * is told in any case, what was passed over unless the run is to be quiet. */
-static void tell(const struct ingest *in, enum item_status status, const void *report,
-                 size_t size) {
+/* A report line for people; where there is a report, that names it. */
+static void tell(const struct ingest *in, const void *report, size_t size) {
     json_t *line = json_read(report, size, NULL, NULL);
     const char *input = json_get_text(line, "input"), *message = json_get_text(line, "message");
-    const char *name = json_get_text(line, "status");
-    void (*log)(const char *format, ...) = in->options->report      ? log_info
-                                           : status == ITEM_SKIPPED ? log_warning
-                                                                    : log_error;
-    log("%s: %s: %s", input ? input : "?", name ? name : "?", message ? message : "?");
+    const char *status = json_get_text(line, "status");
+    (in->options->report ? log_info : log_error)("%s: %s: %s", input ? input : "?",
+                                                 status ? status : "?", message ? message : "?");
     json_decref(line);
 }
 
@@ -102,7 +98,7 @@ static int write_plain(struct ingest *in, size_t index, enum item_status status,
     int rc = item_report_plain(&line, clip, status, key, reason, message, e);
     rc = rc == 0 ? write_report(in, line.data, line.size, e) : rc;
     if (rc == 0 && strcmp(reason, "kept") != 0) {
-        tell(in, status, line.data, line.size);
+        tell(in, line.data, line.size);
     }
     bytes_close(&line);
     return rc;
@@ -173,7 +169,7 @@ static int take_item(struct ingest *in, size_t index, const struct bytes *result
         rc = write_report(in, report, head.report_size, e);
     }
     if (rc == 0 && change.partial + change.skipped + change.failed > 0) {
-        tell(in, head.status, report, head.report_size);
+        tell(in, report, head.report_size);
     }
     return rc;
 }

@@ -73,7 +73,7 @@ static int64_t claimed_frames(const AVFormatContext *format, const AVStream *str
 
 static int open_video(struct reading *r, struct error *e) {
     AVStream *stream = media_choose_video(r->file.format);
-    r->media->cover_left = stream && media_is_cover(stream) && r->wishes->no_cover;
+    r->media->cover_left = stream && media_is_still(stream) && r->wishes->no_cover;
     stream = r->media->cover_left ? NULL : stream;
     r->video_stream = stream;
     if (!stream) {

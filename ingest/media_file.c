@@ -130,6 +130,12 @@ bool media_is_cover(const AVStream *stream) {
     return stream->disposition & AV_DISPOSITION_ATTACHED_PIC;
 }
 
+bool media_is_still(const AVStream *stream) {
+    enum AVCodecID codec = stream->codecpar->codec_id;
+    bool still = codec == AV_CODEC_ID_MJPEG || codec == AV_CODEC_ID_PNG;
+    return media_is_cover(stream) || (still && stream->nb_frames == 1);
+}
+
 AVStream *media_choose_video(AVFormatContext *format) {
     AVStream *cover = NULL;
     int64_t best_pixels = -1;

@@ -21,6 +21,8 @@ int media_file_open(struct media_file *f, const char *path, struct pool_beat *be
 void media_file_close(struct media_file *f);
 
 bool media_is_cover(const AVStream *stream);
+/* Also where the writer did not say so: a track of one still picture. */
+bool media_is_still(const AVStream *stream);
 /* The film itself where there is one, else a cover that is stored as a track, else NULL. */
 AVStream *media_choose_video(AVFormatContext *format);
 /* What candidates are collected in, unless it is there already or no pictures are wanted. */

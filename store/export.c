@@ -269,34 +269,6 @@ static int export_sample(void *context, const char *key, const char *journal, si
     return x->take != NULL ? store_each_page(x->s, key, x->take, x, e) : write_sample(x, key, e);
 }
 
-static int find_any(void *context, const struct token_record *record, struct error *e) {
-    (void)record;
-    (void)e;
-    *(bool *)context = true;
-    return 1;
-}
-
-/* A tar takes the JSON and text of samples whose pages are elsewhere, the others have nothing. */
-static int check_keys(struct store *s, enum export_format format, char *const *keys, size_t count,
-                      struct error *e) {
-    for (size_t i = 0; i < count; i++) {
-        bool has_pages = format == EXPORT_TAR;
-        int rc = store_has(s, keys[i], e);
-        if (rc != 1) {
-            return rc < 0 ? rc : error_set(e, ERR_USAGE, "%s: is not in the store", keys[i]);
-        }
-        rc = store_each_page(s, keys[i], find_any, &has_pages, e);
-        if (rc < 0 || !has_pages) {
-            return rc < 0 ? rc
-                          : error_set(e, ERR_FORMAT,
-                                      "%s: has no pages of its own: they are on a pack, or were "
-                                      "folded",
-                                      keys[i]);
-        }
-    }
-    return 0;
-}
-
 static int each_sample(struct export *x, char *const *keys, size_t count, struct error *e) {
     if (keys == NULL) {
         return store_each_sample(x->s, export_sample, x, e);
@@ -352,10 +324,7 @@ int export_tokens(struct store *s, enum export_format format, const char *path, 
     bytes_init(&x.file, STREAM_SAMPLE_LIMIT);
     bytes_init(&x.json, STREAM_MEMBER_LIMIT);
     bytes_init(&x.text, STREAM_MEMBER_LIMIT);
-    int rc = keys != NULL ? check_keys(s, format, keys, count, e) : 0;
-    if (rc == 0) {
-        rc = codec_open(&x.codec, e);
-    }
+    int rc = codec_open(&x.codec, e);
     if (rc == 0) {
         rc = arena_open(&x.arena, format == EXPORT_SAFETENSORS ? SIZE_MAX / 2 : STREAM_SAMPLE_LIMIT,
                         e);

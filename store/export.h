@@ -14,9 +14,9 @@ enum export_format {
 };
 extern const char *const EXPORT_FORMATS[EXPORT_COUNT + 1]; /* ends in NULL */
 
-/* `keys`: of samples, or NULL for all. Keys that the store lacks are ERR_USAGE, those without pages
- * ERR_FORMAT (but for tar), before anything is written. tar goes to `fd` (a stream of ours, see
- * stream.h), the others to `path`, complete or not at all (npy: file by file). *pages: how many. */
+/* `keys`: of samples that have pages (store_check_pages), or NULL for all. tar goes to `fd` (a
+ * stream of ours, see stream.h), the others to `path`, complete or not at all (npy: file by file).
+ * *pages: how many. */
 int export_tokens(struct store *s, enum export_format format, const char *path, int fd,
                   char *const *keys, size_t count, const volatile sig_atomic_t *cancel,
                   int64_t *pages, struct error *e);

@@ -13,7 +13,13 @@
 
 #include "store/forget.h"
 
-enum { SIDE = 16, MOST_DIM = 4096, DAY = 24 * 3600, AGAIN = 3 };
+enum {
+    SIDE = 16,
+    MOST_DIM = 4096,
+    DAY = 24 * 3600,
+    FIRST = 10000 /* 1997: 0 is no date */,
+    AGAIN = 3
+};
 static const char *const ACCOUNTS[] = {"ann", "bob", "cem", "dot"};
 enum { ACCOUNT_COUNT = sizeof ACCOUNTS / sizeof *ACCOUNTS };
 
@@ -57,7 +63,8 @@ static void post(struct nights *n, int account, int day, int night) {
     snprintf(json, sizeof json,
              "{\"id\":\"%d\",\"account\":\"%s\",\"title\":\"Day %d of %s\",\"created\":%d,"
              "\"counts\":{\"views\":%d}}",
-             day, ACCOUNTS[account], day, ACCOUNTS[account], day * DAY, 100 * (night - day));
+             day, ACCOUNTS[account], day, ACCOUNTS[account], (FIRST + day) * DAY,
+             100 * (night - day));
     snprintf(text, sizeof text, "What %s did on day %d.", ACCOUNTS[account], day);
     const struct store_page page = {.rows = SIDE,
                                     .columns = SIDE,
@@ -66,7 +73,7 @@ static void post(struct nights *n, int account, int day, int night) {
                                     .payload = n->packed[account].data,
                                     .size = n->packed[account].size};
     const struct store_sample sample = {.key = key,
-                                        .created = (int64_t)day * DAY,
+                                        .created = (int64_t)(FIRST + day) * DAY,
                                         .json = json,
                                         .json_size = strlen(json),
                                         .text = text,
@@ -86,7 +93,7 @@ static int next_night(struct nights *n) {
     int rc = store_get_account(n->s, ACCOUNTS[ACCOUNT_COUNT - 1], &header, &sum, &e);
     must(rc, &e);
     free(sum);
-    return rc == 1 ? (int)(header.aged / DAY) : 0;
+    return rc == 1 ? (int)(header.aged / DAY) - FIRST : 0;
 }
 
 static void run_night(struct nights *n, int night) {
@@ -100,7 +107,7 @@ static void run_night(struct nights *n, int night) {
         must(store_commit(n->s, &e), &e);
     }
     options.tau = DAY;
-    options.now = (int64_t)(night + 1) * DAY; /* in the morning: 0 is no time */
+    options.now = (int64_t)(FIRST + night + 1) * DAY; /* in the morning */
     must(forget_run(n->s, &options, NULL, &result, &e), &e);
 }
 

@@ -193,7 +193,7 @@ what_is_not_whole_is_named_under_q_too() { # store F14
     cp "$archive"/banana/*7301234567890123456* twice/a
     cp "$archive"/banana/*7301234567890123456* twice/b
     expect_code 3 "$OCC_BIN/occ" ingest -q twice >samples.tar 2>told
-    expect_match '^occ-ingest: .*: skipped: a sample with this key came before$' told
+    expect_match '^occ-ingest: .*: skipped: the same clip as .*' told
     expect_code 3 "$OCC_BIN/occ" ingest -q --report report.jsonl "$archive" >samples.tar 2>told
     expect_equal '' "$(cat told)" # the report names it
 }

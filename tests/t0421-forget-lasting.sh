@@ -176,6 +176,7 @@ packs_have_the_dates_of_their_samples() {
 # store F8: what had to be mended to find a date is kept as it was read; what cannot be mended has no place
 json_of_a_store_is_sound() {
     stream_begin
+    echo '{"format": "occ-stream", "version": 1, "tool": "occ-render", "options": {}}' >stream/__stream__
     printf '{"id": "1", "account": "kiwi", "title": "cut \\ud83d", "created": "2023-11-14"}' | put kiwi/1.json
     echo 'no JSON' | put kiwi/2.json
     echo '[]' | put kiwi/3.json

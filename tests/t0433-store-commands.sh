@@ -67,7 +67,7 @@ an_account_goes_and_a_wrong_name_is_said() { # store F9
 a_folded_sample_sets_the_style_token_back() { # store F9
     make_days 2 ann
     compress --store s <days.tar
-    forget --store s --now 2040-01-01 --operator pool
+    forget --store s --now 2040-01-01 --force --operator pool
     store stats --json s >counts
     expect_json '.folded_pages == 2' counts
     rm_says 0 s ann/0
@@ -93,7 +93,7 @@ what_is_on_a_pack_is_not_exported_in_silence() { # store F4
     make_packs
     compress --store s <packs.tar
     expect_code 1 "$OCC_BIN/occ" store export -o npy s ann/1 2>told
-    expect_match 'ann/1: has no pages of its own' told
+    expect_match 'ann/1: has no page of its own: it is on the pack ann/pack' told
     [ ! -e npy ] || complain 'a folder was made'
 }
 
