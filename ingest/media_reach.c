@@ -37,7 +37,7 @@ static int next_group(const struct video_reach *r, const int *parts, int64_t end
 }
 
 void video_reach_plan(struct video_reach *r, int pictures, int64_t end_ms) {
-    int parts[VIDEO_REACH_GROUPS];
+    int parts[VIDEO_REACH_GROUPS] = {0};
     for (int i = 0; i < r->count; i++) {
         parts[i] = 1;
     }
