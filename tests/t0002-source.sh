@@ -99,6 +99,14 @@ the_top_level_is_tidy() {
     expect_code 1 grep . found
 }
 
+every_fault_has_its_test() {
+    sed -nE 's/^\| ((ingest|render|store) F?[0-9]+) \|.*/\1/p' "$test_folder/faults.md" >faults
+    expect_equal 53 "$(wc -l <faults)"
+    while read -r fault; do
+        grep -rqE "\b$fault([^0-9]|$)" "$test_folder" --include='*.c' --include='*.sh' || complain "no test of $fault"
+    done <faults
+}
+
 run sources_are_formatted
 run no_banned_calls
 run no_assignments_in_conditions
@@ -109,4 +117,5 @@ run files_and_functions_have_a_limit
 run shell_scripts_are_clean
 run no_path_of_a_machine
 run the_top_level_is_tidy
+run every_fault_has_its_test
 test_finish
