@@ -17,6 +17,8 @@
 
 struct arguments {
     const char *model, *tokenizer, *text, *modes, *profiles;
+    char **texts; /* text_count: behind the command */
+    int text_count;
     int64_t pages, steps, threads, seed;
     int compute;
     bool json, quiet;
@@ -29,7 +31,7 @@ static const struct option_spec OPTIONS[] = {
      .help = "an encoder with a reading head; without it, the bundled one",
      .environment = "OCC_MODEL"},
     {"text", 't', OPTION_TEXT, FIELD(text), "FILE",
-     .help = "UTF-8 text that the encoder was not trained on"},
+     .help = "UTF-8 text that the encoder was not trained on, as FILE behind the command is"},
     {"modes", 0, OPTION_TEXT, FIELD(modes), "LIST", .help = "of tiny, base, hifi"},
     {"profiles", 0, OPTION_TEXT, FIELD(profiles), "LIST", .help = "of read10, clear, dense"},
     {"pages", 'n', OPTION_INTEGER, FIELD(pages), "N",
@@ -52,9 +54,10 @@ static const struct option_spec OPTIONS[] = {
 static const struct tool TOOL = {
     .name = "occ-eval",
     .summary = "measure what visual tokens keep",
-    .operands = "COMMAND",
+    .operands = "COMMAND [FILE...]",
     .description =
-        "fidelity renders pages of a text and of random strings of printable ASCII, encodes them, "
+        "fidelity renders pages of the text of all FILEs and of random strings of printable ASCII, "
+        "encodes them, "
         "reads the tokens back with the encoder's reading head, and prints how many text tokens a "
         "visual token stands for and the share of characters that came back: 1 - edit distance / "
         "length, greedy, without a language model. The same after each codec and, with --steps, "
@@ -156,6 +159,24 @@ struct bench {
     struct bytes text;
 };
 
+/* Appends a text, so that none begins within the last word of the one before. */
+static int read_text(struct bench *b, const char *path, struct error *e) {
+    size_t before = b->text.size;
+    int rc = file_read(path, &b->text, e);
+    if (rc == 0 && b->text.size == before) {
+        rc = error_set(e, ERR_FORMAT, "%s: is empty", path);
+    }
+    return rc == 0 ? bytes_append(&b->text, "\n", 1, e) : rc;
+}
+
+static int read_texts(struct bench *b, const struct arguments *a, struct error *e) {
+    int rc = a->text != NULL ? read_text(b, a->text, e) : 0;
+    for (int i = 0; i < a->text_count && rc == 0; i++) {
+        rc = read_text(b, a->texts[i], e);
+    }
+    return rc;
+}
+
 static int bench_open(struct bench *b, const struct arguments *a, struct error *e) {
     char model[4096], ranks[4096];
     bool bf16 = a->compute == 2 || (a->compute == 0 && BACKEND_CPU.has_bf16());
@@ -168,12 +189,9 @@ static int bench_open(struct bench *b, const struct arguments *a, struct error *
         rc = data_file_find(ranks, sizeof ranks, "r50k_base.tiktoken", e);
     }
     rc = rc == 0 ? tokenizer_open(&b->tokenizer, ranks, TOKENIZER_SPLIT_AUTO, e) : rc;
-    rc = rc == 0 ? file_read(a->text, &b->text, e) : rc;
+    rc = rc == 0 ? read_texts(b, a, e) : rc;
     rc = rc == 0 ? encoder_open(&b->encoder, model, NULL, &BACKEND_CPU, compute, e) : rc;
     rc = rc == 0 ? reader_open(&b->reader, model, &BACKEND_CPU, compute, e) : rc;
-    if (rc == 0 && b->text.size == 0) {
-        rc = error_set(e, ERR_FORMAT, "%s: is empty", a->text);
-    }
     return rc;
 }
 
@@ -229,11 +247,13 @@ int main(int argc, char **argv) {
         return EXIT_DONE;
     }
     log_open(TOOL.name, a.quiet ? LOG_ERROR : LOG_INFO, LOG_TEXT);
-    if (rc == 0 && (operands != 1 || strcmp(argv[1], "fidelity") != 0)) {
+    if (rc == 0 && (operands < 1 || strcmp(argv[1], "fidelity") != 0)) {
         rc = error_set(&e, ERR_USAGE, "name a command: fidelity");
     }
-    if (rc == 0 && a.text == NULL) {
-        rc = error_set(&e, ERR_USAGE, "no text is named: --text FILE");
+    a.texts = argv + 2;
+    a.text_count = operands - 1;
+    if (rc == 0 && a.text == NULL && a.text_count < 1) {
+        rc = error_set(&e, ERR_USAGE, "no text is named: FILE or --text FILE");
     }
     rc = rc == 0 ? mix_parse(profiles, PROFILE_NAMES, "profiles", a.profiles, &e) : rc;
     rc = rc == 0 ? mix_parse(modes, MODE_NAMES, "modes", a.modes, &e) : rc;
