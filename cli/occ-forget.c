@@ -49,8 +49,8 @@ static const struct option_spec OPTIONS[] = {
     {"keep-text", 0, OPTION_FLAG, FIELD(forget.keep_text),
      .help = "keep JSON and text of samples whose pages were all folded"},
     {"force", 0, OPTION_FLAG, FIELD(force),
-     .help = "count to a day that is more than 90 days after the last pass or, on the first pass, "
-             "after the clock of this machine: a wrong clock would forget everything"},
+     .help = "count to a day that is more than 90 days after the last pass: a wrong clock would "
+             "forget everything"},
     {"dry-run", 'n', OPTION_FLAG, FIELD(forget.dry_run),
      .help = "print what would be done, and do nothing"},
     {"", .help = "How pages shrink"},
@@ -154,24 +154,20 @@ static void format_day(char text[32], int64_t seconds) {
     }
 }
 
-/* A pass much later than the one before, or than this machine's clock where there was none, may be
- * a wrong clock. */
+/* A pass much later than the one before may be a wrong clock. */
 static int check_clock(struct store *s, const struct arguments *a, struct error *e) {
     int64_t last;
     char then[32], now[32];
     int rc = forget_last_pass(s, &last, e);
-    bool first = last == 0;
-    last = first ? (int64_t)time(NULL) : last;
-    if (rc < 0 || (double)a->forget.now - (double)last <= (double)JUMP) {
+    if (rc < 0 || last == 0 || (double)a->forget.now - (double)last <= (double)JUMP) {
         return rc;
     }
     format_day(then, last);
     format_day(now, a->forget.now);
     return error_set(e, ERR_UNSUPPORTED,
-                     "%s: this pass would count ages to %s, more than %d days after %s, %s. What "
-                     "is forgotten does not come back: if the day is right, say --force",
-                     a->store, now, JUMP / DAY, first ? "this machine's clock" : "the last pass",
-                     then);
+                     "%s: this pass would count ages to %s, more than %d days after the last pass, "
+                     "%s. What is forgotten does not come back: if the day is right, say --force",
+                     a->store, now, JUMP / DAY, then);
 }
 
 /* ---- A run -------------------------------------------------------------------------------------
