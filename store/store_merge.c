@@ -14,11 +14,7 @@ struct merge {
 
 static int put(struct store *s, enum store_database db, const void *key, size_t key_size,
                const struct bytes *value, struct error *e) {
-    union {
-        const void *read;
-        void *data;
-    } k = {.read = key};
-    MDB_val name = {key_size, k.data}, data = {value->size, value->data};
+    MDB_val name = value_of(key, key_size), data = {value->size, value->data};
     int code = mdb_put(s->txn, s->databases[db], &name, &data, 0);
     s->pending += key_size + value->size;
     return code == 0 ? 0 : store_failed(s, code, e);
@@ -85,11 +81,7 @@ static int is_same_text(struct merge *m, enum store_database db, const char *key
 
 static int keep_sample(struct merge *m, const char *key, const char *journal, size_t size,
                        struct error *e) {
-    union {
-        const void *read;
-        void *data;
-    } k = {.read = key};
-    MDB_val name = {strlen(key), k.data}, entry;
+    MDB_val name = value_of(key, strlen(key)), entry;
     int code = mdb_get(m->to->txn, m->to->databases[DB_JOURNAL], &name, &entry);
     if (code != 0) {
         return store_failed(m->to, code, e);

@@ -13,11 +13,7 @@ static const char FORMAT_PREFIX[] = "occ-store ";
 
 int store_put_meta(struct store *s, const char *key, const void *data, size_t size,
                    struct error *e) {
-    union {
-        const void *read;
-        void *data;
-    } k = {.read = key}, v = {.read = data};
-    MDB_val name = {strlen(key), k.data}, value = {size, v.data};
+    MDB_val name = value_of(key, strlen(key)), value = value_of(data, size);
     int rc = store_writable(s, e);
     if (rc < 0) {
         return rc;
@@ -29,11 +25,7 @@ int store_put_meta(struct store *s, const char *key, const void *data, size_t si
 /* 1: found; 0: not. */
 int store_get_meta(struct store *s, MDB_txn *txn, const char *key, MDB_val *value,
                    struct error *e) {
-    union {
-        const char *read;
-        void *data;
-    } k = {.read = key};
-    MDB_val name = {strlen(key), k.data};
+    MDB_val name = value_of(key, strlen(key));
     int code = mdb_get(txn, s->databases[DB_META], &name, value);
     return code == 0 ? 1 : code == MDB_NOTFOUND ? 0 : store_failed(s, code, e);
 }

@@ -6,14 +6,6 @@
 #include "store/json.h"
 #include "store/store_state.h"
 
-static MDB_val value_of(const void *data, size_t size) {
-    union {
-        const void *read;
-        void *data;
-    } u = {.read = data};
-    return (MDB_val){size, u.data};
-}
-
 typedef int take_record(void *context, const struct token_record *record, struct error *e);
 
 /* Calls `take` for the records whose keys begin with the prefix. */

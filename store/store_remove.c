@@ -23,14 +23,6 @@ struct removing {
     struct bytes json;     /* of a pack */
 };
 
-static MDB_val value_of(const void *data, size_t size) {
-    union {
-        const void *read;
-        void *data;
-    } u = {.read = data};
-    return (MDB_val){size, u.data};
-}
-
 /* ---- Records ------------------------------------------------------------------------------- */
 
 /* Removes all records whose keys begin with the prefix, and counts them. */

@@ -80,6 +80,15 @@ int store_train_dictionary(struct store *s, struct error *e);
  * was removed may be in the old one. When it fails, the store can only be closed. */
 int store_renew_dictionary(struct store *s, struct error *e);
 
+/* LMDB's values are not const; it only reads those that it is given. */
+static inline MDB_val value_of(const void *data, size_t size) {
+    union {
+        const void *read;
+        void *data;
+    } u = {.read = data};
+    return (MDB_val){size, u.data};
+}
+
 /* The value under a key: 1, or 0 if there is none. It is LMDB's, until the next write. */
 int store_get_value(struct store *s, MDB_txn *txn, enum store_database db, const char *key,
                     MDB_val *value, struct error *e);

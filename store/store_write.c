@@ -7,14 +7,6 @@
 #include "store/json.h"
 #include "store/store_state.h"
 
-static MDB_val value_of(const void *data, size_t size) {
-    union {
-        const void *read;
-        void *data;
-    } u = {.read = data}; /* LMDB's values are not const; it only reads these */
-    return (MDB_val){size, u.data};
-}
-
 int store_put_value(struct store *s, enum store_database db, const void *key, size_t key_size,
                     const void *data, size_t size, struct error *e) {
     MDB_val k = value_of(key, key_size), v = value_of(data, size);
