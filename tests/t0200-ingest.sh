@@ -212,7 +212,8 @@ a_signal_while_looking_for_clips_ends_at_once() {
     holder=$!
     "$OCC_BIN/occ-ingest" --files-from list >out &
     parent=$!
-    sleep 0.5
+    until readlink "/proc/$parent/fd/"* 2>/dev/null | grep -q '/list$'; do sleep 0.05; done
+    sleep 0.2
     kill $parent
     expect_code 75 wait $parent
     kill $holder
