@@ -74,7 +74,7 @@ static void ass_files_have_any_line_end(void) {
                "ass", "1000-2000 a, b;3000-4000 c;");
 }
 
-/* Fields in an order of the file's own (case 43 of the hunt for ingest). */
+/* Fields in an order of the file's own. */
 static void the_format_line_tells_the_order_of_fields(void) {
     CHECK_FILE(EVENTS
                "Format: Start, End, Style, Text\nDialogue: 0:00:01.00,0:00:02.00,Default,a, b\n",
