@@ -7,6 +7,7 @@
 #include <unicode/ubidi.h>
 #include <unicode/uchar.h>
 
+#include "render/room.h"
 #include "store/utf8.h"
 
 enum { LRI = 0x2066, FSI = 0x2068, PDI = 0x2069, NOTHING = 0x200B /* of no direction */ };
@@ -56,29 +57,16 @@ void levels_close(struct levels *l) {
     free(l);
 }
 
-static int reserve(void **items, size_t *capacity, size_t count, size_t size, struct error *e) {
-    if (count <= *capacity) {
-        return 0;
-    }
-    size_t more = count + count / 2 + 64;
-    void *moved = realloc(*items, more * size);
-    if (!moved) {
-        return no_memory(e);
-    }
-    *items = moved;
-    *capacity = more;
-    return 0;
-}
-
 /* A character is no more units than bytes, and one that a PDI is added for has three bytes. */
 static int make_room(struct levels *l, const struct clean *text, struct error *e) {
     void *utf16 = l->utf16, *closing = l->closing, *bytes = l->bytes;
     size_t size = text->text.size, isolates = text->isolate_count;
-    int rc = reserve(&utf16, &l->utf16_capacity, size + 2 * isolates + 1, sizeof *l->utf16, e);
+    int rc = room_reserve(&utf16, &l->utf16_capacity, size + 2 * isolates + 1, sizeof *l->utf16, e);
     l->utf16 = utf16;
-    rc = rc == 0 ? reserve(&closing, &l->closing_capacity, isolates, sizeof *l->closing, e) : rc;
+    rc = rc == 0 ? room_reserve(&closing, &l->closing_capacity, isolates, sizeof *l->closing, e)
+                 : rc;
     l->closing = closing;
-    rc = rc == 0 ? reserve(&bytes, &l->byte_capacity, size + 1, 1, e) : rc;
+    rc = rc == 0 ? room_reserve(&bytes, &l->byte_capacity, size + 1, 1, e) : rc;
     l->bytes = bytes;
     return rc;
 }

@@ -7,6 +7,7 @@
 
 #include "render/levels.h"
 #include "render/parts.h"
+#include "render/room.h"
 #include "store/utf8.h"
 
 enum { LINE_ITEMS = 8192 };
@@ -77,27 +78,12 @@ void liner_close(struct liner *l) {
     free(l);
 }
 
-/* Makes room for `count` elements of `size` bytes. */
-static int reserve(void **items, size_t *capacity, size_t count, size_t size, struct error *e) {
-    if (count <= *capacity) {
-        return 0;
-    }
-    size_t more = count + count / 2 + 64;
-    void *moved = realloc(*items, more * size);
-    if (!moved) {
-        return no_memory(e);
-    }
-    *items = moved;
-    *capacity = more;
-    return 0;
-}
-
 /* ---- From text to items -------------------------------------------------- */
 
 static int more_items(struct liner *l, struct error *e) {
     size_t capacity = l->capacity;
     void *items = l->items;
-    int rc = reserve(&items, &capacity, l->count + 1, sizeof *l->items, e);
+    int rc = room_reserve(&items, &capacity, l->count + 1, sizeof *l->items, e);
     l->items = items;
     void *levels = rc == 0 ? realloc(l->line_levels, capacity * sizeof *l->line_levels) : NULL;
     l->line_levels = levels ? levels : l->line_levels;
