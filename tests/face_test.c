@@ -1,5 +1,6 @@
 /* face_test.c - glyphs against FreeType asked directly, and against Pillow's drawing of the same
- * letter 64 times as large, averaged; then sizes, rows, trimming and broken files. */
+ * letter 64 times as large, averaged; then sizes, rows and trimming. Broken
+ * files: face_file_test.c. */
 #define _DEFAULT_SOURCE /* mkdtemp */
 #include "render/face.h"
 
@@ -7,27 +8,7 @@
 #include FT_FREETYPE_H
 #include FT_OUTLINE_H
 
-#include "tests/font_folder.h"
-
-static struct fonts *fonts; /* of this machine */
-
-static struct faces *open_faces(const struct fonts *of, const struct profile *profile) {
-    struct faces *f = NULL;
-    struct error e;
-    if (!CHECK_NUMBER(faces_open(&f, of, profile, &e), 0)) {
-        printf("Bail out! %s\n", e.text);
-        exit(EXIT_FAILURE);
-    }
-    return f;
-}
-
-static const struct glyph *draw(struct faces *f, int font, uint32_t id, unsigned phase) {
-    struct glyph_slot *slot = faces_slot(f, font, id, FIT_ROW, NULL);
-    if (!CHECK(slot != NULL) || !CHECK_NUMBER(faces_draw(f, slot, phase, NULL), 0)) {
-        abort();
-    }
-    return slot->phase[phase];
-}
+#include "tests/face_draw.h"
 
 static uint32_t glyph_of(struct faces *f, int font, uint32_t c) {
     const struct face *face = faces_get(f, font, NULL);
@@ -52,11 +33,6 @@ static int coverage(const struct glyph *g, int x, int y) {
     }
     size_t at = (size_t)row * g->stride + column;
     return g->color ? g->pixels[4 * at + 3] : g->pixels[at];
-}
-
-static bool is_in_row(const struct faces *f, const struct profile *p, const struct glyph *g) {
-    return g->height == 0 ||
-           (g->top <= faces_baseline(f) && g->height - g->top <= p->pitch - faces_baseline(f));
 }
 
 /* Rows padded with zeros, zeros below as far as GLYPH_ROWS, no empty border, ink as summed up. */
@@ -501,106 +477,6 @@ static void a_font_is_opened_when_first_used(void) {
     faces_close(NULL);
 }
 
-/* The list is made while the file is whole; then it is replaced. */
-static void broken_files_do_no_harm(void) {
-    static const size_t sizes[] = {0,     1,     11,     12,     100,    300,    1000,   5000,
-                                   20000, 60000, 100000, 150000, 200000, 300000, 500000, 700000};
-    const char *whole = fonts_get(fonts, FONT_PRIMARY)->path;
-    struct font_folder folder;
-    folder_open(&folder);
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        folder_copy(&folder, whole, "a/sans.ttf", SIZE_MAX);
-        struct fonts *own = NULL;
-        struct error e = {0};
-        CHECK_NUMBER(fonts_open(&own, "DejaVu Sans", NULL), 0);
-        folder_copy(&folder, whole, "a/sans.ttf", sizes[i]);
-        struct faces *f = NULL;
-        int rc = faces_open(&f, own, &PROFILES[PROFILE_READ10], &e);
-        CHECK(rc == 0 || (rc == ERR_FORMAT && strstr(e.text, "a/sans.ttf") && !f));
-        for (uint32_t id = 0; rc == 0 && id < 6000; id += 7) {
-            CHECK(is_in_row(f, &PROFILES[PROFILE_READ10], draw(f, 0, id, id % GLYPH_PHASES)));
-        }
-        faces_close(f);
-        fonts_close(own);
-    }
-    folder_close(&folder);
-}
-
-static void flip(const char *path, unsigned seed) {
-    FILE *file = fopen(path, "r+b");
-    if (!CHECK(file != NULL) || !CHECK(fseek(file, 0, SEEK_END) == 0)) {
-        abort();
-    }
-    long size = ftell(file);
-    for (int i = 0; i < 200; i++) {
-        seed = seed * 1664525U + 1013904223U;
-        /* Half of them among the tables' heads. */
-        long at = (long)(seed >> 8) % (i % 2 ? size : 400);
-        CHECK(fseek(file, at, SEEK_SET) == 0 && fputc((int)(seed & 0xFF), file) != EOF);
-    }
-    CHECK(fclose(file) == 0);
-}
-
-static void garbage_does_no_harm(void) {
-    const char *whole = fonts_get(fonts, FONT_PRIMARY)->path;
-    char path[FOLDER_PATH];
-    struct font_folder folder;
-    folder_open(&folder);
-    folder_path(&folder, "a/sans.ttf", path);
-    for (unsigned seed = 1; seed <= 20; seed++) {
-        folder_copy(&folder, whole, "a/sans.ttf", SIZE_MAX);
-        struct fonts *own = NULL;
-        CHECK_NUMBER(fonts_open(&own, "DejaVu Sans", NULL), 0);
-        flip(path, seed);
-        struct faces *f = NULL;
-        int rc = faces_open(&f, own, &PROFILES[PROFILE_CLEAR], NULL);
-        CHECK(rc == 0 || rc == ERR_FORMAT);
-        for (uint32_t id = 0; rc == 0 && id < 6000; id += 13) {
-            CHECK(is_in_row(f, &PROFILES[PROFILE_CLEAR], draw(f, 0, id, 0)));
-        }
-        faces_close(f);
-        fonts_close(own);
-    }
-    folder_close(&folder);
-}
-
-static void a_failure_is_remembered(void) {
-    const char *whole = fonts_get(fonts, FONT_PRIMARY)->path;
-    const char *other = NULL;
-    for (int i = 0; i < fonts_count(fonts); i++) {
-        const struct font *font = fonts_get(fonts, i);
-        other = strcmp(font->family, "DejaVu Serif") == 0 ? font->path : other;
-    }
-    if (!other) {
-        printf("# skipped: DejaVu Serif is not installed\n");
-        return;
-    }
-    struct font_folder folder;
-    folder_open(&folder);
-    folder_copy(&folder, whole, "a/sans.ttf", SIZE_MAX);
-    folder_copy(&folder, other, "b/serif.ttf", SIZE_MAX);
-    struct fonts *own = NULL;
-    CHECK_NUMBER(fonts_open(&own, "DejaVu Sans", NULL), 0);
-    CHECK_NUMBER(fonts_count(own), 2);
-    char path[FOLDER_PATH];
-    folder_path(&folder, "b/serif.ttf", path);
-    CHECK(remove(path) == 0);
-    struct faces *f = open_faces(own, &PROFILES[PROFILE_READ10]);
-    struct error e = {0};
-    CHECK(faces_get(f, 1, &e) == NULL);
-    CHECK_NUMBER(e.code, ERR_IO);
-    CHECK(strstr(e.text, "b/serif.ttf") != NULL);
-    folder_copy(&folder, other, "b/serif.ttf", SIZE_MAX);
-    struct error again = {0};
-    CHECK(faces_get(f, 1, &again) == NULL && faces_opened(f, 1) == NULL);
-    CHECK_NUMBER(again.code, e.code);
-    CHECK_TEXT(again.text, e.text);
-    CHECK(faces_get(f, 1, NULL) == NULL);
-    faces_close(f);
-    fonts_close(own);
-    folder_close(&folder);
-}
-
 int main(void) {
     struct error e;
     if (fonts_open(&fonts, "DejaVu Sans", &e) < 0) {
@@ -623,9 +499,6 @@ int main(void) {
     RUN(the_order_of_drawing_does_not_matter);
     RUN(trimming_gives_up_bitmaps_but_no_slots);
     RUN(a_font_is_opened_when_first_used);
-    RUN(broken_files_do_no_harm);
-    RUN(garbage_does_no_harm);
-    RUN(a_failure_is_remembered);
     fonts_close(fonts);
     return test_finish();
 }
