@@ -71,7 +71,7 @@ run a_clip_of_nothing_but_media_fails_with_its_worker
 
 a_worker_without_progress_is_replaced() {
     put_long_and_short
-    start_ingest -j 1 --stall 1s --report report in >out.tar
+    start_ingest -j 1 --stall 3s --report report in >out.tar # a busy machine may be silent for a second
     kill -STOP "$workers"
     expect_code 3 wait $parent
     expect_report report in/1-long.mp4 partial stall 'no progress \(while busy with: '
