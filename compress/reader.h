@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "compress/alphabet.h"
-#include "compress/backend.h"
+#include "compress/device.h"
 #include "compress/reading.h"
 #include "store/bytes.h"
 
@@ -18,12 +18,12 @@ struct reader_session; /* buffers: of the thread that opened it */
 
 /* From the file of an encoder. ERR_UNSUPPORTED when it carries no reading head, ERR_FORMAT when
  * that is not whole. */
-int reader_open(struct reader **out, const char *path, const struct backend_ops *ops,
+int reader_open(struct reader **out, const char *path, const struct backend *backend,
                 enum dtype compute, struct error *e);
 /* That only merges: from a safetensors file in memory with merge.columns and merge.rows for tokens
  * of `dim` numbers (encoder_maps), which must outlive it; `name` stands for its path. */
 int reader_open_maps(struct reader **out, const void *file, size_t size, const char *name,
-                     int64_t dim, const struct backend_ops *ops, enum dtype compute,
+                     int64_t dim, const struct backend *backend, enum dtype compute,
                      struct error *e);
 void reader_close(struct reader *r); /* NULL is allowed; sessions first */
 const struct alphabet *reader_alphabet(const struct reader *r);
