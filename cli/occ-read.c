@@ -296,7 +296,7 @@ static int read_page(struct run *r, struct encoded_page *encoded, struct page *p
     return print_page(r, page, e);
 }
 
-static int read_work(struct run *r, struct work *w, const char *name, bool picture,
+static int read_work(struct run *r, struct encode_job *w, const char *name, bool picture,
                      struct error *e) {
     const char *text = w->text, *end = w->text + w->text_size;
     int rc = 0;
@@ -342,7 +342,7 @@ static int choose_mode(const struct run *r, struct encoded_page *page, struct er
 }
 
 static int read_picture(struct run *r, const char *path, struct error *e) {
-    struct work *w = NULL;
+    struct encode_job *w = NULL;
     struct error why;
     int rc = sample_from_file(&w, path, ENCODE_BASE, false, &why);
     if (rc == 0) {
@@ -350,22 +350,22 @@ static int read_picture(struct run *r, const char *path, struct error *e) {
         rc = rc < 0 ? error_context(&why, "%s", path) : 0;
     }
     rc = rc < 0 ? skip(r, &why, e) : read_work(r, w, path, true, e);
-    work_free(w);
+    encode_job_free(w);
     return rc;
 }
 
 static int take_sample(struct run *r, const struct stream_reader *reader,
                        const struct stream_sample *sample, bool again, struct error *e) {
-    struct work *w = NULL;
+    struct encode_job *w = NULL;
     struct error why;
     if (again) {
-        sample_tell_again(reader, sample);
+        sample_report_repeated(reader, sample);
         r->again++;
         return 0;
     }
     int rc = sample_from_stream(&w, sample, &why) == 0 ? read_work(r, w, w->key, false, e)
                                                        : skip(r, &why, e);
-    work_free(w);
+    encode_job_free(w);
     return rc;
 }
 

@@ -92,7 +92,7 @@ static int add(struct alphabet *a, const char *text, struct error *e) {
         int capacity = a->capacity > 0 ? 2 * a->capacity : 1024;
         char **texts = realloc(a->texts, (size_t)capacity * sizeof *texts);
         if (texts == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory");
+            return error_memory(e, NULL);
         }
         a->texts = texts;
         a->capacity = capacity;
@@ -103,7 +103,7 @@ static int add(struct alphabet *a, const char *text, struct error *e) {
     }
     char *copy = strdup(text);
     if (copy == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     a->texts[a->count++] = copy;
     int length = 0;
@@ -120,7 +120,7 @@ static int add(struct alphabet *a, const char *text, struct error *e) {
 static int begin(struct alphabet **out, struct alphabet **a, struct error *e) {
     *out = NULL;
     *a = calloc(1, sizeof **a);
-    return *a != NULL ? table_open(&(*a)->classes, e) : error_set(e, ERR_MEMORY, "out of memory");
+    return *a != NULL ? table_open(&(*a)->classes, e) : error_memory(e, NULL);
 }
 
 static int finish(struct alphabet **out, struct alphabet *a, int rc) {
@@ -135,7 +135,9 @@ static int finish(struct alphabet **out, struct alphabet *a, int rc) {
 int alphabet_open(struct alphabet **out, struct error *e) {
     struct alphabet *a;
     int rc = begin(out, &a, e);
-    rc = rc == 0 ? add(a, "\xEF\xBF\xBD", e) : rc;
+    if (rc == 0) {
+        rc = add(a, "\xEF\xBF\xBD", e);
+    }
     for (size_t i = 0; i < RANGE_COUNT && rc == 0; i++) {
         for (uint32_t c = RANGES[i].first; c <= RANGES[i].last && rc == 0; c++) {
             char text[5] = {0};
@@ -163,7 +165,9 @@ int alphabet_parse(struct alphabet **out, const json_t *list, struct error *e) {
             rc = error_set(e, ERR_FORMAT, "alphabet: class %zu is no text of 1 to %d bytes", i,
                            ALPHABET_TEXT);
         }
-        rc = rc == 0 ? add(a, json_string_value(item), e) : rc;
+        if (rc == 0) {
+            rc = add(a, json_string_value(item), e);
+        }
     }
     return finish(out, a, rc);
 }

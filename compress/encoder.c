@@ -33,7 +33,7 @@ int encoder_session_open(struct encoder_session **out, const struct encoder *enc
     *out = NULL;
     struct encoder_session *s = calloc(1, sizeof *s);
     if (s == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     s->encoder = encoder;
     int rc = device_open(&s->device, encoder->backend, encoder->compute, e);
@@ -91,7 +91,7 @@ static int show(const struct pass *p, const char *name, int64_t index, const str
     char full[64];
     float *host = malloc(tensor_bytes(x));
     if (host == NULL) {
-        return error_set(p->e, ERR_MEMORY, "out of memory");
+        return error_memory(p->e, NULL);
     }
     struct tensor copy = tensor_matrix(host, DTYPE_F32, NULL, tensor_rows(x), tensor_width(x));
     snprintf(full, sizeof full, index < 0 ? "%s" : "%s.%" PRId64, name, index);

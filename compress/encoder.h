@@ -26,6 +26,7 @@ int encoder_open(struct encoder **out, const char *path, const struct encoder_co
                  const struct backend *backend, enum dtype compute, struct error *e);
 void encoder_close(struct encoder *encoder); /* NULL is allowed; sessions first */
 
+const struct backend *encoder_backend(const struct encoder *encoder);
 const struct encoder_config *encoder_config(const struct encoder *encoder);
 /* XXH3 64 of the configuration and of all tensors of the encoder, as stored. */
 uint64_t encoder_fingerprint(const struct encoder *encoder);

@@ -37,7 +37,7 @@ static size_t elements(const struct safetensor *t) {
 static float *values_of(struct loader *l, const struct safetensor *t) {
     float *values = malloc(elements(t) * sizeof *values);
     if (values == NULL) {
-        l->rc = error_set(l->e, ERR_MEMORY, "out of memory");
+        l->rc = error_memory(l->e, NULL);
         return NULL;
     }
     l->rc = safetensors_floats(l->encoder->file, t, values, l->e);
@@ -113,7 +113,7 @@ static struct packed *pack_convolution(struct loader *l, const struct safetensor
         permute(permuted, values, t);
         w = pack(l, &matrix, bias);
     } else if (l->rc == 0) {
-        l->rc = error_set(l->e, ERR_MEMORY, "out of memory");
+        l->rc = error_memory(l->e, NULL);
     }
     free(permuted);
     free(values);
@@ -214,7 +214,7 @@ static void load_vectors(struct loader *l) {
     float *separator = load_host(l, "model.view_seperator");
     encoder->host_vectors = malloc(2 * dim * sizeof *encoder->host_vectors);
     if (l->rc == 0 && encoder->host_vectors == NULL) {
-        l->rc = error_set(l->e, ERR_MEMORY, "out of memory");
+        l->rc = error_memory(l->e, NULL);
     }
     if (l->rc == 0) {
         memcpy(encoder->host_vectors, newline, dim * sizeof *newline);
@@ -263,7 +263,7 @@ int encoder_open(struct encoder **out, const char *path, const struct encoder_co
     *out = NULL;
     struct encoder *encoder = calloc(1, sizeof *encoder);
     if (encoder == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     encoder->backend = backend;
     encoder->compute = compute;
@@ -343,6 +343,10 @@ void encoder_close(struct encoder *encoder) {
     device_close(encoder->device);
     safetensors_close(encoder->file);
     free(encoder);
+}
+
+const struct backend *encoder_backend(const struct encoder *encoder) {
+    return encoder->backend;
 }
 
 const struct encoder_config *encoder_config(const struct encoder *encoder) {

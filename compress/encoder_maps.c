@@ -37,7 +37,11 @@ int encoder_maps(const struct encoder *encoder, struct bytes *out, struct error 
         return 0;
     }
     int rc = take_map(encoder, "merge.columns", tensors, &count, e);
-    rc = rc == 0 ? take_map(encoder, "merge.rows", tensors, &count, e) : rc;
-    rc = rc == 0 ? safetensors_append(out, tensors, count, NULL, e) : rc;
+    if (rc == 0) {
+        rc = take_map(encoder, "merge.rows", tensors, &count, e);
+    }
+    if (rc == 0) {
+        rc = safetensors_append(out, tensors, count, NULL, e);
+    }
     return rc == 0 ? 1 : rc;
 }

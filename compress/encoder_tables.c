@@ -114,7 +114,7 @@ int position_tables_find(struct encoder_session *s, int64_t height, int64_t widt
     }
     struct position_tables *t = calloc(1, sizeof *t);
     if (t == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     t->height = height;
     t->width = width;

@@ -27,7 +27,7 @@ int image_new(struct image *i, int64_t width, int64_t height, int channels, stru
     }
     i->pixels = malloc((size_t)width * (size_t)height * (size_t)channels);
     if (i->pixels == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for a picture");
+        return error_memory(e, "a picture");
     }
     i->width = (int)width;
     i->height = (int)height;
@@ -120,7 +120,7 @@ static int png_read_all(png_structp png, png_infop info, struct image *out, png_
     }
     *rows = malloc((size_t)out->height * sizeof **rows);
     if (*rows == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for a picture");
+        return error_memory(e, "a picture");
     }
     for (int y = 0; y < out->height; y++) {
         (*rows)[y] = out->pixels + (size_t)y * image_stride(out);
@@ -139,7 +139,7 @@ static int decode_png(struct image *out, const uint8_t *data, size_t size, int *
     png_infop info = png != NULL ? png_create_info_struct(png) : NULL;
     int rc;
     if (info == NULL) {
-        rc = error_set(e, ERR_MEMORY, "out of memory for a picture");
+        rc = error_memory(e, "a picture");
     } else {
         png_set_read_fn(png, &source, png_source_read);
         png_set_user_limits(png, INT32_MAX, INT32_MAX);
@@ -160,7 +160,7 @@ static int decode_jpeg(struct image *out, const uint8_t *data, size_t size, int 
     int width = 0, height = 0, subsampling = TJSAMP_444, colours = -1;
     tjhandle jpeg = tjInitDecompress();
     if (jpeg == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for a picture");
+        return error_memory(e, "a picture");
     }
     int rc = 0;
     if (size > UINT32_MAX || (tjDecompressHeader3(jpeg, data, (unsigned long)size, &width, &height,

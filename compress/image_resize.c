@@ -54,7 +54,7 @@ static int taps_make(struct taps *t, int in, int out, struct error *e) {
     double *weights = calloc((size_t)t->most, sizeof *weights);
     int rc = 0;
     if (t->first == NULL || t->count == NULL || t->weights == NULL || weights == NULL) {
-        rc = error_set(e, ERR_MEMORY, "out of memory for a picture");
+        rc = error_memory(e, "a picture");
         goto done;
     }
     for (int i = 0; i < out; i++) {
@@ -118,8 +118,7 @@ static int resize_columns(struct image *out, const struct image *in, int height,
     struct taps t = {.first = NULL};
     size_t stride = image_stride(in);
     int32_t *sums = calloc(stride, sizeof *sums);
-    int rc = sums != NULL ? taps_make(&t, in->height, height, e)
-                          : error_set(e, ERR_MEMORY, "out of memory for a picture");
+    int rc = sums != NULL ? taps_make(&t, in->height, height, e) : error_memory(e, "a picture");
     if (rc == 0) {
         rc = image_new(out, in->width, height, in->channels, e);
     }

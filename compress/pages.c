@@ -27,7 +27,7 @@ int page_encoder_open(struct page_encoder **out, const struct encoder *encoder, 
     *out = NULL;
     struct page_encoder *p = calloc(1, sizeof *p);
     if (p == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     p->encoder = encoder;
     p->grey = encoder_is_grey(encoder);
@@ -65,7 +65,7 @@ static int join_pictures(struct page_encoder *p, const struct image *pictures, i
         p->size = p->bytes != NULL ? size : 0;
     }
     if (p->bytes == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for pages");
+        return error_memory(e, "pages");
     }
     for (int i = 0; i < count; i++) {
         uint8_t *to = p->bytes + (size_t)i * each;
@@ -97,7 +97,7 @@ static int run(struct page_encoder *p, float **tokens, const struct tensor *pixe
         tensor_of(NULL, DTYPE_F32, NULL, TENSOR_SHAPE(1, shape.batch, *rows * *columns, dim));
     *tokens = malloc(tensor_bytes(&to));
     if (*tokens == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for tokens");
+        return error_memory(e, "tokens");
     }
     to.data = *tokens;
     rc = encoder_run(p->session, &to, pixels, phases, e);
@@ -152,7 +152,7 @@ static int encode_tiles(struct page_encoder *p, struct encoded_page *page,
     view->columns = (int)across * columns;
     view->tokens = malloc((size_t)(view->rows * view->columns * dim) * sizeof(float));
     if (view->tokens == NULL) {
-        rc = error_set(&page->error, ERR_MEMORY, "out of memory for tokens");
+        rc = error_memory(&page->error, "tokens");
     } else {
         sequence_join_tiles(view->tokens, tokens, rows, columns, side, dim);
         page->view_count = 2;
@@ -237,7 +237,7 @@ static void share(struct encoded_page *const *pages, int count, float *tokens, i
         struct view *view = &page->views[0];
         view->tokens = i == 0 ? tokens : malloc(each * sizeof *view->tokens);
         if (view->tokens == NULL) {
-            page->rc = error_set(&page->error, ERR_MEMORY, "out of memory for tokens");
+            page->rc = error_memory(&page->error, "tokens");
             continue;
         }
         if (i > 0) {

@@ -46,7 +46,7 @@ static float *read_tensor(const struct loader *l, const struct config_tensor *t,
     }
     float *values = malloc(count * sizeof *values);
     if (values == NULL) {
-        error_set(e, ERR_MEMORY, "out of memory");
+        error_memory(e, NULL);
         return NULL;
     }
     if (safetensors_floats(l->reader->file, found, values, e) < 0) {
@@ -127,7 +127,7 @@ int reader_open(struct reader **out, const char *path, const struct backend *bac
     *out = NULL;
     struct reader *r = calloc(1, sizeof *r);
     if (r == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     r->backend = backend;
     r->compute = compute;
@@ -161,7 +161,7 @@ int reader_open_maps(struct reader **out, const void *file, size_t size, const c
     *out = NULL;
     struct reader *r = calloc(1, sizeof *r);
     if (r == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     struct loader l = {.reader = r, .path = name};
     *r = (struct reader){.backend = backend, .compute = compute, .dim = dim, .merges = true};

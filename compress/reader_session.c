@@ -7,7 +7,7 @@ int reader_session_open(struct reader_session **out, const struct reader *r, str
     *out = NULL;
     struct reader_session *s = calloc(1, sizeof *s);
     if (s == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     s->reader = r;
     int rc = device_open(&s->device, r->backend, r->compute, e);

@@ -49,7 +49,7 @@ static int add_row(struct reading_text *t, struct error *e) {
         size_t capacity = t->row_capacity > 0 ? 2 * t->row_capacity : 256;
         struct reading_row *rows = realloc(t->rows, capacity * sizeof *rows);
         if (rows == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory for rows");
+            return error_memory(e, "rows");
         }
         t->rows = rows;
         t->row_capacity = capacity;
@@ -90,8 +90,9 @@ static int fill_column(struct reading_text *t, const struct alphabet *alphabet,
         }
         confidence += (double)list[i].confidence;
         characters++;
-        rc = rc == 0 ? bytes_append_text(&t->text, alphabet_text(alphabet, list[i].class_index), e)
-                     : rc;
+        if (rc == 0) {
+            rc = bytes_append_text(&t->text, alphabet_text(alphabet, list[i].class_index), e);
+        }
     }
     return rc;
 }
@@ -158,7 +159,7 @@ int reading_distance(const char *read, size_t read_size, const char *text, size_
     int64_t m, n;
     uint32_t *a = decode(read, read_size, &m), *b = decode(text, size, &n);
     int64_t *line = malloc(((size_t)size + 1) * sizeof *line);
-    int rc = a != NULL && b != NULL && line != NULL ? 0 : error_set(e, ERR_MEMORY, "out of memory");
+    int rc = a != NULL && b != NULL && line != NULL ? 0 : error_memory(e, NULL);
     if (rc == 0) {
         int64_t most = m > n ? m : n, difference = m > n ? m - n : n - m;
         int64_t band = difference + 16;
