@@ -151,7 +151,7 @@ static int compare(struct meter *m, const float *tokens, int rows, int columns, 
                                      width, e)
                  : rc;
     rc = rc == 0
-             ? reading_distance(bytes_text(&m->read.text), m->read.text.size,
+             ? text_distance(bytes_text(&m->read.text), m->read.text.size,
                                 bytes_text(&m->page.text), m->page.text.size, &distance, &length, e)
              : rc;
     if (rc == 0) {

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/array.h"
 #include "store/table.h"
 #include "store/utf8.h"
 
 struct alphabet {
     char **texts;
-    int count, capacity;
+    int count;
+    size_t capacity;
     struct table *classes;
     int longest;     /* code points of a class */
     bool ascii[128]; /* classes of one byte */
@@ -88,15 +90,11 @@ void alphabet_range(enum alphabet_part part, int *first, int *end) {
 /* ---- The list ------------------------------------------------------------------------- */
 
 static int add(struct alphabet *a, const char *text, struct error *e) {
-    if (a->count == a->capacity) {
-        int capacity = a->capacity > 0 ? 2 * a->capacity : 1024;
-        char **texts = realloc(a->texts, (size_t)capacity * sizeof *texts);
-        if (texts == NULL) {
-            return error_memory(e, NULL);
-        }
-        a->texts = texts;
-        a->capacity = capacity;
+    char **texts = array_grow(a->texts, &a->capacity, (size_t)a->count + 1, sizeof *texts, e);
+    if (texts == NULL) {
+        return ERR_MEMORY;
     }
+    a->texts = texts;
     int rc = table_add(a->classes, text, (size_t)a->count, NULL, e);
     if (rc <= 0) {
         return rc < 0 ? rc : error_set(e, ERR_FORMAT, "alphabet: '%s' is there twice", text);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compress/text_distance.h"
+
 struct readback {
     const struct reader *r;
     struct reader_session *session;
@@ -70,7 +72,7 @@ int readback_compare(const struct readback_page *page, const char *text, size_t 
     *accuracy = -1;
     const struct bytes *read = &page->text->text;
     return text != NULL && size > 0
-               ? reading_accuracy(bytes_text(read), read->size, text, size, accuracy, e)
+               ? text_accuracy(bytes_text(read), read->size, text, size, accuracy, e)
                : 0;
 }
 

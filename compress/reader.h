@@ -11,7 +11,6 @@
 #include "compress/alphabet.h"
 #include "compress/device.h"
 #include "compress/reading.h"
-#include "store/bytes.h"
 
 struct reader;         /* weights: read-only, shared by threads */
 struct reader_session; /* buffers: of the thread that opened it */
@@ -55,31 +54,5 @@ struct reading_character {
  * phases. *characters is the session's, valid until its next call; in order of row, column. */
 int reader_run(struct reader_session *s, const float *tokens, int rows, int columns,
                const struct reading_character **characters, size_t *count, struct error *e);
-
-struct reading_row {
-    size_t start, end; /* bytes of the text, without the newline */
-    int x, y;          /* pixels: of its first character, of its top */
-    float confidence;  /* mean of its characters */
-};
-struct reading_text {
-    struct bytes text; /* rows, each ended by a newline */
-    struct reading_row *rows;
-    size_t row_count, row_capacity;
-};
-void reading_text_init(struct reading_text *t);
-void reading_text_close(struct reading_text *t);
-/* Characters as rows in order of reading: a page whose rows all leave the middle free is read as
- * two columns. `width`: of the page, pixels. */
-int reading_text_fill(struct reading_text *t, const struct alphabet *alphabet,
-                      const struct reading_character *characters, size_t count, int width,
-                      struct error *e);
-
-/* 1 - edit distance / length of `text` (Levenshtein over code points), not below 0; 1 for two empty
- * texts. Newlines count as characters. */
-int reading_accuracy(const char *read, size_t read_size, const char *text, size_t size,
-                     double *accuracy, struct error *e);
-/* The distance itself, and the length of `text` in code points. */
-int reading_distance(const char *read, size_t read_size, const char *text, size_t size,
-                     int64_t *distance, int64_t *length, struct error *e);
 
 #endif

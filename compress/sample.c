@@ -10,6 +10,7 @@
 
 #include "store/file.h"
 #include "store/json.h"
+#include "store/json_skip.h"
 #include "store/log.h"
 
 /* ---- Memory ------------------------------------------------------------------------ */
@@ -64,7 +65,7 @@ static int read_json(struct record *r, const struct stream_member *member, struc
         return error_context(e, "json");
     }
     if (!json_is_object(r->sample)) {
-        return error_set(e, ERR_FORMAT, "json: is no object");
+        return error_set(e, ERR_FORMAT, "json: is not an object");
     }
     return repaired > 0 ? json_append(&r->json, r->sample, e)
                         : bytes_append(&r->json, member->data, member->size, e);
@@ -86,14 +87,27 @@ static const struct stream_member *page_member(const struct stream_sample *s, co
     return stream_member_find(s, suffix);
 }
 
+/* Boxes, a hundred thousand of them, are for others. */
+static int read_pages(struct record *r, const struct stream_member *member, struct error *e) {
+    struct bytes text;
+    bytes_init(&text, STREAM_MEMBER_LIMIT);
+    int rc = json_skip(&text, member->data, member->size, "boxes", e);
+    if (rc == 0) {
+        r->root = json_read(bytes_text(&text), text.size, NULL, e);
+        rc = r->root != NULL ? 0 : e->code;
+    }
+    bytes_close(&text);
+    return rc;
+}
+
 static int read_record(struct record *r, const struct stream_sample *s, struct error *e) {
     const struct stream_member *member = stream_member_find(s, "pages.json");
     int rc = read_json(r, &s->members[0], e);
     if (rc < 0 || member == NULL) {
         return rc;
     }
-    r->root = json_read(member->data, member->size, NULL, e);
-    if (r->root == NULL) {
+    rc = read_pages(r, member, e);
+    if (rc < 0) {
         return error_context(e, "pages.json");
     }
     const char *mode = json_get_text(r->root, "mode");
@@ -198,7 +212,7 @@ int sample_from_stream(struct encode_job **out, const struct stream_sample *samp
     bytes_init(&record.json, STREAM_MEMBER_LIMIT);
     int rc = 0;
     if (strlen(sample->key) >= STREAM_KEY_BYTES || strchr(sample->key, '/') == NULL) {
-        rc = error_set(e, ERR_FORMAT, "its key is none of a stream");
+        rc = error_set(e, ERR_FORMAT, "its key is not one of a stream");
     }
     if (rc == 0) {
         rc = read_record(&record, sample, e);
@@ -262,7 +276,7 @@ static char *file_json(const char *path, const struct stat *status, bool dated, 
                              (json_int_t)status->st_size, "mtime", (json_int_t)status->st_mtime);
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     if (text == NULL) {
-        error_set(e, ERR_FORMAT, "%s: the name is no UTF-8", path);
+        error_set(e, ERR_FORMAT, "%s: the name is not UTF-8", path);
     }
     json_decref(root);
     return text;

@@ -447,7 +447,7 @@ static void distances_are_those_of_the_whole_matrix(void) {
         }
         n = round % 2 == 0 ? n : edit(b, a, m, letters < 26 ? letters : 26, &random);
         int64_t distance = -1, length = -1;
-        int rc = reading_distance(x, encode(a, m, x), y, encode(b, n, y), &distance, &length, NULL);
+        int rc = text_distance(x, encode(a, m, x), y, encode(b, n, y), &distance, &length, NULL);
         CHECK_NUMBER(rc, 0);
         CHECK_NUMBER(length, n);
         if (!CHECK_NUMBER(distance, plain_distance(a, m, b, n))) {
@@ -471,7 +471,7 @@ static void accuracies_are_between_0_and_1(void) {
                  {"\xc3\xa9\xe4\xb8\xad", "e\xe4\xb8\xad", 0.5}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         double accuracy = -1;
-        CHECK_NUMBER(reading_accuracy(CASES[i].read, strlen(CASES[i].read), CASES[i].text,
+        CHECK_NUMBER(text_accuracy(CASES[i].read, strlen(CASES[i].read), CASES[i].text,
                                       strlen(CASES[i].text), &accuracy, NULL),
                      0);
         CHECK_NEAR(accuracy, CASES[i].want, 1e-12);
