@@ -4,6 +4,7 @@
 #include "compress/sequence.h"
 #include "store/file.h"
 #include "store/safetensors.h"
+#include "tests/cpu_backend.h"
 #include "tests/test.h"
 
 #define GOLDEN TEST_FOLDER "/golden/encoder/"
@@ -18,7 +19,7 @@ static struct encoder *open_golden(enum dtype compute) {
     bytes_init(&text, 1 << 20);
     bool ok = CHECK(file_read(GOLDEN "config.json", &text, &e) == 0) &&
               CHECK(config_parse(&config, bytes_text(&text), &e) == 0) &&
-              CHECK(encoder_open(&n, GOLDEN "weights.safetensors", &config, &BACKEND_CPU, compute,
+              CHECK(encoder_open(&n, GOLDEN "weights.safetensors", &config, cpu_backend(), compute,
                                  &e) == 0);
     if (!ok) {
         printf("# %s\n", e.text);
@@ -121,8 +122,10 @@ static void compare(void *context, const char *name, const float *data, int64_t 
     w->seen++;
 }
 
-static float *encode(struct encoder *n, const float *pixels, const struct encoder_shape *shape,
-                     struct watch *watch, int64_t *tokens) {
+/* pixels: (batch, height, width, channels) of the shape. */
+static float *encode_pixels(struct encoder *n, const struct tensor *pixels,
+                            const struct encoder_shape *shape, struct watch *watch,
+                            int64_t *tokens) {
     struct encoder_session *s = NULL;
     struct error e = {0};
     int64_t rows = 0, columns = 0;
@@ -135,11 +138,21 @@ static float *encode(struct encoder *n, const float *pixels, const struct encode
     }
     *tokens = shape->batch * rows * columns;
     float *out = new_floats(*tokens * encoder_config(n)->token_dim);
-    if (!CHECK(encoder_run(s, out, pixels, shape, &e) == 0)) {
+    struct tensor to =
+        tensor_matrix(out, DTYPE_F32, NULL, *tokens, encoder_config(n)->token_dim);
+    if (!CHECK(encoder_run(s, &to, pixels, shape->phases, &e) == 0)) {
         printf("# %s\n", e.text);
     }
     encoder_session_close(s);
     return out;
+}
+
+/* pixels: F32 of three channels. */
+static float *encode(struct encoder *n, float *pixels, const struct encoder_shape *shape,
+                     struct watch *watch, int64_t *tokens) {
+    struct tensor input = tensor_of(pixels, DTYPE_F32, NULL,
+                                    TENSOR_SHAPE(shape->batch, shape->height, shape->width, 3));
+    return encode_pixels(n, &input, shape, watch, tokens);
 }
 
 static void check_case(const char *name, int64_t side, int least_seen) {
@@ -254,7 +267,7 @@ static void tiles_and_a_global_view_equal_the_published_modules(void) {
 }
 
 static void bf16_keeps_the_direction_of_the_tokens(void) {
-    if (!BACKEND_CPU.has_bf16()) {
+    if (!cpu_backend()->has_bf16()) {
         printf("# this processor has no bf16 products\n");
         return;
     }

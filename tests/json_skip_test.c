@@ -30,5 +30,5 @@ static void values_of_one_key_become_null(void) {
 
 int main(void) {
     RUN(values_of_one_key_become_null);
-    return test_end();
+    return test_finish();
 }
