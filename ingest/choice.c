@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ingest/language.h"
+#include "ingest/captions/language.h"
 
 /* What the order of preference hangs on. */
 struct preferences {

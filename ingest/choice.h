@@ -2,8 +2,8 @@
 #ifndef OCC_INGEST_CHOICE_H
 #define OCC_INGEST_CHOICE_H
 
-#include "ingest/media.h"
-#include "ingest/sidecars.h"
+#include "ingest/media/media.h"
+#include "ingest/sidecars/sidecars.h"
 
 /* One caption track of a clip, wherever it comes from. */
 struct caption_choice {

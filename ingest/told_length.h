@@ -6,8 +6,8 @@
 
 #include <jansson.h>
 
-#include "ingest/media.h"
-#include "ingest/sidecars.h"
+#include "ingest/media/media.h"
+#include "ingest/sidecars/sidecars.h"
 
 /* The least that a whole file lasts after yt-dlp's info.json, -1 when it cannot be said: the
  * duration (-1: unknown), or the section that was asked for (--download-sections), without what

@@ -5,7 +5,7 @@
 #include <libavutil/opt.h>
 #include <unistd.h>
 
-#include "ingest/media.h"
+#include "ingest/media/media.h"
 #include "ingest/pool_worker.h" /* struct pool_beat */
 #include "tests/cea_writer.h"
 

@@ -1,5 +1,5 @@
 /* picture_jpeg_test.c - picture_to_jpeg, checked by decoding its output with libavcodec. */
-#include "ingest/picture.h"
+#include "ingest/media/picture.h"
 
 #include "tests/test.h"
 

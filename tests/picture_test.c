@@ -1,7 +1,7 @@
 /* picture_test.c - frames made here, whose thumbnails are known in advance: plain colours in
  * several formats, four quadrants that show how a picture was turned, a comb that must vanish.
  * JPEG is picture_jpeg_test.c's. */
-#include "ingest/picture.h"
+#include "ingest/media/picture.h"
 
 #include "tests/test.h"
 

@@ -62,8 +62,8 @@ dependencies_point_one_way() {
 
 libraries_do_not_print_or_exit() {
     if grep -nE '\b(printf|puts|putchar|perror|exit|abort)[[:space:]]*\(' \
-        "$top"/ingest/*.c "$top"/render/*.c "$top"/store/*.c "$top"/compress/*.c "$top"/compress/*/*.c \
-        "$top"/train/*.c "$top"/train/*/*.c | grep -vE 'store/log\.c' >found; then
+        -r "$top/ingest" "$top/render" "$top/store" "$top/compress" "$top/train" --include='*.c' |
+        grep -vE 'store/log\.c' >found; then
         cat found
         return 1
     fi

@@ -1,6 +1,6 @@
 /* thumbnail_test.c - clips of made-up pictures: a picture is its grey level, which all cells of its
  * signature have, and its sharpness. Two real ones, noise and blurred noise, at the end. */
-#include "ingest/thumbnail.h"
+#include "ingest/media/thumbnail.h"
 
 #include "tests/test.h"
 
