@@ -86,7 +86,7 @@ static void tell_unread(const struct caption_choices *c, struct sidecars *s) {
 }
 
 int captions_choose(struct caption_choices *c, struct sidecars *s, const struct media *m,
-                    const char *languages, struct pool_beat *beat, struct error *e) {
+                    const char *languages, struct heartbeat *heartbeat, struct error *e) {
     struct preferences p = {.listed = languages};
     bool tried[sizeof c->items / sizeof *c->items] = {false};
     c->chosen = -1;
@@ -106,7 +106,7 @@ int captions_choose(struct caption_choices *c, struct sidecars *s, const struct 
         tried[best] = true;
         if (best < s->caption_count) {
             struct sidecar_caption *file = &s->captions[best];
-            pool_beat(beat, STAGE_CAPTIONS);
+            heartbeat_step(heartbeat, STAGE_CAPTIONS);
             int rc = sidecars_read_caption(s, file, e);
             if (rc < 0) {
                 return rc;

@@ -5,13 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libavcodec/avcodec.h>
-#include <libavutil/log.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ingest/item.h"
+#include "ingest/media/media.h"
 #include "ingest/pool.h"
 #include "ingest/shards.h"
 #include "store/file.h"
@@ -41,9 +40,8 @@ static json_t *header_of(const struct ingest_options *o, const struct table *don
     if (done && table_count(done) > 0) {
         snprintf(skip, sizeof skip, "%016" PRIx64, table_fingerprint(done));
     }
-    char codecs[24];
-    unsigned version = avcodec_version();
-    snprintf(codecs, sizeof codecs, "%u.%u.%u", version >> 16, version >> 8 & 255, version & 255);
+    char codecs[MEDIA_VERSION_BYTES];
+    media_version(codecs);
     return json_pack("{s:I, s:I, s:s, s:b, s:[I,I], s:s, s:s, s:I, s:I, s:I, s:I}", "thumbs",
                      (json_int_t)o->thumbs, "thumb_size", (json_int_t)o->thumb_size, "lang",
                      o->languages ? o->languages : "", "audio", o->audio, "shard",
@@ -57,14 +55,14 @@ static json_t *header_of(const struct ingest_options *o, const struct table *don
 
 static int worker_begin(void *context, struct error *e) {
     struct ingest *in = context;
-    av_log_set_level(AV_LOG_QUIET); /* what matters goes into the report */
+    media_silence();
     return item_maker_open(&in->maker, in->options, in->done, e);
 }
 
 static int worker_task(void *context, size_t index, const struct pool_failure *before,
-                       struct pool_beat *beat, struct bytes *result, struct error *e) {
+                       struct heartbeat *heartbeat, struct bytes *result, struct error *e) {
     struct ingest *in = context;
-    return item_make(in->maker, &in->clips->items[index], before, beat, result, e);
+    return item_make(in->maker, &in->clips->items[index], before, heartbeat, result, e);
 }
 
 /* ---- In the parent ----------------------------------------------------- */

@@ -8,8 +8,8 @@
 #include <xxhash.h>
 
 #include "ingest/choice.h"
+#include "ingest/length_check.h"
 #include "ingest/sample.h"
-#include "ingest/told_length.h"
 
 enum { MEMBERS = 80 };
 #define ITEM_ARENA ((size_t)1 << 30)
@@ -23,10 +23,10 @@ struct item_maker {
 };
 
 /* What is at hand while one item is made. */
-struct item {
+struct item_job {
     struct item_maker *maker;
     const struct clip *clip;
-    struct pool_beat *beat;
+    struct heartbeat *heartbeat;
     double started;
     struct sidecars *sidecars;
     struct media *media; /* closed with the item */
@@ -66,7 +66,7 @@ static double seconds_now(void) {
 }
 
 /* The first thing that is wrong is the one the report names. */
-static void set_status(struct item *it, enum item_status status, const char *reason,
+static void set_status(struct item_job *it, enum item_status status, const char *reason,
                        const char *message) {
     it->status = status > it->status ? status : it->status;
     if (!it->reason) {
@@ -97,7 +97,7 @@ int item_report_plain(struct bytes *out, const struct clip *clip, enum item_stat
     return rc;
 }
 
-static int append_report(const struct item *it, struct bytes *out, struct error *e) {
+static int append_report(const struct item_job *it, struct bytes *out, struct error *e) {
     json_t *report = report_base(it->clip, it->status, it->key[0] ? it->key : NULL, it->reason,
                                  it->reason ? it->message : NULL);
     const struct media *m = it->media;
@@ -156,7 +156,7 @@ static const char *reason_of(const struct error *e) {
     }
 }
 
-static int read_media(struct item *it, const struct media_wishes *wishes, struct error *e) {
+static int read_media(struct item_job *it, const struct media_options *options, struct error *e) {
     const struct clip_file *file = clip_file_of(it->clip, FILE_VIDEO);
     file = file ? file : clip_file_of(it->clip, FILE_AUDIO);
     if (!file) {
@@ -166,10 +166,10 @@ static int read_media(struct item *it, const struct media_wishes *wishes, struct
         set_status(it, ITEM_PARTIAL, "empty", "the media file is empty");
         return 0;
     }
-    int rc = media_read(it->media, file->path, wishes, it->maker->arena, it->beat, e);
+    int rc = media_read(it->media, file->path, options, it->maker->arena, it->heartbeat, e);
     it->has_media = rc == 0;
     if (it->has_media) {
-        told_length_compare(it->sidecars, it->media);
+        length_check(it->sidecars, it->media);
     }
     if (rc == ERR_MEMORY) {
         return rc;
@@ -190,7 +190,7 @@ static int compare_numbers(const void *a, const void *b) {
 }
 
 /* The pictures beside the clip, slides or covers; slides by their numbers. */
-static int list_pictures(const struct item *it, bool slides, const struct clip_file ***list,
+static int list_pictures(const struct item_job *it, bool slides, const struct clip_file ***list,
                          size_t *count, struct error *e) {
     *count = 0;
     *list = arena_alloc(it->maker->arena, it->clip->count, sizeof **list);
@@ -210,7 +210,7 @@ static int list_pictures(const struct item *it, bool slides, const struct clip_f
 }
 
 /* Offers pictures; *added counts those that could be read. */
-static int add_pictures(struct item *it, const struct media_wishes *wishes, bool slides,
+static int add_pictures(struct item_job *it, const struct media_options *options, bool slides,
                         size_t *added, struct error *e) {
     const struct clip_file **list;
     size_t count;
@@ -220,7 +220,7 @@ static int add_pictures(struct item *it, const struct media_wishes *wishes, bool
         int64_t n = (int64_t)count, k = (int64_t)i; /* the site shows slides at an even pace */
         int64_t time_ms = duration / n * k + duration % n * k / n;
         time_ms = duration < n ? k : time_ms; /* without sound: their order is kept by the times */
-        rc = media_add_picture(it->media, list[i]->path, time_ms, wishes, it->beat, e);
+        rc = media_add_picture(it->media, list[i]->path, time_ms, options, it->heartbeat, e);
         *added += rc == 0;
         if (rc < 0 && rc != ERR_MEMORY) {
             sidecars_lose(it->sidecars, list[i]->path, e->text);
@@ -231,26 +231,27 @@ static int add_pictures(struct item *it, const struct media_wishes *wishes, bool
 }
 
 /* Where the media have no picture of their own: slides, else covers, else the cover inside. */
-static int read_pictures(struct item *it, const struct media_wishes *wishes, struct error *e) {
+static int read_pictures(struct item_job *it, const struct media_options *options,
+                         struct error *e) {
     const struct media *m = it->media;
     bool seen = m->thumbnails && (m->frames_decoded > 0 || thumbnails_good(m->thumbnails) > 0);
     size_t added = 0;
     int rc = 0;
-    if (seen || wishes->thumbs == 0) {
+    if (seen || options->thumbs == 0) {
         return 0;
     }
     for (int slides = 1; slides >= 0 && added == 0 && rc == 0; slides--) {
-        rc = add_pictures(it, wishes, slides, &added, e);
+        rc = add_pictures(it, options, slides, &added, e);
     }
     if (rc == 0 && added == 0 && m->cover_left) {
         const struct clip_file *file = clip_file_of(it->clip, FILE_VIDEO);
         file = file ? file : clip_file_of(it->clip, FILE_AUDIO);
-        rc = media_add_picture(it->media, file->path, 0, wishes, it->beat, e);
+        rc = media_add_picture(it->media, file->path, 0, options, it->heartbeat, e);
     }
     return rc == ERR_MEMORY ? rc : 0;
 }
 
-static int choose_thumbs(struct item *it, struct error *e) {
+static int choose_thumbs(struct item_job *it, struct error *e) {
     if (!it->media->thumbnails) {
         return 0;
     }
@@ -290,7 +291,7 @@ static int add_json(struct members *all, struct bytes *contents, const char *nam
     return rc;
 }
 
-static int add_audio(struct item *it, struct members *all, struct bytes *contents,
+static int add_audio(struct item_job *it, struct members *all, struct bytes *contents,
                      struct error *e) {
     struct audio *audio = it->media->audio;
     if (!audio || audio_duration_ms(audio) <= 0) {
@@ -307,14 +308,14 @@ static int add_audio(struct item *it, struct members *all, struct bytes *content
     return rc;
 }
 
-static int add_thumbs(struct item *it, struct members *all, struct bytes *contents,
+static int add_thumbs(struct item_job *it, struct members *all, struct bytes *contents,
                       struct error *e) {
     int rc = 0;
     for (int i = 0; i < it->thumb_count && rc == 0; i++) {
         char name[16];
         size_t start = contents->size;
         snprintf(name, sizeof name, "%03d.jpg", i);
-        rc = picture_to_jpeg(it->media->scaler, &it->thumbs[i].picture, contents, e);
+        rc = still_to_jpeg(it->media->scaler, &it->thumbs[i].picture, contents, e);
         if (rc == 0) {
             member_end(all, contents, name, start);
         }
@@ -322,7 +323,7 @@ static int add_thumbs(struct item *it, struct members *all, struct bytes *conten
     return rc;
 }
 
-static int append_sample(struct item *it, struct bytes *out, struct error *e) {
+static int append_sample(struct item_job *it, struct bytes *out, struct error *e) {
     struct bytes *contents = &it->maker->contents;
     struct members all = {.count = 0};
     struct sample sample = {.clip = it->clip,
@@ -332,7 +333,7 @@ static int append_sample(struct item *it, struct bytes *out, struct error *e) {
                             .thumb_count = it->thumb_count,
                             .captions = &it->captions,
                             .status = it->status == ITEM_OK ? SAMPLE_OK : SAMPLE_PARTIAL};
-    pool_beat(it->beat, STAGE_WRITE);
+    heartbeat_step(it->heartbeat, STAGE_WRITE);
     bytes_clear(contents);
     int rc = add_json(&all, contents, "json", sample_to_json(&sample), e);
     const struct cue_list *chosen = caption_chosen(&it->captions);
@@ -359,13 +360,13 @@ static bool in_shard(const struct ingest_options *o, const char *key) {
 }
 
 /* Reads everything there is to read of the clip; settles status and key. */
-static int gather(struct item *it, const struct pool_failure *before, struct error *e) {
+static int gather(struct item_job *it, const struct pool_failure *before, struct error *e) {
     const struct ingest_options *o = it->maker->options;
-    struct media_wishes wishes = {.thumbs = (int)o->thumbs,
-                                  .thumb_size = (int)o->thumb_size,
-                                  .audio = o->audio,
-                                  .no_cover = clip_file_of(it->clip, FILE_IMAGE) != NULL};
-    pool_beat(it->beat, STAGE_SIDECARS);
+    struct media_options options = {.thumbs = (int)o->thumbs,
+                                    .thumb_size = (int)o->thumb_size,
+                                    .audio = o->audio,
+                                    .no_cover = clip_file_of(it->clip, FILE_IMAGE) != NULL};
+    heartbeat_step(it->heartbeat, STAGE_SIDECARS);
     int rc = sidecars_read(it->sidecars, it->clip, it->maker->arena, &it->maker->cache, e);
     if (rc < 0) {
         return rc;
@@ -389,13 +390,13 @@ static int gather(struct item *it, const struct pool_failure *before, struct err
         set_status(it, ITEM_PARTIAL, pool_failure_reason(before), text);
         media_init(it->media, it->maker->arena);
     } else {
-        rc = read_media(it, &wishes, e);
-        rc = rc == 0 ? read_pictures(it, &wishes, e) : rc;
+        rc = read_media(it, &options, e);
+        rc = rc == 0 ? read_pictures(it, &options, e) : rc;
     }
     rc = rc == 0 ? choose_thumbs(it, e) : rc;
-    rc = rc == 0
-             ? captions_choose(&it->captions, it->sidecars, it->media, o->languages, it->beat, e)
-             : rc;
+    rc = rc == 0 ? captions_choose(&it->captions, it->sidecars, it->media, o->languages,
+                                   it->heartbeat, e)
+                 : rc;
     if (rc == 0 && it->sidecars->lost) {
         set_status(it, ITEM_PARTIAL, "sidecar", it->sidecars->lost);
     }
@@ -403,13 +404,13 @@ static int gather(struct item *it, const struct pool_failure *before, struct err
 }
 
 /* A clip of which nothing is left but its name is no sample. */
-static bool has_content(const struct item *it) {
+static bool has_content(const struct item_job *it) {
     bool described = it->sidecars->described || it->sidecars->metadata.description;
     return it->has_media || it->thumb_count > 0 || caption_chosen(&it->captions) ||
            it->sidecars->comments.count > 0 || described;
 }
 
-static int make(struct item *it, const struct pool_failure *before, struct bytes *out,
+static int make(struct item_job *it, const struct pool_failure *before, struct bytes *out,
                 struct error *e) {
     size_t head_at = out->size;
     struct item_head head = {0};
@@ -459,24 +460,24 @@ static int report_problem(const struct item_maker *maker, const struct clip *cli
 }
 
 int item_make(struct item_maker *maker, const struct clip *clip, const struct pool_failure *before,
-              struct pool_beat *beat, struct bytes *out, struct error *e) {
+              struct heartbeat *heartbeat, struct bytes *out, struct error *e) {
     if (clip->problem) {
         return report_problem(maker, clip, out, e);
     }
     arena_reset(maker->arena);
-    struct item *it = arena_alloc(maker->arena, 1, sizeof *it);
+    struct item_job *it = arena_alloc(maker->arena, 1, sizeof *it);
     struct sidecars *sidecars = arena_alloc(maker->arena, 1, sizeof *sidecars);
     struct media *media = arena_alloc(maker->arena, 1, sizeof *media);
     if (!it || !sidecars || !media) {
         return error_set(e, ERR_MEMORY, "out of memory");
     }
-    *it = (struct item){.maker = maker,
-                        .clip = clip,
-                        .beat = beat,
-                        .started = seconds_now(),
-                        .sidecars = sidecars,
-                        .media = media,
-                        .captions.chosen = -1};
+    *it = (struct item_job){.maker = maker,
+                            .clip = clip,
+                            .heartbeat = heartbeat,
+                            .started = seconds_now(),
+                            .sidecars = sidecars,
+                            .media = media,
+                            .captions.chosen = -1};
     media_init(media, maker->arena);
     int rc = make(it, before, out, e);
     media_close(media);

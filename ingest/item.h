@@ -32,7 +32,7 @@ int item_maker_open(struct item_maker **out, const struct ingest_options *option
  * attempt died (then the media is left alone), or NULL. Bad input never fails; ERR_MEMORY and
  * ERR_LIMIT do. */
 int item_make(struct item_maker *m, const struct clip *clip, const struct pool_failure *before,
-              struct pool_beat *beat, struct bytes *out, struct error *e);
+              struct heartbeat *heartbeat, struct bytes *out, struct error *e);
 
 /* The report line for a clip that a worker could not report on. */
 int item_report_plain(struct bytes *out, const struct clip *clip, enum item_status status,

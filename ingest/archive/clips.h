@@ -22,7 +22,7 @@ struct clip_file {
     const char *language; /* of captions, from the name; NULL when it says none */
     enum caption_origin origin;
     int number;          /* of a slide, from the name; -1: none */
-    bool named;          /* an operand: it is wanted, not another of the same stem */
+    bool named;          /* an operand: it is selected, not another of the same stem */
     int64_t size, mtime; /* bytes; seconds since 1970 */
 };
 
@@ -37,7 +37,7 @@ struct clip {
     bool chosen;         /* the richest of several clips with its key */
     bool left_out;       /* nothing is wrong with it: it is skipped, not failed */
     size_t order;        /* rank in the output; internal to scan and join */
-    bool wanted;         /* to be ingested; false for neighbours of an explicitly named file */
+    bool selected;       /* to be ingested; false for neighbours of an explicitly named file */
 };
 
 struct clips {
@@ -56,8 +56,8 @@ void clips_close(struct clips *c);
  * What cannot be read becomes a clip with a problem; only ERR_MEMORY is an error. */
 int clips_add(struct clips *c, const char *path, struct error *e);
 
-/* Joins across folders, drops what is not wanted, sorts. Call once, after the last clips_add. Files
- * that must be read for that are read in worker processes, as `pool` says. */
+/* Joins across folders, drops what is not selected, sorts. Call once, after the last clips_add.
+ * Files that must be read for that are read in worker processes, as `pool` says. */
 int clips_join(struct clips *c, const struct pool_options *pool,
                const volatile sig_atomic_t *cancel, struct error *e);
 

@@ -1,7 +1,6 @@
 /* durations.c - see durations.h. */
 #include "ingest/archive/durations.h"
 
-#include <libavutil/log.h>
 #include <string.h>
 
 #include "ingest/media/file.h"
@@ -9,16 +8,16 @@
 static int worker_begin(void *context, struct error *e) {
     (void)context;
     (void)e;
-    av_log_set_level(AV_LOG_QUIET);
+    media_silence();
     return 0;
 }
 
 static int worker_measure(void *context, size_t index, const struct pool_failure *before,
-                          struct pool_beat *beat, struct bytes *result, struct error *e) {
+                          struct heartbeat *heartbeat, struct bytes *result, struct error *e) {
     const struct media_duration *items = context;
     struct media_file file;
     int64_t duration_ms = -1;
-    if (!before && media_file_open(&file, items[index].path, beat, NULL) == 0) {
+    if (!before && media_file_open(&file, items[index].path, heartbeat, NULL) == 0) {
         bool told = file.format->duration > 0 &&
                     file.format->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE;
         duration_ms = told ? file.format->duration / 1000 : 0;

@@ -52,7 +52,7 @@ static int pass_of(enum file_kind kind) {
 }
 
 static int compare_entries(const void *a, const void *b) {
-    return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
+    return strcmp(((const struct folder_entry *)a)->name, ((const struct folder_entry *)b)->name);
 }
 
 static int read_entries(struct clips *c, struct folder *f, DIR *directory, struct error *e) {
@@ -71,8 +71,9 @@ static int read_entries(struct clips *c, struct folder *f, DIR *directory, struc
             return rc;
         }
         f->entries = entries;
-        struct entry *entry = &f->entries[f->count];
-        *entry = (struct entry){.name = arena_text(c->arena, found->d_name, strlen(found->d_name))};
+        struct folder_entry *entry = &f->entries[f->count];
+        *entry = (struct folder_entry){
+            .name = arena_text(c->arena, found->d_name, strlen(found->d_name))};
         if (!entry->name) {
             return out_of_memory(e);
         }
@@ -89,7 +90,7 @@ static int read_entries(struct clips *c, struct folder *f, DIR *directory, struc
     }
 }
 
-static int attach(struct clips *c, struct folder *f, size_t clip, const struct entry *entry,
+static int attach(struct clips *c, struct folder *f, size_t clip, const struct folder_entry *entry,
                   const struct file_name *name, struct error *e) {
     struct clip_file file = {.kind = name->kind,
                              .path = folder_path(c->arena, f->path, entry->name),
@@ -113,8 +114,8 @@ static int attach(struct clips *c, struct folder *f, size_t clip, const struct e
 
 /* The clip of this folder whose stem is the first `size` bytes of the name; `create` makes one.
  * Nothing is looked for when *index is known already or `size` is 0. */
-static int find_stem(struct clips *c, struct folder *f, const struct entry *entry, size_t size,
-                     bool create, size_t *index, struct error *e) {
+static int find_stem(struct clips *c, struct folder *f, const struct folder_entry *entry,
+                     size_t size, bool create, size_t *index, struct error *e) {
     if (*index != SIZE_MAX || size == 0) {
         return 0;
     }
@@ -133,7 +134,7 @@ static int find_stem(struct clips *c, struct folder *f, const struct entry *entr
 }
 
 /* The stem of the clip that a file makes where there is none yet; 0: it makes none. */
-static size_t own_stem(const struct entry *entry, const struct file_name *name) {
+static size_t own_stem(const struct folder_entry *entry, const struct file_name *name) {
     const char *id;
     size_t size;
     bool slide = name->kind == FILE_IMAGE || name->kind == FILE_GALLERY;
@@ -154,7 +155,7 @@ static size_t own_stem(const struct entry *entry, const struct file_name *name) 
 
 /* Which clip a file goes to: the one with its stem, else with what is left of it without a
  * language, with the id that gallery-dl puts first, or without the number of a slide. */
-static int place(struct clips *c, struct folder *f, const struct entry *entry,
+static int place(struct clips *c, struct folder *f, const struct folder_entry *entry,
                  const struct file_name *name, struct error *e) {
     size_t clip = SIZE_MAX;
     int rc = find_stem(c, f, entry, name->stem_size, false, &clip, e);
@@ -168,8 +169,8 @@ static int place(struct clips *c, struct folder *f, const struct entry *entry,
     return rc < 0 || clip == SIZE_MAX ? rc : attach(c, f, clip, entry, name, e);
 }
 
-static int place_entry(struct clips *c, struct folder *f, const struct entry *entry, int pass,
-                       struct error *e) {
+static int place_entry(struct clips *c, struct folder *f, const struct folder_entry *entry,
+                       int pass, struct error *e) {
     if (entry->pass != pass || (!entry->error_number && S_ISDIR(entry->mode))) {
         return 0;
     }

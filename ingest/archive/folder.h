@@ -8,7 +8,7 @@
 
 struct folder {
     const char *path; /* as the user wrote it; "" for the current folder of a bare file name */
-    struct entry {
+    struct folder_entry {
         const char *name;
         int64_t size, mtime;
         mode_t mode;

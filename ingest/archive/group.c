@@ -48,7 +48,7 @@ bool clip_is_post(const struct clip *clip) {
 /* ---- What is known of each clip ---------------------------------------- */
 
 /* Clips of a folder follow each other: they have one text. */
-static const char *account_of(struct groups *g, size_t index) {
+static const char *account_of(struct clip_groups *g, size_t index) {
     const char *path = g->clips->items[index].path;
     const char *before = index > 0 ? g->clips->items[index - 1].path : path;
     const char *slash = strrchr(path, '/');
@@ -68,7 +68,7 @@ static bool looks_like_id(const char *id, size_t size) {
     return (plain && digit) || file_name_is_id(id, size);
 }
 
-static int identify(struct groups *g, size_t index, struct error *e) {
+static int identify(struct clip_groups *g, size_t index, struct error *e) {
     const struct clip *clip = &g->clips->items[index];
     struct identity *own = &g->items[index];
     *own = (struct identity){.leader = index, .next = SIZE_MAX, .last = index};
@@ -100,7 +100,8 @@ static void learn(struct identity *own, const struct peek *peek) {
 }
 
 /* Reads the metadata of the clips that are `marked`; *asked counts them. */
-static int read_metadata(struct groups *g, const bool *marked, size_t *asked, struct error *e) {
+static int read_metadata(struct clip_groups *g, const bool *marked, size_t *asked,
+                         struct error *e) {
     struct arena *arena = g->clips->arena;
     *asked = 0;
     for (size_t i = 0; i < g->count; i++) {
@@ -136,7 +137,7 @@ static bool has_several_media(const struct clip *clip) {
 
 /* Marks the clips whose metadata are worth reading: those whose names do not say an id as sites
  * give them, and those of which there are several, which share an id or a stem. */
-static int mark(struct groups *g, bool first_round, bool *marked, struct error *e) {
+static int mark(struct clip_groups *g, bool first_round, bool *marked, struct error *e) {
     struct table *ids;
     int rc = table_open(&ids, e);
     for (size_t i = 0; i < g->count && rc >= 0; i++) {
@@ -150,7 +151,7 @@ static int mark(struct groups *g, bool first_round, bool *marked, struct error *
         if (rc == 0) {
             g->items[i].shared = g->items[found].shared = true;
         }
-        marked[i] = first_round && clip->wanted && (!own->said || has_several_media(clip));
+        marked[i] = first_round && clip->selected && (!own->said || has_several_media(clip));
     }
     for (size_t i = 0; i < g->count; i++) {
         marked[i] |= g->items[i].shared;
@@ -160,7 +161,7 @@ static int mark(struct groups *g, bool first_round, bool *marked, struct error *
     return rc < 0 ? rc : 0;
 }
 
-static int identify_all(struct groups *g, struct error *e) {
+static int identify_all(struct clip_groups *g, struct error *e) {
     int rc = 0;
     size_t asked = 1;
     for (size_t i = 0; i < g->count && rc == 0; i++) {
@@ -202,7 +203,7 @@ static bool site_key(const struct identity *own, char key[STREAM_KEY_BYTES]) {
     return true;
 }
 
-static void join_group(struct groups *g, size_t index, size_t leader) {
+static void join_group(struct clip_groups *g, size_t index, size_t leader) {
     struct identity *head = &g->items[leader];
     head->media |= g->items[index].media;
     g->items[index].leader = leader;
@@ -211,7 +212,7 @@ static void join_group(struct groups *g, size_t index, size_t leader) {
 }
 
 /* Clips with metadata: one with an earlier one by key, or by site and id. */
-static int group_described(struct groups *g, struct lookup *l, size_t index, struct error *e) {
+static int group_described(struct clip_groups *g, struct lookup *l, size_t index, struct error *e) {
     const struct identity *own = &g->items[index];
     char key[STREAM_KEY_BYTES], site[STREAM_KEY_BYTES];
     size_t leader = index;
@@ -234,7 +235,7 @@ static int group_described(struct groups *g, struct lookup *l, size_t index, str
 
 /* Media without metadata. That a name says an id is enough to belong to metadata with that id;
  * else it must have the same key, or the metadata no media and the same id or stem. */
-static bool find_for_media(const struct groups *g, const struct lookup *l, size_t index,
+static bool find_for_media(const struct clip_groups *g, const struct lookup *l, size_t index,
                            const char *key, size_t *leader) {
     const struct identity *own = &g->items[index];
     if (table_find(l->keys, key, leader)) {
@@ -247,7 +248,7 @@ static bool find_for_media(const struct groups *g, const struct lookup *l, size_
 }
 
 /* Slides, and metadata that cannot be read, which are still of use to find what they belong to. */
-static bool find_for_rest(const struct groups *g, const struct lookup *l, size_t index,
+static bool find_for_rest(const struct clip_groups *g, const struct lookup *l, size_t index,
                           const char *key, size_t *leader) {
     const struct identity *own = &g->items[index];
     return table_find(l->keys, key, leader) || table_find(l->ids, own->id, leader) ||
@@ -255,7 +256,7 @@ static bool find_for_rest(const struct groups *g, const struct lookup *l, size_t
            table_find(l->stems, g->clips->items[index].stem, leader);
 }
 
-static int group_named(struct groups *g, struct lookup *l, size_t index, struct error *e) {
+static int group_named(struct clip_groups *g, struct lookup *l, size_t index, struct error *e) {
     const struct identity *own = &g->items[index];
     const char *stem = g->clips->items[index].stem;
     bool media = own->media;
@@ -278,7 +279,7 @@ static int group_named(struct groups *g, struct lookup *l, size_t index, struct 
  * read have an id and, with their media, a name like no other: nothing belongs to them. */
 enum round { DESCRIBED, MEDIA, REST, NEVER };
 
-static enum round round_of(const struct groups *g, size_t index) {
+static enum round round_of(const struct clip_groups *g, size_t index) {
     const struct identity *own = &g->items[index];
     if (!own->id || own->playlist) {
         return NEVER;
@@ -293,7 +294,7 @@ static enum round round_of(const struct groups *g, size_t index) {
     return REST;
 }
 
-static int group_all(struct groups *g, struct lookup *l, struct error *e) {
+static int group_all(struct clip_groups *g, struct lookup *l, struct error *e) {
     int rc = 0;
     for (enum round round = DESCRIBED; round < NEVER; round++) {
         for (size_t i = 0; i < g->count && rc == 0; i++) {
@@ -305,9 +306,10 @@ static int group_all(struct groups *g, struct lookup *l, struct error *e) {
     return rc;
 }
 
-int groups_find(struct groups *g, struct clips *clips, const struct pool_options *pool,
+int groups_find(struct clip_groups *g, struct clips *clips, const struct pool_options *pool,
                 const volatile sig_atomic_t *cancel, struct error *e) {
-    *g = (struct groups){.clips = clips, .pool = pool, .cancel = cancel, .count = clips->count};
+    *g =
+        (struct clip_groups){.clips = clips, .pool = pool, .cancel = cancel, .count = clips->count};
     g->items = arena_alloc(clips->arena, g->count, sizeof *g->items);
     if (!g->items) {
         return out_of_memory(e);

@@ -32,7 +32,7 @@ struct identity {
     int64_t length_ms; /* of its media, where that decides: see durations.h */
 };
 
-struct groups {
+struct clip_groups {
     struct clips *clips;
     const struct pool_options *pool;
     const volatile sig_atomic_t *cancel;
@@ -41,12 +41,12 @@ struct groups {
 };
 
 /* Finds the groups. */
-int groups_find(struct groups *g, struct clips *clips, const struct pool_options *pool,
+int groups_find(struct clip_groups *g, struct clips *clips, const struct pool_options *pool,
                 const volatile sig_atomic_t *cancel, struct error *e);
 
-/* Makes one clip of each group (rivals.c): the others are no longer wanted, or stay as the news
+/* Makes one clip of each group (rivals.c): the others are no longer selected, or stay as the news
  * that they gave way to it. Afterwards `leader` is the index of the one that was chosen. */
-int groups_merge(struct groups *g, struct error *e);
+int groups_merge(struct clip_groups *g, struct error *e);
 
 /* The metadata file of a clip, or NULL. */
 const struct clip_file *clip_metadata_file(const struct clip *clip);

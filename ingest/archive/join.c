@@ -10,7 +10,7 @@
 
 struct join {
     struct clips *clips;
-    struct groups groups;
+    struct clip_groups groups;
     struct table *ids; /* id or stem -> index of a clip */
 };
 
@@ -157,7 +157,7 @@ static int place_sidecars(struct join *j, struct clip *orphan, const struct peek
     if (rc == 0 && given == 0 && ours) {
         return report_orphan(j, orphan, e);
     }
-    orphan->wanted = false;
+    orphan->selected = false;
     return rc;
 }
 
@@ -198,7 +198,7 @@ static int place_all(struct join *j, struct error *e) {
             rc = place_sidecars(j, clip, mine ? &peeks[next] : NULL, e);
             next += mine;
         } else if (j->groups.items[i].playlist && !clip_has_media(clip)) {
-            clip->wanted = false;
+            clip->selected = false;
         }
     }
     return rc;
@@ -228,12 +228,12 @@ static void take_unknown_for_media(struct clip *clip) {
     }
 }
 
-/* Drops what is not wanted, names each clip by its media, sorts. */
+/* Drops what is not selected, names each clip by its media, sorts. */
 static void settle(struct clips *c) {
     size_t kept = 0;
     for (size_t i = 0; i < c->count; i++) {
         struct clip *clip = &c->items[i];
-        if (!clip->wanted) {
+        if (!clip->selected) {
             continue;
         }
         if (!clip->problem) {

@@ -80,10 +80,10 @@ static int append_ids(struct bytes *out, const json_t *root, enum file_kind kind
 }
 
 static int worker_peek(void *context, size_t index, const struct pool_failure *before,
-                       struct pool_beat *beat, struct bytes *result, struct error *e) {
+                       struct heartbeat *heartbeat, struct bytes *result, struct error *e) {
     struct peeking *p = context;
     const struct clip_file *file = p->peeks[index].file;
-    pool_beat(beat, 0);
+    heartbeat_step(heartbeat, 0);
     json_t *root = before ? NULL : json_read_file(file->path, PEEK_FILE_LIMIT, NULL, NULL);
     enum file_kind kind = file->kind == FILE_JSON ? peek_kind(root) : file->kind;
     char head[HEAD_SIZE] = {(char)kind, 0, 0};

@@ -23,7 +23,7 @@ struct candidate {
 };
 
 struct rivals {
-    struct groups *g;
+    struct clip_groups *g;
     struct contest *contests;
     size_t contest_count, contest_capacity;
     struct candidate *candidates;
@@ -35,21 +35,21 @@ static int out_of_memory(struct error *e) {
     return error_set(e, ERR_MEMORY, "out of memory");
 }
 
-static const struct clip *clip_at(const struct groups *g, size_t index) {
+static const struct clip *clip_at(const struct clip_groups *g, size_t index) {
     return &g->clips->items[index];
 }
 
 /* ---- Candidates -------------------------------------------------------- */
 
 /* Metadata count most; media that have the stem of metadata in another folder are theirs. */
-static int score_of(const struct groups *g, size_t index, const char *described_stem) {
+static int score_of(const struct clip_groups *g, size_t index, const char *described_stem) {
     const struct identity *own = &g->items[index];
     bool described =
         own->metadata || (described_stem && strcmp(clip_at(g, index)->stem, described_stem) == 0);
     return 2 * described + own->comments;
 }
 
-static const char *described_stem(const struct groups *g, size_t leader) {
+static const char *described_stem(const struct clip_groups *g, size_t leader) {
     for (size_t i = leader; i != SIZE_MAX; i = g->items[i].next) {
         if (g->items[i].metadata && !clip_has_media(clip_at(g, i))) {
             return clip_at(g, i)->stem;
@@ -92,7 +92,7 @@ static int add_candidates(struct rivals *r, size_t index, struct error *e) {
 
 /* Notes the media of a group; more than one make a contest. */
 static int add_contest(struct rivals *r, size_t leader, struct error *e) {
-    struct groups *g = r->g;
+    struct clip_groups *g = r->g;
     size_t first = r->candidate_count;
     int rc = 0;
     for (size_t i = leader; i != SIZE_MAX && rc == 0; i = g->items[i].next) {
@@ -114,7 +114,7 @@ static int add_contest(struct rivals *r, size_t leader, struct error *e) {
 }
 
 static int measure(struct rivals *r, struct error *e) {
-    struct groups *g = r->g;
+    struct clip_groups *g = r->g;
     r->lengths = arena_alloc(g->clips->arena, r->candidate_count, sizeof *r->lengths);
     struct media_duration *asked =
         arena_alloc(g->clips->arena, r->candidate_count, sizeof *r->lengths);
@@ -164,7 +164,7 @@ static bool is_richer(const struct rivals *r, const char *stem, size_t a, size_t
 }
 
 /* The clip of a group without media that has the most to say. */
-static size_t choose_described(const struct groups *g, size_t leader) {
+static size_t choose_described(const struct clip_groups *g, size_t leader) {
     size_t best = leader;
     int best_score = -1;
     for (size_t i = leader; i != SIZE_MAX; i = g->items[i].next) {
@@ -179,7 +179,7 @@ static size_t choose_described(const struct groups *g, size_t leader) {
 /* ---- Joining what belongs together ------------------------------------- */
 
 /* The key of the sample that a group makes: what its metadata say, yt-dlp's first. */
-static const char *key_of(const struct groups *g, size_t leader, size_t winner) {
+static const char *key_of(const struct clip_groups *g, size_t leader, size_t winner) {
     size_t described = g->items[winner].metadata ? winner : SIZE_MAX;
     bool info = described == winner && clip_file_of(clip_at(g, winner), FILE_INFO);
     for (size_t i = leader; i != SIZE_MAX && !info; i = g->items[i].next) {
@@ -205,8 +205,8 @@ static const char *path_of(const struct clip *clip) {
 }
 
 /* A clip stays as the news that it gave way to another. */
-static int give_way(struct groups *g, size_t index, size_t winner, const char *key, const char *why,
-                    bool added, struct error *e) {
+static int give_way(struct clip_groups *g, size_t index, size_t winner, const char *key,
+                    const char *why, bool added, struct error *e) {
     struct clip *clip = &g->clips->items[index];
     const char *path = path_of(clip_at(g, winner));
     static const char rest[] = "; what only this one has was added to it";
@@ -224,7 +224,7 @@ static int give_way(struct groups *g, size_t index, size_t winner, const char *k
     return 0;
 }
 
-static const char *why_richer(const struct groups *g, size_t winner, size_t loser,
+static const char *why_richer(const struct clip_groups *g, size_t winner, size_t loser,
                               const char *stem) {
     int score = score_of(g, winner, stem), other = score_of(g, loser, stem);
     if (g->items[winner].length_ms >= 0 && g->items[loser].length_ms < 0) {
@@ -243,7 +243,7 @@ static const char *why_richer(const struct groups *g, size_t winner, size_t lose
 }
 
 /* The files of `index` go to the winner, but for media: of these it has better ones. */
-static int merge_clip(struct groups *g, size_t index, size_t winner, const char *key,
+static int merge_clip(struct clip_groups *g, size_t index, size_t winner, const char *key,
                       const char *stem, struct error *e) {
     struct clip *from = &g->clips->items[index], *to = &g->clips->items[winner];
     bool media = clip_has_media(from);
@@ -257,9 +257,9 @@ static int merge_clip(struct groups *g, size_t index, size_t winner, const char 
             added = true;
         }
     }
-    if (from->wanted) {
-        to->order = to->wanted && to->order < from->order ? to->order : from->order;
-        to->wanted = true;
+    if (from->selected) {
+        to->order = to->selected && to->order < from->order ? to->order : from->order;
+        to->selected = true;
     }
     if (rc == 0 && (media || both_described)) {
         to->chosen = true;
@@ -267,12 +267,12 @@ static int merge_clip(struct groups *g, size_t index, size_t winner, const char 
             media ? why_richer(g, winner, index, stem) : "which has metadata of its own";
         return give_way(g, index, winner, key, why, added, e);
     }
-    from->wanted = false;
+    from->selected = false;
     return rc;
 }
 
 /* The chosen file comes first in its clip; others of its kind become news. */
-static int prefer_file(struct groups *g, size_t winner, size_t chosen, struct error *e) {
+static int prefer_file(struct clip_groups *g, size_t winner, size_t chosen, struct error *e) {
     struct clip *clip = &g->clips->items[winner];
     struct clip_file first = clip->files[chosen];
     memmove(clip->files + 1, clip->files, chosen * sizeof *clip->files);
@@ -289,7 +289,7 @@ static int prefer_file(struct groups *g, size_t winner, size_t chosen, struct er
         rc = clip_new_problem(g->clips, file.path, "duplicate", "", e);
         if (rc == 0) {
             struct clip *own = &g->clips->items[news];
-            own->wanted = g->clips->items[winner].wanted;
+            own->selected = g->clips->items[winner].selected;
             own->order = g->clips->items[winner].order;
             rc = give_way(g, news, winner, key_of(g, winner, winner),
                           "which is as good or better and has the same name", false, e);
@@ -300,7 +300,7 @@ static int prefer_file(struct groups *g, size_t winner, size_t chosen, struct er
 }
 
 static int merge_group(struct rivals *r, const struct contest *contest, struct error *e) {
-    struct groups *g = r->g;
+    struct clip_groups *g = r->g;
     size_t best = contest->first, leader = contest->leader;
     for (size_t i = contest->first + 1; i < contest->first + contest->count; i++) {
         best = is_richer(r, contest->described_stem, best, i) ? i : best;
@@ -320,7 +320,7 @@ static int merge_group(struct rivals *r, const struct contest *contest, struct e
     return rc;
 }
 
-int groups_merge(struct groups *g, struct error *e) {
+int groups_merge(struct clip_groups *g, struct error *e) {
     struct rivals r = {.g = g};
     int rc = 0;
     for (size_t i = 0; i < g->count && rc == 0; i++) {

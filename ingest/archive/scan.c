@@ -91,7 +91,7 @@ int clip_new_problem(struct clips *c, const char *path, const char *reason, cons
     struct clip *clip = &c->items[index];
     clip->problem = arena_text(c->arena, text, strlen(text));
     clip->reason = reason;
-    clip->wanted = true;
+    clip->selected = true;
     clip->order = c->next_order++;
     return clip->problem ? 0 : out_of_memory(e);
 }
@@ -123,7 +123,7 @@ static int add_folder(struct clips *c, const char *path, int depth, struct error
     size_t first;
     rc = folder_read(c, &f, &first, e);
     for (size_t i = first; rc == 0 && i < c->count; i++) {
-        c->items[i].wanted = true;
+        c->items[i].selected = true;
         c->items[i].order = c->next_order++;
     }
     for (size_t i = 0; i < f.count && rc == 0; i++) {
@@ -146,7 +146,7 @@ static int add_neighbours(struct clips *c, const char *folder, struct error *e) 
     rc = folder_read(c, &f, &first, e);
     for (size_t i = first; rc >= 0 && i < c->count; i++) {
         if (f.count > 0) { /* else this tells that the folder itself cannot be read */
-            c->items[i].wanted = false;
+            c->items[i].selected = false;
         }
         for (size_t k = 0; rc >= 0 && k < c->items[i].count; k++) {
             rc = table_add(c->paths, c->items[i].files[k].path, i, NULL, e);
@@ -181,8 +181,8 @@ static int want_file(struct clips *c, const char *path, const struct stat *statu
     for (size_t i = 0; i < clip->count; i++) {
         clip->files[i].named |= strcmp(clip->files[i].path, path) == 0;
     }
-    if (!clip->wanted) {
-        clip->wanted = true;
+    if (!clip->selected) {
+        clip->selected = true;
         clip->order = c->next_order++;
     }
     return 0;

@@ -39,7 +39,7 @@ enum code {
     CODE_DF0 = 0x98,
 };
 
-struct window {
+struct cea708_window {
     bool defined, visible, silent;
     unsigned char definition[DEFINITION_BYTES]; /* as sent */
     int row, column;                            /* of the pen */
@@ -49,8 +49,8 @@ struct window {
 
 struct cea708 {
     struct cea_screen *screen;
-    struct window windows[WINDOWS];
-    struct window *current; /* NULL while none is chosen */
+    struct cea708_window windows[WINDOWS];
+    struct cea708_window *current; /* NULL while none is chosen */
 
     unsigned char packet[PACKET_BYTES];
     size_t packet_size, packet_need; /* need 0: no packet has begun */
@@ -89,7 +89,7 @@ void cea708_close(struct cea708 *d) {
 
 /* ---- windows ----------------------------------------------------------- */
 
-static int row_count(const struct window *w) {
+static int row_count(const struct cea708_window *w) {
     return (w->definition[3] & 0x0F) + 1;
 }
 
@@ -98,7 +98,7 @@ static void note(struct cea708 *d, bool visible, bool switched) {
     d->switched = d->switched || (visible && switched);
 }
 
-static void clear(struct window *w) {
+static void clear(struct cea708_window *w) {
     memset(w->used, 0, sizeof w->used);
     w->row = 0;
     w->column = 0;
@@ -106,7 +106,8 @@ static void clear(struct window *w) {
 
 /* DefineWindow, section 8.10.5. Encoders repeat the definition for receivers that have just been
  * switched on; a repetition is no change. A changed definition keeps the text that still fits. */
-static void define_window(struct cea708 *d, struct window *w, const unsigned char *definition) {
+static void define_window(struct cea708 *d, struct cea708_window *w,
+                          const unsigned char *definition) {
     d->current = w;
     if (w->defined && memcmp(w->definition, definition, DEFINITION_BYTES) == 0) {
         return;
@@ -129,7 +130,7 @@ static void define_window(struct cea708 *d, struct window *w, const unsigned cha
 /* The commands whose parameter is a bit map of windows, section 8.10.5. */
 static void change_windows(struct cea708 *d, int code, int bits) {
     for (int i = 0; i < WINDOWS; i++) {
-        struct window *w = &d->windows[i];
+        struct cea708_window *w = &d->windows[i];
         if (!(bits >> i & 1) || !w->defined) {
             continue;
         }
@@ -151,7 +152,7 @@ static void change_windows(struct cea708 *d, int code, int bits) {
 }
 
 /* Next row; at the bottom everything moves up (section 7.1.4), which is how captions roll. */
-static void carriage_return(struct window *w) {
+static void carriage_return(struct cea708_window *w) {
     w->column = 0;
     if (w->row + 1 < row_count(w)) {
         w->row++;
@@ -165,7 +166,7 @@ static void carriage_return(struct window *w) {
 }
 
 static void put_character(struct cea708 *d, uint16_t character) {
-    struct window *w = d->current;
+    struct cea708_window *w = d->current;
     if (!w || w->silent) {
         return;
     }
@@ -179,7 +180,7 @@ static void put_character(struct cea708 *d, uint16_t character) {
     note(d, w->visible, false);
 }
 
-static void backspace(struct window *w) {
+static void backspace(struct cea708_window *w) {
     if (w->column > 0) {
         w->column--;
         if (w->used[w->row] == w->column + 1) {
@@ -193,7 +194,7 @@ static void backspace(struct window *w) {
 /* ---- the screen -------------------------------------------------------- */
 
 /* Rows from the top of the screen to the window's top, in 75ths of the height (section 8.4.4). */
-static int window_top(const struct window *w) {
+static int window_top(const struct cea708_window *w) {
     int vertical = w->definition[1] & 0x7F;
     bool relative = w->definition[1] & 0x80; /* 0 to 99 percent instead */
     int anchor = w->definition[3] >> 4;      /* 0 to 2 at the top, 3 to 5 middle, 6 to 8 bottom */
@@ -202,13 +203,14 @@ static int window_top(const struct window *w) {
 }
 
 /* Whether `a` is read before `b`: some encoders make a window for every line. */
-static bool reads_before(const struct window *a, const struct window *b) {
+static bool reads_before(const struct cea708_window *a, const struct cea708_window *b) {
     int a_top = window_top(a), b_top = window_top(b);
     return a_top != b_top ? a_top < b_top : a->definition[2] < b->definition[2];
 }
 
 /* Appends the rows that hold something, as long as *left allows. */
-static int append_window(struct bytes *out, const struct window *w, int *left, struct error *e) {
+static int append_window(struct bytes *out, const struct cea708_window *w, int *left,
+                         struct error *e) {
     int rc = 0;
     for (int row = 0; row<ROWS && * left> 0 && rc == 0; row++) {
         char line[COLUMNS * 3 + 4];
@@ -227,13 +229,13 @@ static int append_window(struct bytes *out, const struct window *w, int *left, s
 
 /* Tells the screen what is displayed now. */
 static int show(struct cea708 *d, struct error *e) {
-    const struct window *order[WINDOWS];
+    const struct cea708_window *order[WINDOWS];
     size_t count = 0;
     if (!d->changed) {
         return 0;
     }
     for (size_t i = 0; i < WINDOWS; i++) {
-        const struct window *w = &d->windows[i];
+        const struct cea708_window *w = &d->windows[i];
         if (w->visible) {
             size_t at = count++;
             for (; at > 0 && reads_before(w, order[at - 1]); at--) {
@@ -322,7 +324,7 @@ static void put_extended(struct cea708 *d, unsigned char code) {
 /* C0, section 7.1.4. P16 carries two bytes that the standard leaves to the country: Korean
  * broadcasts put UTF-16 there. */
 static void execute_c0(struct cea708 *d, const unsigned char *code) {
-    struct window *w = d->current;
+    struct cea708_window *w = d->current;
     if (code[0] == CODE_EXT1) {
         put_extended(d, code[1]);
     } else if (code[0] == CODE_P16) {
@@ -348,7 +350,7 @@ static void execute_c0(struct cea708 *d, const unsigned char *code) {
 
 /* C1, section 8.10.5. SPC and SWA change nothing that is text. */
 static void execute_c1(struct cea708 *d, const unsigned char *code) {
-    struct window *w = d->current;
+    struct cea708_window *w = d->current;
     if (code[0] < CODE_CLW) {
         w = &d->windows[code[0] - CODE_CW0];
         d->current = w->defined ? w : d->current;

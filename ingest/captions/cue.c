@@ -70,13 +70,13 @@ int cue_name_speaker(struct cue_list *list, size_t first, const char *name, size
     return 0;
 }
 
-struct placed {
+struct ranked_cue {
     struct cue cue;
     size_t place;
 };
 
-static int compare_placed(const void *a, const void *b) {
-    const struct placed *x = a, *y = b;
+static int compare_ranked(const void *a, const void *b) {
+    const struct ranked_cue *x = a, *y = b;
     if (x->cue.start_ms != y->cue.start_ms) {
         return x->cue.start_ms < y->cue.start_ms ? -1 : 1;
     }
@@ -84,14 +84,14 @@ static int compare_placed(const void *a, const void *b) {
 }
 
 static int sort(struct cue *items, size_t count, struct error *e) {
-    struct placed *placed = calloc(count, sizeof *placed);
+    struct ranked_cue *placed = calloc(count, sizeof *placed);
     if (!placed) {
         return error_set(e, ERR_MEMORY, "out of memory");
     }
     for (size_t i = 0; i < count; i++) {
-        placed[i] = (struct placed){items[i], i};
+        placed[i] = (struct ranked_cue){items[i], i};
     }
-    qsort(placed, count, sizeof *placed, compare_placed);
+    qsort(placed, count, sizeof *placed, compare_ranked);
     for (size_t i = 0; i < count; i++) {
         items[i] = placed[i].cue;
     }

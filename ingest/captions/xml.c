@@ -7,7 +7,7 @@
 
 #include "store/bytes.h"
 
-struct reading {
+struct xml_reader {
     XML_Parser parser;
     const struct caption_xml_handler *handler;
     void *context;
@@ -51,7 +51,7 @@ bool caption_xml_number(const char *text, double *value, const char **rest) {
     return true;
 }
 
-static void stop(struct reading *r, int rc) {
+static void stop(struct xml_reader *r, int rc) {
     if (rc < 0 && r->rc == 0) {
         r->rc = rc;
         XML_StopParser(r->parser, XML_FALSE);
@@ -59,7 +59,7 @@ static void stop(struct reading *r, int rc) {
 }
 
 static void XMLCALL open_element(void *user, const XML_Char *name, const XML_Char **attributes) {
-    struct reading *r = user;
+    struct xml_reader *r = user;
     if (r->depth >= CAPTION_XML_DEPTH) {
         stop(r, error_set(r->e, ERR_LIMIT, "line %lu: more than %d elements in each other",
                           XML_GetCurrentLineNumber(r->parser), CAPTION_XML_DEPTH));
@@ -70,14 +70,14 @@ static void XMLCALL open_element(void *user, const XML_Char *name, const XML_Cha
 
 /* After a stop expat still closes an empty element that it was in. */
 static void XMLCALL close_element(void *user, const XML_Char *name) {
-    struct reading *r = user;
+    struct xml_reader *r = user;
     if (r->rc == 0) {
         stop(r, r->handler->close(r->context, --r->depth, local_name(name), r->e));
     }
 }
 
 static void XMLCALL take_text(void *user, const XML_Char *text, int size) {
-    struct reading *r = user;
+    struct xml_reader *r = user;
     if (r->rc == 0) {
         stop(r, r->handler->text(r->context, text, (size_t)size, r->e));
     }
@@ -87,7 +87,7 @@ static void XMLCALL refuse_entity(void *user, const XML_Char *name, int is_param
                                   const XML_Char *value, int size, const XML_Char *base,
                                   const XML_Char *system, const XML_Char *public,
                                   const XML_Char *notation) {
-    struct reading *r = user;
+    struct xml_reader *r = user;
     (void)is_parameter;
     (void)value;
     (void)size;
@@ -116,7 +116,7 @@ static int clean(struct bytes *out, const char *text, size_t size, struct error 
 
 int caption_xml_read(const char *text, size_t size, const struct caption_xml_handler *handler,
                      void *context, struct error *e) {
-    struct reading r = {.handler = handler, .context = context, .e = e};
+    struct xml_reader r = {.handler = handler, .context = context, .e = e};
     struct bytes content;
     bytes_init(&content, INT_MAX);
     r.rc = clean(&content, text, size, e);

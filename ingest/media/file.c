@@ -20,9 +20,19 @@ static const char CONTAINERS[] = "mov,matroska,avi,flv,mpegts,mpeg,mpegvideo,m4v
                                  "pipe,png_pipe,webp_pipe,bmp_pipe,"
                                  "tiff_pipe,jpegxl_pipe";
 
+void media_silence(void) {
+    av_log_set_level(AV_LOG_QUIET);
+}
+
+void media_version(char text[MEDIA_VERSION_BYTES]) {
+    unsigned version = avcodec_version();
+    snprintf(text, MEDIA_VERSION_BYTES, "%u.%u.%u", version >> 16, version >> 8 & 255,
+             version & 255);
+}
+
 static int io_read(void *context, uint8_t *buffer, int size) {
     struct media_file *f = context;
-    pool_beat(f->beat, f->stage);
+    heartbeat_step(f->heartbeat, f->stage);
     for (;;) {
         ssize_t got = read(f->fd, buffer, (size_t)size);
         if (got < 0 && errno == EINTR) {
@@ -34,7 +44,7 @@ static int io_read(void *context, uint8_t *buffer, int size) {
 
 static int64_t io_seek(void *context, int64_t offset, int whence) {
     struct media_file *f = context;
-    pool_beat(f->beat, f->stage);
+    heartbeat_step(f->heartbeat, f->stage);
     off_t here = 0, result;
     whence &= ~AVSEEK_FORCE;
     if (whence == AVSEEK_SIZE) {
@@ -84,9 +94,9 @@ static int probe(struct media_file *f, struct error *e) {
     return 0;
 }
 
-int media_file_open(struct media_file *f, const char *path, struct pool_beat *beat,
+int media_file_open(struct media_file *f, const char *path, struct heartbeat *heartbeat,
                     struct error *e) {
-    *f = (struct media_file){.fd = -1, .beat = beat, .stage = STAGE_OPEN};
+    *f = (struct media_file){.fd = -1, .heartbeat = heartbeat, .stage = STAGE_OPEN};
     int rc = file_open_regular(path, &f->fd, e);
     if (rc < 0) {
         return rc;
@@ -156,12 +166,12 @@ AVStream *media_choose_video(AVFormatContext *format) {
     return best ? best : cover;
 }
 
-int media_open_thumbnails(struct media *m, const struct media_wishes *wishes, struct error *e) {
-    if (m->thumbnails || wishes->thumbs == 0) {
+int media_open_thumbnails(struct media *m, const struct media_options *options, struct error *e) {
+    if (m->thumbnails || options->thumbs == 0) {
         return 0;
     }
-    int rc = picture_scaler_open(&m->scaler, wishes->thumb_size, e);
-    return rc < 0 ? rc : thumbnails_open(&m->thumbnails, wishes->thumbs, m->duration_ms, e);
+    int rc = still_scaler_open(&m->scaler, options->thumb_size, e);
+    return rc < 0 ? rc : thumbnails_open(&m->thumbnails, options->thumbs, m->duration_ms, e);
 }
 
 const char *media_codec_name(const AVStream *stream, char text[AV_FOURCC_MAX_STRING_SIZE]) {

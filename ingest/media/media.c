@@ -9,6 +9,7 @@
 #include "ingest/media/file.h"
 #include "ingest/media/length.h"
 #include "ingest/media/times.h"
+#include "ingest/media/video.h"
 
 struct text_track {
     struct caption_decoder *decoder;
@@ -16,9 +17,9 @@ struct text_track {
 };
 
 /* Everything that lives while one file is read. */
-struct reading {
+struct media_reader {
     struct media *media;
-    const struct media_wishes *wishes;
+    const struct media_options *options;
     struct media_file file;
     AVPacket *packet;
     struct video_track video;
@@ -53,7 +54,7 @@ void media_init(struct media *m, struct arena *arena) {
 
 void media_close(struct media *m) {
     thumbnails_close(m->thumbnails);
-    picture_scaler_close(m->scaler);
+    still_scaler_close(m->scaler);
     audio_close(m->audio);
     media_init(m, m->arena);
 }
@@ -71,9 +72,9 @@ static int64_t claimed_frames(const AVFormatContext *format, const AVStream *str
     return counts && stream->nb_frames > 0 ? stream->nb_frames : -1;
 }
 
-static int open_video(struct reading *r, struct error *e) {
+static int open_video(struct media_reader *r, struct error *e) {
     AVStream *stream = media_choose_video(r->file.format);
-    r->media->cover_left = stream && media_is_still(stream) && r->wishes->no_cover;
+    r->media->cover_left = stream && media_is_still(stream) && r->options->no_cover;
     stream = r->media->cover_left ? NULL : stream;
     r->video_stream = stream;
     if (!stream) {
@@ -82,9 +83,9 @@ static int open_video(struct reading *r, struct error *e) {
     r->has_video = true;
     r->media->frames_expected = claimed_frames(r->file.format, stream);
     int rc = media_times_open(&r->times, stream, e);
-    rc = rc < 0 ? rc : media_open_thumbnails(r->media, r->wishes, e);
+    rc = rc < 0 ? rc : media_open_thumbnails(r->media, r->options, e);
     if (rc == 0) {
-        rc = video_track_open(&r->video, r->media, &r->file, stream, r->wishes, e);
+        rc = video_track_open(&r->video, r->media, &r->file, stream, r->options, e);
     }
     if (rc == 0) {
         rc = cea_open(&r->cea, stream->codecpar, stream->time_base.num, stream->time_base.den, e);
@@ -92,7 +93,7 @@ static int open_video(struct reading *r, struct error *e) {
     return rc;
 }
 
-static int open_audio(struct reading *r, struct error *e) {
+static int open_audio(struct media_reader *r, struct error *e) {
     int index = av_find_best_stream(r->file.format, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0);
     if (index < 0) {
         return 0;
@@ -101,7 +102,7 @@ static int open_audio(struct reading *r, struct error *e) {
     char name[AV_FOURCC_MAX_STRING_SIZE];
     r->media->audio_codec = copy_text(r->media, media_codec_name(stream, name));
     r->audio_stream = stream;
-    if (!r->wishes->audio) {
+    if (!r->options->audio) {
         return 0;
     }
     int rc = media_decoder_open(&r->audio_decoder, stream, e);
@@ -116,7 +117,7 @@ static int open_audio(struct reading *r, struct error *e) {
     return rc < 0 ? rc : audio_open(&r->media->audio, e);
 }
 
-static int open_text(struct reading *r, AVStream *stream, struct error *e) {
+static int open_text(struct media_reader *r, AVStream *stream, struct error *e) {
     struct media *m = r->media;
     if (m->track_count >= MEDIA_TRACKS) {
         return 0;
@@ -142,7 +143,7 @@ static int open_text(struct reading *r, AVStream *stream, struct error *e) {
     return rc == ERR_MEMORY ? rc : 0; /* a track that cannot be read stays listed, without cues */
 }
 
-static int open_tracks(struct reading *r, struct error *e) {
+static int open_tracks(struct media_reader *r, struct error *e) {
     AVFormatContext *format = r->file.format;
     r->media->container = copy_text(r->media, format->iformat->name);
     media_length_open(&r->length, r->media, &r->file);
@@ -168,7 +169,7 @@ static int open_tracks(struct reading *r, struct error *e) {
 
 /* ---- Packets ----------------------------------------------------------- */
 
-static int take_audio_frames(struct reading *r, struct error *e) {
+static int take_audio_frames(struct media_reader *r, struct error *e) {
     for (;;) {
         int result = avcodec_receive_frame(r->audio_decoder, r->audio_frame);
         if (result == AVERROR(EAGAIN) || result == AVERROR_EOF) {
@@ -191,7 +192,7 @@ static bool is_encrypted(const AVPacket *packet) {
     return av_packet_get_side_data(packet, AV_PKT_DATA_ENCRYPTION_INFO, NULL) != NULL;
 }
 
-static int feed_audio(struct reading *r, const AVPacket *packet, struct error *e) {
+static int feed_audio(struct media_reader *r, const AVPacket *packet, struct error *e) {
     if (!r->audio_decoder || r->audio_errors_in_a_row >= MEDIA_ERRORS_IN_A_ROW) {
         return 0;
     }
@@ -201,7 +202,7 @@ static int feed_audio(struct reading *r, const AVPacket *packet, struct error *e
         return 0;
     }
     r->file.stage = STAGE_AUDIO;
-    pool_beat(r->file.beat, STAGE_AUDIO);
+    heartbeat_step(r->file.heartbeat, STAGE_AUDIO);
     int result = avcodec_send_packet(r->audio_decoder, packet);
     int rc = 0;
     if (result == AVERROR(ENOMEM)) {
@@ -220,7 +221,7 @@ static int feed_audio(struct reading *r, const AVPacket *packet, struct error *e
     return rc;
 }
 
-static int feed_text(struct reading *r, const AVPacket *packet, struct error *e) {
+static int feed_text(struct media_reader *r, const AVPacket *packet, struct error *e) {
     int index = r->track_of_stream[packet->stream_index];
     if (index < 0 || !r->texts[index].decoder) {
         return 0;
@@ -229,7 +230,7 @@ static int feed_text(struct reading *r, const AVPacket *packet, struct error *e)
     return caption_decoder_feed(text->decoder, packet, &text->track->cues, e);
 }
 
-static int feed_video(struct reading *r, const AVPacket *packet, struct error *e) {
+static int feed_video(struct media_reader *r, const AVPacket *packet, struct error *e) {
     struct media *m = r->media;
     int64_t stamp = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
     int64_t time_ms = media_time_ms(&r->file, r->video_stream, stamp);
@@ -247,8 +248,8 @@ static int feed_video(struct reading *r, const AVPacket *packet, struct error *e
 }
 
 /* Gives the video packets to `take`, each with its time; NULL: what was held back for it. */
-static int take_video(struct reading *r, const AVPacket *packet,
-                      int (*take)(struct reading *, const AVPacket *, struct error *),
+static int take_video(struct media_reader *r, const AVPacket *packet,
+                      int (*take)(struct media_reader *, const AVPacket *, struct error *),
                       struct error *e) {
     if (packet && !media_times_wants(r->times, packet)) {
         return take(r, packet, e);
@@ -261,11 +262,11 @@ static int take_video(struct reading *r, const AVPacket *packet,
     return rc;
 }
 
-static bool is_video(const struct reading *r, const AVPacket *packet) {
+static bool is_video(const struct media_reader *r, const AVPacket *packet) {
     return r->has_video && packet->stream_index == r->video_stream->index;
 }
 
-static int feed(struct reading *r, const AVPacket *packet, struct error *e) {
+static int feed(struct media_reader *r, const AVPacket *packet, struct error *e) {
     media_length_take(&r->length, packet);
     if (is_video(r, packet)) {
         return take_video(r, packet, feed_video, e);
@@ -278,8 +279,8 @@ static int feed(struct reading *r, const AVPacket *packet, struct error *e) {
 
 /* Reads packets to the end and gives each to `take`. A read error ends the file like its end does.
  */
-static int read_packets(struct reading *r,
-                        int (*take)(struct reading *, const AVPacket *, struct error *),
+static int read_packets(struct media_reader *r,
+                        int (*take)(struct media_reader *, const AVPacket *, struct error *),
                         struct error *e) {
     r->file.stage = STAGE_READ;
     for (;;) {
@@ -296,7 +297,7 @@ static int read_packets(struct reading *r,
             media_problem(r->media, "truncated", "reading stopped early: %s", reason);
             return 0;
         }
-        pool_beat(r->file.beat, r->file.stage);
+        heartbeat_step(r->file.heartbeat, r->file.stage);
         int index = r->packet->stream_index;
         int rc = index < LENGTH_STREAMS ? take(r, r->packet, e) : 0;
         av_packet_unref(r->packet);
@@ -306,18 +307,18 @@ static int read_packets(struct reading *r,
     }
 }
 
-static int feed_only_video(struct reading *r, const AVPacket *packet, struct error *e) {
+static int feed_only_video(struct media_reader *r, const AVPacket *packet, struct error *e) {
     return video_track_feed(&r->video, packet, e);
 }
 
-static int feed_pictures(struct reading *r, const AVPacket *packet, struct error *e) {
+static int feed_pictures(struct media_reader *r, const AVPacket *packet, struct error *e) {
     return is_video(r, packet) ? take_video(r, packet, feed_only_video, e) : 0;
 }
 
 /* ---- The end of the file ----------------------------------------------- */
 
 /* Where what was found does not serve: once more from the start, and more of it. */
-static int further_passes(struct reading *r, struct error *e) {
+static int further_passes(struct media_reader *r, struct error *e) {
     if (!r->media->thumbnails || !r->video.decoder || media_is_cover(r->video_stream)) {
         return 0;
     }
@@ -346,7 +347,7 @@ static void shift_cues(struct cue_list *cues, int64_t start_ms) {
     }
 }
 
-static int finish_captions(struct reading *r, struct error *e) {
+static int finish_captions(struct media_reader *r, struct error *e) {
     struct media *m = r->media;
     int64_t start = r->file.format->start_time;
     int64_t start_ms = start == AV_NOPTS_VALUE ? 0 : start / 1000;
@@ -357,7 +358,7 @@ static int finish_captions(struct reading *r, struct error *e) {
     if (!r->cea || m->track_count >= MEDIA_TRACKS) {
         return 0;
     }
-    pool_beat(r->file.beat, STAGE_CAPTIONS);
+    heartbeat_step(r->file.heartbeat, STAGE_CAPTIONS);
     struct media_track track = {.closed = true, .cues = {.arena = m->arena}};
     enum cea_kind kind = CEA_NONE;
     int rc = cea_finish(r->cea, start_ms, &track.cues, &kind, e);
@@ -370,7 +371,7 @@ static int finish_captions(struct reading *r, struct error *e) {
     return 0;
 }
 
-static int read_everything(struct reading *r, struct error *e) {
+static int read_everything(struct media_reader *r, struct error *e) {
     int rc = read_packets(r, feed, e);
     if (rc == 0 && r->audio_decoder) {
         rc = feed_audio(r, NULL, e);
@@ -397,19 +398,19 @@ static int read_everything(struct reading *r, struct error *e) {
     return rc;
 }
 
-int media_read(struct media *m, const char *path, const struct media_wishes *wishes,
-               struct arena *arena, struct pool_beat *beat, struct error *e) {
+int media_read(struct media *m, const char *path, const struct media_options *options,
+               struct arena *arena, struct heartbeat *heartbeat, struct error *e) {
     media_init(m, arena);
-    struct reading *r = calloc(1, sizeof *r);
+    struct media_reader *r = calloc(1, sizeof *r);
     if (!r) {
         return error_set(e, ERR_MEMORY, "out of memory");
     }
     r->media = m;
-    r->wishes = wishes;
+    r->options = options;
     for (int i = 0; i < LENGTH_STREAMS; i++) {
         r->track_of_stream[i] = -1;
     }
-    int rc = media_file_open(&r->file, path, beat, e);
+    int rc = media_file_open(&r->file, path, heartbeat, e);
     if (rc < 0) {
         free(r);
         return rc;

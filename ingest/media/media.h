@@ -13,9 +13,9 @@
 #include <stdint.h>
 
 #include "ingest/captions/cue.h"
+#include "ingest/heartbeat.h"
 #include "ingest/media/audio.h"
 #include "ingest/media/thumbnail.h"
-#include "ingest/pool.h"
 
 enum stage {
     STAGE_SIDECARS,
@@ -59,7 +59,7 @@ struct media {
     struct media_track tracks[MEDIA_TRACKS];
     int track_count;
     struct thumbnails *thumbnails; /* candidates; NULL without video */
-    struct picture_scaler *scaler;
+    struct still_scaler *scaler;
     struct audio *audio; /* NULL without audio */
     /* The first thing that was wrong with a file that could be read in part; reason is a word for
      * the report ("truncated", "decode-errors", "too-large", ...), NULL when all was well. */
@@ -67,7 +67,7 @@ struct media {
     char message[240];
 };
 
-struct media_wishes {
+struct media_options {
     int thumbs, thumb_size; /* thumbs 0: no pictures */
     bool audio;
     bool no_cover; /* a picture that is attached to the sound is passed over */
@@ -75,13 +75,22 @@ struct media_wishes {
 
 /* Reads `path`. Negative only when nothing could be had of it: ERR_FORMAT, ERR_TRUNCATED, ERR_IO,
  * ERR_MEMORY... `m` is to be closed in any case. */
-int media_read(struct media *m, const char *path, const struct media_wishes *wishes,
-               struct arena *arena, struct pool_beat *beat, struct error *e);
+int media_read(struct media *m, const char *path, const struct media_options *options,
+               struct arena *arena, struct heartbeat *heartbeat, struct error *e);
 
 /* Offers a picture file (cover, slide) as a thumbnail candidate at time `pts_ms`. May be called
  * after media_read or instead of it (on a media_init'ed `m`). */
 int media_add_picture(struct media *m, const char *path, int64_t pts_ms,
-                      const struct media_wishes *wishes, struct pool_beat *beat, struct error *e);
+                      const struct media_options *options, struct heartbeat *heartbeat,
+                      struct error *e);
+
+/* In a process that reads media, once: libav prints nothing from here on. What matters goes into
+ * the report. */
+void media_silence(void);
+
+/* The version of libavcodec, on which the bytes of samples depend. */
+enum { MEDIA_VERSION_BYTES = 24 };
+void media_version(char text[MEDIA_VERSION_BYTES]);
 
 void media_init(struct media *m, struct arena *arena);
 void media_close(struct media *m);

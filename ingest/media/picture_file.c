@@ -13,7 +13,7 @@ static int decode_picture(struct media_file *f, AVCodecContext *decoder, AVStrea
         if (result != AVERROR(EAGAIN) || sent_end) {
             return error_set(e, ERR_FORMAT, "no picture can be decoded");
         }
-        pool_beat(f->beat, STAGE_PICTURES);
+        heartbeat_step(f->heartbeat, STAGE_PICTURES);
         result = av_read_frame(f->format, packet);
         sent_end = result < 0;
         if (result >= 0 && packet->stream_index != stream->index) {
@@ -29,9 +29,10 @@ static int decode_picture(struct media_file *f, AVCodecContext *decoder, AVStrea
 }
 
 int media_add_picture(struct media *m, const char *path, int64_t pts_ms,
-                      const struct media_wishes *wishes, struct pool_beat *beat, struct error *e) {
+                      const struct media_options *options, struct heartbeat *heartbeat,
+                      struct error *e) {
     struct media_file file;
-    int rc = media_file_open(&file, path, beat, e);
+    int rc = media_file_open(&file, path, heartbeat, e);
     if (rc < 0) {
         return rc;
     }
@@ -39,7 +40,7 @@ int media_add_picture(struct media *m, const char *path, int64_t pts_ms,
     AVPacket *packet = av_packet_alloc();
     AVFrame *frame = av_frame_alloc();
     AVStream *stream = media_choose_video(file.format);
-    struct picture picture;
+    struct still picture;
     rc = packet && frame ? 0 : error_set(e, ERR_MEMORY, "out of memory");
     if (rc == 0 && !stream) {
         rc = error_set(e, ERR_FORMAT, "holds no picture");
@@ -51,11 +52,11 @@ int media_add_picture(struct media *m, const char *path, int64_t pts_ms,
         rc = decode_picture(&file, decoder, stream, packet, frame, e);
     }
     if (rc == 0) {
-        rc = media_open_thumbnails(m, wishes, e);
+        rc = media_open_thumbnails(m, options, e);
     }
     if (rc == 0 && m->thumbnails) {
         AVRational sar = frame->sample_aspect_ratio;
-        rc = picture_make(m->scaler, frame, NULL, sar.num, sar.den > 0 ? sar.den : 1, &picture, e);
+        rc = still_make(m->scaler, frame, NULL, sar.num, sar.den > 0 ? sar.den : 1, &picture, e);
         rc = rc < 0 ? rc : thumbnails_offer(m->thumbnails, pts_ms, &picture, e);
     }
     av_frame_free(&frame);

@@ -1,5 +1,5 @@
-/* reach.c - how far decoding goes in each group of pictures. See file.h. */
-#include "ingest/media/file.h"
+/* reach.c - see reach.h. */
+#include "ingest/media/reach.h"
 
 void video_reach_add(struct video_reach *r, int64_t key_ms) {
     bool after = r->count == 0 || key_ms > r->from_ms[r->count - 1];

@@ -81,7 +81,7 @@ int thumbnails_open(struct thumbnails **out, int wanted, int64_t duration_ms, st
 void thumbnails_close(struct thumbnails *t) {
     if (t) {
         for (int i = 0; i < t->count; i++) {
-            picture_close(&t->items[i].picture);
+            still_close(&t->items[i].picture);
         }
         free(t->items);
         free(t);
@@ -117,7 +117,7 @@ int thumbnails_room(const struct thumbnails *t) {
     return t->capacity;
 }
 
-static enum thumbnail_flaw flaw_of_picture(const struct picture *p) {
+static enum thumbnail_flaw flaw_of_picture(const struct still *p) {
     if (p->luma < BLACK_LUMA && p->contrast < BLACK_CONTRAST) {
         return THUMBNAIL_BLACK;
     }
@@ -132,7 +132,7 @@ static void thin_out(struct thumbnails *t) {
         if (i + 1 < t->count) {
             bool other = t->items[i].flaw && !t->items[i + 1].flaw;
             keep = other ? i + 1 : i;
-            picture_close(&t->items[other ? i : i + 1].picture);
+            still_close(&t->items[other ? i : i + 1].picture);
         }
         t->items[kept] = t->items[keep];
         kept++;
@@ -143,10 +143,9 @@ static void thin_out(struct thumbnails *t) {
     }
 }
 
-int thumbnails_offer(struct thumbnails *t, int64_t pts_ms, struct picture *picture,
-                     struct error *e) {
+int thumbnails_offer(struct thumbnails *t, int64_t pts_ms, struct still *picture, struct error *e) {
     if (t->finished || !picture->planes[0]) {
-        picture_close(picture);
+        still_close(picture);
         return error_set(e, ERR_USAGE, "a candidate after the choice or without a picture");
     }
     if (t->count == t->capacity) {
@@ -157,7 +156,7 @@ int thumbnails_offer(struct thumbnails *t, int64_t pts_ms, struct picture *pictu
     memmove(item + 1, item, (size_t)(t->count - place) * sizeof *item);
     *item =
         (struct thumbnail){.pts_ms = pts_ms, .flaw = flaw_of_picture(picture), .picture = *picture};
-    *picture = (struct picture){0};
+    *picture = (struct still){0};
     t->count++;
     return 0;
 }
@@ -247,7 +246,7 @@ static bool is_cut(const double *distance, int count, int at) {
 static int find_scenes(struct thumbnail **pool, int count, int *first) {
     double distance[CANDIDATES_MOST];
     for (int i = 1; i < count; i++) {
-        distance[i - 1] = picture_distance(&pool[i - 1]->picture, &pool[i]->picture);
+        distance[i - 1] = still_distance(&pool[i - 1]->picture, &pool[i]->picture);
     }
     int scenes = 0;
     for (int i = 0; i < count; i++) {
@@ -300,7 +299,7 @@ static struct option sharpest(struct thumbnail **pool, int first, int end) {
 static void take_options(struct thumbnails *t, struct option *options, int count) {
     for (int k = 0; k < t->chosen_count; k++) {
         for (int i = 0; i < count; i++) {
-            double d = picture_distance(&t->chosen[k].picture, &options[i].item->picture);
+            double d = still_distance(&t->chosen[k].picture, &options[i].item->picture);
             options[i].nearest = fmin(options[i].nearest, d);
         }
     }
@@ -317,11 +316,11 @@ static void take_options(struct thumbnails *t, struct option *options, int count
         if (!best) {
             return;
         }
-        const struct picture *taken = &best->item->picture;
+        const struct still *taken = &best->item->picture;
         t->chosen[t->chosen_count] = *best->item;
         t->chosen_count++;
         for (int i = 0; i < count; i++) {
-            double d = picture_distance(taken, &options[i].item->picture);
+            double d = still_distance(taken, &options[i].item->picture);
             options[i].nearest = fmin(options[i].nearest, d);
         }
     }

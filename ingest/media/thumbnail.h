@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ingest/media/picture.h"
+#include "ingest/media/still.h"
 
 struct thumbnails;
 
@@ -26,7 +26,7 @@ struct thumbnail {
     int64_t pts_ms;
     int scene; /* number of the scene it stands for, from 0 in time order; flawed ones left out */
     enum thumbnail_flaw flaw;
-    struct picture picture;
+    struct still picture;
 };
 
 /* `wanted`: 1 to 64; at most max(48, 4 * wanted) candidates are held. `duration_ms`: the clip's
@@ -47,8 +47,7 @@ int thumbnails_room(const struct thumbnails *t);
 /* Takes ownership of *picture's planes (also on failure) and notes its flaws. Times may repeat or
  * run backwards in broken files: such candidates are kept in time order. ERR_USAGE after the choice
  * or for a picture without planes. */
-int thumbnails_offer(struct thumbnails *t, int64_t pts_ms, struct picture *picture,
-                     struct error *e);
+int thumbnails_offer(struct thumbnails *t, int64_t pts_ms, struct still *picture, struct error *e);
 
 /* Good candidates held so far; may fall, because blurred is what is so among the others. */
 int thumbnails_good(const struct thumbnails *t);

@@ -14,7 +14,7 @@ enum {
 
 #define STEP_MOST (INT64_C(1) << 32)
 
-struct held {
+struct held_packet {
     AVPacket *packet; /* NULL once it was given out */
     int64_t order;    /* rises in the order of presentation */
     int64_t decoded;  /* decoding time, as told or as the frame rate gives it */
@@ -30,7 +30,7 @@ struct media_times {
     bool started, ended;
     int64_t base, highest; /* of the order: where this sequence begins, the latest so far */
     int64_t last_decoded;  /* AV_NOPTS_VALUE before the first packet */
-    struct held held[HELD_MOST];
+    struct held_packet held[HELD_MOST];
     int count, next; /* held[next] is given out next; those before it are looked at still */
 };
 
@@ -135,7 +135,7 @@ int media_times_send(struct media_times *t, const AVPacket *packet, struct error
         t->next--;
         memmove(t->held, t->held + 1, (size_t)t->count * sizeof *t->held);
     }
-    t->held[t->count] = (struct held){copy, order_of(t, packet), decoded};
+    t->held[t->count] = (struct held_packet){copy, order_of(t, packet), decoded};
     t->count++;
     t->last_decoded = decoded;
     t->started = true;

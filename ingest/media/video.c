@@ -1,11 +1,11 @@
-/* video.c - finds pictures in the video track. See file.h. */
+/* video.c - see video.h. */
+#include "ingest/media/video.h"
+
 #include <libavutil/display.h>
 #include <libavutil/pixdesc.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "ingest/media/file.h"
 
 /* Pictures of a group are looked at so often that there are this many for a thumbnail. */
 enum { CANDIDATES_A_THUMBNAIL = 4 };
@@ -105,7 +105,7 @@ static void describe_display(struct video_track *v) {
 }
 
 int video_track_open(struct video_track *v, struct media *m, struct media_file *f, AVStream *stream,
-                     const struct media_wishes *wishes, struct error *e) {
+                     const struct media_options *options, struct error *e) {
     *v = (struct video_track){.media = m, .file = f, .stream = stream, .total = -1};
     v->matrix = display_matrix(stream);
     char name[AV_FOURCC_MAX_STRING_SIZE];
@@ -120,7 +120,7 @@ int video_track_open(struct video_track *v, struct media *m, struct media_file *
         v->given_up = true;
         return 0;
     }
-    if (wishes->thumbs == 0) {
+    if (options->thumbs == 0) {
         v->given_up = true;
         return 0;
     }
@@ -137,7 +137,7 @@ int video_track_open(struct video_track *v, struct media *m, struct media_file *
     if (!v->frame) {
         return error_set(e, ERR_MEMORY, "out of memory");
     }
-    v->thumbs = wishes->thumbs;
+    v->thumbs = options->thumbs;
     v->indexed = read_index(v);
     bool groups = v->indexed && v->reach.count > 0 && v->reach.count < v->thumbs;
     choose_plan(v, are_few(v) ? VIDEO_EVERYTHING : groups ? VIDEO_GROUPS : VIDEO_KEYFRAMES);
@@ -154,8 +154,8 @@ void video_track_close(struct video_track *v) {
 
 static int offer(struct video_track *v, const AVFrame *frame, int64_t time_ms, struct error *e) {
     AVRational sar = sample_aspect(v, frame);
-    struct picture picture;
-    int rc = picture_make(v->media->scaler, frame, v->matrix, sar.num, sar.den, &picture, e);
+    struct still picture;
+    int rc = still_make(v->media->scaler, frame, v->matrix, sar.num, sar.den, &picture, e);
     if (rc == 0) {
         v->offered++;
         return thumbnails_offer(v->media->thumbnails, time_ms, &picture, e);
@@ -212,7 +212,7 @@ static bool is_wanted(const struct video_track *v, int64_t time_ms) {
 static int take_frame(struct video_track *v, struct error *e) {
     int64_t time_ms = frame_time_ms(v, v->frame);
     v->media->frames_decoded++;
-    v->media->interlaced |= picture_is_interlaced(v->frame);
+    v->media->interlaced |= still_is_interlaced(v->frame);
     if (is_damaged(v->frame)) {
         count_error(v, "damaged picture", AVERROR_INVALIDDATA);
         if (!v->spare) {
@@ -300,7 +300,7 @@ int video_track_feed(struct video_track *v, const AVPacket *packet, struct error
         return 0;
     }
     v->file->stage = STAGE_VIDEO;
-    pool_beat(v->file->beat, STAGE_VIDEO);
+    heartbeat_step(v->file->heartbeat, STAGE_VIDEO);
     bool has_pts = packet->pts != AV_NOPTS_VALUE, has_dts = packet->dts != AV_NOPTS_VALUE;
     int64_t time_ms = media_time_ms(v->file, v->stream, has_pts ? packet->pts : packet->dts);
     int64_t decode_ms = media_time_ms(v->file, v->stream, has_dts ? packet->dts : packet->pts);

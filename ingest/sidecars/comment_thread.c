@@ -13,7 +13,7 @@
 #define NONE SIZE_MAX
 
 /* Indices into the list, NONE where there is none. */
-struct node {
+struct comment_node {
     size_t parent;
     size_t child; /* the first */
     size_t next;  /* the parent's next child */
@@ -26,7 +26,7 @@ static size_t find(const struct table *ids, const char *id, size_t self) {
 }
 
 /* Cuts each ring of parents. Every node is entered by one walk only, so time is linear. */
-static void cut_rings(struct node *nodes, size_t count) {
+static void cut_rings(struct comment_node *nodes, size_t count) {
     for (size_t start = 0; start < count; start++) {
         size_t at = start;
         while (at != NONE && nodes[at].walk == NONE) {
@@ -44,7 +44,8 @@ static void cut_rings(struct node *nodes, size_t count) {
     }
 }
 
-static int link_nodes(const struct comment_list *list, struct node *nodes, struct error *e) {
+static int link_nodes(const struct comment_list *list, struct comment_node *nodes,
+                      struct error *e) {
     struct table *ids = NULL;
     int rc = table_open(&ids, e);
     for (size_t i = 0; rc >= 0 && i < list->count; i++) {
@@ -53,7 +54,8 @@ static int link_nodes(const struct comment_list *list, struct node *nodes, struc
     for (size_t i = 0; rc >= 0 && i < list->count; i++) {
         size_t parent = find(ids, list->items[i].parent, i);
         parent = parent == NONE ? find(ids, list->items[i].thread, i) : parent;
-        nodes[i] = (struct node){.parent = parent, .child = NONE, .next = NONE, .walk = NONE};
+        nodes[i] =
+            (struct comment_node){.parent = parent, .child = NONE, .next = NONE, .walk = NONE};
     }
     table_close(ids);
     if (rc < 0) {
@@ -71,7 +73,7 @@ static int link_nodes(const struct comment_list *list, struct node *nodes, struc
 }
 
 /* The node behind `at` in the tree below `root`, depth first; NONE at the end of the tree. */
-static size_t following(const struct node *nodes, size_t at, size_t root) {
+static size_t following(const struct comment_node *nodes, size_t at, size_t root) {
     if (nodes[at].child != NONE) {
         return nodes[at].child;
     }
@@ -85,7 +87,7 @@ int comments_thread(struct comment_list *list, struct error *e) {
     if (!list->count) {
         return 0;
     }
-    struct node *nodes = calloc(list->count, sizeof *nodes);
+    struct comment_node *nodes = calloc(list->count, sizeof *nodes);
     struct comment *sorted = calloc(list->count, sizeof *sorted);
     int rc = nodes && sorted ? 0 : error_set(e, ERR_MEMORY, "out of memory");
     if (rc == 0) {

@@ -26,7 +26,7 @@ static const char *const author_names[] = {"author",     "user",     "uniqueId",
 static const char *const clip_only_names[] = {"playCount",   "play_count", "view_count",
                                               "webVideoUrl", "extractor",  NULL};
 
-struct place {
+struct comment_place {
     const struct comment_id *clip; /* as in struct comment_entry */
     const struct comment_id *parent;
     bool named; /* the list is called "comments" or is a list of replies */
@@ -152,7 +152,7 @@ static bool has_any(const json_t *object, const char *const *names) {
     return false;
 }
 
-static bool is_comment(const struct comment_entry *entry, const struct place *place) {
+static bool is_comment(const struct comment_entry *entry, const struct comment_place *place) {
     if (!has_text(entry->object)) {
         return false;
     }
@@ -172,11 +172,11 @@ static const json_t *list_of(const json_t *object, bool *named) {
     return json_is_array(list) || json_is_object(list) ? list : NULL;
 }
 
-static int walk_value(struct comment_walk *w, const json_t *value, const struct place *place,
-                      struct error *e);
+static int walk_value(struct comment_walk *w, const json_t *value,
+                      const struct comment_place *place, struct error *e);
 
-static int walk_entry(struct comment_walk *w, const json_t *object, const struct place *place,
-                      struct error *e) {
+static int walk_entry(struct comment_walk *w, const json_t *object,
+                      const struct comment_place *place, struct error *e) {
     struct comment_id own_clip;
     struct comment_entry entry = {.object = object,
                                   .text = first_text(object, text_names),
@@ -191,10 +191,10 @@ static int walk_entry(struct comment_walk *w, const json_t *object, const struct
     } else {
         w->dropped++;
     }
-    struct place inner = {.clip = entry.clip,
-                          .parent = entry.id.text ? &entry.id : place->parent,
-                          .named = true,
-                          .depth = place->depth};
+    struct comment_place inner = {.clip = entry.clip,
+                                  .parent = entry.id.text ? &entry.id : place->parent,
+                                  .named = true,
+                                  .depth = place->depth};
     for (const char *const *name = reply_names; rc >= 0 && *name; name++) {
         const json_t *list = json_object_get(object, *name);
         if (json_is_array(list) || json_is_object(list)) {
@@ -204,15 +204,15 @@ static int walk_entry(struct comment_walk *w, const json_t *object, const struct
     return rc;
 }
 
-static int walk_object(struct comment_walk *w, const json_t *object, const struct place *place,
-                       struct error *e) {
+static int walk_object(struct comment_walk *w, const json_t *object,
+                       const struct comment_place *place, struct error *e) {
     bool named;
     const json_t *list = list_of(object, &named);
     if (!list) {
         return walk_entry(w, object, place, e);
     }
     struct comment_id own;
-    struct place inner = *place;
+    struct comment_place inner = *place;
     inner.clip = clip_of(object, &own, place->clip);
     inner.named |= named;
     w->found |= named;
@@ -220,9 +220,9 @@ static int walk_object(struct comment_walk *w, const json_t *object, const struc
 }
 
 /* `place->depth` counts the calls on the stack, whatever the values are. */
-static int walk_value(struct comment_walk *w, const json_t *value, const struct place *place,
-                      struct error *e) {
-    struct place inner = *place;
+static int walk_value(struct comment_walk *w, const json_t *value,
+                      const struct comment_place *place, struct error *e) {
+    struct comment_place inner = *place;
     inner.depth++;
     if (inner.depth > DEEPEST || !(json_is_object(value) || json_is_array(value))) {
         w->dropped++;
@@ -244,6 +244,6 @@ int comment_walk(struct comment_walk *w, const json_t *root, struct error *e) {
     if (!json_is_array(root) && !list_of(root, &named)) {
         return 0; /* a lone object is no list, even where it looks like a comment */
     }
-    struct place place = {0};
+    struct comment_place place = {0};
     return walk_value(w, root, &place, e);
 }

@@ -32,7 +32,7 @@ static const char *const pinned_flags[] = {"author_pin", "is_pinned", "pinnedByA
                                            "isPinned",   "pinned",    NULL};
 
 /* What a visit needs beside the entry. */
-struct reading {
+struct comments_context {
     struct comment_list *list;
     struct table *ids; /* of the comments in the list */
     const char *video_id;
@@ -132,7 +132,7 @@ static int append(struct comment_list *list, const struct comment *c, struct err
 }
 
 static int visit_comment(void *context, const struct comment_entry *entry, struct error *e) {
-    struct reading *reading = context;
+    struct comments_context *reading = context;
     if (reading->video_id && entry->clip && !comment_id_is(entry->clip, reading->video_id)) {
         return 0;
     }
@@ -164,7 +164,7 @@ static int visit_comment(void *context, const struct comment_entry *entry, struc
 
 int comments_add(struct comment_list *list, const json_t *root, const char *video_id,
                  const char *const *creator, struct error *e) {
-    struct reading reading = {.list = list, .video_id = video_id, .creator = creator};
+    struct comments_context reading = {.list = list, .video_id = video_id, .creator = creator};
     struct comment_walk walk = {.visit = visit_comment, .context = &reading};
     size_t before = list->count;
     int rc = table_open(&reading.ids, e);
@@ -186,7 +186,7 @@ int comments_add(struct comment_list *list, const json_t *root, const char *vide
     return rc;
 }
 
-struct clips {
+struct clip_ids {
     struct arena *arena;
     struct table *known;
     const char **ids;
@@ -194,7 +194,7 @@ struct clips {
 };
 
 static int visit_clip(void *context, const struct comment_entry *entry, struct error *e) {
-    struct clips *clips = context;
+    struct clip_ids *clips = context;
     if (!entry->clip) {
         return 0;
     }
@@ -217,7 +217,7 @@ static int visit_clip(void *context, const struct comment_entry *entry, struct e
 
 int comments_video_ids(const json_t *root, struct arena *arena, const char ***ids, size_t *count,
                        struct error *e) {
-    struct clips clips = {.arena = arena};
+    struct clip_ids clips = {.arena = arena};
     struct comment_walk walk = {.visit = visit_clip, .context = &clips};
     int rc = table_open(&clips.known, e);
     if (rc == 0) {

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
+#include "ingest/sidecars/expected_length.h"
 #include "ingest/sidecars/field.h"
-#include "ingest/told_length.h"
 #include "store/json.h"
 #include "store/utf8.h"
 
@@ -389,7 +389,7 @@ int metadata_from_ytdlp(const json_t *root, struct arena *arena, struct metadata
         const char *duration = field_text(&f, root, FIELD_NAMES("duration_string"));
         m->duration_ms = duration ? read_duration(duration) : -1;
     }
-    m->whole_ms = told_length_ms(root, m->duration_ms);
+    m->whole_ms = expected_length_ms(root, m->duration_ms);
     m->views = field_count(root, FIELD_NAMES("view_count"));
     m->likes = field_count(root, FIELD_NAMES("like_count"));
     m->comments = field_count(root, FIELD_NAMES("comment_count"));

@@ -38,7 +38,7 @@ struct metadata {
     size_t hashtag_count;
     int64_t created; /* seconds since 1970 UTC */
     int64_t duration_ms;
-    int64_t whole_ms; /* the least that a file lasts which is whole (told_length.h) */
+    int64_t whole_ms; /* the least that a file lasts which is whole (expected_length.h) */
     int64_t views, likes, comments, shares, saves;
     /* Every name and id the creator goes by (uploader, uploader_id, channel_id ...), to tell their
      * own comments; NULL-terminated. */

@@ -1,5 +1,5 @@
-/* picture_jpeg_test.c - picture_to_jpeg, checked by decoding its output with libavcodec. */
-#include "ingest/media/picture.h"
+/* still_jpeg_test.c - still_to_jpeg, checked by decoding its output with libavcodec. */
+#include "ingest/media/still.h"
 
 #include "tests/test.h"
 
@@ -7,9 +7,9 @@
 #include <libavutil/log.h>
 
 /* Soft shapes, of which JPEG keeps most. */
-static struct picture picture_new(int width, int height, double phase) {
+static struct still still_new(int width, int height, double phase) {
     size_t size = (size_t)width * height;
-    struct picture p = {.width = width, .height = height};
+    struct still p = {.width = width, .height = height};
     p.planes[0] = malloc(size + size / 2);
     if (!p.planes[0]) {
         abort();
@@ -25,9 +25,9 @@ static struct picture picture_new(int width, int height, double phase) {
     return p;
 }
 
-static struct picture_scaler *scaler_new(void) {
-    struct picture_scaler *s = NULL;
-    if (!CHECK(picture_scaler_open(&s, 320, NULL) == 0)) {
+static struct still_scaler *scaler_new(void) {
+    struct still_scaler *s = NULL;
+    if (!CHECK(still_scaler_open(&s, 320, NULL) == 0)) {
         abort();
     }
     return s;
@@ -50,7 +50,7 @@ static AVFrame *decode(const struct bytes *jpeg) {
 }
 
 /* Peak signal-to-noise ratio of the luma, in decibels. */
-static double similarity(const AVFrame *frame, const struct picture *p) {
+static double similarity(const AVFrame *frame, const struct still *p) {
     double sum = 0;
     for (int i = 0; i < p->width * p->height; i++) {
         int got = frame->data[0][i / p->width * frame->linesize[0] + i % p->width];
@@ -61,12 +61,12 @@ static double similarity(const AVFrame *frame, const struct picture *p) {
 
 static void jpeg_decodes_to_the_picture(void) {
     static const int sizes[][2] = {{320, 180}, {2, 2}, {18, 34}, {4, 250}, {4096, 2}};
-    struct picture_scaler *s = scaler_new();
+    struct still_scaler *s = scaler_new();
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct picture p = picture_new(sizes[i][0], sizes[i][1], 0);
+        struct still p = still_new(sizes[i][0], sizes[i][1], 0);
         struct bytes jpeg;
         bytes_init(&jpeg, 1 << 20);
-        CHECK_NUMBER(picture_to_jpeg(s, &p, &jpeg, NULL), 0);
+        CHECK_NUMBER(still_to_jpeg(s, &p, &jpeg, NULL), 0);
         if (CHECK(jpeg.size > 100)) {
             CHECK(memcmp(jpeg.data, "\xFF\xD8\xFF\xE0", 4) == 0);
             CHECK(memcmp(jpeg.data + 6, "JFIF", 5) == 0);
@@ -80,19 +80,19 @@ static void jpeg_decodes_to_the_picture(void) {
             av_frame_free(&frame);
         }
         bytes_close(&jpeg);
-        picture_close(&p);
+        still_close(&p);
     }
-    picture_scaler_close(s);
+    still_scaler_close(s);
 }
 
 static void jpeg_depends_on_the_picture_alone(void) {
-    struct picture_scaler *s = scaler_new();
-    struct picture first = picture_new(128, 96, 0);
-    struct picture second = picture_new(128, 96, 1.5);
+    struct still_scaler *s = scaler_new();
+    struct still first = still_new(128, 96, 0);
+    struct still second = still_new(128, 96, 1.5);
     struct bytes out[3];
     for (int i = 0; i < 3; i++) { /* the first, another, the first again */
         bytes_init(&out[i], 1 << 20);
-        CHECK_NUMBER(picture_to_jpeg(s, i == 1 ? &second : &first, &out[i], NULL), 0);
+        CHECK_NUMBER(still_to_jpeg(s, i == 1 ? &second : &first, &out[i], NULL), 0);
     }
     CHECK(out[0].size > 0 && out[0].size == out[2].size);
     CHECK(memcmp(out[0].data, out[2].data, out[0].size) == 0);
@@ -100,41 +100,41 @@ static void jpeg_depends_on_the_picture_alone(void) {
     for (int i = 0; i < 3; i++) {
         bytes_close(&out[i]);
     }
-    picture_close(&first);
-    picture_close(&second);
-    picture_scaler_close(s);
+    still_close(&first);
+    still_close(&second);
+    still_scaler_close(s);
 }
 
 static void jpeg_names_no_encoder(void) {
-    struct picture_scaler *s = scaler_new();
-    struct picture p = picture_new(64, 64, 0);
+    struct still_scaler *s = scaler_new();
+    struct still p = still_new(64, 64, 0);
     struct bytes jpeg;
     bytes_init(&jpeg, 1 << 20);
-    CHECK_NUMBER(picture_to_jpeg(s, &p, &jpeg, NULL), 0);
+    CHECK_NUMBER(still_to_jpeg(s, &p, &jpeg, NULL), 0);
     CHECK(jpeg.size > 100);
     for (size_t i = 0; i + 4 <= jpeg.size; i++) {
         CHECK(memcmp(jpeg.data + i, "Lavc", 4) != 0);
         CHECK(memcmp(jpeg.data + i, "\xFF\xFE", 2) != 0); /* no comment at all */
     }
     bytes_close(&jpeg);
-    picture_close(&p);
-    picture_scaler_close(s);
+    still_close(&p);
+    still_scaler_close(s);
 }
 
 static void full_output_is_an_error_and_no_more(void) {
-    struct picture_scaler *s = scaler_new();
-    struct picture p = picture_new(64, 64, 0);
+    struct still_scaler *s = scaler_new();
+    struct still p = still_new(64, 64, 0);
     struct bytes tight, enough;
     struct error e = {0};
     bytes_init(&tight, 10);
     bytes_init(&enough, 1 << 20);
-    CHECK_NUMBER(picture_to_jpeg(s, &p, &tight, &e), ERR_LIMIT);
+    CHECK_NUMBER(still_to_jpeg(s, &p, &tight, &e), ERR_LIMIT);
     CHECK_NUMBER(tight.size, 0);
-    CHECK_NUMBER(picture_to_jpeg(s, &p, &enough, &e), 0);
+    CHECK_NUMBER(still_to_jpeg(s, &p, &enough, &e), 0);
     bytes_close(&tight);
     bytes_close(&enough);
-    picture_close(&p);
-    picture_scaler_close(s);
+    still_close(&p);
+    still_scaler_close(s);
 }
 
 int main(void) {

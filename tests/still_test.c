@@ -1,7 +1,7 @@
-/* picture_test.c - frames made here, whose thumbnails are known in advance: plain colours in
+/* still_test.c - frames made here, whose thumbnails are known in advance: plain colours in
  * several formats, four quadrants that show how a picture was turned, a comb that must vanish.
- * JPEG is picture_jpeg_test.c's. */
-#include "ingest/media/picture.h"
+ * JPEG is still_jpeg_test.c's. */
+#include "ingest/media/still.h"
 
 #include "tests/test.h"
 
@@ -47,15 +47,15 @@ static void set_luma(AVFrame *frame, int x, int y, int value) {
 }
 
 /* The luma at a point given in quarters of the picture. */
-static int luma_at(const struct picture *p, int x_quarters, int y_quarters) {
+static int luma_at(const struct still *p, int x_quarters, int y_quarters) {
     int x = p->width * x_quarters / 4, y = p->height * y_quarters / 4;
     return p->planes[0][(size_t)y * p->width + x];
 }
 
-static struct picture_scaler *scaler_of(int size) {
-    struct picture_scaler *s = NULL;
+static struct still_scaler *scaler_of(int size) {
+    struct still_scaler *s = NULL;
     struct error e = {0};
-    if (!CHECK(picture_scaler_open(&s, size, &e) == 0)) {
+    if (!CHECK(still_scaler_open(&s, size, &e) == 0)) {
         printf("# %s\n", e.text);
         abort();
     }
@@ -64,32 +64,32 @@ static struct picture_scaler *scaler_of(int size) {
 
 /* Makes the picture with a scaler of its own and releases the frame. */
 static int make(AVFrame *frame, int size, const int32_t *matrix, int sar_num, int sar_den,
-                struct picture *out) {
-    struct picture_scaler *s = scaler_of(size);
+                struct still *out) {
+    struct still_scaler *s = scaler_of(size);
     struct error e = {0};
-    int rc = picture_make(s, frame, matrix, sar_num, sar_den, out, &e);
+    int rc = still_make(s, frame, matrix, sar_num, sar_den, out, &e);
     if (rc < 0) {
         CHECK(e.code == rc && e.text[0]);
         CHECK(!out->planes[0]);
     }
     av_frame_free(&frame);
-    picture_scaler_close(s);
+    still_scaler_close(s);
     return rc;
 }
 
-static void check_colour(const struct picture *p, int y, int cb, int cr, double limit) {
+static void check_colour(const struct still *p, int y, int cb, int cr, double limit) {
     CHECK_NEAR(p->luma, y, limit);
     CHECK_NEAR(p->signature[1][100], cb, limit);
     CHECK_NEAR(p->signature[2][100], cr, limit);
 }
 
 static void scaler_refuses_silly_sizes(void) {
-    struct picture_scaler *s = NULL;
+    struct still_scaler *s = NULL;
     struct error e = {0};
-    CHECK_NUMBER(picture_scaler_open(&s, 15, &e), ERR_USAGE);
-    CHECK_NUMBER(picture_scaler_open(&s, 4097, &e), ERR_USAGE);
+    CHECK_NUMBER(still_scaler_open(&s, 15, &e), ERR_USAGE);
+    CHECK_NUMBER(still_scaler_open(&s, 4097, &e), ERR_USAGE);
     CHECK(!s);
-    picture_scaler_close(NULL);
+    still_scaler_close(NULL);
 }
 
 static void measures_match_their_definition(void) {
@@ -100,7 +100,7 @@ static void measures_match_their_definition(void) {
             set_luma(frame, x, y, 200);
         }
     }
-    struct picture p;
+    struct still p;
     CHECK_NUMBER(make(frame, SIZE, NULL, 0, 1, &p), 0);
     CHECK_NUMBER(p.width, SIZE);
     CHECK_NUMBER(p.height, SIZE);
@@ -108,9 +108,9 @@ static void measures_match_their_definition(void) {
     CHECK_NEAR(p.contrast, 50, 0.001);
     CHECK_NEAR(p.sharpness, 2.0 * 100 * 100 / (SIZE - 2), 0.001);
     CHECK_NUMBER(p.signature[0][0], 100);
-    CHECK_NUMBER(p.signature[0][PICTURE_SIGNATURE - 1], 200);
+    CHECK_NUMBER(p.signature[0][STILL_SIGNATURE - 1], 200);
     CHECK_NUMBER(p.signature[1][0], 128);
-    picture_close(&p);
+    still_close(&p);
     CHECK(!p.planes[0]);
 }
 
@@ -134,13 +134,13 @@ static void blur_lowers_sharpness_only(void) {
             set_luma(blurred, x, y, (int)(sum / 25));
         }
     }
-    struct picture a, b;
+    struct still a, b;
     CHECK_NUMBER(make(sharp, SIZE, NULL, 0, 1, &a), 0);
     CHECK_NUMBER(make(blurred, SIZE, NULL, 0, 1, &b), 0);
     CHECK(a.sharpness > 20 * b.sharpness);
     CHECK_NEAR(a.luma, b.luma, 1);
-    picture_close(&a);
-    picture_close(&b);
+    still_close(&a);
+    still_close(&b);
 }
 
 static void sizes_are_even_and_never_enlarged(void) {
@@ -153,13 +153,13 @@ static void sizes_are_even_and_never_enlarged(void) {
         {3, 16384, 16, 2, 16},       {333, 333, 101, 100, 100},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct picture p;
+        struct still p;
         AVFrame *frame = frame_of_colour(cases[i].width, cases[i].height, 90, 100, 160);
         CHECK_NUMBER(make(frame, cases[i].size, NULL, 0, 1, &p), 0);
         CHECK_NUMBER(p.width, cases[i].want_width);
         CHECK_NUMBER(p.height, cases[i].want_height);
         check_colour(&p, 90, 100, 160, 1.01);
-        picture_close(&p);
+        still_close(&p);
     }
 }
 
@@ -169,12 +169,12 @@ static void sample_aspect_stretches_the_width(void) {
     } cases[] = {{2, 1, 64, 32}, {1, 2, 32, 64},       {1, 1, 64, 64}, {0, 1, 64, 64},
                  {1, 0, 64, 64}, {1000000, 1, 64, 64}, {-4, 3, 64, 64}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct picture p;
+        struct still p;
         AVFrame *frame = frame_of_colour(128, 128, 90, 128, 128);
         CHECK_NUMBER(make(frame, SIZE, NULL, cases[i].num, cases[i].den, &p), 0);
         CHECK_NUMBER(p.width, cases[i].want_width);
         CHECK_NUMBER(p.height, cases[i].want_height);
-        picture_close(&p);
+        still_close(&p);
     }
 }
 
@@ -186,7 +186,7 @@ static void check_turn(const int32_t *matrix, bool upright, const int want[4]) {
             set_luma(frame, x, y, 40 + 60 * (x >= SIZE / 2) + 120 * (y >= SIZE / 4));
         }
     }
-    struct picture p;
+    struct still p;
     CHECK_NUMBER(make(frame, SIZE, matrix, 1, 1, &p), 0);
     CHECK_NUMBER(p.width, upright ? SIZE / 2 : SIZE);
     CHECK_NUMBER(p.height, upright ? SIZE : SIZE / 2);
@@ -194,7 +194,7 @@ static void check_turn(const int32_t *matrix, bool upright, const int want[4]) {
     CHECK_NUMBER(luma_at(&p, 3, 1), want[1]);
     CHECK_NUMBER(luma_at(&p, 1, 3), want[2]);
     CHECK_NUMBER(luma_at(&p, 3, 3), want[3]);
-    picture_close(&p);
+    still_close(&p);
 }
 
 static void display_matrix_turns_and_mirrors(void) {
@@ -243,44 +243,44 @@ static void interlaced_comb_vanishes(void) {
 #else
         frame->interlaced_frame = marked;
 #endif
-        struct picture p;
+        struct still p;
         CHECK_NUMBER(make(frame, SIZE, NULL, 0, 1, &p), 0);
         CHECK_NUMBER(p.height, SIZE);
         CHECK_NEAR(p.luma, marked ? 200 : 100, 0.01);
         CHECK_NEAR(p.contrast, marked ? 0 : 100, 0.01);
         CHECK_NEAR(p.signature[1][0], marked ? 128 : 192, 1);
-        picture_close(&p);
+        still_close(&p);
     }
 }
 
 static void formats_of_one_colour_agree(void) {
     /* Red in JFIF is Y 76, Cb 85, Cr 255. In limited range Y is 16 + 76 * 219 / 255 and so on. */
-    struct picture p;
+    struct still p;
     AVFrame *limited = frame_of_colour(SIZE, SIZE, 81, 90, 240);
     limited->color_range = AVCOL_RANGE_MPEG;
     CHECK_NUMBER(make(limited, SIZE, NULL, 0, 1, &p), 0);
     check_colour(&p, 76, 85, 255, 2);
-    picture_close(&p);
+    still_close(&p);
 
     AVFrame *high_definition = frame_of_colour(1280, 720, 63, 102, 240); /* BT.709's red */
     high_definition->color_range = AVCOL_RANGE_UNSPECIFIED;
     high_definition->colorspace = AVCOL_SPC_UNSPECIFIED;
     CHECK_NUMBER(make(high_definition, SIZE, NULL, 0, 1, &p), 0);
     check_colour(&p, 76, 85, 255, 4);
-    picture_close(&p);
+    still_close(&p);
 
     AVFrame *not_scaled = frame_of_colour(SIZE, SIZE, 54, 99, 255); /* BT.709 in full range */
     not_scaled->colorspace = AVCOL_SPC_BT709;
     CHECK_NUMBER(make(not_scaled, SIZE, NULL, 0, 1, &p), 0);
     check_colour(&p, 76, 85, 255, 4);
-    picture_close(&p);
+    still_close(&p);
 
     AVFrame *j_format = frame_of_colour(SIZE, SIZE, 76, 85, 255);
     j_format->format = AV_PIX_FMT_YUVJ420P;
     j_format->color_range = AVCOL_RANGE_UNSPECIFIED;
     CHECK_NUMBER(make(j_format, SIZE, NULL, 0, 1, &p), 0);
     check_colour(&p, 76, 85, 255, 1);
-    picture_close(&p);
+    still_close(&p);
 
     AVFrame *rgb = frame_new(AV_PIX_FMT_RGB24, SIZE, SIZE);
     for (int i = 0; i < SIZE * SIZE; i++) {
@@ -288,7 +288,7 @@ static void formats_of_one_colour_agree(void) {
     }
     CHECK_NUMBER(make(rgb, SIZE, NULL, 0, 1, &p), 0);
     check_colour(&p, 76, 85, 255, 2);
-    picture_close(&p);
+    still_close(&p);
 }
 
 static void ten_bit_and_grey_agree_with_eight_bit(void) {
@@ -309,7 +309,7 @@ static void ten_bit_and_grey_agree_with_eight_bit(void) {
             }
         }
     }
-    struct picture a, b, c;
+    struct still a, b, c;
     CHECK_NUMBER(make(eight, SIZE / 2, NULL, 0, 1, &a), 0);
     CHECK_NUMBER(make(ten, SIZE / 2, NULL, 0, 1, &b), 0);
     CHECK_NUMBER(make(grey, SIZE / 2, NULL, 0, 1, &c), 0);
@@ -320,9 +320,9 @@ static void ten_bit_and_grey_agree_with_eight_bit(void) {
     CHECK_NEAR(b.signature[1][7], 110, 1);
     CHECK_NEAR(b.signature[2][7], 140, 1);
     CHECK_NUMBER(c.signature[1][7], 128);
-    picture_close(&a);
-    picture_close(&b);
-    picture_close(&c);
+    still_close(&a);
+    still_close(&b);
+    still_close(&c);
 }
 
 static void unaligned_and_bottom_up_frames_are_read(void) {
@@ -340,11 +340,11 @@ static void unaligned_and_bottom_up_frames_are_read(void) {
         frame->width = frame->height = SIZE;
         frame->data[0] = pixels + 3 + (bottom_up ? STRIDE * (SIZE - 1) : 0);
         frame->linesize[0] = bottom_up ? -STRIDE : STRIDE;
-        struct picture p;
+        struct still p;
         CHECK_NUMBER(make(frame, SIZE, NULL, 0, 1, &p), 0);
         CHECK_NUMBER(luma_at(&p, 1, 1), bottom_up ? 150 : 50);
         CHECK_NUMBER(luma_at(&p, 3, 3), bottom_up ? 50 : 150);
-        picture_close(&p);
+        still_close(&p);
     }
 }
 
@@ -353,10 +353,10 @@ static void palette_is_looked_up(void) {
     uint32_t white = 0xFFFFFFFF;
     memset(frame->data[0], 7, (size_t)frame->linesize[0] * SIZE);
     memcpy(frame->data[1] + 7 * sizeof white, &white, sizeof white);
-    struct picture p;
+    struct still p;
     CHECK_NUMBER(make(frame, SIZE, NULL, 0, 1, &p), 0);
     check_colour(&p, 255, 128, 128, 1);
-    picture_close(&p);
+    still_close(&p);
 }
 
 static void every_format_of_swscale_is_read(void) {
@@ -365,7 +365,7 @@ static void every_format_of_swscale_is_read(void) {
     for (; format; format = av_pix_fmt_desc_next(format)) {
         enum AVPixelFormat id = av_pix_fmt_desc_get_id(format);
         if (sws_isSupportedInput(id) && !(format->flags & AV_PIX_FMT_FLAG_HWACCEL)) {
-            struct picture p;
+            struct still p;
             count++;
             if (CHECK_NUMBER(make(frame_new(id, 33, 17), 20, NULL, 4, 3, &p), 0)) {
                 CHECK_NUMBER(p.width, 20);
@@ -373,14 +373,14 @@ static void every_format_of_swscale_is_read(void) {
             } else {
                 printf("# %s\n", format->name);
             }
-            picture_close(&p);
+            still_close(&p);
         }
     }
     CHECK(count > 100);
 }
 
 static void unusable_frames_are_refused(void) {
-    struct picture p;
+    struct still p;
     AVFrame *frame = frame_of_colour(16, 16, 0, 128, 128);
     frame->format = AV_PIX_FMT_VAAPI;
     CHECK_NUMBER(make(frame, SIZE, NULL, 0, 1, &p), ERR_FORMAT);
@@ -408,33 +408,33 @@ static void unusable_frames_are_refused(void) {
 }
 
 static void scaler_follows_changes_of_the_frames(void) {
-    struct picture_scaler *s = scaler_of(SIZE);
+    struct still_scaler *s = scaler_of(SIZE);
     static const int values[] = {10, 250, 10};
     for (int i = 0; i < 3; i++) { /* 4:3 limited, 16:9 full, and back */
         AVFrame *frame = frame_of_colour(i == 1 ? 160 : 128, i == 1 ? 90 : 96, values[i], 128, 128);
-        struct picture p;
-        CHECK_NUMBER(picture_make(s, frame, NULL, 0, 1, &p, NULL), 0);
+        struct still p;
+        CHECK_NUMBER(still_make(s, frame, NULL, 0, 1, &p, NULL), 0);
         CHECK_NUMBER(p.height, i == 1 ? 36 : 48);
         CHECK_NEAR(p.luma, values[i], 0.01);
-        picture_close(&p);
+        still_close(&p);
         av_frame_free(&frame);
     }
-    picture_scaler_close(s);
+    still_scaler_close(s);
 }
 
 static void distance_runs_from_same_to_opposite(void) {
     static const int colours[][3] = {{0, 128, 128}, {255, 128, 128}, {0, 228, 128}};
-    struct picture p[3];
+    struct still p[3];
     for (int i = 0; i < 3; i++) {
         AVFrame *frame = frame_of_colour(SIZE, SIZE, colours[i][0], colours[i][1], colours[i][2]);
         CHECK_NUMBER(make(frame, SIZE, NULL, 0, 1, &p[i]), 0);
     }
-    CHECK_NEAR(picture_distance(&p[0], &p[0]), 0, 0);
-    CHECK_NEAR(picture_distance(&p[0], &p[1]), 255, 0.01);
-    CHECK_NEAR(picture_distance(&p[1], &p[0]), 255, 0.01);
-    CHECK_NEAR(picture_distance(&p[0], &p[2]), 100, 1);
+    CHECK_NEAR(still_distance(&p[0], &p[0]), 0, 0);
+    CHECK_NEAR(still_distance(&p[0], &p[1]), 255, 0.01);
+    CHECK_NEAR(still_distance(&p[1], &p[0]), 255, 0.01);
+    CHECK_NEAR(still_distance(&p[0], &p[2]), 100, 1);
     for (int i = 0; i < 3; i++) {
-        picture_close(&p[i]);
+        still_close(&p[i]);
     }
 }
 

@@ -1,6 +1,6 @@
-/* picture.c - see picture.h. The steps: check the frame; scale it, one field of it when interlaced,
+/* still.c - see still.h. The steps: check the frame; scale it, one field of it when interlaced,
  * into an aligned scratch image; copy that upright into the picture; measure. */
-#include "ingest/media/picture.h"
+#include "ingest/media/still.h"
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/error.h>
@@ -35,7 +35,7 @@ struct geometry {
     int width, height; /* before any quarter turn */
 };
 
-struct picture_scaler {
+struct still_scaler {
     int size;
     struct geometry geometry; /* of `scaler` and `scratch` */
     struct SwsContext *scaler;
@@ -60,13 +60,13 @@ static int library_error(struct error *e, int averror, const char *what) {
     return error_set(e, code, "%s: %s", what, text);
 }
 
-int picture_scaler_open(struct picture_scaler **out, int size, struct error *e) {
+int still_scaler_open(struct still_scaler **out, int size, struct error *e) {
     *out = NULL;
     if (size < SIZE_MIN || size > SIZE_MAX_ASKED) {
         return error_set(e, ERR_USAGE, "picture size %d is outside %d to %d", size, SIZE_MIN,
                          SIZE_MAX_ASKED);
     }
-    struct picture_scaler *s = calloc(1, sizeof *s);
+    struct still_scaler *s = calloc(1, sizeof *s);
     if (!s) {
         return error_set(e, ERR_MEMORY, "out of memory for a picture scaler");
     }
@@ -74,20 +74,20 @@ int picture_scaler_open(struct picture_scaler **out, int size, struct error *e) 
     s->frame = av_frame_alloc();
     s->packet = av_packet_alloc();
     if (!s->frame || !s->packet) {
-        picture_scaler_close(s);
+        still_scaler_close(s);
         return error_set(e, ERR_MEMORY, "out of memory for a picture scaler");
     }
     *out = s;
     return 0;
 }
 
-static void scaler_release(struct picture_scaler *s) {
+static void scaler_release(struct still_scaler *s) {
     sws_freeContext(s->scaler);
     s->scaler = NULL;
     av_freep(&s->scratch[0]);
 }
 
-void picture_scaler_close(struct picture_scaler *s) {
+void still_scaler_close(struct still_scaler *s) {
     if (s) {
         scaler_release(s);
         avcodec_free_context(&s->encoder);
@@ -97,7 +97,7 @@ void picture_scaler_close(struct picture_scaler *s) {
     }
 }
 
-bool picture_is_interlaced(const AVFrame *frame) {
+bool still_is_interlaced(const AVFrame *frame) {
 #ifdef AV_FRAME_FLAG_INTERLACED
     return frame->flags & AV_FRAME_FLAG_INTERLACED;
 #else
@@ -236,7 +236,7 @@ static int scaler_context(const struct geometry *g, struct SwsContext **out) {
     return rc < 0 ? AVERROR(ENOSYS) : 0;
 }
 
-static int scaler_prepare(struct picture_scaler *s, const struct geometry *g, struct error *e) {
+static int scaler_prepare(struct still_scaler *s, const struct geometry *g, struct error *e) {
     if (s->scaler && same_geometry(&s->geometry, g)) {
         return 0;
     }
@@ -259,9 +259,9 @@ static int scaler_prepare(struct picture_scaler *s, const struct geometry *g, st
 
 /* Scales `frame` into s->scratch. Of an interlaced frame only the field with line 0 is read: every
  * second line, in every plane but a palette. */
-static int scale_frame(struct picture_scaler *s, const AVFrame *frame, int sar_num, int sar_den,
+static int scale_frame(struct still_scaler *s, const AVFrame *frame, int sar_num, int sar_den,
                        struct error *e) {
-    int lines = picture_is_interlaced(frame) ? 2 : 1;
+    int lines = still_is_interlaced(frame) ? 2 : 1;
     struct geometry g = {
         .source_width = frame->width,
         .source_height = (frame->height + lines - 1) / lines,
@@ -317,7 +317,7 @@ static void copy_plane(unsigned char *out, int width, int height, const uint8_t 
     }
 }
 
-static void measure_luma(struct picture *p) {
+static void measure_luma(struct still *p) {
     const unsigned char *luma = p->planes[0];
     int width = p->width, height = p->height;
     int64_t sum = 0, squares = 0;
@@ -344,11 +344,11 @@ static void measure_luma(struct picture *p) {
 
 /* Cells of a plane with fewer than 16 lines or columns overlap. */
 static void measure_cells(const unsigned char *plane, int width, int height, unsigned char *cells) {
-    for (int i = 0; i < PICTURE_SIGNATURE * PICTURE_SIGNATURE; i++) {
-        int column = i % PICTURE_SIGNATURE, row = i / PICTURE_SIGNATURE;
-        int x0 = column * width / PICTURE_SIGNATURE, y0 = row * height / PICTURE_SIGNATURE;
-        int x1 = (column + 1) * width / PICTURE_SIGNATURE;
-        int y1 = (row + 1) * height / PICTURE_SIGNATURE;
+    for (int i = 0; i < STILL_SIGNATURE * STILL_SIGNATURE; i++) {
+        int column = i % STILL_SIGNATURE, row = i / STILL_SIGNATURE;
+        int x0 = column * width / STILL_SIGNATURE, y0 = row * height / STILL_SIGNATURE;
+        int x1 = (column + 1) * width / STILL_SIGNATURE;
+        int y1 = (row + 1) * height / STILL_SIGNATURE;
         x1 = x1 > x0 ? x1 : x0 + 1;
         y1 = y1 > y0 ? y1 : y0 + 1;
         int sum = 0, count = (x1 - x0) * (y1 - y0); /* at most 256 x 256 pixels: fits */
@@ -362,8 +362,8 @@ static void measure_cells(const unsigned char *plane, int width, int height, uns
 }
 
 /* Fills `out` from the scratch image. */
-static int picture_fill(const struct picture_scaler *s, struct orientation o, struct picture *out,
-                        struct error *e) {
+static int fill_from(const struct still_scaler *s, struct orientation o, struct still *out,
+                     struct error *e) {
     int width = o.transposed ? s->geometry.height : s->geometry.width;
     int height = o.transposed ? s->geometry.width : s->geometry.height;
     size_t size = (size_t)width * height;
@@ -386,25 +386,25 @@ static int picture_fill(const struct picture_scaler *s, struct orientation o, st
     return 0;
 }
 
-int picture_make(struct picture_scaler *s, const AVFrame *frame, const int32_t *matrix, int sar_num,
-                 int sar_den, struct picture *out, struct error *e) {
-    *out = (struct picture){0};
+int still_make(struct still_scaler *s, const AVFrame *frame, const int32_t *matrix, int sar_num,
+               int sar_den, struct still *out, struct error *e) {
+    *out = (struct still){0};
     int rc = check_frame(frame, e);
     if (rc == 0) {
         rc = scale_frame(s, frame, sar_num, sar_den, e);
     }
     if (rc == 0) {
-        rc = picture_fill(s, orientation_of(matrix), out, e);
+        rc = fill_from(s, orientation_of(matrix), out, e);
     }
     return rc;
 }
 
-void picture_close(struct picture *p) {
+void still_close(struct still *p) {
     free(p->planes[0]);
-    *p = (struct picture){0};
+    *p = (struct still){0};
 }
 
-static int encoder_prepare(struct picture_scaler *s, int width, int height, struct error *e) {
+static int encoder_prepare(struct still_scaler *s, int width, int height, struct error *e) {
     if (s->encoder && s->encoder->width == width && s->encoder->height == height) {
         return 0;
     }
@@ -437,7 +437,7 @@ static int encoder_prepare(struct picture_scaler *s, int width, int height, stru
 
 /* Lends the picture's planes to s->frame: libavcodec copies what has no buffer reference, and only
  * reads it (hence the planes may come from a const picture). */
-static void lend_planes(struct picture_scaler *s, const struct picture *p) {
+static void lend_planes(struct still_scaler *s, const struct still *p) {
     for (int i = 0; i < 3; i++) {
         s->frame->data[i] = p->planes[i];
         s->frame->linesize[i] = i ? p->width / 2 : p->width;
@@ -449,8 +449,8 @@ static void lend_planes(struct picture_scaler *s, const struct picture *p) {
     s->frame->quality = JPEG_QUALITY * FF_QP2LAMBDA;
 }
 
-int picture_to_jpeg(struct picture_scaler *s, const struct picture *p, struct bytes *out,
-                    struct error *e) {
+int still_to_jpeg(struct still_scaler *s, const struct still *p, struct bytes *out,
+                  struct error *e) {
     int rc = encoder_prepare(s, p->width, p->height, e);
     if (rc < 0) {
         return rc;
@@ -470,9 +470,9 @@ int picture_to_jpeg(struct picture_scaler *s, const struct picture *p, struct by
     return rc;
 }
 
-double picture_distance(const struct picture *a, const struct picture *b) {
+double still_distance(const struct still *a, const struct still *b) {
     int64_t sum = 0;
-    for (int i = 0; i < PICTURE_SIGNATURE * PICTURE_SIGNATURE; i++) {
+    for (int i = 0; i < STILL_SIGNATURE * STILL_SIGNATURE; i++) {
         int largest = 0;
         for (int plane = 0; plane < 3; plane++) {
             int difference = abs(a->signature[plane][i] - b->signature[plane][i]);
@@ -480,5 +480,5 @@ double picture_distance(const struct picture *a, const struct picture *b) {
         }
         sum += largest;
     }
-    return (double)sum / (PICTURE_SIGNATURE * PICTURE_SIGNATURE);
+    return (double)sum / (STILL_SIGNATURE * STILL_SIGNATURE);
 }
