@@ -12,6 +12,7 @@
 #include "ingest/item.h"
 #include "ingest/media/media.h"
 #include "ingest/pool.h"
+#include "ingest/sample.h"
 #include "ingest/shards.h"
 #include "store/file.h"
 #include "store/log.h"
@@ -78,14 +79,15 @@ static int write_report(struct ingest *in, const void *line, size_t size, struct
     return rc < 0 ? error_context(e, "%s", in->options->report) : 0;
 }
 
-/* A report line for people; where there is a report, that names it. */
-static void tell(const struct ingest *in, const void *report, size_t size) {
-    json_t *line = json_read(report, size, NULL, NULL);
-    const char *input = json_get_text(line, "input"), *message = json_get_text(line, "message");
-    const char *status = json_get_text(line, "status");
-    (in->options->report ? log_info : log_error)("%s: %s: %s", input ? input : "?",
-                                                 status ? status : "?", message ? message : "?");
-    json_decref(line);
+/* What the report says of a clip, for people to read; where there is a report, only on request. */
+static void log_clip(const struct ingest *in, size_t index, enum item_status status,
+                     const char *message) {
+    json_t *input = sample_text(in->clips->items[index].path), *text = sample_text(message);
+    const char *path = json_string_value(input), *what = json_string_value(text);
+    (in->options->report ? log_info : log_error)(
+        "%s: %s: %s", path ? path : "?", item_status_name(status), what && *what ? what : "?");
+    json_decref(text);
+    json_decref(input);
 }
 
 static int write_plain(struct ingest *in, size_t index, enum item_status status, const char *key,
@@ -96,7 +98,7 @@ static int write_plain(struct ingest *in, size_t index, enum item_status status,
     int rc = item_report_plain(&line, clip, status, key, reason, message, e);
     rc = rc == 0 ? write_report(in, line.data, line.size, e) : rc;
     if (rc == 0 && strcmp(reason, "kept") != 0) {
-        tell(in, line.data, line.size);
+        log_clip(in, index, status, message);
     }
     bytes_close(&line);
     return rc;
@@ -117,13 +119,13 @@ static int put(struct ingest *in, size_t index, const struct stream_counts *chan
 }
 
 /* Clips that turn out to have one key only when they are read. */
-static int tell_duplicate(struct ingest *in, size_t index, const char *key, size_t before,
-                          struct error *e) {
+static int report_duplicate(struct ingest *in, size_t index, const char *key, size_t before,
+                            struct error *e) {
     struct bytes text;
     bytes_init(&text, SIZE_MAX);
     static const char came[] = "a sample with this key came before";
     int rc = bytes_append(&text, came, strlen(came), e);
-    if (rc == 0 && before < in->clips->count) { /* else it is in a shard that was kept */
+    if (rc == 0 && before < in->clips->count) { /* else it is in a shard that was reused */
         const char *path = in->clips->items[before].path;
         rc = bytes_append(&text, ": ", 2, e);
         rc = rc == 0 ? bytes_append(&text, path, strlen(path), e) : rc;
@@ -142,8 +144,10 @@ static int take_item(struct ingest *in, size_t index, const struct bytes *result
         return error_set(e, ERR_FORMAT, "a worker's answer is too short");
     }
     memcpy(&head, result->data, sizeof head);
-    const unsigned char *report = result->data + sizeof head;
-    size_t records_size = result->size - sizeof head - head.report_size;
+    const unsigned char *message = result->data + sizeof head;
+    const unsigned char *report = message + head.message_size;
+    const unsigned char *records = report + head.report_size;
+    size_t records_size = result->size - sizeof head - head.message_size - head.report_size;
     bool has_sample = head.status == ITEM_OK || head.status == ITEM_PARTIAL;
     size_t before = index;
     int rc = has_sample ? table_add(in->keys, head.key, index, &before, e) : 1;
@@ -152,7 +156,7 @@ static int take_item(struct ingest *in, size_t index, const struct bytes *result
     }
     if (rc == 0) {
         struct stream_counts one_skipped = {.skipped = 1};
-        rc = tell_duplicate(in, index, head.key, before, e);
+        rc = report_duplicate(in, index, head.key, before, e);
         return rc == 0 ? put(in, index, &one_skipped, NULL, 0, e) : rc;
     }
     bool done_before = head.status == ITEM_SKIPPED && in->done && head.key[0] &&
@@ -162,12 +166,12 @@ static int take_item(struct ingest *in, size_t index, const struct bytes *result
                                    .skipped = head.status == ITEM_SKIPPED && !done_before,
                                    .failed = head.status == ITEM_FAILED};
     in->result->done += done_before;
-    rc = put(in, index, &change, report + head.report_size, records_size, e);
+    rc = put(in, index, &change, records, records_size, e);
     if (rc == 0 && head.status != ITEM_ELSEWHERE) {
         rc = write_report(in, report, head.report_size, e);
     }
     if (rc == 0 && change.partial + change.skipped + change.failed > 0) {
-        tell(in, report, head.report_size);
+        log_clip(in, index, head.status, head.message_size ? (const char *)message : NULL);
     }
     return rc;
 }

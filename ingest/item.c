@@ -77,7 +77,7 @@ static void set_status(struct item_job *it, enum item_status status, const char 
 
 /* ---- The report -------------------------------------------------------- */
 
-static const char *status_name(enum item_status status) {
+const char *item_status_name(enum item_status status) {
     static const char *const names[] = {"ok", "partial", "failed", "skipped", "elsewhere"};
     return names[status];
 }
@@ -85,8 +85,8 @@ static const char *status_name(enum item_status status) {
 static json_t *report_base(const struct clip *clip, enum item_status status, const char *key,
                            const char *reason, const char *message) {
     return json_pack("{s:o, s:o, s:s, s:o, s:o}", "input", sample_text(clip->path), "key",
-                     sample_text(key), "status", status_name(status), "reason", sample_text(reason),
-                     "message", sample_text(message));
+                     sample_text(key), "status", item_status_name(status), "reason",
+                     sample_text(reason), "message", sample_text(message));
 }
 
 int item_report_plain(struct bytes *out, const struct clip *clip, enum item_status status,
@@ -410,10 +410,26 @@ static bool has_content(const struct item_job *it) {
            it->sidecars->comments.count > 0 || described;
 }
 
+/* What an answer begins with; its sizes are filled in by end_report. */
+static int begin_answer(struct bytes *out, struct item_head *head, const char *message,
+                        struct error *e) {
+    head->message_size = message ? strlen(message) + 1 : 0;
+    int rc = bytes_append(out, head, sizeof *head, e);
+    if (rc == 0 && message) {
+        rc = bytes_append(out, message, head->message_size, e);
+    }
+    return rc;
+}
+
+/* The report line ends here. `start`: where the answer began. */
+static void end_report(struct bytes *out, size_t start, struct item_head *head) {
+    head->report_size = out->size - start - sizeof *head - head->message_size;
+    memcpy(out->data + start, head, sizeof *head);
+}
+
 static int make(struct item_job *it, const struct pool_failure *before, struct bytes *out,
                 struct error *e) {
-    size_t head_at = out->size;
-    struct item_head head = {0};
+    size_t start = out->size;
     int rc = gather(it, before, e);
     if (rc < 0) {
         return rc;
@@ -421,15 +437,17 @@ static int make(struct item_job *it, const struct pool_failure *before, struct b
     if (it->status == ITEM_PARTIAL && !has_content(it)) {
         it->status = ITEM_FAILED;
     }
-    rc = bytes_append(out, &head, sizeof head, e);
-    rc = rc == 0 ? append_report(it, out, e) : rc;
-    head.status = it->status;
-    head.report_size = out->size - head_at - sizeof head;
+    struct item_head head = {.status = it->status};
     memcpy(head.key, it->key, sizeof head.key);
+    rc = begin_answer(out, &head, it->reason ? it->message : NULL, e);
     if (rc == 0) {
-        memcpy(out->data + head_at, &head, sizeof head);
-        bool wanted = it->status == ITEM_OK || it->status == ITEM_PARTIAL;
-        rc = wanted ? append_sample(it, out, e) : 0;
+        rc = append_report(it, out, e);
+    }
+    if (rc == 0) {
+        end_report(out, start, &head);
+    }
+    if (rc == 0 && (it->status == ITEM_OK || it->status == ITEM_PARTIAL)) {
+        rc = append_sample(it, out, e);
     }
     return rc;
 }
@@ -449,12 +467,13 @@ static int report_problem(const struct item_maker *maker, const struct clip *cli
     if (!in_shard(maker->options, clip->key ? clip->key : clip->path)) {
         head.status = ITEM_ELSEWHERE;
     }
-    size_t head_at = out->size;
-    int rc = bytes_append(out, &head, sizeof head, e);
-    rc = rc == 0 ? item_report_plain(out, clip, head.status, clip->key, reason, message, e) : rc;
+    size_t start = out->size;
+    int rc = begin_answer(out, &head, message, e);
     if (rc == 0) {
-        head.report_size = out->size - head_at - sizeof head;
-        memcpy(out->data + head_at, &head, sizeof head);
+        rc = item_report_plain(out, clip, head.status, clip->key, reason, message, e);
+    }
+    if (rc == 0) {
+        end_report(out, start, &head);
     }
     return rc;
 }

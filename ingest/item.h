@@ -14,13 +14,16 @@ enum item_status {
     ITEM_ELSEWHERE /* belongs to another part of --shard: not even reported */
 };
 
-/* What a worker sends back: this, then `report_size` bytes of JSON (the report line, without
- * newline), then the sample's tar records. Parent and worker are the same program, so the struct
- * travels as it is. */
+const char *item_status_name(enum item_status status);
+
+/* What a worker sends back: this, then `message_size` bytes of text for people (what was wrong;
+ * with its zero byte, or nothing at all), then `report_size` bytes of JSON (the report line,
+ * without newline), then the sample's tar records. Parent and worker are the same program, so the
+ * struct travels as it is. */
 struct item_head {
     enum item_status status;
     char key[STREAM_KEY_BYTES];
-    size_t report_size;
+    size_t message_size, report_size;
 };
 
 struct item_maker; /* what a worker keeps between clips; it ends with its process */

@@ -117,11 +117,11 @@ static int add_keys(struct table *table, const struct bytes *keys, struct error 
     return rc < 0 ? rc : 0;
 }
 
-/* 1: the shard at `path` stays, *first and *counts are moved behind it. 0: it is to be made anew.
- * The last shard of a run ends where the clips ended, not where it was full: it stays only if they
- * still end there. */
-static int keep_shard(struct shards *s, const char *path, struct table *keys, size_t *first,
-                      struct stream_counts *counts, struct error *e) {
+/* 1: the shard at `path` is reused, and *first and *counts are moved past it. 0: it must be made
+ * anew. The last shard of a run ends where the clips ended, not where it was full: it stays only if
+ * they still end there. */
+static int reuse_shard(struct shards *s, const char *path, struct table *keys, size_t *first,
+                       struct stream_counts *counts, struct error *e) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return 0;
@@ -155,14 +155,14 @@ static int keep_shard(struct shards *s, const char *path, struct table *keys, si
     return rc < 0 ? rc : fits;
 }
 
-static int keep_shards(struct shards *s, struct table *keys, size_t *first,
-                       struct stream_counts *counts, struct error *e) {
+static int reuse_shards(struct shards *s, struct table *keys, size_t *first,
+                        struct stream_counts *counts, struct error *e) {
     int rc = 1;
     while (rc == 1 && *first < s->clips->count) {
         char path[SHARD_PATH];
         rc = shard_path(s, s->number, path, e);
         if (rc == 0) {
-            rc = keep_shard(s, path, keys, first, counts, e);
+            rc = reuse_shard(s, path, keys, first, counts, e);
         }
         if (rc == 1) {
             output_file_clean(path);
@@ -263,7 +263,7 @@ int shards_open(struct shards **out, const struct ingest_options *options, const
         rc = error_errno(e, errno, "%s", options->output);
     }
     rc = rc == 0 ? lock_folder(s, e) : rc;
-    rc = rc == 0 ? keep_shards(s, keys, first, counts, e) : rc;
+    rc = rc == 0 ? reuse_shards(s, keys, first, counts, e) : rc;
     if (rc == 0 && s->number > 0) {
         log_info("%" PRId64 " shards are there already; going on at clip %zu", s->number,
                  *first + 1);

@@ -33,12 +33,6 @@ __attribute__((format(printf, 2, 3))) static void warn(struct sidecars *s, const
     }
 }
 
-void sidecar_cache_close(struct sidecar_cache *cache) {
-    free(cache->path);
-    json_decref(cache->root);
-    *cache = (struct sidecar_cache){0};
-}
-
 static const char *base_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
@@ -61,15 +55,9 @@ void sidecars_lose(struct sidecars *s, const char *path, const char *reason) {
     }
 }
 
-/* The tree of a JSON (or NDJSON) file, or NULL. */
-static json_t *load_tree(const char *path, size_t *repaired, struct error *e) {
-    *repaired = 0;
-    return json_read_file(path, SIDECAR_LIMIT, repaired, e);
-}
-
-/* Tells the sample what load_tree had to say. */
-static void note_tree(struct sidecars *s, const char *path, const json_t *root, size_t repaired,
-                      const struct error *e) {
+/* Warns of what was wrong with a JSON file. */
+static void warn_of_tree(struct sidecars *s, const char *path, const json_t *root, size_t repaired,
+                         const struct error *e) {
     if (!root) {
         sidecars_lose(s, path, e->text);
     } else if (repaired) {
@@ -77,11 +65,32 @@ static void note_tree(struct sidecars *s, const char *path, const json_t *root, 
     }
 }
 
-static json_t *read_tree(struct sidecars *s, const char *path, struct error *e) {
-    size_t repaired;
-    json_t *root = load_tree(path, &repaired, e);
-    note_tree(s, path, root, repaired, e);
-    return root;
+/* Makes `tree` hold a JSON (or NDJSON) file, unless it does. Fails with ERR_MEMORY only. */
+static int tree_load(struct sidecar_tree *tree, const char *path, struct error *e) {
+    if (!tree->path || strcmp(tree->path, path) != 0) {
+        free(tree->path);
+        json_decref(tree->root);
+        *tree = (struct sidecar_tree){.path = strdup(path)};
+        if (!tree->path) {
+            return out_of_memory(e);
+        }
+        tree->root = json_read_file(path, SIDECAR_LIMIT, &tree->repaired, &tree->error);
+    }
+    if (!tree->root && tree->error.code == ERR_MEMORY) {
+        *e = tree->error;
+        return ERR_MEMORY;
+    }
+    return 0;
+}
+
+/* Also warns of what was wrong with it. */
+static int tree_read(struct sidecars *s, struct sidecar_tree *tree, const char *path,
+                     struct error *e) {
+    int rc = tree_load(tree, path, e);
+    if (rc == 0) {
+        warn_of_tree(s, path, tree->root, tree->repaired, &tree->error);
+    }
+    return rc;
 }
 
 /* ---- Metadata ---------------------------------------------------------- */
@@ -100,7 +109,9 @@ static int take_metadata(struct sidecars *s, const struct metadata *found, struc
 }
 
 static int read_metadata(struct sidecars *s, const struct clip_file *file, struct error *e) {
-    json_t *root = read_tree(s, file->path, e);
+    size_t repaired = 0;
+    json_t *root = json_read_file(file->path, SIDECAR_LIMIT, &repaired, e);
+    warn_of_tree(s, file->path, root, repaired, e);
     if (!root) {
         return e->code == ERR_MEMORY ? ERR_MEMORY : 0;
     }
@@ -195,25 +206,13 @@ static int complete(struct sidecars *s, const struct clip *clip, struct error *e
 
 /* ---- Comments and captions --------------------------------------------- */
 
-static int read_comments(struct sidecars *s, const struct clip_file *file,
-                         struct sidecar_cache *cache, struct error *e) {
-    if (!cache->path || strcmp(cache->path, file->path) != 0) {
-        sidecar_cache_close(cache);
-        cache->path = strdup(file->path);
-        if (!cache->path) {
-            return out_of_memory(e);
-        }
-        cache->root = load_tree(file->path, &cache->repaired, &cache->error);
+static int read_comments(struct sidecars *s, const struct clip_file *file, struct error *e) {
+    struct sidecar_tree *tree = &s->cache->export;
+    int rc = tree_read(s, tree, file->path, e);
+    if (rc < 0 || !tree->root) {
+        return rc;
     }
-    note_tree(s, file->path, cache->root, cache->repaired, &cache->error);
-    if (!cache->root && cache->error.code == ERR_MEMORY) {
-        *e = cache->error;
-        return ERR_MEMORY;
-    }
-    if (!cache->root) {
-        return 0;
-    }
-    int rc = comments_add(&s->comments, cache->root, s->metadata.id, s->metadata.creator, e);
+    rc = comments_add(&s->comments, tree->root, s->metadata.id, s->metadata.creator, e);
     if (rc < 0 && rc != ERR_MEMORY) {
         sidecars_lose(s, file->path, e->text);
         rc = 0;
@@ -241,9 +240,11 @@ int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, s
     struct caption_losses losses = {0};
     int rc;
     if (caption->file->kind == FILE_JSON) {
-        json_t *root = read_tree(s, path, e);
-        rc = root ? caption_read_creator_json(&caption->cues, root, e) : 0;
-        json_decref(root);
+        struct sidecar_tree *tree = &s->cache->bare;
+        rc = tree_read(s, tree, path, e);
+        if (rc == 0 && tree->root) {
+            rc = caption_read_creator_json(&caption->cues, tree->root, e);
+        }
     } else {
         struct bytes content;
         bytes_init(&content, SIDECAR_LIMIT);
@@ -273,42 +274,41 @@ int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, s
  * when it is known which clip they must be of. */
 static int read_bare_json(struct sidecars *s, const struct clip_file *file, bool *comments,
                           struct error *e) {
-    size_t repaired;
-    json_t *root = load_tree(file->path, &repaired, e);
-    if (!root && e->code == ERR_MEMORY) {
-        return ERR_MEMORY;
+    struct sidecar_tree *tree = &s->cache->bare;
+    int rc = tree_load(tree, file->path, e);
+    if (rc < 0) {
+        return rc;
     }
-    enum file_kind kind = peek_kind(root);
-    int rc = 0;
+    enum file_kind kind = peek_kind(tree->root);
     *comments = kind == FILE_COMMENTS;
     if (!*comments) {
-        note_tree(s, file->path, root, repaired, e);
+        warn_of_tree(s, file->path, tree->root, tree->repaired, &tree->error);
     }
     if (kind == FILE_GALLERY && !s->metadata.id) {
-        rc = metadata_from_gallery_dl(root, s->arena, &s->metadata, e);
+        rc = metadata_from_gallery_dl(tree->root, s->arena, &s->metadata, e);
         s->described |= rc == 0;
     } else if (kind == FILE_JSON) {
         list_caption(s, file);
     }
-    json_decref(root);
     return rc == ERR_MEMORY ? rc : 0;
 }
 
 /* As read_comments for a file whose name does not say that it holds any: none is no loss. */
 static int read_bare_comments(struct sidecars *s, const struct clip_file *file, struct error *e) {
-    json_t *root = read_tree(s, file->path, e);
-    int rc = root ? comments_add(&s->comments, root, s->metadata.id, s->metadata.creator, e) : 0;
-    json_decref(root);
+    struct sidecar_tree *tree = &s->cache->bare;
+    int rc = tree_read(s, tree, file->path, e);
+    if (rc == 0 && tree->root) {
+        rc = comments_add(&s->comments, tree->root, s->metadata.id, s->metadata.creator, e);
+    }
     return rc == ERR_MEMORY ? rc : 0;
 }
 
-static int read_one(struct sidecars *s, const struct clip_file *file, struct sidecar_cache *cache,
-                    struct error *e) {
+static int read_one(struct sidecars *s, const struct clip_file *file, struct error *e) {
     switch (file->kind) {
     case FILE_DESCRIPTION:
         return s->metadata.description ? 0 : read_description(s, file, e);
     case FILE_COMMENTS:
-        return read_comments(s, file, cache, e);
+        return read_comments(s, file, e);
     case FILE_CAPTION:
     case FILE_UNREAD:
         list_caption(s, file);
@@ -331,7 +331,7 @@ static int read_one(struct sidecars *s, const struct clip_file *file, struct sid
 
 int sidecars_read(struct sidecars *s, const struct clip *clip, struct arena *arena,
                   struct sidecar_cache *cache, struct error *e) {
-    *s = (struct sidecars){.arena = arena, .comments = {.arena = arena}};
+    *s = (struct sidecars){.arena = arena, .cache = cache, .comments = {.arena = arena}};
     metadata_init(&s->metadata);
     bool *comments = arena_alloc(arena, clip->count, sizeof *comments);
     int rc = comments ? 0 : out_of_memory(e);
@@ -344,7 +344,7 @@ int sidecars_read(struct sidecars *s, const struct clip *clip, struct arena *are
     rc = rc == 0 ? complete(s, clip, e) : rc;
     for (size_t i = 0; i < clip->count && rc == 0; i++) {
         rc = comments[i] ? read_bare_comments(s, &clip->files[i], e)
-                         : read_one(s, &clip->files[i], cache, e);
+                         : read_one(s, &clip->files[i], e);
     }
     return rc == 0 ? comments_thread(&s->comments, e) : rc;
 }

@@ -21,6 +21,7 @@ struct sidecar_caption {
 
 struct sidecars {
     struct arena *arena;
+    struct sidecar_cache *cache;
     struct metadata metadata; /* id and account are never NULL after sidecars_read */
     bool playlist;            /* the info.json describes a playlist, not a clip */
     bool created_from_file;   /* no sidecar says when: the media file's date was taken */
@@ -33,15 +34,21 @@ struct sidecars {
     const char *lost; /* the first of them that tells of a file that gave nothing, or NULL */
 };
 
-/* Keeps the tree of the last comments file: one export often serves many clips. What was wrong with
- * it is told to each of them, so that a sample does not depend on which came before it. */
-struct sidecar_cache {
+/* A JSON file in memory, and what was wrong with it: the warning goes to every clip that the file
+ * serves, so that a sample does not depend on which clip came before it. */
+struct sidecar_tree {
     char *path;
-    json_t *root;
+    json_t *root; /* NULL: it could not be read, as `error` says */
     size_t repaired;
     struct error error;
 };
-void sidecar_cache_close(struct sidecar_cache *cache);
+
+/* Zero to begin with; it ends with its process. Holds the last export of comments, which often
+ * serves many clips, and the last STEM.json, whose content must be seen before it is known what it
+ * is to be read as. */
+struct sidecar_cache {
+    struct sidecar_tree export, bare;
+};
 
 /* Reads metadata and comments and lists the captions. What is wrong with a file becomes a warning;
  * only ERR_MEMORY is an error. */
