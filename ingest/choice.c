@@ -48,10 +48,10 @@ static void find_spoken(struct preferences *p, const struct caption_choices *c,
     p->spoken = m->spoken ? m->language : NULL;
     p->text = m->language;
     p->manual = m->manual_captions;
-    for (int i = 0; i < c->count && !p->spoken; i++) {
+    for (int i = 0; i < c->count && p->spoken == NULL; i++) {
         p->spoken = c->items[i].origin == CAPTION_SPOKEN ? c->items[i].language : NULL;
     }
-    for (int i = 0; i < c->count && !p->spoken; i++) {
+    for (int i = 0; i < c->count && p->spoken == NULL; i++) {
         p->spoken = language_translated(c->items[i].language, p->from) ? p->from : NULL;
     }
 }
@@ -60,7 +60,8 @@ static void find_spoken(struct preferences *p, const struct caption_choices *c,
 static int rank_of(const struct preferences *p, const struct caption_choice *c) {
     enum { LISTED = 1000, QUALITIES = 4 };
     int quality = c->origin == CAPTION_TRANSLATED ? 3 : c->origin == CAPTION_SPOKEN ? 2 : 1;
-    for (const char *const *name = p->manual; name && *name && c->language; name++) {
+    for (const char *const *name = p->manual; name != NULL && *name != NULL && c->language != NULL;
+         name++) {
         quality = strcmp(*name, c->language) == 0 ? 0 : quality;
     }
     int rank = language_rank(p->listed, c->language);

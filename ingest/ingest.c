@@ -14,6 +14,7 @@
 #include "ingest/pool.h"
 #include "ingest/sample.h"
 #include "ingest/shards.h"
+#include "store/cpu_count.h"
 #include "store/file.h"
 #include "store/log.h"
 #include "store/stream.h"
@@ -38,17 +39,17 @@ struct ingest {
 /* The options that shape the samples; the number of workers does not. */
 static json_t *header_of(const struct ingest_options *o, const struct table *done) {
     char skip[24] = "";
-    if (done && table_count(done) > 0) {
+    if (done != NULL && table_count(done) > 0) {
         snprintf(skip, sizeof skip, "%016" PRIx64, table_fingerprint(done));
     }
     char codecs[MEDIA_VERSION_BYTES];
     media_version(codecs);
     return json_pack("{s:I, s:I, s:s, s:b, s:[I,I], s:s, s:s, s:I, s:I, s:I, s:I}", "thumbs",
                      (json_int_t)o->thumbs, "thumb_size", (json_int_t)o->thumb_size, "lang",
-                     o->languages ? o->languages : "", "audio", o->audio, "shard",
+                     o->languages != NULL ? o->languages : "", "audio", o->audio, "shard",
                      (json_int_t)o->shard[0], (json_int_t)o->shard[1], "skip", skip, "libavcodec",
-                     codecs, "shard_size", (json_int_t)(o->output ? o->shard_size : 0), "stall_ms",
-                     (json_int_t)o->stall_ms, "cpu_ms", (json_int_t)o->cpu_ms, "memory",
+                     codecs, "shard_size", (json_int_t)(o->output != NULL ? o->shard_size : 0),
+                     "stall_ms", (json_int_t)o->stall_ms, "cpu_ms", (json_int_t)o->cpu_ms, "memory",
                      (json_int_t)o->memory);
 }
 
@@ -74,8 +75,12 @@ static int write_report(struct ingest *in, const void *line, size_t size, struct
     }
     bytes_clear(&in->line);
     int rc = bytes_append(&in->line, line, size, e);
-    rc = rc == 0 ? bytes_append(&in->line, "\n", 1, e) : rc;
-    rc = rc == 0 ? file_write(in->report, in->line.data, in->line.size, NULL, e) : rc;
+    if (rc == 0) {
+        rc = bytes_append(&in->line, "\n", 1, e);
+    }
+    if (rc == 0) {
+        rc = file_write(in->report, in->line.data, in->line.size, NULL, e);
+    }
     return rc < 0 ? error_context(e, "%s", in->options->report) : 0;
 }
 
@@ -84,8 +89,9 @@ static void log_clip(const struct ingest *in, size_t index, enum item_status sta
                      const char *message) {
     json_t *input = sample_text(in->clips->items[index].path), *text = sample_text(message);
     const char *path = json_string_value(input), *what = json_string_value(text);
-    (in->options->report ? log_info : log_error)(
-        "%s: %s: %s", path ? path : "?", item_status_name(status), what && *what ? what : "?");
+    (in->options->report != NULL ? log_info : log_error)("%s: %s: %s", path != NULL ? path : "?",
+                                                         item_status_name(status),
+                                                         what != NULL && *what ? what : "?");
     json_decref(text);
     json_decref(input);
 }
@@ -96,7 +102,9 @@ static int write_plain(struct ingest *in, size_t index, enum item_status status,
     bytes_init(&line, SIZE_MAX);
     const struct clip *clip = &in->clips->items[index];
     int rc = item_report_plain(&line, clip, status, key, reason, message, e);
-    rc = rc == 0 ? write_report(in, line.data, line.size, e) : rc;
+    if (rc == 0) {
+        rc = write_report(in, line.data, line.size, e);
+    }
     if (rc == 0 && strcmp(reason, "kept") != 0) {
         log_clip(in, index, status, message);
     }
@@ -112,7 +120,7 @@ static int put(struct ingest *in, size_t index, const struct stream_counts *chan
     sum->partial += change->partial;
     sum->skipped += change->skipped;
     sum->failed += change->failed;
-    if (in->shards) {
+    if (in->shards != NULL) {
         return shards_put(in->shards, index, records, size, change, e);
     }
     return size ? stream_write(in->writer, records, size, e) : 0;
@@ -128,11 +136,16 @@ static int report_duplicate(struct ingest *in, size_t index, const char *key, si
     if (rc == 0 && before < in->clips->count) { /* else it is in a shard that was reused */
         const char *path = in->clips->items[before].path;
         rc = bytes_append(&text, ": ", 2, e);
-        rc = rc == 0 ? bytes_append(&text, path, strlen(path), e) : rc;
+        if (rc == 0) {
+            rc = bytes_append(&text, path, strlen(path), e);
+        }
     }
-    rc = rc == 0 ? bytes_append(&text, "", 1, e) : rc;
-    rc =
-        rc == 0 ? write_plain(in, index, ITEM_SKIPPED, key, "duplicate", bytes_text(&text), e) : rc;
+    if (rc == 0) {
+        rc = bytes_append(&text, "", 1, e);
+    }
+    if (rc == 0) {
+        rc = write_plain(in, index, ITEM_SKIPPED, key, "duplicate", bytes_text(&text), e);
+    }
     bytes_close(&text);
     return rc;
 }
@@ -159,7 +172,7 @@ static int take_item(struct ingest *in, size_t index, const struct bytes *result
         rc = report_duplicate(in, index, head.key, before, e);
         return rc == 0 ? put(in, index, &one_skipped, NULL, 0, e) : rc;
     }
-    bool done_before = head.status == ITEM_SKIPPED && in->done && head.key[0] &&
+    bool done_before = head.status == ITEM_SKIPPED && in->done != NULL && head.key[0] &&
                        table_find(in->done, head.key, NULL);
     struct stream_counts change = {.samples = has_sample,
                                    .partial = head.status == ITEM_PARTIAL,
@@ -180,14 +193,16 @@ static int parent_done(void *context, size_t index, const struct bytes *result,
                        const struct pool_failure *failure, struct error *e) {
     struct ingest *in = context;
     int rc;
-    if (result) {
+    if (result != NULL) {
         rc = take_item(in, index, result, e);
     } else {
         char text[120];
         pool_failure_text(failure, text, sizeof text);
         struct stream_counts one_failed = {.failed = 1};
         rc = write_plain(in, index, ITEM_FAILED, NULL, pool_failure_reason(failure), text, e);
-        rc = rc == 0 ? put(in, index, &one_failed, NULL, 0, e) : rc;
+        if (rc == 0) {
+            rc = put(in, index, &one_failed, NULL, 0, e);
+        }
     }
     progress_set(index + 1);
     return rc;
@@ -195,7 +210,7 @@ static int parent_done(void *context, size_t index, const struct bytes *result,
 
 static int open_report(struct ingest *in, struct error *e) {
     const char *path = in->options->report;
-    if (!path) {
+    if (path == NULL) {
         return 0;
     }
     in->report = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -207,10 +222,10 @@ static int open_output(struct ingest *in, size_t *first, struct error *e) {
     const struct ingest_options *o = in->options;
     *first = 0;
     in->header = header_of(o, in->done);
-    if (!in->header) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (in->header == NULL) {
+        return error_memory(e, NULL);
     }
-    if (!o->output) {
+    if (o->output == NULL) {
         return stream_writer_open(&in->writer, o->stream_fd, TOOL, in->header, in->cancel, e);
     }
     int rc = shards_open(&in->shards, o, TOOL, in->header, in->clips, in->keys, first,
@@ -223,13 +238,12 @@ static int open_output(struct ingest *in, size_t *first, struct error *e) {
 }
 
 static int finish_output(struct ingest *in, struct error *e) {
-    return in->shards ? shards_finish(in->shards, e)
-                      : stream_writer_finish(in->writer, &in->result->counts, NULL, e);
+    return in->shards != NULL ? shards_finish(in->shards, e)
+                              : stream_writer_finish(in->writer, &in->result->counts, NULL, e);
 }
 
 struct pool_options ingest_pool_options(const struct ingest_options *o, size_t tasks) {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int64_t workers = o->workers > 0 ? o->workers : cores > 0 ? cores : 1;
+    int64_t workers = o->workers > 0 ? o->workers : cpu_count();
     workers = workers > POOL_WORKERS ? POOL_WORKERS : workers;
     workers = (size_t)workers > tasks ? (int64_t)tasks : workers;
     return (struct pool_options){.workers = (int)(workers > 0 ? workers : 1),
@@ -266,10 +280,18 @@ int ingest_run(const struct clips *clips, const struct ingest_options *options,
     bytes_init(&in.line, SIZE_MAX);
     size_t first = 0;
     int rc = table_open(&in.keys, e);
-    rc = rc == 0 ? open_report(&in, e) : rc;
-    rc = rc == 0 ? open_output(&in, &first, e) : rc;
-    rc = rc == 0 ? run_pool(&in, first, e) : rc;
-    rc = rc == 0 ? finish_output(&in, e) : rc;
+    if (rc == 0) {
+        rc = open_report(&in, e);
+    }
+    if (rc == 0) {
+        rc = open_output(&in, &first, e);
+    }
+    if (rc == 0) {
+        rc = run_pool(&in, first, e);
+    }
+    if (rc == 0) {
+        rc = finish_output(&in, e);
+    }
     stream_writer_close(in.writer);
     shards_close(in.shards);
     json_decref(in.header);

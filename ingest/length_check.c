@@ -14,7 +14,7 @@ static bool is_much_shorter(int64_t length_ms, int64_t than_ms) {
 void length_check(struct sidecars *s, const struct media *m) {
     char text[160];
     int64_t expected = s->metadata.whole_ms;
-    if (m->reason && strcmp(m->reason, "truncated") == 0) {
+    if (m->reason != NULL && strcmp(m->reason, "truncated") == 0) {
         return;
     }
     if (m->duration_ms > 0 && is_much_shorter(m->duration_ms, expected)) {

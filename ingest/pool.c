@@ -18,10 +18,10 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ingest/pool_worker.h"
+#include "store/clock.h"
 #include "store/file.h"
 
 enum { POLL_MS = 100, PAUSE_MS = 5000, WINDOW_PER_WORKER = 8, NO_TASK = -1 };
@@ -58,9 +58,7 @@ struct pool {
 };
 
 static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)(clock_seconds() * 1000);
 }
 
 /* ---- Starting and ending workers --------------------------------------- */
@@ -124,7 +122,7 @@ static int worker_reap(struct pool *p, struct pool_worker *w) {
 }
 
 static void workers_end(struct pool *p, bool kindly) {
-    for (int i = 0; p->workers && i < p->options->workers; i++) {
+    for (int i = 0; p->workers != NULL && i < p->options->workers; i++) {
         if (p->workers[i].pid > 0) {
             if (!kindly) {
                 kill(p->workers[i].pid, SIGKILL);
@@ -140,7 +138,7 @@ static void workers_end(struct pool *p, bool kindly) {
 static int hand_out(struct pool_worker *w, size_t task, const struct pool_failure *before,
                     struct error *e) {
     struct pool_request request = {.task = task, .second_try = before != NULL};
-    request.before = before ? *before : (struct pool_failure){0};
+    request.before = before != NULL ? *before : (struct pool_failure){0};
     w->task = (int64_t)task;
     w->second_try = before != NULL;
     w->stalled = false;
@@ -160,7 +158,7 @@ static void finish(struct pool *p, struct pool_worker *w, const struct pool_fail
     struct pool_slot *slot = slot_of(p, (size_t)w->task);
     slot->finished = true;
     slot->failed = failure != NULL;
-    if (failure) {
+    if (failure != NULL) {
         slot->failure = *failure;
     } else { /* swap buffers rather than copy */
         struct bytes result = slot->result;
@@ -303,7 +301,7 @@ static int run(struct pool *p, struct error *e) {
     struct pollfd watched[POOL_WORKERS];
     int64_t last = now_ms();
     while (p->next_in < p->count) {
-        if (p->cancel && *p->cancel) {
+        if (p->cancel != NULL && *p->cancel) {
             return error_set(e, ERR_CANCELLED, "stopped by a signal");
         }
         int rc = hand_out_all(p, e);
@@ -319,7 +317,9 @@ static int run(struct pool *p, struct error *e) {
         int64_t now = now_ms();
         watch(p, now, now - last > PAUSE_MS);
         last = now;
-        rc = rc < 0 ? rc : pass_on(p, e);
+        if (rc == 0) {
+            rc = pass_on(p, e);
+        }
         if (rc < 0) {
             return rc;
         }
@@ -338,8 +338,8 @@ static int pool_open(struct pool *p, struct error *e) {
     p->window = workers * WINDOW_PER_WORKER;
     p->workers = calloc(workers, sizeof *p->workers);
     p->slots = calloc(p->window, sizeof *p->slots);
-    if (!p->workers || !p->slots) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (p->workers == NULL || p->slots == NULL) {
+        return error_memory(e, NULL);
     }
     size_t limit = p->options->result_limit + sizeof(struct pool_reply);
     for (size_t i = 0; i < p->window; i++) {
@@ -372,16 +372,16 @@ int pool_run(size_t first, size_t count, const struct pool_options *options,
         rc = run(&p, e);
     }
     workers_end(&p, rc == 0);
-    for (size_t i = 0; p.slots && i < p.window; i++) {
+    for (size_t i = 0; p.slots != NULL && i < p.window; i++) {
         bytes_close(&p.slots[i].result);
     }
     free(p.slots);
     free(p.workers);
-    if (p.heartbeats) {
+    if (p.heartbeats != NULL) {
         munmap(p.heartbeats, (size_t)options->workers * sizeof *p.heartbeats);
     }
     struct rusage self;
-    if (usage && getrusage(RUSAGE_SELF, &self) == 0) {
+    if (usage != NULL && getrusage(RUSAGE_SELF, &self) == 0) {
         p.usage.parent_rss = (int64_t)self.ru_maxrss * 1024;
         *usage = p.usage;
     }

@@ -70,7 +70,7 @@ _Noreturn void pool_worker_main(const struct pool_options *options, const struct
     struct error e = {0};
     struct bytes result;
     bytes_init(&result, options->result_limit);
-    int rc = calls->begin ? calls->begin(calls->context, &e) : 0;
+    int rc = calls->begin != NULL ? calls->begin(calls->context, &e) : 0;
     struct pool_request request;
     while (rc >= 0 && read_request(request_fd, &request)) {
         grant_cpu_time(options->cpu_ms);

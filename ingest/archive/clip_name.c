@@ -38,15 +38,15 @@ static const char *last_component(const char *path, size_t *size) {
 const char *clip_name_account(const char *path, struct arena *arena) {
     const char *slash = strrchr(path, '/');
     size_t size;
-    const char *folder =
-        arena_text(arena, slash ? path : ".", slash ? (size_t)(slash - path + 1) : 1);
-    const char *name = folder ? last_component(folder, &size) : NULL;
-    if (!name || size > 0) {
-        return name ? clip_name_text(name, size, arena) : NULL;
+    const char *folder = arena_text(arena, slash != NULL ? path : ".",
+                                    slash != NULL ? (size_t)(slash - path + 1) : 1);
+    const char *name = folder != NULL ? last_component(folder, &size) : NULL;
+    if (name == NULL || size > 0) {
+        return name != NULL ? clip_name_text(name, size, arena) : NULL;
     }
     char *real = realpath(folder, NULL); /* "." has a name too */
-    name = real ? last_component(real, &size) : "";
-    name = real && size > 0 ? clip_name_text(name, size, arena) : "_";
+    name = real != NULL ? last_component(real, &size) : "";
+    name = real != NULL && size > 0 ? clip_name_text(name, size, arena) : "_";
     free(real);
     return name;
 }
@@ -69,7 +69,7 @@ bool clip_name_id(const struct clip *clip, const char **id, size_t *size) {
 static bool post_title(const struct clip *clip, const char **title, size_t *size) {
     for (size_t i = 0; i < clip->count; i++) {
         const char *slash = strrchr(clip->files[i].path, '/');
-        const char *name = slash ? slash + 1 : clip->files[i].path;
+        const char *name = slash != NULL ? slash + 1 : clip->files[i].path;
         struct file_name parsed = file_name_parse(name);
         struct post_name post;
         if (parsed.post_size != strlen(clip->stem) ||

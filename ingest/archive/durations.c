@@ -17,7 +17,7 @@ static int worker_measure(void *context, size_t index, const struct pool_failure
     const struct media_duration *items = context;
     struct media_file file;
     int64_t duration_ms = -1;
-    if (!before && media_file_open(&file, items[index].path, heartbeat, NULL) == 0) {
+    if (before == NULL && media_file_open(&file, items[index].path, heartbeat, NULL) == 0) {
         bool told = file.format->duration > 0 &&
                     file.format->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE;
         duration_ms = told ? file.format->duration / 1000 : 0;
@@ -31,7 +31,7 @@ static int parent_note(void *context, size_t index, const struct bytes *result,
     struct media_duration *item = (struct media_duration *)context + index;
     (void)e;
     item->duration_ms = -1;
-    if (!failure && result && result->size == sizeof item->duration_ms) {
+    if (failure == NULL && result != NULL && result->size == sizeof item->duration_ms) {
         memcpy(&item->duration_ms, result->data, sizeof item->duration_ms);
     }
     return 0;

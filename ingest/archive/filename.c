@@ -82,7 +82,7 @@ static bool is_language(const char *part, size_t size) {
     while (letters < size && isalpha((unsigned char)part[letters])) {
         letters++;
     }
-    if (letters < 2 || letters > 3 || (letters < size && !strchr("-_", part[letters]))) {
+    if (letters < 2 || letters > 3 || (letters < size && strchr("-_", part[letters]) == NULL)) {
         return false;
     }
     for (size_t i = letters; i < size; i++) {
@@ -105,7 +105,7 @@ static bool is_cover_part(const char *part, size_t size) {
 
 static enum file_kind kind_of_extension(const char *extension, size_t size) {
     char word[EXTENSION_BYTES + 3];
-    if (size == 0 || size > EXTENSION_BYTES || memchr(extension, ' ', size)) {
+    if (size == 0 || size > EXTENSION_BYTES || memchr(extension, ' ', size) != NULL) {
         return FILE_UNKNOWN;
     }
     word[0] = ' ';
@@ -114,7 +114,7 @@ static enum file_kind kind_of_extension(const char *extension, size_t size) {
     }
     memcpy(word + size + 1, " ", 2);
     for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
-        if (strstr(KINDS[i].extensions, word)) {
+        if (strstr(KINDS[i].extensions, word) != NULL) {
             return KINDS[i].kind;
         }
     }
@@ -126,7 +126,7 @@ static bool cut_comments(const char *name, size_t *size) {
     static const char word[] = "comments";
     size_t length = sizeof word - 1;
     if (*size <= length + 1 || strncasecmp(name + *size - length, word, length) != 0 ||
-        !strchr("._-", name[*size - length - 1])) {
+        strchr("._-", name[*size - length - 1]) == NULL) {
         return false;
     }
     *size -= length + 1;
@@ -207,8 +207,9 @@ static bool parse_subtitle(const char *text, size_t size, struct file_name *f) {
     }
     const char *language = text + at + 1, *end = text + size;
     const char *source = memchr(language, '_', (size_t)(end - language));
-    const char *version = source ? memchr(source + 1, '_', (size_t)(end - source - 1)) : NULL;
-    if (!version || !is_language(language, (size_t)(source - language))) {
+    const char *version =
+        source != NULL ? memchr(source + 1, '_', (size_t)(end - source - 1)) : NULL;
+    if (version == NULL || !is_language(language, (size_t)(source - language))) {
         return false;
     }
     set_language(f, language, (size_t)(source - language));
@@ -268,7 +269,7 @@ struct file_name file_name_parse(const char *name) {
         parse_json_name(name, lines, &f, &inner);
     } else {
         f.kind = kind_of_extension(f.extension, strlen(f.extension));
-        f.kind = strstr(name, ".part-Frag") ? FILE_PARTIAL : f.kind;
+        f.kind = strstr(name, ".part-Frag") != NULL ? FILE_PARTIAL : f.kind;
         parse_inner_part(name, &f);
     }
     if (f.kind != FILE_OTHER && f.kind != FILE_PARTIAL) {

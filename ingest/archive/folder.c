@@ -10,14 +10,10 @@
 
 enum { PASSES = 5 };
 
-static int out_of_memory(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory");
-}
-
 char *folder_path(struct arena *arena, const char *folder, const char *name) {
     size_t folder_size = strlen(folder), size = folder_size + strlen(name) + 2;
     char *path = arena_alloc(arena, size, 1);
-    if (path) {
+    if (path != NULL) {
         bool slash = folder_size > 0 && folder[folder_size - 1] != '/';
         snprintf(path, size, "%s%s%s", folder, slash ? "/" : "", name);
     }
@@ -59,7 +55,7 @@ static int read_entries(struct clips *c, struct folder *f, DIR *directory, struc
     for (;;) {
         errno = 0;
         struct dirent *found = readdir(directory);
-        if (!found) {
+        if (found == NULL) {
             return errno ? error_errno(e, errno, "%s", f->path) : 0;
         }
         if (found->d_name[0] == '.') {
@@ -74,8 +70,8 @@ static int read_entries(struct clips *c, struct folder *f, DIR *directory, struc
         struct folder_entry *entry = &f->entries[f->count];
         *entry = (struct folder_entry){
             .name = arena_text(c->arena, found->d_name, strlen(found->d_name))};
-        if (!entry->name) {
-            return out_of_memory(e);
+        if (entry->name == NULL) {
+            return error_memory(e, NULL);
         }
         struct stat status;
         if (fstatat(dirfd(directory), found->d_name, &status, 0) == 0) {
@@ -99,14 +95,14 @@ static int attach(struct clips *c, struct folder *f, size_t clip, const struct f
                              .number = name->number,
                              .origin = name->origin};
     /* with its language in its stem, a clip of that name is no caption of the clip without it */
-    bool language = name->language && strlen(c->items[clip].stem) != name->stem_size;
+    bool language = name->language != NULL && strlen(c->items[clip].stem) != name->stem_size;
     if (language) {
         file.language = arena_text(c->arena, name->language, name->language_size);
     }
-    if (!file.path || (language && !file.language)) {
-        return out_of_memory(e);
+    if (file.path == NULL || (language && file.language == NULL)) {
+        return error_memory(e, NULL);
     }
-    if (file.kind == FILE_GALLERY && clip_file_of(&c->items[clip], FILE_GALLERY)) {
+    if (file.kind == FILE_GALLERY && clip_file_of(&c->items[clip], FILE_GALLERY) != NULL) {
         file.kind = FILE_OTHER; /* one for each picture, and all say the same of the post */
     }
     return clip_add_file(c, &c->items[clip], &file, e);
@@ -121,15 +117,15 @@ static int find_stem(struct clips *c, struct folder *f, const struct folder_entr
     }
     struct arena_mark mark = arena_mark(c->arena);
     char *stem = arena_text(c->arena, entry->name, size);
-    if (!stem) {
-        return out_of_memory(e);
+    if (stem == NULL) {
+        return error_memory(e, NULL);
     }
     if (table_find(f->stems, stem, index) || !create) {
         arena_rewind(c->arena, mark);
         return 0;
     }
     char *path = folder_path(c->arena, f->path, entry->name);
-    int rc = path ? clip_new(c, path, stem, size, index, e) : out_of_memory(e);
+    int rc = path != NULL ? clip_new(c, path, stem, size, index, e) : error_memory(e, NULL);
     return rc < 0 ? rc : table_add(f->stems, stem, *index, NULL, e);
 }
 
@@ -162,10 +158,18 @@ static int place(struct clips *c, struct folder *f, const struct folder_entry *e
     if (rc >= 0 && name->kind == FILE_UNKNOWN) { /* yt-dlp without an extension in its template */
         rc = find_stem(c, f, entry, strlen(entry->name), false, &clip, e);
     }
-    rc = rc < 0 ? rc : find_stem(c, f, entry, name->short_size, false, &clip, e);
-    rc = rc < 0 ? rc : find_stem(c, f, entry, name->post_size, false, &clip, e);
-    rc = rc < 0 ? rc : find_stem(c, f, entry, name->slide_size, false, &clip, e);
-    rc = rc < 0 ? rc : find_stem(c, f, entry, own_stem(entry, name), true, &clip, e);
+    if (rc >= 0) {
+        rc = find_stem(c, f, entry, name->short_size, false, &clip, e);
+    }
+    if (rc >= 0) {
+        rc = find_stem(c, f, entry, name->post_size, false, &clip, e);
+    }
+    if (rc >= 0) {
+        rc = find_stem(c, f, entry, name->slide_size, false, &clip, e);
+    }
+    if (rc >= 0) {
+        rc = find_stem(c, f, entry, own_stem(entry, name), true, &clip, e);
+    }
     return rc < 0 || clip == SIZE_MAX ? rc : attach(c, f, clip, entry, name, e);
 }
 
@@ -182,8 +186,8 @@ static int place_entry(struct clips *c, struct folder *f, const struct folder_en
         return 0;
     }
     char *path = folder_path(c->arena, f->path, entry->name);
-    if (!path) {
-        return out_of_memory(e);
+    if (path == NULL) {
+        return error_memory(e, NULL);
     }
     if (entry->error_number) {
         return clip_new_problem(c, path, "unreadable", strerror(entry->error_number), e);
@@ -199,14 +203,14 @@ int folder_read(struct clips *c, struct folder *f, size_t *first, struct error *
     *first = c->count;
     const char *path = *f->path ? f->path : ".";
     DIR *directory = opendir(path);
-    if (!directory) {
+    if (directory == NULL) {
         int reason = errno;
         return clip_new_problem(c, path, "unreadable", strerror(reason), e);
     }
     int rc = read_entries(c, f, directory, e);
     closedir(directory);
     if (rc == ERR_IO) {
-        rc = clip_new_problem(c, path, "unreadable", e ? e->text : "cannot be read", e);
+        rc = clip_new_problem(c, path, "unreadable", e != NULL ? e->text : "cannot be read", e);
     }
     if (rc == 0) {
         rc = table_open(&f->stems, e);

@@ -19,13 +19,9 @@ struct lookup {
     struct table *stems; /* of metadata without media, and of media without metadata */
 };
 
-static int out_of_memory(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory");
-}
-
 const struct clip_file *clip_metadata_file(const struct clip *clip) {
     const struct clip_file *info = clip_file_of(clip, FILE_INFO);
-    return info ? info : clip_file_of(clip, FILE_GALLERY);
+    return info != NULL ? info : clip_file_of(clip, FILE_GALLERY);
 }
 
 bool clip_is_post(const struct clip *clip) {
@@ -52,9 +48,9 @@ static const char *account_of(struct clip_groups *g, size_t index) {
     const char *path = g->clips->items[index].path;
     const char *before = index > 0 ? g->clips->items[index - 1].path : path;
     const char *slash = strrchr(path, '/');
-    size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
-    bool same = index > 0 && g->items[index - 1].folder && strncmp(path, before, folder) == 0 &&
-                !strchr(before + folder, '/');
+    size_t folder = slash != NULL ? (size_t)(slash - path) + 1 : 0;
+    bool same = index > 0 && g->items[index - 1].folder != NULL &&
+                strncmp(path, before, folder) == 0 && strchr(before + folder, '/') == NULL;
     return same ? g->items[index - 1].folder : clip_name_account(path, g->clips->arena);
 }
 
@@ -73,7 +69,8 @@ static int identify(struct clip_groups *g, size_t index, struct error *e) {
     struct identity *own = &g->items[index];
     *own = (struct identity){.leader = index, .next = SIZE_MAX, .last = index};
     bool media = own->media = clip_has_media(clip);
-    if (clip->problem || !(media || clip_metadata_file(clip) || clip_is_post(clip))) {
+    if (clip->problem != NULL ||
+        !(media || clip_metadata_file(clip) != NULL || clip_is_post(clip))) {
         return 0;
     }
     const char *id;
@@ -84,7 +81,7 @@ static int identify(struct clip_groups *g, size_t index, struct error *e) {
     own->id = clip_name_text(id, size, g->clips->arena);
     own->account = own->folder = account_of(g, index);
     own->comments = clip_file_of(clip, FILE_COMMENTS) != NULL;
-    return own->id && own->account ? 0 : out_of_memory(e);
+    return own->id != NULL && own->account != NULL ? 0 : error_memory(e, NULL);
 }
 
 static void learn(struct identity *own, const struct peek *peek) {
@@ -94,7 +91,7 @@ static void learn(struct identity *own, const struct peek *peek) {
     own->comments |= peek->comments;
     if (own->metadata) {
         own->id = peek->ids[0];
-        own->account = peek->account ? peek->account : own->account;
+        own->account = peek->account != NULL ? peek->account : own->account;
         own->site = peek->site;
     }
 }
@@ -108,8 +105,8 @@ static int read_metadata(struct clip_groups *g, const bool *marked, size_t *aske
         *asked += marked[i];
     }
     struct peek *peeks = arena_alloc(arena, *asked, sizeof *peeks);
-    if (!peeks) {
-        return out_of_memory(e);
+    if (peeks == NULL) {
+        return error_memory(e, NULL);
     }
     size_t n = 0;
     for (size_t i = 0; i < g->count; i++) {
@@ -144,7 +141,7 @@ static int mark(struct clip_groups *g, bool first_round, bool *marked, struct er
         const struct identity *own = &g->items[i];
         const struct clip *clip = &g->clips->items[i];
         size_t found;
-        if (!own->id) {
+        if (own->id == NULL) {
             continue;
         }
         rc = table_add(ids, own->id, i, &found, e);
@@ -155,7 +152,7 @@ static int mark(struct clip_groups *g, bool first_round, bool *marked, struct er
     }
     for (size_t i = 0; i < g->count; i++) {
         marked[i] |= g->items[i].shared;
-        marked[i] &= !g->items[i].asked && clip_metadata_file(&g->clips->items[i]);
+        marked[i] &= !g->items[i].asked && clip_metadata_file(&g->clips->items[i]) != NULL;
     }
     table_close(ids);
     return rc < 0 ? rc : 0;
@@ -169,8 +166,10 @@ static int identify_all(struct clip_groups *g, struct error *e) {
     }
     for (bool first = true; asked > 0 && rc == 0; first = false) {
         bool *marked = arena_alloc(g->clips->arena, g->count, sizeof *marked);
-        rc = marked ? mark(g, first, marked, e) : out_of_memory(e);
-        rc = rc == 0 ? read_metadata(g, marked, &asked, e) : rc;
+        rc = marked != NULL ? mark(g, first, marked, e) : error_memory(e, NULL);
+        if (rc == 0) {
+            rc = read_metadata(g, marked, &asked, e);
+        }
     }
     return rc;
 }
@@ -180,9 +179,15 @@ static int identify_all(struct clip_groups *g, struct error *e) {
 static int lookup_open(struct lookup *l, struct error *e) {
     *l = (struct lookup){0};
     int rc = table_open(&l->keys, e);
-    rc = rc < 0 ? rc : table_open(&l->sites, e);
-    rc = rc < 0 ? rc : table_open(&l->ids, e);
-    rc = rc < 0 ? rc : table_open(&l->names, e);
+    if (rc == 0) {
+        rc = table_open(&l->sites, e);
+    }
+    if (rc == 0) {
+        rc = table_open(&l->ids, e);
+    }
+    if (rc == 0) {
+        rc = table_open(&l->names, e);
+    }
     return rc < 0 ? rc : table_open(&l->stems, e);
 }
 
@@ -196,7 +201,7 @@ static void lookup_close(struct lookup *l) {
 
 /* yt-dlp's generic extractor makes ids of file names. */
 static bool site_key(const struct identity *own, char key[STREAM_KEY_BYTES]) {
-    if (!own->site || strcmp(own->site, "generic") == 0) {
+    if (own->site == NULL || strcmp(own->site, "generic") == 0) {
         return false;
     }
     stream_key(key, own->site, own->id);
@@ -225,8 +230,12 @@ static int group_described(struct clip_groups *g, struct lookup *l, size_t index
         join_group(g, index, leader);
     }
     int rc = table_add(l->keys, key, leader, NULL, e);
-    rc = rc >= 0 && known ? table_add(l->sites, site, leader, NULL, e) : rc;
-    rc = rc >= 0 ? table_add(l->ids, own->id, leader, NULL, e) : rc;
+    if (rc >= 0 && known) {
+        rc = table_add(l->sites, site, leader, NULL, e);
+    }
+    if (rc >= 0) {
+        rc = table_add(l->ids, own->id, leader, NULL, e);
+    }
     if (rc >= 0 && !own->media) {
         rc = table_add(l->stems, g->clips->items[index].stem, leader, NULL, e);
     }
@@ -270,8 +279,12 @@ static int group_named(struct clip_groups *g, struct lookup *l, size_t index, st
         join_group(g, index, leader);
     }
     int rc = table_add(l->keys, key, leader, NULL, e);
-    rc = rc >= 0 && own->named ? table_add(l->names, own->id, leader, NULL, e) : rc;
-    rc = rc >= 0 && media ? table_add(l->stems, stem, leader, NULL, e) : rc;
+    if (rc >= 0 && own->named) {
+        rc = table_add(l->names, own->id, leader, NULL, e);
+    }
+    if (rc >= 0 && media) {
+        rc = table_add(l->stems, stem, leader, NULL, e);
+    }
     return rc < 0 ? rc : 0;
 }
 
@@ -281,14 +294,14 @@ enum round { DESCRIBED, MEDIA, REST, NEVER };
 
 static enum round round_of(const struct clip_groups *g, size_t index) {
     const struct identity *own = &g->items[index];
-    if (!own->id || own->playlist) {
+    if (own->id == NULL || own->playlist) {
         return NEVER;
     }
     if (own->metadata) {
         return own->shared || !own->media ? DESCRIBED : NEVER;
     }
     if (own->media) {
-        bool unread = !own->asked && clip_metadata_file(&g->clips->items[index]);
+        bool unread = !own->asked && clip_metadata_file(&g->clips->items[index]) != NULL;
         return unread ? NEVER : MEDIA;
     }
     return REST;
@@ -311,14 +324,18 @@ int groups_find(struct clip_groups *g, struct clips *clips, const struct pool_op
     *g =
         (struct clip_groups){.clips = clips, .pool = pool, .cancel = cancel, .count = clips->count};
     g->items = arena_alloc(clips->arena, g->count, sizeof *g->items);
-    if (!g->items) {
-        return out_of_memory(e);
+    if (g->items == NULL) {
+        return error_memory(e, NULL);
     }
     struct lookup l;
     int rc = identify_all(g, e);
     int opened = lookup_open(&l, e);
-    rc = rc == 0 ? opened : rc;
-    rc = rc == 0 ? group_all(g, &l, e) : rc;
+    if (rc == 0) {
+        rc = opened;
+    }
+    if (rc == 0) {
+        rc = group_all(g, &l, e);
+    }
     lookup_close(&l);
     return rc;
 }

@@ -14,10 +14,6 @@ struct join {
     struct table *ids; /* id or stem -> index of a clip */
 };
 
-static int out_of_memory(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory");
-}
-
 /* ---- The table of ids -------------------------------------------------- */
 
 /* Everything that a sidecar may call a clip by: stem, "[ID]", the name before gallery-dl's id was
@@ -26,17 +22,19 @@ static int add_names(struct join *j, size_t index, struct error *e) {
     const struct clip *clip = &j->clips->items[index];
     const struct identity *own = &j->groups.items[index];
     int rc = table_add(j->ids, clip->stem, own->leader, NULL, e);
-    rc = rc >= 0 ? table_add(j->ids, own->id, own->leader, NULL, e) : rc;
+    if (rc >= 0) {
+        rc = table_add(j->ids, own->id, own->leader, NULL, e);
+    }
     const char *slash = strrchr(clip->path, '/'), *id;
-    const char *name = slash ? slash + 1 : clip->path;
+    const char *name = slash != NULL ? slash + 1 : clip->path;
     struct file_name parsed = file_name_parse(name);
     size_t size = parsed.stem_size;
     if (rc >= 0 && parsed.post_size > 0) {
         const char *text = arena_text(j->clips->arena, name, size);
-        rc = text ? table_add(j->ids, text, own->leader, NULL, e) : out_of_memory(e);
+        rc = text != NULL ? table_add(j->ids, text, own->leader, NULL, e) : error_memory(e, NULL);
     } else if (rc >= 0 && file_name_bracket_id(clip->stem, strlen(clip->stem), &id, &size)) {
         const char *text = arena_text(j->clips->arena, id, size);
-        rc = text ? table_add(j->ids, text, own->leader, NULL, e) : out_of_memory(e);
+        rc = text != NULL ? table_add(j->ids, text, own->leader, NULL, e) : error_memory(e, NULL);
     }
     return rc < 0 ? rc : 0;
 }
@@ -46,7 +44,7 @@ static int add_all_names(struct join *j, struct error *e) {
     int rc = 0;
     for (int media = 1; media >= 0; media--) {
         for (size_t i = 0; i < j->groups.count && rc == 0; i++) {
-            if (j->groups.items[i].id && clip_has_media(&j->clips->items[i]) == media) {
+            if (j->groups.items[i].id != NULL && clip_has_media(&j->clips->items[i]) == media) {
                 rc = add_names(j, i, e);
             }
         }
@@ -73,8 +71,8 @@ static int find_by_stem(struct join *j, const struct clip *clip, size_t *index, 
     size_t size;
     if (file_name_bracket_id(clip->stem, strlen(clip->stem), &id, &size)) {
         const char *text = arena_text(j->clips->arena, id, size);
-        if (!text) {
-            return out_of_memory(e);
+        if (text == NULL) {
+            return error_memory(e, NULL);
         }
         if (table_find(j->ids, text, index)) {
             return 0;
@@ -107,8 +105,8 @@ static int report_orphan(struct join *j, struct clip *orphan, struct error *e) {
     const char *last = orphan->files[orphan->count - 1].path;
     size_t size = strlen(what) + strlen(last) + 64;
     char *text = arena_alloc(j->clips->arena, size, 1);
-    if (!text) {
-        return out_of_memory(e);
+    if (text == NULL) {
+        return error_memory(e, NULL);
     }
     if (orphan->count > 1) {
         snprintf(text, size, "%s, nor to %zu more with this name, to %s", what, orphan->count - 1,
@@ -138,11 +136,11 @@ static int place_sidecars(struct join *j, struct clip *orphan, const struct peek
     bool ours = false, known = false;
     for (size_t i = 0; i < orphan->count; i++) {
         struct clip_file *file = &orphan->files[i];
-        file->kind = peek && peek->file == file ? peek->kind : file->kind;
+        file->kind = peek != NULL && peek->file == file ? peek->kind : file->kind;
         known |= file->kind != FILE_OTHER;
         ours |= file->kind != FILE_OTHER && file->kind != FILE_JSON;
     }
-    int rc = peek ? give_by_content(j, orphan, peek, &given, e) : 0;
+    int rc = peek != NULL ? give_by_content(j, orphan, peek, &given, e) : 0;
     if (rc == 0 && given == 0 && known) {
         rc = find_by_stem(j, orphan, &index, e);
     }
@@ -163,7 +161,7 @@ static int place_sidecars(struct join *j, struct clip *orphan, const struct peek
 
 static bool is_sidecars(const struct join *j, size_t index) {
     const struct clip *clip = &j->clips->items[index];
-    return !clip->problem && clip->count > 0 && !j->groups.items[index].id;
+    return clip->problem == NULL && clip->count > 0 && j->groups.items[index].id == NULL;
 }
 
 /* The file whose content tells where a clip of sidecars belongs, or NULL. */
@@ -181,12 +179,12 @@ static int place_all(struct join *j, struct error *e) {
         asked += file_to_ask(j, i) != NULL;
     }
     struct peek *peeks = arena_alloc(arena, asked, sizeof *peeks);
-    if (!peeks) {
-        return out_of_memory(e);
+    if (peeks == NULL) {
+        return error_memory(e, NULL);
     }
     for (size_t i = 0; i < j->groups.count; i++) {
         const struct clip_file *file = file_to_ask(j, i);
-        if (file) {
+        if (file != NULL) {
             peeks[count++].file = file;
         }
     }
@@ -217,7 +215,7 @@ static int compare_order(const void *a, const void *b) {
 
 /* What has the stem of an info.json is its media, whatever the extension. */
 static void take_unknown_for_media(struct clip *clip) {
-    if (!clip_file_of(clip, FILE_INFO) || clip_has_media(clip)) {
+    if (clip_file_of(clip, FILE_INFO) == NULL || clip_has_media(clip)) {
         return;
     }
     for (size_t i = 0; i < clip->count; i++) {
@@ -236,12 +234,12 @@ static void settle(struct clips *c) {
         if (!clip->selected) {
             continue;
         }
-        if (!clip->problem) {
+        if (clip->problem == NULL) {
             take_unknown_for_media(clip);
             const struct clip_file *media = clip_file_of(clip, FILE_VIDEO);
-            media = media ? media : clip_file_of(clip, FILE_AUDIO);
-            media = media ? media : clip_file_of(clip, FILE_INFO);
-            clip->path = media ? media->path : clip->path;
+            media = media != NULL ? media : clip_file_of(clip, FILE_AUDIO);
+            media = media != NULL ? media : clip_file_of(clip, FILE_INFO);
+            clip->path = media != NULL ? media->path : clip->path;
         }
         c->items[kept++] = *clip;
     }
@@ -255,10 +253,18 @@ int clips_join(struct clips *c, const struct pool_options *pool,
                const volatile sig_atomic_t *cancel, struct error *e) {
     struct join j = {.clips = c};
     int rc = table_open(&j.ids, e);
-    rc = rc == 0 ? groups_find(&j.groups, c, pool, cancel, e) : rc;
-    rc = rc == 0 ? groups_merge(&j.groups, e) : rc;
-    rc = rc == 0 ? add_all_names(&j, e) : rc;
-    rc = rc == 0 ? place_all(&j, e) : rc;
+    if (rc == 0) {
+        rc = groups_find(&j.groups, c, pool, cancel, e);
+    }
+    if (rc == 0) {
+        rc = groups_merge(&j.groups, e);
+    }
+    if (rc == 0) {
+        rc = add_all_names(&j, e);
+    }
+    if (rc == 0) {
+        rc = place_all(&j, e);
+    }
     table_close(j.ids);
     if (rc == 0) {
         settle(c);

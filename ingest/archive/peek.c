@@ -34,7 +34,7 @@ enum file_kind peek_kind(const json_t *root) {
 }
 
 static int append_text(struct bytes *out, const char *text, struct error *e) {
-    text = text ? text : "";
+    text = text != NULL ? text : "";
     return bytes_append(out, text, strlen(text) + 1, e);
 }
 
@@ -54,7 +54,9 @@ static int append_metadata(struct bytes *out, const json_t *root, enum file_kind
         return rc == ERR_MEMORY ? rc : 0;
     }
     rc = append_text(out, m.account, e);
-    rc = rc == 0 ? append_text(out, m.site, e) : rc;
+    if (rc == 0) {
+        rc = append_text(out, m.site, e);
+    }
     return rc == 0 ? append_text(out, m.id, e) : rc;
 }
 
@@ -84,11 +86,11 @@ static int worker_peek(void *context, size_t index, const struct pool_failure *b
     struct peeking *p = context;
     const struct clip_file *file = p->peeks[index].file;
     heartbeat_step(heartbeat, 0);
-    json_t *root = before ? NULL : json_read_file(file->path, PEEK_FILE_LIMIT, NULL, NULL);
+    json_t *root = before != NULL ? NULL : json_read_file(file->path, PEEK_FILE_LIMIT, NULL, NULL);
     enum file_kind kind = file->kind == FILE_JSON ? peek_kind(root) : file->kind;
     char head[HEAD_SIZE] = {(char)kind, 0, 0};
     int rc = bytes_append(result, head, sizeof head, e);
-    if (rc == 0 && root) {
+    if (rc == 0 && root != NULL) {
         rc = append_ids(result, root, kind, head, e);
         memcpy(result->data, head, sizeof head);
     }
@@ -110,7 +112,7 @@ static int parent_peek(void *context, size_t index, const struct bytes *result,
     struct peeking *p = context;
     struct peek *peek = &p->peeks[index];
     peek->kind = peek->file->kind;
-    if (failure || result->size < HEAD_SIZE) {
+    if (failure != NULL || result->size < HEAD_SIZE) {
         return 0;
     }
     peek->kind = (enum file_kind)result->data[HEAD_KIND];
@@ -118,12 +120,12 @@ static int parent_peek(void *context, size_t index, const struct bytes *result,
     peek->comments = result->data[HEAD_COMMENTS];
     size_t size = result->size - HEAD_SIZE, capacity = 0, at = 0;
     const char *text = arena_text(p->arena, bytes_text(result) + HEAD_SIZE, size);
-    if (text && size > 0 && is_metadata(peek->kind)) {
+    if (text != NULL && size > 0 && is_metadata(peek->kind)) {
         peek->account = next_text(text, size, &at);
         peek->site = next_text(text, size, &at);
     }
     void *ids = NULL;
-    int rc = text ? 0 : error_set(e, ERR_MEMORY, "out of memory");
+    int rc = text != NULL ? 0 : error_memory(e, NULL);
     for (; at < size && rc == 0; at += strlen(text + at) + 1) {
         rc = arena_grow(p->arena, &ids, peek->count, &capacity, sizeof *peek->ids, e);
         if (rc == 0) {

@@ -31,10 +31,6 @@ struct rivals {
     struct media_duration *lengths; /* one for each candidate */
 };
 
-static int out_of_memory(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory");
-}
-
 static const struct clip *clip_at(const struct clip_groups *g, size_t index) {
     return &g->clips->items[index];
 }
@@ -44,8 +40,8 @@ static const struct clip *clip_at(const struct clip_groups *g, size_t index) {
 /* Metadata count most; media that have the stem of metadata in another folder are theirs. */
 static int score_of(const struct clip_groups *g, size_t index, const char *described_stem) {
     const struct identity *own = &g->items[index];
-    bool described =
-        own->metadata || (described_stem && strcmp(clip_at(g, index)->stem, described_stem) == 0);
+    bool described = own->metadata || (described_stem != NULL &&
+                                       strcmp(clip_at(g, index)->stem, described_stem) == 0);
     return 2 * described + own->comments;
 }
 
@@ -69,7 +65,7 @@ static bool is_passed_over(const struct clip *clip, const struct clip_file *file
 
 static int add_candidates(struct rivals *r, size_t index, struct error *e) {
     const struct clip *clip = clip_at(r->g, index);
-    enum file_kind kind = clip_file_of(clip, FILE_VIDEO) ? FILE_VIDEO : FILE_AUDIO;
+    enum file_kind kind = clip_file_of(clip, FILE_VIDEO) != NULL ? FILE_VIDEO : FILE_AUDIO;
     int rc = 0;
     for (size_t i = 0; i < clip->count && rc == 0; i++) {
         if (clip->files[i].kind != kind) {
@@ -118,8 +114,8 @@ static int measure(struct rivals *r, struct error *e) {
     r->lengths = arena_alloc(g->clips->arena, r->candidate_count, sizeof *r->lengths);
     struct media_duration *asked =
         arena_alloc(g->clips->arena, r->candidate_count, sizeof *r->lengths);
-    if (!r->lengths || !asked) {
-        return out_of_memory(e);
+    if (r->lengths == NULL || asked == NULL) {
+        return error_memory(e, NULL);
     }
     size_t count = 0, next = 0;
     for (size_t i = 0; i < r->contest_count; i++) {
@@ -168,7 +164,7 @@ static size_t choose_described(const struct clip_groups *g, size_t leader) {
     size_t best = leader;
     int best_score = -1;
     for (size_t i = leader; i != SIZE_MAX; i = g->items[i].next) {
-        bool info = g->items[i].metadata && clip_file_of(clip_at(g, i), FILE_INFO);
+        bool info = g->items[i].metadata && clip_file_of(clip_at(g, i), FILE_INFO) != NULL;
         int score = 2 * score_of(g, i, NULL) + info;
         best = score > best_score ? i : best;
         best_score = score > best_score ? score : best_score;
@@ -181,9 +177,9 @@ static size_t choose_described(const struct clip_groups *g, size_t leader) {
 /* The key of the sample that a group makes: what its metadata say, yt-dlp's first. */
 static const char *key_of(const struct clip_groups *g, size_t leader, size_t winner) {
     size_t described = g->items[winner].metadata ? winner : SIZE_MAX;
-    bool info = described == winner && clip_file_of(clip_at(g, winner), FILE_INFO);
+    bool info = described == winner && clip_file_of(clip_at(g, winner), FILE_INFO) != NULL;
     for (size_t i = leader; i != SIZE_MAX && !info; i = g->items[i].next) {
-        info = g->items[i].metadata && clip_file_of(clip_at(g, i), FILE_INFO);
+        info = g->items[i].metadata && clip_file_of(clip_at(g, i), FILE_INFO) != NULL;
         described = info || (described == SIZE_MAX && g->items[i].metadata) ? i : described;
     }
     const struct identity *own = &g->items[described == SIZE_MAX ? winner : described];
@@ -195,13 +191,13 @@ static const char *key_of(const struct clip_groups *g, size_t leader, size_t win
 
 static const struct clip_file *media_of(const struct clip *clip) {
     const struct clip_file *media = clip_file_of(clip, FILE_VIDEO);
-    return media ? media : clip_file_of(clip, FILE_AUDIO);
+    return media != NULL ? media : clip_file_of(clip, FILE_AUDIO);
 }
 
 static const char *path_of(const struct clip *clip) {
     const struct clip_file *file = media_of(clip);
-    file = file ? file : clip_file_of(clip, FILE_INFO);
-    return file ? file->path : clip->path;
+    file = file != NULL ? file : clip_file_of(clip, FILE_INFO);
+    return file != NULL ? file->path : clip->path;
 }
 
 /* A clip stays as the news that it gave way to another. */
@@ -212,8 +208,8 @@ static int give_way(struct clip_groups *g, size_t index, size_t winner, const ch
     static const char rest[] = "; what only this one has was added to it";
     size_t size = strlen(path) + strlen(why) + sizeof rest + 32;
     char *text = arena_alloc(g->clips->arena, size, 1);
-    if (!text || !key) {
-        return out_of_memory(e);
+    if (text == NULL || key == NULL) {
+        return error_memory(e, NULL);
     }
     snprintf(text, size, "the same clip as %s, %s%s", path, why, added ? rest : "");
     clip->path = path_of(clip);
@@ -247,7 +243,8 @@ static int merge_clip(struct clip_groups *g, size_t index, size_t winner, const 
                       const char *stem, struct error *e) {
     struct clip *from = &g->clips->items[index], *to = &g->clips->items[winner];
     bool media = clip_has_media(from);
-    bool both_described = clip_file_of(from, FILE_INFO) && clip_file_of(to, FILE_INFO);
+    bool both_described =
+        clip_file_of(from, FILE_INFO) != NULL && clip_file_of(to, FILE_INFO) != NULL;
     bool added = false;
     int rc = 0;
     for (size_t i = 0; i < from->count && rc == 0; i++) {
@@ -308,11 +305,13 @@ static int merge_group(struct rivals *r, const struct contest *contest, struct e
     bool media = contest->count > 0;
     size_t winner = media ? r->candidates[best].clip : choose_described(g, leader);
     const char *key = key_of(g, leader, winner), *stem = contest->described_stem;
-    int rc = key ? 0 : out_of_memory(e);
+    int rc = key != NULL ? 0 : error_memory(e, NULL);
     if (contest->count > 1) {
         g->items[winner].length_ms = r->lengths[best].duration_ms;
     }
-    rc = rc == 0 && media ? prefer_file(g, winner, r->candidates[best].file, e) : rc;
+    if (rc == 0 && media) {
+        rc = prefer_file(g, winner, r->candidates[best].file, e);
+    }
     for (size_t i = leader; i != SIZE_MAX && rc == 0; i = g->items[i].next) {
         rc = i == winner ? 0 : merge_clip(g, i, winner, key, stem, e);
         g->items[i].leader = winner;
@@ -324,11 +323,13 @@ int groups_merge(struct clip_groups *g, struct error *e) {
     struct rivals r = {.g = g};
     int rc = 0;
     for (size_t i = 0; i < g->count && rc == 0; i++) {
-        if (g->items[i].id && g->items[i].leader == i) {
+        if (g->items[i].id != NULL && g->items[i].leader == i) {
             rc = add_contest(&r, i, e);
         }
     }
-    rc = rc == 0 ? measure(&r, e) : rc;
+    if (rc == 0) {
+        rc = measure(&r, e);
+    }
     for (size_t i = 0; i < r.contest_count && rc == 0; i++) {
         rc = merge_group(&r, &r.contests[i], e);
     }

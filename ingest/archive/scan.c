@@ -13,7 +13,9 @@ enum { DEEPEST_FOLDER = 64 };
 int clips_open(struct clips *c, struct error *e) {
     *c = (struct clips){0};
     int rc = arena_open(&c->arena, CLIPS_MEMORY, e);
-    rc = rc < 0 ? rc : table_open(&c->folders, e);
+    if (rc == 0) {
+        rc = table_open(&c->folders, e);
+    }
     return rc < 0 ? rc : table_open(&c->paths, e);
 }
 
@@ -22,10 +24,6 @@ void clips_close(struct clips *c) {
     table_close(c->paths);
     arena_close(c->arena);
     *c = (struct clips){0};
-}
-
-static int out_of_memory(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory");
 }
 
 int clip_new(struct clips *c, const char *path, const char *stem, size_t stem_size, size_t *index,
@@ -38,8 +36,8 @@ int clip_new(struct clips *c, const char *path, const char *stem, size_t stem_si
     c->items = items;
     const char *own_path = arena_text(c->arena, path, strlen(path));
     const char *own_stem = arena_text(c->arena, stem, stem_size);
-    if (!own_path || !own_stem) {
-        return out_of_memory(e);
+    if (own_path == NULL || own_stem == NULL) {
+        return error_memory(e, NULL);
     }
     *index = c->count;
     c->items[c->count++] = (struct clip){.path = own_path, .stem = own_stem, .order = SIZE_MAX};
@@ -53,8 +51,8 @@ int clip_add_file(struct clips *c, struct clip *clip, const struct clip_file *fi
     if (clip->count == capacity) { /* most clips have few files: begin with small steps */
         capacity += capacity / 2 + 4;
         files = arena_alloc(c->arena, capacity, sizeof *file);
-        if (!files) {
-            return out_of_memory(e);
+        if (files == NULL) {
+            return error_memory(e, NULL);
         }
         if (clip->count) {
             memcpy(files, clip->files, clip->count * sizeof *file);
@@ -76,13 +74,14 @@ const struct clip_file *clip_file_of(const struct clip *clip, enum file_kind kin
 }
 
 bool clip_has_media(const struct clip *clip) {
-    return clip_file_of(clip, FILE_VIDEO) || clip_file_of(clip, FILE_AUDIO);
+    return clip_file_of(clip, FILE_VIDEO) != NULL || clip_file_of(clip, FILE_AUDIO) != NULL;
 }
 
 int clip_new_problem(struct clips *c, const char *path, const char *reason, const char *text,
                      struct error *e) {
     const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path; /* its rank among the clips of the folder */
+    const char *name =
+        slash != NULL ? slash + 1 : path; /* its rank among the clips of the folder */
     size_t index = SIZE_MAX;
     int rc = clip_new(c, path, name, strlen(name), &index, e);
     if (rc < 0) {
@@ -93,7 +92,7 @@ int clip_new_problem(struct clips *c, const char *path, const char *reason, cons
     clip->reason = reason;
     clip->selected = true;
     clip->order = c->next_order++;
-    return clip->problem ? 0 : out_of_memory(e);
+    return clip->problem != NULL ? 0 : error_memory(e, NULL);
 }
 
 /* ---- Operands ---------------------------------------------------------- */
@@ -129,7 +128,7 @@ static int add_folder(struct clips *c, const char *path, int depth, struct error
     for (size_t i = 0; i < f.count && rc == 0; i++) {
         if (!f.entries[i].error_number && S_ISDIR(f.entries[i].mode)) {
             char *below = folder_path(c->arena, path, f.entries[i].name);
-            rc = below ? add_folder(c, below, depth + 1, e) : out_of_memory(e);
+            rc = below != NULL ? add_folder(c, below, depth + 1, e) : error_memory(e, NULL);
         }
     }
     return rc;
@@ -163,7 +162,7 @@ static int want_file(struct clips *c, const char *path, const struct stat *statu
     table_find(c->paths, path, &index);
     if (index == SIZE_MAX) {
         const char *slash = strrchr(path, '/');
-        const char *name = slash ? slash + 1 : path;
+        const char *name = slash != NULL ? slash + 1 : path;
         struct file_name parsed = file_name_parse(name);
         int rc = clip_new(c, path, name, parsed.stem_size, &index, e);
         struct clip_file file = {.kind = FILE_VIDEO,
@@ -171,8 +170,12 @@ static int want_file(struct clips *c, const char *path, const struct stat *statu
                                  .path = rc < 0 ? NULL : c->items[index].path,
                                  .size = (int64_t)status->st_size,
                                  .mtime = (int64_t)status->st_mtime};
-        rc = rc < 0 ? rc : clip_add_file(c, &c->items[index], &file, e);
-        rc = rc < 0 ? rc : table_add(c->paths, path, index, NULL, e);
+        if (rc == 0) {
+            rc = clip_add_file(c, &c->items[index], &file, e);
+        }
+        if (rc == 0) {
+            rc = table_add(c->paths, path, index, NULL, e);
+        }
         if (rc < 0) {
             return rc;
         }
@@ -196,14 +199,14 @@ int clips_add(struct clips *c, const char *path, struct error *e) {
     }
     if (S_ISDIR(status.st_mode)) {
         const char *own = arena_text(c->arena, path, strlen(path));
-        return own ? add_folder(c, own, 0, e) : out_of_memory(e);
+        return own != NULL ? add_folder(c, own, 0, e) : error_memory(e, NULL);
     }
     if (!S_ISREG(status.st_mode)) {
         return clip_new_problem(c, path, "not-a-file", "not a regular file", e);
     }
     const char *slash = strrchr(path, '/');
-    size_t folder_size = slash ? (size_t)(slash - path + 1) : 0;
+    size_t folder_size = slash != NULL ? (size_t)(slash - path + 1) : 0;
     const char *folder = arena_text(c->arena, path, folder_size);
-    int rc = folder ? add_neighbours(c, folder, e) : out_of_memory(e);
+    int rc = folder != NULL ? add_neighbours(c, folder, e) : error_memory(e, NULL);
     return rc < 0 ? rc : want_file(c, path, &status, e);
 }

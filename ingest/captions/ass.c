@@ -33,7 +33,7 @@ static void read_overrides(struct caption_text *w, const char *p, const char *en
 /* `last_close` is the last '}' of the text, NULL if there is none. As in libass a block ends at the
  * first '}' and a '{' that is never closed is text. */
 static size_t read_brace(struct caption_text *w, const char *p, const char *last_close) {
-    if (!last_close || p > last_close) {
+    if (last_close == NULL || p > last_close) {
         caption_text_put(w, '{');
         return 1;
     }
@@ -115,8 +115,8 @@ static int add_cue(struct cue_list *cues, int64_t start_ms, int64_t end_ms,
 /* The part of `line` before its first comma; *line becomes what is behind it. */
 static struct caption_line cut_first(struct caption_line *line) {
     const char *comma = memchr(line->start, ',', (size_t)(line->end - line->start));
-    struct caption_line first = {line->start, comma ? comma : line->end};
-    line->start = comma ? comma + 1 : line->end;
+    struct caption_line first = {line->start, comma != NULL ? comma : line->end};
+    line->start = comma != NULL ? comma + 1 : line->end;
     return first;
 }
 

@@ -39,7 +39,7 @@ static const struct caption_reader *find_reader(const char *extension) {
 int caption_read_file(struct cue_list *cues, const void *data, size_t size, const char *format,
                       struct caption_losses *losses, struct error *e) {
     const struct caption_reader *reader = find_reader(format);
-    if (!reader) {
+    if (reader == NULL) {
         return error_set(e, ERR_UNSUPPORTED, "captions of kind \"%.16s\" are not read", format);
     }
     if (size > FILE_BYTES) {
@@ -51,8 +51,12 @@ int caption_read_file(struct cue_list *cues, const void *data, size_t size, cons
     struct bytes text;
     bytes_init(&text, (size_t)3 * FILE_BYTES); /* a replaced byte becomes three */
     int rc = caption_clean_text(&text, data, size, &found.repaired, e);
-    rc = rc == 0 ? reader->read(cues, bytes_text(&text), text.size, &found, e) : rc;
-    rc = rc == 0 ? cue_list_settle(cues, before, e) : rc;
+    if (rc == 0) {
+        rc = reader->read(cues, bytes_text(&text), text.size, &found, e);
+    }
+    if (rc == 0) {
+        rc = cue_list_settle(cues, before, e);
+    }
     bytes_close(&text);
     if (rc == 0 && reader->once) {
         caption_windows_flatten(cues, before);
@@ -64,7 +68,7 @@ int caption_read_file(struct cue_list *cues, const void *data, size_t size, cons
         cues->count = before;
         return rc;
     }
-    if (losses) {
+    if (losses != NULL) {
         losses->repaired += found.repaired;
         losses->untimed += found.untimed;
     }

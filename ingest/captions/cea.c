@@ -8,6 +8,7 @@
 
 #include "ingest/captions/cea608.h"
 #include "ingest/captions/cea708.h"
+#include "store/array.h"
 
 /* The three bytes of cc_data (ATSC A/53 part 4, 6.2.3): marker:5 cc_valid:1 cc_type:2, two bytes of
  * caption data. cc_type 0 and 1 are CEA-608 field 1 and 2; 2 and 3 go on with and begin a DTVCC
@@ -45,7 +46,7 @@ struct cea {
  * a start code does not. */
 static int nal_length_bytes(const AVCodecParameters *p) {
     int at = p->codec_id == AV_CODEC_ID_HEVC ? 21 : 4;
-    if (!p->extradata || p->extradata_size <= at || p->extradata[0] != 1) {
+    if (p->extradata == NULL || p->extradata_size <= at || p->extradata[0] != 1) {
         return 0;
     }
     return (p->extradata[at] & 3) + 1;
@@ -62,8 +63,8 @@ int cea_open(struct cea **out, const struct AVCodecParameters *parameters, int t
         return error_set(e, ERR_USAGE, "time base %d/%d", time_base_num, time_base_den);
     }
     struct cea *c = calloc(1, sizeof *c);
-    if (!c) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (c == NULL) {
+        return error_memory(e, NULL);
     }
     c->codec = codec;
     c->length_bytes = codec == AV_CODEC_ID_MPEG2VIDEO ? 0 : nal_length_bytes(parameters);
@@ -75,7 +76,7 @@ int cea_open(struct cea **out, const struct AVCodecParameters *parameters, int t
 }
 
 void cea_close(struct cea *c) {
-    if (c) {
+    if (c != NULL) {
         free(c->triplets);
         bytes_close(&c->unit);
         free(c);
@@ -88,15 +89,12 @@ static int keep(struct cea *c, int64_t us, const unsigned char *triplet, struct 
     if (c->count == TRIPLETS_MAX) {
         return 0;
     }
-    if (c->count == c->capacity) {
-        size_t capacity = c->capacity ? c->capacity * 2 : 1024;
-        struct triplet *triplets = realloc(c->triplets, capacity * sizeof *triplets);
-        if (!triplets) {
-            return error_set(e, ERR_MEMORY, "out of memory");
-        }
-        c->triplets = triplets;
-        c->capacity = capacity;
+    struct triplet *triplets =
+        array_grow(c->triplets, &c->capacity, c->count + 1, sizeof *triplets, e);
+    if (triplets == NULL) {
+        return ERR_MEMORY;
     }
+    c->triplets = triplets;
     struct triplet *t = &c->triplets[c->count];
     *t = (struct triplet){.us = us, .order = (uint32_t)c->count};
     memcpy(t->bytes, triplet, TRIPLET_BYTES);
@@ -260,7 +258,7 @@ static int64_t packet_time(const struct cea *c, const AVPacket *packet) {
 }
 
 int cea_feed(struct cea *c, const struct AVPacket *packet, struct error *e) {
-    if (!c || !packet->data || packet->size <= 0) {
+    if (c == NULL || packet->data == NULL || packet->size <= 0) {
         return 0;
     }
     int64_t us = packet_time(c, packet);
@@ -295,7 +293,9 @@ static int decode_708(const struct cea *c, struct cea_screen *screen, struct err
         const struct triplet *t = &c->triplets[i];
         rc = is_dtvcc(t) ? cea708_feed(decoder, t->us, t->bytes, e) : 0;
     }
-    rc = rc == 0 ? cea708_finish(decoder, c->end_us, e) : rc;
+    if (rc == 0) {
+        rc = cea708_finish(decoder, c->end_us, e);
+    }
     cea708_close(decoder);
     return rc;
 }
@@ -307,7 +307,9 @@ static int decode_608(const struct cea *c, struct cea_screen *screen, struct err
         const struct triplet *t = &c->triplets[i];
         rc = is_dtvcc(t) ? 0 : cea608_feed(decoder, t->us, t->bytes, e);
     }
-    rc = rc == 0 ? cea608_finish(decoder, c->end_us, e) : rc;
+    if (rc == 0) {
+        rc = cea608_finish(decoder, c->end_us, e);
+    }
     cea608_close(decoder);
     return rc;
 }
@@ -317,7 +319,7 @@ int cea_finish(struct cea *c, int64_t start_ms, struct cue_list *cues, enum cea_
     struct cea_screen screen;
     size_t before = cues->count;
     *kind = CEA_NONE;
-    if (!c || !c->count) {
+    if (c == NULL || !c->count) {
         return 0;
     }
     qsort(c->triplets, c->count, sizeof *c->triplets, compare_triplets);

@@ -46,11 +46,15 @@ struct cea608 {
 static int open_codec(struct cea608 *d, const AVCodec *codec) {
     AVDictionary *options = NULL;
     int rc = av_dict_set(&options, "real_time", "1", 0);
-    rc = rc < 0 ? rc : av_dict_set(&options, "real_time_latency_msec", "0", 0);
-    rc = rc < 0 ? rc : av_dict_set(&options, "data_field", "first", 0);
+    if (rc >= 0) {
+        rc = av_dict_set(&options, "real_time_latency_msec", "0", 0);
+    }
+    if (rc >= 0) {
+        rc = av_dict_set(&options, "data_field", "first", 0);
+    }
     d->codec = avcodec_alloc_context3(codec);
     d->packet = av_packet_alloc();
-    if (!d->codec || !d->packet) {
+    if (d->codec == NULL || d->packet == NULL) {
         rc = AVERROR(ENOMEM);
     }
     if (rc >= 0) {
@@ -64,25 +68,25 @@ static int open_codec(struct cea608 *d, const AVCodec *codec) {
 int cea608_open(struct cea608 **out, struct cea_screen *screen, struct error *e) {
     const AVCodec *codec = avcodec_find_decoder(AV_CODEC_ID_EIA_608);
     *out = NULL;
-    if (!codec) {
+    if (codec == NULL) {
         return 0;
     }
     struct cea608 *d = calloc(1, sizeof *d);
-    if (!d) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (d == NULL) {
+        return error_memory(e, NULL);
     }
     d->screen = screen;
     bytes_init(&d->text, ASS_LIMIT);
     if (open_codec(d, codec) < 0) { /* it takes no input that could be wrong */
         cea608_close(d);
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     *out = d;
     return 0;
 }
 
 void cea608_close(struct cea608 *d) {
-    if (d) {
+    if (d != NULL) {
         avcodec_free_context(&d->codec);
         av_packet_free(&d->packet);
         bytes_close(&d->text);
@@ -92,11 +96,11 @@ void cea608_close(struct cea608 *d) {
 
 /* The last field of "ReadOrder,Layer,Style,Name,MarginL,MarginR,MarginV,Effect,Text". */
 static const char *ass_text(const char *event) {
-    for (int field = 0; field < ASS_FIELDS_BEFORE_TEXT && event; field++) {
+    for (int field = 0; field < ASS_FIELDS_BEFORE_TEXT && event != NULL; field++) {
         event = strchr(event, ',');
-        event = event ? event + 1 : NULL;
+        event = event != NULL ? event + 1 : NULL;
     }
-    return event ? event : "";
+    return event != NULL ? event : "";
 }
 
 /* Sends one pair. The decoder's clock only has to go on, so it counts pairs; the time is ours. */
@@ -113,8 +117,8 @@ static int send_pair(struct cea608 *d, int64_t us, const unsigned char *triplet,
     d->packet->data = NULL;
     d->packet->size = 0;
     if (decoded == AVERROR(ENOMEM)) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
-    } else if (decoded >= 0 && got && event.num_rects > 0 && event.rects[0]->ass) {
+        rc = error_memory(e, NULL);
+    } else if (decoded >= 0 && got && event.num_rects > 0 && event.rects[0]->ass != NULL) {
         const char *text = ass_text(event.rects[0]->ass);
         bytes_clear(&d->text);
         rc = caption_strip_ass(&d->text, text, strlen(text), e);
@@ -160,7 +164,7 @@ static bool accepts(struct cea608 *d, unsigned char high, unsigned char low) {
 
 int cea608_feed(struct cea608 *d, int64_t us, const unsigned char triplet[3], struct error *e) {
     static const unsigned char erase_hidden[TRIPLET_BYTES] = {0xFC, 0x94, 0xAE};
-    if (!d || d->pairs >= PAIRS_MAX || !has_odd_parity(triplet[2])) {
+    if (d == NULL || d->pairs >= PAIRS_MAX || !has_odd_parity(triplet[2])) {
         return 0;
     }
     unsigned char high = has_odd_parity(triplet[1]) ? triplet[1] & 0x7F : SOLID_BLOCK;
@@ -180,5 +184,5 @@ int cea608_feed(struct cea608 *d, int64_t us, const unsigned char triplet[3], st
 }
 
 int cea608_finish(struct cea608 *d, int64_t us, struct error *e) {
-    return d ? cea_screen_show(d->screen, us, "", 0, false, e) : 0;
+    return d != NULL ? cea_screen_show(d->screen, us, "", 0, false, e) : 0;
 }

@@ -70,8 +70,8 @@ struct cea708 {
 int cea708_open(struct cea708 **out, struct cea_screen *screen, struct error *e) {
     struct cea708 *d = calloc(1, sizeof *d);
     *out = d;
-    if (!d) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (d == NULL) {
+        return error_memory(e, NULL);
     }
     d->screen = screen;
     d->sequence = -1;
@@ -81,7 +81,7 @@ int cea708_open(struct cea708 **out, struct cea_screen *screen, struct error *e)
 }
 
 void cea708_close(struct cea708 *d) {
-    if (d) {
+    if (d != NULL) {
         bytes_close(&d->text);
         free(d);
     }
@@ -167,7 +167,7 @@ static void carriage_return(struct cea708_window *w) {
 
 static void put_character(struct cea708 *d, uint16_t character) {
     struct cea708_window *w = d->current;
-    if (!w || w->silent) {
+    if (w == NULL || w->silent) {
         return;
     }
     if (w->column >= COLUMNS) {
@@ -332,16 +332,16 @@ static void execute_c0(struct cea708 *d, const unsigned char *code) {
         if (character >= 0xA0 || (character >= 0x20 && character < 0x7F)) {
             put_character(d, character);
         }
-    } else if (w && code[0] == CODE_BS) {
+    } else if (w != NULL && code[0] == CODE_BS) {
         backspace(w);
         note(d, w->visible, false);
-    } else if (w && code[0] == CODE_CR) {
+    } else if (w != NULL && code[0] == CODE_CR) {
         carriage_return(w);
         note(d, w->visible, false);
-    } else if (w && code[0] == CODE_FF) {
+    } else if (w != NULL && code[0] == CODE_FF) {
         clear(w);
         note(d, w->visible, true);
-    } else if (w && code[0] == CODE_HCR) {
+    } else if (w != NULL && code[0] == CODE_HCR) {
         w->used[w->row] = 0;
         w->column = 0;
         note(d, w->visible, true);
@@ -361,9 +361,9 @@ static void execute_c1(struct cea708 *d, const unsigned char *code) {
         d->delay_us = d->now_us + code[1] * INT64_C(100000);
     } else if (code[0] == CODE_RST) {
         change_windows(d, CODE_DLW, 0xFF);
-    } else if (w && code[0] == CODE_SPA) {
+    } else if (w != NULL && code[0] == CODE_SPA) {
         w->silent = code[1] >> 4 == HIDDEN_TEXT_TAG;
-    } else if (w && code[0] == CODE_SPL) {
+    } else if (w != NULL && code[0] == CODE_SPL) {
         w->row = code[1] & 0x0F; /* below the window too: the text is worth more than the frame */
         w->column = code[2] & 0x3F;
     } else if (code[0] >= CODE_DF0) {
@@ -488,6 +488,8 @@ int cea708_feed(struct cea708 *d, int64_t us, const unsigned char triplet[3], st
 
 int cea708_finish(struct cea708 *d, int64_t us, struct error *e) {
     int rc = advance(d, us, e);
-    rc = rc == 0 ? show(d, e) : rc;
+    if (rc == 0) {
+        rc = show(d, e);
+    }
     return rc == 0 ? cea_screen_show(d->screen, d->now_us, "", 0, false, e) : rc;
 }

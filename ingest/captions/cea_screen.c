@@ -76,7 +76,7 @@ static int emit(struct cea_screen *s, int64_t us, struct error *e) {
 
 static size_t line_end(const char *text, size_t size, size_t at) {
     const char *end = at < size ? memchr(text + at, '\n', size - at) : NULL;
-    return end ? (size_t)(end - text) : size;
+    return end != NULL ? (size_t)(end - text) : size;
 }
 
 static size_t last_line(const char *text, size_t size) {

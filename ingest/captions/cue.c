@@ -21,10 +21,10 @@ static void end_untimed(struct cue_list *list, int64_t time_ms) {
 
 int cue_add(struct cue_list *list, int64_t start_ms, int64_t end_ms, const char *text, size_t size,
             struct error *e) {
-    while (size && strchr(" \t\r\n", text[size - 1])) {
+    while (size && strchr(" \t\r\n", text[size - 1]) != NULL) {
         size--;
     }
-    while (size && strchr(" \t\r\n", *text)) {
+    while (size && strchr(" \t\r\n", *text) != NULL) {
         text++;
         size--;
     }
@@ -39,8 +39,8 @@ int cue_add(struct cue_list *list, int64_t start_ms, int64_t end_ms, const char 
     }
     list->items = items;
     char *copy = arena_text(list->arena, text, size);
-    if (!copy) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (copy == NULL) {
+        return error_memory(e, NULL);
     }
     start_ms = start_ms > 0 ? start_ms : 0;
     end_ms = end_ms > start_ms ? end_ms : start_ms;
@@ -58,8 +58,8 @@ int cue_name_speaker(struct cue_list *list, size_t first, const char *name, size
         return 0;
     }
     char *copy = arena_text(list->arena, name, size);
-    if (!copy) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (copy == NULL) {
+        return error_memory(e, NULL);
     }
     for (char *p = copy; *p; p++) {
         *p = *p == '\n' ? ' ' : *p;
@@ -85,8 +85,8 @@ static int compare_ranked(const void *a, const void *b) {
 
 static int sort(struct cue *items, size_t count, struct error *e) {
     struct ranked_cue *placed = calloc(count, sizeof *placed);
-    if (!placed) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (placed == NULL) {
+        return error_memory(e, NULL);
     }
     for (size_t i = 0; i < count; i++) {
         placed[i] = (struct ranked_cue){items[i], i};

@@ -100,13 +100,13 @@ static size_t read_name(const char *p, const char *end, bool strict, uint32_t c[
     }
     bool closed = size < left && name[size] == ';';
     const char *entry = closed && size > 0 ? find_name(name, size) : NULL;
-    if (entry) {
+    if (entry != NULL) {
         read_codes(entry, c);
         return size + 2;
     }
     for (size = size < OLDEST_BYTES ? size : OLDEST_BYTES; !strict && size > 1; size--) {
         entry = find_name(name, size);
-        if (entry && entry[size] == '*') {
+        if (entry != NULL && entry[size] == '*') {
             read_codes(entry, c);
             return size + 1;
         }

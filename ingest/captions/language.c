@@ -43,15 +43,15 @@ static bool same(const char *a, size_t a_size, const char *b, size_t b_size) {
 }
 
 bool language_same(const char *a, const char *b) {
-    return a && b && same(a, strlen(a), b, strlen(b));
+    return a != NULL && b != NULL && same(a, strlen(a), b, strlen(b));
 }
 
 int language_rank(const char *list, const char *language) {
     int rank = 0;
-    while (list && *list) {
+    while (list != NULL && *list) {
         size_t size = strcspn(list, ",");
         bool any = size == 1 && *list == '*';
-        if (any || (language && same(list, size, language, strlen(language)))) {
+        if (any || (language != NULL && same(list, size, language, strlen(language)))) {
             return rank;
         }
         list += size + (list[size] == ',');
@@ -61,8 +61,8 @@ int language_rank(const char *list, const char *language) {
 }
 
 bool language_translated(const char *name, char from[3]) {
-    const char *last = name ? strrchr(name, '-') : NULL;
-    if (!last || strlen(last) != 3 || !islower((unsigned char)last[1]) ||
+    const char *last = name != NULL ? strrchr(name, '-') : NULL;
+    if (last == NULL || strlen(last) != 3 || !islower((unsigned char)last[1]) ||
         !islower((unsigned char)last[2]) || language_same(name, last + 1)) {
         return false;
     }

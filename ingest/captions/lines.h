@@ -12,8 +12,8 @@ struct caption_line {
 /* The line at *p < `end`; moves *p to the next one. */
 static inline struct caption_line caption_line_next(const char **p, const char *end) {
     const char *newline = memchr(*p, '\n', (size_t)(end - *p));
-    struct caption_line line = {*p, newline ? newline : end};
-    *p = newline ? newline + 1 : end;
+    struct caption_line line = {*p, newline != NULL ? newline : end};
+    *p = newline != NULL ? newline + 1 : end;
     return line;
 }
 

@@ -17,7 +17,7 @@ enum {
 
 /* Nobody's cues come first; a name is never empty. */
 static int compare_speakers(const struct cue *a, const struct cue *b) {
-    return strcmp(a->speaker ? a->speaker : "", b->speaker ? b->speaker : "");
+    return strcmp(a->speaker != NULL ? a->speaker : "", b->speaker != NULL ? b->speaker : "");
 }
 
 static int compare_cues(const void *a, const void *b) {
@@ -62,7 +62,8 @@ static void join_repeats(struct cue_list *cues) {
     for (size_t i = 0; i < cues->count; i++) {
         struct cue *last = kept ? &cues->items[kept - 1] : NULL;
         const struct cue *cue = &cues->items[i];
-        if (last && !is_flash(cue) && follows(last, cue) && strcmp(last->text, cue->text) == 0) {
+        if (last != NULL && !is_flash(cue) && follows(last, cue) &&
+            strcmp(last->text, cue->text) == 0) {
             extend(last, cue->end_ms);
         } else {
             cues->items[kept++] = *cue;

@@ -51,7 +51,7 @@ static size_t tag_size(const char *p, const char *end, bool *breaks_line) {
         while (q < end && (is_digit(*q) || *q == ':' || *q == '.')) {
             q++;
         }
-        bool time = q < end && *q == '>' && memchr(name, ':', (size_t)(q - name));
+        bool time = q < end && *q == '>' && memchr(name, ':', (size_t)(q - name)) != NULL;
         return time ? (size_t)(q - p) + 1 : 0;
     }
     if (q == end || !ends_tag_name(*q) || !is_known_tag(name, size)) {
@@ -77,12 +77,12 @@ static size_t read_angle(struct caption_text *w, const char *p, const char *end)
  * brace is text. */
 static size_t code_size(const char *p, const char *end) {
     size_t left = (size_t)(end - p) < TAG_BYTES ? (size_t)(end - p) : TAG_BYTES;
-    bool micro = left > 2 && p[2] == ':' && memchr("CcFfoPSsYy", p[1], 10);
+    bool micro = left > 2 && p[2] == ':' && memchr("CcFfoPSsYy", p[1], 10) != NULL;
     if (left < 2 || (p[1] != '\\' && !micro)) {
         return 0;
     }
     const char *close = memchr(p, '}', left);
-    return close ? (size_t)(close - p) + 1 : 0;
+    return close != NULL ? (size_t)(close - p) + 1 : 0;
 }
 
 /* Are the backslashes of this text the \N and \h that programs left when they converted ASS? Not
@@ -93,7 +93,7 @@ static bool has_ass_breaks(const char *p, const char *end) {
         size_t code = *p == '{' ? code_size(p, end) : 0;
         p += code > 0 ? code - 1 : 0;
         if (*p == '\\') {
-            if (end - p < 2 || !memchr("Nnh", p[1], 3) || (p > start && p[-1] == ':')) {
+            if (end - p < 2 || memchr("Nnh", p[1], 3) == NULL || (p > start && p[-1] == ':')) {
                 return false;
             }
             breaks = true;

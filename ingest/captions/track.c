@@ -40,8 +40,8 @@ int caption_decoder_open(struct caption_decoder **out, const struct AVCodecParam
                          time_base_den);
     }
     struct caption_decoder *d = calloc(1, sizeof *d);
-    if (!d) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (d == NULL) {
+        return error_memory(e, NULL);
     }
     bytes_init(&d->text, (size_t)3 * PACKET_BYTES); /* a replaced byte becomes three */
     d->codec = parameters->codec_id;
@@ -51,7 +51,7 @@ int caption_decoder_open(struct caption_decoder **out, const struct AVCodecParam
 }
 
 void caption_decoder_close(struct caption_decoder *d) {
-    if (!d) {
+    if (d == NULL) {
         return;
     }
     bytes_close(&d->text);

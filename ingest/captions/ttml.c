@@ -72,8 +72,8 @@ static int64_t read_offset(const struct ttml *t, const char *text) {
 /* An attribute that is a time; NO_TIME where it is absent or none. */
 static int64_t read_time(const struct ttml *t, const char **attributes, const char *name) {
     const char *text = caption_xml_attribute(attributes, name);
-    if (!text || !strchr(text, ':')) {
-        return text ? read_offset(t, text) : NO_TIME;
+    if (text == NULL || strchr(text, ':') == NULL) {
+        return text != NULL ? read_offset(t, text) : NO_TIME;
     }
     const char *p = text, *end = text + strlen(text), *rest;
     int64_t ms;
@@ -95,21 +95,21 @@ static void read_rates(struct ttml *t, const char **attributes) {
     double number, over;
     t->frame_rate = 30;
     t->tick_rate = 1;
-    if (frames && caption_xml_number(frames, &number, &rest) && number > 0) {
+    if (frames != NULL && caption_xml_number(frames, &number, &rest) && number > 0) {
         t->frame_rate = number;
         t->tick_rate = number;
-        if (parts && caption_xml_number(parts, &number, &rest) && number > 0) {
+        if (parts != NULL && caption_xml_number(parts, &number, &rest) && number > 0) {
             t->tick_rate *= number;
         }
     }
     /* "1000 1001", with a colon in DFXP */
-    if (multiplier && caption_xml_number(multiplier, &number, &rest) && number > 0) {
+    if (multiplier != NULL && caption_xml_number(multiplier, &number, &rest) && number > 0) {
         rest += strspn(rest, " :");
         over = 1;
         bool fraction = caption_xml_number(rest, &over, &rest) && over > 0;
         t->frame_rate *= fraction ? number / over : number;
     }
-    if (ticks && caption_xml_number(ticks, &number, &rest) && number > 0) {
+    if (ticks != NULL && caption_xml_number(ticks, &number, &rest) && number > 0) {
         t->tick_rate = number;
     }
 }
@@ -172,16 +172,16 @@ static int open_element(void *context, int depth, const char *name, const char *
     const char *space = caption_xml_attribute(attributes, "space");
     const char *container = caption_xml_attribute(attributes, "timeContainer");
     *element = (struct element){.muted = around->muted || is_one_of(name, silent)};
-    element->preserve = space ? strcmp(space, "preserve") == 0 : around->preserve;
-    element->sequence = container && strcmp(container, "seq") == 0;
+    element->preserve = space != NULL ? strcmp(space, "preserve") == 0 : around->preserve;
+    element->sequence = container != NULL && strcmp(container, "seq") == 0;
     place(t, element, around, attributes);
     bool line_break = strcmp(name, "br") == 0;
-    element->owner = !element->muted &&
-                     (strcmp(name, "p") == 0 || (outer && !outer->own_time && element->own_time));
+    element->owner = !element->muted && (strcmp(name, "p") == 0 ||
+                                         (outer != NULL && !outer->own_time && element->own_time));
     if (element->owner) {
         bytes_init(&element->plain, CAPTION_TEXT_BYTES);
         element->writer = caption_text_begin(&element->plain, e);
-    } else if (line_break && outer && !element->muted) {
+    } else if (line_break && outer != NULL && !element->muted) {
         caption_text_put(&outer->writer, '\n');
     }
     return 0;
@@ -191,7 +191,7 @@ static int take_text(void *context, const char *text, size_t size, struct error 
     struct ttml *t = context;
     (void)e;
     struct element *element = &t->elements[t->depth], *to = owner(t);
-    for (size_t at = 0; to && !element->muted && at < size && to->writer.rc == 0;) {
+    for (size_t at = 0; to != NULL && !element->muted && at < size && to->writer.rc == 0;) {
         if (text[at] == '\n' && !element->preserve) {
             caption_text_put(&to->writer, ' ');
             at++;
@@ -199,7 +199,7 @@ static int take_text(void *context, const char *text, size_t size, struct error 
             at += caption_text_take(&to->writer, text + at, size - at);
         }
     }
-    return to ? to->writer.rc : 0;
+    return to != NULL ? to->writer.rc : 0;
 }
 
 static int end_cue(struct ttml *t, struct element *element, struct error *e) {

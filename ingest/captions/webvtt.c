@@ -26,7 +26,7 @@ static bool has_arrow(struct caption_line line) {
     const char *p = line.start;
     for (; line.end - p >= 3; p++) {
         p = memchr(p, '-', (size_t)(line.end - p) - 2);
-        if (!p) {
+        if (p == NULL) {
             return false;
         }
         if (p[1] == '-' && p[2] == '>') {
@@ -64,7 +64,7 @@ static bool is_block_of(struct caption_line block, const char *word, bool more) 
     }
     struct caption_line rest = {block.start + size, block.end};
     const char *newline = memchr(rest.start, '\n', (size_t)(rest.end - rest.start));
-    rest.end = newline ? newline : rest.end;
+    rest.end = newline != NULL ? newline : rest.end;
     bool blank = is_empty(rest) || *rest.start == ' ' || *rest.start == '\t';
     return blank && (more || caption_line_is_blank(rest));
 }
@@ -95,7 +95,7 @@ static int read_cue(struct webvtt *r, struct error *e) {
 static int read_block(struct webvtt *r, struct error *e) {
     const char *newline = memchr(r->p, '\n', (size_t)(r->end - r->p));
     struct caption_line text = take_lines(r);
-    bool one_line = !newline || text.end <= newline;
+    bool one_line = newline == NULL || text.end <= newline;
     if (one_line && r->p < r->end && has_arrow(peek(r))) {
         return 0;
     }

@@ -126,7 +126,7 @@ static size_t write_angle(struct speech *s) {
 static size_t read_tag(struct speech *s, const char *p, const char *end, const char *last_close) {
     size_t size;
     const char *name = tag_name(p, end, &size);
-    if (!last_close || p > last_close) {
+    if (last_close == NULL || p > last_close) {
         return is_known(name, size) ? (size_t)(end - p) : write_angle(s);
     }
     const char *close = p + 1;

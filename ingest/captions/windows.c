@@ -77,7 +77,9 @@ int caption_windows_add(struct caption_windows *w, const struct caption_event *e
 }
 
 int caption_windows_close(struct caption_windows *w, int rc, struct error *e) {
-    rc = rc == 0 ? flush(w, e) : rc;
+    if (rc == 0) {
+        rc = flush(w, e);
+    }
     bytes_close(&w->text);
     return rc;
 }

@@ -18,11 +18,11 @@ struct xml_reader {
 
 static const char *local_name(const char *name) {
     const char *colon = strrchr(name, ':');
-    return colon ? colon + 1 : name;
+    return colon != NULL ? colon + 1 : name;
 }
 
 const char *caption_xml_attribute(const char **attributes, const char *name) {
-    for (; attributes[0]; attributes += 2) {
+    for (; attributes[0] != NULL; attributes += 2) {
         if (strcmp(local_name(attributes[0]), name) == 0) {
             return attributes[1];
         }
@@ -121,9 +121,9 @@ int caption_xml_read(const char *text, size_t size, const struct caption_xml_han
     bytes_init(&content, INT_MAX);
     r.rc = clean(&content, text, size, e);
     r.parser = r.rc == 0 ? XML_ParserCreate("UTF-8") : NULL;
-    if (!r.parser) {
+    if (r.parser == NULL) {
         bytes_close(&content);
-        return r.rc < 0 ? r.rc : error_set(e, ERR_MEMORY, "out of memory");
+        return r.rc < 0 ? r.rc : error_memory(e, NULL);
     }
     XML_SetUserData(r.parser, &r);
     XML_SetElementHandler(r.parser, open_element, close_element);
@@ -133,7 +133,7 @@ int caption_xml_read(const char *text, size_t size, const struct caption_xml_han
     if (status != XML_STATUS_OK && r.rc == 0) {
         enum XML_Error code = XML_GetErrorCode(r.parser);
         r.rc = code == XML_ERROR_NO_MEMORY
-                   ? error_set(e, ERR_MEMORY, "out of memory")
+                   ? error_memory(e, NULL)
                    : error_set(e, ERR_FORMAT, "line %lu: %s", XML_GetCurrentLineNumber(r.parser),
                                XML_ErrorString(code));
     }

@@ -39,8 +39,8 @@ static int add_json_event(struct caption_windows *w, struct bytes *text, const j
 int json3_read(struct cue_list *cues, const char *text, size_t size, struct caption_losses *losses,
                struct error *e) {
     json_t *root = json_read(text, size, &losses->repaired, e);
-    if (!root) {
-        return e ? e->code : ERR_FORMAT;
+    if (root == NULL) {
+        return e != NULL ? e->code : ERR_FORMAT;
     }
     const json_t *events = json_object_get(root, "events");
     struct caption_windows windows;
@@ -71,7 +71,7 @@ struct srv {
 static void read_ms(const char **attributes, const char *name, double scale, int64_t *ms) {
     const char *value = caption_xml_attribute(attributes, name), *rest;
     double number;
-    if (!value || !caption_xml_number(value, &number, &rest)) {
+    if (value == NULL || !caption_xml_number(value, &number, &rest)) {
         return;
     }
     number *= scale;
@@ -88,11 +88,11 @@ static int open_srv(void *context, int depth, const char *name, const char **att
         return 0;
     }
     const char *append = caption_xml_attribute(attributes, "a");
-    append = append ? append : caption_xml_attribute(attributes, "append");
+    append = append != NULL ? append : caption_xml_attribute(attributes, "append");
     s->depth = depth;
     s->event = (struct caption_event){.start_ms = CAPTION_NO_START,
                                       .window = CAPTION_NO_WINDOW,
-                                      .append = append && strcmp(append, "1") == 0};
+                                      .append = append != NULL && strcmp(append, "1") == 0};
     read_ms(attributes, "t", 1, &s->event.start_ms);
     read_ms(attributes, "start", 1000, &s->event.start_ms);
     read_ms(attributes, "d", 1, &s->event.duration_ms);
@@ -119,7 +119,9 @@ static int strip_html(struct bytes *out, const struct bytes *html, struct error 
     }
     bytes_clear(out);
     int rc = bytes_append(out, start, (size_t)(first - start), e);
-    rc = rc == 0 ? caption_strip_subrip(out, first, (size_t)(last - first), e) : rc;
+    if (rc == 0) {
+        rc = caption_strip_subrip(out, first, (size_t)(last - first), e);
+    }
     return rc == 0 ? bytes_append(out, last, (size_t)(end - last), e) : rc;
 }
 

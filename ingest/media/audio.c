@@ -17,6 +17,7 @@
 
 #include "ingest/media/mel.h"
 #include "ingest/media/series.h"
+#include "store/buffer.h"
 
 enum {
     PIECE = 4096, /* samples per channel converted at once */
@@ -42,7 +43,7 @@ struct audio {
     enum AVSampleFormat format;
     int rate;
     int last_rate, last_channels; /* of the last frame taken, for the report */
-    float *samples;               /* (PIECE, channels of layout) */
+    struct buffer samples;        /* floats (PIECE, channels of layout) */
     float mono[PIECE];
     ebur128_state *loudness; /* NULL until the first frame */
     double peak;             /* largest absolute sample */
@@ -59,11 +60,13 @@ struct audio {
 int audio_open(struct audio **out, struct error *e) {
     *out = NULL;
     struct audio *a = calloc(1, sizeof *a);
-    if (!a) {
-        return error_set(e, ERR_MEMORY, "out of memory for audio");
+    if (a == NULL) {
+        return error_memory(e, "audio");
     }
     int rc = series_open(&a->envelope, STEPS_MOST, 1, e);
-    rc = rc < 0 ? rc : mel_open(&a->mel, e);
+    if (rc == 0) {
+        rc = mel_open(&a->mel, e);
+    }
     if (rc < 0) {
         audio_close(a);
         return rc;
@@ -73,11 +76,11 @@ int audio_open(struct audio **out, struct error *e) {
 }
 
 void audio_close(struct audio *a) {
-    if (a) {
+    if (a != NULL) {
         swr_free(&a->convert);
         av_channel_layout_uninit(&a->layout);
-        free(a->samples);
-        if (a->loudness) {
+        buffer_free(&a->samples);
+        if (a->loudness != NULL) {
             ebur128_destroy(&a->loudness);
         }
         series_close(&a->envelope);
@@ -100,12 +103,12 @@ static int check_frame(const AVFrame *frame, struct error *e) {
     if (av_get_bytes_per_sample(frame->format) <= 0) {
         return error_set(e, ERR_FORMAT, "audio in unknown sample format %d", frame->format);
     }
-    if (frame->nb_samples < 0 || !frame->extended_data) {
+    if (frame->nb_samples < 0 || frame->extended_data == NULL) {
         return error_set(e, ERR_FORMAT, "audio frame without data");
     }
     int planes = av_sample_fmt_is_planar(frame->format) ? channels : 1;
     for (int i = 0; i < planes; i++) {
-        if (!frame->extended_data[i]) {
+        if (frame->extended_data[i] == NULL) {
             return error_set(e, ERR_FORMAT, "audio frame without data in plane %d", i);
         }
     }
@@ -135,9 +138,10 @@ static int set_up_loudness(struct audio *a, const AVFrame *frame, struct error *
     unsigned channels = (unsigned)frame->ch_layout.nb_channels;
     unsigned long rate = (unsigned long)frame->sample_rate;
     int rc = EBUR128_SUCCESS;
-    if (!a->loudness) {
+    if (a->loudness == NULL) {
         a->loudness = ebur128_init(channels, rate, EBUR128_MODE_I);
-        rc = a->loudness ? ebur128_set_max_history(a->loudness, HISTORY_MS) : EBUR128_ERROR_NOMEM;
+        rc = a->loudness != NULL ? ebur128_set_max_history(a->loudness, HISTORY_MS)
+                                 : EBUR128_ERROR_NOMEM;
     } else {
         rc = ebur128_change_parameters(a->loudness, channels, rate);
     }
@@ -147,7 +151,7 @@ static int set_up_loudness(struct audio *a, const AVFrame *frame, struct error *
         rc = ebur128_set_channel(a->loudness, i, loudness_position(channel));
     }
     if (rc != EBUR128_SUCCESS) {
-        if (a->loudness) {
+        if (a->loudness != NULL) {
             ebur128_destroy(&a->loudness); /* a failed change leaves it unusable */
         }
         return error_set(e, ERR_MEMORY, "out of memory for the loudness of %u channels", channels);
@@ -162,7 +166,9 @@ static int set_up_converter(struct audio *a, const AVFrame *frame, struct error 
                              .nb_channels = frame->ch_layout.nb_channels};
     int rc = swr_alloc_set_opts2(&a->convert, &plain, AV_SAMPLE_FMT_FLT, frame->sample_rate, &plain,
                                  frame->format, frame->sample_rate, 0, NULL);
-    rc = rc < 0 ? rc : swr_init(a->convert);
+    if (rc >= 0) {
+        rc = swr_init(a->convert);
+    }
     if (rc < 0) {
         return error_set(e, rc == AVERROR(ENOMEM) ? ERR_MEMORY : ERR_FORMAT,
                          "%d channels of %s cannot be converted", plain.nb_channels,
@@ -172,22 +178,23 @@ static int set_up_converter(struct audio *a, const AVFrame *frame, struct error 
 }
 
 static int set_up(struct audio *a, const AVFrame *frame, struct error *e) {
-    if (a->convert && frame->format == a->format && frame->sample_rate == a->rate &&
+    if (a->convert != NULL && frame->format == a->format && frame->sample_rate == a->rate &&
         av_channel_layout_compare(&frame->ch_layout, &a->layout) == 0) {
         return 0;
     }
     swr_free(&a->convert);
     int channels = frame->ch_layout.nb_channels;
-    float *samples = realloc(a->samples, (size_t)PIECE * (size_t)channels * sizeof *samples);
-    if (!samples) {
-        return error_set(e, ERR_MEMORY, "out of memory for %d channels", channels);
+    size_t count = (size_t)PIECE * (size_t)channels;
+    if (buffer_reserve(&a->samples, count, sizeof(float), e) < 0) {
+        return ERR_MEMORY;
     }
-    a->samples = samples;
     if (av_channel_layout_copy(&a->layout, &frame->ch_layout) < 0) {
         return error_set(e, ERR_MEMORY, "out of memory for %d channels", channels);
     }
     int rc = set_up_loudness(a, frame, e);
-    rc = rc < 0 ? rc : set_up_converter(a, frame, e);
+    if (rc == 0) {
+        rc = set_up_converter(a, frame, e);
+    }
     if (rc < 0) {
         swr_free(&a->convert);
         return rc;
@@ -214,10 +221,10 @@ static void complete_step(struct audio *a) {
     a->step_samples = 0;
 }
 
-/* Cleans `count` samples of each channel in a->samples; fills a->mono, the channels' mean. */
+/* Cleans `count` samples of each channel; fills a->mono, the channels' mean. */
 static void measure_samples(struct audio *a, int count) {
     int channels = a->layout.nb_channels;
-    float *sample = a->samples;
+    float *sample = a->samples.data;
     float peak = 0;
     for (int i = 0; i < count; i++) {
         double power = 0;
@@ -254,15 +261,15 @@ static int take_piece(struct audio *a, const AVFrame *frame, int first, int coun
     for (int i = 0; i < (planar ? channels : 1); i++) {
         in[i] = frame->extended_data[i] + (size_t)first * step;
     }
-    uint8_t *out[1] = {(uint8_t *)a->samples};
+    uint8_t *out[1] = {a->samples.data};
     int got = swr_convert(a->convert, out, PIECE, in, count);
     if (got != count) {
         return error_set(e, got == AVERROR(ENOMEM) ? ERR_MEMORY : ERR_FORMAT,
                          "audio samples cannot be converted");
     }
     measure_samples(a, count);
-    if (ebur128_add_frames_float(a->loudness, a->samples, (size_t)count) != EBUR128_SUCCESS) {
-        return error_set(e, ERR_MEMORY, "out of memory for loudness");
+    if (ebur128_add_frames_float(a->loudness, a->samples.data, (size_t)count) != EBUR128_SUCCESS) {
+        return error_memory(e, "loudness");
     }
     return mel_feed(a->mel, a->mono, count, a->rate, e);
 }
@@ -272,7 +279,9 @@ int audio_feed(struct audio *a, const AVFrame *frame, struct error *e) {
         return error_set(e, ERR_USAGE, "audio fed after its report");
     }
     int rc = check_frame(frame, e);
-    rc = rc < 0 ? rc : set_up(a, frame, e);
+    if (rc == 0) {
+        rc = set_up(a, frame, e);
+    }
     for (int first = 0; rc == 0 && first < frame->nb_samples; first += PIECE) {
         int left = frame->nb_samples - first;
         rc = take_piece(a, frame, first, left < PIECE ? left : PIECE, e);
@@ -305,7 +314,7 @@ static json_t *number(double value) {
 
 static json_t *loudness_to_json(const struct audio *a) {
     double lufs = -HUGE_VAL;
-    if (!a->loudness || ebur128_loudness_global(a->loudness, &lufs) != EBUR128_SUCCESS) {
+    if (a->loudness == NULL || ebur128_loudness_global(a->loudness, &lufs) != EBUR128_SUCCESS) {
         return json_null();
     }
     return number(lufs);
@@ -313,7 +322,7 @@ static json_t *loudness_to_json(const struct audio *a) {
 
 static json_t *envelope_to_json(const struct audio *a) {
     json_t *levels = json_array();
-    int failed = !levels;
+    int failed = levels == NULL;
     for (int i = 0; i < a->envelope.count && !failed; i++) {
         double power = (double)a->envelope.values[i];
         failed = json_array_append_new(levels, json_integer(level_of(power)));
@@ -360,7 +369,7 @@ json_t *audio_to_json(struct audio *a, struct error *e) {
     }
     if (failed) {
         json_decref(root);
-        error_set(e, ERR_MEMORY, "out of memory for the audio report");
+        error_memory(e, "the audio report");
         return NULL;
     }
     return root;

@@ -102,13 +102,14 @@ int media_file_open(struct media_file *f, const char *path, struct heartbeat *he
         return rc;
     }
     unsigned char *buffer = av_malloc(IO_BUFFER);
-    f->io = buffer ? avio_alloc_context(buffer, IO_BUFFER, 0, f, io_read, NULL, io_seek) : NULL;
-    if (!f->io) {
+    f->io =
+        buffer != NULL ? avio_alloc_context(buffer, IO_BUFFER, 0, f, io_read, NULL, io_seek) : NULL;
+    if (f->io == NULL) {
         av_free(buffer);
     }
-    f->format = f->io ? avformat_alloc_context() : NULL;
-    if (!f->format) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+    f->format = f->io != NULL ? avformat_alloc_context() : NULL;
+    if (f->format == NULL) {
+        rc = error_memory(e, NULL);
     } else {
         f->format->pb = f->io;
         f->format->io_open = refuse_open;
@@ -116,7 +117,7 @@ int media_file_open(struct media_file *f, const char *path, struct heartbeat *he
         f->format->probesize = PROBE_BYTES;
         f->format->max_streams = STREAMS_LIMIT;
         f->format->format_whitelist = av_strdup(CONTAINERS);
-        rc = f->format->format_whitelist ? probe(f, e) : error_set(e, ERR_MEMORY, "out of memory");
+        rc = f->format->format_whitelist != NULL ? probe(f, e) : error_memory(e, NULL);
     }
     if (rc < 0) {
         media_file_close(f);
@@ -126,7 +127,7 @@ int media_file_open(struct media_file *f, const char *path, struct heartbeat *he
 
 void media_file_close(struct media_file *f) {
     avformat_close_input(&f->format);
-    if (f->io) {
+    if (f->io != NULL) {
         av_freep(&f->io->buffer);
     }
     avio_context_free(&f->io);
@@ -157,17 +158,17 @@ AVStream *media_choose_video(AVFormatContext *format) {
         }
         int64_t pixels = (int64_t)stream->codecpar->width * stream->codecpar->height;
         if (media_is_cover(stream)) {
-            cover = cover ? cover : stream;
+            cover = cover != NULL ? cover : stream;
         } else if (pixels > best_pixels) {
             best = stream;
             best_pixels = pixels;
         }
     }
-    return best ? best : cover;
+    return best != NULL ? best : cover;
 }
 
 int media_open_thumbnails(struct media *m, const struct media_options *options, struct error *e) {
-    if (m->thumbnails || options->thumbs == 0) {
+    if (m->thumbnails != NULL || options->thumbs == 0) {
         return 0;
     }
     int rc = still_scaler_open(&m->scaler, options->thumb_size, e);
@@ -185,17 +186,17 @@ int media_decoder_open(AVCodecContext **out, const AVStream *stream, struct erro
     *out = NULL;
     enum AVCodecID id = stream->codecpar->codec_id;
     const AVCodec *codec = avcodec_find_decoder(id);
-    if (!codec) {
+    if (codec == NULL) {
         char text[AV_FOURCC_MAX_STRING_SIZE];
         const char *name = media_codec_name(stream, text);
         return error_set(e, ERR_UNSUPPORTED, "no decoder for %s", name);
     }
-    if (av_dict_get(stream->metadata, "enc_key_id", NULL, 0)) { /* of WebM */
+    if (av_dict_get(stream->metadata, "enc_key_id", NULL, 0) != NULL) { /* of WebM */
         return error_set(e, ERR_UNSUPPORTED, "encrypted");
     }
     AVCodecContext *decoder = avcodec_alloc_context3(codec);
-    if (!decoder) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (decoder == NULL) {
+        return error_memory(e, NULL);
     }
     int result = avcodec_parameters_to_context(decoder, stream->codecpar);
     decoder->thread_count = 1;
@@ -227,7 +228,7 @@ int64_t media_time_ms(const struct media_file *f, const AVStream *stream, int64_
 }
 
 void media_problem(struct media *m, const char *reason, const char *format, ...) {
-    if (m->reason) {
+    if (m->reason != NULL) {
         return;
     }
     m->reason = reason;

@@ -105,7 +105,7 @@ void media_length_check(struct media_length *l) {
         m->duration_ms += start_ms; /* it was the length after all */
     }
     if (m->duration_ms < 0) {
-        int64_t heard = m->audio ? (int64_t)audio_duration_ms(m->audio) : 0;
+        int64_t heard = m->audio != NULL ? (int64_t)audio_duration_ms(m->audio) : 0;
         int64_t seen = m->last_ms + (m->fps > 0 ? (int64_t)(1000 / m->fps) : 0);
         m->duration_ms = later_of(end_ms, later_of(heard, seen));
     }

@@ -60,7 +60,7 @@ void media_close(struct media *m) {
 }
 
 static const char *copy_text(struct media *m, const char *text) {
-    return text && *text ? arena_text(m->arena, text, strlen(text)) : NULL;
+    return text != NULL && *text ? arena_text(m->arena, text, strlen(text)) : NULL;
 }
 
 /* ---- Opening the tracks ------------------------------------------------ */
@@ -74,16 +74,18 @@ static int64_t claimed_frames(const AVFormatContext *format, const AVStream *str
 
 static int open_video(struct media_reader *r, struct error *e) {
     AVStream *stream = media_choose_video(r->file.format);
-    r->media->cover_left = stream && media_is_still(stream) && r->options->no_cover;
+    r->media->cover_left = stream != NULL && media_is_still(stream) && r->options->no_cover;
     stream = r->media->cover_left ? NULL : stream;
     r->video_stream = stream;
-    if (!stream) {
+    if (stream == NULL) {
         return 0;
     }
     r->has_video = true;
     r->media->frames_expected = claimed_frames(r->file.format, stream);
     int rc = media_times_open(&r->times, stream, e);
-    rc = rc < 0 ? rc : media_open_thumbnails(r->media, r->options, e);
+    if (rc == 0) {
+        rc = media_open_thumbnails(r->media, r->options, e);
+    }
     if (rc == 0) {
         rc = video_track_open(&r->video, r->media, &r->file, stream, r->options, e);
     }
@@ -111,8 +113,8 @@ static int open_audio(struct media_reader *r, struct error *e) {
         return 0;
     }
     r->audio_frame = rc == 0 ? av_frame_alloc() : NULL;
-    if (rc == 0 && !r->audio_frame) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+    if (rc == 0 && r->audio_frame == NULL) {
+        rc = error_memory(e, NULL);
     }
     return rc < 0 ? rc : audio_open(&r->media->audio, e);
 }
@@ -126,16 +128,17 @@ static int open_text(struct media_reader *r, AVStream *stream, struct error *e) 
     struct media_track *track = &m->tracks[m->track_count];
     const AVDictionaryEntry *language = av_dict_get(stream->metadata, "language", NULL, 0);
     *track = (struct media_track){
-        .language =
-            language && strcmp(language->value, "und") ? copy_text(m, language->value) : NULL,
-        .kind = about ? about->name : "unknown",
-        .bitmap = about && (about->props & AV_CODEC_PROP_BITMAP_SUB),
+        .language = language != NULL && strcmp(language->value, "und")
+                        ? copy_text(m, language->value)
+                        : NULL,
+        .kind = about != NULL ? about->name : "unknown",
+        .bitmap = about != NULL && (about->props & AV_CODEC_PROP_BITMAP_SUB),
         .cues = {.arena = m->arena},
     };
     r->track_of_stream[stream->index] = m->track_count;
     struct text_track *text = &r->texts[m->track_count++];
     text->track = track;
-    if (track->bitmap || !about) {
+    if (track->bitmap || about == NULL) {
         return 0;
     }
     int rc = caption_decoder_open(&text->decoder, stream->codecpar, stream->time_base.num,
@@ -160,7 +163,7 @@ static int open_tracks(struct media_reader *r, struct error *e) {
             r->length.left_out |= !media_is_cover(stream);
         }
     }
-    if (rc == 0 && !r->has_video && !r->audio_stream && r->media->track_count == 0 &&
+    if (rc == 0 && !r->has_video && r->audio_stream == NULL && r->media->track_count == 0 &&
         !r->media->cover_left) {
         rc = error_set(e, ERR_FORMAT, "holds neither video nor audio");
     }
@@ -193,10 +196,10 @@ static bool is_encrypted(const AVPacket *packet) {
 }
 
 static int feed_audio(struct media_reader *r, const AVPacket *packet, struct error *e) {
-    if (!r->audio_decoder || r->audio_errors_in_a_row >= MEDIA_ERRORS_IN_A_ROW) {
+    if (r->audio_decoder == NULL || r->audio_errors_in_a_row >= MEDIA_ERRORS_IN_A_ROW) {
         return 0;
     }
-    if (packet && is_encrypted(packet)) {
+    if (packet != NULL && is_encrypted(packet)) {
         media_problem(r->media, "no-decoder", "audio: encrypted");
         avcodec_free_context(&r->audio_decoder);
         return 0;
@@ -223,7 +226,7 @@ static int feed_audio(struct media_reader *r, const AVPacket *packet, struct err
 
 static int feed_text(struct media_reader *r, const AVPacket *packet, struct error *e) {
     int index = r->track_of_stream[packet->stream_index];
-    if (index < 0 || !r->texts[index].decoder) {
+    if (index < 0 || r->texts[index].decoder == NULL) {
         return 0;
     }
     struct text_track *text = &r->texts[index];
@@ -239,7 +242,7 @@ static int feed_video(struct media_reader *r, const AVPacket *packet, struct err
         m->first_ms = m->first_ms < 0 || time_ms < m->first_ms ? time_ms : m->first_ms;
         m->last_ms = time_ms > m->last_ms ? time_ms : m->last_ms;
     }
-    if (is_encrypted(packet) && r->video.decoder) {
+    if (is_encrypted(packet) && r->video.decoder != NULL) {
         media_problem(m, "no-decoder", "video: encrypted");
         avcodec_free_context(&r->video.decoder);
     }
@@ -251,7 +254,7 @@ static int feed_video(struct media_reader *r, const AVPacket *packet, struct err
 static int take_video(struct media_reader *r, const AVPacket *packet,
                       int (*take)(struct media_reader *, const AVPacket *, struct error *),
                       struct error *e) {
-    if (packet && !media_times_wants(r->times, packet)) {
+    if (packet != NULL && !media_times_wants(r->times, packet)) {
         return take(r, packet, e);
     }
     int rc = media_times_send(r->times, packet, e);
@@ -271,7 +274,7 @@ static int feed(struct media_reader *r, const AVPacket *packet, struct error *e)
     if (is_video(r, packet)) {
         return take_video(r, packet, feed_video, e);
     }
-    if (r->audio_stream && packet->stream_index == r->audio_stream->index) {
+    if (r->audio_stream != NULL && packet->stream_index == r->audio_stream->index) {
         return feed_audio(r, packet, e);
     }
     return feed_text(r, packet, e);
@@ -289,7 +292,7 @@ static int read_packets(struct media_reader *r,
             return 0;
         }
         if (result == AVERROR(ENOMEM)) {
-            return error_set(e, ERR_MEMORY, "out of memory");
+            return error_memory(e, NULL);
         }
         if (result < 0) {
             char reason[AV_ERROR_MAX_STRING_SIZE] = "";
@@ -319,7 +322,8 @@ static int feed_pictures(struct media_reader *r, const AVPacket *packet, struct 
 
 /* Where what was found does not serve: once more from the start, and more of it. */
 static int further_passes(struct media_reader *r, struct error *e) {
-    if (!r->media->thumbnails || !r->video.decoder || media_is_cover(r->video_stream)) {
+    if (r->media->thumbnails == NULL || r->video.decoder == NULL ||
+        media_is_cover(r->video_stream)) {
         return 0;
     }
     int rc = 0;
@@ -331,8 +335,12 @@ static int further_passes(struct media_reader *r, struct error *e) {
         }
         media_times_restart(r->times);
         rc = read_packets(r, feed_pictures, e);
-        rc = rc < 0 ? rc : take_video(r, NULL, feed_only_video, e);
-        rc = rc < 0 ? rc : video_track_finish(&r->video, e);
+        if (rc == 0) {
+            rc = take_video(r, NULL, feed_only_video, e);
+        }
+        if (rc == 0) {
+            rc = video_track_finish(&r->video, e);
+        }
         plan = video_track_next_plan(&r->video);
     }
     return rc;
@@ -355,7 +363,7 @@ static int finish_captions(struct media_reader *r, struct error *e) {
         shift_cues(&m->tracks[i].cues, start_ms);
         caption_collapse_rolling(&m->tracks[i].cues);
     }
-    if (!r->cea || m->track_count >= MEDIA_TRACKS) {
+    if (r->cea == NULL || m->track_count >= MEDIA_TRACKS) {
         return 0;
     }
     heartbeat_step(r->file.heartbeat, STAGE_CAPTIONS);
@@ -373,12 +381,14 @@ static int finish_captions(struct media_reader *r, struct error *e) {
 
 static int read_everything(struct media_reader *r, struct error *e) {
     int rc = read_packets(r, feed, e);
-    if (rc == 0 && r->audio_decoder) {
+    if (rc == 0 && r->audio_decoder != NULL) {
         rc = feed_audio(r, NULL, e);
     }
     if (rc == 0 && r->has_video) {
         rc = take_video(r, NULL, feed_video, e);
-        rc = rc < 0 ? rc : video_track_finish(&r->video, e);
+        if (rc == 0) {
+            rc = video_track_finish(&r->video, e);
+        }
     }
     if (rc == 0) {
         media_length_check(&r->length);
@@ -387,7 +397,7 @@ static int read_everything(struct media_reader *r, struct error *e) {
     if (rc == 0 && r->has_video) {
         rc = further_passes(r, e);
     }
-    if (rc == 0 && r->has_video && r->media->thumbnails && r->video.decoder) {
+    if (rc == 0 && r->has_video && r->media->thumbnails != NULL && r->video.decoder != NULL) {
         rc = video_track_offer_spare(&r->video, e);
     }
     if (rc == 0 && r->media->video_errors + r->media->audio_errors > 0) {
@@ -402,8 +412,8 @@ int media_read(struct media *m, const char *path, const struct media_options *op
                struct arena *arena, struct heartbeat *heartbeat, struct error *e) {
     media_init(m, arena);
     struct media_reader *r = calloc(1, sizeof *r);
-    if (!r) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (r == NULL) {
+        return error_memory(e, NULL);
     }
     r->media = m;
     r->options = options;
@@ -417,7 +427,7 @@ int media_read(struct media *m, const char *path, const struct media_options *op
     }
     r->packet = av_packet_alloc();
     r->timed = av_packet_alloc();
-    rc = r->packet && r->timed ? open_tracks(r, e) : error_set(e, ERR_MEMORY, "out of memory");
+    rc = r->packet != NULL && r->timed != NULL ? open_tracks(r, e) : error_memory(e, NULL);
     if (rc == 0) {
         rc = read_everything(r, e);
     }

@@ -75,8 +75,8 @@ static void make_tables(struct mel *m) {
 int mel_open(struct mel **out, struct error *e) {
     *out = NULL;
     struct mel *m = calloc(1, sizeof *m);
-    if (!m) {
-        return error_set(e, ERR_MEMORY, "out of memory for a spectrogram");
+    if (m == NULL) {
+        return error_memory(e, "a spectrogram");
     }
     const float scale = 1;
     int rc = series_open(&m->columns, MEL_COLUMNS, MEL_BANDS, e);
@@ -85,10 +85,10 @@ int mel_open(struct mel **out, struct error *e) {
     }
     m->input = av_calloc(FFT_SIZE, sizeof *m->input);
     m->spectrum = av_calloc(FFT_BINS, sizeof *m->spectrum);
-    if (!m->input || !m->spectrum ||
+    if (m->input == NULL || m->spectrum == NULL ||
         av_tx_init(&m->transform, &m->transform_run, AV_TX_FLOAT_RDFT, 0, FFT_SIZE, &scale, 0) <
             0) {
-        rc = error_set(e, ERR_MEMORY, "out of memory for a spectrogram");
+        rc = error_memory(e, "a spectrogram");
         goto failed;
     }
     make_tables(m);
@@ -100,7 +100,7 @@ failed:
 }
 
 void mel_close(struct mel *m) {
-    if (m) {
+    if (m != NULL) {
         swr_free(&m->resampler);
         av_tx_uninit(&m->transform);
         av_free(m->input);
@@ -154,19 +154,19 @@ static void take_samples(struct mel *m, const float *samples, int count) {
 static int resample(struct mel *m, const float *samples, int count, struct error *e) {
     const uint8_t *in[1] = {(const uint8_t *)samples};
     uint8_t *out[1] = {(uint8_t *)m->resampled};
-    int taken = swr_convert(m->resampler, out, RESAMPLED, samples ? in : NULL, count);
+    int taken = swr_convert(m->resampler, out, RESAMPLED, samples != NULL ? in : NULL, count);
     while (taken > 0) {
         take_samples(m, m->resampled, taken);
-        taken = samples ? 0 : swr_convert(m->resampler, out, RESAMPLED, NULL, 0);
+        taken = samples != NULL ? 0 : swr_convert(m->resampler, out, RESAMPLED, NULL, 0);
     }
     if (taken == AVERROR(ENOMEM)) {
-        return error_set(e, ERR_MEMORY, "out of memory for resampling");
+        return error_memory(e, "resampling");
     }
     return taken < 0 ? error_set(e, ERR_FORMAT, "resampling failed") : 0;
 }
 
 static int set_rate(struct mel *m, int rate, struct error *e) {
-    int rc = m->resampler ? resample(m, NULL, 0, e) : 0;
+    int rc = m->resampler != NULL ? resample(m, NULL, 0, e) : 0;
     if (rc < 0) {
         return rc;
     }
@@ -174,7 +174,9 @@ static int set_rate(struct mel *m, int rate, struct error *e) {
     AVChannelLayout mono = AV_CHANNEL_LAYOUT_MONO;
     rc = swr_alloc_set_opts2(&m->resampler, &mono, AV_SAMPLE_FMT_FLT, MEL_RATE, &mono,
                              AV_SAMPLE_FMT_FLT, rate, 0, NULL);
-    rc = rc < 0 ? rc : swr_init(m->resampler);
+    if (rc >= 0) {
+        rc = swr_init(m->resampler);
+    }
     if (rc < 0) {
         swr_free(&m->resampler);
         return error_set(e, rc == AVERROR(ENOMEM) ? ERR_MEMORY : ERR_FORMAT,
@@ -185,12 +187,12 @@ static int set_rate(struct mel *m, int rate, struct error *e) {
 }
 
 int mel_feed(struct mel *m, const float *samples, int count, int rate, struct error *e) {
-    int rc = m->resampler && m->rate == rate ? 0 : set_rate(m, rate, e);
+    int rc = m->resampler != NULL && m->rate == rate ? 0 : set_rate(m, rate, e);
     return rc < 0 ? rc : resample(m, samples, count, e);
 }
 
 int mel_finish(struct mel *m, struct error *e) {
-    int rc = m->resampler ? resample(m, NULL, 0, e) : 0;
+    int rc = m->resampler != NULL ? resample(m, NULL, 0, e) : 0;
     swr_free(&m->resampler);
     series_finish(&m->columns);
     return rc;
@@ -218,7 +220,9 @@ int mel_pgm(const struct mel *m, struct bytes *out, struct error *e) {
     }
     size_t before = out->size;
     int rc = bytes_printf(out, e, "P5\n%d %d\n255\n", columns->count, MEL_BANDS);
-    rc = rc < 0 ? rc : bytes_reserve(out, size, e);
+    if (rc == 0) {
+        rc = bytes_reserve(out, size, e);
+    }
     if (rc < 0) {
         out->size = before;
         return rc;

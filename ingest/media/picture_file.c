@@ -41,8 +41,8 @@ int media_add_picture(struct media *m, const char *path, int64_t pts_ms,
     AVFrame *frame = av_frame_alloc();
     AVStream *stream = media_choose_video(file.format);
     struct still picture;
-    rc = packet && frame ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    if (rc == 0 && !stream) {
+    rc = packet != NULL && frame != NULL ? 0 : error_memory(e, NULL);
+    if (rc == 0 && stream == NULL) {
         rc = error_set(e, ERR_FORMAT, "holds no picture");
     }
     if (rc == 0) {
@@ -54,10 +54,12 @@ int media_add_picture(struct media *m, const char *path, int64_t pts_ms,
     if (rc == 0) {
         rc = media_open_thumbnails(m, options, e);
     }
-    if (rc == 0 && m->thumbnails) {
+    if (rc == 0 && m->thumbnails != NULL) {
         AVRational sar = frame->sample_aspect_ratio;
         rc = still_make(m->scaler, frame, NULL, sar.num, sar.den > 0 ? sar.den : 1, &picture, e);
-        rc = rc < 0 ? rc : thumbnails_offer(m->thumbnails, pts_ms, &picture, e);
+        if (rc == 0) {
+            rc = thumbnails_offer(m->thumbnails, pts_ms, &picture, e);
+        }
     }
     av_frame_free(&frame);
     av_packet_free(&packet);

@@ -8,7 +8,7 @@ int series_open(struct series *s, int limit, int width, struct error *e) {
     assert(limit > 0 && limit % 2 == 0 && width > 0);
     *s = (struct series){.width = width, .limit = limit, .merged = 1};
     s->values = calloc((size_t)limit + 1, (size_t)width * sizeof *s->values);
-    if (!s->values) {
+    if (s->values == NULL) {
         return error_set(e, ERR_MEMORY, "out of memory for %d measurements", limit);
     }
     s->sum = s->values + (size_t)limit * (size_t)width;

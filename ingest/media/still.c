@@ -67,15 +67,15 @@ int still_scaler_open(struct still_scaler **out, int size, struct error *e) {
                          SIZE_MAX_ASKED);
     }
     struct still_scaler *s = calloc(1, sizeof *s);
-    if (!s) {
-        return error_set(e, ERR_MEMORY, "out of memory for a picture scaler");
+    if (s == NULL) {
+        return error_memory(e, "a picture scaler");
     }
     s->size = size;
     s->frame = av_frame_alloc();
     s->packet = av_packet_alloc();
-    if (!s->frame || !s->packet) {
+    if (s->frame == NULL || s->packet == NULL) {
         still_scaler_close(s);
-        return error_set(e, ERR_MEMORY, "out of memory for a picture scaler");
+        return error_memory(e, "a picture scaler");
     }
     *out = s;
     return 0;
@@ -88,7 +88,7 @@ static void scaler_release(struct still_scaler *s) {
 }
 
 void still_scaler_close(struct still_scaler *s) {
-    if (s) {
+    if (s != NULL) {
         scaler_release(s);
         avcodec_free_context(&s->encoder);
         av_frame_free(&s->frame);
@@ -107,10 +107,10 @@ bool still_is_interlaced(const AVFrame *frame) {
 
 static int check_frame(const AVFrame *frame, struct error *e) {
     const AVPixFmtDescriptor *format = av_pix_fmt_desc_get(frame->format);
-    if (!format || (format->flags & AV_PIX_FMT_FLAG_HWACCEL) ||
+    if (format == NULL || (format->flags & AV_PIX_FMT_FLAG_HWACCEL) ||
         !sws_isSupportedInput(frame->format)) {
         return error_set(e, ERR_FORMAT, "pixel format %s cannot be scaled",
-                         format ? format->name : "(none)");
+                         format != NULL ? format->name : "(none)");
     }
     if (frame->width < 1 || frame->height < 1 || frame->width > FRAME_SIDE_MAX ||
         frame->height > FRAME_SIDE_MAX) {
@@ -124,12 +124,12 @@ static int check_frame(const AVFrame *frame, struct error *e) {
     }
     for (int i = 0; i < 4; i++) { /* a line size is negative in a picture stored bottom up */
         if (needed[i] > 0 &&
-            (!frame->data[i] || llabs((long long)frame->linesize[i]) < needed[i])) {
+            (frame->data[i] == NULL || llabs((long long)frame->linesize[i]) < needed[i])) {
             return error_set(e, ERR_FORMAT, "frame without data in plane %d", i);
         }
     }
     bool palette = format->flags & AV_PIX_FMT_FLAG_PAL;
-    if (palette && !frame->data[1]) {
+    if (palette && frame->data[1] == NULL) {
         return error_set(e, ERR_FORMAT, "frame without its palette");
     }
     return 0;
@@ -206,7 +206,7 @@ static bool same_geometry(const struct geometry *a, const struct geometry *b) {
  * that keep their size by comparing them, and does not revise that later. */
 static int scaler_context(const struct geometry *g, struct SwsContext **out) {
     struct SwsContext *c = sws_alloc_context();
-    if (!c) {
+    if (c == NULL) {
         return AVERROR(ENOMEM);
     }
     *out = c;
@@ -237,7 +237,7 @@ static int scaler_context(const struct geometry *g, struct SwsContext **out) {
 }
 
 static int scaler_prepare(struct still_scaler *s, const struct geometry *g, struct error *e) {
-    if (s->scaler && same_geometry(&s->geometry, g)) {
+    if (s->scaler != NULL && same_geometry(&s->geometry, g)) {
         return 0;
     }
     scaler_release(s);
@@ -291,7 +291,7 @@ static int scale_frame(struct still_scaler *s, const AVFrame *frame, int sar_num
  * does, the larger pair of terms and their signs say which quarter turn and mirroring is nearest;
  * unlike an angle this needs no rounding and covers mirrored turns. */
 static struct orientation orientation_of(const int32_t *matrix) {
-    if (!matrix) {
+    if (matrix == NULL) {
         return (struct orientation){0};
     }
     int32_t a = matrix[0], b = matrix[1], c = matrix[3], d = matrix[4];
@@ -368,7 +368,7 @@ static int fill_from(const struct still_scaler *s, struct orientation o, struct 
     int height = o.transposed ? s->geometry.width : s->geometry.height;
     size_t size = (size_t)width * height;
     unsigned char *data = malloc(size + size / 2);
-    if (!data) {
+    if (data == NULL) {
         return error_set(e, ERR_MEMORY, "out of memory for a picture of %d x %d", width, height);
     }
     out->width = width;
@@ -405,17 +405,17 @@ void still_close(struct still *p) {
 }
 
 static int encoder_prepare(struct still_scaler *s, int width, int height, struct error *e) {
-    if (s->encoder && s->encoder->width == width && s->encoder->height == height) {
+    if (s->encoder != NULL && s->encoder->width == width && s->encoder->height == height) {
         return 0;
     }
     avcodec_free_context(&s->encoder);
     const AVCodec *codec = avcodec_find_encoder(AV_CODEC_ID_MJPEG);
-    if (!codec) {
+    if (codec == NULL) {
         return error_set(e, ERR_UNSUPPORTED, "this libavcodec has no JPEG encoder");
     }
     AVCodecContext *encoder = avcodec_alloc_context3(codec);
-    if (!encoder) {
-        return error_set(e, ERR_MEMORY, "out of memory for a JPEG encoder");
+    if (encoder == NULL) {
+        return error_memory(e, "a JPEG encoder");
     }
     encoder->width = width;
     encoder->height = height;

@@ -64,7 +64,7 @@ int thumbnails_open(struct thumbnails **out, int wanted, int64_t duration_ms, st
     int capacity = wanted * CANDIDATES_EACH;
     capacity = capacity > CANDIDATES_LEAST ? capacity : CANDIDATES_LEAST;
     struct thumbnail *items = calloc((size_t)capacity, sizeof *items);
-    if (!t || !items) {
+    if (t == NULL || items == NULL) {
         free(t);
         free(items);
         return error_set(e, ERR_MEMORY, "out of memory for %d thumbnail candidates", capacity);
@@ -79,7 +79,7 @@ int thumbnails_open(struct thumbnails **out, int wanted, int64_t duration_ms, st
 }
 
 void thumbnails_close(struct thumbnails *t) {
-    if (t) {
+    if (t != NULL) {
         for (int i = 0; i < t->count; i++) {
             still_close(&t->items[i].picture);
         }
@@ -144,7 +144,7 @@ static void thin_out(struct thumbnails *t) {
 }
 
 int thumbnails_offer(struct thumbnails *t, int64_t pts_ms, struct still *picture, struct error *e) {
-    if (t->finished || !picture->planes[0]) {
+    if (t->finished || picture->planes[0] == NULL) {
         still_close(picture);
         return error_set(e, ERR_USAGE, "a candidate after the choice or without a picture");
     }
@@ -313,7 +313,7 @@ static void take_options(struct thumbnails *t, struct option *options, int count
                 best_gain = gain;
             }
         }
-        if (!best) {
+        if (best == NULL) {
             return;
         }
         const struct still *taken = &best->item->picture;

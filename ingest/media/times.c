@@ -38,8 +38,8 @@ int media_times_open(struct media_times **out, const AVStream *stream, struct er
     enum AVCodecID id = stream->codecpar->codec_id;
     struct media_times *t = calloc(1, sizeof *t);
     *out = t;
-    if (!t) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (t == NULL) {
+        return error_memory(e, NULL);
     }
     t->stream = stream;
     t->counts = id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_HEVC;
@@ -50,15 +50,15 @@ int media_times_open(struct media_times **out, const AVStream *stream, struct er
     t->step = av_rescale_q(1, av_inv_q(rate), stream->time_base);
     t->step = t->step > 0 && t->step < STEP_MOST ? t->step : 0;
     t->context = avcodec_alloc_context3(NULL);
-    if (!t->context || avcodec_parameters_to_context(t->context, stream->codecpar) < 0) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (t->context == NULL || avcodec_parameters_to_context(t->context, stream->codecpar) < 0) {
+        return error_memory(e, NULL);
     }
     media_times_restart(t);
     return 0;
 }
 
 void media_times_close(struct media_times *t) {
-    if (t) {
+    if (t != NULL) {
         for (int i = 0; i < t->count; i++) {
             av_packet_free(&t->held[i].packet);
         }
@@ -74,7 +74,7 @@ void media_times_restart(struct media_times *t) {
     }
     av_parser_close(t->parser);
     t->parser = av_parser_init(t->stream->codecpar->codec_id);
-    if (t->parser) {
+    if (t->parser != NULL) {
         t->parser->flags |= PARSER_FLAG_COMPLETE_FRAMES;
     }
     t->started = t->ended = false;
@@ -92,11 +92,11 @@ bool media_times_wants(const struct media_times *t, const AVPacket *packet) {
 static int64_t order_of(struct media_times *t, const AVPacket *packet) {
     uint8_t *data = NULL;
     int size = 0;
-    if (t->parser) {
+    if (t->parser != NULL) {
         av_parser_parse2(t->parser, t->context, &data, &size, packet->data, packet->size,
                          AV_NOPTS_VALUE, AV_NOPTS_VALUE, -1);
     }
-    if (t->parser && t->counts) {
+    if (t->parser != NULL && t->counts) {
         int64_t order = t->base + t->parser->output_picture_number;
         if ((packet->flags & AV_PKT_FLAG_KEY) && order <= t->highest) {
             t->base = t->highest + SEQUENCE_GAP - t->parser->output_picture_number;
@@ -105,8 +105,8 @@ static int64_t order_of(struct media_times *t, const AVPacket *packet) {
         t->highest = order > t->highest ? order : t->highest;
         return order;
     }
-    bool between = t->parser && (t->parser->pict_type == AV_PICTURE_TYPE_B ||
-                                 t->parser->pict_type == AV_PICTURE_TYPE_BI);
+    bool between = t->parser != NULL && (t->parser->pict_type == AV_PICTURE_TYPE_B ||
+                                         t->parser->pict_type == AV_PICTURE_TYPE_BI);
     t->highest += between ? 0 : 2;
     return between ? t->highest - 1 : t->highest;
 }
@@ -117,13 +117,13 @@ static int64_t later(const struct media_times *t, int64_t time, int count) {
 }
 
 int media_times_send(struct media_times *t, const AVPacket *packet, struct error *e) {
-    if (!packet) {
+    if (packet == NULL) {
         t->ended = true;
         return 0;
     }
     AVPacket *copy = av_packet_clone(packet);
-    if (!copy) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (copy == NULL) {
+        return error_memory(e, NULL);
     }
     int64_t decoded = packet->dts;
     if (decoded == AV_NOPTS_VALUE) {

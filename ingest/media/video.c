@@ -19,7 +19,7 @@ static bool read_index(struct video_track *v) {
     }
     for (int i = 0; i < entries && !v->reach.overflowed; i++) {
         const AVIndexEntry *entry = avformat_index_get_entry(v->stream, i);
-        if (entry && (entry->flags & AVINDEX_KEYFRAME)) {
+        if (entry != NULL && (entry->flags & AVINDEX_KEYFRAME)) {
             video_reach_add(&v->reach, media_time_ms(v->file, v->stream, entry->timestamp));
         }
         video_reach_count(&v->reach);
@@ -76,14 +76,14 @@ static const int32_t *display_matrix(const AVStream *stream) {
 #else
     size_t size = 0;
     uint8_t *data = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
-    return data && size >= 9 * sizeof(int32_t) ? (const int32_t *)(void *)data : NULL;
+    return data != NULL && size >= 9 * sizeof(int32_t) ? (const int32_t *)(void *)data : NULL;
 #endif
 }
 
 static AVRational sample_aspect(const struct video_track *v, const AVFrame *frame) {
     AVRational sar = v->stream->sample_aspect_ratio;
     if (sar.num <= 0 || sar.den <= 0) {
-        sar = frame ? frame->sample_aspect_ratio : v->stream->codecpar->sample_aspect_ratio;
+        sar = frame != NULL ? frame->sample_aspect_ratio : v->stream->codecpar->sample_aspect_ratio;
     }
     return sar.num > 0 && sar.den > 0 ? sar : (AVRational){1, 1};
 }
@@ -94,7 +94,7 @@ static void describe_display(struct video_track *v) {
     AVRational sar = sample_aspect(v, NULL);
     int64_t width = av_rescale(v->stream->codecpar->width, sar.num, sar.den);
     int64_t height = v->stream->codecpar->height;
-    if (v->matrix) {
+    if (v->matrix != NULL) {
         double angle = av_display_rotation_get(v->matrix); /* counter-clockwise, NaN if singular */
         m->rotation = isfinite(angle) ? (360 - (int)lrint(angle / 90) * 90) % 360 : 0;
         m->mirrored = (double)v->matrix[0] * v->matrix[4] < (double)v->matrix[1] * v->matrix[3];
@@ -134,8 +134,8 @@ int video_track_open(struct video_track *v, struct media *m, struct media_file *
         return 0;
     }
     v->frame = av_frame_alloc();
-    if (!v->frame) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (v->frame == NULL) {
+        return error_memory(e, NULL);
     }
     v->thumbs = options->thumbs;
     v->indexed = read_index(v);
@@ -215,7 +215,7 @@ static int take_frame(struct video_track *v, struct error *e) {
     v->media->interlaced |= still_is_interlaced(v->frame);
     if (is_damaged(v->frame)) {
         count_error(v, "damaged picture", AVERROR_INVALIDDATA);
-        if (!v->spare) {
+        if (v->spare == NULL) {
             v->spare = av_frame_clone(v->frame);
         }
         return 0;
@@ -271,7 +271,9 @@ static int feed_keyframe(struct video_track *v, const AVPacket *packet, int64_t 
     }
     v->keyframes++;
     int rc = send(v, packet, e);
-    rc = rc < 0 ? rc : send(v, NULL, e);
+    if (rc == 0) {
+        rc = send(v, NULL, e);
+    }
     avcodec_flush_buffers(v->decoder);
     return rc;
 }
@@ -296,7 +298,7 @@ static int feed_group(struct video_track *v, const AVPacket *packet, int64_t tim
 }
 
 int video_track_feed(struct video_track *v, const AVPacket *packet, struct error *e) {
-    if (v->given_up || !v->decoder) {
+    if (v->given_up || v->decoder == NULL) {
         return 0;
     }
     v->file->stage = STAGE_VIDEO;
@@ -324,7 +326,7 @@ int video_track_feed(struct video_track *v, const AVPacket *packet, struct error
 
 int video_track_finish(struct video_track *v, struct error *e) {
     int rc = 0;
-    if (v->decoder && !v->given_up && v->plan != VIDEO_KEYFRAMES) {
+    if (v->decoder != NULL && !v->given_up && v->plan != VIDEO_KEYFRAMES) {
         rc = send(v, NULL, e);
     }
     v->media->every_frame = v->plan != VIDEO_KEYFRAMES;
@@ -333,7 +335,8 @@ int video_track_finish(struct video_track *v, struct error *e) {
 }
 
 int video_track_offer_spare(struct video_track *v, struct error *e) {
-    return v->spare && v->offered == 0 ? offer(v, v->spare, frame_time_ms(v, v->spare), e) : 0;
+    return v->spare != NULL && v->offered == 0 ? offer(v, v->spare, frame_time_ms(v, v->spare), e)
+                                               : 0;
 }
 
 /* A clip longer than this is not decoded again for want of good keyframes, unless there is no

@@ -109,7 +109,7 @@ static size_t read_tag(const char *html, bool *closed, bool *line) {
     }
     const char *end = strchr(html, '>');
     *closed = end != NULL;
-    if (!end) {
+    if (end == NULL) {
         return 0;
     }
     size_t size = 0;
@@ -123,7 +123,7 @@ static size_t read_tag(const char *html, bool *closed, bool *line) {
 const char *comment_text_from_html(struct fields *f, const char *html) {
     size_t size = strlen(html);
     struct output out = {.text = arena_alloc(f->arena, size + 1, 1)};
-    if (!out.text) {
+    if (out.text == NULL) {
         f->exhausted = true;
         return NULL;
     }

@@ -22,7 +22,7 @@ struct comment_node {
 
 static size_t find(const struct table *ids, const char *id, size_t self) {
     size_t at = NONE;
-    return id && *id && table_find(ids, id, &at) && at != self ? at : NONE;
+    return id != NULL && *id && table_find(ids, id, &at) && at != self ? at : NONE;
 }
 
 /* Cuts each ring of parents. Every node is entered by one walk only, so time is linear. */
@@ -89,7 +89,7 @@ int comments_thread(struct comment_list *list, struct error *e) {
     }
     struct comment_node *nodes = calloc(list->count, sizeof *nodes);
     struct comment *sorted = calloc(list->count, sizeof *sorted);
-    int rc = nodes && sorted ? 0 : error_set(e, ERR_MEMORY, "out of memory");
+    int rc = nodes != NULL && sorted != NULL ? 0 : error_memory(e, NULL);
     if (rc == 0) {
         rc = link_nodes(list, nodes, e);
     }

@@ -66,11 +66,12 @@ bool comment_id_find(struct comment_id *id, const json_t *object, const char *co
 }
 
 bool comment_id_is(const struct comment_id *id, const char *text) {
-    return id && id->text && strlen(text) == id->size && memcmp(id->text, text, id->size) == 0;
+    return id != NULL && id->text != NULL && strlen(text) == id->size &&
+           memcmp(id->text, text, id->size) == 0;
 }
 
 bool comment_id_equal(const struct comment_id *a, const struct comment_id *b) {
-    return a && b && a->text && b->text && a->size == b->size &&
+    return a != NULL && b != NULL && a->text != NULL && b->text != NULL && a->size == b->size &&
            memcmp(a->text, b->text, a->size) == 0;
 }
 
@@ -84,7 +85,7 @@ static void id_from_address(struct comment_id *id) {
         {"/reel/", name_characters}, {"/p/", name_characters},  {"youtu.be/", name_characters},
         {"?v=", name_characters},    {"&v=", name_characters},
     };
-    if (!id->text || !memchr(id->text, '/', id->size)) {
+    if (id->text == NULL || memchr(id->text, '/', id->size) == NULL) {
         return;
     }
     const char *address = id->text;
@@ -92,8 +93,8 @@ static void id_from_address(struct comment_id *id) {
     id->size = 0;
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         const char *found = strstr(address, forms[i].before);
-        const char *start = found ? found + strlen(forms[i].before) : "";
-        size_t size = found ? strspn(start, forms[i].characters) : 0;
+        const char *start = found != NULL ? found + strlen(forms[i].before) : "";
+        size_t size = found != NULL ? strspn(start, forms[i].characters) : 0;
         bool whole = size == strspn(start, name_characters); /* no "/video/720p" */
         if (size && whole) {
             id->text = start;
@@ -106,14 +107,14 @@ static void id_from_address(struct comment_id *id) {
 /* The clip that an object names, else the one said around it. */
 static const struct comment_id *clip_of(const json_t *object, struct comment_id *own,
                                         const struct comment_id *outer) {
-    if (json_get_text(object, "extractor")) { /* yt-dlp's info.json: `id` is the clip's */
+    if (json_get_text(object, "extractor") != NULL) { /* yt-dlp's info.json: `id` is the clip's */
         id_read(own, json_object_get(object, "id"));
-        return own->text ? own : outer;
+        return own->text != NULL ? own : outer;
     }
     for (const char *const *name = clip_names; *name; name++) {
         id_read(own, json_object_get(object, *name));
         id_from_address(own);
-        if (own->text && !comment_id_is(own, "0")) {
+        if (own->text != NULL && !comment_id_is(own, "0")) {
             return own;
         }
     }
@@ -126,7 +127,7 @@ static const struct comment_id *clip_of(const json_t *object, struct comment_id 
 static const char *first_text(const json_t *object, const char *const *names) {
     for (; *names; names++) {
         const char *text = json_get_text(object, *names);
-        if (text && text_trim(&text)) {
+        if (text != NULL && text_trim(&text)) {
             return text;
         }
     }
@@ -136,16 +137,16 @@ static const char *first_text(const json_t *object, const char *const *names) {
 /* An empty text counts: comments that are only a picture have one. */
 static bool has_text(const json_t *object) {
     const char *const *name = text_names;
-    while (*name && !json_is_string(json_object_get(object, *name))) {
+    while (*name != NULL && !json_is_string(json_object_get(object, *name))) {
         name++;
     }
-    return *name || json_is_string(json_object_get(object, "html"));
+    return *name != NULL || json_is_string(json_object_get(object, "html"));
 }
 
 static bool has_any(const json_t *object, const char *const *names) {
     for (; *names; names++) {
         const json_t *value = json_object_get(object, *names);
-        if (value && !json_is_null(value)) {
+        if (value != NULL && !json_is_null(value)) {
             return true;
         }
     }
@@ -157,7 +158,7 @@ static bool is_comment(const struct comment_entry *entry, const struct comment_p
         return false;
     }
     return place->named || (!has_any(entry->object, clip_only_names) &&
-                            (entry->id.text || has_any(entry->object, author_names)));
+                            (entry->id.text != NULL || has_any(entry->object, author_names)));
 }
 
 /* The list of a page ({comments: [...]}, {data: [...]}, {data: {comments: [...]}}), or NULL when
@@ -192,10 +193,10 @@ static int walk_entry(struct comment_walk *w, const json_t *object,
         w->dropped++;
     }
     struct comment_place inner = {.clip = entry.clip,
-                                  .parent = entry.id.text ? &entry.id : place->parent,
+                                  .parent = entry.id.text != NULL ? &entry.id : place->parent,
                                   .named = true,
                                   .depth = place->depth};
-    for (const char *const *name = reply_names; rc >= 0 && *name; name++) {
+    for (const char *const *name = reply_names; rc >= 0 && *name != NULL; name++) {
         const json_t *list = json_object_get(object, *name);
         if (json_is_array(list) || json_is_object(list)) {
             rc = walk_value(w, list, &inner, e);
@@ -208,7 +209,7 @@ static int walk_object(struct comment_walk *w, const json_t *object,
                        const struct comment_place *place, struct error *e) {
     bool named;
     const json_t *list = list_of(object, &named);
-    if (!list) {
+    if (list == NULL) {
         return walk_entry(w, object, place, e);
     }
     struct comment_id own;
@@ -241,7 +242,7 @@ static int walk_value(struct comment_walk *w, const json_t *value,
 
 int comment_walk(struct comment_walk *w, const json_t *root, struct error *e) {
     bool named;
-    if (!json_is_array(root) && !list_of(root, &named)) {
+    if (!json_is_array(root) && list_of(root, &named) == NULL) {
         return 0; /* a lone object is no list, even where it looks like a comment */
     }
     struct comment_place place = {0};

@@ -48,11 +48,11 @@ static const json_t *person_of(const json_t *entry) {
 static const char *read_author(struct fields *f, const json_t *entry) {
     const json_t *person = person_of(entry);
     const char *name = field_text(f, entry, author_names);
-    name = name ? name : field_text(f, person, person_names);
-    name = name ? name : field_text(f, person, nickname_names);
-    name = name ? name : field_text(f, entry, nickname_names);
-    name = name ? name + strspn(name, "@") : NULL;
-    return name && *name ? name : NULL;
+    name = name != NULL ? name : field_text(f, person, person_names);
+    name = name != NULL ? name : field_text(f, person, nickname_names);
+    name = name != NULL ? name : field_text(f, entry, nickname_names);
+    name = name != NULL ? name + strspn(name, "@") : NULL;
+    return name != NULL && *name ? name : NULL;
 }
 
 static bool names_creator(const json_t *object, const char *const *names,
@@ -61,11 +61,11 @@ static bool names_creator(const json_t *object, const char *const *names,
         struct comment_id id;
         char name[256] = "";
         comment_id_find(&id, object, FIELD_NAMES(*names));
-        if (id.text && id.size < sizeof name) { /* longer ones are nobody's name */
+        if (id.text != NULL && id.size < sizeof name) { /* longer ones are nobody's name */
             memcpy(name, id.text, id.size);
             name[id.size] = 0;
         }
-        for (const char *const *known = creator; known && *known; known++) {
+        for (const char *const *known = creator; known != NULL && *known != NULL; known++) {
             if (name_equal(name, *known)) {
                 return true;
             }
@@ -76,7 +76,7 @@ static bool names_creator(const json_t *object, const char *const *names,
 
 static bool is_by_creator(const json_t *entry, const char *const *creator) {
     const char *label = json_get_text(entry, "label_text");
-    return field_flag(entry, creator_flags) || (label && name_equal(label, "creator")) ||
+    return field_flag(entry, creator_flags) || (label != NULL && name_equal(label, "creator")) ||
            names_creator(entry, account_names, creator) ||
            names_creator(person_of(entry), person_account_names, creator);
 }
@@ -84,14 +84,15 @@ static bool is_by_creator(const json_t *entry, const char *const *creator) {
 /* Sites mark a root by "root", "0", nothing, or the clip's id in place of a comment's. */
 static bool is_root_mark(const struct comment_id *parent, const struct comment_entry *entry,
                          const char *video_id) {
-    return !parent || !parent->text || comment_id_is(parent, "0") ||
+    return parent == NULL || parent->text == NULL || comment_id_is(parent, "0") ||
            comment_id_is(parent, "root") || comment_id_equal(parent, &entry->id) ||
-           comment_id_equal(parent, entry->clip) || (video_id && comment_id_is(parent, video_id));
+           comment_id_equal(parent, entry->clip) ||
+           (video_id != NULL && comment_id_is(parent, video_id));
 }
 
 static const char *id_copy(struct fields *f, const struct comment_id *id) {
-    const char *copy = arena_text(f->arena, id->text ? id->text : "", id->size);
-    f->exhausted |= !copy;
+    const char *copy = arena_text(f->arena, id->text != NULL ? id->text : "", id->size);
+    f->exhausted |= copy == NULL;
     return copy;
 }
 
@@ -106,17 +107,17 @@ static void read_links(struct fields *f, const struct comment_entry *entry, cons
     c->id = id_copy(f, &entry->id);
     if (!is_root_mark(parent, entry, video_id)) {
         c->parent = id_copy(f, parent);
-        c->thread = thread && !comment_id_equal(thread, parent) ? id_copy(f, thread) : NULL;
+        c->thread = thread != NULL && !comment_id_equal(thread, parent) ? id_copy(f, thread) : NULL;
     }
 }
 
 static void read_text(struct fields *f, const struct comment_entry *entry, struct comment *c) {
     const char *text = entry->text;
-    size_t size = text ? text_trim(&text) : 0;
+    size_t size = text != NULL ? text_trim(&text) : 0;
     if (size) {
         c->text = arena_text(f->arena, text, size);
-        f->exhausted |= !c->text;
-    } else if (entry->html) {
+        f->exhausted |= c->text == NULL;
+    } else if (entry->html != NULL) {
         c->text = comment_text_from_html(f, entry->html);
     }
 }
@@ -133,7 +134,8 @@ static int append(struct comment_list *list, const struct comment *c, struct err
 
 static int visit_comment(void *context, const struct comment_entry *entry, struct error *e) {
     struct comments_context *reading = context;
-    if (reading->video_id && entry->clip && !comment_id_is(entry->clip, reading->video_id)) {
+    if (reading->video_id != NULL && entry->clip != NULL &&
+        !comment_id_is(entry->clip, reading->video_id)) {
         return 0;
     }
     struct comment_list *list = reading->list;
@@ -148,7 +150,7 @@ static int visit_comment(void *context, const struct comment_entry *entry, struc
     read_links(&f, entry, reading->video_id, &c);
     c.author = read_author(&f, entry->object);
     if (f.exhausted) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     int added = c.text != NULL;
     if (added && *c.id) {
@@ -195,13 +197,13 @@ struct clip_ids {
 
 static int visit_clip(void *context, const struct comment_entry *entry, struct error *e) {
     struct clip_ids *clips = context;
-    if (!entry->clip) {
+    if (entry->clip == NULL) {
         return 0;
     }
     struct arena_mark mark = arena_mark(clips->arena);
     const char *id = arena_text(clips->arena, entry->clip->text, entry->clip->size);
-    int added = id ? table_add(clips->known, id, clips->count, NULL, e)
-                   : error_set(e, ERR_MEMORY, "out of memory");
+    int added =
+        id != NULL ? table_add(clips->known, id, clips->count, NULL, e) : error_memory(e, NULL);
     if (added <= 0) {
         arena_rewind(clips->arena, mark);
         return added;
@@ -230,7 +232,7 @@ int comments_video_ids(const json_t *root, struct arena *arena, const char ***id
 }
 
 static json_t *text_or_null(const char *text) {
-    return text ? json_string(text) : json_null();
+    return text != NULL ? json_string(text) : json_null();
 }
 
 static json_t *comment_to_json(const struct comment *c) {
@@ -253,7 +255,7 @@ static json_t *comment_to_json(const struct comment *c) {
 
 json_t *comments_to_json(const struct comment_list *list) {
     json_t *array = json_array();
-    for (size_t i = 0; array && i < list->count; i++) {
+    for (size_t i = 0; array != NULL && i < list->count; i++) {
         if (json_array_append_new(array, comment_to_json(&list->items[i])) != 0) {
             json_decref(array);
             array = NULL;

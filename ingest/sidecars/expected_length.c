@@ -9,7 +9,8 @@
 static bool is_on_air(const json_t *root) {
     const char *status = json_get_text(root, "live_status");
     return json_get_flag(root, "is_live") ||
-           (status && (strcmp(status, "is_live") == 0 || strcmp(status, "is_upcoming") == 0));
+           (status != NULL &&
+            (strcmp(status, "is_live") == 0 || strcmp(status, "is_upcoming") == 0));
 }
 
 int64_t expected_length_ms(const json_t *root, int64_t duration_ms) {

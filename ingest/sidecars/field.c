@@ -11,7 +11,7 @@
 size_t text_trim(const char **text) {
     *text += strspn(*text, " \t\r\n\v\f");
     size_t size = strlen(*text);
-    while (size && strchr(" \t\r\n\v\f", (*text)[size - 1])) {
+    while (size && strchr(" \t\r\n\v\f", (*text)[size - 1]) != NULL) {
         size--;
     }
     return size;
@@ -20,10 +20,10 @@ size_t text_trim(const char **text) {
 const char *field_text(struct fields *f, const json_t *object, const char *const *names) {
     for (; *names; names++) {
         const char *text = json_get_text(object, *names);
-        size_t size = text ? text_trim(&text) : 0;
+        size_t size = text != NULL ? text_trim(&text) : 0;
         if (size) {
             const char *copy = arena_text(f->arena, text, size);
-            f->exhausted |= !copy;
+            f->exhausted |= copy == NULL;
             return copy;
         }
     }
@@ -35,11 +35,11 @@ const char *field_id(struct fields *f, const json_t *object, const char *const *
         const char *id = NULL;
         if (json_is_integer(json_object_get(object, *names))) {
             id = json_get_id(object, *names, f->arena);
-            f->exhausted |= !id;
+            f->exhausted |= id == NULL;
         } else {
             id = field_text(f, object, FIELD_NAMES(*names));
         }
-        if (id) {
+        if (id != NULL) {
             return id;
         }
     }
@@ -64,7 +64,7 @@ int64_t field_time(const json_t *object, const char *const *names) {
         }
         if (seconds <= 0) {
             const char *text = json_get_text(object, *names);
-            seconds = text ? time_from_text(text) : -1;
+            seconds = text != NULL ? time_from_text(text) : -1;
         }
         if (seconds > 0 && seconds <= LATEST_SECONDS) {
             return seconds;

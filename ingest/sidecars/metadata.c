@@ -72,12 +72,12 @@ static int add_tag(struct metadata *m, const char *tag, size_t size, struct aren
     if (m->hashtag_count == HASHTAGS_MAX) {
         return 0;
     }
-    if (!m->hashtags) {
+    if (m->hashtags == NULL) {
         m->hashtags = arena_alloc(arena, HASHTAGS_MAX, sizeof *m->hashtags);
     }
-    char *copy = m->hashtags ? arena_text(arena, tag, size) : NULL;
-    if (!copy) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    char *copy = m->hashtags != NULL ? arena_text(arena, tag, size) : NULL;
+    if (copy == NULL) {
+        return error_memory(e, NULL);
     }
     const char *name = copy;
     while (*name == '#' || *name == ' ' || strncmp(name, "\uFF03", strlen("\uFF03")) == 0) {
@@ -114,7 +114,7 @@ static size_t tag_length(const char *text, size_t size, bool *digits_only) {
 
 int metadata_add_hashtags(struct metadata *m, const char *text, struct arena *arena,
                           struct error *e) {
-    size_t size = text ? strlen(text) : 0;
+    size_t size = text != NULL ? strlen(text) : 0;
     bool open = true; /* a number sign here begins a tag: not inside a word, an entity or an URL */
     int rc = 0;
     for (size_t at = 0; rc == 0 && at < size && m->hashtag_count < HASHTAGS_MAX;) {
@@ -144,10 +144,10 @@ static int add_tag_list(struct metadata *m, const json_t *list, struct arena *ar
         const char *tag = json_string_value(item);
         if (json_is_object(item)) {
             tag = json_get_text(item, "hashtagName");
-            tag = tag ? tag : json_get_text(item, "title");
-            tag = tag ? tag : json_get_text(item, "name");
+            tag = tag != NULL ? tag : json_get_text(item, "title");
+            tag = tag != NULL ? tag : json_get_text(item, "name");
         }
-        size_t size = tag ? text_trim(&tag) : 0;
+        size_t size = tag != NULL ? text_trim(&tag) : 0;
         int rc = size ? add_tag(m, tag, size, arena, e) : 0;
         if (rc < 0) {
             return rc;
@@ -172,16 +172,17 @@ static bool usable_id(const char *id) {
 /* Titles that the tools made up are dropped ("TikTok video #7139980461132074283"), and those that
  * they cut are replaced by the description they were cut from (yt-dlp: 69 characters and "..."). */
 static void mend_title(struct metadata *m) {
-    if (!m->title) {
+    if (m->title == NULL) {
         return;
     }
     const char *number = strrchr(m->title, '#');
-    if (number && number > m->title && number[-1] == ' ' && strcmp(number + 1, m->id) == 0) {
+    if (number != NULL && number > m->title && number[-1] == ' ' &&
+        strcmp(number + 1, m->id) == 0) {
         m->title = NULL;
         return;
     }
     const char *const marks[] = {"...", "\u2026"};
-    for (size_t i = 0; m->description && i < sizeof marks / sizeof *marks; i++) {
+    for (size_t i = 0; m->description != NULL && i < sizeof marks / sizeof *marks; i++) {
         size_t size = strlen(m->title), mark = strlen(marks[i]);
         if (size >= SHORTEST_CUT + mark && strcmp(m->title + size - mark, marks[i]) == 0 &&
             strncmp(m->title, m->description, size - mark) == 0) {
@@ -193,20 +194,20 @@ static void mend_title(struct metadata *m) {
 
 /* A short name as it is compared and shown: without '@', NULL when that leaves nothing. */
 static const char *without_at(const char *name) {
-    name = name ? name + strspn(name, "@") : NULL;
-    return name && *name ? name : NULL;
+    name = name != NULL ? name + strspn(name, "@") : NULL;
+    return name != NULL && *name ? name : NULL;
 }
 
 static void add_creator(struct metadata *m, const char *name) {
     size_t count = 0;
     name = without_at(name);
-    while (name && m->creator[count]) {
+    while (name != NULL && m->creator[count] != NULL) {
         if (name_equal(m->creator[count], name)) {
             return;
         }
         count++;
     }
-    if (name && count < CREATOR_NAMES) {
+    if (name != NULL && count < CREATOR_NAMES) {
         m->creator[count] = name;
     }
 }
@@ -214,12 +215,12 @@ static void add_creator(struct metadata *m, const char *name) {
 /* Lower case, without what follows a colon: extractor "Vimeo:album" is site "vimeo". */
 static const char *site_name(struct fields *f, const json_t *root, const char *const *names) {
     const char *name = field_text(f, root, names);
-    char *site = name ? arena_text(f->arena, name, strcspn(name, ":")) : NULL;
-    f->exhausted |= name && !site;
-    for (char *p = site; p && *p; p++) {
+    char *site = name != NULL ? arena_text(f->arena, name, strcspn(name, ":")) : NULL;
+    f->exhausted |= name != NULL && site == NULL;
+    for (char *p = site; p != NULL && *p; p++) {
         *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + ('a' - 'A')) : *p;
     }
-    return site && *site ? site : NULL;
+    return site != NULL && *site ? site : NULL;
 }
 
 static int64_t milliseconds(double seconds) {
@@ -253,7 +254,7 @@ static int64_t read_duration(const char *text) {
 
 static bool is_playlist(const json_t *root) {
     const char *type = json_get_text(root, "_type");
-    if (type) {
+    if (type != NULL) {
         return strcmp(type, "playlist") == 0 || strcmp(type, "multi_video") == 0 ||
                strcmp(type, "compat_list") == 0;
     }
@@ -261,7 +262,7 @@ static bool is_playlist(const json_t *root) {
 }
 
 static const struct site_rule *rule_of(const char *site) {
-    for (size_t i = 0; site && i < sizeof site_rules / sizeof *site_rules; i++) {
+    for (size_t i = 0; site != NULL && i < sizeof site_rules / sizeof *site_rules; i++) {
         if (strcmp(site, site_rules[i].site) == 0) {
             return &site_rules[i];
         }
@@ -273,11 +274,11 @@ static const struct site_rule *rule_of(const char *site) {
 static const char *ytdlp_account(struct fields *f, const json_t *root,
                                  const struct site_rule *rule) {
     const char *handle = field_id(f, root, FIELD_NAMES("uploader_id"));
-    const char *account = handle && *handle == '@' ? without_at(handle) : NULL;
-    if (!account && rule) {
+    const char *account = handle != NULL && *handle == '@' ? without_at(handle) : NULL;
+    if (account == NULL && rule != NULL) {
         account = without_at(field_text(f, root, FIELD_NAMES(rule->account)));
     }
-    if (!account) {
+    if (account == NULL) {
         account = without_at(field_id(
             f, root, FIELD_NAMES("uploader_id", "channel_id", "uploader", "channel", "creator")));
     }
@@ -288,18 +289,18 @@ static const char *ytdlp_account(struct fields *f, const json_t *root,
  * artist comes last, being the author of the music. */
 static const char *ytdlp_account_name(struct fields *f, const json_t *root,
                                       const struct site_rule *rule) {
-    const char *name = rule ? field_text(f, root, FIELD_NAMES(rule->account_name)) : NULL;
-    if (!name) {
+    const char *name = rule != NULL ? field_text(f, root, FIELD_NAMES(rule->account_name)) : NULL;
+    if (name == NULL) {
         name = field_text(f, root, FIELD_NAMES("channel", "creator", "uploader"));
     }
     const char *const lists[] = {"creators", "artists"};
-    for (size_t i = 0; !name && i < sizeof lists / sizeof *lists; i++) {
+    for (size_t i = 0; name == NULL && i < sizeof lists / sizeof *lists; i++) {
         const char *text = json_string_value(json_array_get(json_object_get(root, lists[i]), 0));
-        size_t size = text ? text_trim(&text) : 0;
+        size_t size = text != NULL ? text_trim(&text) : 0;
         name = size ? arena_text(f->arena, text, size) : NULL;
-        f->exhausted |= size && !name;
+        f->exhausted |= size && name == NULL;
     }
-    return name ? name : field_text(f, root, FIELD_NAMES("artist"));
+    return name != NULL ? name : field_text(f, root, FIELD_NAMES("artist"));
 }
 
 /* What yt-dlp says of captions: the languages of those that people made, and "de-orig" among the
@@ -311,10 +312,10 @@ static void read_ytdlp_captions(struct fields *f, const json_t *root, struct met
     size_t count = 0;
     m->manual_captions =
         arena_alloc(f->arena, json_object_size(subtitles) + 1, sizeof *m->manual_captions);
-    f->exhausted |= !m->manual_captions;
+    f->exhausted |= m->manual_captions == NULL;
     json_object_foreach(subtitles, language, tracks) {
         const char *copy = arena_text(f->arena, language, strlen(language));
-        f->exhausted |= !copy;
+        f->exhausted |= copy == NULL;
         if (!f->exhausted) {
             m->manual_captions[count++] = copy;
         }
@@ -325,7 +326,7 @@ static void read_ytdlp_captions(struct fields *f, const json_t *root, struct met
         if (!m->spoken && size > mark && strcmp(language + size - mark, original) == 0) {
             m->language = arena_text(f->arena, language, size - mark);
             m->spoken = true;
-            f->exhausted |= !m->language;
+            f->exhausted |= m->language == NULL;
         }
     }
 }
@@ -345,9 +346,9 @@ static void read_ytdlp_names(struct fields *f, const json_t *root, struct metada
 /* What both tools' files need in the end; `rc` is what the tag lists gave. */
 static int finish(struct metadata *m, const struct fields *f, int rc, struct error *e) {
     if (rc == 0 && f->exhausted) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+        rc = error_memory(e, NULL);
     }
-    if (rc == 0 && (!m->id || !usable_id(m->id))) {
+    if (rc == 0 && (m->id == NULL || !usable_id(m->id))) {
         rc = error_set(e, ERR_FORMAT, "metadata without a usable id");
     }
     if (rc == 0) {
@@ -382,12 +383,12 @@ int metadata_from_ytdlp(const json_t *root, struct arena *arena, struct metadata
     m->created = field_time(root, FIELD_NAMES("timestamp"));
     if (m->created < 0) {
         const char *date = field_id(&f, root, FIELD_NAMES("upload_date"));
-        m->created = date ? time_from_text(date) : -1;
+        m->created = date != NULL ? time_from_text(date) : -1;
     }
     m->duration_ms = milliseconds(json_get_real(root, "duration", -1));
     if (m->duration_ms < 0) {
         const char *duration = field_text(&f, root, FIELD_NAMES("duration_string"));
-        m->duration_ms = duration ? read_duration(duration) : -1;
+        m->duration_ms = duration != NULL ? read_duration(duration) : -1;
     }
     m->whole_ms = expected_length_ms(root, m->duration_ms);
     m->views = field_count(root, FIELD_NAMES("view_count"));
@@ -418,12 +419,12 @@ static void read_gallery_dl_names(struct fields *f, const json_t *root, struct m
     const json_t *person = person_of(root);
     const char *account =
         field_text(f, person, FIELD_NAMES("uniqueId", "unique_id", "username", "name"));
-    if (!account) {
+    if (account == NULL) {
         account = field_text(f, root, FIELD_NAMES("username", "user", "author", "uploader"));
     }
     m->account = without_at(account);
     m->account_name = field_text(f, person, FIELD_NAMES("nickname", "nick", "full_name"));
-    if (!m->account_name) {
+    if (m->account_name == NULL) {
         m->account_name = field_text(f, root, FIELD_NAMES("fullname", "full_name", "nickname"));
     }
     add_creator(m, m->account);
@@ -475,8 +476,8 @@ int metadata_from_gallery_dl(const json_t *root, struct arena *arena, struct met
 }
 
 bool metadata_is_gallery_dl(const json_t *root) {
-    return json_get_text(root, "category") && !json_get_text(root, "extractor") &&
-           !json_get_text(root, "extractor_key");
+    return json_get_text(root, "category") != NULL && json_get_text(root, "extractor") == NULL &&
+           json_get_text(root, "extractor_key") == NULL;
 }
 
 int metadata_fill(struct metadata *m, const struct metadata *other, struct arena *arena,
@@ -486,7 +487,7 @@ int metadata_fill(struct metadata *m, const struct metadata *other, struct arena
     const char *const others[] = {other->account,     other->account_name, other->title,
                                   other->description, other->site,         other->url};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        *texts[i] = *texts[i] ? *texts[i] : others[i];
+        *texts[i] = *texts[i] != NULL ? *texts[i] : others[i];
     }
     int64_t *numbers[] = {&m->created, &m->duration_ms, &m->whole_ms, &m->views,
                           &m->likes,   &m->comments,    &m->shares,   &m->saves};
@@ -495,11 +496,11 @@ int metadata_fill(struct metadata *m, const struct metadata *other, struct arena
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         *numbers[i] = *numbers[i] < 0 ? more[i] : *numbers[i];
     }
-    if (!m->language || (other->spoken && !m->spoken)) {
-        m->language = other->language ? other->language : m->language;
+    if (m->language == NULL || (other->spoken && !m->spoken)) {
+        m->language = other->language != NULL ? other->language : m->language;
         m->spoken = other->spoken;
     }
-    m->manual_captions = m->manual_captions ? m->manual_captions : other->manual_captions;
+    m->manual_captions = m->manual_captions != NULL ? m->manual_captions : other->manual_captions;
     for (size_t i = 0; i < CREATOR_NAMES; i++) {
         add_creator(m, other->creator[i]);
     }

@@ -16,10 +16,6 @@
 
 #define SIDECAR_LIMIT ((size_t)256 << 20)
 
-static int out_of_memory(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory");
-}
-
 __attribute__((format(printf, 2, 3))) static void warn(struct sidecars *s, const char *format,
                                                        ...) {
     char text[600]; /* a file name and an error */
@@ -28,14 +24,14 @@ __attribute__((format(printf, 2, 3))) static void warn(struct sidecars *s, const
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     const char *copy = arena_text(s->arena, text, utf8_floor(text, strlen(text)));
-    if (copy && s->warning_count < SIDECAR_WARNINGS) {
+    if (copy != NULL && s->warning_count < SIDECAR_WARNINGS) {
         s->warnings[s->warning_count++] = copy;
     }
 }
 
 static const char *base_name(const char *path) {
     const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    return slash != NULL ? slash + 1 : path;
 }
 
 void sidecars_note(struct sidecars *s, const char *text) {
@@ -50,7 +46,7 @@ void sidecars_warn(struct sidecars *s, const char *path, const char *reason) {
 
 void sidecars_lose(struct sidecars *s, const char *path, const char *reason) {
     sidecars_warn(s, path, reason);
-    if (!s->lost && s->warning_count > 0) {
+    if (s->lost == NULL && s->warning_count > 0) {
         s->lost = s->warnings[s->warning_count - 1];
     }
 }
@@ -58,7 +54,7 @@ void sidecars_lose(struct sidecars *s, const char *path, const char *reason) {
 /* Warns of what was wrong with a JSON file. */
 static void warn_of_tree(struct sidecars *s, const char *path, const json_t *root, size_t repaired,
                          const struct error *e) {
-    if (!root) {
+    if (root == NULL) {
         sidecars_lose(s, path, e->text);
     } else if (repaired) {
         warn(s, "%s: %zu places mended", base_name(path), repaired);
@@ -67,16 +63,16 @@ static void warn_of_tree(struct sidecars *s, const char *path, const json_t *roo
 
 /* Makes `tree` hold a JSON (or NDJSON) file, unless it does. Fails with ERR_MEMORY only. */
 static int tree_load(struct sidecar_tree *tree, const char *path, struct error *e) {
-    if (!tree->path || strcmp(tree->path, path) != 0) {
+    if (tree->path == NULL || strcmp(tree->path, path) != 0) {
         free(tree->path);
         json_decref(tree->root);
         *tree = (struct sidecar_tree){.path = strdup(path)};
-        if (!tree->path) {
-            return out_of_memory(e);
+        if (tree->path == NULL) {
+            return error_memory(e, NULL);
         }
         tree->root = json_read_file(path, SIDECAR_LIMIT, &tree->repaired, &tree->error);
     }
-    if (!tree->root && tree->error.code == ERR_MEMORY) {
+    if (tree->root == NULL && tree->error.code == ERR_MEMORY) {
         *e = tree->error;
         return ERR_MEMORY;
     }
@@ -112,7 +108,7 @@ static int read_metadata(struct sidecars *s, const struct clip_file *file, struc
     size_t repaired = 0;
     json_t *root = json_read_file(file->path, SIDECAR_LIMIT, &repaired, e);
     warn_of_tree(s, file->path, root, repaired, e);
-    if (!root) {
+    if (root == NULL) {
         return e->code == ERR_MEMORY ? ERR_MEMORY : 0;
     }
     struct metadata found;
@@ -125,7 +121,7 @@ static int read_metadata(struct sidecars *s, const struct clip_file *file, struc
     } else if (rc != ERR_MEMORY && !s->playlist) {
         sidecars_lose(s, file->path, e->text);
     }
-    if (rc == 0 && file->kind == FILE_INFO && json_object_get(root, "comments")) {
+    if (rc == 0 && file->kind == FILE_INFO && json_object_get(root, "comments") != NULL) {
         rc = comments_add(&s->comments, root, NULL, found.creator, e);
         if (rc < 0 && rc != ERR_MEMORY) {
             rc = 0; /* "comments": null and the like: absent comments are normal */
@@ -159,14 +155,14 @@ static int read_description(struct sidecars *s, const struct clip_file *file, st
     } else if (rc == 0) {
         rc = utf8_repair(&text, bytes_text(&content), content.size, &repaired, e);
     }
-    while (text.size && strchr(" \t\r\n", text.data[text.size - 1])) {
+    while (text.size && strchr(" \t\r\n", text.data[text.size - 1]) != NULL) {
         text.size--;
     }
     if (rc == 0 && text.size) {
         s->metadata.description = arena_text(s->arena, bytes_text(&text), text.size);
-        rc = s->metadata.description
+        rc = s->metadata.description != NULL
                  ? metadata_add_hashtags(&s->metadata, s->metadata.description, s->arena, e)
-                 : out_of_memory(e);
+                 : error_memory(e, NULL);
     }
     if (rc < 0 && rc != ERR_MEMORY) {
         sidecars_lose(s, file->path, e->text);
@@ -183,25 +179,25 @@ static int complete(struct sidecars *s, const struct clip *clip, struct error *e
     const char *id, *title;
     size_t id_size, size;
     clip_name_id(clip, &id, &id_size);
-    if (!m->id) {
+    if (m->id == NULL) {
         m->id = clip_name_text(id, id_size, s->arena);
     }
-    if (!m->title && clip_name_title(clip, &title, &size)) {
+    if (m->title == NULL && clip_name_title(clip, &title, &size)) {
         m->title = clip_name_text(title, size, s->arena);
-    } else if (!m->title && id_size == strlen(clip->stem) &&
-               strcmp(m->id ? m->id : "", clip->stem) != 0) {
+    } else if (m->title == NULL && id_size == strlen(clip->stem) &&
+               strcmp(m->id != NULL ? m->id : "", clip->stem) != 0) {
         m->title = clip_name_text(clip->stem, id_size, s->arena);
     }
-    if (!m->account) {
+    if (m->account == NULL) {
         m->account = clip_name_account(clip->path, s->arena);
     }
     if (m->created < 0 && clip->count > 0) {
         const struct clip_file *media = clip_file_of(clip, FILE_VIDEO);
-        media = media ? media : clip_file_of(clip, FILE_AUDIO);
-        m->created = (media ? media : &clip->files[0])->mtime;
+        media = media != NULL ? media : clip_file_of(clip, FILE_AUDIO);
+        m->created = (media != NULL ? media : &clip->files[0])->mtime;
         s->created_from_file = true;
     }
-    return m->id && m->account ? 0 : out_of_memory(e);
+    return m->id != NULL && m->account != NULL ? 0 : error_memory(e, NULL);
 }
 
 /* ---- Comments and captions --------------------------------------------- */
@@ -209,7 +205,7 @@ static int complete(struct sidecars *s, const struct clip *clip, struct error *e
 static int read_comments(struct sidecars *s, const struct clip_file *file, struct error *e) {
     struct sidecar_tree *tree = &s->cache->export;
     int rc = tree_read(s, tree, file->path, e);
-    if (rc < 0 || !tree->root) {
+    if (rc < 0 || tree->root == NULL) {
         return rc;
     }
     rc = comments_add(&s->comments, tree->root, s->metadata.id, s->metadata.creator, e);
@@ -242,7 +238,7 @@ int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, s
     if (caption->file->kind == FILE_JSON) {
         struct sidecar_tree *tree = &s->cache->bare;
         rc = tree_read(s, tree, path, e);
-        if (rc == 0 && tree->root) {
+        if (rc == 0 && tree->root != NULL) {
             rc = caption_read_creator_json(&caption->cues, tree->root, e);
         }
     } else {
@@ -284,7 +280,7 @@ static int read_bare_json(struct sidecars *s, const struct clip_file *file, bool
     if (!*comments) {
         warn_of_tree(s, file->path, tree->root, tree->repaired, &tree->error);
     }
-    if (kind == FILE_GALLERY && !s->metadata.id) {
+    if (kind == FILE_GALLERY && s->metadata.id == NULL) {
         rc = metadata_from_gallery_dl(tree->root, s->arena, &s->metadata, e);
         s->described |= rc == 0;
     } else if (kind == FILE_JSON) {
@@ -297,7 +293,7 @@ static int read_bare_json(struct sidecars *s, const struct clip_file *file, bool
 static int read_bare_comments(struct sidecars *s, const struct clip_file *file, struct error *e) {
     struct sidecar_tree *tree = &s->cache->bare;
     int rc = tree_read(s, tree, file->path, e);
-    if (rc == 0 && tree->root) {
+    if (rc == 0 && tree->root != NULL) {
         rc = comments_add(&s->comments, tree->root, s->metadata.id, s->metadata.creator, e);
     }
     return rc == ERR_MEMORY ? rc : 0;
@@ -306,7 +302,7 @@ static int read_bare_comments(struct sidecars *s, const struct clip_file *file, 
 static int read_one(struct sidecars *s, const struct clip_file *file, struct error *e) {
     switch (file->kind) {
     case FILE_DESCRIPTION:
-        return s->metadata.description ? 0 : read_description(s, file, e);
+        return s->metadata.description != NULL ? 0 : read_description(s, file, e);
     case FILE_COMMENTS:
         return read_comments(s, file, e);
     case FILE_CAPTION:
@@ -334,14 +330,18 @@ int sidecars_read(struct sidecars *s, const struct clip *clip, struct arena *are
     *s = (struct sidecars){.arena = arena, .cache = cache, .comments = {.arena = arena}};
     metadata_init(&s->metadata);
     bool *comments = arena_alloc(arena, clip->count, sizeof *comments);
-    int rc = comments ? 0 : out_of_memory(e);
-    rc = rc == 0 ? read_all_metadata(s, clip, e) : rc;
+    int rc = comments != NULL ? 0 : error_memory(e, NULL);
+    if (rc == 0) {
+        rc = read_all_metadata(s, clip, e);
+    }
     for (size_t i = 0; i < clip->count && rc == 0; i++) {
         if (clip->files[i].kind == FILE_JSON) {
             rc = read_bare_json(s, &clip->files[i], &comments[i], e);
         }
     }
-    rc = rc == 0 ? complete(s, clip, e) : rc;
+    if (rc == 0) {
+        rc = complete(s, clip, e);
+    }
     for (size_t i = 0; i < clip->count && rc == 0; i++) {
         rc = comments[i] ? read_bare_comments(s, &clip->files[i], e)
                          : read_one(s, &clip->files[i], e);
