@@ -9,7 +9,7 @@
 
 #include "compress/encoder.h"
 #include "compress/reader.h"
-#include "render/profile.h"
+#include "render/text/profile.h"
 #include "store/codec.h"
 #include "train/tokenizer.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "compress/image.h"
-#include "render/page.h"
+#include "render/page/page.h"
 
 struct repager {
     struct store *s;

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render/face.h"
 #include "render/render_accounts.h"
 #include "render/render_packs.h"
+#include "render/text/face.h"
 #include "store/log.h"
 
 enum { PIPE_BYTES = 1 << 20 }; /* a page of mode base fits into the pipe */

@@ -62,7 +62,7 @@ dependencies_point_one_way() {
 
 libraries_do_not_print_or_exit() {
     if grep -nE '\b(printf|puts|putchar|perror|exit|abort)[[:space:]]*\(' \
-        "$top"/ingest/*.c "$top"/render/*.c "$top"/store/*.c "$top"/compress/*.c "$top"/compress/*/*.c \
+        "$top"/ingest/*.c "$top"/render/*.c "$top"/render/*/*.c "$top"/store/*.c "$top"/compress/*.c "$top"/compress/*/*.c \
         "$top"/train/*.c "$top"/train/*/*.c | grep -vE 'store/log\.c' >found; then
         cat found
         return 1

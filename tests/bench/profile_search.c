@@ -17,7 +17,7 @@
 
 #include "prose.h"
 #include "read_back.h"
-#include "render/face.h"
+#include "render/text/face.h"
 
 enum { FIRST = '!', LAST = '~', SIGNS = LAST - FIRST + 1, TRIALS_MOST = 512 };
 enum { PAGE_TEXT = 32768 }; /* bytes, more than any page holds */

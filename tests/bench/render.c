@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "prose.h"
-#include "render/page.h"
+#include "render/page/page.h"
 
 enum { THREADS_MOST = 64, MEMORY_STEPS = 3 };
 static const int64_t MEMORY_PAGES[MEMORY_STEPS] = {1000, 10000, 100000};
