@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "store/utf8.h"
-#include "train/tokenizer_parts.h"
+#include "train/tokenizer/tokenizer_parts.h"
 
 void added_init(struct added_list *a) {
     *a = (struct added_list){0};

@@ -4,11 +4,13 @@
  *   before it (tokenizer_split.c, with PCRE2 in tokenizer_pattern.c) -> tokens of a piece
  *   (tokenizer_merge.c) from the tables (tokenizer_vocabulary.c)
  *
- * The readers of files (tokenizer_ranks.c, tokenizer_json.c) fill the tables and the stages. */
-#ifndef OCC_TRAIN_TOKENIZER_PARTS_H
-#define OCC_TRAIN_TOKENIZER_PARTS_H
+ * tokenizer.c has a file read by one of the readers (tokenizer_ranks.c, tokenizer_json.c), which
+ * fill the tables and the stages through what stands here (tokenizer_fill.c) and know nothing of
+ * it. */
+#ifndef OCC_TRAIN_TOKENIZER_TOKENIZER_PARTS_H
+#define OCC_TRAIN_TOKENIZER_TOKENIZER_PARTS_H
 
-#include "train/tokenizer.h"
+#include "train/tokenizer/tokenizer.h"
 
 #define NO_TOKEN UINT32_MAX /* as an id and as a rank */
 
@@ -119,6 +121,8 @@ struct tokenizer {
     size_t stage_count;
     struct added_list added[ADDED_LISTS];
 };
+
+/* ---- reading files ---- */
 
 /* The next stage; takes `pattern`, also on failure. */
 int tokenizer_add_stage(struct tokenizer *t, const struct stage *stage, struct error *e);

@@ -7,7 +7,7 @@
 #include <pcre2.h>
 #include <stdlib.h>
 
-#include "train/tokenizer_parts.h"
+#include "train/tokenizer/tokenizer_parts.h"
 
 enum {
     PATTERN_LIMIT = 64 * 1024,

@@ -1,6 +1,6 @@
 /* tokenizer_split.c - text into pieces, stage by stage: each stage splits the pieces of the one
  * before it, and sees no more than the piece. */
-#include "train/tokenizer_parts.h"
+#include "train/tokenizer/tokenizer_parts.h"
 
 /* ByteLevel's add_prefix_space. */
 static int split_prefixed(struct tokenizer_state *s, size_t stage, const unsigned char *text,

@@ -30,8 +30,8 @@
  *
  * train/r50k_base.tiktoken are the ranks of GPT-2, 50,256 of them, from
  * https://github.com/openai/tiktoken (MIT licence, Copyright (c) 2022 OpenAI, Shantanu Jain). */
-#ifndef OCC_TRAIN_TOKENIZER_H
-#define OCC_TRAIN_TOKENIZER_H
+#ifndef OCC_TRAIN_TOKENIZER_TOKENIZER_H
+#define OCC_TRAIN_TOKENIZER_TOKENIZER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/tokenizer_parts.h"
+#include "train/tokenizer/tokenizer_parts.h"
 
 enum { FIRST_CAPACITY = 1024, PAIR_LIMIT = 1 << 23 };
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/tokenizer_parts.h"
+#include "train/tokenizer/tokenizer_parts.h"
 
 /* From 32 to 128 Chinese and base64 took the same time; with 256 Chinese took a third more. */
 enum { SHORT_PIECE = 64 };

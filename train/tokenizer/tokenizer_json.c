@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "store/utf8.h"
-#include "train/tokenizer_parts.h"
+#include "train/tokenizer/tokenizer_parts.h"
 
 enum { ALPHABET = 256 + 68, SEQUENCE_DEPTH = 4 };
 

@@ -6,7 +6,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "train/tokenizer_parts.h"
+#include "train/tokenizer/tokenizer_parts.h"
 
 struct reader {
     const char *p, *end;

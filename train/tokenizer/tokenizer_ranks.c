@@ -2,7 +2,7 @@
  * encodings that have such files. */
 #include <string.h>
 
-#include "train/tokenizer_parts.h"
+#include "train/tokenizer/tokenizer_parts.h"
 
 struct special {
     const char *text;
