@@ -66,7 +66,7 @@ static int set_geometry(struct pager *p, struct error *e) {
     p->bottom = (p->setup.rows > 0 ? p->setup.rows * CELL : p->side) - margin;
     int width = (p->setup.columns > 0 ? p->setup.columns * CELL : p->side) - 2 * margin;
     bool columns = false;
-    int rc = size->may_have_columns ? wants_columns(p, width, &columns, e) : 0;
+    int rc = size->text_columns ? wants_columns(p, width, &columns, e) : 0;
     p->columns = columns ? COLUMNS : 1;
     p->column_width = (width - (p->columns - 1) * gutter) / p->columns;
     for (int i = 0; i < p->columns; i++) {

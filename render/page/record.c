@@ -270,7 +270,7 @@ static int append_box(struct record *r, const struct page_box *box,
 
 static int append_counts(struct record *r, const struct page *page, struct error *e) {
     const struct page_counts *c = &page->counts;
-    int64_t cells = c->cells > 0 ? c->cells : 1, tokens = PAGE_SIZES[r->setup.mode].tokens;
+    int64_t cells = c->cells > 0 ? c->cells : 1, tokens = mode_tokens(r->setup.mode);
     int64_t fill = (2000 * c->inked + cells) / (2 * cells);
     return bytes_printf(&r->pages, e,
                         ",\"characters\":%lld,\"rows\":%lld,\"ink\":%lld,\"clipped\":%lld,"
@@ -372,15 +372,15 @@ static int append_size(struct bytes *out, int size, struct error *e) {
 }
 
 static int append_head(const struct record *r, struct bytes *out, struct error *e) {
-    const struct page_size *size = &PAGE_SIZES[r->setup.mode];
+    int side = PAGE_SIZES[r->setup.mode].side;
     const struct profile *profile = r->setup.profile;
     char hash[HASH_BYTES] = "";
     write_hash(hash, r->hash);
     int rc = bytes_printf(out, e,
                           "{\"mode\":\"%s\",\"width\":%d,\"height\":%d,\"tokens\":%d,"
                           "\"format\":\"%s\",\"profile\":{\"name\":\"%s\"",
-                          size->name, size->side, size->side, size->tokens, PAGE_FORMATS[r->format],
-                          profile->name);
+                          MODE_NAMES[r->setup.mode], side, side, mode_tokens(r->setup.mode),
+                          PAGE_FORMATS[r->format], profile_name(profile));
     rc = rc == 0 ? append_named(out, ",\"font\":", profile->family, e) : rc;
     rc = rc == 0 ? bytes_append_text(out, ",\"hash\":", e) : rc;
     rc = rc == 0 && r->has_hash ? append_string(out, hash, e)
