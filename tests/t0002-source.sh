@@ -48,8 +48,8 @@ dependencies_point_one_way() {
     expect_includes store store
     expect_includes ingest 'ingest|store'
     expect_includes render 'render|store'
-    expect_includes compress 'compress|store'
-    expect_includes train 'train|compress|store'
+    expect_includes compress 'compress|render|store'
+    expect_includes train 'train|compress|render|store'
     expect_includes cli 'cli|ingest|render|compress|train|store'
     expect_code 1 grep -rlE '#include <(lib(av|sw)|ebur128|expat)' "$top/store" "$top/render" "$top/compress" "$top/train" "$top/cli"
     expect_code 1 grep -rlE '#include <(archive|lmdb|zstd)' "$top/ingest" "$top/render" "$top/compress" "$top/train"
