@@ -101,7 +101,7 @@ static int write_npy(void *context, const struct token_record *r, struct error *
     bytes_clear(&x->file);
     int rc = export_npy(&x->file, tokens, shape, 3, e);
     arena_rewind(x->arena, mark);
-    snprintf(path, sizeof path, "%s/%.*s", x->path, (int)strcspn(r->key, "/"), r->key);
+    snprintf(path, sizeof path, "%s/%.*s", x->path, (int)stream_account_size(r->key), r->key);
     rc = rc == 0 ? make_folder(path, e) : rc;
     snprintf(path, sizeof path, "%s/%s.p%03d.npy", x->path, r->key, r->page);
     if (rc == 0) {
@@ -225,7 +225,7 @@ static int add_texts(struct export *x, const char *key, struct error *e) {
     int rc = store_get_json(x->s, key, &x->json, e);
     if (rc == 0) {
         rc = bytes_printf(&x->json, e, "{\"id\":\"%s\",\"account\":\"%.*s\"}", strchr(key, '/') + 1,
-                          (int)strcspn(key, "/"), key);
+                          (int)stream_account_size(key), key);
     }
     if (rc >= 0) {
         rc = add_member(x, "json", x->json.data, x->json.size, e);

@@ -307,7 +307,7 @@ static int find_any(void *context, const struct token_record *record, struct err
 static int forget_sample(struct forget *f, const char *key, struct error *e) {
     bool has_pages = false;
     int rc = store_mark_folded(f->s, key, e);
-    f->result->removed_samples += rc > 0 && !store_is_pack(key);
+    f->result->removed_samples += rc > 0 && !stream_is_pack(key);
     rc = rc >= 0 ? store_each_page(f->s, key, find_any, &has_pages, e) : rc;
     if (rc < 0 || has_pages || f->options->keep_text ||
         (f->shown != NULL && table_find(f->shown, key, NULL))) {
@@ -336,7 +336,7 @@ static int list_shown(struct forget *f, struct error *e) {
     int rc = table_open(&f->shown, e);
     for (size_t i = 0; i < f->count && rc >= 0; i++) {
         const char *key = f->pages[i].record.key;
-        if (f->pages[i].bucket == STORE_BUCKETS || !store_is_pack(key)) {
+        if (f->pages[i].bucket == STORE_BUCKETS || !stream_is_pack(key)) {
             continue;
         }
         json_t *root;
@@ -367,7 +367,7 @@ static int weigh_pages(struct forget *f, struct error *e) {
         rc = store_load_pack(f->s, page->record.key, &root, e);
         rc = rc == 0 ? store_count_folded(f->s, page->record.key, root, &shown, &folded, e) : rc;
         page->share = rc == 0 ? (double)(shown - folded) / (double)shown : 0;
-        packs = packs || store_is_pack(page->record.key);
+        packs = packs || stream_is_pack(page->record.key);
         json_decref(root);
     }
     return rc == 0 && packs ? list_shown(f, e) : rc;

@@ -93,7 +93,7 @@ int store_mark(struct store *s, const char *key, const char *mark, bool set, str
 int store_load_pack(struct store *s, const char *key, json_t **json, struct error *e) {
     struct bytes text;
     *json = NULL;
-    if (!store_is_pack(key)) {
+    if (!stream_is_pack(key)) {
         return 0;
     }
     bytes_init(&text, TEXT_LIMIT);
@@ -109,7 +109,7 @@ int store_load_pack(struct store *s, const char *key, json_t **json, struct erro
 }
 
 const json_t *store_pack_samples(const char *key, const json_t *json) {
-    const json_t *samples = store_is_pack(key) ? json_object_get(json, "samples") : NULL;
+    const json_t *samples = stream_is_pack(key) ? json_object_get(json, "samples") : NULL;
     return json_array_size(samples) > 0 ? samples : NULL;
 }
 

@@ -78,7 +78,7 @@ static int each_account(struct store *s, const struct bytes *keys,
     const char *key = bytes_text(keys), *end = key + keys->size;
     int rc = table_open(&done, e);
     for (; rc == 0 && key < end; key += strlen(key) + 1) {
-        snprintf(account, sizeof account, "%.*s", (int)strcspn(key, "/"), key);
+        stream_account(account, key);
         rc = table_add(done, account, 0, NULL, e);
         rc = rc == 1 ? visit(s, account, context, e) : rc;
     }

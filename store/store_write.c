@@ -148,7 +148,7 @@ static int get_lasting(struct store *s, const struct store_sample *sample, struc
     l->pinned = json_is_true(json_object_get(entry, MARK_PINNED));
     l->folded = json_is_true(json_object_get(entry, MARK_FOLDED));
     json_decref(entry);
-    if (rc >= 0 && store_is_pack(sample->key)) {
+    if (rc >= 0 && stream_is_pack(sample->key)) {
         json = json_loadb(sample->json, sample->json_size, 0, NULL);
         rc = json != NULL ? rc : error_set(e, ERR_FORMAT, "%s: its JSON is damaged", sample->key);
     }

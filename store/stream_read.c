@@ -315,7 +315,7 @@ static int publish(struct stream_reader *r, const struct raw_member *raw, size_t
     }
     *sample = (struct stream_sample){.key = key, .members = members, .count = count};
     r->samples++;
-    int added = stream_key_is_pack(key) ? 1 : key_set_add(r->keys, key, e);
+    int added = stream_is_numbered_pack(key) ? 1 : key_set_add(r->keys, key, e);
     return added != 0 ? added : STREAM_AGAIN;
 }
 

@@ -49,15 +49,30 @@ void stream_key(char key[STREAM_KEY_BYTES], const char *account, const char *id)
     key[used] = 0;
 }
 
-bool stream_key_is_pack(const char *key) {
-    static const char mark[] = "/pack%3A"; /* "pack:" as stream_key writes it */
-    const char *id = strchr(key, '/');
-    if (!id || strncmp(id, mark, sizeof mark - 1) != 0) {
+size_t stream_account_size(const char *key) {
+    return strcspn(key, "/");
+}
+
+void stream_account(char account[STREAM_KEY_BYTES], const char *key) {
+    snprintf(account, STREAM_KEY_BYTES, "%.*s", (int)stream_account_size(key), key);
+}
+
+bool stream_is_pack(const char *key) {
+    return strncmp(key + stream_account_size(key), STREAM_PACK, sizeof STREAM_PACK - 1) == 0;
+}
+
+bool stream_is_numbered_pack(const char *key) {
+    if (!stream_is_pack(key)) {
         return false;
     }
-    id += sizeof mark - 1;
-    size_t digits = strspn(id, "0123456789");
-    return digits >= 6 && id[digits] == 0;
+    const char *name = key + stream_account_size(key) + sizeof STREAM_PACK - 1;
+    size_t digits = strspn(name, "0123456789");
+    return digits >= 6 && name[digits] == 0;
+}
+
+void stream_pack_key(char key[STREAM_KEY_BYTES], const char *sample_key, const char *name) {
+    snprintf(key, STREAM_KEY_BYTES, "%.*s%s%s", (int)stream_account_size(sample_key), sample_key,
+             STREAM_PACK, name);
 }
 
 /* ---- Encoding ---------------------------------------------------------- */
