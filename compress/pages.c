@@ -113,8 +113,7 @@ static int run(struct page_encoder *p, float **tokens, const struct tensor *pixe
 static int load_picture(const struct page_encoder *p, struct image *out,
                         const struct encoded_page *page, struct error *e) {
     struct image picture;
-    int side = ENCODE_MODES[page->mode].side,
-        rc = image_decode(&picture, page->data, page->size, e);
+    int side = PAGE_SIZES[page->mode].side, rc = image_decode(&picture, page->data, page->size, e);
     if (rc < 0) {
         return rc;
     }
@@ -123,8 +122,8 @@ static int load_picture(const struct page_encoder *p, struct image *out,
     }
     if (page->exact && (picture.width != side || picture.height != side)) {
         rc = error_set(e, ERR_FORMAT, "a page of %d x %d pixels; mode %s has %d x %d",
-                       picture.width, picture.height, ENCODE_MODES[page->mode].name, side, side);
-    } else if (page->mode == ENCODE_GUNDAM || (picture.width == side && picture.height == side)) {
+                       picture.width, picture.height, MODE_NAMES[page->mode], side, side);
+    } else if (page->mode == MODE_GUNDAM || (picture.width == side && picture.height == side)) {
         *out = picture;
         return 0;
     } else {
@@ -181,7 +180,7 @@ static int encode_global_view(struct page_encoder *p, struct encoded_page *page,
     struct image global;
     struct tensor pixels;
     int64_t rows = 0, columns = 0;
-    int rc = image_letterbox(&global, picture, ENCODE_MODES[ENCODE_GUNDAM].side, &page->error);
+    int rc = image_letterbox(&global, picture, PAGE_SIZES[MODE_GUNDAM].side, &page->error);
     if (rc < 0) {
         return rc;
     }
@@ -265,7 +264,7 @@ static void encode_batch(struct page_encoder *p, struct encoded_page *const *pag
         image_close(&pictures[i]);
     }
     if (rc == 0) {
-        rc = run(p, &tokens, &pixels, ENCODE_MODES[pages[0]->mode].phases, &rows, &columns, &e);
+        rc = run(p, &tokens, &pixels, PAGE_SIZES[pages[0]->mode].column_offsets, &rows, &columns, &e);
     }
     for (int i = 0; i < good && rc < 0; i++) {
         loaded[i]->rc = rc;
@@ -278,7 +277,7 @@ static void encode_batch(struct page_encoder *p, struct encoded_page *const *pag
 
 void pages_encode(struct page_encoder *p, struct encoded_page *const *pages, int count) {
     for (int i = 0; i < count;) {
-        if (pages[i]->mode == ENCODE_GUNDAM) {
+        if (pages[i]->mode == MODE_GUNDAM) {
             pages[i]->rc = encode_gundam(p, pages[i]);
             i++;
             continue;
