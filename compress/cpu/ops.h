@@ -5,27 +5,27 @@
 
 #include "compress/ops.h"
 
-#define CPU_OPERATIONS(OP)                                                                         \
-    OP(alloc)                                                                                      \
-    OP(release)                                                                                    \
-    OP(upload)                                                                                     \
-    OP(download) OP(synchronize)                                          /* memory.c */           \
-        OP(fill) OP(copy) OP(accumulate)                                  /* copy.c */             \
-        OP(gather) OP(scatter_add)                                        /* gather.c */           \
-        OP(im2col) OP(im2col_backward)                                    /* im2col.c */           \
-        OP(resample) OP(resample_backward)                                /* resample.c */         \
-        OP(normalize_pixels)                                              /* pixels.c */           \
-        OP(pack) OP(packed_close) OP(linear) OP(mlp)                      /* linear.c */           \
-        OP(convolve)                                                      /* convolve.c */         \
-        OP(matmul)                                                        /* matmul.c */           \
-        OP(add) OP(combine) OP(multiply) OP(multiply_backward)            /* add.c */              \
-        OP(gelu) OP(gelu_backward) OP(quick_gelu) OP(quick_gelu_backward) /* gelu.c */             \
-        OP(sum_rows)                                                      /* sum_rows.c */         \
-        OP(layer_norm) OP(layer_norm_backward)                            /* layer_norm.c */       \
-        OP(softmax) OP(softmax_backward)                                  /* softmax.c */          \
-        OP(attention)                                                     /* attention.c */        \
-        OP(square_sum)                                                    /* square_sum.c */       \
-        OP(adamw)                                                         /* adamw.c */
+/* A line for each file. */
+/* clang-format off */
+#define CPU_OPERATIONS(OP) \
+    OP(alloc) OP(release) OP(upload) OP(download) OP(synchronize) \
+    OP(fill) OP(copy) OP(accumulate) \
+    OP(gather) OP(scatter_add) \
+    OP(im2col) OP(im2col_backward) \
+    OP(resample) OP(resample_backward) \
+    OP(normalize_pixels) \
+    OP(pack) OP(packed_close) OP(linear) OP(mlp) \
+    OP(convolve) \
+    OP(matmul) \
+    OP(add) OP(combine) OP(multiply) OP(multiply_backward) \
+    OP(gelu) OP(gelu_backward) OP(quick_gelu) OP(quick_gelu_backward) \
+    OP(sum_rows) \
+    OP(layer_norm) OP(layer_norm_backward) \
+    OP(softmax) OP(softmax_backward) \
+    OP(attention) \
+    OP(square_sum) \
+    OP(adamw)
+/* clang-format on */
 
 #define CPU_DECLARE(name) extern __typeof__(*(((struct ops *)NULL)->name)) cpu_##name;
 CPU_OPERATIONS(CPU_DECLARE)
