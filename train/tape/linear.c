@@ -101,9 +101,14 @@ struct convolve_record {
 /* x (outputs, channel, ky, kx), or its gradient, in the order of columns: (1, outputs, taps,
  * channels), without moving anything. */
 static struct tensor by_taps(const struct tensor *x, const struct convolution_options *o) {
-    const struct tensor apart =
-        tensor_reshape(x, TENSOR_SHAPE(1, tensor_rows(x), o->channels, (int64_t)o->size * o->size));
-    return tensor_transpose(&apart);
+    const int64_t taps = (int64_t)o->size * o->size;
+    const struct tensor matrix = tensor_as_matrix(x);
+    const int64_t row = matrix.stride[TENSOR_RANK - 2];
+    return (struct tensor){.data = matrix.data,
+                           .type = matrix.type,
+                           .home = matrix.home,
+                           .shape = {1, tensor_rows(&matrix), taps, o->channels},
+                           .stride = {row * tensor_rows(&matrix), row, 1, taps}};
 }
 
 /* The weight as products read it: scratch. */
