@@ -122,7 +122,7 @@ static int check(struct arguments *a, int operands, char **argv, struct error *e
 }
 
 static void summarize_readback(const struct arguments *a, const struct compress_result *r) {
-    const struct compress_readback *all = &r->readback, *strange = &r->strange;
+    const struct compress_readback *all = &r->readback, *unseen = &r->unseen;
     char came[64] = "";
     if (all->pages > 0) {
         log_info("read back: %.2f%% of the text of %" PRId64 " pages on average; worst %.2f%%, "
@@ -132,14 +132,14 @@ static void summarize_readback(const struct arguments *a, const struct compress_
     } else if (a->verify) {
         log_info("read back: no page with text");
     }
-    if (strange->pages > 0) {
+    if (unseen->pages > 0) {
         snprintf(came, sizeof came, "; %.2f%% of their text was read back",
-                 100 * strange->accuracy / (double)strange->pages);
+                 100 * unseen->accuracy / (double)unseen->pages);
     }
-    if (r->strange_pages > 0) {
+    if (r->unseen_pages > 0) {
         log_warning("%" PRId64 " pages are set in profile %s%s, which this encoder was not "
                     "trained on (%s)%s",
-                    r->strange_pages, r->strange_profile, r->strange_more ? " and others" : "",
+                    r->unseen_pages, r->unseen_profile, r->unseen_more ? " and others" : "",
                     r->trained_profiles, came);
     }
 }
@@ -164,7 +164,7 @@ static void summarize_dates(const struct compress_result *r) {
 static void summarize(const struct arguments *a, const struct compress_result *r) {
     log_info("%" PRId64 " samples with %" PRId64 " pages, %" PRId64 " tokens of %" PRId64
              " characters, %.1f MB; %" PRId64 " samples were there already; %.1f pages/s",
-             r->samples, r->pages, r->tokens, r->characters, (double)r->bytes * 1e-6, r->kept,
+             r->samples, r->pages, r->tokens, r->characters, (double)r->bytes * 1e-6, r->skipped,
              r->seconds > 0 ? (double)r->pages / r->seconds : 0);
     if (r->removed > 0) {
         log_info("%" PRId64 " packs of earlier runs were replaced", r->removed);
@@ -180,8 +180,8 @@ static void summarize(const struct arguments *a, const struct compress_result *r
     summarize_dates(r);
     summarize_readback(a, r);
     legibility_warn(&r->legibility);
-    if (r->again > 0) {
-        log_warning("%" PRId64 " samples were skipped: their keys came before", r->again);
+    if (r->repeated > 0) {
+        log_warning("%" PRId64 " samples were skipped: their keys came before", r->repeated);
     }
     if (r->failed > 0) {
         log_warning("%" PRId64 " samples could not be encoded", r->failed);
@@ -270,5 +270,5 @@ int main(int argc, char **argv) {
         return EXIT_FAILED;
     }
     summarize(&a, &result);
-    return result.failed + result.again > 0 ? EXIT_SOME : EXIT_DONE;
+    return result.failed + result.repeated > 0 ? EXIT_SOME : EXIT_DONE;
 }
