@@ -110,8 +110,9 @@ static double product_rate(const struct job *j) {
 }
 
 static int run(struct job *j, struct encoder_session *s, struct error *e) {
-    struct tensor pixels = tensor_of(j->pixels, DTYPE_U8, NULL,
-                                     TENSOR_SHAPE(j->shape.batch, j->shape.height, j->shape.width, 1));
+    struct tensor pixels =
+        tensor_of(j->pixels, DTYPE_U8, NULL,
+                  TENSOR_SHAPE(j->shape.batch, j->shape.height, j->shape.width, 1));
     struct tensor tokens = tensor_vector(j->tokens, DTYPE_F32, NULL, (int64_t)j->token_count);
     return encoder_run(s, &tokens, &pixels, j->shape.phases, e);
 }
@@ -191,8 +192,8 @@ static void measure(const struct encoder *n, enum page_mode mode, int threads, i
         "{\"mode\": \"%s\", \"dtype\": \"%s\", \"level\": \"%s\", \"threads\": %d, \"batch\": %d, "
         "\"seconds_per_page\": %.4f, \"gflops\": %.0f, \"product_gflops\": %.0f, "
         "\"share\": %.3f, \"mib_per_page\": %.0f, \"tokens\": %" PRId64 "}\n",
-        MODE_NAMES[mode], compute == DTYPE_BF16 ? "bf16" : "f32", level_choose(&e)->name,
-        threads, batch, seconds, done * 1e-9, rate * 1e-9, done / rate,
+        MODE_NAMES[mode], compute == DTYPE_BF16 ? "bf16" : "f32", level_choose(&e)->name, threads,
+        batch, seconds, done * 1e-9, rate * 1e-9, done / rate,
         (double)(peak_kib() - before) / 1024 / threads / batch, rows * columns);
     if (tokens_path != NULL) {
         save(tokens_path, jobs[0].tokens, count);
@@ -211,8 +212,10 @@ int main(int argc, char **argv) {
                                             {"tokens", 1, NULL, 'o'},  {0}};
     const char *model = NULL, *tokens = NULL;
     int mode = MODE_TINY, threads = 1, batch = 1, repeat = 3, c;
-    enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
     struct error e;
+    const struct backend *cpu;
+    must(backend_open(&cpu, "cpu", &e), &e);
+    enum dtype compute = cpu->has_bf16() ? DTYPE_BF16 : DTYPE_F32;
     struct encoder *n;
     for (c = getopt_long(argc, argv, "", OPTIONS, NULL); c != -1;
          c = getopt_long(argc, argv, "", OPTIONS, NULL)) {
@@ -247,7 +250,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "see the head of tests/bench/encoder.c\n");
         return 2;
     }
-    must(encoder_open(&n, model, NULL, &BACKEND_CPU, compute, &e), &e);
+    must(encoder_open(&n, model, NULL, cpu, compute, &e), &e);
     measure(n, (enum page_mode)mode, threads, batch, repeat, compute, tokens);
     encoder_close(n);
     return 0;
