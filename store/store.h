@@ -201,6 +201,9 @@ int store_each(struct store *s, const char *account,
 int store_each_page(struct store *s, const char *key,
                     int (*take)(void *context, const struct token_record *record, struct error *e),
                     void *context, struct error *e);
+/* One of them, valid until the next write: 1; 0: the sample has no page of that number. */
+int store_get_page(struct store *s, const char *key, int page, struct token_record *record,
+                   struct error *e);
 /* Each key of the journal, with its JSON (an entry with the input "" is to be made again); each
  * account that has tokens or was folded. */
 int store_each_sample(struct store *s,
