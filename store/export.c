@@ -17,8 +17,9 @@ const char *const EXPORT_FORMATS[EXPORT_COUNT + 1] = {"npy", "safetensors", "tar
 
 enum { NPY_ALIGNMENT = 64 };
 
-int export_npy(struct bytes *out, const float *values, const int64_t *shape, int rank,
-               struct error *e) {
+/* Appends an NPY file (format version 1.0) of F32, row-major. */
+static int append_npy(struct bytes *out, const float *values, const int64_t *shape, int rank,
+                      struct error *e) {
     char header[256];
     size_t count = 1;
     int length =
@@ -99,7 +100,7 @@ static int write_npy(void *context, const struct token_record *r, struct error *
     }
     const int64_t shape[3] = {h->rows, h->columns, h->dim};
     bytes_clear(&x->file);
-    int rc = export_npy(&x->file, tokens, shape, 3, e);
+    int rc = append_npy(&x->file, tokens, shape, 3, e);
     arena_rewind(x->arena, mark);
     snprintf(path, sizeof path, "%s/%.*s", x->path, (int)stream_account_size(r->key), r->key);
     if (rc == 0) {
@@ -215,7 +216,7 @@ static int keep_page(void *context, const struct token_record *r, struct error *
     const int64_t shape[3] = {h->rows, h->columns, h->dim};
     snprintf(suffix, sizeof suffix, "p%03d.npy", r->page);
     bytes_clear(&x->file);
-    int rc = export_npy(&x->file, tokens, shape, 3, e);
+    int rc = append_npy(&x->file, tokens, shape, 3, e);
     x->pages += rc == 0;
     return rc == 0 ? add_member(x, suffix, x->file.data, x->file.size, e) : rc;
 }
