@@ -170,6 +170,8 @@ static int take_item(struct ingest *in, size_t index, const struct bytes *result
     }
     if (rc == 0 && change.partial + change.skipped + change.failed > 0) {
         tell(in, report, head.report_size);
+    } else if (rc == 0) {
+        log_debug("%s: %s", in->clips->items[index].path, has_sample ? head.key : "nothing to do");
     }
     return rc;
 }
