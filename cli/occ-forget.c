@@ -169,8 +169,7 @@ static int check_clock(struct store *s, const struct arguments *a, struct error 
                      a->store, now, JUMP / DAY, then);
 }
 
-/* ---- A run -------------------------------------------------------------------------------------
- */
+/* ---- A run --------------------------------------------------------------------------------- */
 
 static void print_plan(const struct forget_result *r) {
     printf("bucket      pages     tokens\n");

@@ -188,8 +188,7 @@ static int stop_if_cancelled(struct error *e) {
     return cancelled ? error_set(e, ERR_CANCELLED, "stopped by a signal") : 0;
 }
 
-/* ---- Stores -----------------------------------------------------------------------------------
- */
+/* ---- Stores -------------------------------------------------------------------------------- */
 
 /* The text of the record's sample, in r->text; empty: the store has none. */
 static int get_text(struct run *r, const char *key, struct error *e) {
@@ -265,8 +264,7 @@ static int read_store(struct run *r, char **keys, int count, struct error *e) {
     return rc;
 }
 
-/* ---- Pictures and streams
- * ------------------------------------------------------------------------ */
+/* ---- Pictures and streams ------------------------------------------------------------------ */
 
 /* Encodes a page and reads it; `text` is the page's own, empty if there is none. */
 static int read_page(struct run *r, const char *key, int number, struct encoded_page *encoded,
@@ -384,8 +382,7 @@ static int read_streams(struct run *r, char *const *files, int count, struct err
     return rc;
 }
 
-/* ---- A run
- * ------------------------------------------------------------------------------------------ */
+/* ---- A run --------------------------------------------------------------------------------- */
 
 static int check(struct arguments *a, int operands, char **argv, struct error *e) {
     bool standard = inputs_are_standard(argv + 1, operands);

@@ -324,8 +324,7 @@ static int run_remove(const char *path, const struct arguments *a, char **keys, 
     return rc;
 }
 
-/* ---- The commands ------------------------------------------------------------------------------
- */
+/* ---- The commands -------------------------------------------------------------------------- */
 
 enum command { INFO, LS, GET, STATS, VERIFY, EXPORT, MERGE, COMPACT, REMOVE, COMMAND_COUNT };
 

@@ -227,8 +227,7 @@ static int run_plot(struct arguments *a, char **files, int count, struct error *
     return rc;
 }
 
-/* ---- The commands -----------------------------------------------------------------------------
- */
+/* ---- The commands -------------------------------------------------------------------------- */
 
 struct command {
     const char *name;

@@ -122,8 +122,7 @@ static int write_npy(void *context, const struct token_record *r, struct error *
     return rc;
 }
 
-/* ---- safetensors ------------------------------------------------------------------------------
- */
+/* ---- safetensors --------------------------------------------------------------------------- */
 
 /* Name and shape of a page: the file's header comes before the tokens. */
 static int keep_tensor(void *context, const struct token_record *r, struct error *e) {
@@ -186,8 +185,7 @@ static int open_tensors(struct export *x, struct error *e) {
     return rc;
 }
 
-/* ---- tar
- * ------------------------------------------------------------------------------------------ */
+/* ---- tar ----------------------------------------------------------------------------------- */
 
 static int add_member(struct export *x, const char *suffix, const void *data, size_t size,
                       struct error *e) {
@@ -258,8 +256,7 @@ static int write_sample(struct export *x, const char *key, struct error *e) {
     return rc;
 }
 
-/* ---- Going through the samples
- * ---------------------------------------------------------------------- */
+/* ---- Going through the samples ------------------------------------------------------------- */
 
 static int export_sample(void *context, const char *key, const char *journal, size_t size,
                          struct error *e) {

@@ -358,8 +358,7 @@ static int weigh_pages(struct forget *f, struct error *e) {
     return rc == 0 && packs ? list_shown(f, e) : rc;
 }
 
-/* ---- An account, a store ------------------------------------------------------------------------
- */
+/* ---- An account, a store ------------------------------------------------------------------- */
 
 static void count_page(struct forget *f, const struct aging *page) {
     struct forget_result *r = f->result;

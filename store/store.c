@@ -99,8 +99,7 @@ int store_open(struct store **out, const char *path, struct error *e) {
     return 0;
 }
 
-/* ---- Opening for writing ----------------------------------------------------------------------
- */
+/* ---- Opening for writing ------------------------------------------------------------------- */
 
 static bool is_ours(const char *name) {
     return strcmp(name, "data.mdb") == 0 || strcmp(name, "lock.mdb") == 0 ||
@@ -199,8 +198,7 @@ void store_close(struct store *s) {
     free(s);
 }
 
-/* ---- The rest ---------------------------------------------------------------------------------
- */
+/* ---- The rest ------------------------------------------------------------------------------ */
 
 const struct store_encoder *store_encoder(const struct store *s) {
     return &s->encoder;
