@@ -1,5 +1,5 @@
-/* ingest.c - the parent's side of ingest: hands clips to the workers, puts their samples in order.
- */
+/* ingest.c - the parent's side of ingest: hands clips to the workers, puts their samples in
+ * order. */
 #include "ingest/ingest.h"
 
 #include <errno.h>
@@ -84,7 +84,7 @@ static int write_report(struct ingest *in, const void *line, size_t size, struct
     return rc < 0 ? error_context(e, "%s", in->options->report) : 0;
 }
 
-/* What the report says of a clip, for people to read; where there is a report, only on request. */
+/* The report on a clip, for people to read; with --report only on request. */
 static void log_clip(const struct ingest *in, size_t index, enum item_status status,
                      const char *message) {
     json_t *input = sample_text(in->clips->items[index].path), *text = sample_text(message);

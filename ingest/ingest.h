@@ -48,13 +48,13 @@ struct ingest_result {
     int64_t restarts;               /* workers replaced */
 };
 
-/* The worker processes that these options ask for, for at most `tasks` tasks; also for clips_join.
- */
+/* The worker processes that these options ask for, for at most `tasks` tasks; also for
+ * clips_join. */
 struct pool_options ingest_pool_options(const struct ingest_options *options, size_t tasks);
 
 /* Ingests the joined `clips`. `done`: keys that are skipped (NULL: none). `result` is filled on
  * success and failure alike. Errors: ERR_CANCELLED (a signal), ERR_CLOSED (nobody reads the stream
- * any more), ERR_NO_SPACE, ERR_IO, ERR_MEMORY; bad clips are no error but counted. */
+ * any more), ERR_NO_SPACE, ERR_IO, ERR_MEMORY; bad clips are not an error but counted. */
 int ingest_run(const struct clips *clips, const struct ingest_options *options,
                const struct table *done, const volatile sig_atomic_t *cancel,
                struct ingest_result *result, struct error *e);

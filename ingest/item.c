@@ -22,7 +22,7 @@ struct item_maker {
     struct bytes contents; /* of all members of one sample */
 };
 
-/* What is at hand while one item is made. */
+/* The state while one item is made. */
 struct item_job {
     struct item_maker *maker;
     const struct clip *clip;
@@ -407,7 +407,7 @@ static int gather(struct item_job *it, const struct pool_failure *before, struct
     return rc;
 }
 
-/* A clip of which nothing is left but its name is no sample. */
+/* A clip of which nothing is left but its name makes no sample. */
 static bool has_content(const struct item_job *it) {
     bool described = it->sidecars->described || it->sidecars->metadata.description != NULL;
     return it->has_media || it->thumb_count > 0 || caption_chosen(&it->captions) != NULL ||
@@ -456,8 +456,8 @@ static int make(struct item_job *it, const struct pool_failure *before, struct b
     return rc;
 }
 
-/* What makes no sample: nothing to do but to tell. Its path stands for the key that it has not, so
- * that one part of --shard tells it. A duplicate of what is done is done too. */
+/* A clip that makes no sample is only reported. Its path stands for the key that it lacks, so that
+ * just one part of --shard reports it. A duplicate of a clip that is done is done too. */
 static int report_problem(const struct item_maker *maker, const struct clip *clip,
                           struct bytes *out, struct error *e) {
     const char *reason = clip->reason, *message = clip->problem;

@@ -16,10 +16,10 @@ enum item_status {
 
 const char *item_status_name(enum item_status status);
 
-/* What a worker sends back: this, then `message_size` bytes of text for people (what was wrong;
- * with its zero byte, or nothing at all), then `report_size` bytes of JSON (the report line,
- * without newline), then the sample's tar records. Parent and worker are the same program, so the
- * struct travels as it is. */
+/* A worker sends back this, then `message_size` bytes of text for people (what was wrong; with its
+ * zero byte, or nothing at all), then `report_size` bytes of JSON (the report line, without
+ * newline), then the sample's tar records. Parent and worker are the same program, so the struct
+ * travels as it is. */
 struct item_head {
     enum item_status status;
     char key[STREAM_KEY_BYTES];

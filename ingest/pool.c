@@ -4,7 +4,7 @@
  *   parent <-- struct pool_reply, data - worker     the result of that task
  *
  * Results that come early wait in their slot of a ring as long as an earlier one is missing; no
- * task is handed out that would have no slot. */
+ * task is handed out without a free slot. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, wait4 */
 #include "ingest/pool.h"
 
@@ -192,7 +192,7 @@ static int worker_lost(struct pool *p, size_t number, struct error *e) {
     p->usage.restarts++;
     int rc = 0;
     if (task == NO_TASK && failure.exit_status) {
-        return error_set(e, ERR_IO, "a worker could not begin (exit status %d)",
+        return error_set(e, ERR_IO, "a worker could not start (exit status %d)",
                          failure.exit_status);
     }
     w->task = task;

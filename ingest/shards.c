@@ -51,7 +51,7 @@ static int shard_path(const struct shards *s, int64_t number, char path[SHARD_PA
     return path_of(s, "ingest-", tail, path, e);
 }
 
-/* What a run of clips is made from, as one number. */
+/* A hash of the files that a run of clips is made from. */
 static uint64_t inputs_hash(const struct clips *clips, size_t first, size_t end) {
     XXH3_state_t *state = XXH3_createState();
     if (state == NULL || XXH3_64bits_reset(state) != XXH_OK) {
@@ -271,7 +271,7 @@ int shards_open(struct shards **out, const struct ingest_options *options, const
         rc = reuse_shards(s, keys, first, counts, e);
     }
     if (rc == 0 && s->number > 0) {
-        log_info("%" PRId64 " shards are there already; going on at clip %zu", s->number,
+        log_info("%" PRId64 " shards are complete already; going on with clip %zu", s->number,
                  *first + 1);
     }
     if (rc < 0) {

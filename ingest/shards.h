@@ -26,7 +26,7 @@ int shards_open(struct shards **out, const struct ingest_options *options, const
 int shards_put(struct shards *s, size_t clip, const void *records, size_t size,
                const struct stream_counts *change, struct error *e);
 
-/* Completes the last shard and removes shards of an earlier run that lie behind it. */
+/* Completes the last shard and removes the shards of an earlier run that come after it. */
 int shards_finish(struct shards *s, struct error *e);
 void shards_close(struct shards *s); /* throws away a shard that is not complete; NULL is allowed */
 

@@ -52,8 +52,8 @@ struct clips {
 int clips_open(struct clips *c, struct error *e);
 void clips_close(struct clips *c);
 
-/* Adds one operand: a folder (with everything below it) or a file (with the sidecars beside it).
- * What cannot be read becomes a clip with a problem; only ERR_MEMORY is an error. */
+/* Adds one operand: a folder (with everything below it) or a file (with the sidecars beside it). A
+ * path that cannot be read becomes a clip with a problem; only ERR_MEMORY is an error. */
 int clips_add(struct clips *c, const char *path, struct error *e);
 
 /* Joins across folders, drops what is not selected, sorts. Call once, after the last clips_add.

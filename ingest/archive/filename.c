@@ -32,8 +32,8 @@ static const struct {
 
 enum { POST_DIGITS = 17, SITE_ID = 11, EXTENSION_BYTES = 16 };
 
-/* The offset of the last dot in the first `size` bytes that has something before it, else `size`.
- */
+/* The offset of the last dot in the first `size` bytes that has something before it, else
+ * `size`. */
 static size_t last_dot(const char *name, size_t size) {
     for (size_t i = size; i > 1; i--) {
         if (name[i - 1] == '.') {

@@ -1,4 +1,4 @@
-/* filename.h - what a file in an archive is, told from its name alone.
+/* filename.h - what a file in an archive is, judged by its name alone.
  *
  * Names follow yt-dlp (`TITLE [ID].EXT`, `STEM.info.json`, `STEM.LANG.vtt`, `STEM.description`,
  * `STEM.jpg`), gallery-dl (slides `ID_NN.jpg`, `ID_NN TITLE [FILE].jpg`, sound `ID TITLE
@@ -26,7 +26,7 @@ enum file_kind {
     FILE_JSON,        /* any other .json: creator captions, comments or something else */
 };
 
-/* How captions relate to what is said, as far as a name tells. */
+/* How captions relate to what is said, as far as a name shows. */
 enum caption_origin {
     CAPTION_UNSAID,
     CAPTION_SPOKEN,     /* made from the sound: "-orig" of yt-dlp, "ASR" of TikTok */
@@ -58,8 +58,8 @@ bool file_name_bracket_id(const char *stem, size_t size, const char **id, size_t
  * YouTube, so that two clips with it are one. Words look different; "1080p" and "12" do too. */
 bool file_name_is_id(const char *text, size_t size);
 
-/* The size of a stem without what file managers and browsers add to the name of a copy: " (1)",
- * " copy", " - Copy (2)". */
+/* The size of a stem without what file managers and browsers add to the name of a copy: " (1)", "
+ * copy", " - Copy (2)". */
 size_t file_name_original(const char *stem, size_t size);
 
 /* A stem as gallery-dl writes it, "ID_NN TITLE [FILE]": all but the id may be missing. */

@@ -94,7 +94,7 @@ static int attach(struct clips *c, struct folder *f, size_t clip, const struct f
                              .mtime = entry->mtime,
                              .number = name->number,
                              .origin = name->origin};
-    /* with its language in its stem, a clip of that name is no caption of the clip without it */
+    /* a clip whose stem ends in a language is not a caption of the clip without it */
     bool language = name->language != NULL && strlen(c->items[clip].stem) != name->stem_size;
     if (language) {
         file.language = arena_text(c->arena, name->language, name->language_size);

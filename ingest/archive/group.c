@@ -242,8 +242,8 @@ static int group_described(struct clip_groups *g, struct lookup *l, size_t index
     return rc < 0 ? rc : 0;
 }
 
-/* Media without metadata. That a name says an id is enough to belong to metadata with that id;
- * else it must have the same key, or the metadata no media and the same id or stem. */
+/* Media without metadata. That a name says an id is enough to belong to metadata with that id; else
+ * it must have the same key, or the metadata no media and the same id or stem. */
 static bool find_for_media(const struct clip_groups *g, const struct lookup *l, size_t index,
                            const char *key, size_t *leader) {
     const struct identity *own = &g->items[index];

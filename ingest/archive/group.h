@@ -16,7 +16,7 @@
 struct identity {
     const char *id; /* from metadata that were read, else from the name; NULL: not such a clip */
     const char *account; /* as the key has it */
-    const char *folder;  /* the name of its folder, which is the account of what has no metadata */
+    const char *folder;  /* name of its folder: the account of a clip without metadata */
     const char *site;    /* NULL: not known */
     bool named;          /* the name says that it is an id ... */
     bool said;           /* ... and it looks like one: it is believed, unless another has it too */
@@ -37,14 +37,14 @@ struct clip_groups {
     const struct pool_options *pool;
     const volatile sig_atomic_t *cancel;
     struct identity *items; /* one for each clip, in the arena of the clips */
-    size_t count;           /* of the clips when they were grouped; later ones carry news only */
+    size_t count;           /* of the clips when they were grouped; later ones are reports only */
 };
 
 /* Finds the groups. */
 int groups_find(struct clip_groups *g, struct clips *clips, const struct pool_options *pool,
                 const volatile sig_atomic_t *cancel, struct error *e);
 
-/* Makes one clip of each group (rivals.c): the others are no longer selected, or stay as the news
+/* Makes one clip of each group (rivals.c): the others are no longer selected, or stay as reports
  * that they gave way to it. Afterwards `leader` is the index of the one that was chosen. */
 int groups_merge(struct clip_groups *g, struct error *e);
 

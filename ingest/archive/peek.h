@@ -1,5 +1,5 @@
-/* peek.h - what JSON files are about whose names do not tell, found out in worker processes: the
- * scan must not be the place where a hostile file eats the parent's memory. */
+/* peek.h - finds out what JSON files are about when their names do not say, in worker processes: a
+ * hostile file must not eat the parent's memory during the scan. */
 #ifndef OCC_INGEST_ARCHIVE_PEEK_H
 #define OCC_INGEST_ARCHIVE_PEEK_H
 

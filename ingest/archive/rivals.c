@@ -136,8 +136,8 @@ static int measure(struct rivals *r, struct error *e) {
     return rc;
 }
 
-/* Whether candidate `b`, which comes later, is richer than `a`. What is no media is worth nothing.
- */
+/* Whether candidate `b`, which comes later, is richer than `a`. A file that is not media is worth
+ * nothing. */
 static bool is_richer(const struct rivals *r, const char *stem, size_t a, size_t b) {
     int64_t x = r->lengths[a].duration_ms, y = r->lengths[b].duration_ms;
     const struct candidate *first = &r->candidates[a], *second = &r->candidates[b];
@@ -205,7 +205,7 @@ static int give_way(struct clip_groups *g, size_t index, size_t winner, const ch
                     const char *why, bool added, struct error *e) {
     struct clip *clip = &g->clips->items[index];
     const char *path = path_of(clip_at(g, winner));
-    static const char rest[] = "; what only this one has was added to it";
+    static const char rest[] = "; the files that only this one has were added to it";
     size_t size = strlen(path) + strlen(why) + sizeof rest + 32;
     char *text = arena_alloc(g->clips->arena, size, 1);
     if (text == NULL || key == NULL) {

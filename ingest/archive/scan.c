@@ -144,7 +144,7 @@ static int add_neighbours(struct clips *c, const char *folder, struct error *e) 
     size_t first;
     rc = folder_read(c, &f, &first, e);
     for (size_t i = first; rc >= 0 && i < c->count; i++) {
-        if (f.count > 0) { /* else this tells that the folder itself cannot be read */
+        if (f.count > 0) { /* else this says that the folder itself cannot be read */
             c->items[i].selected = false;
         }
         for (size_t k = 0; rc >= 0 && k < c->items[i].count; k++) {

@@ -102,8 +102,8 @@ static int keep(struct cea *c, int64_t us, const unsigned char *triplet, struct 
     return 0;
 }
 
-/* What is no use later is not kept: padding, CEA-608's field 2 (channels 3 and 4, programme data),
- * and the null pairs that fill field 1 while nothing is said. */
+/* Only what is of use later is kept, not padding, CEA-608's field 2 (channels 3 and 4, programme
+ * data), and the null pairs that fill field 1 while nothing is said. */
 static bool is_wanted(const unsigned char *triplet) {
     bool valid = triplet[0] & 4;
     int type = triplet[0] & 3;
@@ -128,8 +128,8 @@ static int read_user_data(struct cea *c, int64_t us, const unsigned char *data, 
     return rc;
 }
 
-/* SEI messages: type and size are sums of bytes up to the first that is not 255 (H.264 7.3.2.3.1).
- */
+/* SEI messages: type and size are sums of bytes up to the first that is not 255 (H.264
+ * 7.3.2.3.1). */
 static bool read_sei_number(const struct bytes *unit, size_t *at, size_t *number) {
     *number = 0;
     while (*at < unit->size) {

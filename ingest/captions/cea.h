@@ -16,9 +16,9 @@ struct AVPacket;
 
 enum cea_kind { CEA_NONE, CEA_608, CEA_708 };
 
-/* `parameters` (AVCodecParameters) tell codec and NAL unit framing (avcC/hvcC length size or Annex
- * B start codes). *out is NULL with result 0 for a codec that cannot carry captions; the functions
- * below take NULL. */
+/* `parameters` (AVCodecParameters) give the codec and the framing of NAL units (avcC/hvcC length
+ * size or Annex B start codes). *out is NULL with result 0 for a codec that cannot carry captions;
+ * the functions below take NULL. */
 int cea_open(struct cea **out, const struct AVCodecParameters *parameters, int time_base_num,
              int time_base_den, struct error *e);
 void cea_close(struct cea *c);
@@ -28,7 +28,7 @@ void cea_close(struct cea *c);
 int cea_feed(struct cea *c, const struct AVPacket *packet, struct error *e);
 
 /* Decodes everything fed so far and appends the cues in order of time: CEA-708 service 1 if it has
- * any text, else CEA-608 channel 1 (field 1); *kind tells which, CEA_NONE when there are no cues.
+ * any text, else CEA-608 channel 1 (field 1); *kind says which, CEA_NONE when there are no cues.
  * `start_ms` is subtracted from all times; what ended before it is left out. A cue is the whole
  * screen: in roll-up captions each line comes again while it scrolls (caption_collapse_rolling).
  * Fails only with ERR_MEMORY. */

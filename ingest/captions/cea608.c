@@ -15,7 +15,7 @@ enum {
     SOLID_BLOCK = 0x7F,
 };
 
-/* Miscellaneous control codes: the second byte behind 0x14 (channel 1, field 1). */
+/* Miscellaneous control codes: the second byte, after 0x14 (channel 1, field 1). */
 enum control {
     CONTROL = 0x14,
     CONTROL_RCL = 0x20, /* resume caption loading: pop-on */
@@ -176,8 +176,8 @@ int cea608_feed(struct cea608 *d, int64_t us, const unsigned char triplet[3], st
     bool erase = high == CONTROL && low == CONTROL_EDM;
     int rc = send_pair(d, us, triplet, !flip && !erase, e);
     if (rc == 0 && flip) {
-        /* The caption that went is in the hidden memory now, where encoders that forget to erase
-         * it would write the next one over it. */
+        /* The caption that went is in the hidden memory now, where encoders that forget to erase it
+         * would write the next one over it. */
         rc = send_pair(d, us, erase_hidden, false, e);
     }
     return rc;

@@ -1,8 +1,8 @@
 /* cea608.h - the caption text of CEA-608 ("line 21") byte pairs of field 1, channel 1.
  *
- * libavcodec's decoder keeps the screen. It knows fields but does not tell channel 1 from channel
- * 2, captions from the text service, or a caption from what is left of one that began before the
- * clip: so it is given only those pairs that are captions of channel 1. */
+ * libavcodec's decoder keeps the screen. It knows fields but does not distinguish channel 1 from
+ * channel 2, captions from the text service, or a caption from what is left of one that began
+ * before the clip: so it is given only those pairs that are captions of channel 1. */
 #ifndef OCC_INGEST_CAPTIONS_CEA608_H
 #define OCC_INGEST_CAPTIONS_CEA608_H
 

@@ -19,8 +19,8 @@ int cea708_open(struct cea708 **out, struct cea_screen *screen, struct error *e)
 void cea708_close(struct cea708 *d); /* NULL is allowed */
 
 /* One valid triplet of cc_type 3 or 2, shown at `us`; times that decrease are taken as the latest
- * time so far. The screen is told of the state after the last triplet of each time. What is
- * malformed is passed over. Fails with ERR_MEMORY only. */
+ * time so far. The screen gets the state after the last triplet of each time. What is malformed is
+ * passed over. Fails with ERR_MEMORY only. */
 int cea708_feed(struct cea708 *d, int64_t us, const unsigned char triplet[3], struct error *e);
 
 /* The stream ends at `us`: what is on the screen is shown until then. */

@@ -86,7 +86,7 @@ static size_t last_line(const char *text, size_t size) {
     return size;
 }
 
-/* Where in the new text the line that `text` ends with goes on: the offset behind its end there, or
+/* Where in the new text the line that `text` ends with goes on: the offset after its end there, or
  * 0 when it is not found. *same: the rows above it are the same too. The last character of the old
  * text is open to correction, because CEA-608 sends a plain letter first and replaces it by the
  * accented one (CEA-608-E 6.4.2), and because typists use the backspace. */

@@ -105,7 +105,7 @@ int cue_list_settle(struct cue_list *list, size_t first, struct error *e) {
         in_order &= list->items[i - 1].start_ms <= list->items[i].start_ms;
     }
     int rc = in_order ? 0 : sort(list->items + first, list->count - first, e);
-    int64_t next = INT64_MAX, start = INT64_MAX; /* of the cues behind, and of those at one time */
+    int64_t next = INT64_MAX, start = INT64_MAX; /* of the cues after it, of those at one time */
     for (size_t i = list->count; i > first && rc == 0; i--) {
         struct cue *cue = &list->items[i - 1];
         if (cue->start_ms != start) {

@@ -77,7 +77,7 @@ static int64_t read_time(const struct ttml *t, const char **attributes, const ch
     }
     const char *p = text, *end = text + strlen(text), *rest;
     int64_t ms;
-    if (!caption_clock_read(&p, end, CLOCK_ANY, &ms)) {
+    if (!timestamp_read(&p, end, TIMESTAMP_ANY, &ms)) {
         return NO_TIME;
     }
     double frames; /* 00:00:01:12 */

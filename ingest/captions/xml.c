@@ -61,7 +61,7 @@ static void stop(struct xml_reader *r, int rc) {
 static void XMLCALL open_element(void *user, const XML_Char *name, const XML_Char **attributes) {
     struct xml_reader *r = user;
     if (r->depth >= CAPTION_XML_DEPTH) {
-        stop(r, error_set(r->e, ERR_LIMIT, "line %lu: more than %d elements in each other",
+        stop(r, error_set(r->e, ERR_LIMIT, "line %lu: more than %d nested elements",
                           XML_GetCurrentLineNumber(r->parser), CAPTION_XML_DEPTH));
         return;
     }

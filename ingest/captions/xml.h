@@ -23,15 +23,15 @@ struct caption_xml_handler {
     int (*text)(void *context, const char *text, size_t size, struct error *e);
 };
 
-/* ERR_FORMAT with line and reason for what is not well formed, ERR_MEMORY, and what handlers give.
- */
+/* ERR_FORMAT with line and reason for what is not well formed, ERR_MEMORY, and what handlers
+ * give. */
 int caption_xml_read(const char *text, size_t size, const struct caption_xml_handler *handler,
                      void *context, struct error *e);
 
 /* The value of the attribute with this name, whatever its prefix; NULL where there is none. */
 const char *caption_xml_attribute(const char **attributes, const char *name);
 
-/* A number that is not negative, "12" or "1.5", at the beginning of `text`, and what is behind it;
+/* A number that is not negative, "12" or "1.5", at the beginning of `text`, and what follows it;
  * false where there is none. */
 bool caption_xml_number(const char *text, double *value, const char **rest);
 

@@ -66,8 +66,8 @@ struct srv {
     int depth; /* of the element whose text is read; -1: outside of one */
 };
 
-/* The attribute `name` in units of `scale` milliseconds; *ms stays where it is absent or no number.
- */
+/* The attribute `name` in units of `scale` milliseconds; *ms stays where it is absent or no
+ * number. */
 static void read_ms(const char **attributes, const char *name, double scale, int64_t *ms) {
     const char *value = caption_xml_attribute(attributes, name), *rest;
     double number;

@@ -29,7 +29,7 @@ static int64_t end_of(int64_t at, uint64_t size) {
 
 /* ---- Matroska ---------------------------------------------------------- */
 
-/* The size behind an element's id: as many further bytes as the first has leading zeros. */
+/* The size after an element's id: as many further bytes as the first has leading zeros. */
 static bool element_size(int fd, int64_t *at, uint64_t *size, bool *unknown) {
     unsigned char bytes[8];
     if (!read_at(fd, *at, bytes, 1) || bytes[0] == 0) {
@@ -80,7 +80,7 @@ static bool is_box(const unsigned char *type) {
     return false;
 }
 
-/* Never whole: between two fragments nothing tells whether another would follow. */
+/* Never whole: nothing between two fragments shows whether another would follow. */
 static enum container_end mp4_end(int fd, int64_t file_size) {
     int64_t at = 0;
     for (int boxes = 0; boxes < BOXES_MOST && file_size - at >= 16; boxes++) {

@@ -67,8 +67,8 @@ static bool ends_in_damage(const struct media_length *l) {
     return damaged;
 }
 
-/* Times tell it only where nothing better does: a last picture may be held, one track may be
- * shorter than another, and what is not read may be the longest. */
+/* Times decide only where nothing better does: a last picture may be held, one track may be shorter
+ * than another, and what is not read may be the longest. */
 static void check_end(const struct media_length *l, int64_t end_ms) {
     struct media *m = l->media;
     bool listed = m->frames_expected > 0;

@@ -280,8 +280,8 @@ static int feed(struct media_reader *r, const AVPacket *packet, struct error *e)
     return feed_text(r, packet, e);
 }
 
-/* Reads packets to the end and gives each to `take`. A read error ends the file like its end does.
- */
+/* Reads packets to the end and gives each to `take`. A read error ends the file like its end
+ * does. */
 static int read_packets(struct media_reader *r,
                         int (*take)(struct media_reader *, const AVPacket *, struct error *),
                         struct error *e) {

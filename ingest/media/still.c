@@ -26,7 +26,7 @@ enum {
     SCALER_FLAGS = SWS_AREA | SWS_BITEXACT | SWS_ACCURATE_RND,
 };
 
-/* What a scaler context depends on. Compared member by member. */
+/* The facts that a scaler context depends on. Compared member by member. */
 struct geometry {
     int source_width, source_height; /* of the frame, or of its one field */
     enum AVPixelFormat format;
@@ -284,7 +284,7 @@ static int scale_frame(struct still_scaler *s, const AVFrame *frame, int sar_num
     if (rc < 0) {
         return library_error(e, rc, "scaling");
     }
-    return rc == g.height ? 0 : error_set(e, ERR_FORMAT, "frame scaled in part only");
+    return rc == g.height ? 0 : error_set(e, ERR_FORMAT, "only a part of the frame was scaled");
 }
 
 /* The matrix maps a point (p, q) to (a p + c q, b p + d q), with y downwards. Whatever else it

@@ -34,8 +34,8 @@ struct still {
 int still_scaler_open(struct still_scaler **out, int size, struct error *e);
 void still_scaler_close(struct still_scaler *s); /* NULL is allowed */
 
-/* Makes `out` (owned by the caller, released with still_close) of a frame. `matrix`: the 9 int32
- * of the stream's display matrix (libavutil/display.h) or NULL, of which the nearest quarter turn
+/* Makes `out` (owned by the caller, released with still_close) of a frame. `matrix`: the 9 int32 of
+ * the stream's display matrix (libavutil/display.h) or NULL, of which the nearest quarter turn
  * counts; `sar_num / sar_den`: the sample aspect ratio of the frame as stored, 0/1 when unknown,
  * which stretches the width (beyond 16:1 it is ignored). ERR_FORMAT for a frame that cannot be
  * scaled (no data, hardware format, more than 16,384 pixels a side), ERR_MEMORY; `out` is then

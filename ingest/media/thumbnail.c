@@ -241,7 +241,7 @@ static bool is_cut(const double *distance, int count, int at) {
            (distance[at] >= CUT_LEAST && distance[at] >= CUT_RATIO * median(around, used));
 }
 
-/* Numbers the scenes of the pool; `first` gets the index of each scene's first picture and behind
+/* Numbers the scenes of the pool; `first` gets the index of each scene's first picture and after
  * the last scene `count`. Returns the number of scenes. */
 static int find_scenes(struct thumbnail **pool, int count, int *first) {
     double distance[CANDIDATES_MOST];
@@ -326,7 +326,8 @@ static void take_options(struct thumbnails *t, struct option *options, int count
     }
 }
 
-/* The order of the array of candidates: scenes tell apart what broken files give the same time. */
+/* The order of the array of candidates: in broken files candidates of several scenes may have the
+ * same time. */
 static int compare_thumbnails(const void *a, const void *b) {
     const struct thumbnail *x = a, *y = b;
     if (x->pts_ms != y->pts_ms) {

@@ -7,8 +7,8 @@
  * order count of H.264 and HEVC, elsewhere the type of picture. A raw stream begins at 0 and goes
  * on at its frame rate.
  *
- * So decoders may be drained and flushed anywhere, and pictures left out: each picture has its
- * time from its own packet. */
+ * So decoders may be drained and flushed anywhere, and pictures left out: each picture has its time
+ * from its own packet. */
 #ifndef OCC_INGEST_MEDIA_TIMES_H
 #define OCC_INGEST_MEDIA_TIMES_H
 

@@ -195,7 +195,7 @@ static bool is_apart(const struct video_track *v, int64_t count) {
     return v->total >= 0 && v->passed_over > v->total / count;
 }
 
-/* By time or by number, so that a few pictures behind a long still one are seen too. */
+/* By time or by number, so that a few pictures after a long still one are seen too. */
 static bool is_wanted(const struct video_track *v, int64_t time_ms) {
     const struct thumbnails *t = v->media->thumbnails;
     if (v->plan == VIDEO_GROUPS) {

@@ -22,8 +22,8 @@ static const struct {
 /* Elements that stand on lines of their own, and <br>. */
 static const char *const line_elements[] = {"br", "p", "div", "li", "ul", "ol", "blockquote", "tr"};
 
-/* Every step writes at most as many bytes as it reads, so a buffer of the input's size is enough.
- */
+/* Every step writes at most as many bytes as it reads, so a buffer of the input's size is
+ * enough. */
 struct output {
     char *text;
     size_t size;

@@ -1,4 +1,4 @@
-/* comment_thread.c - puts replies behind the comments they answer.
+/* comment_thread.c - puts replies after the comments they answer.
  *
  * The comments form trees, roots and children in the order of the file, which are written out depth
  * first. Parent links come from files, so they may be missing or form rings; a ring is cut at the
@@ -72,7 +72,7 @@ static int link_nodes(const struct comment_list *list, struct comment_node *node
     return 0;
 }
 
-/* The node behind `at` in the tree below `root`, depth first; NONE at the end of the tree. */
+/* The node after `at` in the tree below `root`, depth first; NONE at the end of the tree. */
 static size_t following(const struct comment_node *nodes, size_t at, size_t root) {
     if (nodes[at].child != NONE) {
         return nodes[at].child;

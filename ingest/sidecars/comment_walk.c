@@ -75,8 +75,8 @@ bool comment_id_equal(const struct comment_id *a, const struct comment_id *b) {
            memcmp(a->text, b->text, a->size) == 0;
 }
 
-/* Reduces the address of a clip's page to its id; other addresses (of the media file, say) to none.
- */
+/* Reduces the address of a clip's page to its id; other addresses (of the media file, say) to
+ * none. */
 static void id_from_address(struct comment_id *id) {
     static const struct {
         const char *before, *characters;
@@ -243,7 +243,7 @@ static int walk_value(struct comment_walk *w, const json_t *value,
 int comment_walk(struct comment_walk *w, const json_t *root, struct error *e) {
     bool named;
     if (!json_is_array(root) && list_of(root, &named) == NULL) {
-        return 0; /* a lone object is no list, even where it looks like a comment */
+        return 0; /* a lone object is not a list, even where it looks like a comment */
     }
     struct comment_place place = {0};
     return walk_value(w, root, &place, e);

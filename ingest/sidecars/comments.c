@@ -31,7 +31,7 @@ static const char *const creator_flags[] = {"author_is_uploader", "authorIsChann
 static const char *const pinned_flags[] = {"author_pin", "is_pinned", "pinnedByAuthor",
                                            "isPinned",   "pinned",    NULL};
 
-/* What a visit needs beside the entry. */
+/* What a visit needs besides the entry. */
 struct comments_context {
     struct comment_list *list;
     struct table *ids; /* of the comments in the list */

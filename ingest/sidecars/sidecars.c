@@ -173,7 +173,7 @@ static int read_description(struct sidecars *s, const struct clip_file *file, st
     return rc;
 }
 
-/* What no sidecar says is taken from the file's name, folder and date. */
+/* Facts that no sidecar gives come from the file's name, folder and date. */
 static int complete(struct sidecars *s, const struct clip *clip, struct error *e) {
     struct metadata *m = &s->metadata;
     const char *id, *title;
@@ -266,7 +266,7 @@ int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, s
     return rc;
 }
 
-/* A bare STEM.json may be anything; its content tells. Comments are left for later (*comments),
+/* A bare STEM.json may be anything; its content decides. Comments are left for later (*comments),
  * when it is known which clip they must be of. */
 static int read_bare_json(struct sidecars *s, const struct clip_file *file, bool *comments,
                           struct error *e) {
@@ -289,7 +289,7 @@ static int read_bare_json(struct sidecars *s, const struct clip_file *file, bool
     return rc == ERR_MEMORY ? rc : 0;
 }
 
-/* As read_comments for a file whose name does not say that it holds any: none is no loss. */
+/* As read_comments, for a file whose name does not promise comments: to find none is not a loss. */
 static int read_bare_comments(struct sidecars *s, const struct clip_file *file, struct error *e) {
     struct sidecar_tree *tree = &s->cache->bare;
     int rc = tree_read(s, tree, file->path, e);
@@ -310,7 +310,7 @@ static int read_one(struct sidecars *s, const struct clip_file *file, struct err
         list_caption(s, file);
         return 0;
     case FILE_UNKNOWN:
-        sidecars_warn(s, file->path, "of no kind that is known, not read");
+        sidecars_warn(s, file->path, "an unknown kind of file, not read");
         return 0;
     case FILE_JSON: /* read before */
     case FILE_INFO:
