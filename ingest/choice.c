@@ -9,7 +9,7 @@
 /* What the order of preference depends on. */
 struct preferences {
     const char *listed; /* by --lang */
-    const char *spoken; /* as metadata or a track made from the sound say, or NULL */
+    const char *spoken; /* from metadata or a track made from the sound, or NULL */
     const char *text;   /* of the clip's texts, or NULL */
     const char *const *manual;
     char from[3]; /* room for `spoken` */

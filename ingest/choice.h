@@ -22,8 +22,8 @@ struct caption_choices {
 };
 
 /* Lists the captions beside the clip and in its media, then reads them in order of preference until
- * one has text: first what `languages` (of --lang, may be NULL) lists, then what is spoken, then
- * English, then the rest. Within a language captions that people made come before what was made
+ * one has text: first what `languages` (of --lang, may be NULL) lists, then the spoken language,
+ * then English, then the rest. Within a language captions that people made come before those made
  * from the sound, translations last; then files beside the clip, tracks inside, closed captions.
  * The spoken language is that of info.json, or of a track that was made from the sound.
  * ERR_MEMORY. */

@@ -27,7 +27,7 @@ struct ingest {
     const struct table *done;
     const volatile sig_atomic_t *cancel;
     struct ingest_result *result;
-    struct table *keys; /* of all samples so far: a key comes once in a stream */
+    struct table *keys; /* of all samples so far: a key may come only once in a stream */
     json_t *header;
     struct stream_writer *writer; /* one of these two is open */
     struct shards *shards;
@@ -112,7 +112,7 @@ static int write_plain(struct ingest *in, size_t index, enum item_status status,
     return rc;
 }
 
-/* A clip is through: its records, if any, go out; it is counted. */
+/* A clip is finished: its records, if any, go out, and it is counted. */
 static int put(struct ingest *in, size_t index, const struct stream_counts *change,
                const void *records, size_t size, struct error *e) {
     struct stream_counts *sum = &in->result->counts;
@@ -126,7 +126,7 @@ static int put(struct ingest *in, size_t index, const struct stream_counts *chan
     return size ? stream_write(in->writer, records, size, e) : 0;
 }
 
-/* Clips that turn out to have one key only when they are read. */
+/* For clips whose shared key shows only when they are read. */
 static int report_duplicate(struct ingest *in, size_t index, const char *key, size_t before,
                             struct error *e) {
     struct bytes text;

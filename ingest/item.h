@@ -10,7 +10,7 @@ enum item_status {
     ITEM_OK,
     ITEM_PARTIAL,  /* a sample was made, but something is missing from it */
     ITEM_FAILED,   /* no sample */
-    ITEM_SKIPPED,  /* no sample wanted: already done, or no clip of ours */
+    ITEM_SKIPPED,  /* no sample is made: already done, or not a clip of ours */
     ITEM_ELSEWHERE /* belongs to another part of --shard: not even reported */
 };
 
@@ -26,7 +26,7 @@ struct item_head {
     size_t message_size, report_size;
 };
 
-struct item_maker; /* what a worker keeps between clips; it ends with its process */
+struct item_maker; /* kept by a worker between clips; ends with its process */
 
 int item_maker_open(struct item_maker **out, const struct ingest_options *options,
                     const struct table *done, struct error *e);

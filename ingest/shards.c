@@ -32,7 +32,7 @@ struct shards {
     int lock;                     /* held while these shards are written; -1: not */
 };
 
-/* OUTPUT/HEAD[IofN-]TAIL: names of one part of --shard keep out of the way of the others. */
+/* OUTPUT/HEAD[IofN-]TAIL: each part of --shard has names of its own. */
 static int path_of(const struct shards *s, const char *head, const char *tail,
                    char path[SHARD_PATH], struct error *e) {
     const struct ingest_options *o = s->options;
@@ -118,8 +118,8 @@ static int add_keys(struct table *table, const struct bytes *keys, struct error 
 }
 
 /* 1: the shard at `path` is reused, and *first and *counts are moved past it. 0: it must be made
- * anew. The last shard of a run ends where the clips ended, not where it was full: it stays only if
- * they still end there. */
+ * anew. The last shard of a run ends where the clips ended, not where it was full: it is reused
+ * only if they still end there. */
 static int reuse_shard(struct shards *s, const char *path, struct table *keys, size_t *first,
                        struct stream_counts *counts, struct error *e) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -20,8 +20,8 @@ char *folder_path(struct arena *arena, const char *folder, const char *name) {
     return path;
 }
 
-/* An info.json says what the stem is, media make the clips, the rest leans on these; pictures and
- * what is unknown come last. */
+/* An info.json gives the stem, media make the clips, the rest depends on these; pictures and
+ * unknown files come last. */
 static int pass_of(enum file_kind kind) {
     switch (kind) {
     case FILE_INFO:
@@ -109,7 +109,7 @@ static int attach(struct clips *c, struct folder *f, size_t clip, const struct f
 }
 
 /* The clip of this folder whose stem is the first `size` bytes of the name; `create` makes one.
- * Nothing is looked for when *index is known already or `size` is 0. */
+ * There is no search when *index is known already or `size` is 0. */
 static int find_stem(struct clips *c, struct folder *f, const struct folder_entry *entry,
                      size_t size, bool create, size_t *index, struct error *e) {
     if (*index != SIZE_MAX || size == 0) {

@@ -1,9 +1,10 @@
-/* group.h - clips that are one and the same: what different folders, tools and years hold of it.
+/* group.h - finds clips that are one and the same, kept in different folders, by different tools,
+ * in different years.
  *
  * Clips with metadata are one when they have the same key (account and id), or site and id: sites
- * give an id once, but accounts are renamed. Media without metadata belong to the metadata, and
- * slides without metadata to the sound or metadata, that have the id which their name says. What
- * names say is believed; metadata are read where names say nothing or two say the same.
+ * give an id once, but accounts are renamed. Media without metadata belong to the metadata that
+ * have the id in their name; slides without metadata belong to the sound or metadata with that id.
+ * Names are believed; metadata are read where names give no id or two give the same.
  *
  * Of a group one clip is chosen, the richest: it has metadata, then comments, then the longest
  * media, then comes first. It gets the files of the others, except their media. */
@@ -12,7 +13,7 @@
 
 #include "ingest/archive/clips.h"
 
-/* What is known of a clip that may be grouped: one with media or metadata, or slides. */
+/* Facts about a clip that may be grouped: one with media or metadata, or slides. */
 struct identity {
     const char *id; /* from metadata that were read, else from the name; NULL: not such a clip */
     const char *account; /* as the key has it */

@@ -1,4 +1,4 @@
-/* join.c - clips that are one join, then files whose partner lies in another folder. See
+/* join.c - joins clips that are one, then files whose partner lies in another folder. See
  * clips.h. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ struct join {
 
 /* ---- The table of ids -------------------------------------------------- */
 
-/* Everything that a sidecar may call a clip by: stem, "[ID]", the name before gallery-dl's id was
+/* All names that a sidecar may use for a clip: stem, "[ID]", the name before gallery-dl's id was
  * taken from it, the id in the metadata. They lead to the clip of its group that was chosen. */
 static int add_names(struct join *j, size_t index, struct error *e) {
     const struct clip *clip = &j->clips->items[index];
@@ -129,7 +129,7 @@ static bool is_asked_for(const struct clip *orphan) {
 }
 
 /* Sidecars alone: to the clips they name in their content, else to one by id or stem of their name.
- * `peek`: what the one .json among them is about, or NULL. */
+ * `peek`: the content of the one .json among them, or NULL. */
 static int place_sidecars(struct join *j, struct clip *orphan, const struct peek *peek,
                           struct error *e) {
     size_t given = 0, index = SIZE_MAX;
@@ -226,7 +226,7 @@ static void take_unknown_for_media(struct clip *clip) {
     }
 }
 
-/* Drops what is not selected, names each clip by its media, sorts. */
+/* Drops clips that are not selected, names each clip by its media, sorts. */
 static void settle(struct clips *c) {
     size_t kept = 0;
     for (size_t i = 0; i < c->count; i++) {

@@ -42,8 +42,8 @@ static size_t read_brace(struct caption_text *w, const char *p, const char *last
     return (size_t)(close - p) + 1;
 }
 
-/* libavcodec, whose decoder of closed captions writes ASS, makes of a plain backslash two of them
- * or, since FFmpeg 6, one with a word joiner (U+2060) after it. */
+/* libavcodec, whose decoder of closed captions writes ASS, turns a plain backslash into two or,
+ * since FFmpeg 6, one with a word joiner (U+2060) after it. */
 static size_t read_backslash(struct caption_text *w, const char *p, const char *end) {
     static const char joiner[] = "\xE2\x81\xA0";
     char next = end - p > 1 ? p[1] : 0;
@@ -86,7 +86,7 @@ int caption_strip_ass(struct bytes *out, const char *text, size_t size, struct e
 
 /* ---- events ------------------------------------------------------------ */
 
-/* Which field of an event is which, counted from 0. */
+/* The numbers of the fields of an event, from 0. */
 struct event_format {
     int count, start, end, name, text;
 };
@@ -104,7 +104,7 @@ static int add_cue(struct cue_list *cues, int64_t start_ms, int64_t end_ms,
     if (rc == 0) {
         rc = caption_strip_ass(&plain, name.start, (size_t)(name.end - name.start), e);
     }
-    /* "NTP" is nobody: converters write it where SubStation's format wants a name. */
+    /* "NTP" names nobody: converters write it where SubStation's format wants a name. */
     if (rc == 0 && strcmp(bytes_text(&plain), "NTP") != 0) {
         rc = cue_name_speaker(cues, first, bytes_text(&plain), plain.size, e);
     }

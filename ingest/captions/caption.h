@@ -58,21 +58,22 @@ int caption_decoder_open(struct caption_decoder **out, const struct AVCodecParam
                          int time_base_num, int time_base_den, struct error *e);
 void caption_decoder_close(struct caption_decoder *d); /* NULL is allowed */
 
-/* Appends what one packet (AVPacket, not changed) says, to the same list every time. Malformed and
- * oversized packets (more than 128 KiB) give no cue; an empty one, as mov_text has for gaps, none
- * either, but it ends a cue that had no end. Fails with ERR_MEMORY only. */
+/* Appends the text of one packet (AVPacket, not changed), to the same list every time. Malformed
+ * and oversized packets (more than 128 KiB) give no cue; an empty one, as mov_text has for gaps,
+ * none either, but it ends a cue that had no end. Fails with ERR_MEMORY only. */
 int caption_decoder_feed(struct caption_decoder *d, const struct AVPacket *packet,
                          struct cue_list *cues, struct error *e);
 
-/* Puts a list into order and makes speech of it. Captions with the same text that follow each other
- * within 50 ms are joined; people leave two frames (83 ms) between theirs, so "Ha!" "Ha!" stays
- * two; of different speakers, or of a known and an unknown one, nothing is joined. Rolling
- * captions, where a window of lines scrolls (each line repeated, 10-ms cues between, as in the
- * auto-captions of video sites) or a line grows word by word, become each line once, from its first
- * appearance until the next line's. Only whole lines are compared, and one overlap of two captions
- * is taken for chance: a rolling caption needs two in a row, a cue of at most 50 ms, or a list in
- * which every fourth caption is the one before it and more. A `flat` list is put into order only.
- * To be called once: a line said twice in a rolling caption is two touching cues afterwards. */
+/* Puts a list into order and turns it into the text that is spoken. Captions with the same text
+ * that follow each other within 50 ms are joined; people leave two frames (83 ms) between theirs,
+ * so "Ha!" "Ha!" stays two; of different speakers, or of a known and an unknown one, nothing is
+ * joined. Rolling captions, where a window of lines scrolls (each line repeated, 10-ms cues
+ * between, as in the auto-captions of video sites) or a line grows word by word, become each line
+ * once, from its first appearance until the next line's. Only whole lines are compared, and one
+ * overlap of two captions is taken for chance: a rolling caption needs two in a row, a cue of at
+ * most 50 ms, or a list in which every fourth caption is the one before it and more. A `flat` list
+ * is put into order only. To be called once: a line said twice in a rolling caption is two touching
+ * cues afterwards. */
 void caption_collapse_rolling(struct cue_list *cues);
 
 #endif

@@ -41,8 +41,9 @@ struct cea608 {
 };
 
 /* In its real-time mode the decoder gives each change of the screen at once. Its ordinary mode
- * gives a caption only when it goes, timed from the change before: wrong for paint-on, where that
- * may be long ago, and nothing for a caption that stands when the stream ends. */
+ * gives a caption only when it disappears, timed from the change before: that is wrong for
+ * paint-on, where the change may be long ago, and loses a caption that stands when the stream
+ * ends. */
 static int open_codec(struct cea608 *d, const AVCodec *codec) {
     AVDictionary *options = NULL;
     int rc = av_dict_set(&options, "real_time", "1", 0);

@@ -15,11 +15,11 @@ struct cea608;
 int cea608_open(struct cea608 **out, struct cea_screen *screen, struct error *e);
 void cea608_close(struct cea608 *d);
 
-/* One valid triplet of cc_type 0, parity bits as transmitted; times must not decrease. What comes
- * after 262,144 caption pairs is ignored. Fails with ERR_MEMORY only. */
+/* One valid triplet of cc_type 0, parity bits as transmitted; times must not decrease. Pairs after
+ * the first 262,144 are ignored. Fails with ERR_MEMORY only. */
 int cea608_feed(struct cea608 *d, int64_t us, const unsigned char triplet[3], struct error *e);
 
-/* The stream ends at `us`: what is on the screen is shown until then. */
+/* The stream ends at `us`: the screen is shown until then. */
 int cea608_finish(struct cea608 *d, int64_t us, struct error *e);
 
 #endif

@@ -9,8 +9,8 @@
 enum {
     WINDOWS = 8,
     SCREEN_ROWS = 15, /* that fit on a screen, whatever the windows ask for */
-    ROWS = 16,        /* what the 4 bits of row count and pen row can address; 15 are allowed */
-    COLUMNS = 64,     /* what the 6 bits of the pen column can address; 42 are allowed */
+    ROWS = 16,    /* as many as the 4 bits of row count and pen row can address; 15 are allowed */
+    COLUMNS = 64, /* as many as the 6 bits of the pen column can address; 42 are allowed */
     DEFINITION_BYTES = 6,
     PACKET_BYTES = 128, /* packet_size_code 0 */
     INPUT_BYTES = 128,  /* the service input buffer */
@@ -228,7 +228,7 @@ static int append_window(struct bytes *out, const struct cea708_window *w, int *
     return rc;
 }
 
-/* Tells the screen what is displayed now. */
+/* Gives the screen the text that is displayed now. */
 static int show(struct cea708 *d, struct error *e) {
     const struct cea708_window *order[WINDOWS];
     size_t count = 0;

@@ -6,7 +6,7 @@
 
 #include "store/utf8.h"
 
-/* Nothing is said from `time_ms` on: that ends the last cue, or all that began with it. */
+/* Silence begins at `time_ms`: that ends the last cue, or all that began with it. */
 static void end_untimed(struct cue_list *list, int64_t time_ms) {
     const struct cue *last = list->count > 0 ? &list->items[list->count - 1] : NULL;
     for (size_t i = list->count; i > 0 && last->start_ms < time_ms; i--) {

@@ -1,4 +1,4 @@
-/* cue.h - timed text: what captions of every kind become. */
+/* cue.h - timed text, which captions of every kind become. */
 #ifndef OCC_INGEST_CAPTIONS_CUE_H
 #define OCC_INGEST_CAPTIONS_CUE_H
 

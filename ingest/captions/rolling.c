@@ -15,7 +15,7 @@ enum {
 
 /* ---- order ------------------------------------------------------------- */
 
-/* Nobody's cues come first; a name is never empty. */
+/* Cues without a speaker come first; a name is never empty. */
 static int compare_speakers(const struct cue *a, const struct cue *b) {
     return strcmp(a->speaker != NULL ? a->speaker : "", b->speaker != NULL ? b->speaker : "");
 }

@@ -1,7 +1,7 @@
 /* subrip.c - SubRip: there is no standard, so files are read as the players read them.
  *
  * A line "TIME --> TIME" ends a cue and begins the next; everything between two of them is text,
- * blank lines too, but for the number in the line before the times. */
+ * blank lines too, except the number in the line before the times. */
 #include <string.h>
 #include <strings.h>
 
@@ -161,7 +161,7 @@ struct subrip {
 };
 
 /* Leaves the number of the next cue out of the text. Where cues have no numbers, or no blank line
- * before them, a number may be what is said. */
+ * before them, a number may be part of the text. */
 static void cut_number(struct subrip *r) {
     if (is_number(r->last)) {
         r->numbered |= !r->open;

@@ -1,4 +1,4 @@
-/* track.c - captions out of tracks inside containers: which packet is text, and when. See
+/* track.c - captions out of tracks inside containers: which packets are text, and at what time. See
  * caption.h. */
 #include "ingest/captions/caption.h"
 
@@ -115,7 +115,7 @@ static int add_text(struct caption_decoder *d, const struct AVPacket *packet, in
     }
 }
 
-/* The packet at `time`, be it one without text, ends cues that had no end of their own. */
+/* The packet at `time`, even one without text, ends cues that had no end of their own. */
 static void end_untimed(struct caption_decoder *d, struct cue_list *cues, int64_t time) {
     for (size_t i = d->untimed; i > 0 && i <= cues->count; i++) {
         struct cue *cue = &cues->items[i - 1];

@@ -2,7 +2,7 @@
  * Video Text Tracks Format", section 6.1.
  *
  * More is read than the standard wants where nothing is lost by it: files without the header, times
- * with other numbers of digits, and text that a blank line parts from its times. Text in blocks
+ * with other numbers of digits, and text that a blank line separates from its times. Text in blocks
  * without times is left out and counted. */
 #include "ingest/captions/formats.h"
 #include "ingest/captions/lines.h"

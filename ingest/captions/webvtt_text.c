@@ -1,5 +1,5 @@
-/* webvtt_text.c - the text of WebVTT cues: tags off, character references resolved, voices told
- * apart. Source: "WebVTT: The Web Video Text Tracks Format", section 6.4.
+/* webvtt_text.c - the text of WebVTT cues: tags off, character references resolved, voices
+ * separated. Source: "WebVTT: The Web Video Text Tracks Format", section 6.4.
  *
  * A '<' begins a tag that reaches to the next '>'; <c>, <i>, <b>, <u>, <ruby>, <rt>, <lang>, times
  * and unknown tags leave no trace in the text, but <br>, which is not WebVTT's, ends a line. Where

@@ -17,7 +17,7 @@ struct caption_event {
     int64_t start_ms;    /* CAPTION_NO_START: it does not say when */
     int64_t duration_ms; /* 0 or less: it does not say how long */
     int64_t window;      /* CAPTION_NO_WINDOW: it stands alone */
-    bool append;         /* to what is in the window */
+    bool append;         /* to the text in the window */
 };
 
 struct caption_windows {

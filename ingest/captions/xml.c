@@ -99,7 +99,7 @@ static void XMLCALL refuse_entity(void *user, const XML_Char *name, int is_param
                       XML_GetCurrentLineNumber(r->parser), name));
 }
 
-/* `out` becomes what expat gets, at once: in pieces it would read a long tag again with each of
+/* `out` becomes expat's input, whole: in pieces it would read a long tag again with each of
  * them. */
 static int clean(struct bytes *out, const char *text, size_t size, struct error *e) {
     while (size > 0 && (unsigned char)*text <= ' ') { /* nothing may stand before "<?xml" */

@@ -1,8 +1,8 @@
 /* xml.h - captions in XML: expat with what makes it safe for files from anywhere.
  *
  * No entity may be declared, so none can grow or name another file; elements nest CAPTION_XML_DEPTH
- * deep at most. Control characters, which XML has not, are blanks. The text is UTF-8 whatever it
- * declares. */
+ * deep at most. Control characters, which XML does not have, become blanks. The text is UTF-8
+ * whatever it declares. */
 #ifndef OCC_INGEST_CAPTIONS_XML_H
 #define OCC_INGEST_CAPTIONS_XML_H
 

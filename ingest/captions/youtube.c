@@ -1,5 +1,5 @@
 /* youtube.c - the formats of YouTube's captions: json3, and srv1 to srv3 in XML. They are
- * not documented; this is what files show.
+ * not documented; this is how files look.
  *
  *   {"events": [{"tStartMs": 160, "dDurationMs": 4240, "wWinId": 1, "aAppend": 1,
  *                "segs": [{"utf8": "so"}, {"utf8": " today", "tOffsetMs": 240}]}]}

@@ -307,7 +307,7 @@ static int finish(struct audio *a, struct error *e) {
     return mel_finish(a->mel, e);
 }
 
-/* A number rounded to 2 decimals, null for what is none. */
+/* A number rounded to 2 decimals, null for NaN and infinity. */
 static json_t *number(double value) {
     return isfinite(value) ? json_real(round(value * 100) / 100) : json_null();
 }

@@ -1,4 +1,4 @@
-/* audio.h - what a clip sounds like: loudness, envelope, log-mel picture.
+/* audio.h - the sound of a clip: loudness, envelope, log-mel picture.
  *
  * Integrated loudness after EBU R128 / ITU-R BS.1770 (libebur128), an envelope of one RMS level per
  * 100 ms, and a log-mel spectrogram (mel.h) as a grey picture: 64 rows, low frequencies at the
@@ -23,10 +23,10 @@ int audio_open(struct audio **out, struct error *e);
 void audio_close(struct audio *a); /* NULL is allowed */
 
 /* Takes one decoded frame (AVFrame). The sample rate, layout or format may change from frame to
- * frame; the measures go on across it. ERR_FORMAT for what cannot be converted or is not 1 to 64
- * channels at 4,000 to 384,000 Hz (nor more than 64 channels at 48 kHz have samples a second);
- * later frames can be fed all the same. ERR_MEMORY. ERR_USAGE after audio_to_json or audio_mel_pgm,
- * which end the measurement. */
+ * frame; the measures go on across it. ERR_FORMAT for a frame that cannot be converted or is not 1
+ * to 64 channels at 4,000 to 384,000 Hz (nor more than 64 channels at 48 kHz have samples a
+ * second); later frames can be fed all the same. ERR_MEMORY. ERR_USAGE after audio_to_json or
+ * audio_mel_pgm, which end the measurement. */
 int audio_feed(struct audio *a, const struct AVFrame *frame, struct error *e);
 
 /* Samples per channel fed so far, in milliseconds of their own rates. */

@@ -23,7 +23,7 @@ void media_file_close(struct media_file *f);
 bool media_is_cover(const AVStream *stream);
 /* Also where the writer did not say so: a track of one still picture. */
 bool media_is_still(const AVStream *stream);
-/* The film itself where there is one, else a cover that is stored as a track, else NULL. */
+/* The video itself where there is one, else a cover that is stored as a track, else NULL. */
 AVStream *media_choose_video(AVFormatContext *format);
 /* Makes the collection of candidates, unless it is there already or no pictures are asked for. */
 int media_open_thumbnails(struct media *m, const struct media_options *options, struct error *e);

@@ -30,7 +30,7 @@ void mel_close(struct mel *m); /* NULL is allowed */
 /* `count` finite samples at `rate` Hz, -1 to 1. A new rate continues where the old one ended. */
 int mel_feed(struct mel *m, const float *samples, int count, int rate, struct error *e);
 
-/* Takes what the resampler still holds and the last columns. No samples after this. */
+/* Takes the samples that the resampler still holds, and the last columns. No samples after this. */
 int mel_finish(struct mel *m, struct error *e);
 
 int mel_columns(const struct mel *m); /* 0 when less than one window was fed */

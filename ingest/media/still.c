@@ -163,7 +163,7 @@ static bool is_full_range(const AVFrame *frame) {
            (format->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL));
 }
 
-/* An unmarked stream is taken as players take it: high definition is BT.709, the rest BT.601. */
+/* An unmarked stream is read as players read it: high definition is BT.709, the rest BT.601. */
 static int matrix_coefficients(const AVFrame *frame) {
     if (frame->colorspace != AVCOL_SPC_UNSPECIFIED && frame->colorspace != AVCOL_SPC_RESERVED) {
         return frame->colorspace;

@@ -4,9 +4,9 @@
  * and full range, interlaced frames (one field is used, so that motion leaves no comb), sample
  * aspect ratio, display matrix (rotation by quarter turns, mirroring). The result is YUV 4:2:0,
  * full range, BT.601 as JFIF wants it. The scaler runs in its bit-exact mode: the same frame gives
- * the same bytes on any CPU. What a stream does not say is taken as players take it: BT.709 above
- * 1024 x 576 pixels, limited range for YUV. High dynamic range (PQ, HLG) is not tone-mapped: such
- * pictures look pale. */
+ * the same bytes on any CPU. Where a stream does not say, the defaults of players are taken: BT.709
+ * above 1024 x 576 pixels, limited range for YUV. High dynamic range (PQ, HLG) is not tone-mapped:
+ * such pictures look pale. */
 #ifndef OCC_INGEST_MEDIA_STILL_H
 #define OCC_INGEST_MEDIA_STILL_H
 

@@ -48,7 +48,7 @@ struct thumbnails {
     int chosen_count;
 };
 
-/* Something the choice may take. */
+/* One of the pictures to choose from. */
 struct option {
     const struct thumbnail *item;
     int length;     /* candidates it stands for */
@@ -292,9 +292,9 @@ static struct option sharpest(struct thumbnail **pool, int first, int end) {
     return option;
 }
 
-/* Adds options to the choice until it is full or the rest repeats what is there. The first is the
- * longest scene, each further one the most different from all before; length counts with its square
- * root. Length alone would show a dialogue's two shots again and again and miss the short exterior;
+/* Adds pictures to the choice until it is full or the rest repeats it. The first is the longest
+ * scene, each further one the most different from all before; length counts with its square root.
+ * Length alone would show a dialogue's two shots again and again and miss the short exterior;
  * difference alone would prefer a logo of one second to every real scene. */
 static void take_options(struct thumbnails *t, struct option *options, int count) {
     for (int k = 0; k < t->chosen_count; k++) {
@@ -349,7 +349,7 @@ static void choose(struct thumbnails *t) {
         options[i] = sharpest(pool, first[i], first[i + 1]);
     }
     take_options(t, options, parts);
-    /* Still scenes leave places open, which a lively one may fill. */
+    /* Still scenes leave places free, which a lively one may fill. */
     for (int i = 0; i < count; i++) {
         options[i] = (struct option){pool[i], 1, HUGE_VAL};
     }

@@ -1,4 +1,4 @@
-/* comment_parts.h - what comments.c is made of: the walk over a file and HTML; for comments.c
+/* comment_parts.h - the parts of comments.c: the walk over a file, and HTML; for comments.c
  * alone. */
 #ifndef OCC_INGEST_SIDECARS_COMMENT_PARTS_H
 #define OCC_INGEST_SIDECARS_COMMENT_PARTS_H

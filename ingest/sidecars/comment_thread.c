@@ -2,7 +2,7 @@
  *
  * The comments form trees, roots and children in the order of the file, which are written out depth
  * first. Parent links come from files, so they may be missing or form rings; a ring is cut at the
- * member that came first. Neither depth nor rings meet a recursion. */
+ * member that came first. There is no recursion, so neither depth nor rings matter. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* comment_walk.c - finds the comments in a file of any of the shapes that comments.h names.
  *
- * Lists lie in lists, pages or comments; what is said around an entry (its clip, the comment that
- * it answers) holds for it unless it says otherwise. */
+ * Lists lie in lists, pages or comments; facts around an entry (its clip, the comment that it
+ * answers) hold for it unless it says otherwise. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,7 +104,7 @@ static void id_from_address(struct comment_id *id) {
     }
 }
 
-/* The clip that an object names, else the one said around it. */
+/* The clip that an object names, else the one named around it. */
 static const struct comment_id *clip_of(const json_t *object, struct comment_id *own,
                                         const struct comment_id *outer) {
     if (json_get_text(object, "extractor") != NULL) { /* yt-dlp's info.json: `id` is the clip's */

@@ -61,7 +61,7 @@ static bool names_creator(const json_t *object, const char *const *names,
         struct comment_id id;
         char name[256] = "";
         comment_id_find(&id, object, FIELD_NAMES(*names));
-        if (id.text != NULL && id.size < sizeof name) { /* longer ones are nobody's name */
+        if (id.text != NULL && id.size < sizeof name) { /* longer texts are not names */
             memcpy(name, id.text, id.size);
             name[id.size] = 0;
         }

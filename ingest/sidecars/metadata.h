@@ -1,5 +1,5 @@
-/* metadata.h - what the sidecar files of a clip say about it: yt-dlp's info.json (fields of old and
- * new versions) and gallery-dl's JSON. Field names are those of the tools' own documentation. */
+/* metadata.h - facts about a clip from its sidecar files: yt-dlp's info.json (fields of old and new
+ * versions) and gallery-dl's JSON. Field names are those of the tools' own documentation. */
 #ifndef OCC_INGEST_SIDECARS_METADATA_H
 #define OCC_INGEST_SIDECARS_METADATA_H
 
@@ -38,7 +38,7 @@ struct metadata {
     size_t hashtag_count;
     int64_t created; /* seconds since 1970 UTC */
     int64_t duration_ms;
-    int64_t whole_ms; /* the least that a file lasts which is whole (expected_length.h) */
+    int64_t whole_ms; /* the shortest that a whole file can be (expected_length.h) */
     int64_t views, likes, comments, shares, saves;
     /* Every name and id the creator goes by (uploader, uploader_id, channel_id ...), to know their
      * own comments; NULL-terminated. */
@@ -47,16 +47,16 @@ struct metadata {
 
 void metadata_init(struct metadata *m);
 
-/* Fill `m` from a parsed file; what was in `m` is forgotten. Fields of the wrong type are treated
- * as absent. ERR_UNSUPPORTED when the file describes a playlist, not a clip; ERR_FORMAT when it is
- * not an object or has no usable id (1 to 255 bytes, no control characters); ERR_MEMORY. After a
- * failure `m` is as after metadata_init. */
+/* Fill `m` from a parsed file; its earlier content is forgotten. Fields of the wrong type are
+ * treated as absent. ERR_UNSUPPORTED when the file describes a playlist, not a clip; ERR_FORMAT
+ * when it is not an object or has no usable id (1 to 255 bytes, no control characters); ERR_MEMORY.
+ * After a failure `m` is as after metadata_init. */
 int metadata_from_ytdlp(const json_t *root, struct arena *arena, struct metadata *m,
                         struct error *e);
 int metadata_from_gallery_dl(const json_t *root, struct arena *arena, struct metadata *m,
                              struct error *e);
 
-/* Fills in what `m` lacks from other metadata of the same clip. ERR_MEMORY. */
+/* Fills the gaps of `m` from other metadata of the same clip. ERR_MEMORY. */
 int metadata_fill(struct metadata *m, const struct metadata *other, struct arena *arena,
                   struct error *e);
 
