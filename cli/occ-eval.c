@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "cli/data_file.h"
-#include "cli/fidelity.h"
 #include "cli/mix.h"
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "store/file.h"
 #include "store/log.h"
+#include "train/fidelity/fidelity.h"
 
 struct arguments {
     const char *model, *tokenizer, *text, *modes, *profiles;

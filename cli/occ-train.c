@@ -10,14 +10,15 @@
 #include <unistd.h>
 
 #include "cli/mix.h"
+#include "cli/number.h"
 #include "cli/options.h"
-#include "cli/plot.h"
-#include "cli/reading_pages.h"
 #include "cli/signals.h"
 #include "compress/encoder.h"
 #include "store/file.h"
 #include "store/log.h"
+#include "train/plot.h"
 #include "train/read.h"
+#include "train/read/pages.h"
 
 struct arguments {
     struct read_options read;

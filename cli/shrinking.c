@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "cli/data_file.h"
-#include "cli/repage.h"
 #include "compress/readback.h"
+#include "compress/repage.h"
 #include "store/log.h"
 
 const char *const SHRINKING_WAYS[] = {"auto", "merge", "pool", "resize", "render", NULL};

@@ -1,5 +1,5 @@
-/* reading_pages.c - see reading_pages.h. */
-#include "cli/reading_pages.h"
+/* pages.c - see pages.h. */
+#include "train/read/pages.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 /* plot.c - see plot.h. Losses are collected first, then smoothed, then drawn. */
-#include "cli/plot.h"
+#include "train/plot.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,15 +1,15 @@
 /* fidelity.c - see fidelity.h. */
-#include "cli/fidelity.h"
+#include "train/fidelity/fidelity.h"
 
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/reading_pages.h"
 #include "compress/image.h"
 #include "store/forget.h"
 #include "store/random.h"
+#include "train/read/pages.h"
 
 const char *const FIDELITY_OPERATOR_NAMES[FIDELITY_OPERATORS + 1] = {"merge", "pool", "resize",
                                                                      "render", NULL};

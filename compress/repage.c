@@ -1,5 +1,5 @@
 /* repage.c - see repage.h. */
-#include "cli/repage.h"
+#include "compress/repage.h"
 
 #include <stdlib.h>
 #include <string.h>
