@@ -13,15 +13,15 @@ struct held *held_copy(const struct stream_sample *sample, held_choice *wanted, 
     struct held *h = NULL;
     bool *chosen = calloc(sample->count ? sample->count : 1, sizeof *chosen);
     size_t count = 0;
-    for (size_t i = 0; chosen && i < sample->count; i++) {
+    for (size_t i = 0; chosen != NULL && i < sample->count; i++) {
         chosen[i] = wanted(context, &sample->members[i]);
         if (chosen[i]) { /* the reader's limits keep the sum far from SIZE_MAX */
             size += strlen(sample->members[i].suffix) + 1 + sample->members[i].size;
             count++;
         }
     }
-    h = chosen ? malloc(size) : NULL;
-    if (h) {
+    h = chosen != NULL ? malloc(size) : NULL;
+    if (h != NULL) {
         struct stream_member *members = (struct stream_member *)(void *)(h + 1);
         char *at = (char *)(members + sample->count);
         memcpy(at, sample->key, key_size);
@@ -48,7 +48,7 @@ struct held *held_copy(const struct stream_sample *sample, held_choice *wanted, 
 }
 
 void held_free_list(struct held *first) {
-    while (first) {
+    while (first != NULL) {
         struct held *next = first->next;
         free(first);
         first = next;
@@ -115,6 +115,8 @@ void held_pack_key(char key[STREAM_KEY_BYTES], char id[PACK_ID_BYTES], const cha
     snprintf(id, PACK_ID_BYTES, "pack:%06" PRId64, number);
     stream_key(plain, NULL, id); /* the account is taken as it is: it is encoded already */
     size_t size = held_account_size(sample_key);
-    size = size > STREAM_KEY_PART ? STREAM_KEY_PART : size;
+    if (size > STREAM_KEY_PART) {
+        size = STREAM_KEY_PART;
+    }
     snprintf(key, STREAM_KEY_BYTES, "%.*s%s", (int)size, sample_key, strchr(plain, '/'));
 }

@@ -67,7 +67,7 @@ static void fail(struct jobs *j, const struct error *e) {
 
 /* 0, or the failure that stops everything. */
 static int check(const struct jobs *j, struct error *e) {
-    if (j->failed && e) {
+    if (j->failed && e != NULL) {
         *e = j->error;
     }
     return j->failed ? j->error.code : 0;
@@ -76,7 +76,7 @@ static int check(const struct jobs *j, struct error *e) {
 /* For the caller's thread, in which the signal handler runs. The others do not look at *cancel: a
  * sig_atomic_t is none between threads. */
 static int check_cancel(struct jobs *j, struct error *e) {
-    if (!j->failed && j->cancel && *j->cancel) {
+    if (!j->failed && j->cancel != NULL && *j->cancel) {
         struct error cancelled;
         error_set(&cancelled, ERR_CANCELLED, "stopped by a signal");
         fail(j, &cancelled);
@@ -189,7 +189,9 @@ static int end_output(struct outlet *o, struct error *e) {
         rc = wait_for_turn(o, e);
     }
     pthread_mutex_unlock(&j->lock);
-    rc = rc == 0 ? write_collected(o, e) : rc;
+    if (rc == 0) {
+        rc = write_collected(o, e);
+    }
     return rc == 0 ? pass_turn(j, e) : rc;
 }
 
@@ -226,7 +228,9 @@ static void *thread_main(void *context) {
         out.in_turn = false;
         int rc = j->calls.work(j->calls.context, &state, job.work, &out, &e);
         j->calls.discard(job.work);
-        rc = rc == 0 ? end_output(&out, &e) : rc;
+        if (rc == 0) {
+            rc = end_output(&out, &e);
+        }
         if (out.bytes.capacity > KEPT_BYTES) {
             bytes_close(&out.bytes);
         }
@@ -239,7 +243,7 @@ static void *thread_main(void *context) {
         pthread_mutex_unlock(&j->lock);
     }
     bytes_close(&out.bytes);
-    if (state) {
+    if (state != NULL) {
         j->calls.end(j->calls.context, state);
     }
     pthread_mutex_lock(&j->lock);
@@ -254,7 +258,9 @@ static int condition_open(pthread_cond_t *condition) {
     int failure = pthread_condattr_init(&attributes);
     if (failure == 0) {
         failure = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        failure = failure == 0 ? pthread_cond_init(condition, &attributes) : failure;
+        if (failure == 0) {
+            failure = pthread_cond_init(condition, &attributes);
+        }
         pthread_condattr_destroy(&attributes);
     }
     return failure;
@@ -284,16 +290,22 @@ int jobs_open(struct jobs **out, int threads, const struct jobs_calls *calls,
     assert(threads >= 1 && threads <= JOBS_THREADS);
     *out = NULL;
     struct jobs *j = calloc(1, sizeof *j);
-    if (!j) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (j == NULL) {
+        return error_memory(e, NULL);
     }
     j->calls = *calls;
     j->writer = writer;
     j->cancel = cancel;
     int failure = pthread_mutex_init(&j->lock, NULL);
-    failure = failure == 0 ? condition_open(&j->room) : failure;
-    failure = failure == 0 ? condition_open(&j->work) : failure;
-    failure = failure == 0 ? condition_open(&j->turned) : failure;
+    if (failure == 0) {
+        failure = condition_open(&j->room);
+    }
+    if (failure == 0) {
+        failure = condition_open(&j->work);
+    }
+    if (failure == 0) {
+        failure = condition_open(&j->turned);
+    }
     if (failure) { /* of memory only; the ones before need no release on Linux */
         free(j);
         return error_errno(e, failure, "cannot make threads");
@@ -302,7 +314,7 @@ int jobs_open(struct jobs **out, int threads, const struct jobs_calls *calls,
     if (failure) {
         error_errno(e, failure, "cannot start thread %d of %d", j->thread_count + 1, threads);
         jobs_close(j);
-        return e ? e->code : ERR_IO;
+        return e != NULL ? e->code : ERR_IO;
     }
     *out = j;
     return 0;
@@ -344,7 +356,7 @@ int jobs_finish(struct jobs *j, struct error *e) {
     }
     pthread_mutex_lock(&j->lock); /* for the tools that check locking; nobody else is left */
     int rc = j->failed ? j->error.code : 0;
-    if (rc < 0 && e) {
+    if (rc < 0 && e != NULL) {
         *e = j->error;
     }
     assert(rc < 0 || j->turn == j->numbers);
@@ -353,7 +365,7 @@ int jobs_finish(struct jobs *j, struct error *e) {
 }
 
 void jobs_close(struct jobs *j) {
-    if (!j) {
+    if (j == NULL) {
         return;
     }
     if (j->joinable > 0) {

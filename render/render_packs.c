@@ -20,15 +20,15 @@ struct pack_numbers {
 
 int pack_numbers_open(struct pack_numbers **out, struct error *e) {
     *out = calloc(1, sizeof **out);
-    if (!*out) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (*out == NULL) {
+        return error_memory(e, NULL);
     }
     bytes_init(&(*out)->json, STREAM_MEMBER_LIMIT);
     return table_open(&(*out)->accounts, e);
 }
 
 void pack_numbers_close(struct pack_numbers *p) {
-    if (!p) {
+    if (p == NULL) {
         return;
     }
     table_close(p->accounts);
@@ -46,8 +46,8 @@ static int64_t *next_number(struct pack_numbers *p, const char *key, struct erro
     if (p->count == p->capacity) {
         size_t capacity = p->capacity ? 2 * p->capacity : 64;
         int64_t *next = realloc(p->next, capacity * sizeof *next);
-        if (!next) {
-            error_set(e, ERR_MEMORY, "out of memory");
+        if (next == NULL) {
+            error_memory(e, NULL);
             return NULL;
         }
         p->next = next;
@@ -68,7 +68,7 @@ static int change_id(struct pack_numbers *p, const char *id, struct error *e) {
     if (json_is_object(object)) {
         rc = json_object_set_new(object, "id", json_string(id)) == 0
                  ? json_append(&p->json, object, e)
-                 : error_set(e, ERR_MEMORY, "out of memory");
+                 : error_memory(e, NULL);
         p->members[0].data = bytes_text(&p->json);
         p->members[0].size = p->json.size;
     }
@@ -79,7 +79,7 @@ static int change_id(struct pack_numbers *p, const char *id, struct error *e) {
 int pack_numbers_apply(struct pack_numbers *p, struct stream_sample *pack, struct error *e) {
     char id[PACK_ID_BYTES];
     int64_t *next = next_number(p, pack->key, e);
-    if (!next) {
+    if (next == NULL) {
         return ERR_MEMORY;
     }
     int64_t number = strtoll(strrchr(pack->key, 'A') + 1, NULL, 10); /* behind %3A */
@@ -90,8 +90,8 @@ int pack_numbers_apply(struct pack_numbers *p, struct stream_sample *pack, struc
     held_pack_key(p->key, id, pack->key, (*next)++);
     if (pack->count > p->member_capacity) {
         struct stream_member *members = realloc(p->members, pack->count * sizeof *members);
-        if (!members) {
-            return error_set(e, ERR_MEMORY, "out of memory");
+        if (members == NULL) {
+            return error_memory(e, NULL);
         }
         p->members = members;
         p->member_capacity = pack->count;

@@ -59,16 +59,16 @@ int content_parse_parts(struct content_options *o, const char *list, struct erro
 static int source_texts(struct flow *f, struct content_source *s, const char *suffix,
                         const char *pointer) {
     struct arena *arena = f->sources->arena;
-    if (!f->key) {
+    if (f->key == NULL) {
         f->key = arena_text(arena, f->sample->key, strlen(f->sample->key));
     }
     const struct content_source *before =
         f->sources->count ? &f->sources->items[f->sources->count - 1] : NULL;
-    bool same = before && strcmp(before->member, suffix) == 0;
+    bool same = before != NULL && strcmp(before->member, suffix) == 0;
     s->key = f->key;
     s->member = same ? before->member : arena_text(arena, suffix, strlen(suffix));
-    s->pointer = pointer ? arena_text(arena, pointer, strlen(pointer)) : NULL;
-    return s->key && s->member && (s->pointer || !pointer) ? 0 : -1;
+    s->pointer = pointer != NULL ? arena_text(arena, pointer, strlen(pointer)) : NULL;
+    return s->key != NULL && s->member != NULL && (s->pointer != NULL || pointer == NULL) ? 0 : -1;
 }
 
 int flow_source(struct flow *f, const char *suffix, const char *pointer, uint32_t *number,
@@ -79,7 +79,7 @@ int flow_source(struct flow *f, const char *suffix, const char *pointer, uint32_
         return error_set(e, ERR_LIMIT, "too many texts for one set of pages");
     }
     if (source_texts(f, &source, suffix, pointer) < 0) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     void *items = all->items;
     int rc = arena_grow(all->arena, &items, all->count, &all->capacity, sizeof *all->items, e);
@@ -105,25 +105,27 @@ int flow_warn(struct flow *f, const char *suffix, const char *text, struct error
     size_t replaced = 0;
     bytes_init(&line, SIZE_MAX);
     int rc = bytes_printf(&line, e, "%s: ", suffix);
-    rc = rc == 0 ? utf8_repair(&line, text, strlen(text), &replaced, e) : rc;
+    if (rc == 0) {
+        rc = utf8_repair(&line, text, strlen(text), &replaced, e);
+    }
     json_t *string = rc == 0 ? json_stringn(bytes_text(&line), line.size) : NULL;
     bytes_close(&line);
     if (rc == 0 && json_array_append_new(f->warnings, string) != 0) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+        rc = error_memory(e, NULL);
     }
     return rc;
 }
 
 json_t *flow_read(struct flow *f, const char *suffix, json_type type, int *rc, struct error *e) {
     const struct stream_member *member = stream_member_find(f->sample, suffix);
-    if (!member) {
+    if (member == NULL) {
         return NULL;
     }
     struct error why = {0};
     json_t *tree = json_read(member->data, member->size, NULL, &why);
-    if (!tree && why.code == ERR_MEMORY) {
+    if (tree == NULL && why.code == ERR_MEMORY) {
         *rc = error_set(e, why.code, "%s", why.text);
-    } else if (!tree) {
+    } else if (tree == NULL) {
         *rc = flow_warn(f, suffix, why.text, e);
     } else if (json_typeof(tree) != type) {
         *rc = flow_warn(f, suffix, type == JSON_ARRAY ? "no list" : "no object", e);
@@ -166,21 +168,27 @@ struct content_string content_string(const json_t *object, const char *name) {
 /* Text that no source holds, behind a separator where there is something already. */
 static int header_item(struct phrase *p, const char *text, struct error *e) {
     const char *copy = arena_text(p->arena, text, strlen(text));
-    int rc = copy ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    rc = rc == 0 && p->count > 0 ? phrase_mark(p, " · ", e) : rc;
+    int rc = copy != NULL ? 0 : error_memory(e, NULL);
+    if (rc == 0 && p->count > 0) {
+        rc = phrase_mark(p, " · ", e);
+    }
     return rc == 0 ? phrase_mark(p, copy, e) : rc;
 }
 
 static int header_account(struct flow *f, struct phrase *p, const json_t *about, struct error *e) {
     struct content_string account = content_string(about, "account");
-    if (!account.text) {
+    if (account.text == NULL) {
         return 0;
     }
     uint32_t source;
     int rc = flow_source(f, ABOUT, "/account", &source, e);
     phrase_isolate(p, false);
-    rc = rc == 0 && account.text[0] != '@' ? phrase_mark(p, "@", e) : rc;
-    rc = rc == 0 ? phrase_text(p, account, source, 0, e) : rc;
+    if (rc == 0 && account.text[0] != '@') {
+        rc = phrase_mark(p, "@", e);
+    }
+    if (rc == 0) {
+        rc = phrase_text(p, account, source, 0, e);
+    }
     phrase_isolate_end(p);
     return rc;
 }
@@ -190,7 +198,7 @@ static int header_date(struct phrase *p, const json_t *about, struct error *e) {
     struct tm date;
     time_t seconds = (time_t)created;
     char text[DATE_BYTES];
-    if (created < 0 || created > LATEST_DATE || !gmtime_r(&seconds, &date) ||
+    if (created < 0 || created > LATEST_DATE || gmtime_r(&seconds, &date) == NULL ||
         strftime(text, sizeof text, "%Y-%m-%d", &date) == 0) {
         return 0;
     }
@@ -206,7 +214,9 @@ static int header_count(struct phrase *p, const json_t *counts, const char *one,
     char number[CONTENT_NUMBER];
     content_number(number, value);
     int rc = header_item(p, number, e);
-    rc = rc == 0 ? phrase_glued(p, " ", e) : rc;
+    if (rc == 0) {
+        rc = phrase_glued(p, " ", e);
+    }
     return rc == 0 ? phrase_mark(p, value == 1 ? one : many, e) : rc;
 }
 
@@ -214,10 +224,18 @@ static int flow_header(struct flow *f, const json_t *about, struct error *e) {
     struct phrase p = {.arena = f->scratch};
     const json_t *counts = json_object_get(about, "counts");
     int rc = header_account(f, &p, about, e);
-    rc = rc == 0 ? header_date(&p, about, e) : rc;
-    rc = rc == 0 ? header_count(&p, counts, "view", "views", e) : rc;
-    rc = rc == 0 ? header_count(&p, counts, "like", "likes", e) : rc;
-    rc = rc == 0 ? header_count(&p, counts, "comment", "comments", e) : rc;
+    if (rc == 0) {
+        rc = header_date(&p, about, e);
+    }
+    if (rc == 0) {
+        rc = header_count(&p, counts, "view", "views", e);
+    }
+    if (rc == 0) {
+        rc = header_count(&p, counts, "like", "likes", e);
+    }
+    if (rc == 0) {
+        rc = header_count(&p, counts, "comment", "comments", e);
+    }
     return rc == 0 ? flow_spans(f, PART_HEADER, p.spans, p.count, 0, e) : rc;
 }
 
@@ -243,7 +261,7 @@ static int flow_thumbs(struct flow *f, struct error *e) {
     size_t all = f->sample->count, count = 0;
     struct page_picture *thumbs = arena_alloc(f->scratch, all, sizeof *thumbs);
     struct picture *pictures = arena_alloc(f->scratch, all, sizeof *pictures);
-    int rc = thumbs && pictures ? 0 : error_set(e, ERR_MEMORY, "out of memory");
+    int rc = thumbs != NULL && pictures != NULL ? 0 : error_memory(e, NULL);
     int64_t wanted = f->options->thumbs;
     for (size_t i = 0; i < all && rc >= 0 && (wanted <= 0 || (int64_t)count < wanted); i++) {
         const struct stream_member *m = &f->sample->members[i];
@@ -265,7 +283,7 @@ static int flow_thumbs(struct flow *f, struct error *e) {
 static int flow_audio(struct flow *f, struct error *e) {
     const struct stream_member *m = stream_member_find(f->sample, MEL);
     int width = pager_picture_width(f->pager);
-    if (!m || width < 1) {
+    if (m == NULL || width < 1) {
         return 0;
     }
     struct picture picture;
@@ -275,7 +293,9 @@ static int flow_audio(struct flow *f, struct error *e) {
     rc = judge_picture(f, MEL, rc, &why, e);
     if (rc == 1) {
         rc = flow_source(f, MEL, NULL, &item.source, e);
-        rc = rc == 0 ? pager_pictures(f->pager, PART_AUDIO, &item, 1, e) : rc;
+        if (rc == 0) {
+            rc = pager_pictures(f->pager, PART_AUDIO, &item, 1, e);
+        }
     }
     return rc;
 }
@@ -285,9 +305,10 @@ static int flow_audio(struct flow *f, struct error *e) {
 static int flow_description(struct flow *f, const json_t *about, struct error *e) {
     struct content_string title = content_string(about, "title");
     struct content_string description = content_string(about, "description");
-    bool wanted = title.text && !(description.text && content_repeats(title, description));
+    bool wanted =
+        title.text != NULL && !(description.text != NULL && content_repeats(title, description));
     int rc = wanted ? flow_string(f, PART_DESCRIPTION, title, ABOUT, "/title", e) : 0;
-    return rc == 0 && description.text
+    return rc == 0 && description.text != NULL
                ? flow_string(f, PART_DESCRIPTION, description, ABOUT, "/description", e)
                : rc;
 }
@@ -299,7 +320,7 @@ static void set_language(struct flow *f, const json_t *about) {
     struct content_string name = content_string(about, "language");
     char tag[LANGUAGE_BYTES] = "";
     UErrorCode status = U_ZERO_ERROR;
-    bool known = name.text && name.size < sizeof tag &&
+    bool known = name.text != NULL && name.size < sizeof tag &&
                  strspn(name.text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                    "0123456789-_") == name.size;
     if (known) { /* ISO 639-2 has two codes for it, ICU knows the other one */
@@ -342,7 +363,9 @@ int content_flow(struct pager *p, const struct stream_sample *sample,
     if (rc == 0) {
         about = flow_read(&f, ABOUT, JSON_OBJECT, &rc, e);
         set_language(&f, about);
-        rc = rc == 0 ? pager_clear(p, e) : rc; /* not beside the pictures of another sample */
+        if (rc == 0) {
+            rc = pager_clear(p, e); /* not beside the pictures of another sample */
+        }
     }
     for (int i = 0; i < options->part_count && rc == 0; i++) {
         rc = flow_part(&f, (enum page_part)options->parts[i], about, e);

@@ -26,15 +26,19 @@ struct script {
 static int add_cue(struct flow *f, struct script *s, size_t index, const json_t *cue,
                    struct error *e) {
     struct content_string text = content_string(cue, "text");
-    if (!text.text) {
+    if (text.text == NULL) {
         s->unreadable++;
         return 0;
     }
     uint32_t source;
     void *cues = s->cues;
     int rc = flow_item_source(f, SCRIPT, index, "text", &source, e);
-    rc = rc == 0 ? arena_grow(f->scratch, &cues, s->count, &s->capacity, sizeof *s->cues, e) : rc;
-    rc = rc == 0 ? phrase_space(&s->phrase, text, e) : rc;
+    if (rc == 0) {
+        rc = arena_grow(f->scratch, &cues, s->count, &s->capacity, sizeof *s->cues, e);
+    }
+    if (rc == 0) {
+        rc = phrase_space(&s->phrase, text, e);
+    }
     if (rc == 0) {
         s->cues = cues;
         s->cues[s->count++] = (struct cue_start){.span = s->phrase.count,
@@ -61,18 +65,20 @@ static int change_speaker(struct flow *f, struct script *s, size_t index, const 
     struct content_string name = content_string(cue, "speaker");
     bool same = name.size == s->speaker.size &&
                 (name.size == 0 || memcmp(name.text, s->speaker.text, name.size) == 0);
-    if (same || !content_string(cue, "text").text) {
+    if (same || content_string(cue, "text").text == NULL) {
         return 0;
     }
     s->speaker = name;
     uint32_t source = 0;
     int rc = put_phrase(f, &s->phrase, e);
-    if (rc < 0 || !name.text) {
+    if (rc < 0 || name.text == NULL) {
         return rc;
     }
     rc = flow_item_source(f, SCRIPT, index, "speaker", &source, e);
     phrase_isolate(&s->phrase, false);
-    rc = rc == 0 ? phrase_text(&s->phrase, name, source, 0, e) : rc;
+    if (rc == 0) {
+        rc = phrase_text(&s->phrase, name, source, 0, e);
+    }
     phrase_isolate_end(&s->phrase);
     return rc == 0 ? phrase_mark(&s->phrase, ": ", e) : rc;
 }
@@ -86,7 +92,7 @@ static int time_mark(struct phrase *p, int64_t ms, struct error *e) {
                         : snprintf(text, sizeof text, "[%" PRId64 ":%02d:%02d] ", s / 3600,
                                    (int)(s / 60 % 60), (int)(s % 60));
     const char *copy = arena_text(p->arena, text, (size_t)size);
-    return copy ? phrase_mark(p, copy, e) : error_set(e, ERR_MEMORY, "out of memory");
+    return copy != NULL ? phrase_mark(p, copy, e) : error_memory(e, NULL);
 }
 
 /* All its spans one behind the other. */
@@ -166,7 +172,9 @@ static int mark_sentences(const struct script *s, UBreakIterator *sentences, siz
         int64_t ms = s->cues[cue].ms, every = at == sentence ? MARK_EVERY_MS : MARK_ANYWAY_MS;
         if (ms >= 0 && (last < 0 || ms - last >= every)) {
             rc = move(&s->phrase, &copied, at, out, e);
-            rc = rc == 0 ? time_mark(out, ms, e) : rc;
+            if (rc == 0) {
+                rc = time_mark(out, ms, e);
+            }
             last = ms;
         }
         if (at == sentence) {
@@ -189,10 +197,12 @@ static int put_timed(struct flow *f, struct script *s, struct error *e) {
     int rc = join(&s->phrase, &joined, e);
     if (rc == 0 && joined.size > 0) {
         sentences = open_sentences(&text, &joined, e);
-        rc = sentences ? mark_sentences(s, sentences, joined.size, &marked, e) : ERR_MEMORY;
+        rc = sentences != NULL ? mark_sentences(s, sentences, joined.size, &marked, e) : ERR_MEMORY;
     }
-    rc = rc == 0 ? flow_spans(f, PART_SCRIPT, marked.spans, marked.count, 0, e) : rc;
-    if (sentences) {
+    if (rc == 0) {
+        rc = flow_spans(f, PART_SCRIPT, marked.spans, marked.count, 0, e);
+    }
+    if (sentences != NULL) {
         ubrk_close(sentences);
         utext_close(text);
     }
@@ -209,12 +219,16 @@ int flow_script(struct flow *f, struct error *e) {
     for (size_t i = 0; i < flow_items(list) && rc == 0; i++) {
         const json_t *cue = json_array_get(list, i);
         rc = f->options->marks == MARKS_SPEAKER ? change_speaker(f, &s, i, cue, e) : 0;
-        rc = rc == 0 ? add_cue(f, &s, i, cue, e) : rc;
+        if (rc == 0) {
+            rc = add_cue(f, &s, i, cue, e);
+        }
     }
     if (rc == 0) {
         rc = f->options->marks == MARKS_TIME ? put_timed(f, &s, e) : put_phrase(f, &s.phrase, e);
     }
-    rc = rc == 0 ? flow_warn_items(f, SCRIPT, list, s.unreadable, e) : rc;
+    if (rc == 0) {
+        rc = flow_warn_items(f, SCRIPT, list, s.unreadable, e);
+    }
     json_decref(list);
     return rc;
 }

@@ -141,7 +141,9 @@ int phrase_text(struct phrase *p, struct content_string s, uint32_t source, uint
                             .start = start + (uint32_t)at,
                             .isolate = p->isolate,
                             .leads = p->leads};
-        rc = rc == 0 ? phrase_span(p, span, e) : rc;
+        if (rc == 0) {
+            rc = phrase_span(p, span, e);
+        }
         at = next;
     }
     return rc;

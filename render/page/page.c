@@ -20,8 +20,8 @@ int list_reserve(struct list *l, size_t more, size_t size, struct error *e) {
     }
     size_t capacity = 2 * (l->count + more) + 256;
     void *items = realloc(l->items, capacity * size);
-    if (!items) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (items == NULL) {
+        return error_memory(e, NULL);
     }
     l->items = items;
     l->capacity = capacity;
@@ -143,7 +143,9 @@ static int finish_page(struct pager *p, struct error *e) {
                         .fonts_used = p->fonts_used,
                         .counts = p->counts};
     int rc = canvas_rgb(&p->canvas, &page.rgb, e);
-    rc = rc == 0 ? p->setup.done(p->setup.context, &page, e) : rc;
+    if (rc == 0) {
+        rc = p->setup.done(p->setup.context, &page, e);
+    }
     begin_page(p);
     return rc;
 }
@@ -215,7 +217,9 @@ int pager_text(struct pager *p, enum page_part part, const struct span *spans, s
             size_t used;
             bool line_end;
             rc = clean_append(&p->paragraph, &rest, &used, &line_end, e);
-            rc = rc == 0 && line_end ? flow_paragraph(p, e) : rc;
+            if (rc == 0 && line_end) {
+                rc = flow_paragraph(p, e);
+            }
             rest.text += used;
             rest.start += (uint32_t)used;
             rest.size -= used;
@@ -262,19 +266,27 @@ const struct faces *pager_faces(const struct pager *p) {
 
 int pager_open(struct pager **out, const struct page_setup *setup, struct error *e) {
     struct pager *p = calloc(1, sizeof *p);
-    if (!p) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (p == NULL) {
+        return error_memory(e, NULL);
     }
     p->setup = *setup;
     clean_init(&p->paragraph);
     bytes_init(&p->text, TEXT_LIMIT);
     p->fonts_used = calloc((size_t)fonts_count(setup->fonts) / 64 + 1, sizeof *p->fonts_used);
-    int rc = p->fonts_used ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    rc = rc == 0 ? shaper_open(&p->shaper, setup->fonts, setup->profile, e) : rc;
+    int rc = p->fonts_used != NULL ? 0 : error_memory(e, NULL);
+    if (rc == 0) {
+        rc = shaper_open(&p->shaper, setup->fonts, setup->profile, e);
+    }
     p->faces = rc == 0 ? shaper_faces(p->shaper) : NULL;
-    rc = rc == 0 ? liner_open(&p->liner, p->shaper, e) : rc;
-    rc = rc == 0 ? set_geometry(p, e) : rc;
-    rc = rc == 0 ? canvas_open(&p->canvas, p->side, setup->color, e) : rc;
+    if (rc == 0) {
+        rc = liner_open(&p->liner, p->shaper, e);
+    }
+    if (rc == 0) {
+        rc = set_geometry(p, e);
+    }
+    if (rc == 0) {
+        rc = canvas_open(&p->canvas, p->side, setup->color, e);
+    }
     if (rc < 0) {
         pager_close(p);
         return rc;
@@ -284,7 +296,7 @@ int pager_open(struct pager **out, const struct page_setup *setup, struct error 
 }
 
 void pager_close(struct pager *p) {
-    if (!p) {
+    if (p == NULL) {
         return;
     }
     canvas_close(&p->canvas);

@@ -42,8 +42,8 @@ int record_open(struct record **out, const struct page_setup *setup, enum page_f
                 struct error *e) {
     struct record *r = calloc(1, sizeof *r);
     *out = r;
-    if (!r) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (r == NULL) {
+        return error_memory(e, NULL);
     }
     r->setup = *setup;
     r->format = format;
@@ -52,7 +52,7 @@ int record_open(struct record **out, const struct page_setup *setup, enum page_f
 }
 
 void record_close(struct record *r) {
-    if (r) {
+    if (r != NULL) {
         bytes_close(&r->pages);
         free(r->places);
         free(r->used);
@@ -145,7 +145,7 @@ static int end_list(struct bytes *out, const char *end, struct error *e) {
 
 /* Takes back what was appended behind the first `size` bytes. */
 static void cut(struct bytes *out, size_t size) {
-    if (out->data) {
+    if (out->data != NULL) {
         out->size = size;
         out->data[size] = 0;
     }
@@ -159,8 +159,8 @@ static int grow(void **items, size_t count, size_t capacity, size_t size, struct
         return 0;
     }
     void *larger = realloc(*items, 2 * (capacity + 32) * size);
-    if (!larger) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (larger == NULL) {
+        return error_memory(e, NULL);
     }
     *items = larger;
     return 0;
@@ -173,8 +173,8 @@ static int make_places(struct record *r, size_t count, struct error *e) {
     }
     size_t wanted = count > 2 * r->place_count ? count : 2 * r->place_count;
     uint32_t *places = realloc(r->places, wanted * sizeof *places);
-    if (!places) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (places == NULL) {
+        return error_memory(e, NULL);
     }
     memset(places + r->place_count, 0, (wanted - r->place_count) * sizeof *places);
     r->places = places;
@@ -187,7 +187,9 @@ static int add_key(struct record *r, const char *key, struct error *e) {
     void *keys = r->keys, *last_page = r->last_page;
     int rc = grow(&keys, r->key_count, capacity, sizeof *r->keys, e);
     r->keys = keys;
-    rc = rc == 0 ? grow(&last_page, r->key_count, capacity, sizeof *r->last_page, e) : rc;
+    if (rc == 0) {
+        rc = grow(&last_page, r->key_count, capacity, sizeof *r->last_page, e);
+    }
     r->last_page = last_page;
     if (rc == 0) {
         r->key_capacity = r->key_count < capacity ? capacity : 2 * (capacity + 32);
@@ -223,7 +225,9 @@ static int place_source(struct record *r, const struct content_sources *sources,
     struct used_source source = {.number = number};
     void *used = r->used;
     int rc = place_key(r, sources->items[number - 1].key, &source.sample, e);
-    rc = rc == 0 ? grow(&used, r->used_count, r->used_capacity, sizeof *r->used, e) : rc;
+    if (rc == 0) {
+        rc = grow(&used, r->used_count, r->used_capacity, sizeof *r->used, e);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -243,7 +247,9 @@ static int append_box(struct record *r, const struct page_box *box,
                       const struct content_sources *sources, struct error *e) {
     uint32_t place = 0;
     int rc = place_source(r, sources, box->source, &place, e);
-    rc = rc == 0 ? bytes_reserve(&r->pages, BOX_BYTES, e) : rc;
+    if (rc == 0) {
+        rc = bytes_reserve(&r->pages, BOX_BYTES, e);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -296,9 +302,13 @@ static int append_font(struct bytes *out, const struct font *font, const struct 
     char hash[HASH_BYTES];
     const char *slash = strrchr(font->path, '/');
     int rc = append_named(out, "{\"family\":", font->family, e);
-    rc = rc == 0 ? append_named(out, ",\"file\":", slash ? slash + 1 : font->path, e) : rc;
-    rc = rc == 0 ? bytes_printf(out, e, ",\"index\":%d,\"hash\":", font->index) : rc;
-    if (rc < 0 || !face) {
+    if (rc == 0) {
+        rc = append_named(out, ",\"file\":", slash != NULL ? slash + 1 : font->path, e);
+    }
+    if (rc == 0) {
+        rc = bytes_printf(out, e, ",\"index\":%d,\"hash\":", font->index);
+    }
+    if (rc < 0 || face == NULL) {
         return rc < 0 ? rc : bytes_append_text(out, "null},", e);
     }
     write_hash(hash, face->hash);
@@ -338,23 +348,37 @@ int record_page(struct record *r, const struct page *page, const struct faces *f
     size_t before = r->pages.size;
     const struct face *primary = faces_opened(faces, FONT_PRIMARY);
     int rc = make_places(r, sources->count, e);
-    rc = rc == 0 ? append_named(&r->pages, "{\"member\":", member, e) : rc;
-    rc = rc == 0 ? append_counts(r, page, e) : rc;
-    rc = rc == 0 ? append_missing(r, page, e) : rc;
-    rc = rc == 0 ? append_fonts(r, page, faces, e) : rc;
-    rc = rc == 0 ? append_samples(r, page, sources, e) : rc;
-    rc = rc == 0 ? bytes_append_text(&r->pages, ",\"boxes\":[", e) : rc;
+    if (rc == 0) {
+        rc = append_named(&r->pages, "{\"member\":", member, e);
+    }
+    if (rc == 0) {
+        rc = append_counts(r, page, e);
+    }
+    if (rc == 0) {
+        rc = append_missing(r, page, e);
+    }
+    if (rc == 0) {
+        rc = append_fonts(r, page, faces, e);
+    }
+    if (rc == 0) {
+        rc = append_samples(r, page, sources, e);
+    }
+    if (rc == 0) {
+        rc = bytes_append_text(&r->pages, ",\"boxes\":[", e);
+    }
     for (size_t i = 0; i < page->box_count && rc == 0; i++) {
         rc = append_box(r, &page->boxes[i], sources, e);
     }
-    rc = rc == 0 ? end_list(&r->pages, "]},", e) : rc;
+    if (rc == 0) {
+        rc = end_list(&r->pages, "]},", e);
+    }
     if (rc < 0) {
         cut(&r->pages, before);
         return rc;
     }
     r->page_count++;
-    r->hash = primary ? primary->hash : r->hash;
-    r->has_hash = r->has_hash || primary;
+    r->hash = primary != NULL ? primary->hash : r->hash;
+    r->has_hash = r->has_hash || primary != NULL;
     return 0;
 }
 
@@ -381,13 +405,21 @@ static int append_head(const struct record *r, struct bytes *out, struct error *
                           "\"format\":\"%s\",\"profile\":{\"name\":\"%s\"",
                           MODE_NAMES[r->setup.mode], side, side, mode_tokens(r->setup.mode),
                           PAGE_FORMATS[r->format], profile_name(profile));
-    rc = rc == 0 ? append_named(out, ",\"font\":", profile->family, e) : rc;
-    rc = rc == 0 ? bytes_append_text(out, ",\"hash\":", e) : rc;
+    if (rc == 0) {
+        rc = append_named(out, ",\"font\":", profile->family, e);
+    }
+    if (rc == 0) {
+        rc = bytes_append_text(out, ",\"hash\":", e);
+    }
     rc = rc == 0 && r->has_hash ? append_string(out, hash, e)
          : rc == 0              ? bytes_append_text(out, "null", e)
                                 : rc;
-    rc = rc == 0 ? bytes_append_text(out, ",\"size\":", e) : rc;
-    rc = rc == 0 ? append_size(out, profile->size, e) : rc;
+    if (rc == 0) {
+        rc = bytes_append_text(out, ",\"size\":", e);
+    }
+    if (rc == 0) {
+        rc = append_size(out, profile->size, e);
+    }
     return rc == 0 ? bytes_printf(out, e, ",\"pitch\":%d,\"margin\":%d}", profile->pitch,
                                   profile->margin)
                    : rc;
@@ -396,25 +428,39 @@ static int append_head(const struct record *r, struct bytes *out, struct error *
 static int append_source(const struct used_source *used, const struct content_source *source,
                          struct bytes *out, struct error *e) {
     int rc = bytes_printf(out, e, "{\"sample\":%u", (unsigned)used->sample);
-    rc = rc == 0 ? append_named(out, ",\"member\":", source->member, e) : rc;
-    rc = rc == 0 && source->pointer ? append_named(out, ",\"pointer\":", source->pointer, e) : rc;
+    if (rc == 0) {
+        rc = append_named(out, ",\"member\":", source->member, e);
+    }
+    if (rc == 0 && source->pointer != NULL) {
+        rc = append_named(out, ",\"pointer\":", source->pointer, e);
+    }
     return rc == 0 ? bytes_append_text(out, "},", e) : rc;
 }
 
 static int append_all(const struct record *r, const struct content_sources *sources,
                       struct bytes *out, struct error *e) {
     int rc = append_head(r, out, e);
-    rc = rc == 0 ? bytes_append_text(out, ",\"samples\":[", e) : rc;
+    if (rc == 0) {
+        rc = bytes_append_text(out, ",\"samples\":[", e);
+    }
     for (size_t i = 0; i < r->key_count && rc == 0; i++) {
         rc = append_string(out, r->keys[i], e);
-        rc = rc == 0 ? bytes_append(out, ",", 1, e) : rc;
+        if (rc == 0) {
+            rc = bytes_append(out, ",", 1, e);
+        }
     }
-    rc = rc == 0 ? end_list(out, "],\"sources\":[", e) : rc;
+    if (rc == 0) {
+        rc = end_list(out, "],\"sources\":[", e);
+    }
     for (size_t i = 0; i < r->used_count && rc == 0; i++) {
         rc = append_source(&r->used[i], &sources->items[r->used[i].number - 1], out, e);
     }
-    rc = rc == 0 ? end_list(out, "],\"pages\":[", e) : rc;
-    rc = rc == 0 && r->pages.size > 0 ? bytes_append(out, r->pages.data, r->pages.size, e) : rc;
+    if (rc == 0) {
+        rc = end_list(out, "],\"pages\":[", e);
+    }
+    if (rc == 0 && r->pages.size > 0) {
+        rc = bytes_append(out, r->pages.data, r->pages.size, e);
+    }
     return rc == 0 ? end_list(out, "]}", e) : rc;
 }
 

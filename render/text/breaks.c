@@ -21,14 +21,14 @@ struct breaker {
 
 static int icu_error(UErrorCode status, struct error *e) {
     return status == U_MEMORY_ALLOCATION_ERROR
-               ? error_set(e, ERR_MEMORY, "out of memory")
+               ? error_memory(e, NULL)
                : error_set(e, ERR_UNSUPPORTED, "ICU: %s", u_errorName(status));
 }
 
 int breaker_open(struct breaker **out, struct error *e) {
     struct breaker *b = calloc(1, sizeof *b);
-    if (!b) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (b == NULL) {
+        return error_memory(e, NULL);
     }
     UErrorCode status = U_ZERO_ERROR;
     b->lines = ubrk_open(UBRK_LINE, "", NULL, 0, &status);
@@ -42,13 +42,13 @@ int breaker_open(struct breaker **out, struct error *e) {
 }
 
 void breaker_close(struct breaker *b) {
-    if (!b) {
+    if (b == NULL) {
         return;
     }
-    if (b->lines) {
+    if (b->lines != NULL) {
         ubrk_close(b->lines);
     }
-    if (b->clusters) {
+    if (b->clusters != NULL) {
         ubrk_close(b->clusters);
     }
     free(b->utf16);
@@ -63,13 +63,13 @@ static int reserve(struct breaker *b, size_t units, struct error *e) {
     }
     size_t capacity = units + units / 2 + 256;
     void *utf16 = realloc(b->utf16, capacity * sizeof *b->utf16);
-    b->utf16 = utf16 ? utf16 : b->utf16;
+    b->utf16 = utf16 != NULL ? utf16 : b->utf16;
     void *utf8_at = realloc(b->utf8_at, capacity * sizeof *b->utf8_at);
-    b->utf8_at = utf8_at ? utf8_at : b->utf8_at;
+    b->utf8_at = utf8_at != NULL ? utf8_at : b->utf8_at;
     void *breaks = realloc(b->breaks, capacity * sizeof *b->breaks);
-    b->breaks = breaks ? breaks : b->breaks;
-    if (!utf16 || !utf8_at || !breaks) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    b->breaks = breaks != NULL ? breaks : b->breaks;
+    if (utf16 == NULL || utf8_at == NULL || breaks == NULL) {
+        return error_memory(e, NULL);
     }
     b->capacity = capacity;
     return 0;
@@ -125,7 +125,9 @@ int breaker_clusters(struct breaker *b, const char *text, size_t size, const uin
                      size_t *count, struct error *e) {
     size_t units;
     int rc = convert(b, text, size, &units, e);
-    rc = rc == 0 ? iterate(b, b->clusters, units, count, e) : rc;
+    if (rc == 0) {
+        rc = iterate(b, b->clusters, units, count, e);
+    }
     *at = b->breaks;
     return rc;
 }
@@ -170,7 +172,7 @@ size_t tag_size(const char *text, size_t size) {
 /* Behind these "#" and "@" belong to something else: an address, a path, a query. */
 static bool may_precede_tag(uint32_t code_point) {
     return code_point == 0 ||
-           !(is_tag_character(code_point) || strchr("/&=.:%+-", (int)code_point)) ||
+           !(is_tag_character(code_point) || strchr("/&=.:%+-", (int)code_point) != NULL) ||
            code_point >= 0x80;
 }
 
@@ -196,7 +198,7 @@ static bool url_break(const char *text, size_t at) {
     if (before == '/') {
         return here != '/';
     }
-    return here != 0 && strchr(".?&=#%_-~+", here) && before != ':' && before != here;
+    return here != 0 && strchr(".?&=#%_-~+", here) != NULL && before != ':' && before != here;
 }
 
 /* A part of a text that has rules of its own. */
@@ -226,8 +228,8 @@ static bool next_special(const char *text, size_t size, struct special *part) {
         }
         if ((code_point == 'h' || code_point == 'w') && begins_url(text + i, size - i)) {
             const char *end = memchr(text + i, ' ', size - i);
-            *part =
-                (struct special){.start = i, .end = end ? (size_t)(end - text) : size, .url = true};
+            *part = (struct special){
+                .start = i, .end = end != NULL ? (size_t)(end - text) : size, .url = true};
             return true;
         }
         before = code_point;
@@ -239,7 +241,7 @@ static bool next_special(const char *text, size_t size, struct special *part) {
 /* Adds to `at` what lies in [from, to) of a URL. */
 static size_t add_url_breaks(const char *text, size_t from, size_t to, uint32_t *at, size_t n) {
     const char *colon = memchr(text + from, ':', to - from);
-    size_t start = colon && colon + 3 <= text + to ? (size_t)(colon - text) + 3 : from + 4;
+    size_t start = colon != NULL && colon + 3 <= text + to ? (size_t)(colon - text) + 3 : from + 4;
     for (size_t i = start + 1; i < to; i++) {
         if (url_break(text, i)) {
             at[n++] = (uint32_t)i;
@@ -256,8 +258,8 @@ static int mend(struct breaker *b, const char *text, size_t size, size_t *count,
         return 0;
     }
     uint32_t *old = malloc((*count + 1) * sizeof *old);
-    if (!old) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (old == NULL) {
+        return error_memory(e, NULL);
     }
     memcpy(old, b->breaks, *count * sizeof *old);
     size_t n = 0, i = 0;
@@ -288,8 +290,12 @@ int breaker_lines(struct breaker *b, const char *text, size_t size, const uint32
                   size_t *count, struct error *e) {
     size_t units;
     int rc = convert(b, text, size, &units, e);
-    rc = rc == 0 ? iterate(b, b->lines, units, count, e) : rc;
-    rc = rc == 0 ? mend(b, text, size, count, e) : rc;
+    if (rc == 0) {
+        rc = iterate(b, b->lines, units, count, e);
+    }
+    if (rc == 0) {
+        rc = mend(b, text, size, count, e);
+    }
     *at = b->breaks;
     return rc;
 }

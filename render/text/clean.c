@@ -35,8 +35,8 @@ static int grow(void **items, size_t count, size_t *capacity, size_t size, struc
     }
     size_t larger = *capacity ? 2 * *capacity : 64;
     void *moved = realloc(*items, larger * size);
-    if (!moved) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (moved == NULL) {
+        return error_memory(e, NULL);
     }
     *items = moved;
     *capacity = larger;
@@ -212,7 +212,9 @@ static size_t keepable(struct clean *c, const struct span *span, size_t at, size
 int clean_append(struct clean *c, const struct span *span, size_t *used, bool *line_end,
                  struct error *e) {
     int rc = begin_isolate(c, span, e);
-    rc = rc == 0 ? add_glue(c, span, e) : rc;
+    if (rc == 0) {
+        rc = add_glue(c, span, e);
+    }
     size_t at = 0;
     *line_end = false;
     while (rc == 0 && at < span->size && !*line_end) {

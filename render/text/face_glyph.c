@@ -28,8 +28,8 @@ int easel_open(struct easel *easel, FT_Library library, int above, int below, in
     *easel = (struct easel){
         .library = library, .above = above, .below = below, .margin = margin, .reach = reach};
     easel->draft = malloc((size_t)(above + below + 2 * margin) * reach * 4);
-    if (!easel->draft) {
-        return error_set(e, ERR_MEMORY, "out of memory for glyphs");
+    if (easel->draft == NULL) {
+        return error_memory(e, "glyphs");
     }
     return arena_open(&easel->arena, ARENA_LIMIT, e);
 }
@@ -100,8 +100,8 @@ int easel_keep(struct easel *easel, int left, int top, int width, int height, bo
     struct glyph *kept = arena_alloc(easel->arena, 1, sizeof *kept);
     size_t rows = ink.height > GLYPH_ROWS ? (size_t)ink.height : GLYPH_ROWS;
     uint8_t *pixels = arena_alloc(easel->arena, rows, stride * bytes);
-    if (!kept || !pixels) {
-        return error_set(e, ERR_MEMORY, "out of memory for glyphs");
+    if (kept == NULL || pixels == NULL) {
+        return error_memory(e, "glyphs");
     }
     easel->used += sizeof *kept + rows * stride * bytes;
     *kept = (struct glyph){.left = (int16_t)(w->left + ink.left),
@@ -126,7 +126,7 @@ int easel_keep(struct easel *easel, int left, int top, int width, int height, bo
 static int load(FT_Face face, uint32_t id, FT_Int32 flags, struct error *e) {
     FT_Error code = FT_Load_Glyph(face, id, flags);
     if (code == FT_Err_Out_Of_Memory) {
-        return error_set(e, ERR_MEMORY, "out of memory for a glyph");
+        return error_memory(e, "a glyph");
     }
     return code
                ? error_set(e, ERR_FORMAT, "glyph %u cannot be loaded (FreeType error %d)", id, code)

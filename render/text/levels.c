@@ -26,29 +26,25 @@ struct levels {
     size_t letters[2];        /* from left to right, from right to left */
 };
 
-static int no_memory(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory");
-}
-
 int levels_open(struct levels **out, struct error *e) {
     struct levels *l = calloc(1, sizeof *l);
-    if (!l) {
-        return no_memory(e);
+    if (l == NULL) {
+        return error_memory(e, NULL);
     }
     l->bidi = ubidi_open();
-    if (!l->bidi) {
+    if (l->bidi == NULL) {
         levels_close(l);
-        return no_memory(e);
+        return error_memory(e, NULL);
     }
     *out = l;
     return 0;
 }
 
 void levels_close(struct levels *l) {
-    if (!l) {
+    if (l == NULL) {
         return;
     }
-    if (l->bidi) {
+    if (l->bidi != NULL) {
         ubidi_close(l->bidi);
     }
     free(l->utf16);
@@ -63,10 +59,13 @@ static int make_room(struct levels *l, const struct clean *text, struct error *e
     size_t size = text->text.size, isolates = text->isolate_count;
     int rc = room_reserve(&utf16, &l->utf16_capacity, size + 2 * isolates + 1, sizeof *l->utf16, e);
     l->utf16 = utf16;
-    rc = rc == 0 ? room_reserve(&closing, &l->closing_capacity, isolates, sizeof *l->closing, e)
-                 : rc;
+    if (rc == 0) {
+        rc = room_reserve(&closing, &l->closing_capacity, isolates, sizeof *l->closing, e);
+    }
     l->closing = closing;
-    rc = rc == 0 ? room_reserve(&bytes, &l->byte_capacity, size + 1, 1, e) : rc;
+    if (rc == 0) {
+        rc = room_reserve(&bytes, &l->byte_capacity, size + 1, 1, e);
+    }
     l->bytes = bytes;
     return rc;
 }
@@ -214,7 +213,7 @@ int levels_find(struct levels *l, const struct clean *text, const uint8_t **leve
     const UBiDiLevel *resolved = ubidi_getLevels(l->bidi, &status);
     if (U_FAILURE(status)) {
         return status == U_MEMORY_ALLOCATION_ERROR
-                   ? no_memory(e)
+                   ? error_memory(e, NULL)
                    : error_set(e, ERR_FORMAT, "bidirectional text: %s", u_errorName(status));
     }
     spread(l, text, resolved);

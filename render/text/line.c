@@ -46,14 +46,10 @@ struct liner {
     void *context;
 };
 
-static int no_memory(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory");
-}
-
 int liner_open(struct liner **out, struct shaper *shaper, struct error *e) {
     struct liner *l = calloc(1, sizeof *l);
-    if (!l) {
-        return no_memory(e);
+    if (l == NULL) {
+        return error_memory(e, NULL);
     }
     l->shaper = shaper;
     l->breaker = shaper_breaker(shaper);
@@ -67,7 +63,7 @@ int liner_open(struct liner **out, struct shaper *shaper, struct error *e) {
 }
 
 void liner_close(struct liner *l) {
-    if (!l) {
+    if (l == NULL) {
         return;
     }
     levels_close(l->bidi);
@@ -86,11 +82,11 @@ static int more_items(struct liner *l, struct error *e) {
     int rc = room_reserve(&items, &capacity, l->count + 1, sizeof *l->items, e);
     l->items = items;
     void *levels = rc == 0 ? realloc(l->line_levels, capacity * sizeof *l->line_levels) : NULL;
-    l->line_levels = levels ? levels : l->line_levels;
+    l->line_levels = levels != NULL ? levels : l->line_levels;
     void *visual = rc == 0 ? realloc(l->visual, capacity * sizeof *l->visual) : NULL;
-    l->visual = visual ? visual : l->visual;
-    if (!levels || !visual) {
-        return rc < 0 ? rc : no_memory(e);
+    l->visual = visual != NULL ? visual : l->visual;
+    if (levels == NULL || visual == NULL) {
+        return rc < 0 ? rc : error_memory(e, NULL);
     }
     l->capacity = capacity;
     return 0;
@@ -140,10 +136,10 @@ static void set_visual_x(struct liner *l, struct line_item *items, size_t count)
 /* Gives items [0, end) as a line, without the spaces at its ends. */
 static int emit(struct liner *l, size_t end, struct error *e) {
     size_t start = 0;
-    while (start < end && !l->items[start].word) {
+    while (start < end && l->items[start].word == NULL) {
         start++;
     }
-    while (end > start && !l->items[end - 1].word) {
+    while (end > start && l->items[end - 1].word == NULL) {
         end--;
     }
     if (start == end) {
@@ -154,7 +150,7 @@ static int emit(struct liner *l, size_t end, struct error *e) {
                         .count = end - start,
                         .advance = last->x + last->advance - items->x,
                         .rtl = l->paragraph_level & 1};
-    if (l->levels) {
+    if (l->levels != NULL) {
         set_visual_x(l, items, line.count);
     } else if (items->x != 0) {
         int32_t shift = items->x;
@@ -167,7 +163,7 @@ static int emit(struct liner *l, size_t end, struct error *e) {
 
 /* Takes items [0, end) and the spaces behind them away. */
 static void drop(struct liner *l, size_t end) {
-    while (end < l->count && !l->items[end].word) {
+    while (end < l->count && l->items[end].word == NULL) {
         end++;
     }
     l->count -= end;
@@ -227,7 +223,9 @@ static int split_item(struct liner *l, size_t index, uint16_t stay, struct error
     const struct word *head, *tail;
     bool rtl = item.word->rtl;
     int rc = piece_word(l, item.start, cut, rtl, &head, e);
-    rc = rc == 0 ? piece_word(l, cut, item.end, rtl, &tail, e) : rc;
+    if (rc == 0) {
+        rc = piece_word(l, cut, item.end, rtl, &tail, e);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -244,7 +242,7 @@ static int split_item(struct liner *l, size_t index, uint16_t stay, struct error
 static int split_last(struct liner *l, struct error *e) {
     size_t index = l->count - 1;
     const struct line_item *item = &l->items[index];
-    if (index >= 2 && !item[-1].word && has_glue(l, item[-1].start, item->start)) {
+    if (index >= 2 && item[-1].word == NULL && has_glue(l, item[-1].start, item->start)) {
         index -= 2;
         uint16_t clusters = item[-2].cluster_end - item[-2].cluster_start;
         return clusters > 1 ? split_item(l, index, (uint16_t)(clusters - 1), e)
@@ -256,8 +254,12 @@ static int split_last(struct liner *l, struct error *e) {
     if (clusters <= 1 || (fits == 0 && !alone)) {
         return end_line(l, alone ? 1 : index, e); /* a wider cluster than the line is cut off */
     }
-    fits = fits == 0 ? 1 : fits;
-    fits = fits >= clusters ? (uint16_t)(clusters - 1) : fits;
+    if (fits == 0) {
+        fits = 1;
+    }
+    if (fits >= clusters) {
+        fits = (uint16_t)(clusters - 1);
+    }
     return split_item(l, index, fits, e);
 }
 
@@ -314,7 +316,7 @@ static int add_word(struct liner *l, const struct word *word, size_t start, uint
 }
 
 static uint8_t level_at(const struct liner *l, size_t at) {
-    return l->levels ? l->levels[at] : 0;
+    return l->levels != NULL ? l->levels[at] : 0;
 }
 
 static int take_spaces(struct liner *l, struct error *e) {
@@ -402,7 +404,7 @@ static int take_chunk(struct liner *l, struct error *e) {
     }
     const char *text = l->text + l->at;
     const struct chunk *chunk = &l->ahead[l->ahead_next++];
-    if (chunk->size > WORD_BYTES || l->levels) {
+    if (chunk->size > WORD_BYTES || l->levels != NULL) {
         bool may_break = may_break_here(l, first_side(text, l->size - l->at));
         return parts_cut(&l->parts, l->breaker, l->text, l->levels, l->at, chunk->size, may_break,
                          e);

@@ -14,7 +14,7 @@ static inline int room_reserve(void **items, size_t *capacity, size_t count, siz
     }
     size_t more = count + count / 2 + 64;
     void *moved = realloc(*items, more * size);
-    if (!moved) {
+    if (moved == NULL) {
         return error_set(e, ERR_MEMORY, "out of memory");
     }
     *items = moved;

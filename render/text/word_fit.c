@@ -116,7 +116,7 @@ static int fit_group(struct word_maker *m, const struct group *g, struct error *
         }
         unsigned fit = FIT_WHOLE + (unsigned)(FIT_STEPS - height);
         glyph->slot = faces_slot(m->faces, glyph->slot->font, glyph->slot->id, fit, e);
-        if (!glyph->slot) {
+        if (glyph->slot == NULL) {
             return ERR_MEMORY;
         }
         glyph->y = whole_pixels(glyph->y * height / FIT_STEPS) - down * PIXEL;

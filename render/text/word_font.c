@@ -52,7 +52,7 @@ static void add_stretch(struct draft *d, uint32_t start, uint32_t end, int font,
                         UScriptCode script) {
     struct stretch *last = d->stretch_count > 0 ? &d->stretches[d->stretch_count - 1] : NULL;
     bool same =
-        last && last->font == font &&
+        last != NULL && last->font == font &&
         (last->script == script || last->script == USCRIPT_COMMON || script == USCRIPT_COMMON);
     if (same) {
         last->end = end;

@@ -15,7 +15,7 @@ static int ask_harfbuzz(void *context, const char *text, size_t size, uint32_t *
     struct word_maker *m = context;
     struct stretch all = {.end = (uint32_t)size, .font = FONT_PRIMARY, .script = USCRIPT_LATIN};
     const struct face *face = faces_get(m->faces, FONT_PRIMARY, e);
-    int rc = face ? maker_ask(m, face, text, size, &all, false, e) : ERR_MEMORY;
+    int rc = face != NULL ? maker_ask(m, face, text, size, &all, false, e) : ERR_MEMORY;
     unsigned glyphs = 0;
     const hb_glyph_info_t *info = hb_buffer_get_glyph_infos(m->buffer, &glyphs);
     const hb_glyph_position_t *at = hb_buffer_get_glyph_positions(m->buffer, NULL);
@@ -188,7 +188,9 @@ static int make_from_stretches(struct word_maker *m, const char *text, size_t si
         size_t k = rtl ? d->stretch_count - 1 - i : i;
         rc = maker_shape(m, text, size, &d->stretches[k], rtl, e);
     }
-    rc = rc == 0 ? maker_fit(m, e) : rc;
+    if (rc == 0) {
+        rc = maker_fit(m, e);
+    }
     if (rc == 0) {
         find_fonts(d);
         find_clusters(d, size);
@@ -228,9 +230,10 @@ void maker_language(struct word_maker *m, hb_language_t language) {
     m->language = language;
     bool known = language != HB_LANGUAGE_INVALID;
     const struct face *primary = known ? faces_get(m->faces, FONT_PRIMARY, NULL) : NULL;
-    hb_face_t *face = primary ? hb_font_get_face(primary->hb) : NULL;
-    m->default_language = !known || (face && !has_rules_for(face, HB_OT_TAG_GSUB, language) &&
-                                     !has_rules_for(face, HB_OT_TAG_GPOS, language));
+    hb_face_t *face = primary != NULL ? hb_font_get_face(primary->hb) : NULL;
+    m->default_language =
+        !known || (face != NULL && !has_rules_for(face, HB_OT_TAG_GSUB, language) &&
+                   !has_rules_for(face, HB_OT_TAG_GPOS, language));
 }
 
 int maker_open(struct word_maker *m, const struct fonts *fonts, const struct profile *profile,
@@ -238,10 +241,13 @@ int maker_open(struct word_maker *m, const struct fonts *fonts, const struct pro
     m->fonts = fonts;
     m->profile = profile;
     m->buffer = hb_buffer_create();
-    int rc =
-        hb_buffer_allocation_successful(m->buffer) ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    rc = rc == 0 ? breaker_open(&m->breaker, e) : rc;
-    rc = rc == 0 ? faces_open(&m->faces, fonts, profile, e) : rc;
+    int rc = hb_buffer_allocation_successful(m->buffer) ? 0 : error_memory(e, NULL);
+    if (rc == 0) {
+        rc = breaker_open(&m->breaker, e);
+    }
+    if (rc == 0) {
+        rc = faces_open(&m->faces, fonts, profile, e);
+    }
     if (rc == 0) {
         maker_language(m, HB_LANGUAGE_INVALID);
         rc = open_ascii(m, e);

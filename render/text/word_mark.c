@@ -93,7 +93,7 @@ static int put_beside(struct word_maker *m, const struct borrowed *mark, uint32_
 static int put_over(struct word_maker *m, const struct borrowed *mark, uint32_t id,
                     uint32_t cluster, struct base *b, struct error *e) {
     const struct glyph_slot *slot = faces_slot(m->faces, mark->font, id, FIT_ROW, e);
-    if (!slot) {
+    if (slot == NULL) {
         return ERR_MEMORY;
     }
     struct glyph_area area = faces_area(m->faces, slot);
@@ -122,7 +122,7 @@ static int put(struct word_maker *m, const struct borrowed *mark, uint32_t clust
     const struct face *face =
         mark->font == FONT_NONE ? NULL : faces_get(m->faces, mark->font, NULL);
     hb_codepoint_t id = 0;
-    if (!face || !hb_font_get_nominal_glyph(face->hb, mark->code_point, &id)) {
+    if (face == NULL || !hb_font_get_nominal_glyph(face->hb, mark->code_point, &id)) {
         int rc = maker_add_missing(m, mark->at, cluster, mark->code_point, e);
         b->end = m->draft.word.advance;
         return rc;

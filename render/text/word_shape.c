@@ -29,7 +29,7 @@ int maker_add(struct word_maker *m, int font, uint32_t id, uint32_t cluster, str
         return error_set(e, ERR_LIMIT, "a word needs more than %d glyphs", DRAFT_GLYPHS);
     }
     struct glyph_slot *slot = faces_slot(m->faces, font, id, FIT_ROW, e);
-    if (!slot) {
+    if (slot == NULL) {
         return ERR_MEMORY;
     }
     d->glyphs[w->glyph_count] =
@@ -48,7 +48,7 @@ static int add_code(struct word_maker *m, uint32_t cluster, uint32_t code_point,
     char text[16];
     snprintf(text, sizeof text, "[%04X]", (unsigned)code_point);
     const struct face *face = faces_get(m->faces, FONT_PRIMARY, e);
-    int rc = face ? 0 : ERR_MEMORY;
+    int rc = face != NULL ? 0 : ERR_MEMORY;
     for (const char *c = text; *c && rc == 0; c++) {
         hb_codepoint_t id = 0;
         if (hb_font_get_nominal_glyph(face->hb, (unsigned char)*c, &id)) {
@@ -77,8 +77,8 @@ int maker_add_missing(struct word_maker *m, uint32_t at, uint32_t cluster, uint3
 static int add_nothing(struct word_maker *m, uint32_t cluster, struct error *e) {
     const struct face *face = faces_get(m->faces, FONT_PRIMARY, e);
     hb_codepoint_t space = 0;
-    if (!face || !hb_font_get_nominal_glyph(face->hb, ' ', &space)) {
-        return face ? 0 : ERR_MEMORY;
+    if (face == NULL || !hb_font_get_nominal_glyph(face->hb, ' ', &space)) {
+        return face != NULL ? 0 : ERR_MEMORY;
     }
     return maker_add(m, FONT_PRIMARY, space, cluster, (struct placed){0}, e);
 }
@@ -110,7 +110,9 @@ static int add_unknown(struct word_maker *m, const char *text, const struct stre
         size_t first = m->draft.word.glyph_count;
         rc = is_ignorable(c) ? add_nothing(m, starts[k], e)
                              : maker_add_missing(m, starts[k], starts[k], c, e);
-        rc = rc == 0 ? maker_marks(m, starts[k], starts[k + 1], starts[k], first, e) : rc;
+        if (rc == 0) {
+            rc = maker_marks(m, starts[k], starts[k + 1], starts[k], first, e);
+        }
     }
     return rc;
 }
@@ -163,12 +165,11 @@ int maker_ask(struct word_maker *m, const struct face *face, const char *text, s
     hb_buffer_add_utf8(m->buffer, text, (int)size, r->start, (int)(r->end - r->start));
     hb_buffer_set_direction(m->buffer, rtl ? HB_DIRECTION_RTL : HB_DIRECTION_LTR);
     const char *script = uscript_getShortName(r->script);
-    hb_buffer_set_script(m->buffer, hb_script_from_string(script ? script : "Zyyy", -1));
+    hb_buffer_set_script(m->buffer, hb_script_from_string(script != NULL ? script : "Zyyy", -1));
     hb_buffer_set_language(m->buffer, m->language);
     enum { OFF = sizeof NO_LIGATURES / sizeof *NO_LIGATURES };
     hb_shape(face->hb, m->buffer, NO_LIGATURES, wants_ligatures(r->script) ? 0 : OFF);
-    return hb_buffer_allocation_successful(m->buffer) ? 0
-                                                      : error_set(e, ERR_MEMORY, "out of memory");
+    return hb_buffer_allocation_successful(m->buffer) ? 0 : error_memory(e, NULL);
 }
 
 /* Likewise without the marks that are borrowed; clusters are those of the whole text. */
@@ -214,7 +215,7 @@ static int add_group(struct word_maker *m, const struct face *face, int font, co
 int maker_shape(struct word_maker *m, const char *text, size_t size, const struct stretch *r,
                 bool rtl, struct error *e) {
     const struct face *face = r->font == FONT_NONE ? NULL : faces_get(m->faces, r->font, NULL);
-    if (!face) { /* no font, or its file went bad after it was chosen */
+    if (face == NULL) { /* no font, or its file went bad after it was chosen */
         return add_unknown(m, text, r, rtl, e);
     }
     int rc = m->draft.borrowed_count > 0 ? ask_stripped(m, face, text, size, r, rtl, e)

@@ -22,7 +22,7 @@ int added_append(struct added_list *a, const struct added *item, const char *tex
         size_t capacity = a->capacity ? a->capacity * 2 : 16; /* ids are limited, so this is */
         struct added *items = realloc(a->items, capacity * sizeof *items);
         if (items == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory");
+            return error_memory(e, NULL);
         }
         a->items = items;
         a->capacity = capacity;

@@ -25,7 +25,7 @@ int token_list_reserve(struct token_list *l, size_t count, struct error *e) {
     size_t capacity = l->capacity ? l->capacity : 256;
     while (capacity - l->count < count) {
         if (capacity > SIZE_MAX / 2 / sizeof *l->ids) {
-            return error_set(e, ERR_MEMORY, "out of memory");
+            return error_memory(e, NULL);
         }
         capacity *= 2;
     }
