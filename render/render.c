@@ -1,13 +1,12 @@
 /* render.c - the main thread of `occ render`: reads the samples, makes jobs of them, and writes the
  * two ends of the output stream. */
-#define _GNU_SOURCE /* sched_getaffinity, F_SETPIPE_SZ */
+#define _GNU_SOURCE /* F_SETPIPE_SZ */
 #include "render/render.h"
 
 #include <assert.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "render/render_accounts.h"
 #include "render/render_packs.h"
 #include "render/text/face.h"
+#include "store/cpu_count.h"
 #include "store/log.h"
 
 enum { PIPE_BYTES = 1 << 20 }; /* a page of mode base fits into the pipe */
@@ -150,11 +150,8 @@ static void end_thread(void *context, void *state) {
 
 /* One per core that this process may use. */
 static int thread_count(int64_t wanted) {
-    cpu_set_t cores;
-    if (wanted <= 0) {
-        wanted = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-    }
-    return (int)(wanted > JOBS_THREADS ? JOBS_THREADS : wanted);
+    int64_t count = wanted > 0 ? wanted : cpu_count();
+    return (int)(count > JOBS_THREADS ? JOBS_THREADS : count);
 }
 
 /* ---- In the main thread ------------------------------------------------- */

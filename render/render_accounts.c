@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/array.h"
 #include "store/table.h"
 
 struct account {
@@ -175,17 +176,10 @@ static int find_account(struct accounts *a, const char *key, struct error *e) {
 }
 
 static int reserve(struct accounts *a, struct error *e) {
-    if (a->waiting_count < a->waiting_capacity) {
-        return 0;
-    }
-    size_t capacity = 2 * a->waiting_capacity + 64;
-    struct account **waiting = realloc(a->waiting, capacity * sizeof *waiting);
-    if (waiting == NULL) {
-        return error_memory(e, NULL);
-    }
-    a->waiting = waiting;
-    a->waiting_capacity = capacity;
-    return 0;
+    struct account **waiting =
+        array_grow(a->waiting, &a->waiting_capacity, a->waiting_count + 1, sizeof *waiting, e);
+    a->waiting = waiting != NULL ? waiting : a->waiting;
+    return waiting != NULL ? 0 : ERR_MEMORY;
 }
 
 int accounts_add(struct accounts *a, struct held *sample, struct error *e) {

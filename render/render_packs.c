@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "render/render_held.h"
+#include "store/array.h"
 #include "store/table.h"
 
 struct pack_numbers {
@@ -43,16 +44,11 @@ static int64_t *next_number(struct pack_numbers *p, const char *key, struct erro
     char account[STREAM_KEY_BYTES];
     size_t index;
     snprintf(account, sizeof account, "%.*s", (int)held_account_size(key), key);
-    if (p->count == p->capacity) {
-        size_t capacity = p->capacity ? 2 * p->capacity : 64;
-        int64_t *next = realloc(p->next, capacity * sizeof *next);
-        if (next == NULL) {
-            error_memory(e, NULL);
-            return NULL;
-        }
-        p->next = next;
-        p->capacity = capacity;
+    int64_t *next = array_grow(p->next, &p->capacity, p->count + 1, sizeof *next, e);
+    if (next == NULL) {
+        return NULL;
     }
+    p->next = next;
     int added = table_add(p->accounts, account, p->count, &index, e);
     if (added > 0) {
         p->next[p->count++] = 0;
@@ -88,14 +84,12 @@ int pack_numbers_apply(struct pack_numbers *p, struct stream_sample *pack, struc
         return 0;
     }
     held_pack_key(p->key, id, pack->key, (*next)++);
-    if (pack->count > p->member_capacity) {
-        struct stream_member *members = realloc(p->members, pack->count * sizeof *members);
-        if (members == NULL) {
-            return error_memory(e, NULL);
-        }
-        p->members = members;
-        p->member_capacity = pack->count;
+    struct stream_member *members =
+        array_grow(p->members, &p->member_capacity, pack->count, sizeof *members, e);
+    if (members == NULL) {
+        return ERR_MEMORY;
     }
+    p->members = members;
     memcpy(p->members, pack->members, pack->count * sizeof *p->members);
     int rc = change_id(p, id, e);
     *pack = (struct stream_sample){.key = p->key, .members = p->members, .count = pack->count};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "render/page/page_state.h"
+#include "store/array.h"
 
 enum { COLUMN_CHARACTERS = 120, TEXT_LIMIT = 64 << 20 };
 #define GLYPH_BYTES ((size_t)64 << 20) /* of glyph bitmaps kept from page to page */
@@ -14,22 +15,14 @@ const char *const PAGE_PARTS[PART_COUNT + 1] = {
     [PART_AUDIO] = "audio",
 };
 
-int list_reserve(struct list *l, size_t more, size_t size, struct error *e) {
-    if (l->capacity - l->count >= more) {
-        return 0;
-    }
-    size_t capacity = 2 * (l->count + more) + 256;
-    void *items = realloc(l->items, capacity * size);
-    if (items == NULL) {
-        return error_memory(e, NULL);
-    }
-    l->items = items;
-    l->capacity = capacity;
-    return 0;
+int page_list_reserve(struct page_list *l, size_t more, size_t size, struct error *e) {
+    void *items = array_grow(l->items, &l->capacity, l->count + more, size, e);
+    l->items = items != NULL ? items : l->items;
+    return items != NULL ? 0 : ERR_MEMORY;
 }
 
-void *list_add(struct list *l, size_t size, struct error *e) {
-    return list_reserve(l, 1, size, e) == 0 ? (char *)l->items + l->count++ * size : NULL;
+void *page_list_add(struct page_list *l, size_t size, struct error *e) {
+    return page_list_reserve(l, 1, size, e) == 0 ? (char *)l->items + l->count++ * size : NULL;
 }
 
 /* ---- Geometry ------------------------------------------------------------ */
@@ -99,7 +92,7 @@ static int by_code_point(const void *a, const void *b) {
 }
 
 /* One entry a code point. */
-static void merge_missing(struct list *l) {
+static void merge_missing(struct page_list *l) {
     struct page_missing *items = l->items;
     if (l->count == 0) {
         return;

@@ -23,7 +23,7 @@ static int place_item(struct pager *p, const struct line_item *item, int32_t ori
         end = word_clusters(w)[item->cluster_end].glyph;
     }
     enum { QUARTER = 16, HALF_QUARTER = QUARTER / 2 };
-    int rc = list_reserve(&p->glyphs, end - first, sizeof(struct canvas_glyph), e);
+    int rc = page_list_reserve(&p->glyphs, end - first, sizeof(struct canvas_glyph), e);
     struct canvas_glyph *placed = p->glyphs.items;
     for (size_t i = first; i < end && rc == 0; i++) {
         const struct word_glyph *g = &word_glyphs(w)[i];
@@ -65,7 +65,7 @@ static int note_missing(struct pager *p, const struct line_item *item, struct er
     for (size_t i = 0; i < w->missing_count; i++) {
         uint16_t cluster = word_missing(w)[i].cluster;
         if (cluster >= item->cluster_start && cluster < item->cluster_end) {
-            struct page_missing *m = list_add(&p->missing, sizeof *m, e);
+            struct page_missing *m = page_list_add(&p->missing, sizeof *m, e);
             if (m == NULL) {
                 return ERR_MEMORY;
             }
@@ -102,7 +102,7 @@ static void extend(const struct line_item *item, uint32_t start, uint32_t end, i
 
 static int add_box(struct pager *p, int32_t left, int32_t right, const struct page_box *box,
                    struct error *e) {
-    struct page_box *b = list_add(&p->boxes, sizeof *b, e);
+    struct page_box *b = page_list_add(&p->boxes, sizeof *b, e);
     if (b == NULL) {
         return ERR_MEMORY;
     }
@@ -177,7 +177,7 @@ static int add_boxes(struct pager *p, const struct line *line, int32_t origin, s
 
 static int add_cluster(struct pager *p, int32_t x, int32_t advance, uint32_t text, uint32_t size,
                        struct error *e) {
-    struct page_cluster *c = list_add(&p->clusters, sizeof *c, e);
+    struct page_cluster *c = page_list_add(&p->clusters, sizeof *c, e);
     if (c == NULL) {
         return ERR_MEMORY;
     }

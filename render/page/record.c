@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "render/text/face.h"
+#include "store/array.h"
 #include "store/utf8.h"
 
 enum {
@@ -22,6 +23,11 @@ struct used_source {
     uint32_t sample; /* its place in `keys` */
 };
 
+struct record_key {
+    const char *key;   /* of a sample, the caller's */
+    int64_t last_page; /* that has the sample, from 1 */
+};
+
 struct record {
     struct page_setup setup;
     enum page_format format;
@@ -31,8 +37,7 @@ struct record {
     size_t place_count;
     struct used_source *used;
     size_t used_count, used_capacity;
-    const char **keys;  /* of samples, the caller's */
-    int64_t *last_page; /* that has the sample, from 1 */
+    struct record_key *keys;
     size_t key_count, key_capacity;
     uint64_t hash; /* of the primary font */
     bool has_hash;
@@ -57,7 +62,6 @@ void record_close(struct record *r) {
         free(r->places);
         free(r->used);
         free(r->keys);
-        free(r->last_page);
         free(r);
     }
 }
@@ -153,56 +157,33 @@ static void cut(struct bytes *out, size_t size) {
 
 /* ---- Sources ------------------------------------------------------------------ */
 
-/* Makes *items larger so that one more than `count` fits. */
-static int grow(void **items, size_t count, size_t capacity, size_t size, struct error *e) {
-    if (count < capacity) {
-        return 0;
-    }
-    void *larger = realloc(*items, 2 * (capacity + 32) * size);
-    if (larger == NULL) {
-        return error_memory(e, NULL);
-    }
-    *items = larger;
-    return 0;
-}
-
 /* The caller's sources are `count` now. */
 static int make_places(struct record *r, size_t count, struct error *e) {
-    if (count <= r->place_count) {
-        return 0;
-    }
-    size_t wanted = count > 2 * r->place_count ? count : 2 * r->place_count;
-    uint32_t *places = realloc(r->places, wanted * sizeof *places);
+    size_t before = r->place_count;
+    uint32_t *places = array_grow(r->places, &r->place_count, count, sizeof *places, e);
     if (places == NULL) {
-        return error_memory(e, NULL);
+        return ERR_MEMORY;
     }
-    memset(places + r->place_count, 0, (wanted - r->place_count) * sizeof *places);
+    memset(places + before, 0, (r->place_count - before) * sizeof *places);
     r->places = places;
-    r->place_count = wanted;
     return 0;
 }
 
 static int add_key(struct record *r, const char *key, struct error *e) {
-    size_t capacity = r->key_capacity;
-    void *keys = r->keys, *last_page = r->last_page;
-    int rc = grow(&keys, r->key_count, capacity, sizeof *r->keys, e);
+    struct record_key *keys =
+        array_grow(r->keys, &r->key_capacity, r->key_count + 1, sizeof *keys, e);
+    if (keys == NULL) {
+        return ERR_MEMORY;
+    }
     r->keys = keys;
-    if (rc == 0) {
-        rc = grow(&last_page, r->key_count, capacity, sizeof *r->last_page, e);
-    }
-    r->last_page = last_page;
-    if (rc == 0) {
-        r->key_capacity = r->key_count < capacity ? capacity : 2 * (capacity + 32);
-        r->keys[r->key_count] = key;
-        r->last_page[r->key_count++] = 0;
-    }
-    return rc;
+    r->keys[r->key_count++] = (struct record_key){.key = key};
+    return 0;
 }
 
 /* The place of a key; samples follow each other, so it is mostly the last one. */
 static int place_key(struct record *r, const char *key, uint32_t *place, struct error *e) {
     for (size_t i = r->key_count; i-- > 0;) {
-        if (r->keys[i] == key || strcmp(r->keys[i], key) == 0) {
+        if (r->keys[i].key == key || strcmp(r->keys[i].key, key) == 0) {
             *place = (uint32_t)i;
             return 0;
         }
@@ -223,18 +204,16 @@ static int place_source(struct record *r, const struct content_sources *sources,
         return 0;
     }
     struct used_source source = {.number = number};
-    void *used = r->used;
     int rc = place_key(r, sources->items[number - 1].key, &source.sample, e);
-    if (rc == 0) {
-        rc = grow(&used, r->used_count, r->used_capacity, sizeof *r->used, e);
-    }
     if (rc < 0) {
         return rc;
     }
-    r->used = used;
-    if (r->used_count == r->used_capacity) {
-        r->used_capacity = 2 * (r->used_capacity + 32);
+    struct used_source *used =
+        array_grow(r->used, &r->used_capacity, r->used_count + 1, sizeof *used, e);
+    if (used == NULL) {
+        return ERR_MEMORY;
     }
+    r->used = used;
     *place = (uint32_t)r->used_count;
     r->used[r->used_count++] = source;
     r->places[number - 1] = *place + 1;
@@ -335,8 +314,8 @@ static int append_samples(struct record *r, const struct page *page,
         uint32_t place = 0;
         rc = place_source(r, sources, page->boxes[i].source, &place, e);
         uint32_t sample = rc == 0 ? r->used[place].sample : 0;
-        if (rc == 0 && r->last_page[sample] != r->page_count + 1) {
-            r->last_page[sample] = r->page_count + 1;
+        if (rc == 0 && r->keys[sample].last_page != r->page_count + 1) {
+            r->keys[sample].last_page = r->page_count + 1;
             rc = bytes_printf(&r->pages, e, "%u,", (unsigned)sample);
         }
     }
@@ -444,7 +423,7 @@ static int append_all(const struct record *r, const struct content_sources *sour
         rc = bytes_append_text(out, ",\"samples\":[", e);
     }
     for (size_t i = 0; i < r->key_count && rc == 0; i++) {
-        rc = append_string(out, r->keys[i], e);
+        rc = append_string(out, r->keys[i].key, e);
         if (rc == 0) {
             rc = bytes_append(out, ",", 1, e);
         }

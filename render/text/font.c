@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/array.h"
+
 enum {
     FONTS_MOST = 4096,
     GLYPHS_MOST = 65535, /* of a font file */
@@ -236,15 +238,12 @@ static int index_entry(struct fonts *f, int index, struct error *e) {
 }
 
 static int append_font(struct fonts *f, const FcPattern *p, bool color, struct error *e) {
-    if (f->count == f->capacity) {
-        int capacity = f->capacity ? 2 * f->capacity : 64;
-        struct font_entry *larger = realloc(f->entries, (size_t)capacity * sizeof *larger);
-        if (larger == NULL) {
-            return error_memory(e, "the list of fonts");
-        }
-        f->entries = larger;
-        f->capacity = capacity;
+    struct font_entry *entries =
+        array_grow(f->entries, &f->capacity, (size_t)f->count + 1, sizeof *entries, e);
+    if (entries == NULL) {
+        return ERR_MEMORY;
     }
+    f->entries = entries;
     FcCharSet *charset = charset_of(p);
     struct font_entry *entry = &f->entries[f->count];
     *entry = (struct font_entry){.family = strdup(text_of(p, FC_FAMILY)),

@@ -7,7 +7,7 @@
 
 #include "render/text/levels.h"
 #include "render/text/parts.h"
-#include "render/text/room.h"
+#include "store/array.h"
 #include "store/utf8.h"
 
 enum { LINE_ITEMS = 8192 };
@@ -77,16 +77,16 @@ void liner_close(struct liner *l) {
 /* ---- From text to items -------------------------------------------------- */
 
 static int more_items(struct liner *l, struct error *e) {
-    size_t capacity = l->capacity;
-    void *items = l->items;
-    int rc = room_reserve(&items, &capacity, l->count + 1, sizeof *l->items, e);
-    l->items = items;
-    void *levels = rc == 0 ? realloc(l->line_levels, capacity * sizeof *l->line_levels) : NULL;
+    size_t capacity = l->capacity, level_capacity = capacity, visual_capacity = capacity;
+    struct line_item *items = array_grow(l->items, &capacity, l->count + 1, sizeof *items, e);
+    l->items = items != NULL ? items : l->items;
+    UBiDiLevel *levels =
+        array_grow(l->line_levels, &level_capacity, l->count + 1, sizeof *levels, e);
     l->line_levels = levels != NULL ? levels : l->line_levels;
-    void *visual = rc == 0 ? realloc(l->visual, capacity * sizeof *l->visual) : NULL;
+    int32_t *visual = array_grow(l->visual, &visual_capacity, l->count + 1, sizeof *visual, e);
     l->visual = visual != NULL ? visual : l->visual;
-    if (levels == NULL || visual == NULL) {
-        return rc < 0 ? rc : error_memory(e, NULL);
+    if (items == NULL || levels == NULL || visual == NULL) {
+        return ERR_MEMORY;
     }
     l->capacity = capacity;
     return 0;

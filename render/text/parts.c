@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/array.h"
 #include "store/utf8.h"
 
 void parts_close(struct parts *p) {
@@ -17,15 +18,11 @@ void parts_clear(struct parts *p) {
 }
 
 static int add_part(struct parts *p, size_t end, bool may_break, struct error *e) {
-    if (p->count == p->capacity) {
-        size_t capacity = 2 * p->capacity + 64;
-        struct part *items = realloc(p->items, capacity * sizeof *items);
-        if (items == NULL) {
-            return error_memory(e, NULL);
-        }
-        p->items = items;
-        p->capacity = capacity;
+    struct part *items = array_grow(p->items, &p->capacity, p->count + 1, sizeof *items, e);
+    if (items == NULL) {
+        return ERR_MEMORY;
     }
+    p->items = items;
     p->items[p->count++] = (struct part){.end = (uint32_t)end, .may_break = may_break};
     return 0;
 }

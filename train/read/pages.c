@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/array.h"
 #include "store/file.h"
 #include "store/random.h"
 #include "store/utf8.h"
@@ -53,15 +54,12 @@ static int add_label(struct read_labels *out, const struct page *page, int y, do
     if (column < 0 || column >= page->width / READING_COLUMN) {
         return 0;
     }
-    if (out->count == out->capacity) {
-        size_t capacity = out->capacity > 0 ? 2 * out->capacity : 4096;
-        struct read_label *list = realloc(out->list, capacity * sizeof *list);
-        if (list == NULL) {
-            return error_memory(e, "labels");
-        }
-        out->list = list;
-        out->capacity = capacity;
+    struct read_label *list =
+        array_grow(out->list, &out->capacity, out->count + 1, sizeof *list, e);
+    if (list == NULL) {
+        return ERR_MEMORY;
     }
+    out->list = list;
     out->list[out->count++] = (struct read_label){
         .row = (int16_t)(y / READING_ROW), .column = (int16_t)column, .class_index = index};
     return 0;

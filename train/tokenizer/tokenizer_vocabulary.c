@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/array.h"
 #include "train/tokenizer/tokenizer_parts.h"
 
 enum { FIRST_CAPACITY = 1024, PAIR_LIMIT = 1 << 23 };
@@ -87,17 +88,13 @@ static int grow_slots(struct vocabulary *v, struct error *e) {
 }
 
 static int grow_tokens(struct vocabulary *v, size_t count, struct error *e) {
-    size_t capacity = v->capacity ? v->capacity : FIRST_CAPACITY;
-    while (capacity < count) { /* at most twice TOKENIZER_ID_LIMIT */
-        capacity *= 2;
-    }
-    struct token *tokens = realloc(v->tokens, capacity * sizeof *tokens);
+    size_t before = v->capacity;
+    struct token *tokens = array_grow(v->tokens, &v->capacity, count, sizeof *tokens, e);
     if (tokens == NULL) {
-        return error_memory(e, NULL);
+        return ERR_MEMORY;
     }
-    memset(tokens + v->capacity, 0, (capacity - v->capacity) * sizeof *tokens);
+    memset(tokens + before, 0, (v->capacity - before) * sizeof *tokens);
     v->tokens = tokens;
-    v->capacity = capacity;
     return 0;
 }
 
