@@ -131,7 +131,7 @@ static int finish_output(struct render *r, struct error *e) {
 
 /* ---- In a thread -------------------------------------------------------- */
 
-static int work(void *context, void **state, void *job, struct outlet *out, struct error *e) {
+static int work(void *context, void **state, void *job, struct job_output *out, struct error *e) {
     struct renderer *renderer = *state;
     if (renderer == NULL) {
         int rc = renderer_open(&renderer, context, e);
@@ -160,7 +160,7 @@ static int thread_count(int64_t wanted) {
 static int put_job(struct render *r, struct render_job job, struct error *e) {
     struct render_job *copy = malloc(sizeof *copy);
     if (copy == NULL) {
-        held_free_list(job.samples);
+        sample_copies_free(job.samples);
         return error_memory(e, NULL);
     }
     *copy = job;
@@ -169,7 +169,8 @@ static int put_job(struct render *r, struct render_job job, struct error *e) {
 
 static int put_sample(struct render *r, const struct stream_sample *sample, bool with_pages,
                       struct error *e) {
-    struct held *h = held_copy(sample, with_pages ? held_originals : held_all, NULL);
+    struct sample_copy *h =
+        sample_copy_make(sample, with_pages ? copy_originals : copy_everything, NULL);
     if (h == NULL) {
         return error_memory(e, NULL);
     }
@@ -185,13 +186,13 @@ static int put_pack(void *context, struct render_job job, struct error *e) {
 /* The account's pages get a copy of what they show. */
 static int gather(struct render *r, const struct stream_sample *sample, struct error *e) {
     struct content_options content = r->options->content;
-    struct held *h = held_copy(sample, held_needed, &content);
+    struct sample_copy *h = sample_copy_make(sample, copy_for_pack, &content);
     return h != NULL ? accounts_add(r->accounts, h, e) : error_memory(e, NULL);
 }
 
 static int take_sample(struct render *r, const struct stream_sample *sample, struct error *e) {
     if (strlen(sample->key) >= STREAM_KEY_BYTES ||
-        held_account_size(sample->key) > STREAM_KEY_PART) {
+        stream_account_size(sample->key) > STREAM_KEY_PART) {
         const char *input = stream_reader_input(r->reader);
         int rc = error_set(e, ERR_FORMAT, "'%.80s...': the key is too long", sample->key);
         return input != NULL ? error_context(e, "%s", input) : rc;

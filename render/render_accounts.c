@@ -10,7 +10,7 @@
 struct account {
     struct render_account pages;
     size_t number; /* in the order in which they came first */
-    struct held *first, **last;
+    struct sample_copy *first, **last;
     size_t count, bytes; /* of what waits */
     bool had_job, split;
 };
@@ -55,7 +55,7 @@ void accounts_close(struct accounts *a) {
         return;
     }
     for (size_t i = 0; i < a->waiting_count; i++) {
-        held_free_list(a->waiting[i]->first);
+        sample_copies_free(a->waiting[i]->first);
     }
     free(a->waiting);
     table_close(a->numbers);
@@ -155,7 +155,7 @@ static int new_account(struct accounts *a, struct error *e) {
 
 /* Makes the account of `key` the current one. */
 static int find_account(struct accounts *a, const char *key, struct error *e) {
-    size_t size = held_account_size(key), number = 0;
+    size_t size = stream_account_size(key), number = 0;
     if (a->current != NULL && strlen(a->name) == size && memcmp(a->name, key, size) == 0) {
         return 0;
     }
@@ -182,7 +182,7 @@ static int reserve(struct accounts *a, struct error *e) {
     return waiting != NULL ? 0 : ERR_MEMORY;
 }
 
-int accounts_add(struct accounts *a, struct held *sample, struct error *e) {
+int accounts_add(struct accounts *a, struct sample_copy *sample, struct error *e) {
     int rc = find_account(a, sample->sample.key, e);
     if (rc == 0) {
         rc = make_room(a, sample->bytes, e);

@@ -1,11 +1,11 @@
 /* render_packs.c - see render_packs.h. */
 #include "render/render_packs.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "render/render_held.h"
 #include "store/array.h"
 #include "store/table.h"
 
@@ -18,6 +18,13 @@ struct pack_numbers {
     size_t member_capacity;
     struct bytes json;
 };
+
+void pack_key(char key[STREAM_KEY_BYTES], char id[PACK_ID_BYTES], const char *sample_key,
+              int64_t number) {
+    static const char PREFIX[] = "pack:";
+    snprintf(id, PACK_ID_BYTES, "%s%06" PRId64, PREFIX, number);
+    stream_pack_key(key, sample_key, id + sizeof PREFIX - 1);
+}
 
 int pack_numbers_open(struct pack_numbers **out, struct error *e) {
     *out = calloc(1, sizeof **out);
@@ -43,7 +50,7 @@ void pack_numbers_close(struct pack_numbers *p) {
 static int64_t *next_number(struct pack_numbers *p, const char *key, struct error *e) {
     char account[STREAM_KEY_BYTES];
     size_t index;
-    snprintf(account, sizeof account, "%.*s", (int)held_account_size(key), key);
+    stream_account(account, key);
     int64_t *next = array_grow(p->next, &p->capacity, p->count + 1, sizeof *next, e);
     if (next == NULL) {
         return NULL;
@@ -78,12 +85,12 @@ int pack_numbers_apply(struct pack_numbers *p, struct stream_sample *pack, struc
     if (next == NULL) {
         return ERR_MEMORY;
     }
-    int64_t number = strtoll(strrchr(pack->key, 'A') + 1, NULL, 10); /* behind %3A */
+    int64_t number = strtoll(strstr(pack->key, STREAM_PACK) + sizeof STREAM_PACK - 1, NULL, 10);
     if (number >= *next && number < INT64_MAX / 2) {
         *next = number + 1;
         return 0;
     }
-    held_pack_key(p->key, id, pack->key, (*next)++);
+    pack_key(p->key, id, pack->key, (*next)++);
     struct stream_member *members =
         array_grow(p->members, &p->member_capacity, pack->count, sizeof *members, e);
     if (members == NULL) {

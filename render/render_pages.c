@@ -38,11 +38,11 @@ struct renderer {
 
     /* of the job being done */
     struct render_job *job;
-    struct outlet *out;
+    struct job_output *out;
     struct made_page *pages; /* JOB_SAMPLE; in the arena */
     size_t page_count, page_capacity, page_limit, byte_limit, box_count;
     bool full;                  /* a limit was reached: the rest is left out */
-    struct held **order;        /* JOB_PACK: the samples as they flow; in the arena */
+    struct sample_copy **order; /* JOB_PACK: the samples as they flow; in the arena */
     size_t flowing, first;      /* the one being laid out; the first that may be on this page */
     const json_t *account_json; /* .json of a sample of the account, or NULL */
 };
@@ -51,7 +51,7 @@ static int take_page(void *context, const struct page *page, struct error *e);
 
 void render_job_free(void *job) {
     struct render_job *j = job;
-    held_free_list(j->samples);
+    sample_copies_free(j->samples);
     free(j);
 }
 
@@ -190,7 +190,7 @@ static int flow(struct renderer *r, const struct stream_sample *sample, struct e
         rc = pager_open(&r->pager, &r->setup, e);
     }
     if (rc == 0) {
-        rc = content_flow(r->pager, sample, &content, &r->sources, warnings, e);
+        rc = content_layout(r->pager, sample, &content, &r->sources, warnings, e);
     }
     if (rc == 0 && r->job->kind == JOB_SAMPLE) {
         rc = pager_flush(r->pager, e);
@@ -237,7 +237,7 @@ static int take_sample_page(struct renderer *r, const struct page *page, struct 
             (struct made_page){.image_end = r->images.size, .text_end = r->texts.size};
         r->box_count += page->box_count;
         count_page(r, page);
-        rc = outlet_relieve(r->out, r->images.size + r->texts.size, e);
+        rc = job_output_flush_if_due(r->out, r->images.size + r->texts.size, e);
     }
     return rc;
 }
@@ -274,11 +274,11 @@ static int put_sample(struct renderer *r, const struct stream_sample *sample, st
     members[count++] = (struct stream_member){
         .suffix = "pages.json", .data = bytes_text(&r->record_text), .size = r->record_text.size};
     r->sums.counts.samples++;
-    return stream_encode(outlet_bytes(r->out), sample->key, members, count, e);
+    return stream_encode(job_output_bytes(r->out), sample->key, members, count, e);
 }
 
 /* How much may be added to what the sample has, so that the next stage still reads it. */
-static void set_limits(struct renderer *r, const struct held *h) {
+static void set_limits(struct renderer *r, const struct sample_copy *h) {
     size_t room = h->bytes + RECORD_ROOM < STREAM_SAMPLE_LIMIT
                       ? STREAM_SAMPLE_LIMIT - RECORD_ROOM - h->bytes
                       : 0;
@@ -292,7 +292,7 @@ static void set_limits(struct renderer *r, const struct held *h) {
 }
 
 static int do_sample(struct renderer *r, struct error *e) {
-    const struct held *h = r->job->samples;
+    const struct sample_copy *h = r->job->samples;
     clear_bytes(&r->images);
     clear_bytes(&r->texts);
     clear_bytes(&r->record_text);
@@ -355,7 +355,7 @@ static int write_pack_json(struct renderer *r, const struct page *page, const ch
                            struct error *e) {
     char account[STREAM_KEY_BYTES];
     const char *key = r->order[r->flowing]->sample.key;
-    snprintf(account, sizeof account, "%.*s", (int)held_account_size(key), key);
+    stream_account(account, key);
     json_t *object = json_pack("{s:s}", "id", id);
     int failed = object == NULL || copy_text(object, "account", r->account_json, account) != 0 ||
                  copy_text(object, "account_name", r->account_json, NULL) != 0 ||
@@ -369,7 +369,7 @@ static int write_pack_json(struct renderer *r, const struct page *page, const ch
 static int take_pack_page(struct renderer *r, const struct page *page, struct error *e) {
     char key[STREAM_KEY_BYTES], id[PACK_ID_BYTES], image[16];
     const char *sample_key = r->order[r->flowing]->sample.key;
-    held_pack_key(key, id, sample_key, r->job->account->packs);
+    pack_key(key, id, sample_key, r->job->account->packs);
     snprintf(image, sizeof image, "p000.%s", page_suffix(r));
     bytes_clear(&r->images);
     bytes_clear(&r->record_text);
@@ -391,19 +391,20 @@ static int take_pack_page(struct renderer *r, const struct page *page, struct er
         {.suffix = image, .data = bytes_text(&r->images), .size = r->images.size},
         {.suffix = "p000.txt", .data = page->text, .size = page->text_size},
         {.suffix = "pages.json", .data = bytes_text(&r->record_text), .size = r->record_text.size}};
-    rc = stream_encode(outlet_bytes(r->out), key, members, sizeof members / sizeof *members, e);
+    rc = stream_encode(job_output_bytes(r->out), key, members, sizeof members / sizeof *members, e);
     if (rc == 0) {
         r->job->account->packs++;
         r->sums.counts.samples++;
         count_page(r, page);
-        rc = outlet_relieve(r->out, 0, e);
+        rc = job_output_flush_if_due(r->out, 0, e);
     }
     return rc;
 }
 
 /* Newest first; then by key, then as they came (`bytes` is no longer needed and holds that). */
 static int compare_newest(const void *a, const void *b) {
-    const struct held *x = *(struct held *const *)a, *y = *(struct held *const *)b;
+    const struct sample_copy *x = *(struct sample_copy *const *)a,
+                             *y = *(struct sample_copy *const *)b;
     if (x->created != y->created) {
         return x->created < y->created ? 1 : -1;
     }
@@ -418,7 +419,7 @@ static int order_samples(struct renderer *r, json_t **owner, struct error *e) {
         return error_memory(e, NULL);
     }
     size_t count = 0;
-    for (struct held *h = r->job->samples; h != NULL; h = h->next) {
+    for (struct sample_copy *h = r->job->samples; h != NULL; h = h->next) {
         const struct stream_member *member = &h->sample.members[0];
         json_t *object = json_read(member->data, member->size, NULL, NULL);
         h->created = json_get_integer(object, "created", INT64_MIN);
@@ -439,7 +440,7 @@ static int order_samples(struct renderer *r, json_t **owner, struct error *e) {
 static int do_pack(struct renderer *r, struct error *e) {
     json_t *owner = NULL;
     record_clear(r->record);
-    int rc = r->job->continues ? outlet_wait(r->out, e) : 0; /* the numbers go on */
+    int rc = r->job->continues ? job_output_wait(r->out, e) : 0; /* the numbers go on */
     if (rc == 0) {
         rc = order_samples(r, &owner, e);
     }
@@ -466,7 +467,8 @@ static int take_page(void *context, const struct page *page, struct error *e) {
     return r->job->kind == JOB_PACK ? take_pack_page(r, page, e) : take_sample_page(r, page, e);
 }
 
-int renderer_do(struct renderer *r, struct render_job *job, struct outlet *out, struct error *e) {
+int renderer_do(struct renderer *r, struct render_job *job, struct job_output *out,
+                struct error *e) {
     r->job = job;
     r->out = out;
     r->pages = NULL;
@@ -483,7 +485,7 @@ int renderer_do(struct renderer *r, struct render_job *job, struct outlet *out, 
         return do_sample(r, e);
     }
     const struct stream_sample *sample = &job->samples->sample;
-    struct bytes *bytes = outlet_bytes(out);
+    struct bytes *bytes = job_output_bytes(out);
     int rc = bytes_reserve(bytes, job->samples->bytes, e);
     if (rc == 0) {
         rc = stream_encode(bytes, sample->key, sample->members, sample->count, e);

@@ -82,7 +82,7 @@ static void set_part(struct kept *kept, const char *suffix, const char *json, co
     CHECK_NUMBER(content_parse_parts(&options, part, NULL), 0);
     CHECK_NUMBER(arena_open(&sources.arena, (size_t)1 << 20, NULL), 0);
     CHECK_NUMBER(pager_open(&pager, &setup, NULL), 0);
-    CHECK_NUMBER(content_flow(pager, &sample, &options, &sources, warnings, NULL), 0);
+    CHECK_NUMBER(content_layout(pager, &sample, &options, &sources, warnings, NULL), 0);
     CHECK_NUMBER(pager_flush(pager, NULL), 0);
     CHECK_NUMBER(kept->count, 1);
     pager_close(pager);

@@ -35,7 +35,7 @@ static void run_trial(struct trial *t, const char *parts) {
     stub_open(&pager, &sample, &sources);
     pager.fail_at = t->fail_at;
     pager.picture_width = t->picture_width ? t->picture_width : pager.picture_width;
-    t->rc = content_flow(&pager, &sample, &t->options, &sources, warnings, &e);
+    t->rc = content_layout(&pager, &sample, &t->options, &sources, warnings, &e);
     CHECK_NUMBER(e.code, t->rc);
     CHECK_NUMBER(pager.broken, 0);
     t->log = strdup(bytes_text(&pager.log));

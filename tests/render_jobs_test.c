@@ -29,21 +29,21 @@ static void pause_ms(int ms) {
     nanosleep(&time, NULL);
 }
 
-static int work(void *context, void **state, void *job, struct outlet *out, struct error *e) {
+static int work(void *context, void **state, void *job, struct job_output *out, struct error *e) {
     (void)context;
     struct task *t = job;
     if (!*state) {
         *state = malloc(1);
     }
-    int rc = t->waits ? outlet_wait(out, e) : 0;
+    int rc = t->waits ? job_output_wait(out, e) : 0;
     pause_ms(t->sleep_ms);
     for (int i = 0; i < t->pieces && rc == 0; i++) {
-        struct bytes *b = outlet_bytes(out);
+        struct bytes *b = job_output_bytes(out);
         rc = bytes_reserve(b, PIECE, e);
         if (rc == 0) {
             memset(b->data + b->size, t->number, PIECE);
             b->size += PIECE;
-            rc = outlet_relieve(out, 0, e);
+            rc = job_output_flush_if_due(out, 0, e);
         }
     }
     return rc == 0 && t->fails ? error_set(e, t->fails, "task %d", t->number) : rc;
@@ -129,7 +129,7 @@ static void large_output_waits_for_its_turn(void) {
     const struct task tasks[] = {{.number = 0, .sleep_ms = 100, .pieces = 1},
                                  {.number = 1, .pieces = large},
                                  {.number = 2, .pieces = large / 2}, /* these two cannot ... */
-                                 {.number = 3, .pieces = large / 2}, /* ... both be parked */
+                                 {.number = 3, .pieces = large / 2}, /* ... both be deferred */
                                  {.number = 4, .pieces = 1}};
     struct bench b;
     struct error e;

@@ -60,8 +60,8 @@ struct content_sources {
 /* Puts one sample onto pages. Members that cannot be read are left out and said in `warnings` (JSON
  * array of strings, appended). Fails only as pager_* and arena_* do. The trees that spans point
  * into live until the function returns; the sources' texts are in sources->arena. */
-int content_flow(struct pager *p, const struct stream_sample *sample,
-                 const struct content_options *options, struct content_sources *sources,
-                 json_t *warnings, struct error *e);
+int content_layout(struct pager *p, const struct stream_sample *sample,
+                   const struct content_options *options, struct content_sources *sources,
+                   json_t *warnings, struct error *e);
 
 #endif

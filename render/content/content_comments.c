@@ -36,10 +36,11 @@ struct forest {
 
 /* ---- Reading ------------------------------------------------------------------ */
 
-static int read_nodes(struct flow *f, const json_t *list, struct forest *t, struct error *e) {
-    size_t all = flow_items(list);
-    t->nodes = arena_alloc(f->scratch, all, sizeof *t->nodes);
-    t->sorted = arena_alloc(f->scratch, all + 1, sizeof *t->sorted);
+static int read_nodes(struct content_layout *l, const json_t *list, struct forest *t,
+                      struct error *e) {
+    size_t all = layout_items(list);
+    t->nodes = arena_alloc(l->scratch, all, sizeof *t->nodes);
+    t->sorted = arena_alloc(l->scratch, all + 1, sizeof *t->sorted);
     if (t->nodes == NULL || t->sorted == NULL) {
         return error_memory(e, "comments");
     }
@@ -63,15 +64,15 @@ static int read_nodes(struct flow *f, const json_t *list, struct forest *t, stru
 }
 
 /* Of comments with the same id the first one counts. */
-static int find_parents(struct flow *f, struct forest *t, struct error *e) {
+static int find_parents(struct content_layout *l, struct forest *t, struct error *e) {
     struct table *ids = NULL;
     int rc = table_open(&ids, e);
     for (size_t i = 0; i < t->count && rc >= 0; i++) {
-        const char *id = json_get_id(t->nodes[i].comment, "id", f->scratch);
+        const char *id = json_get_id(t->nodes[i].comment, "id", l->scratch);
         rc = id != NULL ? table_add(ids, id, i, NULL, e) : 0;
     }
     for (size_t i = 0; i < t->count && rc >= 0; i++) {
-        const char *id = json_get_id(t->nodes[i].comment, "parent", f->scratch);
+        const char *id = json_get_id(t->nodes[i].comment, "parent", l->scratch);
         size_t parent;
         if (id != NULL && table_find(ids, id, &parent)) {
             t->nodes[i].parent = &t->nodes[parent];
@@ -220,10 +221,10 @@ static void choose(struct forest *t, int64_t most) {
 /* ---- Showing ------------------------------------------------------------------ */
 
 /* A string of a comment as an isolate of its own. */
-static int put_string(struct flow *f, struct phrase *p, const struct node *n, const char *name,
-                      struct content_string s, bool leads, struct error *e) {
+static int put_string(struct content_layout *l, struct phrase *p, const struct node *n,
+                      const char *name, struct content_string s, bool leads, struct error *e) {
     uint32_t source;
-    int rc = flow_item_source(f, COMMENTS, n->index, name, &source, e);
+    int rc = layout_item_source(l, COMMENTS, n->index, name, &source, e);
     phrase_isolate(p, leads);
     if (rc == 0) {
         rc = phrase_text(p, s, source, 0, e);
@@ -249,56 +250,56 @@ static int put_likes(struct phrase *p, int64_t likes, struct error *e) {
 }
 
 /* "author: text ♥12"; a star behind the author who made the clip. The text gives the direction. */
-static int put_comment(struct flow *f, const struct node *n, struct error *e) {
-    struct phrase p = {.arena = f->scratch};
+static int put_comment(struct content_layout *l, const struct node *n, struct error *e) {
+    struct phrase p = {.arena = l->scratch};
     int rc = 0;
     if (n->author.text != NULL) {
-        rc = put_string(f, &p, n, "author", n->author, false, e);
+        rc = put_string(l, &p, n, "author", n->author, false, e);
     }
     if (rc == 0 && (p.count > 0 || n->by_creator)) {
         rc = phrase_mark(&p, n->by_creator ? "★: " : ": ", e);
     }
     if (rc == 0) {
-        rc = put_string(f, &p, n, "text", n->text, true, e);
+        rc = put_string(l, &p, n, "text", n->text, true, e);
     }
     if (rc == 0 && n->likes > 0) {
         rc = put_likes(&p, n->likes, e);
     }
     int indent = n->depth < INDENT_MOST ? n->depth : INDENT_MOST;
-    return rc == 0 ? flow_spans(f, PART_COMMENTS, p.spans, p.count, indent, e) : rc;
+    return rc == 0 ? layout_spans(l, PART_COMMENTS, p.spans, p.count, indent, e) : rc;
 }
 
-static int put_chosen(struct flow *f, const struct forest *t, struct error *e) {
+static int put_chosen(struct content_layout *l, const struct forest *t, struct error *e) {
     int rc = 0;
-    struct arena_mark mark = arena_mark(f->scratch);
+    struct arena_mark mark = arena_mark(l->scratch);
     for (struct node *n = t->roots; n != NULL && rc == 0; n = next_node(n, !n->chosen)) {
         if (n->chosen) {
-            rc = put_comment(f, n, e);
-            arena_rewind(f->scratch, mark);
+            rc = put_comment(l, n, e);
+            arena_rewind(l->scratch, mark);
         }
     }
     return rc;
 }
 
-int flow_comments(struct flow *f, struct error *e) {
+int layout_comments(struct content_layout *l, struct error *e) {
     int rc = 0;
     struct forest t = {0};
-    json_t *list = flow_read(f, COMMENTS, JSON_ARRAY, &rc, e);
+    json_t *list = layout_read(l, COMMENTS, JSON_ARRAY, &rc, e);
     if (rc == 0) {
-        rc = read_nodes(f, list, &t, e);
+        rc = read_nodes(l, list, &t, e);
     }
     if (rc == 0) {
-        rc = find_parents(f, &t, e);
+        rc = find_parents(l, &t, e);
     }
     if (rc == 0) {
         open_rings(&t);
         link_nodes(&t);
         measure(&t);
-        choose(&t, f->options->comments);
-        rc = put_chosen(f, &t, e);
+        choose(&t, l->options->comments);
+        rc = put_chosen(l, &t, e);
     }
     if (rc == 0) {
-        rc = flow_warn_items(f, COMMENTS, list, t.unreadable, e);
+        rc = layout_warn_items(l, COMMENTS, list, t.unreadable, e);
     }
     json_decref(list);
     return rc;

@@ -23,7 +23,7 @@ struct script {
     size_t unreadable;
 };
 
-static int add_cue(struct flow *f, struct script *s, size_t index, const json_t *cue,
+static int add_cue(struct content_layout *l, struct script *s, size_t index, const json_t *cue,
                    struct error *e) {
     struct content_string text = content_string(cue, "text");
     if (text.text == NULL) {
@@ -32,9 +32,9 @@ static int add_cue(struct flow *f, struct script *s, size_t index, const json_t 
     }
     uint32_t source;
     void *cues = s->cues;
-    int rc = flow_item_source(f, SCRIPT, index, "text", &source, e);
+    int rc = layout_item_source(l, SCRIPT, index, "text", &source, e);
     if (rc == 0) {
-        rc = arena_grow(f->scratch, &cues, s->count, &s->capacity, sizeof *s->cues, e);
+        rc = arena_grow(l->scratch, &cues, s->count, &s->capacity, sizeof *s->cues, e);
     }
     if (rc == 0) {
         rc = phrase_space(&s->phrase, text, e);
@@ -50,8 +50,8 @@ static int add_cue(struct flow *f, struct script *s, size_t index, const json_t 
     return rc;
 }
 
-static int put_phrase(struct flow *f, struct phrase *p, struct error *e) {
-    int rc = flow_spans(f, PART_SCRIPT, p->spans, p->count, 0, e);
+static int put_phrase(struct content_layout *l, struct phrase *p, struct error *e) {
+    int rc = layout_spans(l, PART_SCRIPT, p->spans, p->count, 0, e);
     p->count = 0;
     p->last = 0;
     return rc;
@@ -60,8 +60,8 @@ static int put_phrase(struct flow *f, struct phrase *p, struct error *e) {
 /* ---- Speakers ---------------------------------------------------------------- */
 
 /* Another one, or nobody known, goes on: a new line. */
-static int change_speaker(struct flow *f, struct script *s, size_t index, const json_t *cue,
-                          struct error *e) {
+static int change_speaker(struct content_layout *l, struct script *s, size_t index,
+                          const json_t *cue, struct error *e) {
     struct content_string name = content_string(cue, "speaker");
     bool same = name.size == s->speaker.size &&
                 (name.size == 0 || memcmp(name.text, s->speaker.text, name.size) == 0);
@@ -70,11 +70,11 @@ static int change_speaker(struct flow *f, struct script *s, size_t index, const 
     }
     s->speaker = name;
     uint32_t source = 0;
-    int rc = put_phrase(f, &s->phrase, e);
+    int rc = put_phrase(l, &s->phrase, e);
     if (rc < 0 || name.text == NULL) {
         return rc;
     }
-    rc = flow_item_source(f, SCRIPT, index, "speaker", &source, e);
+    rc = layout_item_source(l, SCRIPT, index, "speaker", &source, e);
     phrase_isolate(&s->phrase, false);
     if (rc == 0) {
         rc = phrase_text(&s->phrase, name, source, 0, e);
@@ -187,9 +187,9 @@ static int mark_sentences(const struct script *s, UBreakIterator *sentences, siz
     return rc == 0 ? move(&s->phrase, &copied, size, out, e) : rc;
 }
 
-static int put_timed(struct flow *f, struct script *s, struct error *e) {
+static int put_timed(struct content_layout *l, struct script *s, struct error *e) {
     find_offsets(s);
-    struct phrase marked = {.arena = f->scratch};
+    struct phrase marked = {.arena = l->scratch};
     struct bytes joined;
     bytes_init(&joined, INT32_MAX); /* ICU's offsets */
     UText *text = NULL;
@@ -200,7 +200,7 @@ static int put_timed(struct flow *f, struct script *s, struct error *e) {
         rc = sentences != NULL ? mark_sentences(s, sentences, joined.size, &marked, e) : ERR_MEMORY;
     }
     if (rc == 0) {
-        rc = flow_spans(f, PART_SCRIPT, marked.spans, marked.count, 0, e);
+        rc = layout_spans(l, PART_SCRIPT, marked.spans, marked.count, 0, e);
     }
     if (sentences != NULL) {
         ubrk_close(sentences);
@@ -212,22 +212,22 @@ static int put_timed(struct flow *f, struct script *s, struct error *e) {
 
 /* ---- The part -------------------------------------------------------------------- */
 
-int flow_script(struct flow *f, struct error *e) {
+int layout_script(struct content_layout *l, struct error *e) {
     int rc = 0;
-    json_t *list = flow_read(f, SCRIPT, JSON_ARRAY, &rc, e);
-    struct script s = {.phrase.arena = f->scratch};
-    for (size_t i = 0; i < flow_items(list) && rc == 0; i++) {
+    json_t *list = layout_read(l, SCRIPT, JSON_ARRAY, &rc, e);
+    struct script s = {.phrase.arena = l->scratch};
+    for (size_t i = 0; i < layout_items(list) && rc == 0; i++) {
         const json_t *cue = json_array_get(list, i);
-        rc = f->options->marks == MARKS_SPEAKER ? change_speaker(f, &s, i, cue, e) : 0;
+        rc = l->options->marks == MARKS_SPEAKER ? change_speaker(l, &s, i, cue, e) : 0;
         if (rc == 0) {
-            rc = add_cue(f, &s, i, cue, e);
+            rc = add_cue(l, &s, i, cue, e);
         }
     }
     if (rc == 0) {
-        rc = f->options->marks == MARKS_TIME ? put_timed(f, &s, e) : put_phrase(f, &s.phrase, e);
+        rc = l->options->marks == MARKS_TIME ? put_timed(l, &s, e) : put_phrase(l, &s.phrase, e);
     }
     if (rc == 0) {
-        rc = flow_warn_items(f, SCRIPT, list, s.unreadable, e);
+        rc = layout_warn_items(l, SCRIPT, list, s.unreadable, e);
     }
     json_decref(list);
     return rc;

@@ -186,14 +186,14 @@ static int32_t row_width(const struct pager *p) {
 static int take_line(void *context, const struct line *line, struct error *e) {
     struct pager *p = context;
     int rc = pager_row(p, line, e);
-    liner_width(p->liner, row_width(p));
+    line_breaker_set_width(p->line_breaker, row_width(p));
     return rc;
 }
 
 static int flow_paragraph(struct pager *p, struct error *e) {
     p->counts.replaced += p->paragraph.replaced;
     p->counts.dropped += p->paragraph.dropped;
-    int rc = liner_flow(p->liner, &p->paragraph, row_width(p), take_line, p, e);
+    int rc = line_breaker_run(p->line_breaker, &p->paragraph, row_width(p), take_line, p, e);
     clean_clear(&p->paragraph);
     return rc;
 }
@@ -272,7 +272,7 @@ int pager_open(struct pager **out, const struct page_setup *setup, struct error 
     }
     p->faces = rc == 0 ? shaper_faces(p->shaper) : NULL;
     if (rc == 0) {
-        rc = liner_open(&p->liner, p->shaper, e);
+        rc = line_breaker_open(&p->line_breaker, p->shaper, e);
     }
     if (rc == 0) {
         rc = set_geometry(p, e);
@@ -293,7 +293,7 @@ void pager_close(struct pager *p) {
         return;
     }
     canvas_close(&p->canvas);
-    liner_close(p->liner);
+    line_breaker_close(p->line_breaker);
     shaper_close(p->shaper);
     clean_close(&p->paragraph);
     bytes_close(&p->text);

@@ -17,7 +17,7 @@ struct pager {
     struct page_setup setup;
     struct shaper *shaper;
     struct faces *faces;
-    struct liner *liner;
+    struct line_breaker *line_breaker;
     struct clean paragraph;
     struct canvas canvas;
     int side, pitch, baseline;

@@ -51,7 +51,7 @@ struct faces {
     const struct fonts *fonts;
     const struct profile *profile;
     FT_Library library;
-    struct easel easel;
+    struct rasterizer rasterizer;
     struct file *files; /* (fonts_count) */
     int file_count;
     struct opened *opened; /* (fonts_count) */
@@ -134,7 +134,8 @@ static struct line_box line_box_of(const struct font *font, hb_font_t *hb, unsig
  * and what is smaller cannot be read anyway. */
 static int fitting_size(const struct faces *f, const struct line_box *box) {
     int64_t size = f->profile->size;
-    int64_t above = (int64_t)f->easel.above * PIXEL, below = (int64_t)f->easel.below * PIXEL;
+    int64_t above = (int64_t)f->rasterizer.above * PIXEL,
+            below = (int64_t)f->rasterizer.below * PIXEL;
     if (box->ascent > 0 && box->ascent * size > above * box->upem) {
         size = above * box->upem / box->ascent;
     }
@@ -351,8 +352,8 @@ int faces_open(struct faces **out, const struct fonts *fonts, const struct profi
         rc = faces_get(f, FONT_PRIMARY, &why) != NULL ? 0 : why.code;
         int reach = REACH_EM * ((profile->size + PIXEL - 1) / PIXEL);
         if (rc == 0) {
-            rc = easel_open(&f->easel, f->library, f->baseline, profile->pitch - f->baseline, reach,
-                            &why);
+            rc = rasterizer_open(&f->rasterizer, f->library, f->baseline,
+                                 profile->pitch - f->baseline, reach, &why);
         }
     }
     if (rc < 0) {
@@ -375,7 +376,7 @@ void faces_close(struct faces *f) {
         hb_blob_destroy(f->files[i].blob);
         munmap(f->files[i].data, f->files[i].size);
     }
-    easel_close(&f->easel);
+    rasterizer_close(&f->rasterizer);
     if (f->library != NULL) {
         FT_Done_FreeType(f->library);
     }
@@ -389,7 +390,7 @@ int faces_baseline(const struct faces *f) {
 }
 
 int faces_below(const struct faces *f) {
-    return f->easel.below;
+    return f->rasterizer.below;
 }
 
 /* ---- Slots ----------------------------------------------------------------------- */
@@ -442,12 +443,13 @@ int faces_draw(struct faces *f, struct glyph_slot *slot, unsigned phase, struct 
     int rc = 0;
     const struct opened *o = opened_of(f, slot->font);
     if (slot->font == FACES_NO_FONT) {
-        rc = easel_code(&f->easel, slot->id, &glyph, &why);
+        rc = rasterizer_code(&f->rasterizer, slot->id, &glyph, &why);
     } else if (o->strike) {
-        rc = easel_color(&f->easel, o->ft, slot->id, slot->fit, o->strike, o->face.size, &glyph,
-                         &why);
+        rc = rasterizer_color(&f->rasterizer, o->ft, slot->id, slot->fit, o->strike, o->face.size,
+                              &glyph, &why);
     } else {
-        rc = easel_outline(&f->easel, o->ft, slot->id, o->flags, slot->fit, phase, &glyph, &why);
+        rc = rasterizer_outline(&f->rasterizer, o->ft, slot->id, o->flags, slot->fit, phase, &glyph,
+                                &why);
     }
     if (rc == ERR_MEMORY) {
         return error_set(e, rc, "%s", why.text);
@@ -484,15 +486,15 @@ static void forget_all(const struct opened *o) {
 }
 
 void faces_trim(struct faces *f, size_t limit) {
-    if (f->easel.used <= limit) {
+    if (f->rasterizer.used <= limit) {
         return;
     }
     forget_all(&f->codes);
     for (int i = 0; i < fonts_count(f->fonts); i++) {
         forget_all(&f->opened[i]);
     }
-    arena_reset(f->easel.arena);
-    f->easel.used = 0;
+    arena_reset(f->rasterizer.arena);
+    f->rasterizer.used = 0;
 }
 
 /* ---- What glyphs take ------------------------------------------------------------- */

@@ -111,12 +111,12 @@ static void put(char **at, const void *items, size_t size) {
 
 static int keep_word(struct shaper *s, uint64_t hash, const char *text, size_t size,
                      const struct word **kept, struct error *e) {
-    const struct draft *d = &s->maker.draft;
-    const struct word *w = &d->word;
-    size_t glyphs = w->glyph_count * sizeof *d->glyphs;
-    size_t clusters = (w->cluster_count + (size_t)1) * sizeof *d->clusters;
-    size_t pieces = w->piece_count * sizeof *d->pieces;
-    size_t missing = w->missing_count * sizeof *d->missing;
+    const struct shaped_word *shaped = &s->maker.shaped;
+    const struct word *w = &shaped->word;
+    size_t glyphs = w->glyph_count * sizeof *shaped->glyphs;
+    size_t clusters = (w->cluster_count + (size_t)1) * sizeof *shaped->clusters;
+    size_t pieces = w->piece_count * sizeof *shaped->pieces;
+    size_t missing = w->missing_count * sizeof *shaped->missing;
     size_t total = word_padded(sizeof *w) + word_padded(size) + word_padded(glyphs) +
                    word_padded(clusters) + word_padded(pieces) + word_padded(missing);
     struct word *word = arena_alloc(s->arena, total, 1);
@@ -126,10 +126,10 @@ static int keep_word(struct shaper *s, uint64_t hash, const char *text, size_t s
     char *at = (char *)word;
     put(&at, w, sizeof *w);
     put(&at, text, size);
-    put(&at, d->glyphs, glyphs);
-    put(&at, d->clusters, clusters);
-    put(&at, d->pieces, pieces);
-    put(&at, d->missing, missing);
+    put(&at, shaped->glyphs, glyphs);
+    put(&at, shaped->clusters, clusters);
+    put(&at, shaped->pieces, pieces);
+    put(&at, shaped->missing, missing);
     size_t i = hash & (s->slots - 1);
     while (s->entries[i].word != NULL) {
         i = (i + 1) & (s->slots - 1);

@@ -27,7 +27,7 @@ static int check_sample(const struct stream_sample *sample, const struct content
     json_t *warnings = json_array();
     require(warnings && arena_open(&sources.arena, (size_t)1 << 30, NULL) == 0);
     stub_open(&pager, sample, &sources);
-    int rc = content_flow(&pager, sample, o, &sources, warnings, &e);
+    int rc = content_layout(&pager, sample, o, &sources, warnings, &e);
     require(rc == 0 && e.code == 0);
     require(pager.broken == 0);
     check_warnings(warnings);
