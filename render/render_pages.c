@@ -29,9 +29,9 @@ struct renderer {
     const struct render_options *options;
     struct page_setup setup;
     struct pager *pager;
-    struct record *record;
+    struct page_record *record;
     struct arena *arena; /* of the sources, and what lives as long as a job */
-    struct content_sources sources;
+    struct page_sources sources;
     struct bytes images, texts, record_text, json;
     struct render_result sums;
     int64_t newly_partial;
@@ -76,7 +76,7 @@ int renderer_open(struct renderer **out, struct render_shared *shared, struct er
     bytes_init(&r->json, STREAM_MEMBER_LIMIT);
     int rc = arena_open(&r->arena, SIZE_MAX, e);
     if (rc == 0) {
-        rc = record_open(&r->record, &r->setup, (enum page_format)o->format, e);
+        rc = page_record_open(&r->record, &r->setup, (enum page_format)o->format, e);
     }
     if (rc < 0) {
         renderer_close(r);
@@ -110,7 +110,7 @@ void renderer_close(struct renderer *r) {
     }
     add_sums(r);
     pager_close(r->pager);
-    record_close(r->record);
+    page_record_close(r->record);
     arena_close(r->arena);
     bytes_close(&r->images);
     bytes_close(&r->texts);
@@ -230,7 +230,7 @@ static int take_sample_page(struct renderer *r, const struct page *page, struct 
         rc = bytes_append(&r->texts, page->text, page->text_size, e);
     }
     if (rc == 0) {
-        rc = record_page(r->record, page, pager_faces(r->pager), &r->sources, member, e);
+        rc = page_record_add(r->record, page, pager_faces(r->pager), &r->sources, member, e);
     }
     if (rc == 0) {
         r->pages[r->page_count++] =
@@ -296,11 +296,11 @@ static int do_sample(struct renderer *r, struct error *e) {
     clear_bytes(&r->images);
     clear_bytes(&r->texts);
     clear_bytes(&r->record_text);
-    record_clear(r->record);
+    page_record_clear(r->record);
     set_limits(r, h);
     int rc = flow(r, &h->sample, e);
     if (rc == 0) {
-        rc = record_append(r->record, &r->sources, &r->record_text, e);
+        rc = page_record_append(r->record, &r->sources, &r->record_text, e);
     }
     return rc == 0 ? put_sample(r, &h->sample, e) : rc;
 }
@@ -375,10 +375,10 @@ static int take_pack_page(struct renderer *r, const struct page *page, struct er
     bytes_clear(&r->record_text);
     int rc = write_pack_json(r, page, id, e);
     if (rc == 0) {
-        rc = record_page(r->record, page, pager_faces(r->pager), &r->sources, image, e);
+        rc = page_record_add(r->record, page, pager_faces(r->pager), &r->sources, image, e);
     }
     if (rc == 0) {
-        rc = record_append(r->record, &r->sources, &r->record_text, e);
+        rc = page_record_append(r->record, &r->sources, &r->record_text, e);
     }
     if (rc == 0) {
         rc = page_file_append(&r->images, page, (enum page_format)r->options->format, e);
@@ -439,7 +439,7 @@ static int order_samples(struct renderer *r, json_t **owner, struct error *e) {
 
 static int do_pack(struct renderer *r, struct error *e) {
     json_t *owner = NULL;
-    record_clear(r->record);
+    page_record_clear(r->record);
     int rc = r->job->continues ? job_output_wait(r->out, e) : 0; /* the numbers go on */
     if (rc == 0) {
         rc = order_samples(r, &owner, e);
@@ -477,7 +477,7 @@ int renderer_do(struct renderer *r, struct render_job *job, struct job_output *o
     r->order = NULL;
     r->flowing = r->first = 0;
     arena_reset(r->arena);
-    r->sources = (struct content_sources){.arena = r->arena};
+    r->sources = (struct page_sources){.arena = r->arena};
     if (job->kind == JOB_PACK) {
         return do_pack(r, e);
     }

@@ -76,7 +76,7 @@ static void set_part(struct kept *kept, const char *suffix, const char *json, co
                                .context = kept,
                                .done = kept_add};
     struct content_options options = {.marks = marks};
-    struct content_sources sources = {0};
+    struct page_sources sources = {0};
     struct pager *pager = NULL;
     json_t *warnings = json_array();
     CHECK_NUMBER(content_parse_parts(&options, part, NULL), 0);

@@ -22,7 +22,7 @@ static void add(struct trial *t, const char *suffix, const char *text) {
 
 static void run_trial(struct trial *t, const char *parts) {
     struct stream_sample sample = {"banana/1", t->members, t->count};
-    struct content_sources sources = {0};
+    struct page_sources sources = {0};
     struct pager pager;
     struct error e = {0};
     json_t *warnings = json_array();

@@ -56,13 +56,13 @@ int content_parse_parts(struct content_options *o, const char *list, struct erro
 
 /* ---- Sources ----------------------------------------------------------------- */
 
-static int source_texts(struct content_layout *l, struct content_source *s, const char *suffix,
+static int source_texts(struct content_layout *l, struct page_source *s, const char *suffix,
                         const char *pointer) {
     struct arena *arena = l->sources->arena;
     if (l->key == NULL) {
         l->key = arena_text(arena, l->sample->key, strlen(l->sample->key));
     }
-    const struct content_source *before =
+    const struct page_source *before =
         l->sources->count ? &l->sources->items[l->sources->count - 1] : NULL;
     bool same = before != NULL && strcmp(before->member, suffix) == 0;
     s->key = l->key;
@@ -73,8 +73,8 @@ static int source_texts(struct content_layout *l, struct content_source *s, cons
 
 int layout_source(struct content_layout *l, const char *suffix, const char *pointer,
                   uint32_t *number, struct error *e) {
-    struct content_sources *all = l->sources;
-    struct content_source source;
+    struct page_sources *all = l->sources;
+    struct page_source source;
     if (all->count >= UINT32_MAX) {
         return error_set(e, ERR_LIMIT, "too many texts for one set of pages");
     }
@@ -100,7 +100,8 @@ int layout_item_source(struct content_layout *l, const char *suffix, size_t inde
 
 /* ---- Members ----------------------------------------------------------------- */
 
-int layout_warn(struct content_layout *l, const char *suffix, const char *text, struct error *e) {
+/* Adds "SUFFIX: text" to the warnings. */
+static int warn(struct content_layout *l, const char *suffix, const char *text, struct error *e) {
     struct bytes line;
     size_t replaced = 0;
     bytes_init(&line, SIZE_MAX);
@@ -127,9 +128,9 @@ json_t *layout_read(struct content_layout *l, const char *suffix, json_type type
     if (tree == NULL && why.code == ERR_MEMORY) {
         *rc = error_set(e, why.code, "%s", why.text);
     } else if (tree == NULL) {
-        *rc = layout_warn(l, suffix, why.text, e);
+        *rc = warn(l, suffix, why.text, e);
     } else if (json_typeof(tree) != type) {
-        *rc = layout_warn(l, suffix, type == JSON_ARRAY ? "no list" : "no object", e);
+        *rc = warn(l, suffix, type == JSON_ARRAY ? "no list" : "no object", e);
         json_decref(tree);
         tree = NULL;
     }
@@ -148,11 +149,11 @@ int layout_warn_items(struct content_layout *l, const char *suffix, const json_t
     int rc = 0;
     if (read < count) {
         snprintf(text, sizeof text, "only the first %zu of %zu items were read", read, count);
-        rc = layout_warn(l, suffix, text, e);
+        rc = warn(l, suffix, text, e);
     }
     if (rc == 0 && unreadable > 0) {
         snprintf(text, sizeof text, "%zu of %zu items have no text", unreadable, read);
-        rc = layout_warn(l, suffix, text, e);
+        rc = warn(l, suffix, text, e);
     }
     return rc;
 }
@@ -255,7 +256,7 @@ static int judge_picture(struct content_layout *l, const char *suffix, int rc,
     if (rc == ERR_MEMORY) {
         return error_set(e, rc, "%s", why->text);
     }
-    rc = rc < 0 ? layout_warn(l, suffix, why->text, e) : 1;
+    rc = rc < 0 ? warn(l, suffix, why->text, e) : 1;
     return rc;
 }
 
@@ -357,7 +358,7 @@ static int layout_part(struct content_layout *l, enum page_part part, const json
 }
 
 int content_layout(struct pager *p, const struct stream_sample *sample,
-                   const struct content_options *options, struct content_sources *sources,
+                   const struct content_options *options, struct page_sources *sources,
                    json_t *warnings, struct error *e) {
     struct content_layout l = {
         .pager = p, .sample = sample, .options = options, .sources = sources, .warnings = warnings};

@@ -9,7 +9,7 @@ struct content_layout {
     struct pager *pager;
     const struct stream_sample *sample;
     const struct content_options *options;
-    struct content_sources *sources;
+    struct page_sources *sources;
     json_t *warnings;
     struct arena *scratch; /* given up after each part */
     const char *key;       /* of the sample, in sources->arena; NULL before the first source */
@@ -31,8 +31,6 @@ struct content_string content_string(const json_t *object, const char *name);
  * then among the warnings. Only *rc < 0 is a failure. */
 json_t *layout_read(struct content_layout *l, const char *suffix, json_type type, int *rc,
                     struct error *e);
-/* Adds "SUFFIX: text" to the warnings. */
-int layout_warn(struct content_layout *l, const char *suffix, const char *text, struct error *e);
 /* Of a list's items, CONTENT_ITEMS at most; the warning about those that are left out. */
 size_t layout_items(const json_t *list);
 int layout_warn_items(struct content_layout *l, const char *suffix, const json_t *list,

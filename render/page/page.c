@@ -237,16 +237,8 @@ int pager_clear(struct pager *p, struct error *e) {
     return pager_make_room(p, p->pitch, e);
 }
 
-bool pager_is_empty(const struct pager *p) {
-    return !p->filled;
-}
-
 int pager_flush(struct pager *p, struct error *e) {
     return p->filled ? finish_page(p, e) : 0;
-}
-
-void pager_context(struct pager *p, void *context) {
-    p->setup.context = context;
 }
 
 void pager_language(struct pager *p, const char *language) {

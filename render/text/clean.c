@@ -141,11 +141,11 @@ static bool admit(struct clean *c, uint32_t code_point) {
         if (u_hasBinaryProperty((UChar32)code_point, UCHAR_VARIATION_SELECTOR)) {
             return c->marks <= 2;
         }
-        return c->marks <= PAGE_MARKS;
+        return c->marks <= CLEAN_MARKS;
     }
     if (u_hasBinaryProperty((UChar32)code_point, UCHAR_DEFAULT_IGNORABLE_CODE_POINT)) {
         c->ignorables++;
-        return c->ignorables <= PAGE_IGNORABLES;
+        return c->ignorables <= CLEAN_IGNORABLES;
     }
     c->marks = c->ignorables = 0;
     return true;

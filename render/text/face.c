@@ -57,7 +57,6 @@ struct faces {
     struct opened *opened; /* (fonts_count) */
     struct opened codes;   /* no font: a box for each code point */
     int baseline;          /* pixels */
-    int64_t broken;
 };
 
 /* ---- Files --------------------------------------------------------------------- */
@@ -454,7 +453,6 @@ int faces_draw(struct faces *f, struct glyph_slot *slot, unsigned phase, struct 
     if (rc == ERR_MEMORY) {
         return error_set(e, rc, "%s", why.text);
     }
-    f->broken += rc < 0;
     if (rc < 0 || slot->font == FACES_NO_FONT || o->strike) {
         fill(slot, glyph);
     } else {
@@ -463,11 +461,7 @@ int faces_draw(struct faces *f, struct glyph_slot *slot, unsigned phase, struct 
     return 0;
 }
 
-int64_t faces_broken(const struct faces *f) {
-    return f->broken;
-}
-
-/* Empty glyphs take nothing; keeping them, a broken one is counted once. */
+/* Empty glyphs take nothing: they stay. */
 static void forget(struct glyph_slot *slot) {
     for (int i = 0; i < GLYPH_PHASES; i++) {
         slot->phase[i] = slot->phase[i] == &GLYPH_EMPTY ? slot->phase[i] : NULL;

@@ -21,7 +21,7 @@ static void check_warnings(const json_t *warnings) {
 
 /* Returns how many paragraphs and pictures came of it. */
 static int check_sample(const struct stream_sample *sample, const struct content_options *o) {
-    struct content_sources sources = {0};
+    struct page_sources sources = {0};
     struct pager pager;
     struct error e = {0};
     json_t *warnings = json_array();

@@ -1,6 +1,6 @@
-/* record.c - see record.h. Boxes are many, so JSON is written as it is found out: numbers digit by
- * digit into room that was reserved. */
-#include "render/page/record.h"
+/* page_record.c - see page_record.h. Boxes are many, so JSON is written as it is found out: numbers
+ * digit by digit into room that was reserved. */
+#include "render/page/page_record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +23,12 @@ struct used_source {
     uint32_t sample; /* its place in `keys` */
 };
 
-struct record_key {
+struct record_sample {
     const char *key;   /* of a sample, the caller's */
     int64_t last_page; /* that has the sample, from 1 */
 };
 
-struct record {
+struct page_record {
     struct page_setup setup;
     enum page_format format;
     struct bytes pages; /* written so far, a comma behind each */
@@ -37,15 +37,15 @@ struct record {
     size_t place_count;
     struct used_source *used;
     size_t used_count, used_capacity;
-    struct record_key *keys;
+    struct record_sample *keys;
     size_t key_count, key_capacity;
     uint64_t hash; /* of the primary font */
     bool has_hash;
 };
 
-int record_open(struct record **out, const struct page_setup *setup, enum page_format format,
-                struct error *e) {
-    struct record *r = calloc(1, sizeof *r);
+int page_record_open(struct page_record **out, const struct page_setup *setup,
+                     enum page_format format, struct error *e) {
+    struct page_record *r = calloc(1, sizeof *r);
     *out = r;
     if (r == NULL) {
         return error_memory(e, NULL);
@@ -56,7 +56,7 @@ int record_open(struct record **out, const struct page_setup *setup, enum page_f
     return 0;
 }
 
-void record_close(struct record *r) {
+void page_record_close(struct page_record *r) {
     if (r != NULL) {
         bytes_close(&r->pages);
         free(r->places);
@@ -66,7 +66,7 @@ void record_close(struct record *r) {
     }
 }
 
-void record_clear(struct record *r) {
+void page_record_clear(struct page_record *r) {
     for (size_t i = 0; i < r->used_count; i++) {
         r->places[r->used[i].number - 1] = 0;
     }
@@ -75,10 +75,6 @@ void record_clear(struct record *r) {
     r->used_count = r->key_count = 0;
     r->has_hash = false;
     r->hash = 0;
-}
-
-int64_t record_pages(const struct record *r) {
-    return r->page_count;
 }
 
 /* ---- JSON --------------------------------------------------------------------- */
@@ -158,7 +154,7 @@ static void cut(struct bytes *out, size_t size) {
 /* ---- Sources ------------------------------------------------------------------ */
 
 /* The caller's sources are `count` now. */
-static int make_places(struct record *r, size_t count, struct error *e) {
+static int make_places(struct page_record *r, size_t count, struct error *e) {
     size_t before = r->place_count;
     uint32_t *places = array_grow(r->places, &r->place_count, count, sizeof *places, e);
     if (places == NULL) {
@@ -169,19 +165,19 @@ static int make_places(struct record *r, size_t count, struct error *e) {
     return 0;
 }
 
-static int add_key(struct record *r, const char *key, struct error *e) {
-    struct record_key *keys =
+static int add_key(struct page_record *r, const char *key, struct error *e) {
+    struct record_sample *keys =
         array_grow(r->keys, &r->key_capacity, r->key_count + 1, sizeof *keys, e);
     if (keys == NULL) {
         return ERR_MEMORY;
     }
     r->keys = keys;
-    r->keys[r->key_count++] = (struct record_key){.key = key};
+    r->keys[r->key_count++] = (struct record_sample){.key = key};
     return 0;
 }
 
 /* The place of a key; samples follow each other, so it is mostly the last one. */
-static int place_key(struct record *r, const char *key, uint32_t *place, struct error *e) {
+static int place_key(struct page_record *r, const char *key, uint32_t *place, struct error *e) {
     for (size_t i = r->key_count; i-- > 0;) {
         if (r->keys[i].key == key || strcmp(r->keys[i].key, key) == 0) {
             *place = (uint32_t)i;
@@ -193,7 +189,7 @@ static int place_key(struct record *r, const char *key, uint32_t *place, struct 
 }
 
 /* The place of the caller's source `number`. */
-static int place_source(struct record *r, const struct content_sources *sources, uint32_t number,
+static int place_source(struct page_record *r, const struct page_sources *sources, uint32_t number,
                         uint32_t *place, struct error *e) {
     if (number < 1 || number > sources->count) {
         return error_set(e, ERR_USAGE, "a box of source %u of %zu", (unsigned)number,
@@ -222,8 +218,8 @@ static int place_source(struct record *r, const struct content_sources *sources,
 
 /* ---- Pages -------------------------------------------------------------------- */
 
-static int append_box(struct record *r, const struct page_box *box,
-                      const struct content_sources *sources, struct error *e) {
+static int append_box(struct page_record *r, const struct page_box *box,
+                      const struct page_sources *sources, struct error *e) {
     uint32_t place = 0;
     int rc = place_source(r, sources, box->source, &place, e);
     if (rc == 0) {
@@ -253,7 +249,7 @@ static int append_box(struct record *r, const struct page_box *box,
     return 0;
 }
 
-static int append_counts(struct record *r, const struct page *page, struct error *e) {
+static int append_counts(struct page_record *r, const struct page *page, struct error *e) {
     const struct page_counts *c = &page->counts;
     int64_t cells = c->cells > 0 ? c->cells : 1, tokens = mode_tokens(r->setup.mode);
     int64_t fill = (2000 * c->inked + cells) / (2 * cells);
@@ -267,7 +263,7 @@ static int append_counts(struct record *r, const struct page *page, struct error
                         (int)(fill % 1000), (long long)c->replaced, (long long)c->dropped);
 }
 
-static int append_missing(struct record *r, const struct page *page, struct error *e) {
+static int append_missing(struct page_record *r, const struct page *page, struct error *e) {
     int rc = bytes_append_text(&r->pages, ",\"missing\":{", e);
     for (size_t i = 0; i < page->missing_count && rc == 0; i++) {
         rc = bytes_printf(&r->pages, e, "\"U+%04X\":%lld,", (unsigned)page->missing[i].code_point,
@@ -294,7 +290,7 @@ static int append_font(struct bytes *out, const struct font *font, const struct 
     return bytes_printf(out, e, "\"%s\"},", hash);
 }
 
-static int append_fonts(struct record *r, const struct page *page, const struct faces *faces,
+static int append_fonts(struct page_record *r, const struct page *page, const struct faces *faces,
                         struct error *e) {
     int rc = bytes_append_text(&r->pages, ",\"fonts\":[", e);
     int count = fonts_count(r->setup.fonts);
@@ -307,8 +303,8 @@ static int append_fonts(struct record *r, const struct page *page, const struct 
 }
 
 /* The samples of the boxes, each once. */
-static int append_samples(struct record *r, const struct page *page,
-                          const struct content_sources *sources, struct error *e) {
+static int append_samples(struct page_record *r, const struct page *page,
+                          const struct page_sources *sources, struct error *e) {
     int rc = bytes_append_text(&r->pages, ",\"samples\":[", e);
     for (size_t i = 0; i < page->box_count && rc == 0; i++) {
         uint32_t place = 0;
@@ -322,8 +318,8 @@ static int append_samples(struct record *r, const struct page *page,
     return rc == 0 ? end_list(&r->pages, "]", e) : rc;
 }
 
-int record_page(struct record *r, const struct page *page, const struct faces *faces,
-                const struct content_sources *sources, const char *member, struct error *e) {
+int page_record_add(struct page_record *r, const struct page *page, const struct faces *faces,
+                    const struct page_sources *sources, const char *member, struct error *e) {
     size_t before = r->pages.size;
     const struct face *primary = faces_opened(faces, FONT_PRIMARY);
     int rc = make_places(r, sources->count, e);
@@ -374,7 +370,7 @@ static int append_size(struct bytes *out, int size, struct error *e) {
     return bytes_printf(out, e, "%d%s%s", size / SIZE_UNITS, count > 0 ? "." : "", decimals);
 }
 
-static int append_head(const struct record *r, struct bytes *out, struct error *e) {
+static int append_head(const struct page_record *r, struct bytes *out, struct error *e) {
     int side = PAGE_SIZES[r->setup.mode].side;
     const struct profile *profile = r->setup.profile;
     char hash[HASH_BYTES] = "";
@@ -404,7 +400,7 @@ static int append_head(const struct record *r, struct bytes *out, struct error *
                    : rc;
 }
 
-static int append_source(const struct used_source *used, const struct content_source *source,
+static int append_source(const struct used_source *used, const struct page_source *source,
                          struct bytes *out, struct error *e) {
     int rc = bytes_printf(out, e, "{\"sample\":%u", (unsigned)used->sample);
     if (rc == 0) {
@@ -416,7 +412,7 @@ static int append_source(const struct used_source *used, const struct content_so
     return rc == 0 ? bytes_append_text(out, "},", e) : rc;
 }
 
-static int append_all(const struct record *r, const struct content_sources *sources,
+static int append_all(const struct page_record *r, const struct page_sources *sources,
                       struct bytes *out, struct error *e) {
     int rc = append_head(r, out, e);
     if (rc == 0) {
@@ -443,13 +439,13 @@ static int append_all(const struct record *r, const struct content_sources *sour
     return rc == 0 ? end_list(out, "]}", e) : rc;
 }
 
-int record_append(struct record *r, const struct content_sources *sources, struct bytes *out,
-                  struct error *e) {
+int page_record_append(struct page_record *r, const struct page_sources *sources, struct bytes *out,
+                       struct error *e) {
     size_t before = out->size;
     int rc = append_all(r, sources, out, e);
     if (rc < 0) {
         cut(out, before);
     }
-    record_clear(r);
+    page_record_clear(r);
     return rc;
 }
