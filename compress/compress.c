@@ -148,6 +148,7 @@ static int put(struct compress *c, struct encode_job *job, struct error *e) {
                                         .input = job->input,
                                         .options = job->settings};
     rc = store_put(c->store, &sample, e);
+    log_debug("%s: %zu pages", job->key, job->stored_count);
     if (rc == 0 && (store_pending(c->store) >= (size_t)c->options->commit ||
                     clock_seconds() - c->committed >= COMPRESS_SECONDS)) {
         rc = store_commit(c->store, e);
@@ -199,6 +200,7 @@ static int take(struct compress *c, struct encode_job *job, struct error *e) {
     }
     if (rc != 0) {
         c->result->skipped += rc > 0;
+        log_debug("%s: nothing to do", job->key);
         encode_job_free(job);
         return rc < 0 ? rc : 0;
     }
