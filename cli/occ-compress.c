@@ -28,8 +28,8 @@ static const struct option_spec OPTIONS[] = {
         struct arguments, encoder,
         "the encoder: a safetensors file, an index of several or a folder with either; "
         "default: the bundled one"),
-    ENCODER_DEVICE_ROW(struct arguments, encoder),
-    ENCODER_COMPUTE_ROW(struct arguments, encoder),
+    DEVICE_ROW(struct arguments, encoder.device),
+    COMPUTE_ROW(struct arguments, encoder.device),
     {"mode", 0, OPTION_CHOICE, FIELD(compress.mode), "MODE",
      .help =
          "how loose pictures are fitted: tiny 512 pixels (64 tokens), small 640 (100), base "
@@ -174,7 +174,7 @@ static void summarize(const struct arguments *a, const struct compress_result *r
 static int open_reader(struct reader **out, const struct arguments *a, const struct encoder *n,
                        struct error *e) {
     const char *file = a->encoder.file;
-    int rc = reader_open(out, file, a->encoder.backend, a->encoder.type, e);
+    int rc = reader_open(out, file, a->encoder.device.backend, a->encoder.device.type, e);
     if (rc == 0 && reader_dim(*out) != encoder_config(n)->token_dim) {
         rc = error_set(e, ERR_FORMAT, "%s: its reading head reads tokens of another size", file);
     }
@@ -195,7 +195,7 @@ static int run(struct arguments *a, int count, char **files, struct compress_res
     struct reader *reader = NULL;
     struct store *s = NULL;
     struct compress_input in = {.streams = NULL};
-    int rc = encoder_open(&n, a->encoder.file, NULL, a->encoder.backend, a->encoder.type, e);
+    int rc = encoder_open(&n, a->encoder.file, NULL, a->encoder.device.backend, a->encoder.device.type, e);
     if (rc == 0 && a->verify) {
         rc = open_reader(&reader, a, n, e);
     }

@@ -42,8 +42,8 @@ static const struct option_spec OPTIONS[] = {
         struct arguments, encoder,
         "an encoder with a reading head; for a store, the one that made it; default: the "
         "bundled one"),
-    ENCODER_DEVICE_ROW(struct arguments, encoder),
-    ENCODER_COMPUTE_ROW(struct arguments, encoder),
+    DEVICE_ROW(struct arguments, encoder.device),
+    COMPUTE_ROW(struct arguments, encoder.device),
     {"", .help = "Messages"},
     TOOL_QUIET_ROW(struct arguments, messages),
     TOOL_VERBOSE_ROW(struct arguments, messages, "say how much was read"),
@@ -400,8 +400,8 @@ static int check(struct arguments *a, int operands, char **argv, struct error *e
 static int run_open(struct run *r, struct error *e) {
     const struct arguments *a = r->a;
     const char *file = a->encoder.file;
-    const struct backend *backend = a->encoder.backend;
-    enum dtype compute = a->encoder.type;
+    const struct backend *backend = a->encoder.device.backend;
+    enum dtype compute = a->encoder.device.type;
     bytes_init(&r->text, (size_t)256 << 20);
     bytes_init(&r->out, (size_t)1 << 30);
     int rc = reader_open(&r->reader, file, backend, compute, e);

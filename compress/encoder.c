@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "compress/encoder_state.h"
-#include "compress/image.h"
 
 /* ---- Shapes ---------------------------------------------------------------------- */
 
@@ -496,4 +495,18 @@ int encoder_run(struct encoder_session *s, const struct tensor *tokens, const st
         rc = s->device->ops->download(s->device, &to, &result, e);
     }
     return rc;
+}
+
+int encoder_run_image(struct encoder_session *s, float *tokens, const struct image *image,
+                      int phases, struct error *e) {
+    const struct encoder_shape shape = {1, image->height, image->width, phases};
+    int64_t rows, columns;
+    int rc = encoder_grid(s->encoder, &shape, &rows, &columns, e);
+    if (rc < 0) {
+        return rc;
+    }
+    struct tensor pixels = image_tensor(image);
+    struct tensor to =
+        tensor_matrix(tokens, DTYPE_F32, NULL, rows * columns, s->encoder->config.token_dim);
+    return encoder_run(s, &to, &pixels, phases, e);
 }

@@ -13,6 +13,7 @@
 
 #include "compress/config.h"
 #include "compress/device.h"
+#include "compress/image.h"
 #include "compress/tensor.h"
 #include "store/bytes.h"
 
@@ -61,6 +62,10 @@ void encoder_session_close(struct encoder_session *s); /* NULL is allowed */
  * token_dim) of the host, F32. */
 int encoder_run(struct encoder_session *s, const struct tensor *tokens, const struct tensor *pixels,
                 int phases, struct error *e);
+
+/* The same of one picture; tokens: floats, room for all. */
+int encoder_run_image(struct encoder_session *s, float *tokens, const struct image *image,
+                      int phases, struct error *e);
 
 /* Shows every tensor on the way, (rows, columns) and in the order of this file, under the name of
  * tests/golden/encoder/README.md. For tests. */
