@@ -385,6 +385,7 @@ static const struct operation OPERATIONS[] = {
     {"resample, linear, to fewer", 1, {{11, 3}}, fewer_plain, fewer_taped},
     {"resample, linear, to more", 1, {{11, 3}}, more_plain, more_taped},
     {"convolve", 3, {{40, 3}, {7, 27}, {1, 7}}, convolve_plain, convolve_taped},
+    {"convolve, many outputs", 3, {{40, 3}, {31, 27}, {1, 31}}, convolve_plain, convolve_taped},
 };
 enum { COUNT = sizeof OPERATIONS / sizeof *OPERATIONS };
 
