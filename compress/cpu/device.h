@@ -12,8 +12,9 @@ struct products;
 /* Who holds which scratch memory while an operation runs. */
 enum scratch {
     SCRATCH_WALK,   /* what walk.h converts */
-    SCRATCH_INPUT,  /* what a product reads: BF16 */
-    SCRATCH_HIDDEN, /* what a product writes, where that is not the result; patches of pictures */
+    SCRATCH_INPUT,  /* what a product reads, in the type of its weights */
+    SCRATCH_HIDDEN, /* a block between the two products of an mlp; patches of pictures */
+    SCRATCH_RESULT, /* a product's result, of which BF16 is made */
     SCRATCH_HEAD,   /* an attention's kernel */
     SCRATCH_WINDOW, /* queries, keys, values and the result of one window and head */
     SCRATCH_COUNT

@@ -99,7 +99,7 @@ static double product_rate(const struct job *j) {
         if (i == 0) {
             start = now();
         }
-        must(product_run(p, out, OUT, x, IN, ROWS, w, false, &e), &e);
+        must(product_run(p, out, DTYPE_F32, OUT, x, IN, ROWS, w, false, &e), &e);
     }
     double rate = 2.0 * ROWS * IN * OUT * RUNS / (now() - start);
     product_packed_close(w);
