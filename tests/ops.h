@@ -267,7 +267,7 @@ static inline double *array_read(const struct array *a) {
     return values;
 }
 
-/* Each element is within limit * the largest of `want` and, of BF16, a rounding. */
+/* Each element is within limit * the largest of `want` and, of BF16, a rounding; limit 0: equal. */
 static inline bool array_near_at(const struct array *a, const double *want, double limit,
                                  const char *file, int line) {
     const double *got = array_read(a);
@@ -278,7 +278,7 @@ static inline bool array_near_at(const struct array *a, const double *want, doub
     }
     for (int64_t i = 0; i < count; i++) {
         double miss = fabs(got[i] - want[i]);
-        miss -= a->t.type == DTYPE_BF16 ? 0x1p-8 * fabs(want[i]) : 0;
+        miss -= a->t.type == DTYPE_BF16 && limit > 0 ? 0x1p-8 * fabs(want[i]) : 0;
         if (!(miss <= worst)) { /* also of NaN */
             worst = miss;
             place = i;

@@ -1,5 +1,4 @@
-/* The optimizer: its learning rate, what decays, running means, steps by parts; and the kernels
- * that it stands on. */
+/* The optimizer: its learning rate, what decays, running means, steps by parts. */
 #include "train/optimizer.h"
 
 #include "tests/test.h"
@@ -9,69 +8,6 @@ static uint64_t state = 1;
 static double random_number(void) { /* -1 to 1 */
     state = state * 6364136223846793005u + 1442695040888963407u;
     return (double)(int64_t)(state >> 11) * 0x1p-52 - 1.0;
-}
-
-/* ---- Kernels --------------------------------------------------------------------------------- */
-
-static const char *const LEVELS[] = {"portable", "avx2", "avx512"};
-
-static void adamw_is_that_of_the_paper(void) {
-    enum { COUNT = 37, STEPS = 5 };
-    const double rate = 1e-2, decay = 0.1, beta1 = 0.9, beta2 = 0.98, epsilon = 1e-8;
-    for (size_t level = 0; level < sizeof LEVELS / sizeof *LEVELS; level++) {
-        setenv("OCC_CPU", LEVELS[level], 1);
-        const struct kernels *k = kernels_choose(NULL);
-        if (k == NULL) {
-            continue;
-        }
-        float weight[COUNT], mean[COUNT] = {0}, variance[COUNT] = {0}, gradient[COUNT];
-        double w[COUNT], m[COUNT] = {0}, v[COUNT] = {0};
-        for (int i = 0; i < COUNT; i++) {
-            weight[i] = (float)random_number();
-            w[i] = (double)weight[i];
-        }
-        for (int step = 1; step <= STEPS; step++) {
-            double c1 = 1 - pow(beta1, step), c2 = 1 - pow(beta2, step);
-            const struct adamw_step s = {.rate = (float)(rate / c1),
-                                         .decay = (float)(rate * decay),
-                                         .beta1 = (float)beta1,
-                                         .beta2 = (float)beta2,
-                                         .correction = (float)(1 / sqrt(c2)),
-                                         .epsilon = (float)epsilon,
-                                         .scale = 0.5f};
-            for (int i = 0; i < COUNT; i++) {
-                gradient[i] = (float)random_number();
-                double g = 0.5 * (double)gradient[i];
-                m[i] = beta1 * m[i] + (1 - beta1) * g;
-                v[i] = beta2 * v[i] + (1 - beta2) * g * g;
-                w[i] -= rate * decay * w[i] + rate * (m[i] / c1) / (sqrt(v[i] / c2) + epsilon);
-            }
-            k->adamw(weight, mean, variance, gradient, COUNT, &s);
-        }
-        for (int i = 0; i < COUNT; i++) {
-            CHECK_NEAR((double)weight[i], w[i], 2e-6);
-        }
-    }
-    unsetenv("OCC_CPU");
-}
-
-static void square_sums_are_exact_enough(void) {
-    enum { COUNT = 100003 };
-    float *x = malloc(COUNT * sizeof *x);
-    double wanted = 0;
-    for (int i = 0; i < COUNT; i++) {
-        x[i] = (float)random_number();
-        wanted += (double)x[i] * (double)x[i];
-    }
-    for (size_t level = 0; level < sizeof LEVELS / sizeof *LEVELS; level++) {
-        setenv("OCC_CPU", LEVELS[level], 1);
-        const struct kernels *k = kernels_choose(NULL);
-        if (k != NULL) {
-            CHECK_NEAR(k->square_sum(x, COUNT) / wanted, 1, 1e-6);
-        }
-    }
-    free(x);
-    unsetenv("OCC_CPU");
 }
 
 /* ---- The learning rate ----------------------------------------------------------------------- */
@@ -300,8 +236,6 @@ static void an_average_is_only_kept_when_asked_for(void) {
 }
 
 int main(void) {
-    RUN(adamw_is_that_of_the_paper);
-    RUN(square_sums_are_exact_enough);
     RUN(the_rate_rises_and_falls_as_half_a_cosine);
     RUN(a_rate_without_warm_up_or_without_fall);
     RUN(names_and_shapes_say_what_decays_and_how_fast_it_moves);
