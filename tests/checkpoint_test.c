@@ -10,10 +10,12 @@
 #include "store/safetensors.h"
 #include "tests/test.h"
 
-static const struct config_tensor TENSORS[] = {{.name = "a.weight", .rank = 2, .shape = {5, 7}},
-                                               {.name = "a.bias", .rank = 1, .shape = {5}}};
-static const struct config_tensor OTHERS[] = {{.name = "a.weight", .rank = 2, .shape = {7, 5}},
-                                              {.name = "a.bias", .rank = 1, .shape = {5}}};
+static const struct tensor_spec TENSORS[] = {
+    {.name = "a.weight", .rank = 2, .shape = {5, 7}, .rows = 5},
+    {.name = "a.bias", .rank = 1, .shape = {5}, .rows = 1}};
+static const struct tensor_spec OTHERS[] = {
+    {.name = "a.weight", .rank = 2, .shape = {7, 5}, .rows = 7},
+    {.name = "a.bias", .rank = 1, .shape = {5}, .rows = 1}};
 
 static char folder[] = "checkpoint-XXXXXX";
 static char path[64];
@@ -25,7 +27,7 @@ struct training {
     size_t bytes; /* of an array */
 };
 
-static void open_training(struct training *t, const struct config_tensor *tensors, double average) {
+static void open_training(struct training *t, const struct tensor_spec *tensors, double average) {
     const struct optimizer_options options = {.rate = 1, .steps = 9, .average = average};
     CHECK_NUMBER(parameters_open(&t->parameters, NULL), 0);
     for (int i = 0; i < 2; i++) {

@@ -165,8 +165,8 @@ static void every_tensor_has_the_gradient_of_the_loss(void) {
             norm += (double)gradient[j] * (double)gradient[j];
         }
         norm = sqrt(norm);
-        if (strncmp(p->tensor.name, "model.image_newline", 19) == 0 ||
-            strncmp(p->tensor.name, "model.view_seperator", 20) == 0) {
+        if (strncmp(p->spec.name, "model.image_newline", 19) == 0 ||
+            strncmp(p->spec.name, "model.view_seperator", 20) == 0) {
             CHECK_NEAR(norm, 0, 0); /* the decoder's, not the encoder's */
             continue;
         }
@@ -182,7 +182,7 @@ static void every_tensor_has_the_gradient_of_the_loss(void) {
         memcpy(values, kept, p->count * sizeof *kept);
         free(kept);
         if (!CHECK(norm > 0) || !CHECK_NEAR((sides[0] - sides[1]) / (2 * h) / norm, 1, 0.02)) {
-            printf("# %s: norm %g\n", p->tensor.name, norm);
+            printf("# %s: norm %g\n", p->spec.name, norm);
         }
     }
     free(pixels);
@@ -190,8 +190,8 @@ static void every_tensor_has_the_gradient_of_the_loss(void) {
     close_fixture(&f);
 }
 
-static bool only_norms(const char *name) {
-    return strstr(name, "norm") != NULL;
+static bool only_norms(const struct tensor_spec *spec) {
+    return strstr(spec->name, "norm") != NULL;
 }
 
 static void what_is_saved_is_loaded(void) {

@@ -88,7 +88,7 @@ static void read_facts(struct golden *g) {
     json_decref(facts);
 }
 
-static int add(void *context, const struct config_tensor *t, struct error *e) {
+static int add(void *context, const struct tensor_spec *t, struct error *e) {
     return parameters_add(context, t, e);
 }
 
@@ -112,10 +112,10 @@ static void make_parameters(struct golden *g) {
 static void load_weights(const struct golden *g) {
     for (size_t i = 0; i < parameters_count(g->parameters); i++) {
         const struct parameter *p = parameters_get(g->parameters, i);
-        const struct safetensor *t = find(g, "weight.", p->tensor.name);
-        must(t->type == DTYPE_F32 && t->rank == p->tensor.rank &&
-                 memcmp(t->shape, p->tensor.shape, (size_t)t->rank * sizeof *t->shape) == 0,
-             p->tensor.name);
+        const struct safetensor *t = find(g, "weight.", p->spec.name);
+        must(t->type == DTYPE_F32 && t->rank == p->spec.rank &&
+                 memcmp(t->shape, p->spec.shape, (size_t)t->rank * sizeof *t->shape) == 0,
+             p->spec.name);
         memcpy(parameters_values(g->parameters) + p->offset, t->data, t->bytes);
     }
 }
@@ -243,13 +243,13 @@ static void compare_case(struct golden *g, const char *name, int phases) {
     for (size_t i = 0; i < parameters_count(g->parameters); i++) {
         const struct parameter *p = parameters_get(g->parameters, i);
         double largest,
-            most = difference(g->gradients + p->offset, find(g, kind, p->tensor.name), &largest);
-        bool unused = strcmp(p->tensor.name, "model.image_newline") == 0 ||
-                      strcmp(p->tensor.name, "model.view_seperator") == 0;
+            most = difference(g->gradients + p->offset, find(g, kind, p->spec.name), &largest);
+        bool unused = strcmp(p->spec.name, "model.image_newline") == 0 ||
+                      strcmp(p->spec.name, "model.view_seperator") == 0;
         CHECK(unused == (largest == 0));
         worst = fmax(worst, unused ? 0 : most / largest);
         if (!CHECK(most <= GRADIENT_LIMIT * largest)) {
-            printf("# %s%s: %g of %g\n", kind, p->tensor.name, most, largest);
+            printf("# %s%s: %g of %g\n", kind, p->spec.name, most, largest);
         }
     }
     printf("# %s: the worst tensor differs by %.2g of its largest gradient\n", name, worst);
@@ -283,7 +283,7 @@ static void gradients_in_bf16_point_the_same_way(void) {
         learn(&g, phases, loss);
         for (size_t i = 0; i < parameters_count(g.parameters); i++) {
             const struct parameter *p = parameters_get(g.parameters, i);
-            float *wanted = copy_of(&g, CASES[phases - 1], p->tensor.name);
+            float *wanted = copy_of(&g, CASES[phases - 1], p->spec.name);
             for (size_t k = 0; k < p->count; k++) {
                 double a = (double)wanted[k], b = (double)g.gradients[p->offset + k];
                 ab += a * b;
@@ -319,7 +319,7 @@ static void steps_are_those_of_pytorch(void) {
     for (size_t step = 0; step < sizeof CASES / sizeof *CASES; step++) {
         for (size_t i = 0; i < parameters_count(g.parameters); i++) {
             const struct parameter *p = parameters_get(g.parameters, i);
-            memcpy(g.gradients + p->offset, find(&g, CASES[step], p->tensor.name)->data,
+            memcpy(g.gradients + p->offset, find(&g, CASES[step], p->spec.name)->data,
                    p->count * sizeof *g.gradients);
         }
         take_step(&g, &o);
@@ -328,10 +328,10 @@ static void steps_are_those_of_pytorch(void) {
     for (size_t i = 0; i < parameters_count(g.parameters); i++) {
         const struct parameter *p = parameters_get(g.parameters, i);
         const float *values = parameters_values(g.parameters) + p->offset;
-        double largest, most = difference(values, find(&g, "after.", p->tensor.name), &largest);
+        double largest, most = difference(values, find(&g, "after.", p->spec.name), &largest);
         worst = fmax(worst, most / g.optimizer.rate);
         if (!CHECK(most <= STEP_LIMIT * g.optimizer.rate)) {
-            printf("# %s: %g\n", p->tensor.name, most);
+            printf("# %s: %g\n", p->spec.name, most);
         }
     }
     printf("# the worst parameter differs by %.2g of a step\n", worst);

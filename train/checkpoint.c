@@ -18,7 +18,7 @@ static void layout_of(const struct parameters *p, char text[17]) {
     for (size_t i = 0; i < parameters_count(p); i++) {
         const struct parameter *one = parameters_get(p, i);
         char line[CONFIG_NAME + 64];
-        int n = snprintf(line, sizeof line, "%s %" PRId64 "x%" PRId64 "\n", one->tensor.name,
+        int n = snprintf(line, sizeof line, "%s %" PRId64 "x%" PRId64 "\n", one->spec.name,
                          one->rows, one->width);
         for (int k = 0; k < n; k++) {
             hash = (hash ^ (unsigned char)line[k]) * 1099511628211u;

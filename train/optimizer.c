@@ -72,8 +72,8 @@ void optimizer_update(const struct optimizer *o, struct parameters *p, const flo
         size_t from = one->offset > first ? one->offset : first;
         size_t to = one->offset + one->count < end ? one->offset + one->count : end;
         if (from < to && o->kernels->square_sum(gradients + from, to - from) > 0) {
-            step.rate = (float)(rate * one->rate / (1 - pow(c->beta1, taken)));
-            step.decay = one->decays ? (float)(rate * c->decay) : 0;
+            step.rate = (float)(rate * one->spec.rate / (1 - pow(c->beta1, taken)));
+            step.decay = one->spec.decays ? (float)(rate * c->decay) : 0;
             o->kernels->adamw(values + from, o->means + from, o->variances + from, gradients + from,
                               to - from, &step);
         }

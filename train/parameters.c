@@ -59,44 +59,29 @@ static int grow(struct parameters *p, struct error *e) {
     return 0;
 }
 
-static bool is_matrix(const struct config_tensor *t) {
-    return t->rank >= 2 && strstr(t->name, "pos") == NULL && strstr(t->name, "embed") == NULL;
-}
-
-int parameters_add(struct parameters *p, const struct config_tensor *tensor, struct error *e) {
+int parameters_add(struct parameters *p, const struct tensor_spec *spec, struct error *e) {
     assert(p->values == NULL);
-    if (table_find(p->names, tensor->name, NULL)) {
-        return error_set(e, ERR_FORMAT, "two parameters are called %s", tensor->name);
+    if (table_find(p->names, spec->name, NULL)) {
+        return error_set(e, ERR_FORMAT, "two parameters are called %s", spec->name);
     }
     int rc = grow(p, e);
     if (rc == 0) {
-        rc = table_add(p->names, tensor->name, p->count, NULL, e);
+        rc = table_add(p->names, spec->name, p->count, NULL, e);
     }
     if (rc < 0) {
         return rc;
     }
     struct parameter *added = &p->list[p->count++];
-    *added = (struct parameter){.tensor = *tensor, .rows = 1, .width = 1, .offset = p->total};
-    for (int i = 0; i < tensor->rank; i++) {
-        added->width *= tensor->shape[i];
-    }
-    added->count = (size_t)added->width;
-    /* position tables are (1, height, width, dim): rows of dim numbers */
-    if (tensor->rank == 4 && tensor->shape[0] == 1) {
-        added->rows = added->width / tensor->shape[3];
-    } else if (tensor->rank >= 2) {
-        added->rows = tensor->shape[0];
-    }
-    added->width /= added->rows;
-    added->decays = is_matrix(tensor) || strstr(tensor->name, "patch_embed.proj.weight") != NULL;
-    added->rate = added->decays && added->width > PARAMETERS_INPUTS
-                      ? (double)PARAMETERS_INPUTS / (double)added->width
-                      : 1;
+    *added = (struct parameter){.spec = *spec,
+                                .rows = spec->rows,
+                                .width = tensor_spec_width(spec),
+                                .offset = p->total,
+                                .count = (size_t)tensor_spec_count(spec)};
     p->total += (added->count + APART - 1) / APART * APART;
     return 0;
 }
 
-static int add_needed(void *context, const struct config_tensor *t, struct error *e) {
+static int add_needed(void *context, const struct tensor_spec *t, struct error *e) {
     return t->optional ? 0 : parameters_add(context, t, e);
 }
 

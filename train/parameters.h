@@ -14,16 +14,10 @@
 #include "train/tape.h"
 
 struct parameter {
-    struct config_tensor tensor; /* name and shape, as in files */
-    int64_t rows, width;         /* as products see it: (outputs, inputs); vectors are (1, n) */
+    struct tensor_spec spec;
+    int64_t rows, width; /* as products see it: (outputs, inputs); vectors are (1, n) */
     size_t offset, count;
-    bool decays; /* by weight decay: matrices, not biases, norms and positions */
-    double rate; /* factor of the learning rate: a step of Adam moves every weight as far, so what
-                    sums over many inputs is moved the further the more there are (Yang et al.
-                    2022); from PARAMETERS_INPUTS on it is as many times less */
 };
-
-enum { PARAMETERS_INPUTS = 192 };
 
 struct parameters; /* opaque */
 
@@ -31,7 +25,7 @@ int parameters_open(struct parameters **out, struct error *e);
 void parameters_close(struct parameters *p); /* NULL is allowed */
 
 /* Before parameters_allocate. ERR_FORMAT for a name given twice. */
-int parameters_add(struct parameters *p, const struct config_tensor *tensor, struct error *e);
+int parameters_add(struct parameters *p, const struct tensor_spec *spec, struct error *e);
 /* Of an encoder: what its file must hold (optional tensors are left out). */
 int parameters_add_encoder(struct parameters *p, const struct encoder_config *config,
                            struct error *e);
@@ -52,7 +46,8 @@ int parameters_load_some(struct parameters *p, const char *path, size_t *kept, s
 /* Writes the parameters for which `keep` holds (NULL: all) from `values`, an array of the same
  * layout, as F32. */
 int parameters_save(const struct parameters *p, const char *path, const float *values,
-                    bool (*keep)(const char *name), const json_t *metadata, struct error *e);
+                    bool (*keep)(const struct tensor_spec *spec), const json_t *metadata,
+                    struct error *e);
 
 /* Numbers [first, end) of the values in BF16, for products: to be called after each change. */
 int parameters_round(struct parameters *p, const struct backend_ops *ops, struct context *context,

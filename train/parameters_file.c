@@ -7,7 +7,7 @@
 
 static int load_one(struct parameters *p, const struct parameter *to,
                     const struct safetensors *file, const char *path, struct error *e) {
-    const struct config_tensor *wanted = &to->tensor;
+    const struct tensor_spec *wanted = &to->spec;
     const struct safetensor *t = safetensors_find(file, wanted->name);
     if (t == NULL) {
         return error_set(e, ERR_FORMAT, "%s: %s is missing", path, wanted->name);
@@ -21,7 +21,7 @@ static int load_one(struct parameters *p, const struct parameter *to,
 }
 
 static bool is_there(const struct parameter *wanted, const struct safetensors *file) {
-    const struct config_tensor *t = &wanted->tensor;
+    const struct tensor_spec *t = &wanted->spec;
     const struct safetensor *found = safetensors_find(file, t->name);
     return found != NULL && found->rank == t->rank &&
            memcmp(found->shape, t->shape, (size_t)t->rank * sizeof *t->shape) == 0;
@@ -57,16 +57,17 @@ int parameters_load(struct parameters *p, const char *path, struct error *e) {
 }
 
 static void describe(struct safetensor *out, const struct parameter *p, const float *values) {
-    *out = (struct safetensor){.name = p->tensor.name,
+    *out = (struct safetensor){.name = p->spec.name,
                                .type = DTYPE_F32,
-                               .rank = p->tensor.rank,
+                               .rank = p->spec.rank,
                                .data = values + p->offset,
                                .bytes = p->count * sizeof *values};
-    memcpy(out->shape, p->tensor.shape, sizeof p->tensor.shape);
+    memcpy(out->shape, p->spec.shape, sizeof p->spec.shape);
 }
 
 int parameters_save(const struct parameters *p, const char *path, const float *values,
-                    bool (*keep)(const char *name), const json_t *metadata, struct error *e) {
+                    bool (*keep)(const struct tensor_spec *spec), const json_t *metadata,
+                    struct error *e) {
     size_t count = 0;
     struct safetensor *tensors = calloc(parameters_count(p), sizeof *tensors);
     if (tensors == NULL) {
@@ -74,7 +75,7 @@ int parameters_save(const struct parameters *p, const char *path, const float *v
     }
     for (size_t i = 0; i < parameters_count(p); i++) {
         const struct parameter *one = parameters_get(p, i);
-        if (keep == NULL || keep(one->tensor.name)) {
+        if (keep == NULL || keep(&one->spec)) {
             describe(&tensors[count++], one, values);
         }
     }

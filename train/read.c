@@ -334,15 +334,14 @@ static void fill_parameters(const struct read_options *o, struct parameters *p) 
     for (size_t i = 0; i < parameters_count(p); i++) {
         const struct parameter *one = parameters_get(p, i);
         uint64_t state = random_stream(o->seed + 2, i);
-        model_fill(parameters_values(p) + one->offset, &one->tensor, &o->encoder,
-                   random_next(&state));
+        model_fill(parameters_values(p) + one->offset, &one->spec, random_next(&state));
     }
 }
 
 static int take_weights(struct read_run *r, struct error *e) {
     struct parameters *p = r->parameters;
-    const struct parameter *weight = parameters_find(p, "model.sam_model.patch_embed.proj.weight");
-    const struct parameter *bias = parameters_find(p, "model.sam_model.patch_embed.proj.bias");
+    const struct parameter *weight = parameters_find(p, CONFIG_PATCH_WEIGHT);
+    const struct parameter *bias = parameters_find(p, CONFIG_PATCH_BIAS);
     size_t kept;
     int rc = parameters_load_some(p, r->options->from, &kept, e);
     if (rc == 0) {

@@ -102,8 +102,8 @@ static int load_checkpoint(struct read_run *r, long *metrics, struct error *e) {
 
 /* ---- Weights ------------------------------------------------------------------------------- */
 
-static bool is_shipped(const char *name) {
-    return strncmp(name, "early.", 6) != 0;
+static bool is_shipped(const struct tensor_spec *spec) {
+    return spec->shipped;
 }
 
 static int add_text(json_t *metadata, const char *key, json_t *value, struct error *e) {
@@ -122,8 +122,8 @@ static float *shipped_values(const struct read_run *r) {
     const struct parameters *p = r->parameters;
     const float *values =
         r->optimizer.averages != NULL ? r->optimizer.averages : parameters_values(p);
-    const struct parameter *weight = parameters_find(p, "model.sam_model.patch_embed.proj.weight");
-    const struct parameter *bias = parameters_find(p, "model.sam_model.patch_embed.proj.bias");
+    const struct parameter *weight = parameters_find(p, CONFIG_PATCH_WEIGHT);
+    const struct parameter *bias = parameters_find(p, CONFIG_PATCH_BIAS);
     float *out = malloc(parameters_total(p) * sizeof *out);
     if (out == NULL) {
         return NULL;

@@ -78,8 +78,15 @@ int read_sheet_take(struct read_sheet *s, const struct read_page *page,
 
 /* ---- Parameters -------------------------------------------------------------------------- */
 
-static int add_parameter(void *context, const struct config_tensor *t, struct error *e) {
-    return parameters_add(context, t, e);
+static int add_parameter(void *context, const struct tensor_spec *spec, struct error *e) {
+    return parameters_add(context, spec, e);
+}
+
+/* The heads before the last only help to train. */
+static int add_early(void *context, const struct tensor_spec *spec, struct error *e) {
+    struct tensor_spec early = *spec;
+    early.shipped = false;
+    return parameters_add(context, &early, e);
 }
 
 int read_parameters(struct parameters *p, const struct read_options *o, struct error *e) {
@@ -92,7 +99,7 @@ int read_parameters(struct parameters *p, const struct read_options *o, struct e
         char prefix[32];
         snprintf(prefix, sizeof prefix, "early.%d.", i);
         rc = reading_tensors(&o->reading, prefix, early[i].dim, early[i].cells, early[i].cells,
-                             add_parameter, p, e);
+                             add_early, p, e);
     }
     if (rc == 0) {
         rc = reading_tensors(&o->reading, "reader.", c->token_dim, READING_ROWS, READING_STEPS,
