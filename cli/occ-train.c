@@ -111,13 +111,27 @@ static int check_read(struct arguments *a, struct error *e) {
     a->read.seed = a->mix.seed = (uint64_t)a->seed;
     a->read.folder = a->output;
     int rc = mix_parse(a->read.sizes, READ_SIZE_NAMES, "sizes", a->sizes, e);
-    rc = rc == 0 ? mix_parse(a->mix.profiles, PROFILE_NAMES, "profiles", a->profiles, e) : rc;
-    rc = rc == 0 ? number_parse(&a->mix.random, "random", a->random, 0, 1, e) : rc;
-    rc = rc == 0 ? number_parse(&a->mix.pictures, "pictures", a->pictures, 0, 1, e) : rc;
-    rc = rc == 0 ? number_parse(&a->mix.simple, "simple", a->simple, 0, 0.5, e) : rc;
-    rc = rc == 0 ? number_parse(&o->rate, "rate", a->rate, 1e-8, 1, e) : rc;
-    rc = rc == 0 ? number_parse(&o->average, "average", a->average, 0, 0.999999, e) : rc;
-    rc = rc == 0 ? number_parse(&a->read.staged, "staged", a->staged, 0, 0.9, e) : rc;
+    if (rc == 0) {
+        rc = mix_parse(a->mix.profiles, PROFILE_NAMES, "profiles", a->profiles, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&a->mix.random, "random", a->random, 0, 1, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&a->mix.pictures, "pictures", a->pictures, 0, 1, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&a->mix.simple, "simple", a->simple, 0, 0.5, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&o->rate, "rate", a->rate, 1e-8, 1, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&o->average, "average", a->average, 0, 0.999999, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&a->read.staged, "staged", a->staged, 0, 0.9, e);
+    }
     return rc == 0 ? number_parse(&a->read.merging, "merging", a->merging, 0, 1, e) : rc;
 }
 
@@ -143,8 +157,12 @@ static int run_read(struct arguments *a, char **files, int count, struct error *
     struct reading_pages *pages = NULL;
     struct read_result result = {0};
     int rc = alphabet_open(&alphabet, e);
-    rc = rc == 0 ? config_named(&a->read.encoder, "nano", e) : rc;
-    rc = rc == 0 ? reading_pages_open(&pages, &a->mix, alphabet, files, count, e) : rc;
+    if (rc == 0) {
+        rc = config_named(&a->read.encoder, "nano", e);
+    }
+    if (rc == 0) {
+        rc = reading_pages_open(&pages, &a->mix, alphabet, files, count, e);
+    }
     if (rc == 0 && mkdir(a->output, 0777) != 0 && errno != EEXIST) {
         rc = error_errno(e, errno, "%s", a->output);
     }
@@ -262,8 +280,12 @@ int main(int argc, char **argv) {
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    rc = rc == 0 ? choose(operands, argv, &command, &e) : rc;
-    rc = rc == 0 && command->check != NULL ? command->check(&a, &e) : rc;
+    if (rc == 0) {
+        rc = choose(operands, argv, &command, &e);
+    }
+    if (rc == 0 && command->check != NULL) {
+        rc = command->check(&a, &e);
+    }
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
