@@ -17,7 +17,7 @@
 #include "compress/encoder.h"
 #include "store/file.h"
 #include "store/log.h"
-#include "train/read.h"
+#include "train/read/read.h"
 
 struct arguments {
     struct read_options read;

@@ -16,7 +16,7 @@
 #include "store/file.h"
 #include "store/random.h"
 #include "store/safetensors.h"
-#include "train/read.h"
+#include "train/read/read.h"
 
 enum { SIDE = 128, TOKEN = 12, CLASSES = 4, LABELS = (SIDE / 16) * (SIDE / 16) };
 

@@ -6,7 +6,7 @@
 
 #include "store/log.h"
 #include "train/checkpoint.h"
-#include "train/read_step.h"
+#include "train/read/step.h"
 
 static struct alphabet *alphabet;
 

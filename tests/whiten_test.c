@@ -1,6 +1,6 @@
 /* Whitening: patches have the same variance in all directions, and an embedding of them folded back
  * into one of pixels gives the same numbers. */
-#include "train/whiten.h"
+#include "train/read/whiten.h"
 
 #include "tests/test.h"
 

@@ -22,7 +22,7 @@
 
 #include "compress/cpu/product.h"
 #include "compress/cpu/vector.h"
-#include "train/read.h"
+#include "train/read/read.h"
 
 enum { SIDE = 512, ROWS = SIDE / 16, A_ROW = 56 /* characters, as read10 has them */, WARM = 2 };
 

@@ -1,11 +1,11 @@
-/* read_run.h - the state of a training of read.h, and its files; for read*.c. */
+/* run.h - the state of a training of read.h, and its files; for read*.c. */
 #ifndef OCC_TRAIN_READ_RUN_H
 #define OCC_TRAIN_READ_RUN_H
 
 #include <pthread.h>
 #include <stdio.h>
 
-#include "train/read_step.h"
+#include "train/read/step.h"
 
 struct read_run;
 

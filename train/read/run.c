@@ -1,5 +1,5 @@
-/* read_run.c - what a training of read.h leaves behind: metrics, checkpoints, weights. */
-#include "train/read_run.h"
+/* run.c - what a training of read.h leaves behind: metrics, checkpoints, weights. */
+#include "train/read/run.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -11,8 +11,8 @@
  * own, which are added in the order of the threads. What is seen follows from the seed and the
  * number of the step alone; a training that was killed and goes on from its checkpoint ends with
  * the same bytes. */
-#ifndef OCC_TRAIN_READ_H
-#define OCC_TRAIN_READ_H
+#ifndef OCC_TRAIN_READ_READ_H
+#define OCC_TRAIN_READ_READ_H
 
 #include <signal.h>
 

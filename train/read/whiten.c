@@ -1,5 +1,5 @@
 /* whiten.c - see whiten.h. */
-#include "train/whiten.h"
+#include "train/read/whiten.h"
 
 #include <math.h>
 #include <string.h>

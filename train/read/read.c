@@ -3,7 +3,7 @@
  * The threads go through each step together: pages are made, then read and learned from, then each
  * thread sums and applies the gradients of a part of the parameters. Between two phases they wait
  * for each other, and one of them decides what comes next. */
-#include "train/read.h"
+#include "train/read/read.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -15,7 +15,7 @@
 #include "compress/model.h"
 #include "store/log.h"
 #include "store/random.h"
-#include "train/read_run.h"
+#include "train/read/run.h"
 
 const char *const READ_SIZE_NAMES[READ_SIZES + 1] = {"tiny", "base", "hifi", "crop", NULL};
 

@@ -1,10 +1,10 @@
-/* read_step.h - one page of a training step: forward, losses, backward; for read.c. */
+/* step.h - one page of a training step: forward, losses, backward; for read.c. */
 #ifndef OCC_TRAIN_READ_STEP_H
 #define OCC_TRAIN_READ_STEP_H
 
 #include "train/encoder_tape.h"
-#include "train/read.h"
-#include "train/whiten.h"
+#include "train/read/read.h"
+#include "train/read/whiten.h"
 
 enum { READ_EARLY = 3 /* heads that are not shipped */ };
 

@@ -5,8 +5,8 @@
  * L^-1 (p - 1): p are the pixels as the encoder sees them, white is +1, and L L^T is what (p - 1)
  * (p - 1)^T is in the mean. In the file of weights this is folded into the embedding: W x + b = (W
  * L^-1) p + (b - W L^-1 1). */
-#ifndef OCC_TRAIN_WHITEN_H
-#define OCC_TRAIN_WHITEN_H
+#ifndef OCC_TRAIN_READ_WHITEN_H
+#define OCC_TRAIN_READ_WHITEN_H
 
 #include <stdint.h>
 

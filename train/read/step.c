@@ -1,5 +1,5 @@
-/* read_step.c - see read_step.h. */
-#include "train/read_step.h"
+/* step.c - see step.h. */
+#include "train/read/step.h"
 
 #include <stdio.h>
 #include <stdlib.h>
