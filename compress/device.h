@@ -6,6 +6,7 @@
 #define OCC_COMPRESS_DEVICE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "store/dtype.h"
@@ -19,6 +20,8 @@ struct device {
     const struct backend *backend;
     const struct ops *ops;
     enum dtype compute; /* what products multiply: F32, or BF16 with F32 sums */
+    /* Of its memory, scratch included and packed weights not: taken now, and the most at a time. */
+    size_t bytes, peak_bytes;
 };
 
 struct backend {

@@ -24,6 +24,7 @@
 struct packed {
     int64_t outputs, inputs;
     enum dtype type; /* of what it is multiplied with */
+    size_t bytes;    /* that it takes */
 };
 
 enum activation {
@@ -97,7 +98,7 @@ struct ops {
     /* ---- Memory ------------------------------------------------------------------ */
 
     /* Dense memory for out's shape and type, 64-byte aligned, not zeroed: data, stride and home are
-     * filled in. The caller's until released. ERR_MEMORY. */
+     * filled in. The caller's until the same device releases it. ERR_MEMORY. */
     int (*alloc)(struct device *d, struct tensor *out, struct error *e);
     void (*release)(struct device *d, struct tensor *t); /* data NULL is allowed; becomes NULL */
     /* Between dense tensors of one type, the host's and the device's. */

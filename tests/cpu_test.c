@@ -1,9 +1,10 @@
 /* cpu_test.c - each level of the CPU's operations against plain double precision. */
 #define _DEFAULT_SOURCE /* setenv */
-#include "compress/cpu/vector.h"
+#include "compress/cpu/level.h"
 
 #include <stdint.h>
 
+#include "store/dtype.h"
 #include "tests/test.h"
 
 /* Largest errors allowed: of elementwise operations relative to max(1, |x|), of a layer norm to the
@@ -17,10 +18,10 @@ static const char *const LEVELS[] = {"portable", "avx2", "avx512", "avx512bf16",
 enum { LEVEL_COUNT = 5 };
 
 /* The next level that this processor has, from *i on; NULL: none. */
-static const struct vector_ops *next_level(int *i) {
+static const struct level *next_level(int *i) {
     for (; *i < LEVEL_COUNT; ++*i) {
         setenv("OCC_CPU", LEVELS[*i], 1);
-        const struct vector_ops *ops = vector_ops_choose(NULL);
+        const struct level *ops = level_choose(NULL);
         if (ops != NULL) {
             ++*i;
             return ops;
@@ -67,8 +68,8 @@ static double quick_gelu_of(double x) {
     return x / (1 + exp(-1.702 * x));
 }
 
-static void check_activation(void (*apply)(float *x, size_t count), double (*want)(double x),
-                             const char *level) {
+static void check_activation(void (*apply)(float *out, const float *x, size_t count),
+                             double (*want)(double x), const char *level) {
     static const float SPECIAL[] = {0,   -0.0f, 1e-40f, -1e-40f, 1e-20f, 3,
                                     -3,  5.5f,  -5.5f,  9.2f,    -9.2f,  30,
                                     -30, 1e5f,  -1e5f,  1e30f,   -1e30f};
@@ -81,7 +82,7 @@ static void check_activation(void (*apply)(float *x, size_t count), double (*wan
         }
         memcpy(x, in, count * sizeof *x);
         x[count] = SENTINEL;
-        apply(x, count);
+        apply(x, x, count);
         for (size_t i = 0; i < count; i++) {
             double right = want((double)in[i]);
             if (!CHECK_NEAR((double)x[i], right, GELU_LIMIT * fmax(1, fabs((double)in[i])))) {
@@ -96,19 +97,19 @@ static void check_activation(void (*apply)(float *x, size_t count), double (*wan
 
 static void gelu_is_exact(void) {
     int i = 0;
-    for (const struct vector_ops *ops = next_level(&i); ops != NULL; ops = next_level(&i)) {
+    for (const struct level *ops = next_level(&i); ops != NULL; ops = next_level(&i)) {
         check_activation(ops->gelu, gelu_of, ops->name);
     }
 }
 
 static void quick_gelu_is_exact(void) {
     int i = 0;
-    for (const struct vector_ops *ops = next_level(&i); ops != NULL; ops = next_level(&i)) {
+    for (const struct level *ops = next_level(&i); ops != NULL; ops = next_level(&i)) {
         check_activation(ops->quick_gelu, quick_gelu_of, ops->name);
     }
 }
 
-static void check_norm(const struct vector_ops *ops, int64_t rows, int64_t width, float offset) {
+static void check_norm(const struct level *ops, int64_t rows, int64_t width, float offset) {
     float *x = floats(rows * width), *out = floats(rows * width + 1);
     float *gamma = floats(width), *beta = floats(width);
     double worst = 0, largest = 0, condition = 1;
@@ -120,7 +121,9 @@ static void check_norm(const struct vector_ops *ops, int64_t rows, int64_t width
         beta[i] = normal();
     }
     out[rows * width] = SENTINEL;
-    ops->layer_norm(out, x, rows, width, gamma, beta, 1e-6f);
+    for (int64_t r = 0; r < rows; r++) {
+        ops->layer_norm(out + r * width, x + r * width, (size_t)width, gamma, beta, 1e-6f);
+    }
     for (int64_t r = 0; r < rows; r++) {
         double mean = 0, variance = 0;
         for (int64_t i = 0; i < width; i++) {
@@ -142,7 +145,9 @@ static void check_norm(const struct vector_ops *ops, int64_t rows, int64_t width
      * sums */
     CHECK_NEAR(worst / largest, 0, NORM_LIMIT * condition);
     CHECK(out[rows * width] == SENTINEL);
-    ops->layer_norm(x, x, rows, width, gamma, beta, 1e-6f);
+    for (int64_t r = 0; r < rows; r++) {
+        ops->layer_norm(x + r * width, x + r * width, (size_t)width, gamma, beta, 1e-6f);
+    }
     CHECK(memcmp(x, out, (size_t)(rows * width) * sizeof *x) == 0);
     free(x);
     free(out);
@@ -153,7 +158,7 @@ static void check_norm(const struct vector_ops *ops, int64_t rows, int64_t width
 static void layer_norm_is_accurate_in_place_too(void) {
     static const int64_t WIDTHS[] = {1, 2, 3, 15, 48, 80, 96, 257, 768, 1024};
     int i = 0;
-    for (const struct vector_ops *ops = next_level(&i); ops != NULL; ops = next_level(&i)) {
+    for (const struct level *ops = next_level(&i); ops != NULL; ops = next_level(&i)) {
         for (size_t w = 0; w < sizeof WIDTHS / sizeof *WIDTHS; w++) {
             check_norm(ops, 3, WIDTHS[w], 0);
             check_norm(ops, 2, WIDTHS[w], 10);
@@ -163,7 +168,7 @@ static void layer_norm_is_accurate_in_place_too(void) {
 
 static void add_is_a_sum(void) {
     int level = 0;
-    for (const struct vector_ops *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
+    for (const struct level *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
         for (int c = 0; c < COUNT_COUNT; c++) {
             size_t count = COUNTS[c];
             float a[1001], b[1001], out[1001];
@@ -187,7 +192,7 @@ static void to_bf16_rounds_to_nearest_even(void) {
                                     0x7F800001, 0xFFC00000, 0x00000001, 0x00018000, 0x007FFFFF};
     enum { BIT_COUNT = sizeof BITS / sizeof *BITS };
     int level = 0;
-    for (const struct vector_ops *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
+    for (const struct level *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
         for (int c = 0; c < COUNT_COUNT; c++) {
             size_t count = COUNTS[c];
             float x[1001];
@@ -208,7 +213,7 @@ static void to_bf16_rounds_to_nearest_even(void) {
 
 static void gelu_to_bf16_is_as_good_as_bf16(void) {
     int level = 0;
-    for (const struct vector_ops *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
+    for (const struct level *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
         for (int c = 0; c < COUNT_COUNT; c++) {
             size_t count = COUNTS[c];
             float x[1001];
@@ -232,7 +237,7 @@ static void gelu_to_bf16_is_as_good_as_bf16(void) {
 
 struct problem {
     int64_t tokens, dim, stride;
-    struct relative_position position; /* height 0: none */
+    struct head_position position; /* height 0: none */
     float *qkv, *rel_h, *rel_w;
     double *want;
 };
@@ -246,7 +251,7 @@ static double dot(const float *a, const float *b, int64_t count) {
 }
 
 static void solve(struct problem *p) {
-    const struct relative_position *at = &p->position;
+    const struct head_position *at = &p->position;
     double *scores = malloc((size_t)p->tokens * sizeof *scores);
     if (scores == NULL) {
         exit(1);
@@ -297,7 +302,7 @@ static void problem_new(struct problem *p, int64_t tokens, int64_t dim, int64_t 
     for (int64_t i = 0; i < (2 * width + 1) * dim; i++) {
         p->rel_w[i] = 0.2f * normal();
     }
-    p->position = (struct relative_position){height, width, p->rel_h, p->rel_w};
+    p->position = (struct head_position){height, width, p->rel_h, p->rel_w};
     solve(p);
 }
 
@@ -310,8 +315,8 @@ static void problem_end(struct problem *p) {
 
 /* max|out - want| / max|v|; also that nothing is written beside the output, and that nothing
  * depends on what the scratch memory held. */
-static double attention_error(const struct vector_ops *ops, const struct problem *p, bool bf16) {
-    const struct relative_position *position = p->position.height > 0 ? &p->position : NULL;
+static double attention_error(const struct level *ops, const struct problem *p, bool bf16) {
+    const struct head_position *position = p->position.height > 0 ? &p->position : NULL;
     int64_t out_stride = p->dim + 3;
     size_t scratch_size = ops->attention_scratch(p->tokens, p->dim, position);
     float *out = floats(p->tokens * out_stride), *scratch = floats((int64_t)(scratch_size / 4) + 1);
@@ -354,8 +359,7 @@ static void attention_equals_the_plain_formula(void) {
         struct problem p;
         problem_new(&p, SHAPES[i][0], SHAPES[i][1], SHAPES[i][2], 1);
         int level = 0;
-        for (const struct vector_ops *ops = next_level(&level); ops != NULL;
-             ops = next_level(&level)) {
+        for (const struct level *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
             bool ok = CHECK_NEAR(attention_error(ops, &p, false), 0, ATTENTION_LIMIT);
             if (ops->has_bf16) {
                 ok &= CHECK_NEAR(attention_error(ops, &p, true), 0, ATTENTION_BF16_LIMIT);
@@ -374,7 +378,7 @@ static void a_huge_spread_of_scores_gives_no_nan(void) {
     struct problem p;
     problem_new(&p, 300, 64, 0, 30);
     int level = 0;
-    for (const struct vector_ops *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
+    for (const struct level *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
         CHECK_NEAR(attention_error(ops, &p, false), 0, 1e-3);
         if (ops->has_bf16) {
             CHECK(isfinite(attention_error(ops, &p, true)));
@@ -388,12 +392,12 @@ static void a_huge_spread_of_scores_gives_no_nan(void) {
 static void an_unknown_level_is_refused_with_those_that_are_known(void) {
     struct error e;
     setenv("OCC_CPU", "nonsense", 1);
-    CHECK(vector_ops_choose(&e) == NULL);
+    CHECK(level_choose(&e) == NULL);
     CHECK_TEXT(e.text, "OCC_CPU=nonsense: the levels are amx, avx512bf16, avx512, avx2, portable");
     setenv("OCC_CPU", "portable", 1);
-    CHECK_TEXT(vector_ops_choose(&e)->name, "portable");
+    CHECK_TEXT(level_choose(&e)->name, "portable");
     unsetenv("OCC_CPU");
-    CHECK(vector_ops_choose(&e) != NULL);
+    CHECK(level_choose(&e) != NULL);
 }
 
 int main(void) {

@@ -1,7 +1,7 @@
 /* kernels.h - what training computes besides products and what compress/backend.h has: the
  * gradients of element-wise operations and of norms, softmax, cross-entropy and AdamW's update.
  *
- * One table a level of instruction set, chosen as in compress/cpu/vector.h (OCC_CPU). Matrices are
+ * One table a level of instruction set, chosen as in compress/cpu/level.h (OCC_CPU). Matrices are
  * F32, row-major, dense. Every function named _backward adds to the gradients it is given. */
 #ifndef OCC_TRAIN_KERNELS_H
 #define OCC_TRAIN_KERNELS_H
@@ -11,6 +11,7 @@
 
 #include "store/error.h"
 
+#ifndef OCC_COMPRESS_OPS_H
 /* Constants of one step of AdamW (Loshchilov and Hutter 2019), bias corrections included. */
 struct adamw_step {
     float rate;         /* learning rate / (1 - beta1^step) */
@@ -20,6 +21,7 @@ struct adamw_step {
     float epsilon;
     float scale; /* of the gradient: clipping, and 1 / number of targets */
 };
+#endif
 
 struct kernels {
     const char *name;
@@ -48,7 +50,5 @@ struct kernels {
 
 /* NULL with `e` filled when OCC_CPU names what is unknown or not there. */
 const struct kernels *kernels_choose(struct error *e);
-
-extern const struct kernels KERNELS_PORTABLE, KERNELS_AVX2, KERNELS_AVX512;
 
 #endif

@@ -33,8 +33,7 @@ static int64_t round_up(int64_t x, int64_t unit) {
     return (x + unit - 1) / unit * unit;
 }
 
-static struct plan make_plan(int64_t tokens, int64_t dim,
-                             const struct relative_position *position) {
+static struct plan make_plan(int64_t tokens, int64_t dim, const struct head_position *position) {
     struct plan p = {.tokens = tokens, .dim = dim};
     p.width = position != NULL ? position->width : tokens < FLAT_WIDTH ? tokens : FLAT_WIDTH;
     p.height = (tokens + p.width - 1) / p.width;
@@ -76,7 +75,7 @@ static struct plan make_plan(int64_t tokens, int64_t dim,
 }
 
 static size_t attention_scratch(int64_t tokens, int64_t head_dim,
-                                const struct relative_position *position) {
+                                const struct head_position *position) {
     return make_plan(tokens, head_dim, position).end * sizeof(float);
 }
 
@@ -226,7 +225,7 @@ static void bias_row(float *out, const float *q, const float *table, int64_t str
 
 struct head {
     struct plan plan;
-    const struct relative_position *position;
+    const struct head_position *position;
     float *scratch;
     float scale;
     float largest[QUERY_BLOCK], total[QUERY_BLOCK];
@@ -340,7 +339,7 @@ static void attend_block(struct head *h, int64_t rows) {
 
 static void attention(float *out, int64_t out_stride, const float *q, const float *k,
                       const float *v, int64_t stride, int64_t tokens, int64_t head_dim,
-                      const struct relative_position *position, void *scratch) {
+                      const struct head_position *position, void *scratch) {
     struct head h = {.plan = make_plan(tokens, head_dim, position),
                      .position = position,
                      .scratch = scratch,

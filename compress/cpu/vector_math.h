@@ -81,6 +81,15 @@ static inline void store_part(float *p, vec v, size_t count) {
     memcpy(p, lanes, count * sizeof *p);
 }
 
+static inline hvec bf16_lanes(vec x) {
+    uvec bits = (uvec)x;
+    uvec rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+    uvec quiet = bits >> 16 | 0x40;
+    uvec is_nan = (uvec)((bits & 0x7FFFFFFF) > 0x7F800000);
+    rounded = (is_nan & quiet) | (~is_nan & rounded);
+    return __builtin_convertvector(rounded, hvec);
+}
+
 /* ---- exp, and what is made of it -------------------------------------------------- */
 
 /* e^x for x <= 88, relative error below 2e-7; what is below -87 gives e^-87, near enough to 0.

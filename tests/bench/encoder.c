@@ -18,8 +18,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "compress/cpu/level.h"
 #include "compress/cpu/product.h"
-#include "compress/cpu/vector.h"
 #include "compress/encoder.h"
 #include "compress/mode.h"
 
@@ -85,24 +85,24 @@ struct job {
 static double product_rate(const struct job *j) {
     enum { ROWS = 256, IN = 768, OUT = 3072, RUNS = 200 };
     struct products *p;
-    struct weights *w;
+    struct packed *w;
     struct error e;
-    must(products_open(&p, vector_ops_choose(&e)->name, &e), &e);
+    must(products_open(&p, level_choose(&e)->name, &e), &e);
     float *matrix = calloc((size_t)IN * OUT, sizeof *matrix), *x = calloc(ROWS * IN, sizeof *x);
     float *out = calloc((size_t)ROWS * OUT, sizeof *out);
     if (matrix == NULL || x == NULL || out == NULL) {
         exit(1);
     }
-    must(weights_pack(&w, p, matrix, DTYPE_F32, OUT, IN, NULL, j->compute, &e), &e);
+    must(product_pack(&w, p, matrix, DTYPE_F32, OUT, IN, NULL, j->compute, &e), &e);
     double start = 0;
     for (int i = -20; i < RUNS; i++) {
         if (i == 0) {
             start = now();
         }
-        must(product_run(p, out, x, ROWS, w, false, &e), &e);
+        must(product_run(p, out, OUT, x, IN, ROWS, w, false, &e), &e);
     }
     double rate = 2.0 * ROWS * IN * OUT * RUNS / (now() - start);
-    weights_close(w);
+    product_packed_close(w);
     products_close(p);
     free(matrix);
     free(x);
@@ -184,8 +184,8 @@ static void measure(const struct encoder *n, enum encode_mode mode, int threads,
         "{\"mode\": \"%s\", \"dtype\": \"%s\", \"level\": \"%s\", \"threads\": %d, \"batch\": %d, "
         "\"seconds_per_page\": %.4f, \"gflops\": %.0f, \"product_gflops\": %.0f, "
         "\"share\": %.3f, \"mib_per_page\": %.0f, \"tokens\": %" PRId64 "}\n",
-        ENCODE_MODES[mode].name, compute == DTYPE_BF16 ? "bf16" : "f32",
-        vector_ops_choose(&e)->name, threads, batch, seconds, done * 1e-9, rate * 1e-9, done / rate,
+        ENCODE_MODES[mode].name, compute == DTYPE_BF16 ? "bf16" : "f32", level_choose(&e)->name,
+        threads, batch, seconds, done * 1e-9, rate * 1e-9, done / rate,
         (double)(peak_kib() - before) / 1024 / threads / batch, rows * columns);
     if (tokens_path != NULL) {
         save(tokens_path, jobs[0].tokens, count);

@@ -20,8 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "compress/cpu/level.h"
 #include "compress/cpu/product.h"
-#include "compress/cpu/vector.h"
 #include "train/read/read.h"
 
 enum { SIDE = 512, ROWS = SIDE / 16, A_ROW = 56 /* characters, as read10 has them */, WARM = 2 };
@@ -52,27 +52,27 @@ static void *product_rate(void *argument) {
     enum { TOKENS = 256, IN = 768, OUT = 3072, RUNS = 300, WARM_RUNS = 20 };
     struct rate *r = argument;
     struct products *p;
-    struct weights *w;
+    struct packed *w;
     struct error e;
-    must(products_open(&p, vector_ops_choose(&e)->name, &e), &e);
+    must(products_open(&p, level_choose(&e)->name, &e), &e);
     float *matrix = calloc((size_t)IN * OUT, sizeof *matrix), *x = calloc(TOKENS * IN, sizeof *x);
     float *out = calloc((size_t)TOKENS * OUT, sizeof *out);
     if (matrix == NULL || x == NULL || out == NULL) {
         exit(1);
     }
-    must(weights_pack(&w, p, matrix, DTYPE_F32, OUT, IN, NULL, r->compute, &e), &e);
+    must(product_pack(&w, p, matrix, DTYPE_F32, OUT, IN, NULL, r->compute, &e), &e);
     for (int i = 0; i < WARM_RUNS; i++) {
-        must(product_run(p, out, x, TOKENS, w, false, &e), &e);
+        must(product_run(p, out, OUT, x, IN, TOKENS, w, false, &e), &e);
     }
     pthread_barrier_wait(r->barrier);
     double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
     for (int i = 0; i < RUNS; i++) {
-        must(product_run(p, out, x, TOKENS, w, false, &e), &e);
+        must(product_run(p, out, OUT, x, IN, TOKENS, w, false, &e), &e);
     }
     double operations = 2.0 * TOKENS * IN * OUT * RUNS;
     r->wall = operations / (seconds(CLOCK_MONOTONIC) - wall);
     r->cpu = operations / (seconds(CLOCK_THREAD_CPUTIME_ID) - cpu);
-    weights_close(w);
+    product_packed_close(w);
     products_close(p);
     free(matrix);
     free(x);
@@ -254,8 +254,8 @@ static void measure(const struct alphabet *alphabet, int threads, int64_t batch,
            "\"batch\": %" PRId64 ", \"pages_per_second\": %.2f, \"pages_per_cpu_second\": %.2f, "
            "\"forward_gmacs\": %.2f, \"heads_gmacs\": %.2f, \"gflops\": %.0f, "
            "\"product_gflops\": %.0f, \"share\": %.3f, \"cpu_share\": %.3f}\n",
-           compute == DTYPE_BF16 ? "bf16" : "f32", vector_ops_choose(&e)->name, threads, o.batch,
-           wall, cpu, forward * 1e-9, heads * 1e-9, operations * wall * 1e-9, rate.wall / 2 * 1e-9,
+           compute == DTYPE_BF16 ? "bf16" : "f32", level_choose(&e)->name, threads, o.batch, wall,
+           cpu, forward * 1e-9, heads * 1e-9, operations * wall * 1e-9, rate.wall / 2 * 1e-9,
            operations * wall / (rate.wall / 2), operations * cpu / (rate.cpu / 2));
     fflush(stdout);
 }

@@ -1,10 +1,10 @@
-/* vector_amx.c - AVX-512 with tiles (Sapphire Rapids and later): products of 16 x 32 by 32 x 16
+/* level_amx.c - AVX-512 with tiles (Sapphire Rapids and later): products of 16 x 32 by 32 x 16
  * BF16 values. */
 #if defined(__x86_64__)
 #define LANES 16
 #define QUERY_BLOCK 64
 
-#include "compress/cpu/vector_body.h"
+#include "compress/cpu/level_body.h"
 
 #define PACK 2
 #define DEPTH_UNIT 16 /* elements in a row of a tile */
@@ -95,34 +95,24 @@ static void block_product(float *c, int64_t c_stride, const float *a, int64_t a_
 
 #include "compress/cpu/attention_body.h"
 
-static size_t scratch_size(int64_t tokens, int64_t head_dim,
-                           const struct relative_position *position) {
-    size_t f32 = VECTOR_AVX512.attention_scratch(tokens, head_dim, position);
+static size_t scratch_size(int64_t tokens, int64_t head_dim, const struct head_position *position) {
+    size_t f32 = LEVEL_AVX512.attention_scratch(tokens, head_dim, position);
     size_t bf16 = attention_scratch(tokens, head_dim, position);
     return f32 > bf16 ? f32 : bf16;
 }
 
 static void attention_either(float *out, int64_t out_stride, const float *q, const float *k,
                              const float *v, int64_t stride, int64_t tokens, int64_t head_dim,
-                             const struct relative_position *position, bool bf16, void *scratch) {
+                             const struct head_position *position, bool bf16, void *scratch) {
     if (bf16) {
         tiles_begin();
         attention(out, out_stride, q, k, v, stride, tokens, head_dim, position, scratch);
         _tile_release();
     } else {
-        VECTOR_AVX512.attention(out, out_stride, q, k, v, stride, tokens, head_dim, position, false,
-                                scratch);
+        LEVEL_AVX512.attention(out, out_stride, q, k, v, stride, tokens, head_dim, position, false,
+                               scratch);
     }
 }
 
-const struct vector_ops VECTOR_AMX = {.name = "amx",
-                                      .has_bf16 = true,
-                                      .gelu = gelu,
-                                      .quick_gelu = quick_gelu,
-                                      .gelu_to_bf16 = gelu_to_bf16,
-                                      .layer_norm = layer_norm,
-                                      .add = add,
-                                      .to_bf16 = to_bf16,
-                                      .attention_scratch = scratch_size,
-                                      .attention = attention_either};
+const struct level LEVEL_AMX = LEVEL("amx", true, scratch_size, attention_either);
 #endif

@@ -1,6 +1,6 @@
-/* vector.c - which level a process uses. */
+/* level.c - which level a process uses. */
 #define _DEFAULT_SOURCE /* syscall */
-#include "compress/cpu/vector.h"
+#include "compress/cpu/level.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,24 +38,24 @@ static bool has_amx(void) {
 
 /* The best first. */
 static const struct {
-    const struct vector_ops *ops;
+    const struct level *level;
     bool (*there)(void);
 } LEVELS[] = {
 #if defined(__x86_64__)
-    {&VECTOR_AMX, has_amx},       {&VECTOR_AVX512BF16, has_avx512bf16},
-    {&VECTOR_AVX512, has_avx512}, {&VECTOR_AVX2, has_avx2},
+    {&LEVEL_AMX, has_amx},       {&LEVEL_AVX512BF16, has_avx512bf16},
+    {&LEVEL_AVX512, has_avx512}, {&LEVEL_AVX2, has_avx2},
 #endif
-    {&VECTOR_PORTABLE, always},
+    {&LEVEL_PORTABLE, always},
 };
 enum { LEVEL_COUNT = sizeof LEVELS / sizeof *LEVELS };
 
-const struct vector_ops *vector_ops_choose(struct error *e) {
+const struct level *level_choose(struct error *e) {
     const char *wanted = getenv("OCC_CPU");
     for (int i = 0; i < LEVEL_COUNT; i++) {
-        const struct vector_ops *ops = LEVELS[i].ops;
-        bool named = wanted != NULL && strcmp(wanted, ops->name) == 0;
+        const struct level *level = LEVELS[i].level;
+        bool named = wanted != NULL && strcmp(wanted, level->name) == 0;
         if ((wanted == NULL || named) && LEVELS[i].there()) {
-            return ops;
+            return level;
         }
         if (named) {
             error_set(e, ERR_UNSUPPORTED, "OCC_CPU=%s: this processor has no %s", wanted, wanted);

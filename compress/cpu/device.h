@@ -1,0 +1,45 @@
+/* device.h - the CPU as a device: a level of kernels, the products that its thread has met, and
+ * scratch memory that grows to the largest that was asked for. One thread computes an operation:
+ * devices run beside each other. */
+#ifndef OCC_COMPRESS_CPU_DEVICE_H
+#define OCC_COMPRESS_CPU_DEVICE_H
+
+#include "compress/cpu/level.h"
+#include "compress/ops.h"
+
+struct products;
+
+/* Who holds which scratch memory while an operation runs. */
+enum scratch {
+    SCRATCH_WALK,   /* what walk.h converts */
+    SCRATCH_INPUT,  /* what a product reads: BF16 */
+    SCRATCH_HIDDEN, /* what a product writes, where that is not the result; patches of pictures */
+    SCRATCH_HEAD,   /* an attention's kernel */
+    SCRATCH_WINDOW, /* queries, keys, values and the result of one window and head */
+    SCRATCH_COUNT
+};
+
+struct cpu_device {
+    struct device head;
+    const struct level *level;
+    struct products *products;
+    struct {
+        void *data;
+        size_t size;
+    } scratch[SCRATCH_COUNT];
+};
+
+static inline struct cpu_device *cpu_device(struct device *d) {
+    return (struct cpu_device *)d;
+}
+
+extern const struct backend CPU_BACKEND;
+
+enum { CPU_ALIGNMENT = 64 };
+
+/* `size` bytes, 64-byte aligned, whose contents are not kept from one call to the next. */
+int cpu_scratch(void **out, struct device *d, enum scratch which, size_t size, struct error *e);
+/* Counts memory that is taken, or, less than 0, given back. */
+void cpu_count_bytes(struct device *d, int64_t bytes);
+
+#endif
