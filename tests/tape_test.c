@@ -243,11 +243,12 @@ static struct node *shape_taped(struct tape *t, struct node **x) {
 /* Rows 1 to 3 and columns 4 to 9 of a product: of rows of its gradient, and of columns of those,
  * the rest is zeros. */
 static void ranges_plain(struct matrix *y, const struct matrix *x) {
-    struct matrix product[3] = {x[0], x[1], {.rows = 1, .width = x[1].rows}};
-    linear_plain(&product[0], product);
+    const struct matrix factors[3] = {x[0], x[1], {.rows = 1, .width = x[1].rows}};
+    struct matrix product;
+    linear_plain(&product, factors);
     *y = (struct matrix){.rows = 3, .width = 6};
     for (int64_t i = 0; i < 3 * 6; i++) {
-        y->values[i] = product[0].values[(1 + i / 6) * product[0].width + 4 + i % 6];
+        y->values[i] = product.values[(1 + i / 6) * product.width + 4 + i % 6];
     }
 }
 
@@ -384,6 +385,7 @@ static const struct operation OPERATIONS[] = {
     {"resample, linear, to fewer", 1, {{11, 3}}, fewer_plain, fewer_taped},
     {"resample, linear, to more", 1, {{11, 3}}, more_plain, more_taped},
     {"convolve", 3, {{40, 3}, {7, 27}, {1, 7}}, convolve_plain, convolve_taped},
+    {"convolve, many outputs", 3, {{40, 3}, {31, 27}, {1, 31}}, convolve_plain, convolve_taped},
 };
 enum { COUNT = sizeof OPERATIONS / sizeof *OPERATIONS };
 

@@ -13,9 +13,4 @@ static inline vec multiply_add(vec sum, vec a, vec b) {
 
 #include "compress/cpu/attention_body.h"
 
-static void attention_f32(float *out, int64_t out_stride, const float *q, const float *k,
-                          const float *v, int64_t stride, int64_t tokens, int64_t head_dim,
-                          const struct head_position *position, bool bf16, void *scratch) {
-    (void)bf16;
-    attention(out, out_stride, q, k, v, stride, tokens, head_dim, position, scratch);
-}
+#include "compress/cpu/attention_backward_body.h"

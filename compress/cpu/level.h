@@ -17,12 +17,6 @@
 
 struct adamw_step; /* of compress/ops.h */
 
-/* Where the tokens of an attention stand: see attention_options. */
-struct head_position {
-    int64_t height, width;
-    const float *rel_h, *rel_w; /* dense */
-};
-
 struct level {
     const char *name;
     bool has_bf16; /* products and attention can multiply in BF16 */
@@ -59,15 +53,7 @@ struct level {
     double (*cross_entropy)(float *dlogits, const float *logits, int32_t label, size_t width,
                             float scale);
 
-    /* ---- Attention ---- */
-    /* One batch item, one head: q, k, v have `stride` floats from token to token, out `out_stride`.
-     * `bf16`: products in BF16 where has_bf16. scratch: attention_scratch bytes, 64-byte
-     * aligned. */
-    size_t (*attention_scratch)(int64_t tokens, int64_t head_dim,
-                                const struct head_position *position);
-    void (*attention)(float *out, int64_t out_stride, const float *q, const float *k,
-                      const float *v, int64_t stride, int64_t tokens, int64_t head_dim,
-                      const struct head_position *position, bool bf16, void *scratch);
+    const struct attention_kernels *attention, *attention_bf16; /* NULL without has_bf16 */
 };
 
 /* NULL with `e` filled when OCC_CPU names what is unknown or not there. */

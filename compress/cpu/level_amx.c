@@ -6,14 +6,10 @@
 
 #include "compress/cpu/level_body.h"
 
-#define PACK 2
 #define DEPTH_UNIT 16 /* elements in a row of a tile */
 #define KEY_UNIT 32   /* pairs of keys are the inner dimension of the second product */
 #define BLOCK_PRODUCT
-
-static inline void store_bf16(uint16_t *out, vec x) {
-    _mm256_storeu_si256((void *)out, (__m256i)_mm512_cvtneps_pbh((__m512)x));
-}
+#define ROW_UNIT 32
 
 enum { SIDE = 16 };
 
@@ -93,26 +89,22 @@ static void block_product(float *c, int64_t c_stride, const float *a, int64_t a_
     }
 }
 
-#include "compress/cpu/attention_body.h"
+#include "compress/cpu/attention_bf16.h"
 
-static size_t scratch_size(int64_t tokens, int64_t head_dim, const struct head_position *position) {
-    size_t f32 = LEVEL_AVX512.attention_scratch(tokens, head_dim, position);
-    size_t bf16 = attention_scratch(tokens, head_dim, position);
-    return f32 > bf16 ? f32 : bf16;
+static void tiled_begin(const struct attention_call *c, void *scratch) {
+    tiles_begin();
+    attention_begin(c, scratch);
 }
 
-static void attention_either(float *out, int64_t out_stride, const float *q, const float *k,
-                             const float *v, int64_t stride, int64_t tokens, int64_t head_dim,
-                             const struct head_position *position, bool bf16, void *scratch) {
-    if (bf16) {
-        tiles_begin();
-        attention(out, out_stride, q, k, v, stride, tokens, head_dim, position, scratch);
-        _tile_release();
-    } else {
-        LEVEL_AVX512.attention(out, out_stride, q, k, v, stride, tokens, head_dim, position, false,
-                               scratch);
-    }
+static void tiled_end(const struct attention_call *c, void *scratch) {
+    attention_end(c, scratch);
+    _tile_release();
 }
 
-const struct level LEVEL_AMX = LEVEL("amx", true, scratch_size, attention_either);
+const struct attention_kernels ATTENTION_AMX = {.scratch = attention_scratch,
+                                                .begin = tiled_begin,
+                                                .forward = attention_forward,
+                                                .backward = attention_backward,
+                                                .end = tiled_end};
+const struct level LEVEL_AMX = LEVEL("amx", true, ATTENTION_AVX512, &ATTENTION_AMX);
 #endif

@@ -9,5 +9,6 @@
 
 #include "compress/cpu/attention_f32.h"
 
-const struct level LEVEL_AVX2 = LEVEL("avx2", false, attention_scratch, attention_f32);
+const struct attention_kernels ATTENTION_AVX2 = ATTENTION;
+const struct level LEVEL_AVX2 = LEVEL("avx2", false, ATTENTION_AVX2, NULL);
 #endif

@@ -9,5 +9,6 @@
 
 #include "compress/cpu/attention_f32.h"
 
-const struct level LEVEL_AVX512 = LEVEL("avx512", false, attention_scratch, attention_f32);
+const struct attention_kernels ATTENTION_AVX512 = ATTENTION;
+const struct level LEVEL_AVX512 = LEVEL("avx512", false, ATTENTION_AVX512, NULL);
 #endif

@@ -21,7 +21,7 @@
 /* needs the softmax's */
 #include "compress/cpu/cross_entropy_body.h"
 
-#define LEVEL(level, bf16, scratch_of, attention_of)                                               \
+#define LEVEL(level, bf16, f32_attention, bf16_attention)                                          \
     {                                                                                              \
         .name = level, .has_bf16 = bf16, .to_bf16 = to_bf16, .from_bf16 = from_bf16,               \
         .accumulate = accumulate, .add = add, .combine = combine, .multiply = multiply,            \
@@ -30,5 +30,5 @@
         .quick_gelu_backward = quick_gelu_backward, .square_sum = square_sum, .adamw = adamw,      \
         .layer_norm = layer_norm, .layer_norm_backward = layer_norm_backward, .softmax = softmax,  \
         .softmax_backward = softmax_backward, .cross_entropy = cross_entropy,                      \
-        .attention_scratch = scratch_of, .attention = attention_of                                 \
+        .attention = &f32_attention, .attention_bf16 = bf16_attention                              \
     }

@@ -9,4 +9,5 @@
 
 #include "compress/cpu/attention_f32.h"
 
-const struct level LEVEL_PORTABLE = LEVEL("portable", false, attention_scratch, attention_f32);
+const struct attention_kernels ATTENTION_PORTABLE = ATTENTION;
+const struct level LEVEL_PORTABLE = LEVEL("portable", false, ATTENTION_PORTABLE, NULL);

@@ -22,7 +22,7 @@
     OP(sum_rows) \
     OP(layer_norm) OP(layer_norm_backward) \
     OP(softmax) OP(softmax_backward) \
-    OP(attention) \
+    OP(attention) OP(attention_backward) \
     OP(square_sum) \
     OP(adamw)
 /* clang-format on */

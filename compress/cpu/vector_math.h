@@ -112,12 +112,12 @@ static inline vec exponential(vec x) {
     return (vec)((ivec)p + ((ivec)shifted << 23));
 }
 
-/* 2^x for x <= 127; below -126 it gives 2^-126, near enough to 0. x = n + r, |r| <= 1/2; 2^r by its
- * Taylor polynomial: of degree 6 the relative error is below 2e-7, of degree 4 below 5e-5, which is
- * far less than a rounding to BF16. */
+/* 2^x for x <= 127; from -127 down it gives 0. x = n + r, |r| <= 1/2; 2^r by its Taylor polynomial:
+ * of degree 6 the relative error is below 2e-7, of degree 4 below 5e-5, which is far less than a
+ * rounding to BF16. */
 static inline vec power_of_two(vec x, bool coarse) {
     const vec magic = all(12582912.0f);
-    x = larger(x, all(-126.0f));
+    x = larger(x, all(-127.0f));
     vec shifted = x + magic, r = x - (shifted - magic), p;
     if (coarse) {
         p = all(9.61812911e-3f) * r + 5.55041087e-2f;

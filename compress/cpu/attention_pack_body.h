@@ -1,0 +1,229 @@
+/* attention_pack_body.h - how the attention of a level lays out what it multiplies. An element is 4
+ * bytes: PACK values of the inner dimension of a product, 1 (F32) or 2 (BF16). */
+
+static int64_t round_up(int64_t x, int64_t unit) {
+    return (x + unit - 1) / unit * unit;
+}
+
+/* ---- Rows of numbers --------------------------------------------------------------------- */
+
+/* Writes head `head` of tokens [first, first + count) as F32 lines of `wide` floats, zeros where
+ * there is nothing, and zeros up to `lines` lines. */
+static void stage(float *to, const struct attention_rows *x, const int64_t *place, int64_t head,
+                  int64_t first, int64_t count, int64_t dim, int64_t wide, int64_t lines) {
+    for (int64_t i = 0; i < count; i++, to += wide) {
+        int64_t t = place != NULL ? place[first + i] : first + i;
+        int64_t at = head * x->head + t * x->step;
+        if (t < 0) {
+            memcpy(to, x->pad + head * dim, (size_t)dim * sizeof *to);
+        } else if (x->type == DTYPE_F32) {
+            memcpy(to, (const float *)x->data + at, (size_t)dim * sizeof *to);
+        } else {
+            const uint16_t *from = (const uint16_t *)x->data + at;
+            for (int64_t d = 0; d < dim; d++) {
+                to[d] = float_of_bf16(from[d]);
+            }
+        }
+        for (int64_t d = dim; d < wide; d++) {
+            to[d] = 0;
+        }
+    }
+    memset(to, 0, (size_t)((lines - count) * wide) * sizeof *to);
+}
+
+/* Sets those tokens to `factor` times lines of `wide` floats. */
+static void set_rows(const struct attention_rows *x, const int64_t *place, int64_t head,
+                     int64_t first, int64_t count, int64_t dim, const float *from, int64_t wide,
+                     const float *factors) {
+    for (int64_t i = 0; i < count; i++, from += wide) {
+        int64_t t = place != NULL ? place[first + i] : first + i;
+        int64_t at = head * x->head + t * x->step;
+        if (t < 0) {
+            continue;
+        }
+        if (x->type == DTYPE_F32) {
+            float *to = (float *)x->data + at;
+            for (int64_t d = 0; d < dim; d++) {
+                to[d] = from[d] * factors[i];
+            }
+        } else {
+            uint16_t *to = (uint16_t *)x->data + at;
+            for (int64_t d = 0; d < dim; d++) {
+                to[d] = bf16_of(from[d] * factors[i]);
+            }
+        }
+    }
+}
+
+/* Adds `factor` times lines of `wide` floats. */
+static void add_rows(const struct attention_rows *x, int64_t head, int64_t first, int64_t count,
+                     int64_t dim, const float *from, int64_t wide, float factor) {
+    for (int64_t i = 0; i < count; i++, from += wide) {
+        int64_t at = head * x->head + (first + i) * x->step;
+        if (x->type == DTYPE_F32) {
+            float *to = (float *)x->data + at;
+            for (int64_t d = 0; d < dim; d++) {
+                to[d] += from[d] * factor;
+            }
+        } else {
+            uint16_t *to = (uint16_t *)x->data + at;
+            for (int64_t d = 0; d < dim; d++) {
+                to[d] = bf16_of(float_of_bf16(to[d]) + from[d] * factor);
+            }
+        }
+    }
+}
+
+/* ---- Elements ------------------------------------------------------------------------------ */
+
+/* Every other lane of two vectors, beginning with the first half or the second. */
+#if LANES == 16
+#define MERGED(a, b, half)                                                                         \
+    __builtin_shufflevector(a, b, (half), 16 + (half), 1 + (half), 17 + (half), 2 + (half),        \
+                            18 + (half), 3 + (half), 19 + (half), 4 + (half), 20 + (half),         \
+                            5 + (half), 21 + (half), 6 + (half), 22 + (half), 7 + (half),          \
+                            23 + (half))
+#elif LANES == 8
+#define MERGED(a, b, half)                                                                         \
+    __builtin_shufflevector(a, b, (half), 8 + (half), 1 + (half), 9 + (half), 2 + (half),          \
+                            10 + (half), 3 + (half), 11 + (half))
+#else
+#define MERGED(a, b, half) __builtin_shufflevector(a, b, (half), 4 + (half), 1 + (half), 5 + (half))
+#endif
+
+/* out (LANES, LANES) = in turned over. Each round turns the bits of an element's place by one. */
+static inline void turn_square(float *out, int64_t out_stride, const float *in, int64_t in_stride) {
+    vec a[LANES], b[LANES];
+    for (int i = 0; i < LANES; i++) {
+        a[i] = load(in + i * in_stride);
+    }
+    for (int round = 1; round < LANES; round *= 2) {
+        for (int i = 0; i < LANES / 2; i++) {
+            b[2 * i] = MERGED(a[i], a[i + LANES / 2], 0);
+            b[2 * i + 1] = MERGED(a[i], a[i + LANES / 2], LANES / 2);
+        }
+        memcpy(a, b, sizeof a);
+    }
+    for (int i = 0; i < LANES; i++) {
+        store(out + i * out_stride, a[i]);
+    }
+}
+
+/* out (columns, rows) = in (rows, columns), both whole vectors. */
+static void turn(float *out, int64_t out_stride, const float *in, int64_t in_stride, int64_t rows,
+                 int64_t columns) {
+    for (int64_t i = 0; i < rows; i += LANES) {
+        for (int64_t j = 0; j < columns; j += LANES) {
+            turn_square(out + j * out_stride + i, out_stride, in + i * in_stride + j, in_stride);
+        }
+    }
+}
+
+/* Elements of pairs in a line; `lines` of `wide` floats. */
+static void pack_lines(float *out, const float *in, int64_t lines, int64_t wide) {
+#if PACK == 1
+    memcpy(out, in, (size_t)(lines * wide) * sizeof *out);
+#else
+    for (int64_t i = 0; i < lines * wide; i += LANES) {
+        store_bf16((uint16_t *)(void *)out + i, load(in + i));
+    }
+#endif
+}
+
+/* Elements of pairs of lines: (lines / PACK, wide). */
+static void pack_pairs(float *out, const float *in, int64_t lines, int64_t wide) {
+#if PACK == 1
+    memcpy(out, in, (size_t)(lines * wide) * sizeof *out);
+#else
+    for (int64_t i = 0; i < lines; i += 2, in += 2 * wide) {
+        for (int64_t j = 0; j < wide; j += LANES, out += LANES) {
+            store(out, pair_of(load(in + j), load(in + wide + j)));
+        }
+    }
+#endif
+}
+
+/* As a product reads it. */
+static inline vec rounded(vec v) {
+#if PACK == 1
+    return v;
+#else
+    uvec bits = (uvec)v;
+    return (vec)((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000);
+#endif
+}
+
+#if PACK == 2
+/* What rounding to BF16 loses. */
+static void leave_rest(float *x, int64_t count) {
+    for (int64_t i = 0; i < count; i += LANES) {
+        vec v = load(x + i);
+        store(x + i, v - rounded(v));
+    }
+}
+#endif
+
+/* ---- Products ---------------------------------------------------------------------------- */
+
+#ifndef BLOCK_PRODUCT
+#define ROW_UNIT TILE_ROWS
+
+/* c (TILE_ROWS, vectors) (+)= a (TILE_ROWS, depth) b (depth, vectors); strides in elements. */
+static inline __attribute__((always_inline)) void
+tile_product(float *c, int64_t c_stride, const float *a, int64_t a_stride, const float *b,
+             int64_t b_stride, int64_t depth, int vectors, bool accumulate) {
+    vec sums[TILE_ROWS][TILE_VECTORS];
+    for (int i = 0; i < TILE_ROWS; i++) {
+        for (int j = 0; j < vectors; j++) {
+            sums[i][j] = accumulate ? load(c + i * c_stride + j * LANES) : (vec){0};
+        }
+    }
+    for (int64_t d = 0; d < depth; d++) {
+        vec row[TILE_VECTORS];
+        for (int j = 0; j < vectors; j++) {
+            row[j] = load(b + d * b_stride + j * LANES);
+        }
+        for (int i = 0; i < TILE_ROWS; i++) {
+            vec element = all_of(a + i * a_stride + d);
+            for (int j = 0; j < vectors; j++) {
+                sums[i][j] = multiply_add(sums[i][j], element, row[j]);
+            }
+        }
+    }
+    for (int i = 0; i < TILE_ROWS; i++) {
+        for (int j = 0; j < vectors; j++) {
+            store(c + i * c_stride + j * LANES, sums[i][j]);
+        }
+    }
+}
+
+/* c (rows, columns) (+)= a (rows, depth) b (depth, columns). rows: rounded up to whole tiles by the
+ * callers' buffers; columns: whole vectors. */
+static void block_product(float *c, int64_t c_stride, const float *a, int64_t a_stride,
+                          const float *b, int64_t b_stride, int64_t rows, int64_t columns,
+                          int64_t depth, bool accumulate) {
+    int64_t step = TILE_VECTORS * LANES;
+    for (int64_t j = 0; j < columns; j += step) {
+        int64_t vectors = columns - j < step ? (columns - j) / LANES : TILE_VECTORS;
+        for (int64_t i = 0; i < rows; i += TILE_ROWS) {
+            float *out = c + i * c_stride + j;
+            const float *left = a + i * a_stride, *right = b + j;
+            switch (vectors) {
+#if TILE_VECTORS > 2
+            case 4:
+                tile_product(out, c_stride, left, a_stride, right, b_stride, depth, 4, accumulate);
+                break;
+            case 3:
+                tile_product(out, c_stride, left, a_stride, right, b_stride, depth, 3, accumulate);
+                break;
+#endif
+            case 2:
+                tile_product(out, c_stride, left, a_stride, right, b_stride, depth, 2, accumulate);
+                break;
+            default:
+                tile_product(out, c_stride, left, a_stride, right, b_stride, depth, 1, accumulate);
+            }
+        }
+    }
+}
+#endif
