@@ -216,8 +216,12 @@ static int run(struct arguments *a, int count, char **files, struct compress_res
     bool bf16 = a->compute == 2 || (a->compute == 0 && BACKEND_CPU.has_bf16());
     enum dtype compute = bf16 ? DTYPE_BF16 : DTYPE_F32;
     int rc = encoder_open(&n, a->model, NULL, &BACKEND_CPU, compute, e);
-    rc = rc == 0 && a->verify ? open_reader(&reader, a, n, compute, e) : rc;
-    rc = rc == 0 ? open_store(&s, a, n, e) : rc;
+    if (rc == 0 && a->verify) {
+        rc = open_reader(&reader, a, n, compute, e);
+    }
+    if (rc == 0) {
+        rc = open_store(&s, a, n, e);
+    }
     int streams = inputs_part(files, count);
     if (rc == 0 && (streams > 0 || count == 0)) {
         rc = stream_reader_open_files(&in.streams, files, streams, &cancelled, e);
@@ -225,7 +229,9 @@ static int run(struct arguments *a, int count, char **files, struct compress_res
     a->compress.reader = reader;
     in.pictures = files + streams;
     in.picture_count = count - streams;
-    rc = rc == 0 ? compress_run(n, s, &in, &a->compress, &cancelled, result, e) : rc;
+    if (rc == 0) {
+        rc = compress_run(n, s, &in, &a->compress, &cancelled, result, e);
+    }
     stream_reader_close(in.streams);
     store_close(s);
     reader_close(reader);

@@ -142,7 +142,7 @@ static int print_json(const struct arguments *a, const char *profile, const char
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(7)) : NULL;
     json_decref(root);
     if (text == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     puts(text);
     free(text);
@@ -188,10 +188,18 @@ static int bench_open(struct bench *b, const struct arguments *a, struct error *
     if (rc == 0 && a->tokenizer == NULL) {
         rc = data_file_find(ranks, sizeof ranks, "r50k_base.tiktoken", e);
     }
-    rc = rc == 0 ? tokenizer_open(&b->tokenizer, ranks, TOKENIZER_SPLIT_AUTO, e) : rc;
-    rc = rc == 0 ? read_texts(b, a, e) : rc;
-    rc = rc == 0 ? encoder_open(&b->encoder, model, NULL, &BACKEND_CPU, compute, e) : rc;
-    rc = rc == 0 ? reader_open(&b->reader, model, &BACKEND_CPU, compute, e) : rc;
+    if (rc == 0) {
+        rc = tokenizer_open(&b->tokenizer, ranks, TOKENIZER_SPLIT_AUTO, e);
+    }
+    if (rc == 0) {
+        rc = read_texts(b, a, e);
+    }
+    if (rc == 0) {
+        rc = encoder_open(&b->encoder, model, NULL, &BACKEND_CPU, compute, e);
+    }
+    if (rc == 0) {
+        rc = reader_open(&b->reader, model, &BACKEND_CPU, compute, e);
+    }
     return rc;
 }
 
@@ -255,8 +263,12 @@ int main(int argc, char **argv) {
     if (rc == 0 && a.text == NULL && a.text_count < 1) {
         rc = error_set(&e, ERR_USAGE, "no text is named: FILE or --text FILE");
     }
-    rc = rc == 0 ? mix_parse(profiles, PROFILE_NAMES, "profiles", a.profiles, &e) : rc;
-    rc = rc == 0 ? mix_parse(modes, MODE_NAMES, "modes", a.modes, &e) : rc;
+    if (rc == 0) {
+        rc = mix_parse(profiles, PROFILE_NAMES, "profiles", a.profiles, &e);
+    }
+    if (rc == 0) {
+        rc = mix_parse(modes, MODE_NAMES, "modes", a.modes, &e);
+    }
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }

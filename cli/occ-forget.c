@@ -237,7 +237,9 @@ static int run_forget(struct store *s, struct arguments *a, struct error *e) {
     struct shrinking *k = NULL;
     struct forget_result result;
     int rc = a->force ? 0 : check_clock(s, a, e);
-    rc = rc == 0 ? shrinking_open(&k, s, &a->shrinking, e) : rc;
+    if (rc == 0) {
+        rc = shrinking_open(&k, s, &a->shrinking, e);
+    }
     if (rc == 0) {
         a->forget.shrink = shrinking_operator(k);
         rc = forget_run(s, &a->forget, &cancelled, &result, e);

@@ -116,7 +116,7 @@ static int read_list(const char *path, bool null_separated,
                      struct error *e) {
     bool standard = strcmp(path, "-") == 0;
     FILE *file = standard ? stdin : fopen(path, "r");
-    if (!file) {
+    if (file == NULL) {
         return error_errno(e, errno, "%s", path);
     }
     char *line = NULL;
@@ -156,10 +156,10 @@ static int collect(const struct arguments *a, int count, char **paths, struct cl
     for (int i = 0; i < count && rc == 0; i++) {
         rc = clips_add(clips, paths[i], e);
     }
-    if (rc == 0 && a->files_from) {
+    if (rc == 0 && a->files_from != NULL) {
         rc = read_list(a->files_from, a->null_separated, take_path, clips, e);
     }
-    if (rc == 0 && a->skip_from) {
+    if (rc == 0 && a->skip_from != NULL) {
         rc = read_list(a->skip_from, a->null_separated, take_key, done, e);
     }
     if (rc == 0) {
@@ -170,15 +170,15 @@ static int collect(const struct arguments *a, int count, char **paths, struct cl
 }
 
 static int check(const struct arguments *a, int operands, struct error *e) {
-    bool both = a->files_from && a->skip_from && strcmp(a->files_from, "-") == 0 &&
+    bool both = a->files_from != NULL && a->skip_from != NULL && strcmp(a->files_from, "-") == 0 &&
                 strcmp(a->skip_from, "-") == 0;
-    if (operands == 0 && !a->files_from) {
+    if (operands == 0 && a->files_from == NULL) {
         return error_set(e, ERR_USAGE, "no PATH given");
     }
     if (both) {
         return error_set(e, ERR_USAGE, "--files-from and --skip-from cannot both be -");
     }
-    if (!a->ingest.output && !a->force && isatty(STDOUT_FILENO)) {
+    if (a->ingest.output == NULL && !a->force && isatty(STDOUT_FILENO)) {
         return error_set(e, ERR_USAGE,
                          "the stream is binary and goes to standard output, which is "
                          "a terminal: use a pipe, > FILE, -o DIR or --force");
@@ -247,8 +247,12 @@ int main(int argc, char **argv) {
     struct table *done = NULL;
     struct ingest_result result = {0};
     rc = clips_open(&clips, &e);
-    rc = rc == 0 ? table_open(&done, &e) : rc;
-    rc = rc == 0 ? collect(&a, operands, argv + 1, &clips, done, &e) : rc;
+    if (rc == 0) {
+        rc = table_open(&done, &e);
+    }
+    if (rc == 0) {
+        rc = collect(&a, operands, argv + 1, &clips, done, &e);
+    }
     if (rc == 0) {
         writing = 1;
         rc = ingest_run(&clips, &a.ingest, done, &cancelled, &result, &e);

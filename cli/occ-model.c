@@ -77,8 +77,7 @@ static int print_info(const char *path, struct error *e) {
     char *dump = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
     json_decref(root);
     bytes_init(&text, 1 << 20);
-    rc = dump != NULL ? bytes_printf(&text, e, "%s\n", dump)
-                      : error_set(e, ERR_MEMORY, "out of memory");
+    rc = dump != NULL ? bytes_printf(&text, e, "%s\n", dump) : error_memory(e, NULL);
     if (rc == 0) {
         rc = options_print(bytes_text(&text), e);
     }
@@ -118,7 +117,9 @@ int main(int argc, char **argv) {
         return EXIT_DONE;
     }
     log_open(TOOL.name, LOG_WARNING, LOG_TEXT);
-    rc = rc == 0 ? run(&a, operands, argv, &e) : rc;
+    if (rc == 0) {
+        rc = run(&a, operands, argv, &e);
+    }
     if (rc == ERR_USAGE) {
         return options_usage_error(&TOOL, &e);
     }

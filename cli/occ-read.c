@@ -152,19 +152,24 @@ static int print_page(struct run *r, const struct page *p, struct error *e) {
     bytes_clear(&r->out);
     if (r->a->text) {
         rc = r->read > 0 ? bytes_append(&r->out, "\f", 1, e) : 0;
-        rc = rc == 0 ? bytes_append(&r->out, bytes_text(text), text->size, e) : rc;
+        if (rc == 0) {
+            rc = bytes_append(&r->out, bytes_text(text), text->size, e);
+        }
     } else {
         json_t *root = page_json(p);
-        rc = root != NULL ? json_append(&r->out, root, e)
-                          : error_set(e, ERR_MEMORY, "out of memory");
-        rc = rc == 0 ? bytes_append(&r->out, "\n", 1, e) : rc;
+        rc = root != NULL ? json_append(&r->out, root, e) : error_memory(e, NULL);
+        if (rc == 0) {
+            rc = bytes_append(&r->out, "\n", 1, e);
+        }
         json_decref(root);
     }
     if (p->legible) {
         bool aged = p->header != NULL && p->header->bucket > 0;
         legibility_read(aged ? &r->aged : &r->fresh, p->key, p->number, p->read);
     }
-    rc = rc == 0 ? file_write(STDOUT_FILENO, bytes_text(&r->out), r->out.size, &cancelled, e) : rc;
+    if (rc == 0) {
+        rc = file_write(STDOUT_FILENO, bytes_text(&r->out), r->out.size, &cancelled, e);
+    }
     r->read++;
     r->measured += p->accuracy >= 0;
     r->accuracy += p->accuracy >= 0 ? p->accuracy : 0;
@@ -212,7 +217,9 @@ static int read_record(void *context, const struct token_record *record, struct 
         return rc;
     }
     rc = readback_record(r->readback, &record->header, record->payload, &read, &why);
-    rc = rc == 0 ? get_text(r, record->key, &why) : rc;
+    if (rc == 0) {
+        rc = get_text(r, record->key, &why);
+    }
     if (rc == 0) {
         const char *text = store_text_page(bytes_text(&r->text), r->text.size, record->page, &size);
         page.legible = size > 0 || read.characters > 0;
@@ -252,7 +259,9 @@ static int read_store(struct run *r, char **keys, int count, struct error *e) {
     if (rc == 0 && count == 0) {
         rc = store_each(r->store, NULL, read_record, r, e);
     }
-    rc = rc == 0 ? check_keys(r, keys, count, e) : rc;
+    if (rc == 0) {
+        rc = check_keys(r, keys, count, e);
+    }
     for (int i = 0; i < count && rc == 0; i++) {
         rc = read_sample(r, keys[i], e);
     }
@@ -296,7 +305,9 @@ static int read_work(struct run *r, struct work *w, const char *name, bool pictu
         size_t size;
         text = store_text_page(text, (size_t)(end - text), 0, &size);
         rc = stop_if_cancelled(e);
-        rc = rc == 0 ? read_page(r, &w->pages[i], &page, text, size, e) : rc;
+        if (rc == 0) {
+            rc = read_page(r, &w->pages[i], &page, text, size, e);
+        }
         text += size + (text + size < end); /* behind the form feed */
     }
     return rc;
@@ -406,12 +417,16 @@ static int run_open(struct run *r, struct error *e) {
     bytes_init(&r->text, (size_t)256 << 20);
     bytes_init(&r->out, (size_t)1 << 30);
     int rc = reader_open(&r->reader, a->model, &BACKEND_CPU, compute, e);
-    rc = rc == 0 ? encoder_open(&r->encoder, a->model, NULL, &BACKEND_CPU, compute, e) : rc;
+    if (rc == 0) {
+        rc = encoder_open(&r->encoder, a->model, NULL, &BACKEND_CPU, compute, e);
+    }
     if (rc == 0 && reader_dim(r->reader) != encoder_config(r->encoder)->token_dim) {
         rc =
             error_set(e, ERR_FORMAT, "%s: its reading head reads tokens of another size", a->model);
     }
-    rc = rc == 0 ? readback_open(&r->readback, r->reader, e) : rc;
+    if (rc == 0) {
+        rc = readback_open(&r->readback, r->reader, e);
+    }
     return rc == 0 && a->store == NULL ? page_encoder_open(&r->pages, r->encoder, e) : rc;
 }
 

@@ -136,7 +136,7 @@ static bool choices_agree(void) {
 
 static int check(struct arguments *a, int operands, char **argv, struct error *e) {
     a->render.pack = a->pack - 1;
-    int rc = a->parts ? content_parse_parts(&a->render.content, a->parts, e) : 0;
+    int rc = a->parts != NULL ? content_parse_parts(&a->render.content, a->parts, e) : 0;
     if (rc < 0) {
         return error_context(e, "--parts");
     }
@@ -161,8 +161,8 @@ static void warn_of_missing(const struct missing_tally *scripts) {
         const struct missing_script *s = &list[i];
         log_warning("%" PRId64 " %s characters are in no font, and their code points stand in "
                     "their place%s%s",
-                    s->characters, s->name, s->package ? ": install Debian's " : "",
-                    s->package ? s->package : "");
+                    s->characters, s->name, s->package != NULL ? ": install Debian's " : "",
+                    s->package != NULL ? s->package : "");
     }
 }
 

@@ -88,7 +88,7 @@ static int print(const char *text, struct error *e) {
 
 static int print_json(json_t *root, struct error *e) {
     char *text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
-    int rc = text != NULL ? print(text, e) : error_set(e, ERR_MEMORY, "out of memory");
+    int rc = text != NULL ? print(text, e) : error_memory(e, NULL);
     if (rc == 0) {
         rc = print("\n", e);
     }
@@ -154,7 +154,9 @@ static int run_get(struct store *s, const struct arguments *a, const char *key, 
     }
     if (rc == 1) {
         rc = print(bytes_text(&text), e);
-        rc = rc == 0 && !a->text ? print("\n", e) : rc;
+        if (rc == 0 && !a->text) {
+            rc = print("\n", e);
+        }
     }
     bytes_close(&text);
     return rc;
@@ -392,8 +394,12 @@ int main(int argc, char **argv) {
     }
     log_open(TOOL.name, a.quiet ? LOG_ERROR : LOG_INFO, LOG_TEXT);
     signals_catch(&cancelled, 9);
-    rc = rc == 0 ? choose(operands, argv, &command, &e) : rc;
-    rc = rc == 0 ? run(command, &a, operands, argv, &e) : rc;
+    if (rc == 0) {
+        rc = choose(operands, argv, &command, &e);
+    }
+    if (rc == 0) {
+        rc = run(command, &a, operands, argv, &e);
+    }
     if (rc == ERR_USAGE) {
         return options_usage_error(&TOOL, &e);
     }

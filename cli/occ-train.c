@@ -17,7 +17,7 @@
 #include "compress/encoder.h"
 #include "store/file.h"
 #include "store/log.h"
-#include "train/read.h"
+#include "train/read/read.h"
 
 struct arguments {
     struct read_options read;
@@ -26,7 +26,7 @@ struct arguments {
         *staged;
     int64_t seed;
     bool quiet;
-    int verbose, log_style;
+    int verbose, log_style, device;
     bool some; /* what could not be read was left out */
 };
 
@@ -51,13 +51,13 @@ static const struct option_spec OPTIONS[] = {
     {"from", 0, OPTION_TEXT, FIELD(read.from), "FILE",
      .help = "weights to begin with: an encoder's file, as this command writes it or as it is "
              "bundled"},
-    {"steps", 0, OPTION_INTEGER, FIELD(read.optimizer.steps), "N", .help = "steps in all",
+    {"steps", 0, OPTION_INTEGER, FIELD(read.trainer.schedule.steps), "N", .help = "steps in all",
      .minimum = 1},
     {"batch", 0, OPTION_INTEGER, FIELD(read.batch), "N",
      .help = "tiny pages in a step; of larger ones as many as cost the same", .minimum = 1,
      .maximum = 4096},
     {"rate", 0, OPTION_TEXT, FIELD(rate), "NUMBER", .help = "the highest learning rate"},
-    {"warm-up", 0, OPTION_INTEGER, FIELD(read.optimizer.warm_up), "N",
+    {"warm-up", 0, OPTION_INTEGER, FIELD(read.trainer.schedule.warm_up), "N",
      .help = "steps in which the learning rate rises; behind them it falls as half a cosine"},
     {"average", 0, OPTION_TEXT, FIELD(average), "SHARE",
      .help = "ship a running mean of the weights that keeps this share at each step; 0: the last"},
@@ -67,11 +67,13 @@ static const struct option_spec OPTIONS[] = {
     {"merging", 0, OPTION_TEXT, FIELD(merging), "SHARE",
      .help = "share of the pages in rows of 16 pixels that are read behind merges too"},
     {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "of weights and pages"},
-    {"save", 0, OPTION_DURATION, FIELD(read.save_ms), "TIME", .help = "time between checkpoints"},
-    {"stop-at", 0, OPTION_INTEGER, FIELD(read.stop_at), "STEP",
+    {"save", 0, OPTION_DURATION, FIELD(read.trainer.save_ms), "TIME", .help = "time between checkpoints"},
+    {"stop-at", 0, OPTION_INTEGER, FIELD(read.trainer.stop_at), "STEP",
      .help = "write the checkpoint behind this step and end, as a signal would; 0: do not"},
-    {"threads", 'j', OPTION_INTEGER, FIELD(read.threads), "N",
+    {"threads", 'j', OPTION_INTEGER, FIELD(read.trainer.threads), "N",
      .help = "pages that are learned from at the same time; 0 is one a core", .maximum = 256},
+    {"device", 0, OPTION_CHOICE, FIELD(device), "NAME",
+     .help = "what computes; auto is the fastest that is there", .choices = BACKEND_NAMES},
     {"", .help = "Messages"},
     {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
     {"verbose", 'v', OPTION_COUNT, FIELD(verbose),
@@ -104,20 +106,35 @@ static volatile sig_atomic_t cancelled;
 /* ---- read ----------------------------------------------------------------------------------- */
 
 static int check_read(struct arguments *a, struct error *e) {
-    struct optimizer_options *o = &a->read.optimizer;
+    struct trainer_options *o = &a->read.trainer;
     if (a->output == NULL) {
         return error_set(e, ERR_USAGE, "no folder is named: --output FOLDER");
     }
     a->read.seed = a->mix.seed = (uint64_t)a->seed;
-    a->read.folder = a->output;
+    o->folder = a->output;
+    o->device = BACKEND_NAMES[a->device];
     int rc = mix_parse(a->read.sizes, READ_SIZE_NAMES, "sizes", a->sizes, e);
-    rc = rc == 0 ? mix_parse(a->mix.profiles, PROFILE_NAMES, "profiles", a->profiles, e) : rc;
-    rc = rc == 0 ? number_parse(&a->mix.random, "random", a->random, 0, 1, e) : rc;
-    rc = rc == 0 ? number_parse(&a->mix.pictures, "pictures", a->pictures, 0, 1, e) : rc;
-    rc = rc == 0 ? number_parse(&a->mix.simple, "simple", a->simple, 0, 0.5, e) : rc;
-    rc = rc == 0 ? number_parse(&o->rate, "rate", a->rate, 1e-8, 1, e) : rc;
-    rc = rc == 0 ? number_parse(&o->average, "average", a->average, 0, 0.999999, e) : rc;
-    rc = rc == 0 ? number_parse(&a->read.staged, "staged", a->staged, 0, 0.9, e) : rc;
+    if (rc == 0) {
+        rc = mix_parse(a->mix.profiles, PROFILE_NAMES, "profiles", a->profiles, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&a->mix.random, "random", a->random, 0, 1, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&a->mix.pictures, "pictures", a->pictures, 0, 1, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&a->mix.simple, "simple", a->simple, 0, 0.5, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&o->schedule.rate, "rate", a->rate, 1e-8, 1, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&o->optimizer.ema, "average", a->average, 0, 0.999999, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&a->read.staged, "staged", a->staged, 0, 0.9, e);
+    }
     return rc == 0 ? number_parse(&a->read.merging, "merging", a->merging, 0, 1, e) : rc;
 }
 
@@ -141,10 +158,14 @@ static json_t *metadata_of(const struct arguments *a) {
 static int run_read(struct arguments *a, char **files, int count, struct error *e) {
     struct alphabet *alphabet = NULL;
     struct reading_pages *pages = NULL;
-    struct read_result result = {0};
+    struct trainer_result result = {0};
     int rc = alphabet_open(&alphabet, e);
-    rc = rc == 0 ? config_named(&a->read.encoder, "nano", e) : rc;
-    rc = rc == 0 ? reading_pages_open(&pages, &a->mix, alphabet, files, count, e) : rc;
+    if (rc == 0) {
+        rc = config_named(&a->read.encoder, "nano", e);
+    }
+    if (rc == 0) {
+        rc = reading_pages_open(&pages, &a->mix, alphabet, files, count, e);
+    }
     if (rc == 0 && mkdir(a->output, 0777) != 0 && errno != EEXIST) {
         rc = error_errno(e, errno, "%s", a->output);
     }
@@ -155,7 +176,7 @@ static int run_read(struct arguments *a, char **files, int count, struct error *
         rc = read_train(&a->read, alphabet, &source, metadata, &cancelled, &result, e);
         json_decref(metadata);
         log_info("%" PRId64 " steps, %" PRId64 " pages, %.1f pages/s, %" PRId64 " steps skipped",
-                 result.step, result.pages, result.pages_per_second, result.skipped);
+                 result.step, result.samples, result.samples_per_second, result.skipped);
     }
     reading_pages_close(pages);
     alphabet_close(alphabet);
@@ -257,13 +278,17 @@ int main(int argc, char **argv) {
     struct error e = {0};
     const struct command *command = NULL;
     int operands = 0;
-    a.read.optimizer.steps = 20000;
+    a.read.trainer.schedule.steps = 20000;
     int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    rc = rc == 0 ? choose(operands, argv, &command, &e) : rc;
-    rc = rc == 0 && command->check != NULL ? command->check(&a, &e) : rc;
+    if (rc == 0) {
+        rc = choose(operands, argv, &command, &e);
+    }
+    if (rc == 0 && command->check != NULL) {
+        rc = command->check(&a, &e);
+    }
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }

@@ -4,7 +4,7 @@
 #define OCC_CLI_READING_PAGES_H
 
 #include "render/page.h"
-#include "train/read.h"
+#include "train/read/read.h"
 
 struct reading_mix {
     double profiles[PROFILE_COUNT]; /* shares of the pages */

@@ -186,8 +186,8 @@ static int drain(struct compress *c, size_t limit, struct error *e) {
 static int remember(struct compress *c, const char *key, struct error *e) {
     char account[STREAM_KEY_BYTES];
     int rc = key_set_add(c->seen, key, e);
-    if (rc >= 0 && store_is_pack(key)) {
-        snprintf(account, sizeof account, "%.*s", (int)strcspn(key, "/"), key);
+    if (rc >= 0 && stream_is_pack(key)) {
+        stream_account(account, key);
         rc = table_add(c->touched, account, 0, NULL, e);
     }
     return rc < 0 ? rc : 0;
@@ -318,8 +318,8 @@ static int find_stale(void *context, const char *key, const char *journal, size_
     char account[STREAM_KEY_BYTES];
     (void)journal;
     (void)size;
-    snprintf(account, sizeof account, "%.*s", (int)strcspn(key, "/"), key);
-    if (!store_is_pack(key) || key_set_has(s->c->seen, key) ||
+    stream_account(account, key);
+    if (!stream_is_pack(key) || key_set_has(s->c->seen, key) ||
         !table_find(s->c->touched, account, NULL) || !is_replaced(s, key)) {
         return 0;
     }

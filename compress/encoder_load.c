@@ -142,8 +142,8 @@ static struct weights *load_weights(struct loader *l, const char *prefix, const 
 /* The patch embedding for grey pages: a third of the products. */
 static struct weights *load_grey_patch(struct loader *l) {
     struct weights *w = NULL;
-    float *values = load_host(l, "model.sam_model.patch_embed.proj.weight");
-    float *bias = load_host(l, "model.sam_model.patch_embed.proj.bias");
+    float *values = load_host(l, CONFIG_PATCH_WEIGHT);
+    float *bias = load_host(l, CONFIG_PATCH_BIAS);
     int64_t dim = l->n->config.dim, area = l->n->config.patch * l->n->config.patch;
     for (int64_t i = 0; i < dim * area && l->rc == 0; i++) {
         const float *from = values + i / area * 3 * area + i % area;

@@ -183,10 +183,8 @@ static int copy_sample(struct work **out, const struct record *r, const struct s
     snprintf(w->profile, sizeof w->profile, "%s", profile != NULL ? profile : "");
     copy_pages(w, r, s, content);
     hash_input(w);
-    char *pack = strstr(w->key, STORE_PACK);
-    if (pack != NULL) {
-        size_t room = sizeof w->key - (size_t)(pack - w->key);
-        snprintf(pack, room, "%s%s", STORE_PACK, w->input);
+    if (stream_is_pack(w->key)) { /* its number means something in its own stream alone */
+        stream_pack_key(w->key, s->key, w->input);
     }
     *out = w;
     return 0;

@@ -201,7 +201,7 @@ static int take_sample(struct render *r, const struct stream_sample *sample, str
         int rc = error_set(e, ERR_FORMAT, "'%.80s...': the key is too long", sample->key);
         return input ? error_context(e, "%s", input) : rc;
     }
-    bool is_pack = stream_key_is_pack(sample->key);
+    bool is_pack = stream_is_numbered_pack(sample->key);
     if (r->pack == PACK_SAMPLE) {
         struct stream_sample passed = *sample;
         int rc = is_pack ? pack_numbers_apply(r->old_packs, &passed, e) : 0;

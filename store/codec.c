@@ -27,13 +27,13 @@ int codec_open(struct codec_state **out, struct error *e) {
     *out = NULL;
     struct codec_state *c = calloc(1, sizeof *c);
     if (c == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     c->packer = ZSTD_createCCtx();
     c->unpacker = ZSTD_createDCtx();
     if (c->packer == NULL || c->unpacker == NULL) {
         codec_close(c);
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     *out = c;
     return 0;
@@ -56,7 +56,7 @@ static int get_plane(struct codec_state *c, size_t size, struct error *e) {
         c->plane_size = 0;
         c->plane = malloc(size);
         if (c->plane == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory");
+            return error_memory(e, NULL);
         }
         c->plane_size = size;
     }
@@ -283,7 +283,7 @@ int codec_unpack_bf16(struct codec_state *c, uint16_t *tokens, enum codec codec,
         c->row_size = 0;
         c->row = malloc((size_t)dim * sizeof *c->row);
         if (c->row == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory");
+            return error_memory(e, NULL);
         }
         c->row_size = (size_t)dim;
     }

@@ -68,7 +68,7 @@ static float *unpack(struct export *x, const struct token_record *r, struct erro
     int64_t rows = (int64_t)h->rows * h->columns;
     float *tokens = arena_alloc(x->arena, (size_t)rows * h->dim, sizeof *tokens);
     if (tokens == NULL) {
-        error_set(e, ERR_MEMORY, "out of memory for tokens");
+        error_memory(e, "tokens");
         return NULL;
     }
     if (codec_unpack(x->codec, tokens, h->codec, r->payload, h->payload, rows, h->dim, e) < 0) {
@@ -101,8 +101,10 @@ static int write_npy(void *context, const struct token_record *r, struct error *
     bytes_clear(&x->file);
     int rc = export_npy(&x->file, tokens, shape, 3, e);
     arena_rewind(x->arena, mark);
-    snprintf(path, sizeof path, "%s/%.*s", x->path, (int)strcspn(r->key, "/"), r->key);
-    rc = rc == 0 ? make_folder(path, e) : rc;
+    snprintf(path, sizeof path, "%s/%.*s", x->path, (int)stream_account_size(r->key), r->key);
+    if (rc == 0) {
+        rc = make_folder(path, e);
+    }
     snprintf(path, sizeof path, "%s/%s.p%03d.npy", x->path, r->key, r->page);
     if (rc == 0) {
         rc = output_file_open(&file, path, e);
@@ -137,7 +139,7 @@ static int keep_tensor(void *context, const struct token_record *r, struct error
     x->tensors = items;
     char *name = arena_alloc(x->arena, strlen(r->key) + 16, 1);
     if (name == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for the names of pages");
+        return error_memory(e, "the names of pages");
     }
     snprintf(name, strlen(r->key) + 16, "%s.p%03d", r->key, r->page);
     x->tensors[x->tensor_count++] = (struct safetensor){.name = name,
@@ -159,7 +161,7 @@ static int write_tensor(void *context, const struct token_record *r, struct erro
     struct arena_mark mark = arena_mark(x->arena);
     uint16_t *tokens = arena_alloc(x->arena, (size_t)rows * h->dim, sizeof *tokens);
     if (tokens == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for tokens");
+        return error_memory(e, "tokens");
     }
     int rc = codec_unpack_bf16(x->codec, tokens, h->codec, r->payload, h->payload, rows, h->dim, e);
     if (rc < 0) {
@@ -194,7 +196,7 @@ static int add_member(struct export *x, const char *suffix, const void *data, si
     char *copy = arena_alloc(x->arena, size + 1, 1);
     char *name = arena_text(x->arena, suffix, strlen(suffix));
     if (rc < 0 || copy == NULL || name == NULL) {
-        return rc < 0 ? rc : error_set(e, ERR_MEMORY, "out of memory for a sample");
+        return rc < 0 ? rc : error_memory(e, "a sample");
     }
     memcpy(copy, data, size);
     x->members = items;
@@ -225,7 +227,7 @@ static int add_texts(struct export *x, const char *key, struct error *e) {
     int rc = store_get_json(x->s, key, &x->json, e);
     if (rc == 0) {
         rc = bytes_printf(&x->json, e, "{\"id\":\"%s\",\"account\":\"%.*s\"}", strchr(key, '/') + 1,
-                          (int)strcspn(key, "/"), key);
+                          (int)stream_account_size(key), key);
     }
     if (rc >= 0) {
         rc = add_member(x, "json", x->json.data, x->json.size, e);

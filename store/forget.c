@@ -42,7 +42,7 @@ static int collect(void *context, const struct token_record *record, struct erro
         size_t capacity = f->capacity > 0 ? 2 * f->capacity : 256;
         struct aging *grown = realloc(f->pages, capacity * sizeof *grown);
         if (grown == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory");
+            return error_memory(e, NULL);
         }
         f->pages = grown;
         f->capacity = capacity;
@@ -110,7 +110,7 @@ static size_t count_below(const double *sorted, size_t count, double x, bool equ
 static int scale_ages(struct forget *f, double *factors, struct error *e) {
     double *sorted = malloc((f->count + 1) * sizeof *sorted);
     if (sorted == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     for (size_t i = 0; i < f->count; i++) {
         bool same = i > 0 && strcmp(f->pages[i].record.key, f->pages[i - 1].record.key) == 0;
@@ -135,8 +135,7 @@ static int choose_buckets(struct forget *f, struct error *e) {
     double *factors = NULL;
     if (o->adaptive && f->count > 0) {
         factors = malloc(f->count * sizeof *factors);
-        int rc =
-            factors != NULL ? scale_ages(f, factors, e) : error_set(e, ERR_MEMORY, "out of memory");
+        int rc = factors != NULL ? scale_ages(f, factors, e) : error_memory(e, NULL);
         if (rc < 0) {
             free(factors);
             return rc;
@@ -184,7 +183,7 @@ static int load_page(void *context, const struct token_record *record, struct er
         f->tokens = malloc(count * sizeof *f->tokens);
         f->shrunk = malloc(count * sizeof *f->shrunk);
         if (f->tokens == NULL || f->shrunk == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory");
+            return error_memory(e, NULL);
         }
         f->tokens_size = count;
     }
@@ -241,7 +240,9 @@ static int shrink_page(struct forget *f, struct aging *page, struct error *e) {
     int rows = header.rows, columns = header.columns;
     forget_grid(&rows, &columns, page->bucket - header.bucket);
     int rc = load(f, &page->record, e);
-    rc = rc == 0 ? shrink(f, page, rows, columns, &header.shrunk_by, e) : rc;
+    if (rc == 0) {
+        rc = shrink(f, page, rows, columns, &header.shrunk_by, e);
+    }
     if (rc <= 0) {
         page->bucket = header.bucket;
         f->result->left += rc == 0;
@@ -267,7 +268,7 @@ static int add_to_style(struct forget *f, const struct aging *page, struct error
     int rc = load(f, &page->record, e);
     if (rc == 0 && f->sum == NULL) {
         f->sum = calloc(h->dim, sizeof *f->sum);
-        rc = f->sum != NULL ? 0 : error_set(e, ERR_MEMORY, "out of memory");
+        rc = f->sum != NULL ? 0 : error_memory(e, NULL);
     }
     if (rc < 0) {
         return rc;
@@ -307,8 +308,10 @@ static int find_any(void *context, const struct token_record *record, struct err
 static int forget_sample(struct forget *f, const char *key, struct error *e) {
     bool has_pages = false;
     int rc = store_mark_folded(f->s, key, e);
-    f->result->removed_samples += rc > 0 && !store_is_pack(key);
-    rc = rc >= 0 ? store_each_page(f->s, key, find_any, &has_pages, e) : rc;
+    f->result->removed_samples += rc > 0 && !stream_is_pack(key);
+    if (rc >= 0) {
+        rc = store_each_page(f->s, key, find_any, &has_pages, e);
+    }
     if (rc < 0 || has_pages || f->options->keep_text ||
         (f->shown != NULL && table_find(f->shown, key, NULL))) {
         return rc < 0 ? rc : 0;
@@ -321,7 +324,9 @@ static int forget_shown(struct forget *f, const char *key, struct error *e) {
     int rc = store_load_pack(f->s, key, &root, e);
     const json_t *samples = store_pack_samples(key, root), *name;
     size_t i;
-    rc = rc == 0 ? forget_sample(f, key, e) : rc;
+    if (rc == 0) {
+        rc = forget_sample(f, key, e);
+    }
     json_array_foreach(samples, i, name) {
         if (rc == 0 && json_is_string(name)) {
             rc = forget_sample(f, json_string_value(name), e);
@@ -336,7 +341,7 @@ static int list_shown(struct forget *f, struct error *e) {
     int rc = table_open(&f->shown, e);
     for (size_t i = 0; i < f->count && rc >= 0; i++) {
         const char *key = f->pages[i].record.key;
-        if (f->pages[i].bucket == STORE_BUCKETS || !store_is_pack(key)) {
+        if (f->pages[i].bucket == STORE_BUCKETS || !stream_is_pack(key)) {
             continue;
         }
         json_t *root;
@@ -365,9 +370,11 @@ static int weigh_pages(struct forget *f, struct error *e) {
         int64_t shown, folded;
         json_t *root;
         rc = store_load_pack(f->s, page->record.key, &root, e);
-        rc = rc == 0 ? store_count_folded(f->s, page->record.key, root, &shown, &folded, e) : rc;
+        if (rc == 0) {
+            rc = store_count_folded(f->s, page->record.key, root, &shown, &folded, e);
+        }
         page->share = rc == 0 ? (double)(shown - folded) / (double)shown : 0;
-        packs = packs || store_is_pack(page->record.key);
+        packs = packs || stream_is_pack(page->record.key);
         json_decref(root);
     }
     return rc == 0 && packs ? list_shown(f, e) : rc;
@@ -408,7 +415,9 @@ static int age_pages(struct forget *f, const char *account, struct error *e) {
         struct aging *page = &f->pages[i];
         if (page->bucket == STORE_BUCKETS) {
             rc = fold_page(f, page, e);
-            rc = rc == 0 ? forget_shown(f, page->record.key, e) : rc;
+            if (rc == 0) {
+                rc = forget_shown(f, page->record.key, e);
+            }
         } else if (page->bucket > page->record.header.bucket) {
             rc = shrink_page(f, page, e);
         }

@@ -43,7 +43,7 @@ static int store_new(struct store **out, const char *path, struct error *e) {
     *out = NULL;
     struct store *s = calloc(1, sizeof *s);
     if (s == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     s->lock = -1;
     bytes_init(&s->value, STREAM_MEMBER_LIMIT);
@@ -53,7 +53,7 @@ static int store_new(struct store **out, const char *path, struct error *e) {
     s->unpacker = ZSTD_createDCtx();
     if (s->path == NULL || s->packer == NULL || s->unpacker == NULL) {
         store_close(s);
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     *out = s;
     return 0;

@@ -43,8 +43,7 @@
 #include "store/codec.h"
 #include "store/stream.h"
 
-#define STORE_PACK "/pack%3A" /* in keys of packs: "pack:" as stream_key writes it */
-enum { STORE_UNDATED = 0 };   /* created: no date is known */
+enum { STORE_UNDATED = 0 }; /* created: no date is known */
 enum { STORE_VERSION = 1, STORE_PAGES = 10000 /* of a sample */ };
 
 struct store_encoder {
@@ -130,7 +129,6 @@ int store_put_maps(struct store *s, const void *file, size_t size, struct error 
 int store_get_maps(struct store *s, struct bytes *file, struct error *e);
 int store_has_maps(struct store *s, struct error *e); /* 1 or 0 */
 
-bool store_is_pack(const char *key);
 /* *json: a new reference to a pack's JSON; NULL where `key` is none, or has none any more. */
 int store_load_pack(struct store *s, const char *key, json_t **json, struct error *e);
 /* Of a pack's JSON: the names of the samples on it, an array that is not empty; else NULL. */

@@ -9,7 +9,9 @@ static const char META_MAPS[] = "maps";
 int store_put_maps(struct store *s, const void *file, size_t size, struct error *e) {
     int rc = store_writable(s, e);
     bytes_clear(&s->value);
-    rc = rc == 0 ? store_pack_text(s, &s->value, file, size, e) : rc;
+    if (rc == 0) {
+        rc = store_pack_text(s, &s->value, file, size, e);
+    }
     return rc == 0 ? store_put_value(s, DB_META, META_MAPS, strlen(META_MAPS), s->value.data,
                                      s->value.size, e)
                    : rc;

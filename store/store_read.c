@@ -224,7 +224,7 @@ int store_get_account(struct store *s, const char *account, struct account_heade
             if (*sum != NULL) {
                 memcpy(*sum, values, header->dim * sizeof **sum);
             } else {
-                rc = error_set(e, ERR_MEMORY, "out of memory");
+                rc = error_memory(e, NULL);
             }
         }
     }

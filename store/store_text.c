@@ -11,9 +11,7 @@ int store_use_dictionary(struct store *s, const void *data, size_t size, struct 
     s->pack_dictionary = ZSTD_createCDict(data, size, ZSTD_CLEVEL_DEFAULT);
     s->unpack_dictionary = ZSTD_createDDict(data, size);
     s->dictionary_id = ZSTD_getDictID_fromDict(data, size);
-    return s->pack_dictionary != NULL && s->unpack_dictionary != NULL
-               ? 0
-               : error_set(e, ERR_MEMORY, "out of memory");
+    return s->pack_dictionary != NULL && s->unpack_dictionary != NULL ? 0 : error_memory(e, NULL);
 }
 
 void store_drop_dictionary(struct store *s) {
@@ -30,7 +28,7 @@ int store_train_dictionary(struct store *s, struct error *e) {
     }
     unsigned char *dictionary = malloc(DICTIONARY_SIZE);
     if (dictionary == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     size_t size = ZDICT_trainFromBuffer(dictionary, DICTIONARY_SIZE, s->training.data,
                                         s->training_sizes, (unsigned)s->training_count);
@@ -196,10 +194,18 @@ int store_renew_dictionary(struct store *s, struct error *e) {
     ZSTD_freeCDict(s->pack_dictionary);
     s->pack_dictionary = NULL;
     s->unpack_dictionary = NULL;
-    rc = rc == 0 ? delete_dictionary(s, e) : rc;
-    rc = rc == 0 ? store_train_dictionary(s, e) : rc;
-    rc = rc == 0 ? repack_database(&r, DB_SAMPLES, e) : rc;
-    rc = rc == 0 ? repack_database(&r, DB_TEXT, e) : rc;
+    if (rc == 0) {
+        rc = delete_dictionary(s, e);
+    }
+    if (rc == 0) {
+        rc = store_train_dictionary(s, e);
+    }
+    if (rc == 0) {
+        rc = repack_database(&r, DB_SAMPLES, e);
+    }
+    if (rc == 0) {
+        rc = repack_database(&r, DB_TEXT, e);
+    }
     ZSTD_freeDDict(r.old);
     bytes_close(&r.text);
     return rc;

@@ -48,7 +48,7 @@ static int check_payload(struct verify *v, const struct token_record *r, struct 
         v->tokens_size = 0;
         v->tokens = malloc(count * sizeof *v->tokens);
         if (v->tokens == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory");
+            return error_memory(e, NULL);
         }
         v->tokens_size = count;
     }
@@ -68,7 +68,7 @@ static int count_page(struct verify *v, const char *key, struct error *e) {
         size_t capacity = v->capacity > 0 ? 2 * v->capacity : 1024;
         int64_t *grown = realloc(v->counts, capacity * sizeof *grown);
         if (grown == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory");
+            return error_memory(e, NULL);
         }
         v->counts = grown;
         v->capacity = capacity;
@@ -159,7 +159,7 @@ static int check_text(struct verify *v, enum store_database db, const MDB_val *k
     const char *what = db == DB_TEXT ? "text" : "JSON";
     int rc = store_unpack_text(v->s, &v->text, value, &why);
     if (rc == ERR_MEMORY) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     if (rc < 0) {
         fault(v, "%s: its %s %s", key, what, why.text);
@@ -217,10 +217,12 @@ static int check_maps(struct verify *v, struct error *e) {
     struct error why = {0};
     bytes_clear(&v->text);
     int rc = store_get_maps(v->s, &v->text, &why);
-    rc = rc == 1 ? safetensors_open_memory(&maps, v->text.data, v->text.size, "maps", &why) : rc;
+    if (rc == 1) {
+        rc = safetensors_open_memory(&maps, v->text.data, v->text.size, "maps", &why);
+    }
     safetensors_close(maps);
     if (rc == ERR_MEMORY) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     if (rc < 0) {
         fault(v, "%s", why.text);

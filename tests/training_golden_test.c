@@ -2,16 +2,16 @@
  * gradient of every parameter, steps of AdamW, and the losses of a short training
  * (golden/training/make.py). */
 #include "store/safetensors.h"
-#include "tests/test.h"
-#include "train/encoder_tape.h"
-#include "train/optimizer.h"
-#include "train/read_head.h"
+#include "tests/trained.h"
+#include "train/encoder/encoder_tape.h"
+#include "train/read/head.h"
+#include "train/schedule.h"
 
 #define GOLDEN TEST_FOLDER "/golden/training/training.safetensors"
 
 /* max|x - g| / max|g| of a tensor's gradient; rounding is 1e-6. */
 #define GRADIENT_LIMIT 2e-5
-/* Largest difference of a parameter behind three steps, as a part of the learning rate. */
+/* Largest difference of a parameter after three steps, as a part of the learning rate. */
 #define STEP_LIMIT 1e-3
 #define BF16_COSINE 0.999
 
@@ -23,9 +23,10 @@ struct golden {
     struct encoder_config encoder;
     struct reading_config reading;
     struct optimizer_options optimizer;
-    struct parameters *parameters;
+    struct schedule schedule;
+    struct trained trained;
     struct tape *tape;
-    float *gradients, *pixels;
+    float *pixels;
     struct read_rows asked[HEADS];
     float scales[HEADS];
 };
@@ -75,48 +76,49 @@ static void read_facts(struct golden *g) {
                                 .hidden = (int64_t)number(facts, "reading", "hidden"),
                                 .embedding = (int64_t)number(facts, "reading", "embedding"),
                                 .classes = (int64_t)number(facts, "reading", "classes")};
-    g->optimizer =
-        (struct optimizer_options){.rate = number(facts, "optimizer", "rate"),
-                                   .decay = number(facts, "optimizer", "decay"),
-                                   .beta1 = number(facts, "optimizer", "beta1"),
-                                   .beta2 = number(facts, "optimizer", "beta2"),
-                                   .epsilon = number(facts, "optimizer", "epsilon"),
-                                   .clip = number(facts, "optimizer", "clip"),
-                                   .steps = (int64_t)number(facts, "optimizer", "steps"),
-                                   .warm_up = (int64_t)number(facts, "optimizer", "warm_up")};
+    g->optimizer = (struct optimizer_options){.decay = number(facts, "optimizer", "decay"),
+                                              .beta1 = number(facts, "optimizer", "beta1"),
+                                              .beta2 = number(facts, "optimizer", "beta2"),
+                                              .epsilon = number(facts, "optimizer", "epsilon"),
+                                              .clip = number(facts, "optimizer", "clip")};
+    g->schedule = (struct schedule){.rate = number(facts, "optimizer", "rate"),
+                                    .steps = (int64_t)number(facts, "optimizer", "steps"),
+                                    .warm_up = (int64_t)number(facts, "optimizer", "warm_up")};
     free(encoder);
     json_decref(facts);
-}
-
-static int add(void *context, const struct config_tensor *t, struct error *e) {
-    return parameters_add(context, t, e);
 }
 
 static void make_parameters(struct golden *g) {
     const struct encoder_config *c = &g->encoder;
     const int64_t dims[EARLY] = {c->neck, c->net_2, c->net_3};
-    must(parameters_open(&g->parameters, NULL) == 0, "parameters");
-    int rc = parameters_add_encoder(g->parameters, c, NULL);
+    struct parameters *p = g->trained.parameters;
+    int rc = config_tensors(c, parameters_take, p, NULL);
     for (int i = 0; i < EARLY; i++) {
         char prefix[16];
         snprintf(prefix, sizeof prefix, "%s.", NAMES[i]);
         rc |=
-            reading_tensors(&g->reading, prefix, dims[i], 2 << i, 2 << i, add, g->parameters, NULL);
+            reading_tensors(&g->reading, prefix, dims[i], 2 << i, 2 << i, parameters_take, p, NULL);
     }
-    rc |= reading_tensors(&g->reading, "reader.", c->token_dim, READING_ROWS, READING_STEPS, add,
-                          g->parameters, NULL);
-    rc |= merge_tensors(c->token_dim, add, g->parameters, NULL);
-    must(rc == 0 && parameters_allocate(g->parameters, NULL) == 0, "parameters");
+    rc |= reading_tensors(&g->reading, "reader.", c->token_dim, READING_ROWS, READING_STEPS,
+                          parameters_take, p, NULL);
+    rc |= merge_tensors(c->token_dim, parameters_take, p, NULL);
+    must(rc == 0, "parameters");
+    trained_open(&g->trained, &g->optimizer, NULL, 0);
 }
 
 static void load_weights(const struct golden *g) {
-    for (size_t i = 0; i < parameters_count(g->parameters); i++) {
-        const struct parameter *p = parameters_get(g->parameters, i);
-        const struct safetensor *t = find(g, "weight.", p->tensor.name);
-        must(t->type == DTYPE_F32 && t->rank == p->tensor.rank &&
-                 memcmp(t->shape, p->tensor.shape, (size_t)t->rank * sizeof *t->shape) == 0,
-             p->tensor.name);
-        memcpy(parameters_values(g->parameters) + p->offset, t->data, t->bytes);
+    struct parameters *all = g->trained.parameters;
+    for (size_t i = 0; i < parameters_count(all); i++) {
+        const struct parameter *p = parameters_get(all, i);
+        const struct safetensor *t = find(g, "weight.", p->spec.name);
+        must(t->type == DTYPE_F32 && t->rank == p->spec.rank &&
+                 memcmp(t->shape, p->spec.shape, (size_t)t->rank * sizeof *t->shape) == 0,
+             p->spec.name);
+        float *values = malloc(t->bytes);
+        must(values != NULL, "memory");
+        memcpy(values, t->data, t->bytes);
+        must(parameters_set(all, i, values, NULL) == 0, p->spec.name);
+        free(values);
     }
 }
 
@@ -124,13 +126,15 @@ static void open_golden(struct golden *g, enum dtype compute) {
     *g = (struct golden){.file = NULL};
     must(safetensors_open(&g->file, GOLDEN, NULL) == 0, GOLDEN);
     read_facts(g);
+    trained_begin(&g->trained, compute);
     make_parameters(g);
     load_weights(g);
-    must(tape_open(&g->tape, &BACKEND_CPU, compute, NULL) == 0, "tape");
-    g->gradients = calloc(parameters_total(g->parameters), sizeof *g->gradients);
+    const struct tape_options options = {.storage = DTYPE_F32};
+    must(tape_open(&g->tape, g->trained.device, &options, NULL) == 0, "tape");
+    tape_set_sink(g->tape, gradients_sink, &g->trained.gradients);
     const struct safetensor *bytes = find(g, "pixels", "");
     g->pixels = malloc(bytes->bytes * sizeof *g->pixels);
-    must(g->gradients != NULL && g->pixels != NULL, "memory");
+    must(g->pixels != NULL, "memory");
     for (size_t i = 0; i < bytes->bytes; i++) {
         g->pixels[i] = (float)((const uint8_t *)bytes->data)[i] / 128.0f - 1.0f;
     }
@@ -154,60 +158,71 @@ static void close_golden(struct golden *g) {
         free(g->asked[i].places);
         free(g->asked[i].classes);
     }
-    free(g->gradients);
     free(g->pixels);
     tape_close(g->tape);
-    parameters_close(g->parameters);
+    trained_close(&g->trained);
     safetensors_close(g->file);
 }
 
 /* ---- The network ----------------------------------------------------------------------------- */
 
-static void read_with(struct golden *g, const struct read_taping *n, int head, struct tensor *x,
-                      const struct reading_grid *grid, struct read_loss *loss) {
+/* Cross-entropies, presence and character, of each head. */
+typedef float losses[HEADS][READ_LOSSES];
+
+static void read_with(struct golden *g, const struct tape_source *parameters, int head,
+                      struct node *x, const struct reading_grid *grid, losses loss) {
+    const struct tensor own = tensor_vector(loss[head], DTYPE_F32, NULL, READ_LOSSES);
     char prefix[16];
     snprintf(prefix, sizeof prefix, "%s.", head == MERGED ? "reader" : NAMES[head]);
-    read_head_tape(n, g->tape, prefix, x, grid, &g->asked[head], g->scales[head], &loss[head]);
+    read_head_tape(&g->reading, parameters, g->tape, prefix, x, grid, &g->asked[head],
+                   g->scales[head], &own);
 }
 
-static struct tensor *merge_and_back(const struct golden *g, const struct read_taping *n,
-                                     struct tensor *x, int64_t rows, int64_t columns) {
+static struct node *merge_and_back(const struct golden *g, const struct tape_source *parameters,
+                                   struct node *x, int64_t rows, int64_t columns) {
     for (int by_rows = 0; by_rows < 2; by_rows++) {
-        x = merge_tape(n, g->tape, x, &rows, &columns, by_rows);
+        x = merge_tape(parameters, g->tape, x, &rows, &columns, by_rows);
     }
     for (int by_rows = 1; by_rows >= 0; by_rows--) {
-        x = unmerge_tape(n, g->tape, x, &rows, &columns, by_rows);
+        x = unmerge_tape(parameters, g->tape, x, &rows, &columns, by_rows);
     }
     return x;
 }
 
+static void clear_gradients(struct golden *g) {
+    for (size_t i = 0; i < parameters_count(g->trained.parameters); i++) {
+        const struct tensor *gradient = &g->trained.gradients.list[i];
+        memset(gradient->data, 0, tensor_bytes(gradient));
+    }
+}
+
 /* Losses, and the gradients of their scaled sum, which comes back. */
-static double learn(struct golden *g, int phases, struct read_loss loss[HEADS]) {
-    const struct encoder_taping encoding = {
-        .config = &g->encoder, .parameters = g->parameters, .gradients = g->gradients};
-    const struct read_taping reading = {
-        .config = &g->reading, .parameters = g->parameters, .gradients = g->gradients};
-    const struct encoder_shape shape = {BATCH, HEIGHT, WIDTH, phases};
+static double learn(struct golden *g, int phases, losses loss) {
+    const struct tape_source parameters = gradients_source(&g->trained.gradients);
+    const struct tensor pixels =
+        tensor_of(g->pixels, DTYPE_F32, NULL, TENSOR_SHAPE(BATCH, HEIGHT, WIDTH, 3));
     struct encoder_stages stages;
     struct error e = {0};
-    memset(g->gradients, 0, parameters_total(g->parameters) * sizeof *g->gradients);
-    memset(loss, 0, HEADS * sizeof *loss);
+    clear_gradients(g);
+    memset(loss, 0, sizeof(losses));
     tape_begin(g->tape);
-    encoder_tape(&encoding, g->tape, g->pixels, &shape, STAGE_TOKENS, &stages);
+    encoder_tape(&g->encoder, &parameters, g->tape, &pixels, phases, STAGE_TOKENS, &stages);
     const struct reading_grid patches = {HEIGHT / 16, WIDTH / 16, 2, 2, 1};
     const struct reading_grid halves = {HEIGHT / 32, WIDTH / 32, 4, 4, 1};
     const struct reading_grid tokens = {HEIGHT / 64, WIDTH / 64 * phases, 8, 8, phases};
-    read_with(g, &reading, 0, stages.neck, &patches, loss);
-    read_with(g, &reading, 1, stages.net_2, &halves, loss);
-    read_with(g, &reading, 2, stages.net_3, &tokens, loss);
-    read_with(g, &reading, 3, stages.tokens, &tokens, loss);
-    struct tensor *merged = merge_and_back(g, &reading, stages.tokens, tokens.rows, tokens.columns);
-    read_with(g, &reading, MERGED, merged, &tokens, loss);
+    read_with(g, &parameters, 0, stages.neck, &patches, loss);
+    read_with(g, &parameters, 1, stages.net_2, &halves, loss);
+    read_with(g, &parameters, 2, stages.net_3, &tokens, loss);
+    read_with(g, &parameters, 3, stages.tokens, &tokens, loss);
+    struct node *merged =
+        merge_and_back(g, &parameters, stages.tokens, tokens.rows, tokens.columns);
+    read_with(g, &parameters, MERGED, merged, &tokens, loss);
     CHECK_NUMBER(tape_backward(g->tape, &e), 0);
     CHECK_TEXT(e.text, "");
     double sum = 0;
     for (int i = 0; i < HEADS; i++) {
-        sum += (double)g->scales[i] * (loss[i].presence + loss[i].character);
+        sum += (double)g->scales[i] *
+               ((double)loss[i][READ_PRESENCE] + (double)loss[i][READ_CHARACTER]);
     }
     return sum;
 }
@@ -228,28 +243,27 @@ static double difference(const float *x, const struct safetensor *t, double *lar
 }
 
 static void compare_case(struct golden *g, const char *name, int phases) {
-    struct read_loss loss[HEADS];
+    losses loss;
     char kind[32];
     double worst = 0;
     float wanted[HEADS][2];
     learn(g, phases, loss);
     memcpy(wanted, find(g, name, ".loss")->data, sizeof wanted);
     for (int i = 0; i < HEADS; i++) {
-        CHECK_NEAR(loss[i].presence / (double)wanted[i][0], 1, 1e-5);
-        CHECK_NEAR(loss[i].character / (double)wanted[i][1], 1, 1e-5);
-        CHECK_NUMBER(loss[i].characters, g->asked[i].characters);
+        CHECK_NEAR((double)loss[i][READ_PRESENCE] / (double)wanted[i][0], 1, 1e-5);
+        CHECK_NEAR((double)loss[i][READ_CHARACTER] / (double)wanted[i][1], 1, 1e-5);
     }
     snprintf(kind, sizeof kind, "%s.gradient.", name);
-    for (size_t i = 0; i < parameters_count(g->parameters); i++) {
-        const struct parameter *p = parameters_get(g->parameters, i);
-        double largest,
-            most = difference(g->gradients + p->offset, find(g, kind, p->tensor.name), &largest);
-        bool unused = strcmp(p->tensor.name, "model.image_newline") == 0 ||
-                      strcmp(p->tensor.name, "model.view_seperator") == 0;
+    for (size_t i = 0; i < parameters_count(g->trained.parameters); i++) {
+        const struct parameter *p = parameters_get(g->trained.parameters, i);
+        double largest, most = difference(g->trained.gradients.list[i].data,
+                                          find(g, kind, p->spec.name), &largest);
+        bool unused = strcmp(p->spec.name, "model.image_newline") == 0 ||
+                      strcmp(p->spec.name, "model.view_seperator") == 0;
         CHECK(unused == (largest == 0));
         worst = fmax(worst, unused ? 0 : most / largest);
         if (!CHECK(most <= GRADIENT_LIMIT * largest)) {
-            printf("# %s%s: %g of %g\n", kind, p->tensor.name, most, largest);
+            printf("# %s%s: %g of %g\n", kind, p->spec.name, most, largest);
         }
     }
     printf("# %s: the worst tensor differs by %.2g of its largest gradient\n", name, worst);
@@ -267,25 +281,23 @@ static void gradients_are_those_of_pytorch(void) {
 static void gradients_in_bf16_point_the_same_way(void) {
     static const char *const CASES[] = {"one.gradient.", "two.gradient."};
     struct golden g;
-    struct context *context;
-    struct read_loss loss[HEADS];
-    if (!BACKEND_CPU.has_bf16()) {
+    losses loss;
+    struct device *d = cpu_device_of(DTYPE_BF16);
+    if (d == NULL) {
         printf("# no bf16 products on this processor\n");
         return;
     }
+    device_close(d);
     open_golden(&g, DTYPE_BF16);
-    CHECK_NUMBER(BACKEND_CPU.context_open(&context, DTYPE_BF16, NULL), 0);
-    CHECK_NUMBER(parameters_round(g.parameters, &BACKEND_CPU, context, 0,
-                                  parameters_total(g.parameters), NULL),
-                 0);
     for (int phases = 1; phases <= 2; phases++) {
         double ab = 0, aa = 0, bb = 0;
         learn(&g, phases, loss);
-        for (size_t i = 0; i < parameters_count(g.parameters); i++) {
-            const struct parameter *p = parameters_get(g.parameters, i);
-            float *wanted = copy_of(&g, CASES[phases - 1], p->tensor.name);
-            for (size_t k = 0; k < p->count; k++) {
-                double a = (double)wanted[k], b = (double)g.gradients[p->offset + k];
+        for (size_t i = 0; i < parameters_count(g.trained.parameters); i++) {
+            const struct parameter *p = parameters_get(g.trained.parameters, i);
+            float *wanted = copy_of(&g, CASES[phases - 1], p->spec.name);
+            const float *own = g.trained.gradients.list[i].data;
+            for (size_t k = 0; k < trained_count(&g.trained, i); k++) {
+                double a = (double)wanted[k], b = (double)own[k];
                 ab += a * b;
                 aa += a * a;
                 bb += b * b;
@@ -295,63 +307,55 @@ static void gradients_in_bf16_point_the_same_way(void) {
         printf("# cosine %.6f\n", ab / sqrt(aa * bb));
         CHECK(ab / sqrt(aa * bb) >= BF16_COSINE);
     }
-    BACKEND_CPU.context_close(context);
     close_golden(&g);
 }
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
 
-/* As read.c takes one: clipped to a norm. */
-static void take_step(struct golden *g, struct optimizer *o) {
-    size_t total = parameters_total(g->parameters);
-    double norm = sqrt(o->kernels->square_sum(g->gradients, total));
-    CHECK(norm > o->options.clip);
-    optimizer_update(o, g->parameters, g->gradients, o->options.clip / norm, 0, total);
-    o->step++;
+/* As the trainer takes one: clipped to a norm. */
+static void take_step(struct golden *g) {
+    double rate = schedule_rate(&g->schedule, g->trained.optimizer.step);
+    double norm = trained_step(&g->trained, rate, 1, g->optimizer.clip);
+    CHECK(norm > g->optimizer.clip);
 }
 
 static void steps_are_those_of_pytorch(void) {
     static const char *const CASES[] = {"one.gradient.", "two.gradient.", "one.gradient."};
     struct golden g;
-    struct optimizer o;
     open_golden(&g, DTYPE_F32);
-    CHECK_NUMBER(optimizer_open(&o, g.parameters, &g.optimizer, NULL), 0);
     for (size_t step = 0; step < sizeof CASES / sizeof *CASES; step++) {
-        for (size_t i = 0; i < parameters_count(g.parameters); i++) {
-            const struct parameter *p = parameters_get(g.parameters, i);
-            memcpy(g.gradients + p->offset, find(&g, CASES[step], p->tensor.name)->data,
-                   p->count * sizeof *g.gradients);
+        for (size_t i = 0; i < parameters_count(g.trained.parameters); i++) {
+            const struct parameter *p = parameters_get(g.trained.parameters, i);
+            float *gradient = copy_of(&g, CASES[step], p->spec.name);
+            trained_arrive(&g.trained, i, gradient);
+            free(gradient);
         }
-        take_step(&g, &o);
+        take_step(&g);
     }
     double worst = 0;
-    for (size_t i = 0; i < parameters_count(g.parameters); i++) {
-        const struct parameter *p = parameters_get(g.parameters, i);
-        const float *values = parameters_values(g.parameters) + p->offset;
-        double largest, most = difference(values, find(&g, "after.", p->tensor.name), &largest);
-        worst = fmax(worst, most / g.optimizer.rate);
-        if (!CHECK(most <= STEP_LIMIT * g.optimizer.rate)) {
-            printf("# %s: %g\n", p->tensor.name, most);
+    for (size_t i = 0; i < parameters_count(g.trained.parameters); i++) {
+        const struct parameter *p = parameters_get(g.trained.parameters, i);
+        const float *values = trained_value(&g.trained, i);
+        double largest, most = difference(values, find(&g, "after.", p->spec.name), &largest);
+        worst = fmax(worst, most / g.schedule.rate);
+        if (!CHECK(most <= STEP_LIMIT * g.schedule.rate)) {
+            printf("# %s: %g\n", p->spec.name, most);
         }
     }
     printf("# the worst parameter differs by %.2g of a step\n", worst);
-    optimizer_close(&o);
     close_golden(&g);
 }
 
 static void losses_fall_as_those_of_pytorch(void) {
     struct golden g;
-    struct optimizer o;
-    struct read_loss loss[HEADS];
+    losses loss;
     float wanted[LOSSES];
     open_golden(&g, DTYPE_F32);
     memcpy(wanted, find(&g, "losses", "")->data, sizeof wanted);
-    CHECK_NUMBER(optimizer_open(&o, g.parameters, &g.optimizer, NULL), 0);
     for (int step = 0; step < LOSSES; step++) {
         CHECK_NEAR(learn(&g, 1, loss) / (double)wanted[step], 1, 1e-5);
-        take_step(&g, &o);
+        take_step(&g);
     }
-    optimizer_close(&o);
     close_golden(&g);
 }
 
