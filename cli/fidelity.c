@@ -94,7 +94,7 @@ static int draw(struct meter *m, struct drawn *out, int rows, int columns, struc
 /* More text than a page of ASCII holds: from a place in the held-out text on, or random. */
 static int fill_source(struct meter *m, enum fidelity_kind kind, int64_t number, struct error *e) {
     const struct fidelity_options *o = m->m->o;
-    int64_t tokens = PAGE_SIZES[o->mode].side / CELL * (PAGE_SIZES[o->mode].side / CELL);
+    int64_t tokens = (int64_t)mode_rows(o->mode) * mode_rows(o->mode);
     size_t size = (size_t)tokens * (PROFILES[o->profile].pitch < PATCH ? 220 : 90);
     uint64_t random = random_stream(o->seed, (uint64_t)number);
     bytes_clear(&m->source);
@@ -278,7 +278,7 @@ static int count_text(struct meter *m, struct error *e) {
 
 static int measure_page(struct meter *m, enum fidelity_kind kind, int64_t number, struct error *e) {
     const struct fidelity_options *o = m->m->o;
-    int phases = o->mode == MODE_HIFI ? 2 : 1;
+    int phases = PAGE_SIZES[o->mode].column_offsets;
     struct image image = {.rgb = NULL};
     int rc = fill_source(m, kind, number, e);
     rc = rc == 0 ? draw(m, &m->page, 0, 0, e) : rc;
@@ -315,7 +315,7 @@ static int measure_page(struct meter *m, enum fidelity_kind kind, int64_t number
 static int meter_open(struct meter *m, struct error *e) {
     const struct fidelity_options *o = m->m->o;
     size_t side = (size_t)PAGE_SIZES[o->mode].side, dim = (size_t)reader_dim(o->reader);
-    size_t tokens = (size_t)PAGE_SIZES[o->mode].tokens * dim;
+    size_t tokens = (size_t)mode_tokens(o->mode) * dim;
     bytes_init(&m->source, (size_t)1 << 24);
     bytes_init(&m->packed, (size_t)1 << 28);
     bytes_init(&m->page.text, (size_t)1 << 24);

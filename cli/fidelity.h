@@ -9,9 +9,9 @@
 
 #include "compress/encoder.h"
 #include "compress/reader.h"
-#include "render/profile.h"
+#include "render/text/profile.h"
 #include "store/codec.h"
-#include "train/tokenizer.h"
+#include "train/tokenizer/tokenizer.h"
 
 enum fidelity_kind { FIDELITY_PROSE, FIDELITY_RANDOM, FIDELITY_KINDS };
 /* What is done to the tokens of a page. OPERATORS with k halvings, of unpacked tokens. */

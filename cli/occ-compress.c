@@ -41,7 +41,7 @@ static const struct option_spec OPTIONS[] = {
      .help =
          "how loose pictures are fitted: tiny 512 pixels (64 tokens), small 640 (100), base "
          "1024 (256), large 1280 (400), hifi 1280 (800), gundam tiles of 640 and a view of 1024",
-     .choices = ENCODE_MODE_NAMES},
+     .choices = MODE_NAMES},
     {"date", 0, OPTION_CHOICE, FIELD(compress.date), "DATE",
      .help =
          "the date of loose pictures: none, so that 'occ forget' never ages them, or mtime, when "

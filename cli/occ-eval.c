@@ -227,13 +227,14 @@ static int run(const struct arguments *a, const double *profiles, const double *
                                                   : cores > 0    ? cores
                                                                  : 1,
                                        .seed = (uint64_t)a->seed};
-    for (int i = 0; i < PROFILE_COUNT * MODE_COUNT && rc == 0; i++) {
-        options.profile = i / MODE_COUNT;
-        options.mode = (enum page_mode)(i % MODE_COUNT);
-        if (profiles[options.profile] <= 0 || modes[options.mode] <= 0) {
+    for (int i = 0; i < PROFILE_COUNT * DRAWN_MODES && rc == 0; i++) {
+        const char *mode = DRAWN_MODE_NAMES[i % DRAWN_MODES];
+        options.profile = i / DRAWN_MODES;
+        options.mode = (enum page_mode)mode_named(mode);
+        if (profiles[options.profile] <= 0 || modes[i % DRAWN_MODES] <= 0) {
             continue;
         }
-        const char *profile = PROFILE_NAMES[options.profile], *mode = MODE_NAMES[options.mode];
+        const char *profile = PROFILE_NAMES[options.profile];
         rc = fidelity_measure(&options, results, e);
         if (rc == 0 && a->json) {
             rc = print_json(a, profile, mode, tokenizer_name(b.tokenizer), results, e);
@@ -249,7 +250,7 @@ static int run(const struct arguments *a, const double *profiles, const double *
 int main(int argc, char **argv) {
     struct arguments a = {.modes = "tiny", .profiles = "read10", .pages = 20, .seed = 1};
     struct error e = {0};
-    double profiles[PROFILE_COUNT], modes[MODE_COUNT];
+    double profiles[PROFILE_COUNT], modes[DRAWN_MODES];
     int operands = 0, rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
@@ -267,7 +268,7 @@ int main(int argc, char **argv) {
         rc = mix_parse(profiles, PROFILE_NAMES, "profiles", a.profiles, &e);
     }
     if (rc == 0) {
-        rc = mix_parse(modes, MODE_NAMES, "modes", a.modes, &e);
+        rc = mix_parse(modes, DRAWN_MODE_NAMES, "modes", a.modes, &e);
     }
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);

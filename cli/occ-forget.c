@@ -11,7 +11,7 @@
 #include "cli/options.h"
 #include "cli/shrinking.h"
 #include "cli/signals.h"
-#include "render/profile.h"
+#include "render/text/profile.h"
 #include "store/log.h"
 
 enum { DAY = 24 * 3600, JUMP = 90 * DAY /* from pass to pass: more is asked about */ };

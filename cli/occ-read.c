@@ -315,11 +315,11 @@ static int read_work(struct run *r, struct work *w, const char *name, bool pictu
 
 /* The mode that was asked for, or that of the picture's size. */
 static int choose_mode(const struct run *r, struct encoded_page *page, struct error *e) {
-    static const enum encode_mode BY_SIZE[] = {ENCODE_TINY, ENCODE_BASE, ENCODE_HIFI};
+    static const enum page_mode BY_SIZE[] = {MODE_TINY, MODE_BASE, MODE_HIFI};
     struct image picture;
     page->exact = true;
     if (r->a->mode != MODE_OF_SIZE) {
-        page->mode = (enum encode_mode)encode_mode_named(MODES[r->a->mode]);
+        page->mode = (enum page_mode)mode_named(MODES[r->a->mode]);
         return 0;
     }
     int rc = image_decode(&picture, page->data, page->size, e);
@@ -329,7 +329,7 @@ static int choose_mode(const struct run *r, struct encoded_page *page, struct er
     int width = picture.width, height = picture.height;
     image_close(&picture);
     for (size_t i = 0; i < sizeof BY_SIZE / sizeof *BY_SIZE; i++) {
-        int side = ENCODE_MODES[BY_SIZE[i]].side;
+        int side = PAGE_SIZES[BY_SIZE[i]].side;
         if (width == side && height == side) {
             page->mode = BY_SIZE[i];
             return 0;
@@ -344,7 +344,7 @@ static int choose_mode(const struct run *r, struct encoded_page *page, struct er
 static int read_picture(struct run *r, const char *path, struct error *e) {
     struct work *w = NULL;
     struct error why;
-    int rc = sample_from_file(&w, path, ENCODE_BASE, false, &why);
+    int rc = sample_from_file(&w, path, MODE_BASE, false, &why);
     if (rc == 0) {
         rc = choose_mode(r, &w->pages[0], &why);
         rc = rc < 0 ? error_context(&why, "%s", path) : 0;

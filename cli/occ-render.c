@@ -1,5 +1,4 @@
 /* occ-render.c - the command line of `occ render`. */
-#include <assert.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
@@ -16,6 +15,7 @@ struct arguments {
     struct render_options render;
     const char *parts;
     bool force, quiet;
+    int mode;     /* index into DRAWN_MODE_NAMES */
     int pack;     /* index into PACKS */
     int progress; /* -1: not said */
     int verbose, log_style;
@@ -26,8 +26,8 @@ static const char *const PACKS[] = {"auto", "sample", "account", NULL}; /* auto:
 #define FIELD(name) offsetof(struct arguments, name)
 static const struct option_spec OPTIONS[] = {
     {"", .help = "Pages"},
-    {"mode", 'm', OPTION_CHOICE, FIELD(render.mode), "MODE",
-     .help = "size of a page: 512, 1024 or 1280 pixels square", .choices = MODE_NAMES},
+    {"mode", 'm', OPTION_CHOICE, FIELD(mode), "MODE",
+     .help = "size of a page: 512, 1024 or 1280 pixels square", .choices = DRAWN_MODE_NAMES},
     {"profile", 0, OPTION_CHOICE, FIELD(render.profile), "NAME",
      .help = "how the text is set: read10 (DejaVu Sans of 10 pixels, a row of patches each line), "
              "clear (12 pixels, with margins) or dense (8 pixels, two lines to a row of patches)",
@@ -122,19 +122,8 @@ static void catch_signals(void) {
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
-/* The lists of choices are those of the tables. */
-static bool choices_agree(void) {
-    bool agree = true;
-    for (int i = 0; i < MODE_COUNT; i++) {
-        agree = agree && strcmp(MODE_NAMES[i], PAGE_SIZES[i].name) == 0;
-    }
-    for (int i = 0; i < PROFILE_COUNT; i++) {
-        agree = agree && strcmp(PROFILE_NAMES[i], PROFILES[i].name) == 0;
-    }
-    return agree;
-}
-
 static int check(struct arguments *a, int operands, char **argv, struct error *e) {
+    a->render.mode = mode_named(DRAWN_MODE_NAMES[a->mode]);
     a->render.pack = a->pack - 1;
     int rc = a->parts != NULL ? content_parse_parts(&a->render.content, a->parts, e) : 0;
     if (rc < 0) {
@@ -222,10 +211,7 @@ static int run(const struct arguments *a, char *const *files, int count,
 }
 
 int main(int argc, char **argv) {
-    bool agree = choices_agree();
-    assert(agree);
-    (void)agree;
-    struct arguments a = {.render = RENDER_DEFAULTS, .progress = -1};
+    struct arguments a = {.render = RENDER_DEFAULTS, .mode = DRAWN_BASE, .progress = -1};
     struct error e = {0};
     int operands = 0;
     int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);

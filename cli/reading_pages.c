@@ -287,7 +287,9 @@ struct content {
 /* Fills m->grey and m->labels. */
 static int draw(struct maker *m, const struct content *c, uint64_t *random, struct error *e) {
     enum { TRIES = 50 /* to find a text in ASCII */ };
-    static const size_t FULL[MODE_COUNT] = {8 << 10, 32 << 10, 50 << 10}; /* bytes, of rows of 16 */
+    static const size_t FULL[MODE_COUNT] = {
+        [MODE_TINY] = 8 << 10, [MODE_BASE] = 32 << 10, [MODE_HIFI] = 50 << 10}; /* bytes, of rows of
+                                                                                   16 */
     struct pager *pager;
     bool flow = random_below(random, 2) == 0;
     bool partly = random_below(random, 8) == 0;

@@ -3,7 +3,7 @@
 #ifndef OCC_CLI_READING_PAGES_H
 #define OCC_CLI_READING_PAGES_H
 
-#include "render/page.h"
+#include "render/page/page.h"
 #include "train/read/read.h"
 
 struct reading_mix {

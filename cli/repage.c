@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "compress/image.h"
-#include "render/page.h"
+#include "render/page/page.h"
 
 struct repager {
     struct store *s;
@@ -143,14 +143,13 @@ static int encode(struct repager *r, float *tokens, struct error *e) {
 
 /* ---- The operator ------------------------------------------------------------------------ */
 
-/* The mode whose pages have this grid, or -1. */
+/* The drawn mode whose pages have this grid, or -1. */
 static int mode_of(const struct token_header *h) {
-    static const struct {
-        int rows, columns;
-    } GRIDS[MODE_COUNT] = {[MODE_TINY] = {8, 8}, [MODE_BASE] = {16, 16}, [MODE_HIFI] = {20, 40}};
-    for (int i = 0; i < MODE_COUNT; i++) {
-        if (h->full_rows == GRIDS[i].rows && h->full_columns == GRIDS[i].columns) {
-            return i;
+    for (int i = 0; i < DRAWN_MODES; i++) {
+        int mode = mode_named(DRAWN_MODE_NAMES[i]);
+        if (h->full_rows == mode_rows((enum page_mode)mode) &&
+            h->full_columns == mode_columns((enum page_mode)mode)) {
+            return mode;
         }
     }
     return -1;

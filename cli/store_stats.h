@@ -4,7 +4,7 @@
 #define OCC_CLI_STORE_STATS_H
 
 #include "store/store.h"
-#include "train/tokenizer.h"
+#include "train/tokenizer/tokenizer.h"
 
 enum { STATS_WORST = 5 };
 

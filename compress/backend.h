@@ -12,12 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compress/ops.h"
 #include "store/dtype.h"
 #include "store/error.h"
-
-#ifndef OCC_COMPRESS_OPS_H
-enum activation { ACTIVATION_NONE, ACTIVATION_GELU /* exact, by erf */, ACTIVATION_QUICK_GELU };
-#endif
 
 /* Where queries and keys of an attention stand, for the decomposed relative-position bias
  * (Li et al., MViTv2): logit += q . rel_h[y - y' + height - 1] + q . rel_w[x - x' + width - 1],

@@ -273,7 +273,7 @@ static int read_pictures(struct compress *c, const struct compress_input *in, st
         if (is_cancelled(c)) {
             return error_set(e, ERR_CANCELLED, "stopped by a signal");
         }
-        if (sample_from_file(&w, in->pictures[i], (enum encode_mode)c->options->mode,
+        if (sample_from_file(&w, in->pictures[i], (enum page_mode)c->options->mode,
                              c->options->date == COMPRESS_DATE_MTIME, &why) < 0) {
             rc = skip(c, &why, e);
         } else {
@@ -367,7 +367,7 @@ static int begin(struct compress *c, struct error *e) {
     c->committed = seconds_now();
     snprintf(c->settings, sizeof c->settings, "codec=%s", CODEC_NAMES[o->codec]);
     snprintf(c->picture_settings, sizeof c->picture_settings, "%s mode=%s", c->settings,
-             ENCODE_MODES[o->mode].name);
+             MODE_NAMES[o->mode]);
     int rc = key_set_open(&c->seen, e);
     if (rc == 0) {
         rc = table_open(&c->touched, e);

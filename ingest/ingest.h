@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ingest/clips.h"
+#include "ingest/archive/clips.h"
 #include "store/stream.h"
 #include "store/table.h"
 

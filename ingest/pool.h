@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdint.h>
 
+#include "ingest/heartbeat.h"
 #include "store/bytes.h"
 
 enum pool_fault { POOL_FINE, POOL_CRASH, POOL_STALL, POOL_CPU, POOL_MEMORY };
@@ -25,14 +26,9 @@ struct pool_failure {
     int stage; /* what the task last said it was doing */
 };
 
-/* What a running task tells the parent: call pool_beat at each step of progress. Lies in shared
- * memory. */
-struct pool_beat;
-void pool_beat(struct pool_beat *beat, int stage);
-
 struct pool_options {
     int workers;         /* processes, 1 to POOL_WORKERS */
-    int64_t stall_ms;    /* longest time without a beat; 0: no limit */
+    int64_t stall_ms;    /* longest time without a heartbeat; 0: no limit */
     int64_t cpu_ms;      /* CPU time for one task; 0: no limit */
     int64_t memory;      /* address space of a worker in bytes; 0: no limit */
     size_t result_limit; /* bytes of one result */
@@ -46,7 +42,7 @@ struct pool_calls {
     /* In a worker: does task `index`, appends the result. `before`: how the first attempt ended, or
      * NULL. A negative return ends the worker and counts as a crash. */
     int (*task)(void *context, size_t index, const struct pool_failure *before,
-                struct pool_beat *beat, struct bytes *result, struct error *e);
+                struct heartbeat *heartbeat, struct bytes *result, struct error *e);
     /* In the parent, in order of index: `result` is NULL when both attempts failed (`failure` says
      * how the last one ended). A negative return ends the run with that error. */
     int (*done)(void *context, size_t index, const struct bytes *result,

@@ -6,8 +6,8 @@
 #include <jansson.h>
 
 #include "ingest/choice.h"
-#include "ingest/media.h"
-#include "ingest/sidecars.h"
+#include "ingest/media/media.h"
+#include "ingest/sidecars/sidecars.h"
 
 struct sample {
     const struct clip *clip;

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render/face.h"
 #include "render/render_accounts.h"
 #include "render/render_packs.h"
+#include "render/text/face.h"
 #include "store/log.h"
 
 enum { PIPE_BYTES = 1 << 20 }; /* a page of mode base fits into the pipe */
@@ -85,7 +85,7 @@ static json_t *header_of(const struct render *r, const char *hash) {
         }
     }
     return json_pack("{s:s, s:{s:s, s:s, s:s}, s:s, s:s, s:I, s:o, s:s, s:I}", "mode",
-                     PAGE_SIZES[o->mode].name, "profile", "name", profile->name, "font",
+                     MODE_NAMES[o->mode], "profile", "name", PROFILE_NAMES[o->profile], "font",
                      profile->family, "hash", hash, "format", PAGE_FORMATS[o->format], "pack",
                      RENDER_PACKS[r->pack], "hold", (json_int_t)o->hold, "parts", parts, "marks",
                      RENDER_MARKS[o->content.marks], "comments", (json_int_t)o->content.comments);
@@ -113,19 +113,20 @@ static int64_t upstream_count(const json_t *end, const char *name) {
 
 static int finish_output(struct render *r, struct error *e) {
     struct render_result *result = &r->shared.result;
-    const struct page_size *size = &PAGE_SIZES[r->options->mode];
+    int tokens = mode_tokens((enum page_mode)r->options->mode);
+    int rows = mode_rows((enum page_mode)r->options->mode);
     const json_t *end = stream_reader_end(r->reader);
-    int64_t cells = (int64_t)(size->side / CELL) * (size->side / CELL);
+    int64_t cells = (int64_t)rows * rows;
     result->counts.skipped = upstream_count(end, "skipped") + result->again;
     result->counts.failed = upstream_count(end, "failed");
     struct stream_counts counts = result->counts;
     counts.partial = upstream_count(end, "partial") + r->shared.newly_partial;
     json_t *extra = json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "pages", (json_int_t)result->pages, "characters",
-        (json_int_t)result->characters, "tokens",
-        (json_int_t)(result->cells * size->tokens / cells), "inked_tokens",
-        (json_int_t)(result->inked * size->tokens / cells), "missing", (json_int_t)result->missing,
-        "replaced", (json_int_t)result->replaced, "dropped", (json_int_t)result->dropped);
+        (json_int_t)result->characters, "tokens", (json_int_t)(result->cells * tokens / cells),
+        "inked_tokens", (json_int_t)(result->inked * tokens / cells), "missing",
+        (json_int_t)result->missing, "replaced", (json_int_t)result->replaced, "dropped",
+        (json_int_t)result->dropped);
     int rc = extra ? stream_writer_finish(r->writer, &counts, extra, e) : no_memory(e);
     json_decref(extra);
     return rc;

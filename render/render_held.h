@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "render/content.h"
+#include "render/content/content.h"
 #include "store/stream.h"
 
 /* A copy of a sample, in one block of memory with everything that it points to. */

@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-#include "render/record.h"
+#include "render/page/record.h"
 #include "render/render.h"
 #include "render/render_held.h"
 #include "render/render_jobs.h"

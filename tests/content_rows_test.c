@@ -1,6 +1,6 @@
 /* content_rows_test.c - parts of a sample as rows on a page: those that run in both directions are
  * set as if alone and keep their order; what belongs together stays on one row. */
-#include "render/content.h"
+#include "render/content/content.h"
 #include "tests/kept_pages.h"
 #include "tests/test.h"
 

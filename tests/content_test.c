@@ -1,6 +1,6 @@
 /* content_test.c - what of a sample goes onto pages, against texts written by hand. See
  * pager_stub.h for how they are to be read. */
-#include "render/content.h"
+#include "render/content/content.h"
 #include "tests/pager_stub.h"
 #include "tests/test.h"
 

@@ -2,7 +2,7 @@
  * letter 64 times as large, averaged; then sizes, rows and trimming. Broken
  * files: face_file_test.c. */
 #define _DEFAULT_SOURCE /* mkdtemp */
-#include "render/face.h"
+#include "render/text/face.h"
 
 #include <ft2build.h>
 #include FT_FREETYPE_H

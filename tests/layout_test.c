@@ -7,7 +7,7 @@
 #include <unicode/ubidi.h>
 #include <unicode/ubrk.h>
 
-#include "render/line.h"
+#include "render/text/line.h"
 #include "store/utf8.h"
 
 enum { CHARACTERS = 128, WIDE = 1 << 28 };

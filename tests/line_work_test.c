@@ -1,7 +1,7 @@
 /* line_work_test.c - lines of long text without spaces take work in proportion to it. Counted are
  * the branches that line.c, parts.c, levels.c and breaks.c take: they are compiled into this
  * program with calls of __sanitizer_cov_trace_pc (see CMakeLists.txt). */
-#include "render/line.h"
+#include "render/text/line.h"
 #include "store/utf8.h"
 #include "tests/test.h"
 

@@ -1,6 +1,6 @@
 /* pager_stub.h - a pager that draws nothing: it writes down what it is given, and checks of every
  * span that its source holds exactly these bytes at this place. To be included by one file of a
- * program, which then does not link render/page.c.
+ * program, which then does not link render/page/page.c.
  *
  *     language en
  *     header|@{account} · 1.2M views         {...}: text of a source
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render/content.h"
+#include "render/content/content.h"
 #include "store/json.h"
 #include "store/utf8.h"
 

@@ -2,8 +2,8 @@
  * that names and hashes are known. */
 #include <time.h>
 
-#include "render/face.h"
-#include "render/record.h"
+#include "render/page/record.h"
+#include "render/text/face.h"
 #include "store/json.h"
 #include "tests/test.h"
 

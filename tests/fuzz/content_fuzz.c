@@ -2,7 +2,7 @@
  * what its source has at that place, and nothing but a warning comes of what cannot be read. */
 #include <stdint.h>
 
-#include "render/content.h"
+#include "render/content/content.h"
 #include "tests/pager_stub.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#include "compress/mode.h"
 #include "compress/ops.h"
+#include "render/mode.h"
 #include "store/random.h"
 #include "train/read/task.h"
 
@@ -145,15 +145,15 @@ static int learn(void *worker, int64_t slot, const struct trainer_pass *pass, st
 
 /* Of the sizes that the run has the largest, with as many merges as it has, and all heads. */
 static void plan_most(struct read_task *r, struct read_sample *s, int *side) {
-    static const enum encode_mode MODES[READ_SIZES] = {[READ_TINY] = ENCODE_TINY,
-                                                       [READ_BASE] = ENCODE_BASE,
-                                                       [READ_HIFI] = ENCODE_HIFI,
-                                                       [READ_CROP] = ENCODE_TINY};
+    static const enum page_mode MODES[READ_SIZES] = {[READ_TINY] = MODE_TINY,
+                                                     [READ_BASE] = MODE_BASE,
+                                                     [READ_HIFI] = MODE_HIFI,
+                                                     [READ_CROP] = MODE_TINY};
     const struct read_options *o = r->options;
     r->plan = (struct read_plan){.size = READ_TINY, .last = STAGE_TOKENS, .progress = 1};
     *side = 0;
     for (int i = 0; i < READ_SIZES; i++) {
-        int own = r->tiny_side * ENCODE_MODES[MODES[i]].side / ENCODE_MODES[ENCODE_TINY].side;
+        int own = r->tiny_side * PAGE_SIZES[MODES[i]].side / PAGE_SIZES[MODE_TINY].side;
         if (o->sizes[i] > 0 && own > *side) {
             r->plan.size = (enum read_size)i;
             *side = own;
