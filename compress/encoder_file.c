@@ -47,7 +47,7 @@ static int know(struct check *c, const char *name, const struct safetensor *foun
     return rc < 0 ? rc : 0;
 }
 
-static int check_tensor(void *context, const struct config_tensor *t, struct error *e) {
+static int check_tensor(void *context, const struct tensor_spec *t, struct error *e) {
     struct check *c = context;
     const struct safetensor *found = safetensors_find(c->file, t->name);
     if (found == NULL) {

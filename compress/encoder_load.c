@@ -160,8 +160,8 @@ static struct packed *load_weights(struct loader *l, const char *prefix, const c
 /* The patch embedding for pages of one channel that stands for three: a third of the products. */
 static struct packed *load_grey_patch(struct loader *l) {
     struct packed *w = NULL;
-    float *values = load_host(l, "model.sam_model.patch_embed.proj.weight");
-    float *bias = load_host(l, "model.sam_model.patch_embed.proj.bias");
+    float *values = load_host(l, CONFIG_PATCH_WEIGHT);
+    float *bias = load_host(l, CONFIG_PATCH_BIAS);
     int64_t dim = l->encoder->config.dim,
             area = l->encoder->config.patch * l->encoder->config.patch;
     struct tensor matrix = tensor_matrix(values, DTYPE_F32, NULL, dim, area);

@@ -32,7 +32,7 @@ static int matrix_named(const char *name) {
 }
 
 /* The tensor as floats, malloc's; NULL: failed. */
-static float *read_tensor(const struct loader *l, const struct config_tensor *t, struct error *e) {
+static float *read_tensor(const struct loader *l, const struct tensor_spec *t, struct error *e) {
     const struct safetensor *found = safetensors_find(l->reader->file, t->name);
     size_t count = 1;
     for (int i = 0; i < t->rank; i++) {
@@ -58,14 +58,14 @@ static float *read_tensor(const struct loader *l, const struct config_tensor *t,
 }
 
 /* Weights come before their bias, and are packed with it. */
-static int load_matrix(void *context, const struct config_tensor *t, struct error *e) {
+static int load_matrix(void *context, const struct tensor_spec *t, struct error *e) {
     const struct loader *l = context;
     struct reader *r = l->reader;
     int index = matrix_named(t->name);
     if (index < 0) {
         return 0;
     }
-    struct config_tensor bias = {.rank = 1, .shape = {t->shape[0]}};
+    struct tensor_spec bias = {.rank = 1, .shape = {t->shape[0]}};
     snprintf(bias.name, sizeof bias.name, "%s.bias", NAMES[index]);
     float *weight = read_tensor(l, t, e);
     float *added = weight != NULL ? read_tensor(l, &bias, e) : NULL;
@@ -149,7 +149,7 @@ int reader_open(struct reader **out, const char *path, const struct backend *bac
     return 0;
 }
 
-static int load_merge(void *context, const struct config_tensor *t, struct error *e) {
+static int load_merge(void *context, const struct tensor_spec *t, struct error *e) {
     return strncmp(t->name, "merge.", 6) == 0 ? load_matrix(context, t, e) : 0;
 }
 

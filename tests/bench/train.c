@@ -22,7 +22,7 @@
 
 #include "compress/cpu/level.h"
 #include "compress/cpu/product.h"
-#include "train/read.h"
+#include "train/read/read.h"
 
 enum { SIDE = 512, ROWS = SIDE / 16, A_ROW = 56 /* characters, as read10 has them */, WARM = 2 };
 
@@ -214,24 +214,27 @@ static void remove_run(const char *folder) {
 static void measure(const struct alphabet *alphabet, int threads, int64_t batch, int64_t steps) {
     static struct source s = {.lock = PTHREAD_MUTEX_INITIALIZER};
     char folder[] = "bench-train-XXXXXX";
-    enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
+    enum dtype compute = DTYPE_F32;
+    const struct backend *processor;
     struct read_options o = READ_DEFAULTS;
-    struct read_result result;
+    struct trainer_result result;
     struct rate rate = {.wall = 0};
     struct error e;
+    must(backend_open(&processor, "cpu", &e), &e);
+    must(backend_compute(processor, "auto", &compute, &e), &e);
     must(config_named(&o.encoder, "nano", &e), &e);
     o.reading.classes = alphabet_count(alphabet);
-    o.threads = threads;
+    o.trainer.threads = threads;
     o.batch = batch - batch % threads;
-    o.stop_at = WARM + steps + 1;
-    o.optimizer.steps = 1000 * o.stop_at; /* the early heads stay */
-    o.save_ms = INT64_MAX / 2;
+    o.trainer.stop_at = WARM + steps + 1;
+    o.trainer.schedule.steps = 1000 * o.trainer.stop_at; /* the early heads stay */
+    o.trainer.save_ms = INT64_MAX / 2;
     o.staged = 0; /* all of the network */
     o.merging = 1;
     o.merging_from = 0;
     memcpy(o.merges, (const double[READ_MERGES]){1}, sizeof o.merges);
-    o.folder = mkdtemp(folder);
-    if (o.folder == NULL) {
+    o.trainer.folder = mkdtemp(folder);
+    if (o.trainer.folder == NULL) {
         perror(folder);
         exit(1);
     }

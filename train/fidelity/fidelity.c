@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "compress/page_image.h"
+#include "compress/reading_text.h"
+#include "compress/text_distance.h"
 #include "render/draw.h"
 #include "store/forget.h"
 #include "store/random.h"

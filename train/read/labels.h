@@ -4,7 +4,7 @@
 
 #include "compress/alphabet.h"
 #include "render/page/page.h"
-#include "train/read_head.h"
+#include "train/read/head.h"
 
 struct page_labels {
     struct read_label *list; /* owned; in order of row and column */

@@ -4,7 +4,7 @@
 #define OCC_TRAIN_READ_PAGES_H
 
 #include "render/page/page.h"
-#include "train/read.h"
+#include "train/read/read.h"
 
 struct training_mix {
     double profiles[PROFILE_COUNT]; /* shares of the pages */

@@ -142,6 +142,16 @@ void tape_gradient_end(struct tape *t, struct node *x);
 /* Goes back over records, the last one first. */
 void tape_go_back(struct tape *t, struct record *last);
 
+/* ---- Parts of a product: linear.c ---------------------------------------------------------------
+ */
+
+/* y += bias; NULL: none. */
+void tape_add_bias(struct tape *t, struct node *y, const struct node *bias);
+void tape_bias_backward(struct tape *t, struct node *bias, const struct tensor *dy);
+/* dW += dy^T x, of what products read. */
+void tape_weight_backward(struct tape *t, struct node *weight, const struct tensor *dy,
+                          const struct tensor *input);
+
 /* ---- Parts ----------------------------------------------------------------------------------- */
 
 void tape_tables_close(struct tape *t);

@@ -5,8 +5,8 @@
  * L^-1 (p - 1): p are the pixels as the encoder sees them, white is +1, and L L^T is what (p - 1)
  * (p - 1)^T is in the mean. In the file of weights this is folded into the embedding: W x + b = (W
  * L^-1) p + (b - W L^-1 1). */
-#ifndef OCC_TRAIN_WHITEN_H
-#define OCC_TRAIN_WHITEN_H
+#ifndef OCC_TRAIN_READ_WHITEN_H
+#define OCC_TRAIN_READ_WHITEN_H
 
 #include <stdint.h>
 
@@ -24,8 +24,8 @@ struct whitening {
 void whiten_add(struct whitening *w, const uint8_t *grey, int side);
 /* Makes `inverse` of what was added. Pixels that never change are damped. */
 int whiten_finish(struct whitening *w, struct error *e);
-/* The patches of a page in their places: out (side, side, 3), in channel 0 of each patch its
- * whitened numbers, row by row, zeros in the others. */
+/* The patches of a page in their places: out (side, side), in each patch its whitened numbers, row
+ * by row: the first channel of three, of which the others are zeros. */
 void whiten_page(const struct whitening *w, float *out, const uint8_t *grey, int side);
 /* An embedding of whitened patches, weight (rows, 3, area) and bias (rows), becomes one of pixels
  * in three equal channels. */

@@ -1,24 +1,22 @@
 /* read.h - trains an encoder together with reading heads on pages: what `occ train read` does.
  *
- * Deep supervision: beside the head that stays, three more read the patches behind the neck and the
+ * Deep supervision: beside the head that stays, three more read the patches after the neck and the
  * outputs of the two convolutions of the compressor; without them the last one does not begin to
  * learn. At first only the front learns, as far as the neck, then the convolutions come one after
- * the other, then the rest: what is behind a front that cannot read yet learns nothing, and its
+ * the other, then the rest: what comes after a front that cannot read yet learns nothing, and its
  * gradients are noise to the front. Part of the pages also pass one to four merges and are read
- * again behind as many unmerges, by the same head.
+ * again after as many unmerges, by the same head.
  *
- * Data parallel by page: each thread takes every threads-th page of a step and has gradients of its
- * own, which are added in the order of the threads. What is seen follows from the seed and the
- * number of the step alone; a training that was killed and goes on from its checkpoint ends with
- * the same bytes. */
-#ifndef OCC_TRAIN_READ_H
-#define OCC_TRAIN_READ_H
+ * A task of train/trainer.h. What is seen follows from the seed and the number of the step alone.
+ */
+#ifndef OCC_TRAIN_READ_READ_H
+#define OCC_TRAIN_READ_READ_H
 
 #include <signal.h>
 
 #include "compress/alphabet.h"
-#include "train/optimizer.h"
-#include "train/read_head.h"
+#include "train/read/head.h"
+#include "train/trainer.h"
 
 /* CROP: a quarter of a base page, 512 x 512 pixels from anywhere on the 64-pixel grid. */
 enum read_size { READ_TINY, READ_BASE, READ_HIFI, READ_CROP, READ_SIZES };
@@ -30,7 +28,7 @@ struct read_page {
     const struct read_label *labels; /* in order; what is in no class has ALPHABET_OTHER */
     size_t label_count;
     int kind;     /* of the page, for the log: 0 <= kind < READ_KINDS */
-    bool merging; /* worth to be read behind merges too */
+    bool merging; /* worth being read after merges too */
 };
 enum { READ_KINDS = 8 };
 
@@ -39,7 +37,7 @@ struct read_question {
     enum read_size size;
     uint64_t number;
     uint64_t pair;   /* pages of a pair should cost alike */
-    double progress; /* share of the training that is over */
+    double progress; /* share of the run that is over */
 };
 
 /* Where pages come from. A maker belongs to a thread; page and labels are valid until its next
@@ -55,36 +53,25 @@ struct read_source {
 
 enum { READ_MERGES = 4 };
 struct read_options {
-    const char *folder; /* checkpoint.safetensors, metrics.ndjson, encoder.safetensors */
-    const char *from;   /* weights to begin with, where the folder holds no checkpoint; NULL: random
-                           ones, as is what the file lacks */
+    /* folder: also encoder.safetensors */
+    struct trainer_options trainer;
+    const char *from; /* weights to begin with, where the folder holds no checkpoint; NULL: random
+                         ones, as is what the file lacks */
     struct encoder_config encoder;
     struct reading_config reading;
-    struct optimizer_options optimizer;
     uint64_t seed;
     int64_t batch;              /* tiny pages a step; of a larger size as many as cost the same */
-    int64_t threads;            /* 0: one a core */
     double sizes[READ_SIZES];   /* shares of the steps */
-    double staged;              /* share of the training in which the stages come one by one */
+    double staged;              /* share of the run in which the stages come one by one */
     double merging;             /* share of the pages that are worth it */
-    double merging_from;        /* share of the training before that */
+    double merging_from;        /* share of the run before that */
     double merges[READ_MERGES]; /* shares of 1, 2, ... merges */
-    int64_t save_ms;            /* time between checkpoints */
-    int64_t stop_at;            /* step to stop at, as if a signal came; 0: none */
 };
 extern const struct read_options READ_DEFAULTS;
 
-struct read_result {
-    int64_t step, pages;     /* all in all */
-    int64_t skipped;         /* steps whose gradient was not finite or out of all proportion */
-    double pages_per_second; /* of this run */
-};
-
-/* Goes on from the checkpoint in the folder where there is one; ERR_USAGE when that was made with
- * other options. `metadata`: texts for the file of weights, beside those of the encoder.
- * ERR_CANCELLED after a signal: the checkpoint is written. */
+/* As trainer_run. `metadata`: texts for the file of weights, beside those of the encoder. */
 int read_train(const struct read_options *options, const struct alphabet *alphabet,
                const struct read_source *source, const json_t *metadata,
-               const volatile sig_atomic_t *cancel, struct read_result *result, struct error *e);
+               const volatile sig_atomic_t *cancel, struct trainer_result *result, struct error *e);
 
 #endif

@@ -1,5 +1,5 @@
 /* whiten.c - see whiten.h. */
-#include "train/whiten.h"
+#include "train/read/whiten.h"
 
 #include <math.h>
 #include <string.h>
@@ -81,7 +81,6 @@ int whiten_finish(struct whitening *w, struct error *e) {
 void whiten_page(const struct whitening *w, float *out, const uint8_t *grey, int side) {
     float patch[WHITEN_AREA], sums[WHITEN_AREA];
     int across = side / WHITEN_SIDE;
-    memset(out, 0, (size_t)side * (size_t)side * 3 * sizeof *out);
     for (int i = 0; i < across * across; i++) {
         read_patch(patch, grey, side, i);
         int top = i / across * WHITEN_SIDE, left = i % across * WHITEN_SIDE;
@@ -96,7 +95,7 @@ void whiten_page(const struct whitening *w, float *out, const uint8_t *grey, int
         }
         for (int k = 0; k < WHITEN_AREA; k++) {
             int y = top + k / WHITEN_SIDE, x = left + k % WHITEN_SIDE;
-            out[(y * side + x) * 3] = sums[k];
+            out[y * side + x] = sums[k];
         }
     }
 }
