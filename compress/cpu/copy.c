@@ -71,17 +71,27 @@ int cpu_fill(struct device *d, const struct tensor *out, float value, struct err
 
 /* ---- Copy -------------------------------------------------------------------------- */
 
+#define COPY_APART(type)                                                                           \
+    static void copy_apart_##type(const struct strided_run *r) {                                   \
+        type *to = (type *)(void *)r->to;                                                          \
+        const type *from = (const type *)(const void *)r->from;                                    \
+        for (int64_t i = 0; i < r->count; i++) {                                                   \
+            to[i * r->to_step] = from[i * r->from_step];                                           \
+        }                                                                                          \
+    }
+COPY_APART(uint32_t)
+COPY_APART(uint16_t)
+COPY_APART(uint8_t)
+
 static void copy_apart(const struct strided_run *r) {
-    if (dtype_size(r->to_type) == 4) {
-        uint32_t *to = (uint32_t *)(void *)r->to;
-        const uint32_t *from = (const uint32_t *)(const void *)r->from;
-        for (int64_t i = 0; i < r->count; i++) {
-            to[i * r->to_step] = from[i * r->from_step];
-        }
+    const size_t size = dtype_size(r->to_type);
+    if (size == 4) {
+        copy_apart_uint32_t(r);
+    } else if (size == 2) {
+        copy_apart_uint16_t(r);
     } else {
-        for (int64_t i = 0; i < r->count; i++) {
-            memcpy(to_at(r, i), from_at(r, i), dtype_size(r->to_type));
-        }
+        assert(size == 1);
+        copy_apart_uint8_t(r);
     }
 }
 
