@@ -17,7 +17,8 @@ enum scratch {
     SCRATCH_HIDDEN, /* a block between the two products of an mlp; patches of pictures */
     SCRATCH_RESULT, /* a product's result, of which BF16 is made */
     SCRATCH_HEAD,   /* an attention's kernel */
-    SCRATCH_WINDOW, /* queries, keys, values and the result of one window and head */
+    SCRATCH_WINDOW, /* where the tokens of a window stand */
+    SCRATCH_CHUNK,  /* of the rows of a classification: inputs, logits and gradients */
     SCRATCH_COUNT
 };
 
