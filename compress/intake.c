@@ -10,7 +10,7 @@
 enum { DAY = 24 * 3600 };
 
 static json_t *pack_json(const struct work *w) {
-    return store_is_pack(w->key) ? json_loadb(w->json, w->json_size, 0, NULL) : NULL;
+    return stream_is_pack(w->key) ? json_loadb(w->json, w->json_size, 0, NULL) : NULL;
 }
 
 int intake_is_folded(struct store *s, const struct work *w, struct error *e) {
@@ -54,7 +54,7 @@ static void note(struct compress_named *n, const char *key) {
 }
 
 void intake_count(struct compress_result *result, const struct work *w) {
-    if (store_is_pack(w->key)) {
+    if (stream_is_pack(w->key)) {
         return;
     }
     if (w->date == DATE_NONE) {

@@ -6,15 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-int error_set(struct error *e, int code, const char *format, ...) {
-    if (e) {
+void error_fill(struct error *e, int code, const char *format, ...) {
+    if (e != NULL) {
         va_list arguments;
         va_start(arguments, format);
         e->code = code;
         vsnprintf(e->text, sizeof e->text, format, arguments);
         va_end(arguments);
     }
-    return code;
 }
 
 static int code_of_errno(int error_number) {
@@ -31,9 +30,9 @@ static int code_of_errno(int error_number) {
     }
 }
 
-int error_errno(struct error *e, int error_number, const char *format, ...) {
+int error_fill_errno(struct error *e, int error_number, const char *format, ...) {
     int code = code_of_errno(error_number);
-    if (e) {
+    if (e != NULL) {
         va_list arguments;
         va_start(arguments, format);
         e->code = code;
@@ -46,8 +45,14 @@ int error_errno(struct error *e, int error_number, const char *format, ...) {
     return code;
 }
 
-int error_context(struct error *e, const char *format, ...) {
-    if (!e) {
+int error_fill_memory(struct error *e, const char *what) {
+    error_fill(e, ERR_MEMORY, "out of memory%s%s", what != NULL ? " for " : "",
+               what != NULL ? what : "");
+    return ERR_MEMORY;
+}
+
+int error_prefix(struct error *e, const char *format, ...) {
+    if (e == NULL) {
         return ERR_IO;
     }
     char text[sizeof e->text];

@@ -26,20 +26,34 @@ struct error {
     char text[480];
 };
 
-/* Fills `e` and returns `code`, so that `return error_set(e, ERR_FORMAT, "...")` reads as one line.
- */
-int error_set(struct error *e, int code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Fills `e`, and its value is `code`, so that `return error_set(e, ERR_FORMAT, "...")` reads as one
+ * line. A macro, as the next two are, so that a checker of the caller sees a negative constant. */
+#define error_set(e, code, ...) (error_fill(e, code, __VA_ARGS__), error_negative(code))
 
-/* As error_set, with the code derived from `error_number` (an errno value) and its text appended.
- */
-int error_errno(struct error *e, int error_number, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* As error_set, with the code derived from `error_number` (an errno value) and its text
+ * appended. */
+#define error_errno(e, error_number, ...)                                                          \
+    error_negative(error_fill_errno(e, error_number, __VA_ARGS__))
 
-/* Puts "context: " in front of the text that is there. Returns e->code (ERR_IO where e is NULL). */
-int error_context(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Puts "context: " in front of the text that is there; its value is e->code (ERR_IO where e is
+ * NULL). */
+#define error_context(e, ...) error_negative(error_prefix(e, __VA_ARGS__))
+
+/* ERR_MEMORY: "out of memory for WHAT", or "out of memory" where `what` is NULL. */
+#define error_memory(e, what) error_negative(error_fill_memory(e, what))
 
 /* A stable word for a code, fit for reports: "format", "truncated", "memory", ... */
 const char *error_name(int code);
+
+/* What the macros call. */
+void error_fill(struct error *e, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int error_fill_errno(struct error *e, int error_number, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int error_fill_memory(struct error *e, const char *what);
+int error_prefix(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static inline int error_negative(int code) {
+    return code < 0 ? code : ERR_IO;
+}
 
 #endif

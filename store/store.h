@@ -43,8 +43,7 @@
 #include "store/codec.h"
 #include "store/stream.h"
 
-#define STORE_PACK "/pack%3A" /* in keys of packs: "pack:" as stream_key writes it */
-enum { STORE_UNDATED = 0 };   /* created: no date is known */
+enum { STORE_UNDATED = 0 }; /* created: no date is known */
 enum { STORE_VERSION = 1, STORE_PAGES = 10000 /* of a sample */ };
 
 struct store_encoder {
@@ -130,7 +129,6 @@ int store_put_maps(struct store *s, const void *file, size_t size, struct error 
 int store_get_maps(struct store *s, struct bytes *file, struct error *e);
 int store_has_maps(struct store *s, struct error *e); /* 1 or 0 */
 
-bool store_is_pack(const char *key);
 /* *json: a new reference to a pack's JSON; NULL where `key` is none, or has none any more. */
 int store_load_pack(struct store *s, const char *key, json_t **json, struct error *e);
 /* Of a pack's JSON: the names of the samples on it, an array that is not empty; else NULL. */
@@ -203,6 +201,9 @@ int store_each(struct store *s, const char *account,
 int store_each_page(struct store *s, const char *key,
                     int (*take)(void *context, const struct token_record *record, struct error *e),
                     void *context, struct error *e);
+/* One of them, valid until the next write: 1; 0: the sample has no page of that number. */
+int store_get_page(struct store *s, const char *key, int page, struct token_record *record,
+                   struct error *e);
 /* Each key of the journal, with its JSON (an entry with the input "" is to be made again); each
  * account that has tokens or was folded. */
 int store_each_sample(struct store *s,
@@ -271,13 +272,13 @@ struct store_removal {
     void *context;
     int64_t samples, packs, pages; /* removed: pages of samples and packs */
 };
-/* Takes samples out for good, as the law or a person asks for: pages, JSON, text, journal, and the
- * packs that show them. Samples that stay but were on such a pack have a journal entry of the input
- * "", so that store_is_done has them made again. A folded sample cannot be taken out of its
- * account's style sum, so that is set back to nothing. The dictionary, in which texts of samples
- * are, is made anew. One transaction: all or nothing. ERR_FORMAT: a key is not there, nothing was
- * removed. The bytes stay in free pages until they are used again; store_compact leaves them out.
- */
+/* Takes samples out for good, as the law or a person asks for: pages, JSON, text, journal, and
+ * the packs that show them. Samples that stay but were on such a pack have a journal entry of
+ * the input "", so that store_is_done has them made again. A folded sample cannot be taken out
+ * of its account's style sum, so that is set back to nothing. The dictionary, in which texts of
+ * samples are, is made anew. One transaction: all or nothing. ERR_FORMAT: a key is not there,
+ * nothing was removed. The bytes stay in free pages until they are used again; store_compact
+ * leaves them out. */
 int store_remove_samples(struct store *s, char *const *keys, size_t count,
                          struct store_removal *removal, struct error *e);
 /* All samples of an account, and its record. ERR_FORMAT: there is none of that name. */

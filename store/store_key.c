@@ -6,7 +6,7 @@
 #include "store/store_state.h"
 
 size_t account_prefix(unsigned char key[TOKEN_KEY], const char *account) {
-    size_t length = strcspn(account, "/");
+    size_t length = stream_account_size(account);
     memcpy(key, account, length);
     key[length] = '\0';
     return length + 1;
@@ -55,10 +55,6 @@ bool token_key_read(struct token_record *record, int64_t *created, const MDB_val
     record->key[account + 1 + length] = '\0';
     record->page = id[length + 1] << 8 | id[length + 2];
     return true;
-}
-
-bool store_is_pack(const char *key) {
-    return strstr(key, STORE_PACK) != NULL;
 }
 
 const char *const SHRINK_NAMES[SHRINK_COUNT + 1] = {"pool", "merge", "resize", "render", NULL};

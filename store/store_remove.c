@@ -1,4 +1,5 @@
 /* store_remove.c - taking samples and accounts out of a store for good: see store.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@
 static const enum store_database BY_KEY[] = {DB_SAMPLES, DB_TEXT, DB_JOURNAL};
 enum { BY_KEY_COUNT = sizeof BY_KEY / sizeof *BY_KEY };
 
-static const char PACK_MARK[] = "/pack%3A"; /* behind the account: see store_is_pack */
+enum { PREFIX_BYTES = STREAM_KEY_BYTES + sizeof STREAM_PACK };
 
 struct removing {
     struct store *s;
@@ -38,7 +39,9 @@ static int remove_range(struct removing *r, enum store_database db, const void *
     while (code == 0 && k.mv_size >= size && memcmp(k.mv_data, prefix, size) == 0) {
         code = mdb_cursor_del(cursor, 0);
         *count += code == 0;
-        code = code == 0 ? mdb_cursor_get(cursor, &k, &v, MDB_NEXT) : code; /* the one behind */
+        if (code == 0) {
+            code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+        } /* the one behind */
     }
     mdb_cursor_close(cursor);
     return code == 0 || code == MDB_NOTFOUND ? 0 : store_failed(r->s, code, e);
@@ -64,7 +67,9 @@ static int list_keys(struct removing *r, const char *prefix, struct error *e) {
     code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
     while (code == 0 && rc == 0 && k.mv_size >= size && memcmp(k.mv_data, prefix, size) == 0) {
         rc = bytes_append(&r->keys, k.mv_data, k.mv_size, e);
-        rc = rc == 0 ? bytes_append(&r->keys, "", 1, e) : rc;
+        if (rc == 0) {
+            rc = bytes_append(&r->keys, "", 1, e);
+        }
         code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
     }
     mdb_cursor_close(cursor);
@@ -72,11 +77,8 @@ static int list_keys(struct removing *r, const char *prefix, struct error *e) {
 }
 
 /* "ACCOUNT" and what follows it; of a sample's key, or a name. */
-static void account_text(char text[STREAM_KEY_BYTES + sizeof PACK_MARK], const char *key,
-                         const char *behind) {
-    size_t length = strcspn(key, "/");
-    memcpy(text, key, length);
-    memcpy(text + length, behind, strlen(behind) + 1);
+static void account_text(char text[PREFIX_BYTES], const char *key, const char *end) {
+    snprintf(text, PREFIX_BYTES, "%.*s%s", (int)stream_account_size(key), key, end);
 }
 
 /* ---- Packs ---------------------------------------------------------------------------------- */
@@ -120,8 +122,8 @@ static int sort_pack(struct removing *r, const char *pack, struct error *e) {
 
 /* Packs show samples of one account. */
 static int sort_packs(struct removing *r, const char *account, struct error *e) {
-    char prefix[STREAM_KEY_BYTES + sizeof PACK_MARK];
-    account_text(prefix, account, PACK_MARK);
+    char prefix[PREFIX_BYTES];
+    account_text(prefix, account, STREAM_PACK);
     int rc = list_keys(r, prefix, e);
     const char *key = bytes_text(&r->keys), *end = key + r->keys.size;
     for (; rc == 0 && key < end; key += strlen(key) + 1) {
@@ -135,7 +137,7 @@ static int sort_packs(struct removing *r, const char *account, struct error *e) 
 /* Everything under a key. What no page shows, and is not waiting to be made again, was folded. */
 static int remove_key(struct removing *r, const char *key, struct error *e) {
     unsigned char prefix[TOKEN_KEY];
-    char account[STREAM_KEY_BYTES + sizeof PACK_MARK];
+    char account[PREFIX_BYTES];
     json_t *entry;
     int64_t pages = 0;
     int rc = store_journal_get(r->s, key, &entry, e);
@@ -170,7 +172,7 @@ static int ask_for(struct removing *r, const char *key, struct error *e) {
     if (rc == 1) {
         rc = json_object_set_new(entry, "input", json_string("")) == 0
                  ? store_journal_put(r->s, key, entry, e)
-                 : error_set(e, ERR_MEMORY, "out of memory");
+                 : error_memory(e, NULL);
         if (rc == 0 && r->removal->lost_page != NULL) {
             r->removal->lost_page(r->removal->context, key);
         }
@@ -208,7 +210,7 @@ static int reset_style(struct removing *r, const char *account, struct error *e)
 
 /* What becomes of an account of which samples were removed. */
 static int settle_account(struct removing *r, const char *account, struct error *e) {
-    char prefix[STREAM_KEY_BYTES + sizeof PACK_MARK];
+    char prefix[PREFIX_BYTES];
     account_text(prefix, account, "/");
     int rc = list_keys(r, prefix, e);
     if (rc == 0 && r->keys.size == 0) {
@@ -258,8 +260,10 @@ static int name_keys(struct removing *r, char *const *keys, size_t count, struct
         if (rc == 0) {
             return error_set(e, ERR_FORMAT, "%s: is not in the store", keys[i]);
         }
-        rc = rc == 1 ? table_add(r->named, keys[i], 0, NULL, e) : rc;
-        r->removal->samples += rc == 1 && !store_is_pack(keys[i]);
+        if (rc == 1) {
+            rc = table_add(r->named, keys[i], 0, NULL, e);
+        }
+        r->removal->samples += rc == 1 && !stream_is_pack(keys[i]);
     }
     return rc < 0 ? rc : 0;
 }
@@ -269,10 +273,12 @@ static int list_accounts(struct bytes *accounts, char *const *keys, size_t count
     struct table *known;
     int rc = table_open(&known, e);
     for (size_t i = 0; i < count && rc >= 0; i++) {
-        char account[STREAM_KEY_BYTES + sizeof PACK_MARK];
+        char account[PREFIX_BYTES];
         account_text(account, keys[i], "");
         rc = table_add(known, account, 0, NULL, e);
-        rc = rc == 1 ? bytes_append(accounts, account, strlen(account) + 1, e) : rc;
+        if (rc == 1) {
+            rc = bytes_append(accounts, account, strlen(account) + 1, e);
+        }
     }
     table_close(known);
     return rc < 0 ? rc : 0;
@@ -292,8 +298,8 @@ static int each_account(struct removing *r, struct bytes *accounts, do_account *
 
 /* Named packs that sort_packs has found are among the keys of their account. */
 static int remove_packs(struct removing *r, const char *account, struct error *e) {
-    char prefix[STREAM_KEY_BYTES + sizeof PACK_MARK];
-    account_text(prefix, account, PACK_MARK);
+    char prefix[PREFIX_BYTES];
+    account_text(prefix, account, STREAM_PACK);
     int rc = list_keys(r, prefix, e);
     const char *key = bytes_text(&r->keys), *end = key + r->keys.size;
     for (; rc == 0 && key < end; key += strlen(key) + 1) {
@@ -335,7 +341,7 @@ int store_remove_account(struct store *s, const char *account, struct store_remo
     struct removing r = {.s = s, .removal = removal};
     struct account_header header;
     unsigned char prefix[TOKEN_KEY];
-    char text[STREAM_KEY_BYTES + sizeof PACK_MARK];
+    char text[PREFIX_BYTES];
     double *sum = NULL;
     if (strlen(account) >= STREAM_KEY_BYTES || strchr(account, '/') != NULL) {
         return error_set(e, ERR_FORMAT, "%s: is no account of the store", account);
@@ -348,13 +354,13 @@ int store_remove_account(struct store *s, const char *account, struct store_remo
     if (rc == 0) {
         rc = store_get_account(s, account, &header, &sum, e);
         free(sum);
-        rc = rc == 0 && r.keys.size == 0
-                 ? error_set(e, ERR_FORMAT, "%s: is no account of the store", account)
-                 : rc;
+        if (rc == 0 && r.keys.size == 0) {
+            rc = error_set(e, ERR_FORMAT, "%s: is no account of the store", account);
+        }
     }
     const char *key = bytes_text(&r.keys), *end = key + r.keys.size;
     for (; rc >= 0 && key < end; key += strlen(key) + 1) {
-        bool pack = store_is_pack(key);
+        bool pack = stream_is_pack(key);
         removal->packs += pack;
         removal->samples += !pack;
     }

@@ -43,8 +43,18 @@ enum { STREAM_VERSION = 1, STREAM_KEY_PART = 160, STREAM_KEY_BYTES = 2 * STREAM_
  * STREAM_KEY_PART bytes is cut there and ends in "~" and 16 hexadecimal digits of the XXH3 hash of
  * the whole part. NULL or empty parts become "_". */
 void stream_key(char key[STREAM_KEY_BYTES], const char *account, const char *id);
-/* Whether this is the key of a pack: a place in its stream. */
-bool stream_key_is_pack(const char *key);
+
+/* The account of a key, as it is written there: its size, or a copy. */
+size_t stream_account_size(const char *key);
+void stream_account(char account[STREAM_KEY_BYTES], const char *key);
+
+/* Keys of packs, samples that stand for several: ACCOUNT/pack%3ANAME. */
+#define STREAM_PACK "/pack%3A" /* "pack:" as stream_key writes it */
+bool stream_is_pack(const char *key);
+/* Whether the name is a number of at least six digits: a place in its stream, as render.h says. */
+bool stream_is_numbered_pack(const char *key);
+/* The key of pack `name` in the account of `sample_key`. */
+void stream_pack_key(char key[STREAM_KEY_BYTES], const char *sample_key, const char *name);
 
 struct stream_member {
     const char *suffix; /* without the leading dot */

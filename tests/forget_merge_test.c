@@ -192,7 +192,7 @@ static void the_last_operator_that_drew_a_page_is_what_made_it(void) {
 
 static void accuracies_are_kept_to_four_digits(void) {
     CHECK_NUMBER(token_accuracy(-1), 0);
-    CHECK_NUMBER(token_accuracy(NAN), 0);
+    CHECK_NUMBER(token_accuracy((double)NAN), 0);
     CHECK_NUMBER(token_accuracy(0), 1);
     CHECK_NUMBER(token_accuracy(1), 10001);
     CHECK_NUMBER(token_accuracy(1.5), 10001);

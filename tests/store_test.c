@@ -1,11 +1,16 @@
-/* store_test.c - errors, arena, bytes, UTF-8, JSON, table, files: what the rest relies on. */
+/* store_test.c - errors, memory, bytes, UTF-8, JSON, table, files: what the rest relies on. */
+#define _GNU_SOURCE /* sched_setaffinity */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/arena.h"
+#include "store/array.h"
+#include "store/buffer.h"
+#include "store/cpu_count.h"
 #include "store/file.h"
 #include "store/json.h"
 #include "store/table.h"
@@ -25,6 +30,16 @@ static void a_full_disk_is_called_so(void) {
     struct error e;
     CHECK_NUMBER(error_errno(&e, ENOSPC, "x.tar"), ERR_NO_SPACE);
     CHECK_TEXT(e.text, "x.tar: disk full");
+}
+
+static void memory_says_for_what(void) {
+    struct error e;
+    CHECK_NUMBER(error_memory(&e, "pages"), ERR_MEMORY);
+    CHECK_TEXT(e.text, "out of memory for pages");
+    CHECK_NUMBER(error_memory(&e, NULL), ERR_MEMORY);
+    CHECK_TEXT(e.text, "out of memory");
+    CHECK_NUMBER(error_memory(NULL, "pages"), ERR_MEMORY);
+    CHECK_NUMBER(error_set(NULL, ERR_LIMIT, "%d", 1), ERR_LIMIT);
 }
 
 static void long_context_is_cut_not_overrun(void) {
@@ -78,6 +93,60 @@ static void arena_refuses_limit_and_overflow(void) {
 }
 
 /* ---- bytes ------------------------------------------------------------- */
+
+static void arrays_grow_and_keep_what_they_hold(void) {
+    struct error e;
+    int *items = NULL;
+    size_t capacity = 0;
+    bool same = true;
+    for (int i = 0; i < 1000; i++) {
+        int *grown = array_grow(items, &capacity, (size_t)i + 1, sizeof *items, &e);
+        CHECK(grown != NULL && capacity > (size_t)i && capacity <= 2048);
+        items = grown;
+        items[i] = i;
+    }
+    for (int i = 0; i < 1000; i++) {
+        same = same && items[i] == i;
+    }
+    CHECK(same);
+    capacity = 1000;
+    CHECK(array_grow(items, &capacity, SIZE_MAX / 8, 16, &e) == NULL); /* the product overflows */
+    CHECK(array_grow(items, &capacity, SIZE_MAX, 1, &e) == NULL);
+    CHECK_NUMBER(e.code, ERR_MEMORY);
+    CHECK_TEXT(e.text, "out of memory");
+    CHECK(capacity == 1000 && items[999] == 999);
+    free(items);
+}
+
+static void buffers_grow_to_the_largest(void) {
+    struct error e;
+    struct buffer b = {.data = NULL};
+    CHECK_NUMBER(buffer_reserve(&b, 0, 4, &e), 0);
+    CHECK(b.data != NULL);
+    CHECK_NUMBER(buffer_reserve(&b, 1000, sizeof(float), &e), 0);
+    const void *large = b.data;
+    CHECK(b.size >= 4000 && (uintptr_t)large % BUFFER_ALIGNMENT == 0);
+    CHECK_NUMBER(buffer_reserve(&b, 10, sizeof(float), &e), 0);
+    CHECK(b.data == large && b.size >= 4000);
+    CHECK_NUMBER(buffer_reserve(&b, SIZE_MAX / 4, 8, &e), ERR_MEMORY);
+    CHECK(b.data == NULL && b.size == 0);
+    buffer_free(&b);
+}
+
+static void cores_are_those_that_this_process_may_use(void) {
+    cpu_set_t all, one;
+    CHECK_NUMBER(sched_getaffinity(0, sizeof all, &all), 0);
+    CHECK_NUMBER(cpu_count(), CPU_COUNT(&all));
+    int core = 0;
+    while (!CPU_ISSET(core, &all)) {
+        core++;
+    }
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    CHECK_NUMBER(sched_setaffinity(0, sizeof one, &one), 0);
+    CHECK_NUMBER(cpu_count(), 1);
+    CHECK_NUMBER(sched_setaffinity(0, sizeof all, &all), 0);
+}
 
 static void bytes_stop_at_their_limit(void) {
     struct bytes b;
@@ -371,10 +440,14 @@ static void writing_stops_when_cancelled(void) {
 int main(void) {
     RUN(error_context_goes_in_front);
     RUN(a_full_disk_is_called_so);
+    RUN(memory_says_for_what);
     RUN(long_context_is_cut_not_overrun);
     RUN(arena_gives_zeroed_aligned_memory);
     RUN(arena_rewind_gives_memory_back);
     RUN(arena_refuses_limit_and_overflow);
+    RUN(arrays_grow_and_keep_what_they_hold);
+    RUN(buffers_grow_to_the_largest);
+    RUN(cores_are_those_that_this_process_may_use);
     RUN(bytes_stop_at_their_limit);
     RUN(utf8_follows_the_unicode_table);
     RUN(utf8_encodes_what_it_decodes);

@@ -74,6 +74,20 @@ static void keys_are_plain_and_short(void) {
     CHECK(strchr(key, '~') == NULL);
 }
 
+static void keys_say_their_account_and_what_is_a_pack(void) {
+    char text[STREAM_KEY_BYTES];
+    CHECK_NUMBER(stream_account_size("a%20b/1"), 5);
+    stream_account(text, "a%20b/1");
+    CHECK_TEXT(text, "a%20b");
+    stream_key(text, "a", "pack:000012");
+    CHECK(stream_is_pack(text) && stream_is_numbered_pack(text));
+    stream_pack_key(text, "a%20b/7", "00ff");
+    CHECK_TEXT(text, "a%20b/pack%3A00ff");
+    CHECK(stream_is_pack(text) && !stream_is_numbered_pack(text));
+    CHECK(!stream_is_numbered_pack("a/pack%3A00012"));
+    CHECK(!stream_is_pack("a/pack") && !stream_is_pack("pack%3A000012/1") && !stream_is_pack("a"));
+}
+
 static void what_is_written_is_read(void) {
     int fd = two_samples();
     struct stream_reader *r;
@@ -508,6 +522,7 @@ static void key_sets_hold_what_was_added(void) {
 
 int main(void) {
     RUN(keys_are_plain_and_short);
+    RUN(keys_say_their_account_and_what_is_a_pack);
     RUN(what_is_written_is_read);
     RUN(a_cut_at_any_place_is_noticed);
     RUN(hostile_members_are_refused);
