@@ -372,7 +372,8 @@ static void check_shapes(const struct shape *shapes, size_t count) {
 static void attention_is_that_of_the_formula(void) {
     CHECK_SHAPES(SHAPE(1, 1, 1, 1, 1, 16, .scale = 0), SHAPE(1, 5, 5, 1, 1, 7, .scale = 0.7f),
                  SHAPE(2, 64, 64, 2, 2, 64, .scale = 0), SHAPE(2, 65, 65, 2, 2, 64, .scale = 0),
-                 SHAPE(1, 257, 257, 1, 1, 64, .scale = 0), SHAPE(1, 300, 300, 1, 1, 33, .scale = 0.3f),
+                 SHAPE(1, 257, 257, 1, 1, 64, .scale = 0),
+                 SHAPE(1, 300, 300, 1, 1, 33, .scale = 0.3f),
                  SHAPE(1, 30, 77, 2, 2, 64, .scale = 0));
 }
 
