@@ -39,14 +39,6 @@ static float normal(void) {
     return sum / 2;
 }
 
-static float *floats(int64_t count) {
-    float *values = aligned_alloc(64, ((size_t)count * sizeof *values + 127) / 64 * 64);
-    if (values == NULL) {
-        exit(1);
-    }
-    return values;
-}
-
 static const size_t COUNTS[] = {0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 100, 1000};
 enum { COUNT_COUNT = sizeof COUNTS / sizeof *COUNTS };
 #define SENTINEL 12345.0f

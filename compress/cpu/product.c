@@ -212,7 +212,7 @@ static int keep_bias(struct weights *w, const float *bias, struct error *e) {
     w->head.bytes = (size_t)outputs * sizeof *bias;
     w->bias_values = malloc(w->head.bytes);
     if (w->bias_values == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     memcpy(w->bias_values, bias, w->head.bytes);
     dnnl_memory_desc_t order;
@@ -233,7 +233,7 @@ int product_pack(struct packed **out, struct products *p, const void *matrix, en
     void *values = matrix_in(compute, matrix, type, (size_t)outputs * (size_t)inputs);
     int rc = 0;
     if (w == NULL || values == NULL) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+        rc = error_memory(e, NULL);
         goto done;
     }
     w->head = (struct packed){.outputs = outputs, .inputs = inputs, .type = compute};
@@ -276,7 +276,7 @@ int products_open(struct products **out, const char *level, struct error *e) {
     omp_set_num_threads(1); /* of the calling thread; oneDNN asks for it when it makes a product */
     struct products *p = calloc(1, sizeof *p);
     if (p == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     dnnl_status_t status = dnnl_stream_create(&p->stream, shared.engine, dnnl_stream_default_flags);
     if (status != dnnl_success) {
@@ -355,7 +355,7 @@ static int product_find(struct product **out, struct products *p, const struct p
     }
     struct product *product = calloc(1, sizeof *product);
     if (product == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     product->size = *s;
     int rc = product_make(product, w, e);
