@@ -100,6 +100,35 @@ static void stages_come_one_by_one(void) {
     remove_folder("staged");
 }
 
+/* What a run will take is known before its first step: values, gradients and moments to the byte,
+ * all of it within a tenth. */
+static void memory_is_predicted(void) {
+    for (int64_t threads = 1; threads <= 2; threads++) {
+        struct read_options o = OPTIONS;
+        struct source s = SOURCE;
+        struct trainer_result result;
+        o.trainer.schedule.steps = 8;
+        o.trainer.threads = threads;
+        o.trainer.folder = "run";
+        o.merging = 1;
+        o.merging_from = 0;
+        make_folder("run");
+        CHECK_NUMBER(train(&o, &s, &result, NULL), 0);
+        const size_t *will = result.ledger.predicted, *did = result.ledger.measured;
+        for (int i = 0; i < LEDGER_COUNT; i++) {
+            printf("# %s: %zu predicted, %zu measured\n", LEDGER_NAMES[i], will[i], did[i]);
+        }
+        /* the device rounds each tensor to cache lines */
+        for (int i = LEDGER_WEIGHTS; i <= LEDGER_MOMENTS; i++) {
+            CHECK(did[i] > 0);
+            CHECK_NEAR((double)will[i] / (double)did[i], 1, 0.1);
+        }
+        CHECK_NEAR((double)will[LEDGER_ACTIVATIONS] / (double)did[LEDGER_ACTIVATIONS], 1, 0.1);
+        CHECK_NEAR((double)ledger_total(will) / (double)ledger_total(did), 1, 0.1);
+        remove_folder("run");
+    }
+}
+
 static void the_seed_decides(void) {
     struct read_options o = OPTIONS;
     o.trainer.schedule.steps = 3;
@@ -529,6 +558,7 @@ int main(void) {
     }
     RUN(losses_fall_and_metrics_tell);
     RUN(stages_come_one_by_one);
+    RUN(memory_is_predicted);
     RUN(the_seed_decides);
     RUN(what_is_shipped_computes_what_was_trained);
     RUN(it_can_begin_with_what_was_shipped);

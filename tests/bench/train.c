@@ -107,7 +107,7 @@ static double encoder_products(const struct encoder_config *c) {
     double g = (double)SIDE / (double)c->patch, n = g * g, dim = (double)c->dim, sum = 0;
     double neck = (double)c->neck, net_2 = (double)c->net_2, net_3 = (double)c->net_3;
     double tokens = n / 16, d = (double)c->clip_dim;
-    sum += n * dim * 3 * (double)(c->patch * c->patch);
+    sum += n * dim * (double)(c->patch * c->patch); /* whitened: of one channel */
     for (int64_t i = 0; i < c->depth; i++) {
         double side = c->global[i] ? g : (double)c->window;
         sum += n * (4 * dim * dim + 2 * dim * (double)c->mlp);
@@ -130,7 +130,7 @@ static double head_products(const struct reading_config *c, double inputs, doubl
     return sum + ROWS * A_ROW * share * (double)(c->embedding * c->classes);
 }
 
-/* See train/read_step.c for the shares. */
+/* See train/read/step.c for the shares. */
 static double reading_products(const struct encoder_config *e, const struct reading_config *c) {
     double n = (double)(SIDE / e->patch * (SIDE / e->patch)), d = (double)e->token_dim;
     const double cells = READING_ROWS * READING_STEPS;
@@ -251,7 +251,7 @@ static void measure(const struct alphabet *alphabet, int threads, int64_t batch,
     double pages = (double)(steps * o.batch);
     double wall = pages / (s.wall[1] - s.wall[0]), cpu = pages / (s.cpu[1] - s.cpu[0]);
     double forward = encoder_products(&o.encoder), heads = reading_products(&o.encoder, &o.reading);
-    double pixels = (double)(SIDE * SIDE * 3 * o.encoder.dim); /* want no gradient */
+    double pixels = (double)(SIDE * SIDE * o.encoder.dim); /* need no gradient */
     double operations = 2 * (3 * (forward + heads) - pixels);
     printf("{\"config\": \"nano\", \"dtype\": \"%s\", \"level\": \"%s\", \"threads\": %d, "
            "\"batch\": %" PRId64 ", \"pages_per_second\": %.2f, \"pages_per_cpu_second\": %.2f, "
