@@ -146,20 +146,22 @@ struct ops {
                 const struct tensor *bias, struct error *e);
     void (*packed_close)(struct packed *w); /* NULL is allowed */
     /* out (rows, outputs) = activation(x (rows, inputs) W^T + bias) [+ residual, of out's shape, or
-     * NULL; may be `out`; not with an activation]. */
+     * NULL; may be `out`; not with an activation]. All any float. */
     int (*linear)(struct device *d, const struct tensor *out, const struct tensor *x,
                   const struct packed *w, enum activation activation, const struct tensor *residual,
                   struct error *e);
-    /* out = residual + activation(x W1^T + b1) W2^T + b2, without keeping what is between. */
+    /* out = residual + activation(x W1^T + b1) W2^T + b2, without keeping what is between. All any
+     * float; residual may be NULL. */
     int (*mlp)(struct device *d, const struct tensor *out, const struct tensor *x,
                const struct packed *w1, enum activation activation, const struct packed *w2,
                const struct tensor *residual, struct error *e);
-    /* x (batch, height, width, channels) -> out (batch, out_height, out_width, outputs); the
-     * weights' inputs are in the order (ky, kx, channel). */
+    /* x (batch, height, width, channels) -> out (batch, out_height, out_width, outputs), any float;
+     * the weights' inputs are in the order (ky, kx, channel). */
     int (*convolve)(struct device *d, const struct tensor *out, const struct tensor *x,
                     const struct convolution_options *o, const struct packed *w, struct error *e);
     /* out (.., m, n) = [out +] a (.., m, k) b (.., k, n), nothing packed; out F32 or BF16, a and b
-     * both F32 or both BF16, any of them a transposed view. */
+     * both F32 or both BF16, each with rows or columns that are dense. First sizes of a and b that
+     * are 1 are repeated. */
     int (*matmul)(struct device *d, const struct tensor *out, const struct tensor *a,
                   const struct tensor *b, bool accumulate, struct error *e);
 

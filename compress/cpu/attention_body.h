@@ -289,8 +289,8 @@ static void score(const struct attending *h, const struct keys *k) {
 }
 
 /* Scores of query i become weights 2^(score - largest); returns what the sums so far are to be
- * multiplied with. */
-static float weigh(struct attending *h, int64_t i, int64_t count) {
+ * multiplied with. `begun`: there are such. */
+static float weigh(struct attending *h, int64_t i, int64_t count, bool begun) {
     const struct plan *p = &h->plan;
     float *s = h->scratch, *scores = s + p->scores + i * p->stride;
     vec largest = all(h->largest[i]);
@@ -311,10 +311,11 @@ static float weigh(struct attending *h, int64_t i, int64_t count) {
         store_bf16(weights + j, weight);
 #endif
     }
-    vec shrink = power_of_two(all((before - now) * h->scale), false);
+    float shrink =
+        begun && now != before ? power_of_two(all((before - now) * h->scale), false)[0] : 1;
     h->largest[i] = now;
-    h->total[i] = h->total[i] * shrink[0] + sum_of(total);
-    return shrink[0];
+    h->total[i] = h->total[i] * shrink + sum_of(total);
+    return shrink;
 }
 
 static void attend_block(struct attending *h) {
@@ -328,7 +329,7 @@ static void attend_block(struct attending *h) {
     for (struct keys k = {0}; next_keys(h, &k); begun = true) {
         score(h, &k);
         for (int64_t i = 0; i < h->rows; i++) {
-            float shrink = weigh(h, i, k.count), *row = sums + i * p->wide;
+            float shrink = weigh(h, i, k.count, begun), *row = sums + i * p->wide;
             for (int64_t j = 0; j < p->wide && begun && shrink != 1; j += LANES) {
                 store(row + j, load(row + j) * shrink);
             }

@@ -14,14 +14,15 @@ static void stage(float *to, const struct attention_rows *x, const int64_t *plac
     for (int64_t i = 0; i < count; i++, to += wide) {
         int64_t t = place != NULL ? place[first + i] : first + i;
         int64_t at = head * x->head + t * x->step;
-        if (t < 0) {
-            memcpy(to, x->pad + head * dim, (size_t)dim * sizeof *to);
-        } else if (x->type == DTYPE_F32) {
-            memcpy(to, (const float *)x->data + at, (size_t)dim * sizeof *to);
-        } else {
+        if (t >= 0 && x->type == DTYPE_BF16) {
             const uint16_t *from = (const uint16_t *)x->data + at;
             for (int64_t d = 0; d < dim; d++) {
                 to[d] = float_of_bf16(from[d]);
+            }
+        } else {
+            const float *from = t < 0 ? x->pad + head * dim : (const float *)x->data + at;
+            for (int64_t d = 0; d < dim; d++) {
+                to[d] = from[d];
             }
         }
         for (int64_t d = dim; d < wide; d++) {
@@ -91,21 +92,30 @@ static void add_rows(const struct attention_rows *x, int64_t head, int64_t first
 #define MERGED(a, b, half) __builtin_shufflevector(a, b, (half), 4 + (half), 1 + (half), 5 + (half))
 #endif
 
-/* out (LANES, LANES) = in turned over. Each round turns the bits of an element's place by one. */
+/* One turn of the bits of an element's place, (row, column), by one. */
+static inline void turn_bits(vec *out, const vec *in) {
+    for (int i = 0; i < LANES / 2; i++) {
+        out[2 * i] = MERGED(in[i], in[i + LANES / 2], 0);
+        out[2 * i + 1] = MERGED(in[i], in[i + LANES / 2], LANES / 2);
+    }
+}
+
+/* out (LANES, LANES) = in turned over: half of the bits have changed places with the others. */
 static inline void turn_square(float *out, int64_t out_stride, const float *in, int64_t in_stride) {
     vec a[LANES], b[LANES];
     for (int i = 0; i < LANES; i++) {
         a[i] = load(in + i * in_stride);
     }
-    for (int round = 1; round < LANES; round *= 2) {
-        for (int i = 0; i < LANES / 2; i++) {
-            b[2 * i] = MERGED(a[i], a[i + LANES / 2], 0);
-            b[2 * i + 1] = MERGED(a[i], a[i + LANES / 2], LANES / 2);
-        }
-        memcpy(a, b, sizeof a);
-    }
+    turn_bits(b, a);
+    turn_bits(a, b);
+#if LANES > 4
+    turn_bits(b, a);
+#endif
+#if LANES > 8
+    turn_bits(a, b);
+#endif
     for (int i = 0; i < LANES; i++) {
-        store(out + i * out_stride, a[i]);
+        store(out + i * out_stride, LANES == 8 ? b[i] : a[i]);
     }
 }
 

@@ -16,27 +16,26 @@ int cpu_convolve(struct device *d, const struct tensor *out, const struct tensor
     struct rows to = rows_of(out, total, w->outputs);
     void *patches = NULL;
     assert(w->inputs == patch && tensor_is_dense(x) && batch * picture == tensor_count(x));
-    assert(x->type == DTYPE_F32);
     int rc = cpu_scratch(&patches, d, SCRATCH_HIDDEN, (size_t)(LINEAR_BLOCK * patch) * unit, e);
-    const void *pictures = x->data;
-    if (rc == 0 && w->type == DTYPE_BF16) {
-        void *rounded = NULL;
-        rc = cpu_scratch(&rounded, d, SCRATCH_INPUT, (size_t)(batch * picture) * unit, e);
+    struct rows pictures = rows_of(x, tensor_rows(x), tensor_width(x));
+    if (rc == 0 && x->type != w->type) {
+        struct rows converted = {.stride = pictures.stride, .type = w->type};
+        rc = cpu_scratch(&converted.data, d, SCRATCH_INPUT, (size_t)(batch * picture) * unit, e);
         if (rc == 0) {
-            cpu_device(d)->level->to_bf16(rounded, x->data, (size_t)(batch * picture));
+            rows_copy(cpu_device(d)->level, &converted, &pictures, tensor_rows(x), tensor_width(x));
         }
-        pictures = rounded;
+        pictures = converted;
     }
     for (int64_t r = 0; r < total && rc == 0; r += LINEAR_BLOCK) {
         int64_t count = block_rows(r, total);
         for (int64_t i = 0; i < count; i++) {
             int64_t item = (r + i) / (height * width), place = (r + i) % (height * width);
             patch_gather((char *)patches + (size_t)(i * patch) * unit,
-                         (const char *)pictures + (size_t)(item * picture) * unit, unit, o,
+                         (const char *)pictures.data + (size_t)(item * picture) * unit, unit, o,
                          place / width, place % width);
         }
-        struct rows to_block = rows_at(&to, r), input = {patches, patch};
-        rc = linear_product(d, &to_block, &input, count, w, NULL, e);
+        struct rows to_block = rows_at(&to, r), input = {patches, patch, w->type};
+        rc = linear_block(d, &to_block, &input, count, w, ACTIVATION_NONE, NULL, e);
     }
     return rc;
 }

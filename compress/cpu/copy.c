@@ -71,17 +71,27 @@ int cpu_fill(struct device *d, const struct tensor *out, float value, struct err
 
 /* ---- Copy -------------------------------------------------------------------------- */
 
+#define COPY_APART(type)                                                                           \
+    static void copy_apart_##type(const struct strided_run *r) {                                   \
+        type *to = (type *)(void *)r->to;                                                          \
+        const type *from = (const type *)(const void *)r->from;                                    \
+        for (int64_t i = 0; i < r->count; i++) {                                                   \
+            to[i * r->to_step] = from[i * r->from_step];                                           \
+        }                                                                                          \
+    }
+COPY_APART(uint32_t)
+COPY_APART(uint16_t)
+COPY_APART(uint8_t)
+
 static void copy_apart(const struct strided_run *r) {
-    if (dtype_size(r->to_type) == 4) {
-        uint32_t *to = (uint32_t *)(void *)r->to;
-        const uint32_t *from = (const uint32_t *)(const void *)r->from;
-        for (int64_t i = 0; i < r->count; i++) {
-            to[i * r->to_step] = from[i * r->from_step];
-        }
+    const size_t size = dtype_size(r->to_type);
+    if (size == 4) {
+        copy_apart_uint32_t(r);
+    } else if (size == 2) {
+        copy_apart_uint16_t(r);
     } else {
-        for (int64_t i = 0; i < r->count; i++) {
-            memcpy(to_at(r, i), from_at(r, i), dtype_size(r->to_type));
-        }
+        assert(size == 1);
+        copy_apart_uint8_t(r);
     }
 }
 
@@ -118,22 +128,16 @@ int cpu_copy(struct device *d, const struct tensor *out, const struct tensor *x,
 
 static void accumulate_run(const struct strided_run *r) {
     float sums[PART], part[PART];
-    bool plain = r->to_type == DTYPE_F32 && r->to_step == 1;
-    if (plain && r->from_type == DTYPE_F32 && r->from_step == 1) {
-        r->level->accumulate((float *)(void *)r->to, (const float *)(const void *)r->from,
-                             (size_t)r->count);
+    if (r->to_step == 1 && r->from_step == 1) {
+        run_accumulate(r->level, r->to, r->to_type, r->from, r->from_type, r->count);
         return;
     }
     for (int64_t i = 0; i < r->count; i += PART) {
         int64_t count = part_of(r, i);
         run_load(r->level, part, from_at(r, i), r->from_type, r->from_step, count);
-        if (plain) {
-            r->level->accumulate(to_at(r, i), part, (size_t)count);
-        } else {
-            run_load(r->level, sums, to_at(r, i), r->to_type, r->to_step, count);
-            r->level->accumulate(sums, part, (size_t)count);
-            run_store(r->level, to_at(r, i), r->to_type, r->to_step, sums, count);
-        }
+        run_load(r->level, sums, to_at(r, i), r->to_type, r->to_step, count);
+        r->level->accumulate(sums, part, (size_t)count);
+        run_store(r->level, to_at(r, i), r->to_type, r->to_step, sums, count);
     }
 }
 

@@ -6,16 +6,19 @@
 
 #include "compress/cpu/level.h"
 #include "compress/ops.h"
+#include "store/buffer.h"
 
 struct products;
 
 /* Who holds which scratch memory while an operation runs. */
 enum scratch {
     SCRATCH_WALK,   /* what walk.h converts */
-    SCRATCH_INPUT,  /* what a product reads: BF16 */
-    SCRATCH_HIDDEN, /* what a product writes, where that is not the result; patches of pictures */
+    SCRATCH_INPUT,  /* what a product reads, in the type of its weights */
+    SCRATCH_HIDDEN, /* a block between the two products of an mlp; patches of pictures */
+    SCRATCH_RESULT, /* a product's result, of which BF16 is made */
     SCRATCH_HEAD,   /* an attention's kernel */
-    SCRATCH_WINDOW, /* queries, keys, values and the result of one window and head */
+    SCRATCH_WINDOW, /* where the tokens of a window stand */
+    SCRATCH_CHUNK,  /* of the rows of a classification: inputs, logits and gradients */
     SCRATCH_COUNT
 };
 
@@ -23,10 +26,7 @@ struct cpu_device {
     struct device head;
     const struct level *level;
     struct products *products;
-    struct {
-        void *data;
-        size_t size;
-    } scratch[SCRATCH_COUNT];
+    struct buffer scratch[SCRATCH_COUNT];
 };
 
 static inline struct cpu_device *cpu_device(struct device *d) {
@@ -35,7 +35,7 @@ static inline struct cpu_device *cpu_device(struct device *d) {
 
 extern const struct backend CPU_BACKEND;
 
-enum { CPU_ALIGNMENT = 64 };
+enum { CPU_ALIGNMENT = BUFFER_ALIGNMENT };
 
 /* `size` bytes, 64-byte aligned, whose contents are not kept from one call to the next. */
 int cpu_scratch(void **out, struct device *d, enum scratch which, size_t size, struct error *e);

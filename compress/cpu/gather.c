@@ -2,10 +2,11 @@
 #include <assert.h>
 #include <string.h>
 
+#include "compress/cpu/device.h"
 #include "compress/cpu/ops.h"
-#include "compress/cpu/walk.h"
+#include "compress/cpu/strided.h"
 
-/* The matrix, and its rows' distance. */
+/* The distance between rows. */
 static int64_t stride_of(const struct tensor *t) {
     int64_t stride;
     bool rows = tensor_is_rows(t, &stride);
@@ -38,11 +39,9 @@ int cpu_gather(struct device *d, const struct tensor *out, const struct tensor *
         } else if (out->type == x->type) {
             memcpy(to, from, (size_t)width * to_size);
         } else if (out->type == DTYPE_F32) {
-            level->from_bf16((float *)(void *)to, (const uint16_t *)(const void *)from,
-                             (size_t)width);
+            run_load(level, (float *)(void *)to, from, x->type, 1, width);
         } else {
-            level->to_bf16((uint16_t *)(void *)to, (const float *)(const void *)from,
-                           (size_t)width);
+            run_store(level, to, out->type, 1, (const float *)(const void *)from, width);
         }
     }
     return 0;
@@ -50,16 +49,20 @@ int cpu_gather(struct device *d, const struct tensor *out, const struct tensor *
 
 int cpu_scatter_add(struct device *d, const struct tensor *dx, const struct tensor *dy,
                     const struct tensor *index, struct error *e) {
-    const int32_t *numbers = numbers_of(index, tensor_rows(dy));
-    const struct operand operands[] = {{dy, READ}};
-    struct walk w;
-    int rc = walk_rows(&w, d, operands, 1, e);
-    while (rc == 0 && walk_next(&w)) {
-        if (numbers[w.row] >= 0) {
-            struct tensor to = tensor_row_range(dx, numbers[w.row], 1);
-            struct tensor from = tensor_vector(w.data[0], DTYPE_F32, d, (int64_t)w.count);
-            rc = cpu_accumulate(d, &to, &from, e);
+    const struct level *level = cpu_device(d)->level;
+    int64_t rows = tensor_rows(dy), width = tensor_width(dy);
+    int64_t to_stride = stride_of(dx), from_stride = stride_of(dy);
+    const int32_t *numbers = numbers_of(index, rows);
+    size_t to_size = dtype_size(dx->type), from_size = dtype_size(dy->type);
+    (void)e;
+    assert(tensor_width(dx) == width);
+    for (int64_t r = 0; r < rows; r++) {
+        assert(numbers[r] < tensor_rows(dx));
+        if (numbers[r] >= 0) {
+            run_accumulate(level, (char *)dx->data + (size_t)(numbers[r] * to_stride) * to_size,
+                           dx->type, (const char *)dy->data + (size_t)(r * from_stride) * from_size,
+                           dy->type, width);
         }
     }
-    return rc;
+    return 0;
 }

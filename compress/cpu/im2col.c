@@ -78,7 +78,7 @@ int cpu_im2col(struct device *d, const struct tensor *out, const struct tensor *
     return 0;
 }
 
-/* The rows of one patch go back to the picture; `read` and `kept` say what is converted. */
+/* Adds a patch, at element `patch` of dy, to the picture that begins at element `picture` of dx. */
 static void patch_scatter(const struct level *level, const struct tensor *dx,
                           const struct tensor *dy, int64_t picture, int64_t patch,
                           const struct convolution_options *o, int64_t oy, int64_t ox) {
@@ -90,8 +90,9 @@ static void patch_scatter(const struct level *level, const struct tensor *dx,
         }
         int64_t from = patch + (ky * o->size + begin) * o->channels;
         int64_t to = picture + (y * o->width + left + begin) * o->channels;
-        level->accumulate((float *)dx->data + to, (const float *)dy->data + from,
-                          (size_t)((end - begin) * o->channels));
+        run_accumulate(level, (char *)dx->data + (size_t)to * dtype_size(dx->type), dx->type,
+                       (const char *)dy->data + (size_t)from * dtype_size(dy->type), dy->type,
+                       (end - begin) * o->channels);
     }
 }
 
@@ -102,7 +103,6 @@ int cpu_im2col_backward(struct device *d, const struct tensor *dx, const struct 
     int64_t height = convolution_height(o), width = convolution_width(o);
     int64_t picture = o->height * o->width * o->channels;
     (void)e;
-    assert(dx->type == DTYPE_F32 && dy->type == DTYPE_F32);
     for (int64_t i = 0; i < batch * height * width; i++) {
         int64_t item = i / (height * width), place = i % (height * width);
         patch_scatter(level, dx, dy, item * picture, i * stride, o, place / width, place % width);

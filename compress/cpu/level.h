@@ -37,6 +37,12 @@ struct level {
     void (*gelu_to_bf16)(uint16_t *out, const float *x, size_t count);
     void (*quick_gelu)(float *out, const float *x, size_t count);
     void (*quick_gelu_backward)(float *dx, const float *x, const float *dy, size_t count);
+    void (*silu)(float *out, const float *x, size_t count);
+    void (*silu_backward)(float *dx, const float *x, const float *dy, size_t count);
+    void (*swiglu)(float *out, const float *gate, const float *up, size_t count);
+    void (*swiglu_gate_backward)(float *dgate, const float *gate, const float *up, const float *dy,
+                                 size_t count);
+    void (*swiglu_up_backward)(float *dup, const float *gate, const float *dy, size_t count);
     double (*square_sum)(const float *x, size_t count);
     void (*adamw)(float *weight, float *first, float *second, const float *gradient, size_t count,
                   const struct adamw_step *step);
@@ -47,6 +53,16 @@ struct level {
     /* Each of dx, dgamma and dbeta may be NULL. */
     void (*layer_norm_backward)(float *dx, float *dgamma, float *dbeta, const float *x,
                                 const float *gamma, const float *dy, size_t width, float eps);
+    void (*rms_norm)(float *out, const float *x, size_t width, const float *gamma, float eps);
+    void (*rms_norm_backward)(float *dx, const float *x, const float *gamma, const float *dy,
+                              size_t width, float eps);
+    void (*rms_norm_gain_backward)(float *dgamma, const float *x, const float *dy, size_t width,
+                                   float eps);
+    float (*dot)(const float *a, const float *b, size_t width);
+    void (*add_scaled)(float *to, const float *x, float factor, size_t width);
+    /* Pairs (i, i + pairs) of x turn by angles of these cosines and sines. May be in place. */
+    void (*rotary)(float *out, const float *x, const float *cosine, const float *sine,
+                   size_t pairs);
     void (*softmax)(float *out, const float *x, size_t width);
     void (*softmax_backward)(float *dx, const float *y, const float *dy, size_t width);
     /* dlogits = scale (softmax - one-hot label), may be logits; returns the cross-entropy. */

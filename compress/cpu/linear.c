@@ -21,43 +21,48 @@ void cpu_packed_close(struct packed *w) {
     product_packed_close(w);
 }
 
-int linear_input(struct device *d, struct rows *out, const struct rows *x, int64_t count,
-                 const struct packed *w, struct error *e) {
-    const struct level *level = cpu_device(d)->level;
-    void *scratch = NULL;
-    *out = *x;
-    if (w->type != DTYPE_BF16) {
-        return 0;
+/* ---- Rows ---------------------------------------------------------------------------- */
+
+struct rows rows_of(const struct tensor *t, int64_t rows, int64_t width) {
+    struct rows of = {.data = NULL};
+    if (t != NULL) {
+        bool whole = tensor_is_rows(t, &of.stride);
+        assert(whole && tensor_rows(t) == rows && tensor_width(t) == width);
+        assert(t->type == DTYPE_F32 || t->type == DTYPE_BF16);
+        of.data = t->data;
+        of.type = t->type;
+        (void)whole;
+        (void)rows;
+        (void)width;
     }
-    int rc =
-        cpu_scratch(&scratch, d, SCRATCH_INPUT, (size_t)(count * w->inputs) * sizeof(uint16_t), e);
-    if (rc < 0) {
-        return rc;
-    }
-    uint16_t *to = scratch;
-    if (x->stride == w->inputs) {
-        level->to_bf16(to, x->data, (size_t)(count * w->inputs));
-    }
-    for (int64_t r = 0; r < count && x->stride != w->inputs; r++) {
-        level->to_bf16(to + r * w->inputs, rows_at(x, r).data, (size_t)w->inputs);
-    }
-    *out = (struct rows){to, w->inputs};
-    return 0;
+    return of;
 }
 
-int linear_product(struct device *d, const struct rows *out, const struct rows *input,
-                   int64_t count, const struct packed *w, const struct rows *residual,
-                   struct error *e) {
-    size_t row = (size_t)w->outputs * sizeof(float);
-    for (int64_t r = 0; residual != NULL && residual->data != out->data && r < count; r++) {
-        memcpy(rows_at(out, r).data, rows_at(residual, r).data, row);
+static void copy_row(const struct level *level, void *out, enum dtype out_type, const void *x,
+                     enum dtype type, size_t count) {
+    if (out_type == type) {
+        memcpy(out, x, count * dtype_size(type));
+    } else if (out_type == DTYPE_BF16) {
+        level->to_bf16(out, x, count);
+    } else {
+        level->from_bf16(out, x, count);
     }
-    return product_run(cpu_device(d)->products, out->data, out->stride, input->data, input->stride,
-                       count, w, residual != NULL, e);
 }
 
-static void activate(const struct level *level, float *x, size_t count,
-                     enum activation activation) {
+void rows_copy(const struct level *level, const struct rows *out, const struct rows *x,
+               int64_t count, int64_t width) {
+    if (out->stride == width && x->stride == width) {
+        copy_row(level, out->data, out->type, x->data, x->type, (size_t)(count * width));
+        return;
+    }
+    for (int64_t r = 0; r < count; r++) {
+        copy_row(level, rows_at(out, r).data, out->type, rows_at(x, r).data, x->type,
+                 (size_t)width);
+    }
+}
+
+static void activate_part(const struct level *level, float *x, size_t count,
+                          enum activation activation) {
     switch (activation) {
     case ACTIVATION_NONE:
         break;
@@ -73,34 +78,78 @@ static void activate(const struct level *level, float *x, size_t count,
     }
 }
 
-/* One block: out = activation(x W^T + bias) [+ residual]. */
-static int linear_block(struct device *d, const struct rows *out, const struct rows *x,
-                        int64_t count, const struct packed *w, enum activation activation,
-                        const struct rows *residual, struct error *e) {
-    struct rows input;
-    assert(residual == NULL || activation == ACTIVATION_NONE);
-    int rc = linear_input(d, &input, x, count, w, e);
-    if (rc == 0) {
-        rc = linear_product(d, out, &input, count, w, residual, e);
+static void activate(const struct level *level, const struct rows *x, int64_t count, int64_t width,
+                     enum activation activation) {
+    if (x->stride == width) {
+        activate_part(level, x->data, (size_t)(count * width), activation);
+        return;
     }
-    if (rc == 0 && out->stride == w->outputs) {
-        activate(cpu_device(d)->level, out->data, (size_t)(count * w->outputs), activation);
+    for (int64_t r = 0; r < count; r++) {
+        activate_part(level, rows_at(x, r).data, (size_t)width, activation);
+    }
+}
+
+/* ---- Linear -------------------------------------------------------------------------- */
+
+/* x, or what stands for it in the weights' type, which is valid until the next call. */
+static int input_of(struct device *d, struct rows *out, const struct rows *x, int64_t count,
+                    const struct packed *w, struct error *e) {
+    *out = *x;
+    if (x->type == w->type) {
         return 0;
     }
-    for (int64_t r = 0; r < count && rc == 0; r++) {
-        activate(cpu_device(d)->level, rows_at(out, r).data, (size_t)w->outputs, activation);
+    *out = (struct rows){.stride = w->inputs, .type = w->type};
+    int rc = cpu_scratch(&out->data, d, SCRATCH_INPUT,
+                         (size_t)(count * w->inputs) * dtype_size(w->type), e);
+    if (rc == 0) {
+        rows_copy(cpu_device(d)->level, out, x, count, w->inputs);
     }
     return rc;
 }
 
-struct rows rows_of(const struct tensor *t, int64_t rows, int64_t width) {
-    struct rows of = {.data = t->data};
-    bool whole = tensor_is_rows(t, &of.stride);
-    assert(whole && t->type == DTYPE_F32 && tensor_rows(t) == rows && tensor_width(t) == width);
-    (void)whole;
-    (void)rows;
-    (void)width;
-    return of;
+/* out = input W^T + bias [+ residual, which may be out]. */
+static int product_of(struct device *d, const struct rows *out, const struct rows *input,
+                      int64_t count, const struct packed *w, const struct rows *residual,
+                      struct error *e) {
+    if (residual != NULL && residual->data != out->data) {
+        rows_copy(cpu_device(d)->level, out, residual, count, w->outputs);
+    }
+    return product_run(cpu_device(d)->products, out->data, out->type, out->stride, input->data,
+                       input->stride, count, w, residual != NULL, e);
+}
+
+/* Products give F32; a level without BF16 gives nothing else, and activations are made of it. */
+static int widened_block(struct device *d, const struct rows *out, const struct rows *x,
+                         int64_t count, const struct packed *w, enum activation activation,
+                         const struct rows *residual, struct error *e) {
+    struct rows wide = {.stride = w->outputs, .type = DTYPE_F32};
+    int rc =
+        cpu_scratch(&wide.data, d, SCRATCH_RESULT, (size_t)(count * w->outputs) * sizeof(float), e);
+    if (rc == 0) {
+        rc = linear_block(d, &wide, x, count, w, activation, residual, e);
+    }
+    if (rc == 0) {
+        rows_copy(cpu_device(d)->level, out, &wide, count, w->outputs);
+    }
+    return rc;
+}
+
+int linear_block(struct device *d, const struct rows *out, const struct rows *x, int64_t count,
+                 const struct packed *w, enum activation activation, const struct rows *residual,
+                 struct error *e) {
+    struct rows input;
+    assert(residual == NULL || activation == ACTIVATION_NONE);
+    if (out->type == DTYPE_BF16 && (w->type != DTYPE_BF16 || activation != ACTIVATION_NONE)) {
+        return widened_block(d, out, x, count, w, activation, residual, e);
+    }
+    int rc = input_of(d, &input, x, count, w, e);
+    if (rc == 0) {
+        rc = product_of(d, out, &input, count, w, residual, e);
+    }
+    if (rc == 0) {
+        activate(cpu_device(d)->level, out, count, w->outputs, activation);
+    }
+    return rc;
 }
 
 int cpu_linear(struct device *d, const struct tensor *out, const struct tensor *x,
@@ -108,7 +157,7 @@ int cpu_linear(struct device *d, const struct tensor *out, const struct tensor *
                struct error *e) {
     int64_t rows = tensor_rows(x);
     struct rows to = rows_of(out, rows, w->outputs), from = rows_of(x, rows, w->inputs);
-    struct rows rest = residual != NULL ? rows_of(residual, rows, w->outputs) : (struct rows){0};
+    struct rows rest = rows_of(residual, rows, w->outputs);
     int rc = 0;
     for (int64_t r = 0; r < rows && rc == 0; r += LINEAR_BLOCK) {
         struct rows to_block = rows_at(&to, r), from_block = rows_at(&from, r);
@@ -119,22 +168,31 @@ int cpu_linear(struct device *d, const struct tensor *out, const struct tensor *
     return rc;
 }
 
-/* A block of an mlp whose activation goes to BF16 at once. */
-static int mlp_block_bf16(struct device *d, const struct rows *out, const struct rows *x,
-                          const struct rows *hidden, int64_t count, const struct packed *w1,
-                          const struct packed *w2, const struct rows *residual, struct error *e) {
-    void *input = NULL;
-    int rc = linear_block(d, hidden, x, count, w1, ACTIVATION_NONE, NULL, e);
+/* ---- Two of them --------------------------------------------------------------------- */
+
+/* One block of an mlp. An exact GELU that a BF16 product reads is rounded at once. */
+static int mlp_block(struct device *d, const struct rows *out, const struct rows *x, int64_t count,
+                     const struct packed *w1, enum activation activation, const struct packed *w2,
+                     const struct rows *residual, struct error *e) {
+    bool fused = activation == ACTIVATION_GELU && w2->type == DTYPE_BF16;
+    struct rows hidden = {.stride = w2->inputs, .type = DTYPE_F32};
+    size_t elements = (size_t)(count * w2->inputs);
+    int rc = cpu_scratch(&hidden.data, d, SCRATCH_HIDDEN, elements * sizeof(float), e);
     if (rc == 0) {
-        rc = cpu_scratch(&input, d, SCRATCH_INPUT, (size_t)(count * w2->inputs) * sizeof(uint16_t),
-                         e);
+        rc = linear_block(d, &hidden, x, count, w1, fused ? ACTIVATION_NONE : activation, NULL, e);
     }
-    if (rc < 0) {
-        return rc;
+    if (rc == 0 && fused) {
+        struct rows rounded = {.stride = w2->inputs, .type = DTYPE_BF16};
+        rc = cpu_scratch(&rounded.data, d, SCRATCH_INPUT, elements * sizeof(uint16_t), e);
+        if (rc == 0) {
+            cpu_device(d)->level->gelu_to_bf16(rounded.data, hidden.data, elements);
+        }
+        hidden = rounded;
     }
-    const struct rows rounded = {input, w2->inputs};
-    cpu_device(d)->level->gelu_to_bf16(input, hidden->data, (size_t)(count * w2->inputs));
-    return linear_product(d, out, &rounded, count, w2, residual, e);
+    if (rc == 0) {
+        rc = linear_block(d, out, &hidden, count, w2, ACTIVATION_NONE, residual, e);
+    }
+    return rc;
 }
 
 int cpu_mlp(struct device *d, const struct tensor *out, const struct tensor *x,
@@ -143,24 +201,13 @@ int cpu_mlp(struct device *d, const struct tensor *out, const struct tensor *x,
     int64_t rows = tensor_rows(x);
     struct rows to = rows_of(out, rows, w2->outputs), from = rows_of(x, rows, w1->inputs);
     struct rows rest = rows_of(residual, rows, w2->outputs);
-    bool fused = activation == ACTIVATION_GELU && w2->type == DTYPE_BF16;
-    void *scratch = NULL;
+    int rc = 0;
     assert(w2->inputs == w1->outputs);
-    int rc = cpu_scratch(&scratch, d, SCRATCH_HIDDEN,
-                         (size_t)(LINEAR_BLOCK * w2->inputs) * sizeof(float), e);
-    const struct rows hidden = {scratch, w2->inputs};
     for (int64_t r = 0; r < rows && rc == 0; r += LINEAR_BLOCK) {
         struct rows to_block = rows_at(&to, r), from_block = rows_at(&from, r);
         struct rows rest_block = rows_at(&rest, r);
-        int64_t count = block_rows(r, rows);
-        if (fused) {
-            rc = mlp_block_bf16(d, &to_block, &from_block, &hidden, count, w1, w2, &rest_block, e);
-            continue;
-        }
-        rc = linear_block(d, &hidden, &from_block, count, w1, activation, NULL, e);
-        if (rc == 0) {
-            rc = linear_block(d, &to_block, &hidden, count, w2, ACTIVATION_NONE, &rest_block, e);
-        }
+        rc = mlp_block(d, &to_block, &from_block, block_rows(r, rows), w1, activation, w2,
+                       residual != NULL ? &rest_block : NULL, e);
     }
     return rc;
 }

@@ -7,29 +7,36 @@
 
 enum { LINEAR_BLOCK = 256 /* rows */ };
 
-/* Rows of floats, `stride` apart; or of BF16, where a product reads them. */
+/* Rows of F32 or BF16, `stride` elements apart. data NULL: there are none. */
 struct rows {
     void *data;
     int64_t stride;
+    enum dtype type;
 };
 
-/* From row r on, of floats. */
+/* From row r on. */
 static inline struct rows rows_at(const struct rows *x, int64_t r) {
-    return (struct rows){x->data != NULL ? (float *)x->data + r * x->stride : NULL, x->stride};
+    struct rows rest = *x;
+    if (rest.data != NULL) {
+        rest.data = (char *)rest.data + r * x->stride * (int64_t)dtype_size(x->type);
+    }
+    return rest;
 }
 
 static inline int64_t block_rows(int64_t done, int64_t rows) {
     return rows - done < LINEAR_BLOCK ? rows - done : LINEAR_BLOCK;
 }
 
+/* Of a tensor; t NULL: none. */
 struct rows rows_of(const struct tensor *t, int64_t rows, int64_t width);
+/* `count` rows of x into those of out. */
+void rows_copy(const struct level *level, const struct rows *out, const struct rows *x,
+               int64_t count, int64_t width);
 
-/* `count` rows of x, or what stands for them in the weights' type: valid until the next call. */
-int linear_input(struct device *d, struct rows *out, const struct rows *x, int64_t count,
-                 const struct packed *w, struct error *e);
-/* out = input W^T + bias [+ residual, which may be out]. */
-int linear_product(struct device *d, const struct rows *out, const struct rows *input,
-                   int64_t count, const struct packed *w, const struct rows *residual,
-                   struct error *e);
+/* out = activation(x W^T + bias) [+ residual, which may be out; not with an activation]. At most
+ * LINEAR_BLOCK rows. */
+int linear_block(struct device *d, const struct rows *out, const struct rows *x, int64_t count,
+                 const struct packed *w, enum activation activation, const struct rows *residual,
+                 struct error *e);
 
 #endif

@@ -24,7 +24,7 @@ int cpu_alloc(struct device *d, struct tensor *out, struct error *e) {
     void *data = bytes > 0 ? aligned_alloc(CPU_ALIGNMENT, bytes) : NULL;
     if (data == NULL) {
         out->data = NULL;
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     *out = tensor_of(data, out->type, d, out->shape);
     cpu_count_bytes(d, (int64_t)bytes);

@@ -19,10 +19,18 @@
     OP(matmul) \
     OP(add) OP(combine) OP(multiply) OP(multiply_backward) \
     OP(gelu) OP(gelu_backward) OP(quick_gelu) OP(quick_gelu_backward) \
+    OP(silu) OP(silu_backward) \
+    OP(swiglu) OP(swiglu_backward) \
     OP(sum_rows) \
     OP(layer_norm) OP(layer_norm_backward) \
+    OP(rms_norm) OP(rms_norm_backward) \
     OP(softmax) OP(softmax_backward) \
+    OP(top_k) \
+    OP(cosine) OP(cosine_backward) \
+    OP(rotary) \
     OP(attention) OP(attention_backward) \
+    OP(cross_entropy) \
+    OP(classify) \
     OP(square_sum) \
     OP(adamw)
 /* clang-format on */

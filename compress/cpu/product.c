@@ -66,7 +66,8 @@ struct weights {
 /* A product that is ready: the memory objects are empty handles, given pointers at each run. */
 struct product_size {
     int64_t rows, outputs, inputs, out_stride, x_stride;
-    int64_t type, has_bias, accumulate; /* as wide as the others, so that memcmp compares */
+    int64_t type, out_type, has_bias,
+        accumulate; /* as wide as the others, so that memcmp compares */
 };
 
 struct product {
@@ -114,7 +115,7 @@ static int make_description(dnnl_primitive_desc_t *out, const struct product_siz
         return product_failed(status, "describe a product", e);
     }
     describe_free(&w, 2, (dnnl_dims_t){s->inputs, s->outputs}, type);
-    describe_matrix(&y, s->rows, s->outputs, s->out_stride, DTYPE_F32);
+    describe_matrix(&y, s->rows, s->outputs, s->out_stride, (enum dtype)s->out_type);
     describe_matrix(&bias, 1, s->outputs, s->outputs, DTYPE_F32);
     status = product_attributes(&attributes, s->accumulate != 0);
     if (status == dnnl_success) {
@@ -168,6 +169,7 @@ static int reorder(struct weights *w, struct products *p, void *matrix, struct e
                                       .out_stride = outputs,
                                       .x_stride = inputs,
                                       .type = w->head.type,
+                                      .out_type = DTYPE_F32,
                                       .has_bias = w->bias != NULL};
     int rc = make_description(&product, &size, NULL, e);
     if (rc < 0) {
@@ -210,7 +212,7 @@ static int keep_bias(struct weights *w, const float *bias, struct error *e) {
     w->head.bytes = (size_t)outputs * sizeof *bias;
     w->bias_values = malloc(w->head.bytes);
     if (w->bias_values == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     memcpy(w->bias_values, bias, w->head.bytes);
     dnnl_memory_desc_t order;
@@ -231,7 +233,7 @@ int product_pack(struct packed **out, struct products *p, const void *matrix, en
     void *values = matrix_in(compute, matrix, type, (size_t)outputs * (size_t)inputs);
     int rc = 0;
     if (w == NULL || values == NULL) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+        rc = error_memory(e, NULL);
         goto done;
     }
     w->head = (struct packed){.outputs = outputs, .inputs = inputs, .type = compute};
@@ -274,7 +276,7 @@ int products_open(struct products **out, const char *level, struct error *e) {
     omp_set_num_threads(1); /* of the calling thread; oneDNN asks for it when it makes a product */
     struct products *p = calloc(1, sizeof *p);
     if (p == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     dnnl_status_t status = dnnl_stream_create(&p->stream, shared.engine, dnnl_stream_default_flags);
     if (status != dnnl_success) {
@@ -332,7 +334,7 @@ static int product_make(struct product *product, const struct weights *w, struct
     status = dnnl_memory_create(&product->x, described(&x), shared.engine, DNNL_MEMORY_NONE);
     describe_end(&x);
     if (status == dnnl_success) {
-        status = describe_matrix(&y, s->rows, s->outputs, s->out_stride, DTYPE_F32);
+        status = describe_matrix(&y, s->rows, s->outputs, s->out_stride, (enum dtype)s->out_type);
     }
     if (status == dnnl_success) {
         status = dnnl_memory_create(&product->y, described(&y), shared.engine, DNNL_MEMORY_NONE);
@@ -353,7 +355,7 @@ static int product_find(struct product **out, struct products *p, const struct p
     }
     struct product *product = calloc(1, sizeof *product);
     if (product == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     product->size = *s;
     int rc = product_make(product, w, e);
@@ -367,8 +369,9 @@ static int product_find(struct product **out, struct products *p, const struct p
     return 0;
 }
 
-int product_run(struct products *p, float *out, int64_t out_stride, const void *x, int64_t x_stride,
-                int64_t rows, const struct packed *packed, bool accumulate, struct error *e) {
+int product_run(struct products *p, void *out, enum dtype out_type, int64_t out_stride,
+                const void *x, int64_t x_stride, int64_t rows, const struct packed *packed,
+                bool accumulate, struct error *e) {
     const struct weights *w = (const struct weights *)packed;
     const struct product_size size = {.rows = rows,
                                       .outputs = packed->outputs,
@@ -376,6 +379,7 @@ int product_run(struct products *p, float *out, int64_t out_stride, const void *
                                       .out_stride = rows > 1 ? out_stride : packed->outputs,
                                       .x_stride = rows > 1 ? x_stride : packed->inputs,
                                       .type = packed->type,
+                                      .out_type = out_type,
                                       .has_bias = w->bias != NULL,
                                       .accumulate = accumulate};
     struct product *product = NULL;

@@ -98,7 +98,7 @@ static int multiplication_find(struct multiplication **out, struct products *p,
     }
     struct multiplication *m = calloc(1, sizeof *m);
     if (m == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     m->shape = *s;
     int rc = multiplication_make(m, p->engine, e);

@@ -47,7 +47,7 @@ static int resample_axis(float *out, const float *in, int64_t outer, int64_t to,
                          int64_t inner, struct error *e) {
     double *weights = calloc((size_t)taps_limit(to, from), sizeof *weights);
     if (weights == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     for (int64_t i = 0; i < to; i++) {
         int64_t first, count = taps(weights, &first, i, to, from);
@@ -74,7 +74,7 @@ int resample_bicubic(float *to, int64_t rows, int64_t columns, const float *from
     }
     float *between = calloc((size_t)(from_rows * columns * width), sizeof *between);
     if (between == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     int rc = resample_axis(between, from, from_rows, columns, from_columns, width, e);
     if (rc == 0) {
@@ -126,7 +126,7 @@ static int axis_backward(const struct level *level, float *dx, const float *dy, 
                          int64_t to, int64_t from, int64_t inner, struct error *e) {
     double *weights = calloc((size_t)taps_limit(to, from), sizeof *weights);
     if (weights == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     for (int64_t i = 0; i < to; i++) {
         int64_t first, count = taps(weights, &first, i, to, from);

@@ -108,3 +108,22 @@ void run_store(const struct level *level, void *to, enum dtype type, int64_t ste
         }
     }
 }
+
+void run_accumulate(const struct level *level, void *to, enum dtype to_type, const void *from,
+                    enum dtype from_type, int64_t count) {
+    enum { PART = 1024 };
+    float sums[PART], part[PART];
+    if (to_type == DTYPE_F32 && from_type == DTYPE_F32) {
+        level->accumulate(to, from, (size_t)count);
+        return;
+    }
+    for (int64_t i = 0; i < count; i += PART) {
+        int64_t now = count - i < PART ? count - i : PART;
+        void *target = (char *)to + (size_t)i * dtype_size(to_type);
+        run_load(level, sums, target, to_type, 1, now);
+        run_load(level, part, (const char *)from + (size_t)i * dtype_size(from_type), from_type, 1,
+                 now);
+        level->accumulate(sums, part, (size_t)now);
+        run_store(level, target, to_type, 1, sums, now);
+    }
+}

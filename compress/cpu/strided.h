@@ -25,4 +25,8 @@ void run_load(const struct level *level, float *to, const void *from, enum dtype
 void run_store(const struct level *level, void *to, enum dtype type, int64_t step,
                const float *from, int64_t count);
 
+/* to += from, both dense, each F32 or BF16. */
+void run_accumulate(const struct level *level, void *to, enum dtype to_type, const void *from,
+                    enum dtype from_type, int64_t count);
+
 #endif

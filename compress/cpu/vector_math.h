@@ -49,23 +49,35 @@ static inline vec smaller(vec a, vec b) {
     return -larger(-a, -b);
 }
 
+/* Of all lanes: halves onto each other until one is left. */
 static inline float sum_of(vec v) {
-    float lanes[LANES], sum = 0;
+#if LANES == 16
+    return _mm512_reduce_add_ps((__m512)v);
+#else
+    float lanes[LANES];
     memcpy(lanes, &v, sizeof lanes);
-    for (int i = 0; i < LANES; i++) {
-        sum += lanes[i];
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) {
+            lanes[i] += lanes[i + half];
+        }
     }
-    return sum;
+    return lanes[0];
+#endif
 }
 
 static inline float largest_of(vec v) {
+#if LANES == 16
+    return _mm512_reduce_max_ps((__m512)v);
+#else
     float lanes[LANES];
     memcpy(lanes, &v, sizeof lanes);
-    float largest = lanes[0];
-    for (int i = 1; i < LANES; i++) {
-        largest = lanes[i] > largest ? lanes[i] : largest;
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) {
+            lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
+        }
     }
-    return largest;
+    return lanes[0];
+#endif
 }
 
 /* The first `count` lanes from memory, the rest zeros; and back. */

@@ -99,7 +99,7 @@ static double product_rate(const struct job *j) {
         if (i == 0) {
             start = now();
         }
-        must(product_run(p, out, OUT, x, IN, ROWS, w, false, &e), &e);
+        must(product_run(p, out, DTYPE_F32, OUT, x, IN, ROWS, w, false, &e), &e);
     }
     double rate = 2.0 * ROWS * IN * OUT * RUNS / (now() - start);
     product_packed_close(w);
@@ -184,8 +184,8 @@ static void measure(const struct encoder *n, enum page_mode mode, int threads, i
         "{\"mode\": \"%s\", \"dtype\": \"%s\", \"level\": \"%s\", \"threads\": %d, \"batch\": %d, "
         "\"seconds_per_page\": %.4f, \"gflops\": %.0f, \"product_gflops\": %.0f, "
         "\"share\": %.3f, \"mib_per_page\": %.0f, \"tokens\": %" PRId64 "}\n",
-        MODE_NAMES[mode], compute == DTYPE_BF16 ? "bf16" : "f32", level_choose(&e)->name,
-        threads, batch, seconds, done * 1e-9, rate * 1e-9, done / rate,
+        MODE_NAMES[mode], compute == DTYPE_BF16 ? "bf16" : "f32", level_choose(&e)->name, threads,
+        batch, seconds, done * 1e-9, rate * 1e-9, done / rate,
         (double)(peak_kib() - before) / 1024 / threads / batch, rows * columns);
     if (tokens_path != NULL) {
         save(tokens_path, jobs[0].tokens, count);

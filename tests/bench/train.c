@@ -62,12 +62,12 @@ static void *product_rate(void *argument) {
     }
     must(product_pack(&w, p, matrix, DTYPE_F32, OUT, IN, NULL, r->compute, &e), &e);
     for (int i = 0; i < WARM_RUNS; i++) {
-        must(product_run(p, out, OUT, x, IN, TOKENS, w, false, &e), &e);
+        must(product_run(p, out, DTYPE_F32, OUT, x, IN, TOKENS, w, false, &e), &e);
     }
     pthread_barrier_wait(r->barrier);
     double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
     for (int i = 0; i < RUNS; i++) {
-        must(product_run(p, out, OUT, x, IN, TOKENS, w, false, &e), &e);
+        must(product_run(p, out, DTYPE_F32, OUT, x, IN, TOKENS, w, false, &e), &e);
     }
     double operations = 2.0 * TOKENS * IN * OUT * RUNS;
     r->wall = operations / (seconds(CLOCK_MONOTONIC) - wall);
