@@ -7,18 +7,19 @@
 #include <unistd.h>
 
 #include "cli/data_file.h"
-#include "cli/options.h"
-#include "cli/signals.h"
-#include "cli/store_stats.h"
+#include "cli/stats_table.h"
+#include "cli/tool.h"
 #include "store/export.h"
 #include "store/json.h"
 #include "store/log.h"
 #include "store/store.h"
+#include "train/tokenizer/tokenizer.h"
 
 struct arguments {
     const char *output, *tokenizer, *account;
     int format;
-    bool text, json, pinned, undated, force, null, quiet;
+    bool text, json, pinned, undated, force, null;
+    struct tool_messages messages;
 };
 
 #define FIELD(name) offsetof(struct arguments, name)
@@ -43,7 +44,7 @@ static const struct option_spec OPTIONS[] = {
      .help = "rm: all samples of this account, in the place of keys"},
     {"force", 'f', OPTION_FLAG, FIELD(force), .help = "export: write a tar even to a terminal"},
     {"", .help = "Messages"},
-    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
+    TOOL_QUIET_ROW(struct arguments, messages),
     {0}};
 
 static const struct tool TOOL = {
@@ -78,6 +79,7 @@ static const struct tool TOOL = {
 };
 
 static volatile sig_atomic_t cancelled;
+enum { PATIENCE = 9 /* seconds: a sample in hand takes less */ };
 
 static int print(const char *text, struct error *e) {
     if (fputs(text, stdout) == EOF) {
@@ -88,7 +90,7 @@ static int print(const char *text, struct error *e) {
 
 static int print_json(json_t *root, struct error *e) {
     char *text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
-    int rc = text != NULL ? print(text, e) : error_set(e, ERR_MEMORY, "out of memory");
+    int rc = text != NULL ? print(text, e) : error_memory(e, NULL);
     if (rc == 0) {
         rc = print("\n", e);
     }
@@ -154,7 +156,9 @@ static int run_get(struct store *s, const struct arguments *a, const char *key, 
     }
     if (rc == 1) {
         rc = print(bytes_text(&text), e);
-        rc = rc == 0 && !a->text ? print("\n", e) : rc;
+        if (rc == 0 && !a->text) {
+            rc = print("\n", e);
+        }
     }
     bytes_close(&text);
     return rc;
@@ -171,19 +175,30 @@ static int open_tokenizer(struct tokenizer **out, const char *named, struct erro
                    : rc;
 }
 
+static int count_tokens(void *context, const char *text, size_t size, size_t *tokens,
+                        struct error *e) {
+    return tokenizer_count(context, text, size, TOKENIZER_ORDINARY, tokens, e);
+}
+
 /* Without a tokenizer all the rest is printed; one that was asked for fails the run then. */
 static int run_stats(struct store *s, const struct arguments *a, struct error *e) {
     struct tokenizer *tokenizer = NULL;
     struct store_stats stats;
     struct error why;
     int counted = open_tokenizer(&tokenizer, a->tokenizer, &why);
-    int rc = store_stats(&stats, s, tokenizer, e);
+    struct tokenizer_state *state = NULL;
+    int rc = tokenizer != NULL ? tokenizer_state_open(&state, tokenizer, e) : 0;
+    const struct stats_tokens tokens = {.context = state, .count = count_tokens};
+    if (rc == 0) {
+        rc = store_stats(&stats, s, state != NULL ? &tokens : NULL, e);
+    }
     const char *name = tokenizer != NULL ? tokenizer_name(tokenizer) : NULL;
     if (rc == 0 && a->json) {
         rc = print_json(store_stats_json(&stats, name), e);
     } else if (rc == 0) {
-        store_stats_print(&stats, name);
+        stats_table_print(&stats, name);
     }
+    tokenizer_state_close(state);
     tokenizer_close(tokenizer);
     if (rc == 0 && counted < 0 && a->tokenizer != NULL) {
         *e = why;
@@ -233,7 +248,7 @@ static int run_export(struct store *s, const struct arguments *a, char **keys, i
     }
     rc = export_tokens(s, (enum export_format)a->format, a->output, STDOUT_FILENO,
                        count > 0 ? keys : NULL, (size_t)count, &cancelled, &pages, e);
-    if (rc == 0 && !a->quiet) {
+    if (rc == 0) {
         log_info("%" PRId64 " pages", pages);
     }
     return rc;
@@ -321,8 +336,7 @@ static int run_remove(const char *path, const struct arguments *a, char **keys, 
     return rc;
 }
 
-/* ---- The commands ------------------------------------------------------------------------------
- */
+/* ---- The commands -------------------------------------------------------------------------- */
 
 enum command { INFO, LS, GET, STATS, VERIFY, EXPORT, MERGE, COMPACT, REMOVE, COMMAND_COUNT };
 
@@ -383,29 +397,22 @@ static int run(enum command command, struct arguments *a, int operands, char **a
 }
 
 int main(int argc, char **argv) {
-    struct arguments a = {.format = EXPORT_NPY};
+    struct arguments a = {.format = EXPORT_NPY, .messages = {.verbose = 1}};
     struct error e = {0};
     enum command command = INFO;
     int operands = 0, rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    log_open(TOOL.name, a.quiet ? LOG_ERROR : LOG_INFO, LOG_TEXT);
-    signals_catch(&cancelled, 9);
-    rc = rc == 0 ? choose(operands, argv, &command, &e) : rc;
-    rc = rc == 0 ? run(command, &a, operands, argv, &e) : rc;
+    tool_begin(&TOOL, &a.messages, &cancelled, PATIENCE);
+    if (rc == 0) {
+        rc = choose(operands, argv, &command, &e);
+    }
+    if (rc == 0) {
+        rc = run(command, &a, operands, argv, &e);
+    }
     if (rc == ERR_USAGE) {
         return options_usage_error(&TOOL, &e);
     }
-    if (fclose(stdout) != 0 && rc == 0) {
-        rc = error_set(&e, ERR_IO, "standard output: cannot be written");
-    }
-    if (rc == ERR_CANCELLED) {
-        log_warning("stopped by a signal");
-        return EXIT_AGAIN;
-    }
-    if (rc < 0 && rc != ERR_CLOSED) {
-        log_error("%s", e.text);
-    }
-    return rc < 0 ? EXIT_FAILED : EXIT_DONE;
+    return tool_end(tool_close_output(rc, &e), TOOL_STARTS_OVER, &e);
 }

@@ -10,14 +10,14 @@
 #include <unistd.h>
 
 #include "cli/mix.h"
-#include "cli/options.h"
-#include "cli/plot.h"
-#include "cli/reading_pages.h"
-#include "cli/signals.h"
+#include "cli/number.h"
+#include "cli/tool.h"
 #include "compress/encoder.h"
 #include "store/file.h"
 #include "store/log.h"
+#include "train/plot.h"
 #include "train/read.h"
+#include "train/read/pages.h"
 
 struct arguments {
     struct read_options read;
@@ -25,8 +25,7 @@ struct arguments {
     const char *output, *sizes, *profiles, *random, *pictures, *rate, *average, *merging, *simple,
         *staged;
     int64_t seed;
-    bool quiet;
-    int verbose, log_style;
+    struct tool_messages messages;
     bool some; /* what could not be read was left out */
 };
 
@@ -73,12 +72,11 @@ static const struct option_spec OPTIONS[] = {
     {"threads", 'j', OPTION_INTEGER, FIELD(read.threads), "N",
      .help = "pages that are learned from at the same time; 0 is one a core", .maximum = 256},
     {"", .help = "Messages"},
-    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
-    {"verbose", 'v', OPTION_COUNT, FIELD(verbose),
-     .help = "tell how it goes: step, loss, rate, time left; without it, when standard error is a "
-             "terminal"},
-    {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
-     .choices = LOG_STYLES},
+    TOOL_QUIET_ROW(struct arguments, messages),
+    TOOL_VERBOSE_ROW(struct arguments, messages,
+                     "say how it goes: step, loss, rate, time left; default: when standard error "
+                     "is a terminal"),
+    TOOL_LOG_ROW(struct arguments, messages),
     {0}};
 
 static const struct tool TOOL = {
@@ -100,6 +98,7 @@ static const struct tool TOOL = {
 };
 
 static volatile sig_atomic_t cancelled;
+enum { PATIENCE = 60 /* seconds: a step in hand takes less */ };
 
 /* ---- read ----------------------------------------------------------------------------------- */
 
@@ -111,13 +110,27 @@ static int check_read(struct arguments *a, struct error *e) {
     a->read.seed = a->mix.seed = (uint64_t)a->seed;
     a->read.folder = a->output;
     int rc = mix_parse(a->read.sizes, READ_SIZE_NAMES, "sizes", a->sizes, e);
-    rc = rc == 0 ? mix_parse(a->mix.profiles, PROFILE_NAMES, "profiles", a->profiles, e) : rc;
-    rc = rc == 0 ? number_parse(&a->mix.random, "random", a->random, 0, 1, e) : rc;
-    rc = rc == 0 ? number_parse(&a->mix.pictures, "pictures", a->pictures, 0, 1, e) : rc;
-    rc = rc == 0 ? number_parse(&a->mix.simple, "simple", a->simple, 0, 0.5, e) : rc;
-    rc = rc == 0 ? number_parse(&o->rate, "rate", a->rate, 1e-8, 1, e) : rc;
-    rc = rc == 0 ? number_parse(&o->average, "average", a->average, 0, 0.999999, e) : rc;
-    rc = rc == 0 ? number_parse(&a->read.staged, "staged", a->staged, 0, 0.9, e) : rc;
+    if (rc == 0) {
+        rc = mix_parse(a->mix.profiles, PROFILE_NAMES, "profiles", a->profiles, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&a->mix.random, "random", a->random, 0, 1, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&a->mix.pictures, "pictures", a->pictures, 0, 1, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&a->mix.simple, "simple", a->simple, 0, 0.5, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&o->rate, "rate", a->rate, 1e-8, 1, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&o->average, "average", a->average, 0, 0.999999, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&a->read.staged, "staged", a->staged, 0, 0.9, e);
+    }
     return rc == 0 ? number_parse(&a->read.merging, "merging", a->merging, 0, 1, e) : rc;
 }
 
@@ -143,8 +156,12 @@ static int run_read(struct arguments *a, char **files, int count, struct error *
     struct reading_pages *pages = NULL;
     struct read_result result = {0};
     int rc = alphabet_open(&alphabet, e);
-    rc = rc == 0 ? config_named(&a->read.encoder, "nano", e) : rc;
-    rc = rc == 0 ? reading_pages_open(&pages, &a->mix, alphabet, files, count, e) : rc;
+    if (rc == 0) {
+        rc = config_named(&a->read.encoder, "nano", e);
+    }
+    if (rc == 0) {
+        rc = reading_pages_open(&pages, &a->mix, alphabet, files, count, e);
+    }
     if (rc == 0 && mkdir(a->output, 0777) != 0 && errno != EEXIST) {
         rc = error_errno(e, errno, "%s", a->output);
     }
@@ -211,8 +228,7 @@ static int run_plot(struct arguments *a, char **files, int count, struct error *
     return rc;
 }
 
-/* ---- The commands -----------------------------------------------------------------------------
- */
+/* ---- The commands -------------------------------------------------------------------------- */
 
 struct command {
     const char *name;
@@ -262,24 +278,17 @@ int main(int argc, char **argv) {
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    rc = rc == 0 ? choose(operands, argv, &command, &e) : rc;
-    rc = rc == 0 && command->check != NULL ? command->check(&a, &e) : rc;
+    if (rc == 0) {
+        rc = choose(operands, argv, &command, &e);
+    }
+    if (rc == 0 && command->check != NULL) {
+        rc = command->check(&a, &e);
+    }
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
-    bool tell = a.verbose > 0 || isatty(STDERR_FILENO);
-    enum log_level level = a.quiet ? LOG_ERROR : tell ? LOG_INFO : LOG_WARNING;
-    log_open(TOOL.name, level, a.log_style ? LOG_JSON : LOG_TEXT);
-    signals_catch(&cancelled, 60);
-    rc = command->run(&a, argv + 2, operands - 1, &e);
-    alarm(0);
-    if (rc == ERR_CANCELLED) {
-        log_warning("%s; run again, it goes on where it was", e.text);
-        return EXIT_AGAIN;
-    }
-    if (rc < 0) {
-        log_error("%s", e.text);
-        return EXIT_FAILED;
-    }
-    return a.some ? EXIT_SOME : EXIT_DONE;
+    a.messages.verbose += a.messages.verbose == 0 && isatty(STDERR_FILENO);
+    tool_begin(&TOOL, &a.messages, &cancelled, PATIENCE);
+    int status = tool_end(command->run(&a, argv + 2, operands - 1, &e), TOOL_RESUMES, &e);
+    return status == EXIT_DONE && a.some ? EXIT_SOME : status;
 }

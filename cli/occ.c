@@ -72,11 +72,11 @@ static void own_folder(const char *argv0, char out[PATH_MAX]) {
     ssize_t size = readlink("/proc/self/exe", out, PATH_MAX - 1);
     if (size > 0) {
         out[size] = 0;
-    } else if (!argv0 || snprintf(out, PATH_MAX, "%s", argv0) >= PATH_MAX) {
+    } else if (argv0 == NULL || snprintf(out, PATH_MAX, "%s", argv0) >= PATH_MAX) {
         out[0] = 0;
     }
     char *slash = strrchr(out, '/');
-    if (slash) {
+    if (slash != NULL) {
         *slash = 0;
     } else {
         out[0] = 0;
@@ -97,7 +97,7 @@ static int add_verb(struct verbs *verbs, const char *name, struct error *e) {
     }
     verbs->names = names;
     verbs->names[verbs->count] = arena_text(verbs->arena, name, strlen(name));
-    if (!verbs->names[verbs->count]) {
+    if (verbs->names[verbs->count] == NULL) {
         return error_set(e, ERR_MEMORY, "too many verbs");
     }
     verbs->count++;
@@ -109,9 +109,9 @@ static int add_verb(struct verbs *verbs, const char *name, struct error *e) {
 static int scan_folder(struct verbs *verbs, const char *folder, struct error *e) {
     DIR *stream = opendir(*folder ? folder : ".");
     int rc = 0;
-    while (stream && rc == 0) {
+    while (stream != NULL && rc == 0) {
         struct dirent *entry = readdir(stream);
-        if (!entry) {
+        if (entry == NULL) {
             break;
         }
         struct stat status;
@@ -122,7 +122,7 @@ static int scan_folder(struct verbs *verbs, const char *folder, struct error *e)
             rc = add_verb(verbs, name + 4, e);
         }
     }
-    if (stream && closedir(stream) != 0 && rc == 0) {
+    if (stream != NULL && closedir(stream) != 0 && rc == 0) {
         rc = error_errno(e, errno, "%s", folder);
     }
     return rc;
@@ -138,10 +138,11 @@ static int find_verbs(struct verbs *verbs, struct arena *arena, const char *fold
     *verbs = (struct verbs){.arena = arena};
     int rc = *folder ? scan_folder(verbs, folder, e) : 0;
     const char *path = getenv("PATH");
-    while (path && rc == 0) {
+    while (path != NULL && rc == 0) {
         size_t length = strcspn(path, ":");
         const char *member = arena_text(arena, path, length);
-        rc = member ? scan_folder(verbs, member, e) : error_set(e, ERR_MEMORY, "PATH is too long");
+        rc = member != NULL ? scan_folder(verbs, member, e)
+                            : error_set(e, ERR_MEMORY, "PATH is too long");
         path = path[length] ? path + length + 1 : NULL;
     }
     if (rc == 0 && verbs->count > 0) {
@@ -176,11 +177,11 @@ static int describe(struct bytes *out, const struct verbs *found, struct error *
                                "'occ help VERB' explains it.\n\n",
                                e);
     for (size_t i = 0; i < KNOWN_COUNT && rc == 0; i++) {
-        if (!found || is_found(found, KNOWN[i].name)) {
+        if (found == NULL || is_found(found, KNOWN[i].name)) {
             rc = bytes_printf(out, e, "  %-10s%s\n", KNOWN[i].name, KNOWN[i].summary);
         }
     }
-    for (size_t i = 0; found && i < found->count && rc == 0; i++) {
+    for (size_t i = 0; found != NULL && i < found->count && rc == 0; i++) {
         if (!is_known(found->names[i])) {
             rc = bytes_printf(out, e, "  %s\n", found->names[i]);
         }
@@ -220,7 +221,7 @@ static int unknown_verb(const char *verb, const struct verbs *found, struct erro
             nearest = found->names[i];
         }
     }
-    if (!nearest) {
+    if (nearest == NULL) {
         return error_set(e, ERR_USAGE, "'%s' is not an occ command", verb);
     }
     return error_set(e, ERR_USAGE, "'%s' is not an occ command (did you mean '%s'?)", verb,
@@ -238,7 +239,7 @@ static int execute(const char *verb, const char *folder, char **argv, struct err
     char program[NAME_MAX + 1];
     char path[PATH_MAX + NAME_MAX + 2];
     int size = snprintf(program, sizeof program, "occ-%s", verb);
-    if (!*verb || strchr(verb, '/') || size < 0 || (size_t)size >= sizeof program) {
+    if (!*verb || strchr(verb, '/') != NULL || size < 0 || (size_t)size >= sizeof program) {
         return 0;
     }
     argv[0] = program;
@@ -259,8 +260,8 @@ static int launch(int argc, char **argv, struct error *e) {
     own_folder(argc > 0 ? argv[0] : NULL, folder);
     bool asks = argc > 2 && strcmp(argv[1], "help") == 0 && argv[2][0] != '-';
     const char *verb = asks ? argv[2] : argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
-    bool bare_help = verb && !asks && strcmp(verb, "help") == 0;
-    if (verb && !bare_help) {
+    bool bare_help = verb != NULL && !asks && strcmp(verb, "help") == 0;
+    if (verb != NULL && !bare_help) {
         char *help_arguments[] = {NULL, help, NULL};
         int rc = execute(verb, folder, asks ? help_arguments : argv + 1, e);
         if (rc < 0) {
@@ -275,8 +276,8 @@ static int launch(int argc, char **argv, struct error *e) {
     }
     rc = find_verbs(&found, arena, folder, e);
     if (rc == 0) {
-        rc = verb && !bare_help ? unknown_verb(verb, &found, e)
-                                : answer(bare_help ? 1 : argc, argv, &found, e);
+        rc = verb != NULL && !bare_help ? unknown_verb(verb, &found, e)
+                                        : answer(bare_help ? 1 : argc, argv, &found, e);
     }
     arena_close(arena);
     return rc;

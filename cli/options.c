@@ -14,7 +14,6 @@
 #include <string.h>
 
 const char *const LOG_STYLES[] = {"text", "json", NULL};
-const char *const COMPUTES[] = {"auto", "f32", "bf16", NULL};
 
 static const struct option_spec HELP = {.name = "help", .letter = 'h', .argument = "FORM"};
 static const struct option_spec VERSION = {.name = "version"};
@@ -53,7 +52,7 @@ static const struct option_spec *find_name(const struct tool *tool, const char *
     if (same_word(VERSION.name, typed, length)) {
         return &VERSION;
     }
-    for (const struct option_spec *s = tool->options; length > 0 && s->name; s++) {
+    for (const struct option_spec *s = tool->options; length > 0 && s->name != NULL; s++) {
         *negated = no && can_be_negated(s) && same_word(s->name, typed + 3, length - 3);
         if (*negated || same_word(s->name, typed, length)) {
             return s;
@@ -66,7 +65,7 @@ static const struct option_spec *find_letter(const struct tool *tool, char lette
     if (letter == HELP.letter) {
         return &HELP;
     }
-    for (const struct option_spec *s = tool->options; s->name; s++) {
+    for (const struct option_spec *s = tool->options; s->name != NULL; s++) {
         if (s->letter == letter) {
             return s;
         }
@@ -77,16 +76,16 @@ static const struct option_spec *find_letter(const struct tool *tool, char lette
 /* What a table must keep to; a breach is a mistake in the program. */
 static bool table_is_sound(const struct tool *tool) {
     bool sound = true;
-    for (const struct option_spec *s = tool->options; s->name; s++) {
+    for (const struct option_spec *s = tool->options; s->name != NULL; s++) {
         bool negated = false;
         if (!s->name[0]) {
-            sound = sound && s->help;
+            sound = sound && s->help != NULL;
             continue;
         }
-        sound = sound && s->help && options_takes_value(s) == (s->argument != NULL);
+        sound = sound && s->help != NULL && options_takes_value(s) == (s->argument != NULL);
         sound = sound && find_name(tool, s->name, strlen(s->name), &negated) == s;
         sound = sound && (!s->letter || find_letter(tool, s->letter) == s);
-        sound = sound && (s->type != OPTION_CHOICE || s->choices);
+        sound = sound && (s->type != OPTION_CHOICE || s->choices != NULL);
     }
     return sound;
 }
@@ -130,7 +129,7 @@ static int unknown_option(const struct tool *tool, const char *typed, struct err
     bool no = length > 3 && memcmp(word, "no-", 3) == 0;
     const char *nearest = NULL;
     size_t least = SIZE_MAX;
-    for (const struct option_spec *s = tool->options; s->name; s++) {
+    for (const struct option_spec *s = tool->options; s->name != NULL; s++) {
         size_t distance = options_distance(word, length, s->name);
         bool negated = no && can_be_negated(s);
         if (negated) {
@@ -143,7 +142,7 @@ static int unknown_option(const struct tool *tool, const char *typed, struct err
         }
     }
     int shown = typed[1] == '-' ? (int)(word - typed + (ptrdiff_t)length) : 2;
-    if (!nearest || (shown == 2 && length < 3)) {
+    if (nearest == NULL || (shown == 2 && length < 3)) {
         return error_set(e, ERR_USAGE, "unknown option '%.*s'", shown, typed);
     }
     return error_set(e, ERR_USAGE, "unknown option '%.*s' (did you mean '%s%s'?)", shown, typed,
@@ -166,7 +165,7 @@ static int take_next_argument(struct walk *w, struct item *item, struct error *e
 static int walk_letter(struct walk *w, struct item *item, struct error *e) {
     item->by_letter = true;
     item->spec = find_letter(w->tool, *w->bundle);
-    if (!item->spec) {
+    if (item->spec == NULL) {
         bool first = w->bundle - 1 == w->argv[w->index - 1];
         char alone[] = {'-', *w->bundle, 0};
         return unknown_option(w->tool, first ? w->bundle - 1 : alone, e);
@@ -186,14 +185,14 @@ static int walk_letter(struct walk *w, struct item *item, struct error *e) {
 static int walk_long(struct walk *w, char *typed, struct item *item, struct error *e) {
     size_t length = strcspn(typed, "=");
     item->spec = find_name(w->tool, typed, length, &item->negated);
-    if (!item->spec) {
+    if (item->spec == NULL) {
         return unknown_option(w->tool, typed - 2, e);
     }
     item->text = typed[length] ? typed + length + 1 : NULL;
-    if (item->text && !options_takes_value(item->spec) && item->spec != &HELP) {
+    if (item->text != NULL && !options_takes_value(item->spec) && item->spec != &HELP) {
         return error_set(e, ERR_USAGE, "--%.*s: takes no value", (int)length, typed);
     }
-    if (!item->text && options_takes_value(item->spec)) {
+    if (item->text == NULL && options_takes_value(item->spec)) {
         return take_next_argument(w, item, e);
     }
     return 1;
@@ -202,7 +201,7 @@ static int walk_long(struct walk *w, char *typed, struct item *item, struct erro
 /* The next option or operand: 1, or 0 at the end, or negative with text. */
 static int walk_next(struct walk *w, struct item *item, struct error *e) {
     *item = (struct item){0};
-    if (w->bundle && *w->bundle) {
+    if (w->bundle != NULL && *w->bundle) {
         return walk_letter(w, item, e);
     }
     if (w->index < w->argc && !w->operands_only && strcmp(w->argv[w->index], "--") == 0) {
@@ -234,7 +233,7 @@ static int find_item(struct walk w, const struct option_spec *wanted, struct ite
             return rc;
         }
         bool request = item->spec == &HELP || item->spec == &VERSION;
-        if (wanted ? item->spec == wanted : request) {
+        if (wanted != NULL ? item->spec == wanted : request) {
             return 1;
         }
     }
@@ -249,7 +248,7 @@ static int answer(const struct tool *tool, const void *values, const struct item
         rc = bytes_printf(&text, e, "%s %s\n", tool->name, OCC_VERSION);
     } else if (request->by_letter) {
         rc = options_help(&text, tool, values, OPTIONS_SHORT, e);
-    } else if (!request->text) {
+    } else if (request->text == NULL) {
         rc = options_help(&text, tool, values, OPTIONS_FULL, e);
     } else if (strcmp(request->text, "man") == 0) {
         rc = options_help(&text, tool, values, OPTIONS_MAN, e);
@@ -266,9 +265,9 @@ static int answer(const struct tool *tool, const void *values, const struct item
 }
 
 static int apply_environment(const struct walk *start, void *values, struct error *e) {
-    for (const struct option_spec *s = start->tool->options; s->name; s++) {
-        const char *text = s->environment ? getenv(s->environment) : NULL;
-        if (!text || !*text) {
+    for (const struct option_spec *s = start->tool->options; s->name != NULL; s++) {
+        const char *text = s->environment != NULL ? getenv(s->environment) : NULL;
+        if (text == NULL || !*text) {
             continue;
         }
         struct item item;
@@ -316,9 +315,9 @@ static int apply_command_line(struct walk w, void *values, int *operand_count, s
     for (;;) {
         struct item item;
         int rc = walk_next(&w, &item, e);
-        if (rc > 0 && item.spec) {
+        if (rc > 0 && item.spec != NULL) {
             rc = apply_option(&item, values, e);
-        } else if (rc > 0 && !w.tool->operands) {
+        } else if (rc > 0 && w.tool->operands == NULL) {
             rc = error_set(e, ERR_USAGE, "unexpected argument '%s'", item.text);
         } else if (rc > 0) {
             w.argv[1 + count++] = item.text; /* never in front of what was read already */

@@ -22,15 +22,15 @@ static void put_values(struct page *p, const struct option_spec *spec) {
     page_put(p, ")\n");
     if (spec->type == OPTION_CHOICE) {
         page_put(p, "        mapfile -t COMPREPLY < <(compgen -W '");
-        for (int i = 0; spec->choices[i]; i++) {
+        for (int i = 0; spec->choices[i] != NULL; i++) {
             page_put(p, i ? " " : "");
             page_put(p, spec->choices[i]);
         }
         page_put(p, "' -- \"$cur\")\n");
-    } else if (strstr(spec->argument, "FOLDER")) {
+    } else if (strstr(spec->argument, "FOLDER") != NULL) {
         page_put(p, "        compopt -o filenames 2>/dev/null\n"
                     "        mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")\n");
-    } else if (!strstr(spec->argument, "FILE") && !strstr(spec->argument, "PATH")) {
+    } else if (strstr(spec->argument, "FILE") == NULL && strstr(spec->argument, "PATH") == NULL) {
         page_put(p, "        compopt +o default 2>/dev/null\n");
     }
     page_put(p, "        return\n        ;;\n");
@@ -38,7 +38,7 @@ static void put_values(struct page *p, const struct option_spec *spec) {
 
 /* All long options as one word list. */
 static void put_names(struct page *p) {
-    for (const struct option_spec *s = p->tool->options; s->name; s++) {
+    for (const struct option_spec *s = p->tool->options; s->name != NULL; s++) {
         if (!s->name[0]) {
             continue;
         }
@@ -69,7 +69,7 @@ void page_put_bash(struct page *p) {
                 "    fi\n"
                 "    COMPREPLY=()\n"
                 "    case $prev in\n");
-    for (const struct option_spec *s = p->tool->options; s->name; s++) {
+    for (const struct option_spec *s = p->tool->options; s->name != NULL; s++) {
         if (s->name[0] && options_takes_value(s)) {
             put_values(p, s);
         }

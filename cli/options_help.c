@@ -63,7 +63,7 @@ static void put_wrapped(struct page *p, size_t column, size_t indent, const char
     bool first = true;
     while (at < size) {
         size_t length = 0;
-        while (at + length < size && !strchr(" \n", text[at + length])) {
+        while (at + length < size && strchr(" \n", text[at + length]) == NULL) {
             length++;
         }
         if (length > 0 && !first && column + 1 + length > COLUMNS - 1) {
@@ -86,7 +86,7 @@ static void put_wrapped(struct page *p, size_t column, size_t indent, const char
 bool page_next_paragraph(const char **text, const char **paragraph, size_t *size) {
     const char *start = *text + strspn(*text, "\n");
     const char *end = strstr(start, "\n\n");
-    *size = end ? (size_t)(end - start) : strlen(start);
+    *size = end != NULL ? (size_t)(end - start) : strlen(start);
     *paragraph = start;
     *text = start + *size;
     while (*size > 0 && start[*size - 1] == '\n') {
@@ -130,11 +130,11 @@ static void put_default(struct page *p, const struct option_spec *spec, bool *an
     char number[32];
     if (spec->type == OPTION_FLAG && *(const bool *)field) {
         put_detail(p, any, "default ", "on");
-    } else if (spec->type == OPTION_TEXT && *(const char *const *)field) {
+    } else if (spec->type == OPTION_TEXT && *(const char *const *)field != NULL) {
         put_detail(p, any, "default ", *(const char *const *)field);
     } else if (spec->type == OPTION_CHOICE) {
         int chosen = *(const int *)field;
-        for (int i = 0; spec->choices[i]; i++) {
+        for (int i = 0; spec->choices[i] != NULL; i++) {
             if (i == chosen) {
                 put_detail(p, any, "default ", spec->choices[i]);
             }
@@ -157,7 +157,7 @@ void page_put_option_text(struct page *p, const struct option_spec *spec) {
     page_put(p, spec->help);
     if (spec->type == OPTION_CHOICE) {
         put_detail(p, &any, "one of ", spec->choices[0]);
-        for (int i = 1; spec->choices[0] && spec->choices[i]; i++) {
+        for (int i = 1; spec->choices[0] != NULL && spec->choices[i] != NULL; i++) {
             page_put(p, ", ");
             page_put(p, spec->choices[i]);
         }
@@ -166,7 +166,7 @@ void page_put_option_text(struct page *p, const struct option_spec *spec) {
         put_limits(p, spec, &any);
     }
     put_default(p, spec, &any);
-    if (spec->environment) {
+    if (spec->environment != NULL) {
         put_detail(p, &any, "environment ", spec->environment);
     }
     page_put(p, any ? ")" : "");
@@ -175,7 +175,7 @@ void page_put_option_text(struct page *p, const struct option_spec *spec) {
 bool page_shows_negation(const struct page *p, const struct option_spec *spec) {
     const void *field = (const char *)p->values + spec->offset;
     return spec->type == OPTION_SWITCH ||
-           (spec->type == OPTION_FLAG && (spec->environment || *(const bool *)field));
+           (spec->type == OPTION_FLAG && (spec->environment != NULL || *(const bool *)field));
 }
 
 /* --- short usage and help --- */
@@ -188,7 +188,7 @@ static void put_label(struct page *p, const struct option_spec *spec) {
     }
     page_put(p, page_shows_negation(p, spec) ? "[no-]" : "");
     page_put(p, spec->name);
-    if (spec->argument) {
+    if (spec->argument != NULL) {
         page_put(p, "=");
         page_put(p, spec->argument);
     }
@@ -211,7 +211,7 @@ static size_t label_column(struct page *p) {
     struct bytes label;
     bytes_init(&label, COLUMNS);
     struct page scratch = {.out = &label, .tool = p->tool, .values = p->values};
-    for (const struct option_spec *s = p->tool->options; s->name; s++) {
+    for (const struct option_spec *s = p->tool->options; s->name != NULL; s++) {
         bytes_clear(&label);
         scratch.rc = 0; /* a label too long to fit is none to align with */
         if (s->name[0]) {
@@ -230,10 +230,10 @@ static void put_options(struct page *p, bool with_details) {
     struct bytes text;
     bytes_init(&text, 1 << 16);
     struct page detailed = {.out = &text, .e = p->e, .tool = p->tool, .values = p->values};
-    if (!p->tool->options->name || p->tool->options->name[0]) {
+    if (p->tool->options->name == NULL || p->tool->options->name[0]) {
         page_put(p, "\nOptions:\n");
     }
-    for (const struct option_spec *s = p->tool->options; s->name; s++) {
+    for (const struct option_spec *s = p->tool->options; s->name != NULL; s++) {
         if (!s->name[0]) {
             page_put_format(p, "\n%s:\n", s->help);
             continue;
@@ -274,7 +274,7 @@ static void put_usage(struct page *p) {
     page_put(p, "Usage: ");
     page_put_command(p);
     page_put(p, " [OPTION...]");
-    if (p->tool->operands) {
+    if (p->tool->operands != NULL) {
         page_put_format(p, " %s", p->tool->operands);
     }
     page_put(p, "\n\n");
@@ -291,7 +291,7 @@ static void put_short(struct page *p) {
 
 static void put_full(struct page *p) {
     put_usage(p);
-    const char *rest = p->tool->description ? p->tool->description : "";
+    const char *rest = p->tool->description != NULL ? p->tool->description : "";
     const char *paragraph = NULL;
     size_t size = 0;
     while (page_next_paragraph(&rest, &paragraph, &size)) {
@@ -304,11 +304,11 @@ static void put_full(struct page *p) {
         }
     }
     put_options(p, true);
-    if (p->tool->examples) {
+    if (p->tool->examples != NULL) {
         put_examples(p, p->tool->examples);
     }
     page_put(p, "\nExit status:\n");
-    for (const struct page_status *s = PAGE_STATUS; s->status; s++) {
+    for (const struct page_status *s = PAGE_STATUS; s->status != NULL; s++) {
         page_put_format(p, "  %-4s%s\n", s->status, s->meaning);
     }
 }

@@ -21,7 +21,7 @@ static void put_escaped(struct page *p, const char *text, size_t size) {
         const struct bytes *out = p->out;
         bool line_start = out->size > 0 && out->data[out->size - 1] == '\n';
         page_put(p, line_start && text[i] == '.' ? "\\&" : "");
-        if (escaped) {
+        if (escaped != NULL) {
             page_put(p, escaped);
         } else {
             page_put_bytes(p, text + i, 1);
@@ -46,14 +46,14 @@ static void put_heading(struct page *p) {
     page_put(p, "\n.SH SYNOPSIS\n.B ");
     page_put_command(p);
     page_put(p, "\n[\\fIOPTION\\fR...]\n");
-    if (p->tool->operands) {
+    if (p->tool->operands != NULL) {
         put_text(p, p->tool->operands);
         page_put(p, "\n");
     }
 }
 
 static void put_description(struct page *p) {
-    const char *rest = p->tool->description ? p->tool->description : p->tool->summary;
+    const char *rest = p->tool->description != NULL ? p->tool->description : p->tool->summary;
     const char *paragraph = NULL;
     size_t size = 0;
     page_put(p, ".SH DESCRIPTION\n");
@@ -74,7 +74,7 @@ static void put_option(struct page *p, const struct option_spec *spec) {
     page_put(p, page_shows_negation(p, spec) ? "\\fB\\-\\-\\fR[\\fBno\\-\\fR]\\fB" : "\\fB\\-\\-");
     put_text(p, spec->name);
     page_put(p, "\\fR");
-    if (spec->argument) {
+    if (spec->argument != NULL) {
         page_put(p, "=\\fI");
         put_text(p, spec->argument);
         page_put(p, "\\fR");
@@ -92,7 +92,7 @@ static void put_option(struct page *p, const struct option_spec *spec) {
 
 static void put_options(struct page *p) {
     page_put(p, ".SH OPTIONS\n");
-    for (const struct option_spec *s = p->tool->options; s->name; s++) {
+    for (const struct option_spec *s = p->tool->options; s->name != NULL; s++) {
         if (s->name[0]) {
             put_option(p, s);
         } else {
@@ -111,8 +111,8 @@ static void put_options(struct page *p) {
 
 static void put_environment(struct page *p) {
     bool any = false;
-    for (const struct option_spec *s = p->tool->options; s->name; s++) {
-        if (!s->environment) {
+    for (const struct option_spec *s = p->tool->options; s->name != NULL; s++) {
+        if (s->environment == NULL) {
             continue;
         }
         page_put(p, any ? "" : ".SH ENVIRONMENT\n");
@@ -154,11 +154,11 @@ void page_put_man(struct page *p) {
     put_description(p);
     put_options(p);
     put_environment(p);
-    if (p->tool->examples) {
+    if (p->tool->examples != NULL) {
         put_examples(p, p->tool->examples);
     }
     page_put(p, ".SH EXIT STATUS\n");
-    for (const struct page_status *s = PAGE_STATUS; s->status; s++) {
+    for (const struct page_status *s = PAGE_STATUS; s->status != NULL; s++) {
         page_put_format(p, ".TP\n%s\n", s->status);
         put_text(p, s->meaning);
         page_put(p, "\n");

@@ -151,7 +151,7 @@ static int read_yes_no(const char *text, bool *out, struct error *e) {
 static int read_choice(const struct option_spec *spec, const char *text, int *out,
                        struct error *e) {
     char list[256] = "";
-    for (int i = 0; spec->choices[i]; i++) {
+    for (int i = 0; spec->choices[i] != NULL; i++) {
         if (strcmp(text, spec->choices[i]) == 0) {
             *out = i;
             return 0;

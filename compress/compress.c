@@ -154,6 +154,7 @@ static int put(struct compress *c, struct work *w, struct error *e) {
                                         .input = w->input,
                                         .options = w->settings};
     rc = store_put(c->store, &sample, e);
+    log_debug("%s: %zu pages", w->key, w->stored_count);
     if (rc == 0 && (store_pending(c->store) >= (size_t)c->options->commit ||
                     seconds_now() - c->committed >= COMPRESS_SECONDS)) {
         rc = store_commit(c->store, e);
@@ -205,6 +206,7 @@ static int take(struct compress *c, struct work *w, struct error *e) {
     }
     if (rc != 0) {
         c->result->kept += rc > 0;
+        log_debug("%s: nothing to do", w->key);
         work_free(w);
         return rc < 0 ? rc : 0;
     }
@@ -273,7 +275,7 @@ static int read_pictures(struct compress *c, const struct compress_input *in, st
         if (is_cancelled(c)) {
             return error_set(e, ERR_CANCELLED, "stopped by a signal");
         }
-        if (sample_from_file(&w, in->pictures[i], (enum encode_mode)c->options->mode,
+        if (sample_from_file(&w, in->pictures[i], (enum page_mode)c->options->mode,
                              c->options->date == COMPRESS_DATE_MTIME, &why) < 0) {
             rc = skip(c, &why, e);
         } else {
@@ -367,7 +369,7 @@ static int begin(struct compress *c, struct error *e) {
     c->committed = seconds_now();
     snprintf(c->settings, sizeof c->settings, "codec=%s", CODEC_NAMES[o->codec]);
     snprintf(c->picture_settings, sizeof c->picture_settings, "%s mode=%s", c->settings,
-             ENCODE_MODES[o->mode].name);
+             MODE_NAMES[o->mode]);
     int rc = key_set_open(&c->seen, e);
     if (rc == 0) {
         rc = table_open(&c->touched, e);

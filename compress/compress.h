@@ -12,15 +12,15 @@
 
 #include "compress/encoder.h"
 #include "compress/legibility.h"
-#include "compress/mode.h"
 #include "compress/reader.h"
+#include "render/mode.h"
 #include "store/store.h"
 
 struct compress_options {
     int codec;       /* enum codec */
     int64_t threads; /* that encode; 0: one a core */
     int64_t batch;   /* pages that go through the network together */
-    int mode;        /* enum encode_mode, of loose pictures */
+    int mode;        /* enum page_mode, of loose pictures */
     int64_t commit;  /* bytes that wait for a commit at most; COMPRESS_SECONDS pass at most, too */
     int date;        /* enum compress_date, of loose pictures */
     bool progress;
@@ -28,7 +28,7 @@ struct compress_options {
     const struct reader *reader;
 };
 #define COMPRESS_DEFAULTS                                                                          \
-    { .codec = CODEC_BF16, .batch = 1, .mode = ENCODE_BASE, .commit = (int64_t)STORE_BATCH }
+    { .codec = CODEC_BF16, .batch = 1, .mode = MODE_BASE, .commit = (int64_t)STORE_BATCH }
 enum compress_date { COMPRESS_DATE_NONE, COMPRESS_DATE_MTIME };
 enum { COMPRESS_SECONDS = 5, COMPRESS_NAMED = 3 };
 #define COMPRESS_PROFILES "occ.profiles"

@@ -89,8 +89,7 @@ static int run(struct page_encoder *p, float **tokens, const struct encoder_shap
 static int load_picture(const struct page_encoder *p, struct image *out,
                         const struct encoded_page *page, struct error *e) {
     struct image picture;
-    int side = ENCODE_MODES[page->mode].side,
-        rc = image_decode(&picture, page->data, page->size, e);
+    int side = PAGE_SIZES[page->mode].side, rc = image_decode(&picture, page->data, page->size, e);
     if (rc < 0) {
         return rc;
     }
@@ -99,8 +98,8 @@ static int load_picture(const struct page_encoder *p, struct image *out,
     }
     if (page->exact && (picture.width != side || picture.height != side)) {
         rc = error_set(e, ERR_FORMAT, "a page of %d x %d pixels; mode %s has %d x %d",
-                       picture.width, picture.height, ENCODE_MODES[page->mode].name, side, side);
-    } else if (page->mode == ENCODE_GUNDAM || (picture.width == side && picture.height == side)) {
+                       picture.width, picture.height, MODE_NAMES[page->mode], side, side);
+    } else if (page->mode == MODE_GUNDAM || (picture.width == side && picture.height == side)) {
         *out = picture;
         return 0;
     } else {
@@ -153,7 +152,7 @@ static int encode_tiles(struct page_encoder *p, struct encoded_page *page,
 /* The global view, then the tiles where the picture is large enough for them. */
 static int encode_gundam(struct page_encoder *p, struct encoded_page *page) {
     struct image picture, global;
-    int side = ENCODE_MODES[ENCODE_GUNDAM].side, columns, rows;
+    int side = PAGE_SIZES[MODE_GUNDAM].side, columns, rows;
     int rc = load_picture(p, &picture, page, &page->error);
     if (rc < 0) {
         return rc;
@@ -188,7 +187,7 @@ static int encode_gundam(struct page_encoder *p, struct encoded_page *page) {
  * in `loaded`. */
 static int load_batch(struct page_encoder *p, struct encoded_page *const *pages, int count,
                       struct encoded_page **loaded) {
-    size_t side = (size_t)ENCODE_MODES[pages[0]->mode].side, area = side * side * 3;
+    size_t side = (size_t)PAGE_SIZES[pages[0]->mode].side, area = side * side * 3;
     int good = 0;
     for (int i = 0; i < count; i++) {
         struct image picture;
@@ -231,8 +230,8 @@ static void encode_batch(struct page_encoder *p, struct encoded_page *const *pag
     if (good == 0) {
         return;
     }
-    const struct mode_size *mode = &ENCODE_MODES[pages[0]->mode];
-    const struct encoder_shape shape = {good, mode->side, mode->side, mode->phases};
+    const struct page_size *mode = &PAGE_SIZES[pages[0]->mode];
+    const struct encoder_shape shape = {good, mode->side, mode->side, mode->column_offsets};
     struct error e = {0};
     float *tokens = NULL;
     int64_t rows, columns;
@@ -250,7 +249,7 @@ static void encode_batch(struct page_encoder *p, struct encoded_page *const *pag
 
 void pages_encode(struct page_encoder *p, struct encoded_page *const *pages, int count) {
     for (int i = 0; i < count;) {
-        if (pages[i]->mode == ENCODE_GUNDAM) {
+        if (pages[i]->mode == MODE_GUNDAM) {
             pages[i]->rc = encode_gundam(p, pages[i]);
             i++;
             continue;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "compress/encoder.h"
-#include "compress/mode.h"
+#include "render/mode.h"
 
 /* The tokens of a view: (rows, columns, token_dim). */
 struct view {
@@ -13,11 +13,12 @@ struct view {
     int rows, columns;
 };
 enum { VIEWS = 2 /* gundam: the global view, then the tiles as one grid; else one */ };
+enum { GUNDAM_TILE = 640, GUNDAM_TILES = 9 /* at most, as the published inference has it */ };
 
 struct encoded_page {
     const void *data; /* a PNG, JPEG or PNM file; the caller's */
     size_t size;
-    enum encode_mode mode;
+    enum page_mode mode;
     bool exact; /* the picture must have the size of the mode: it is a page; else it is fitted */
     /* filled: */
     struct view views[VIEWS];

@@ -19,7 +19,7 @@ void reading_text_close(struct reading_text *t) {
 
 /* ---- Rows -------------------------------------------------------------------------------- */
 
-/* Narrower pages are never set in columns (render/page.h). */
+/* Narrower pages are never set in columns (render/page/page.h). */
 enum { COLUMNS_FROM = 1024 /* pixels */, GUTTER = 8 /* half of the least */ };
 
 /* Whether the rows with text on both sides of the middle leave it free: a quarter may be misread.

@@ -97,9 +97,9 @@ static int read_record(struct record *r, const struct stream_sample *s, struct e
         return error_context(e, "pages.json");
     }
     const char *mode = json_get_text(r->root, "mode");
-    r->mode = encode_mode_named(mode);
+    r->mode = mode_named(mode);
     r->pages = json_object_get(r->root, "pages");
-    if (r->mode < 0 || r->mode == ENCODE_GUNDAM || !json_is_array(r->pages)) {
+    if (r->mode < 0 || r->mode == MODE_GUNDAM || !json_is_array(r->pages)) {
         return error_set(e, ERR_FORMAT, "pages.json: mode '%.40s' with pages is not known",
                          mode != NULL ? mode : "");
     }
@@ -139,7 +139,7 @@ static void copy_pages(struct work *w, const struct record *r, const struct stre
         int64_t characters = json_get_integer(page, "characters", 0);
         w->pages[i] = (struct encoded_page){.data = append(&at, image->data, image->size),
                                             .size = image->size,
-                                            .mode = (enum encode_mode)r->mode,
+                                            .mode = (enum page_mode)r->mode,
                                             .exact = true};
         w->characters[i] = characters > 0 && characters < UINT32_MAX ? (uint32_t)characters : 0;
     }
@@ -264,7 +264,7 @@ static char *file_json(const char *path, const struct stat *status, bool dated, 
     return text;
 }
 
-int sample_from_file(struct work **out, const char *path, enum encode_mode mode, bool dated,
+int sample_from_file(struct work **out, const char *path, enum page_mode mode, bool dated,
                      struct error *e) {
     char key[STREAM_KEY_BYTES], *content;
     struct stat status;

@@ -8,7 +8,7 @@
  * (pages.json), an unknown mode, missing pictures. */
 int sample_from_stream(struct work **out, const struct stream_sample *sample, struct error *e);
 /* A picture as sample "files/PATH"; `dated`: of the file's date, else of none. */
-int sample_from_file(struct work **out, const char *path, enum encode_mode mode, bool dated,
+int sample_from_file(struct work **out, const char *path, enum page_mode mode, bool dated,
                      struct error *e);
 
 /* For people: a sample whose key came before, and was left out. */

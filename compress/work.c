@@ -111,7 +111,7 @@ static int pack_all(struct work *w, struct bench *b, enum codec codec, int64_t d
         }
         text = store_text_page(text, (size_t)(end - text), 0, &text_size);
         legibility_text(&w->legibility, b->alphabet, w->key, i, text, text_size);
-        bool loose = !page->exact && page->mode != ENCODE_GUNDAM; /* gundam: too small to read */
+        bool loose = !page->exact && page->mode != MODE_GUNDAM; /* gundam: too small to read */
         for (int j = 0; j < page->view_count && rc == 0; j++) {
             rc = pack_view(w, b, codec, dim, &page->views[j], loose ? NULL : text, text_size, e);
         }

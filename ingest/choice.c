@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ingest/language.h"
+#include "ingest/captions/language.h"
 
-/* What the order of preference hangs on. */
+/* What the order of preference depends on. */
 struct preferences {
     const char *listed; /* by --lang */
-    const char *spoken; /* as metadata or a track made from the sound say, or NULL */
+    const char *spoken; /* from metadata or a track made from the sound, or NULL */
     const char *text;   /* of the clip's texts, or NULL */
     const char *const *manual;
     char from[3]; /* room for `spoken` */
@@ -48,10 +48,10 @@ static void find_spoken(struct preferences *p, const struct caption_choices *c,
     p->spoken = m->spoken ? m->language : NULL;
     p->text = m->language;
     p->manual = m->manual_captions;
-    for (int i = 0; i < c->count && !p->spoken; i++) {
+    for (int i = 0; i < c->count && p->spoken == NULL; i++) {
         p->spoken = c->items[i].origin == CAPTION_SPOKEN ? c->items[i].language : NULL;
     }
-    for (int i = 0; i < c->count && !p->spoken; i++) {
+    for (int i = 0; i < c->count && p->spoken == NULL; i++) {
         p->spoken = language_translated(c->items[i].language, p->from) ? p->from : NULL;
     }
 }
@@ -60,7 +60,8 @@ static void find_spoken(struct preferences *p, const struct caption_choices *c,
 static int rank_of(const struct preferences *p, const struct caption_choice *c) {
     enum { LISTED = 1000, QUALITIES = 4 };
     int quality = c->origin == CAPTION_TRANSLATED ? 3 : c->origin == CAPTION_SPOKEN ? 2 : 1;
-    for (const char *const *name = p->manual; name && *name && c->language; name++) {
+    for (const char *const *name = p->manual; name != NULL && *name != NULL && c->language != NULL;
+         name++) {
         quality = strcmp(*name, c->language) == 0 ? 0 : quality;
     }
     int rank = language_rank(p->listed, c->language);
@@ -73,7 +74,8 @@ static int rank_of(const struct preferences *p, const struct caption_choice *c) 
     return rank * QUALITIES + quality;
 }
 
-/* Files of a kind that is not read are told; they are a loss when there is no other script. */
+/* Warns of caption files of a kind that is not read; they are a loss when there is no other
+ * script. */
 static void tell_unread(const struct caption_choices *c, struct sidecars *s) {
     for (int i = 0; i < s->caption_count; i++) {
         const char *reason = "captions of this kind are listed, not read";
@@ -86,7 +88,7 @@ static void tell_unread(const struct caption_choices *c, struct sidecars *s) {
 }
 
 int captions_choose(struct caption_choices *c, struct sidecars *s, const struct media *m,
-                    const char *languages, struct pool_beat *beat, struct error *e) {
+                    const char *languages, struct heartbeat *heartbeat, struct error *e) {
     struct preferences p = {.listed = languages};
     bool tried[sizeof c->items / sizeof *c->items] = {false};
     c->chosen = -1;
@@ -106,7 +108,7 @@ int captions_choose(struct caption_choices *c, struct sidecars *s, const struct 
         tried[best] = true;
         if (best < s->caption_count) {
             struct sidecar_caption *file = &s->captions[best];
-            pool_beat(beat, STAGE_CAPTIONS);
+            heartbeat_step(heartbeat, STAGE_CAPTIONS);
             int rc = sidecars_read_caption(s, file, e);
             if (rc < 0) {
                 return rc;

@@ -2,8 +2,8 @@
 #ifndef OCC_INGEST_CHOICE_H
 #define OCC_INGEST_CHOICE_H
 
-#include "ingest/media.h"
-#include "ingest/sidecars.h"
+#include "ingest/media/media.h"
+#include "ingest/sidecars/sidecars.h"
 
 /* One caption track of a clip, wherever it comes from. */
 struct caption_choice {
@@ -22,12 +22,13 @@ struct caption_choices {
 };
 
 /* Lists the captions beside the clip and in its media, then reads them in order of preference until
- * one has text: first what `languages` (of --lang, may be NULL) lists, then what is spoken, then
- * English, then the rest. Within a language captions that people made come before what was made
+ * one has text: first what `languages` (of --lang, may be NULL) lists, then the spoken language,
+ * then English, then the rest. Within a language captions that people made come before those made
  * from the sound, translations last; then files beside the clip, tracks inside, closed captions.
- * What is spoken is said by info.json, or by a track that was made from the sound. ERR_MEMORY. */
+ * The spoken language is that of info.json, or of a track that was made from the sound.
+ * ERR_MEMORY. */
 int captions_choose(struct caption_choices *c, struct sidecars *s, const struct media *m,
-                    const char *languages, struct pool_beat *beat, struct error *e);
+                    const char *languages, struct heartbeat *heartbeat, struct error *e);
 
 /* The cues of the chosen captions, or NULL. */
 const struct cue_list *caption_chosen(const struct caption_choices *c);

@@ -1,10 +1,10 @@
-/* pool.c - the parent's side of pool.h; what runs in a worker is in pool_worker.c.
+/* pool.c - the parent's side of pool.h; the worker's side is in pool_worker.c.
  *
  *   parent --- struct pool_request ---> worker     one task at a time
  *   parent <-- struct pool_reply, data - worker     the result of that task
  *
- * Results that come early wait in their slot of a ring as long as an earlier one is missing; no
- * task is handed out that would have no slot. */
+ * Early results wait in their slot of a ring while an earlier one is missing; no
+ * task is handed out without a free slot. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, wait4 */
 #include "ingest/pool.h"
 
@@ -18,27 +18,27 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ingest/pool_worker.h"
+#include "store/clock.h"
 #include "store/file.h"
 
 enum { POLL_MS = 100, PAUSE_MS = 5000, WINDOW_PER_WORKER = 8, NO_TASK = -1 };
 
-struct worker {
+struct pool_worker {
     pid_t pid;       /* 0: not running */
     int request;     /* write end */
     int reply;       /* read end */
     int64_t task;    /* NO_TASK: idle */
     bool second_try; /* of the task in hand */
     bool stalled;    /* we killed it for lack of progress */
-    uint64_t ticks;  /* last seen */
+    uint64_t beats;  /* last seen */
     int64_t seen_ms; /* when they last changed */
     struct bytes reply_bytes;
 };
 
-struct slot {
+struct pool_slot {
     bool finished, failed;
     struct bytes result;
     struct pool_failure failure;
@@ -48,9 +48,9 @@ struct pool {
     const struct pool_options *options;
     const struct pool_calls *calls;
     const volatile sig_atomic_t *cancel;
-    struct pool_beat *beats; /* shared, one a worker */
-    struct worker *workers;
-    struct slot *slots; /* ring: task t waits in slots[t % window] */
+    struct heartbeat *heartbeats; /* shared, one a worker */
+    struct pool_worker *workers;
+    struct pool_slot *slots; /* ring: task t waits in slots[t % window] */
     size_t window, count;
     size_t next_out; /* next task to be handed out */
     size_t next_in;  /* next result to be passed on */
@@ -58,15 +58,13 @@ struct pool {
 };
 
 static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)(clock_seconds() * 1000);
 }
 
 /* ---- Starting and ending workers --------------------------------------- */
 
 static int worker_start(struct pool *p, size_t number, struct error *e) {
-    struct worker *w = &p->workers[number];
+    struct pool_worker *w = &p->workers[number];
     int request[2], reply[2];
     if (pipe(request) != 0) {
         return error_errno(e, errno, "cannot make a pipe");
@@ -88,7 +86,8 @@ static int worker_start(struct pool *p, size_t number, struct error *e) {
         }
         close(request[1]);
         close(reply[0]);
-        pool_worker_main(p->options, p->calls, &p->beats[number], request[0], reply[1], parent);
+        pool_worker_main(p->options, p->calls, &p->heartbeats[number], request[0], reply[1],
+                         parent);
     }
     int reason = errno;
     close(request[0]);
@@ -99,17 +98,17 @@ static int worker_start(struct pool *p, size_t number, struct error *e) {
         return error_errno(e, reason, "cannot start a worker");
     }
     fcntl(reply[0], F_SETFL, O_NONBLOCK);
-    *w = (struct worker){.pid = pid,
-                         .request = request[1],
-                         .reply = reply[0],
-                         .task = NO_TASK,
-                         .reply_bytes = w->reply_bytes};
+    *w = (struct pool_worker){.pid = pid,
+                              .request = request[1],
+                              .reply = reply[0],
+                              .task = NO_TASK,
+                              .reply_bytes = w->reply_bytes};
     bytes_clear(&w->reply_bytes);
     return 0;
 }
 
 /* Closes the pipes, waits for the process, keeps count of its memory; gives its exit status. */
-static int worker_reap(struct pool *p, struct worker *w) {
+static int worker_reap(struct pool *p, struct pool_worker *w) {
     struct rusage usage;
     int status = 0;
     close(w->request);
@@ -123,7 +122,7 @@ static int worker_reap(struct pool *p, struct worker *w) {
 }
 
 static void workers_end(struct pool *p, bool kindly) {
-    for (int i = 0; p->workers && i < p->options->workers; i++) {
+    for (int i = 0; p->workers != NULL && i < p->options->workers; i++) {
         if (p->workers[i].pid > 0) {
             if (!kindly) {
                 kill(p->workers[i].pid, SIGKILL);
@@ -136,10 +135,10 @@ static void workers_end(struct pool *p, bool kindly) {
 
 /* ---- Tasks ------------------------------------------------------------- */
 
-static int hand_out(struct worker *w, size_t task, const struct pool_failure *before,
+static int hand_out(struct pool_worker *w, size_t task, const struct pool_failure *before,
                     struct error *e) {
     struct pool_request request = {.task = task, .second_try = before != NULL};
-    request.before = before ? *before : (struct pool_failure){0};
+    request.before = before != NULL ? *before : (struct pool_failure){0};
     w->task = (int64_t)task;
     w->second_try = before != NULL;
     w->stalled = false;
@@ -151,15 +150,15 @@ static int hand_out(struct worker *w, size_t task, const struct pool_failure *be
                : rc; /* a worker that is gone is noticed by the end of its reply pipe */
 }
 
-static struct slot *slot_of(struct pool *p, size_t task) {
+static struct pool_slot *slot_of(struct pool *p, size_t task) {
     return &p->slots[task % p->window];
 }
 
-static void finish(struct pool *p, struct worker *w, const struct pool_failure *failure) {
-    struct slot *slot = slot_of(p, (size_t)w->task);
+static void finish(struct pool *p, struct pool_worker *w, const struct pool_failure *failure) {
+    struct pool_slot *slot = slot_of(p, (size_t)w->task);
     slot->finished = true;
     slot->failed = failure != NULL;
-    if (failure) {
+    if (failure != NULL) {
         slot->failure = *failure;
     } else { /* swap buffers rather than copy */
         struct bytes result = slot->result;
@@ -170,15 +169,15 @@ static void finish(struct pool *p, struct worker *w, const struct pool_failure *
     w->task = NO_TASK;
 }
 
-/* The reply pipe has ended: the worker is dead or dying. Replaces it and sees to its task. */
+/* The reply pipe has ended: the worker is dead or dying. Replaces it and takes care of its task. */
 static int worker_lost(struct pool *p, size_t number, struct error *e) {
-    struct worker *w = &p->workers[number];
+    struct pool_worker *w = &p->workers[number];
     int64_t task = w->task;
     bool second_try = w->second_try, stalled = w->stalled;
     kill(w->pid, SIGKILL);
     int status = worker_reap(p, w);
     struct pool_failure failure = {.fault = stalled ? POOL_STALL : POOL_CRASH,
-                                   .stage = atomic_load(&p->beats[number].stage)};
+                                   .stage = atomic_load(&p->heartbeats[number].stage)};
     if (WIFSIGNALED(status)) {
         failure.signal_number = WTERMSIG(status);
         if (failure.signal_number == SIGXCPU) {
@@ -193,7 +192,7 @@ static int worker_lost(struct pool *p, size_t number, struct error *e) {
     p->usage.restarts++;
     int rc = 0;
     if (task == NO_TASK && failure.exit_status) {
-        return error_set(e, ERR_IO, "a worker could not begin (exit status %d)",
+        return error_set(e, ERR_IO, "a worker could not start (exit status %d)",
                          failure.exit_status);
     }
     w->task = task;
@@ -207,9 +206,9 @@ static int worker_lost(struct pool *p, size_t number, struct error *e) {
     return rc;
 }
 
-/* Reads what a worker has sent; 1 when its reply is complete, 0 when more is to come, ERR_CLOSED at
- * the end of the pipe. */
-static int read_reply(struct worker *w, size_t limit, struct error *e) {
+/* Reads from a worker; 1 when its reply is complete, 0 when more is to come, ERR_CLOSED at the end
+ * of the pipe. */
+static int read_reply(struct pool_worker *w, size_t limit, struct error *e) {
     struct bytes *b = &w->reply_bytes;
     struct pool_reply head;
     for (;;) {
@@ -243,7 +242,7 @@ static int read_reply(struct worker *w, size_t limit, struct error *e) {
 }
 
 static int listen_to(struct pool *p, size_t number, struct error *e) {
-    struct worker *w = &p->workers[number];
+    struct pool_worker *w = &p->workers[number];
     int rc = read_reply(w, p->options->result_limit, e);
     if (rc == ERR_CLOSED) {
         return worker_lost(p, number, e);
@@ -259,10 +258,10 @@ static int listen_to(struct pool *p, size_t number, struct error *e) {
  * for the reader of our output), so their silence says nothing. */
 static void watch(struct pool *p, int64_t now, bool paused) {
     for (int i = 0; i < p->options->workers; i++) {
-        struct worker *w = &p->workers[i];
-        uint64_t ticks = atomic_load(&p->beats[i].ticks);
-        if (w->task == NO_TASK || ticks != w->ticks || paused) {
-            w->ticks = ticks;
+        struct pool_worker *w = &p->workers[i];
+        uint64_t beats = atomic_load(&p->heartbeats[i].count);
+        if (w->task == NO_TASK || beats != w->beats || paused) {
+            w->beats = beats;
             w->seen_ms = now;
         } else if (p->options->stall_ms && now - w->seen_ms > p->options->stall_ms) {
             w->stalled = true;
@@ -274,7 +273,7 @@ static void watch(struct pool *p, int64_t now, bool paused) {
 
 static int pass_on(struct pool *p, struct error *e) {
     while (p->next_in < p->next_out && slot_of(p, p->next_in)->finished) {
-        struct slot *slot = slot_of(p, p->next_in);
+        struct pool_slot *slot = slot_of(p, p->next_in);
         int rc = p->calls->done(p->calls->context, p->next_in, slot->failed ? NULL : &slot->result,
                                 slot->failed ? &slot->failure : NULL, e);
         slot->finished = false;
@@ -302,7 +301,7 @@ static int run(struct pool *p, struct error *e) {
     struct pollfd watched[POOL_WORKERS];
     int64_t last = now_ms();
     while (p->next_in < p->count) {
-        if (p->cancel && *p->cancel) {
+        if (p->cancel != NULL && *p->cancel) {
             return error_set(e, ERR_CANCELLED, "stopped by a signal");
         }
         int rc = hand_out_all(p, e);
@@ -318,7 +317,9 @@ static int run(struct pool *p, struct error *e) {
         int64_t now = now_ms();
         watch(p, now, now - last > PAUSE_MS);
         last = now;
-        rc = rc < 0 ? rc : pass_on(p, e);
+        if (rc == 0) {
+            rc = pass_on(p, e);
+        }
         if (rc < 0) {
             return rc;
         }
@@ -328,17 +329,17 @@ static int run(struct pool *p, struct error *e) {
 
 static int pool_open(struct pool *p, struct error *e) {
     size_t workers = (size_t)p->options->workers;
-    void *shared = mmap(NULL, workers * sizeof *p->beats, PROT_READ | PROT_WRITE,
+    void *shared = mmap(NULL, workers * sizeof *p->heartbeats, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) {
         return error_errno(e, errno, "cannot share memory");
     }
-    p->beats = shared;
+    p->heartbeats = shared;
     p->window = workers * WINDOW_PER_WORKER;
     p->workers = calloc(workers, sizeof *p->workers);
     p->slots = calloc(p->window, sizeof *p->slots);
-    if (!p->workers || !p->slots) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (p->workers == NULL || p->slots == NULL) {
+        return error_memory(e, NULL);
     }
     size_t limit = p->options->result_limit + sizeof(struct pool_reply);
     for (size_t i = 0; i < p->window; i++) {
@@ -371,16 +372,16 @@ int pool_run(size_t first, size_t count, const struct pool_options *options,
         rc = run(&p, e);
     }
     workers_end(&p, rc == 0);
-    for (size_t i = 0; p.slots && i < p.window; i++) {
+    for (size_t i = 0; p.slots != NULL && i < p.window; i++) {
         bytes_close(&p.slots[i].result);
     }
     free(p.slots);
     free(p.workers);
-    if (p.beats) {
-        munmap(p.beats, (size_t)options->workers * sizeof *p.beats);
+    if (p.heartbeats != NULL) {
+        munmap(p.heartbeats, (size_t)options->workers * sizeof *p.heartbeats);
     }
     struct rusage self;
-    if (usage && getrusage(RUSAGE_SELF, &self) == 0) {
+    if (usage != NULL && getrusage(RUSAGE_SELF, &self) == 0) {
         p.usage.parent_rss = (int64_t)self.ru_maxrss * 1024;
         *usage = p.usage;
     }

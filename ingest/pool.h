@@ -4,35 +4,31 @@
  * The parent forks the workers, hands out task numbers in order and passes the results on in order,
  * whatever the number of workers. A worker that dies, makes no progress for `stall_ms`, or passes
  * its limits of CPU time or memory is replaced; its task is tried once more with the failure
- * described, so that the task can leave out what failed. What fails twice is passed on as failed.
- * Workers die with the parent (PR_SET_PDEATHSIG). The parent must have no threads. Knows nothing of
- * what the tasks do. */
+ * described, so that the task can leave out what failed. A task that fails twice is passed on as
+ * failed. Workers die with the parent (PR_SET_PDEATHSIG). The parent must have no threads. Knows
+ * nothing of what the tasks do. */
 #ifndef OCC_INGEST_POOL_H
 #define OCC_INGEST_POOL_H
 
 #include <signal.h>
 #include <stdint.h>
 
+#include "ingest/heartbeat.h"
 #include "store/bytes.h"
 
 enum pool_fault { POOL_FINE, POOL_CRASH, POOL_STALL, POOL_CPU, POOL_MEMORY };
 
-/* How an attempt ended that did not finish. */
+/* How an unfinished attempt ended. */
 struct pool_failure {
     enum pool_fault fault;
     int signal_number; /* of a crash; 0: the worker exited */
     int exit_status;
-    int stage; /* what the task last said it was doing */
+    int stage; /* the last stage that the task gave */
 };
-
-/* What a running task tells the parent: call pool_beat at each step of progress. Lies in shared
- * memory. */
-struct pool_beat;
-void pool_beat(struct pool_beat *beat, int stage);
 
 struct pool_options {
     int workers;         /* processes, 1 to POOL_WORKERS */
-    int64_t stall_ms;    /* longest time without a beat; 0: no limit */
+    int64_t stall_ms;    /* longest time without a heartbeat; 0: no limit */
     int64_t cpu_ms;      /* CPU time for one task; 0: no limit */
     int64_t memory;      /* address space of a worker in bytes; 0: no limit */
     size_t result_limit; /* bytes of one result */
@@ -46,7 +42,7 @@ struct pool_calls {
     /* In a worker: does task `index`, appends the result. `before`: how the first attempt ended, or
      * NULL. A negative return ends the worker and counts as a crash. */
     int (*task)(void *context, size_t index, const struct pool_failure *before,
-                struct pool_beat *beat, struct bytes *result, struct error *e);
+                struct heartbeat *heartbeat, struct bytes *result, struct error *e);
     /* In the parent, in order of index: `result` is NULL when both attempts failed (`failure` says
      * how the last one ended). A negative return ends the run with that error. */
     int (*done)(void *context, size_t index, const struct bytes *result,

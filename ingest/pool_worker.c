@@ -18,11 +18,6 @@
 #define CAN_LIMIT_MEMORY true
 #endif
 
-void pool_beat(struct pool_beat *beat, int stage) {
-    atomic_store_explicit(&beat->stage, stage, memory_order_relaxed);
-    atomic_fetch_add_explicit(&beat->ticks, 1, memory_order_relaxed);
-}
-
 static void set_soft_limit(int resource, rlim_t value) {
     struct rlimit limit;
     if (getrlimit(resource, &limit) == 0) {
@@ -61,11 +56,11 @@ static int read_request(int fd, struct pool_request *request) {
 }
 
 _Noreturn void pool_worker_main(const struct pool_options *options, const struct pool_calls *calls,
-                                struct pool_beat *beat, int request_fd, int reply_fd,
+                                struct heartbeat *heartbeat, int request_fd, int reply_fd,
                                 pid_t parent) {
     set_signals();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) { /* it died before we asked to be told */
+    if (getppid() != parent) { /* it died before we asked for the signal */
         _exit(EXIT_SUCCESS);
     }
     set_soft_limit(RLIMIT_CORE, 0);
@@ -75,14 +70,14 @@ _Noreturn void pool_worker_main(const struct pool_options *options, const struct
     struct error e = {0};
     struct bytes result;
     bytes_init(&result, options->result_limit);
-    int rc = calls->begin ? calls->begin(calls->context, &e) : 0;
+    int rc = calls->begin != NULL ? calls->begin(calls->context, &e) : 0;
     struct pool_request request;
     while (rc >= 0 && read_request(request_fd, &request)) {
         grant_cpu_time(options->cpu_ms);
-        pool_beat(beat, 0);
+        heartbeat_step(heartbeat, 0);
         bytes_clear(&result);
         const struct pool_failure *before = request.second_try ? &request.before : NULL;
-        rc = calls->task(calls->context, request.task, before, beat, &result, &e);
+        rc = calls->task(calls->context, request.task, before, heartbeat, &result, &e);
         struct pool_reply reply = {.size = result.size};
         if (rc >= 0) {
             rc = file_write(reply_fd, &reply, sizeof reply, NULL, &e);

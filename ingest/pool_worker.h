@@ -1,8 +1,7 @@
-/* pool_worker.h - what pool.c and pool_worker.c share: the pipe's messages and the beat. */
+/* pool_worker.h - shared by pool.c and pool_worker.c: the messages in the pipes. */
 #ifndef OCC_INGEST_POOL_WORKER_H
 #define OCC_INGEST_POOL_WORKER_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -18,16 +17,10 @@ struct pool_reply {
     size_t size; /* bytes of result that follow */
 };
 
-/* In memory shared by parent and worker. */
-struct pool_beat {
-    _Atomic uint64_t ticks; /* grows with each sign of progress */
-    _Atomic int stage;      /* what the task said it was doing */
-};
-
 enum { POOL_STATUS_MEMORY = 12 }; /* exit status of a worker whose task ran out of memory */
 
 /* The life of a worker process; never returns. Ends with status 0 when `request` is closed. */
 _Noreturn void pool_worker_main(const struct pool_options *options, const struct pool_calls *calls,
-                                struct pool_beat *beat, int request, int reply, pid_t parent);
+                                struct heartbeat *heartbeat, int request, int reply, pid_t parent);
 
 #endif

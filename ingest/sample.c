@@ -8,7 +8,7 @@
 #include "store/utf8.h"
 
 json_t *sample_text(const char *text) {
-    if (!text) {
+    if (text == NULL) {
         return json_null();
     }
     size_t size = strlen(text);
@@ -37,7 +37,7 @@ static json_t *rounded(double value, double steps) {
 
 static json_t *texts(const char *const *items, size_t count) {
     json_t *list = json_array();
-    for (size_t i = 0; list && i < count; i++) {
+    for (size_t i = 0; list != NULL && i < count; i++) {
         if (json_array_append_new(list, sample_text(items[i])) != 0) {
             json_decref(list);
             return NULL;
@@ -54,9 +54,9 @@ static json_t *counts_to_json(const struct metadata *m) {
 
 static json_t *source_to_json(const struct sample *s) {
     const struct clip_file *file = clip_file_of(s->clip, FILE_VIDEO);
-    file = file ? file : clip_file_of(s->clip, FILE_AUDIO);
-    file = file ? file : s->clip->count ? &s->clip->files[0] : NULL;
-    if (!file) {
+    file = file != NULL ? file : clip_file_of(s->clip, FILE_AUDIO);
+    file = file != NULL ? file : s->clip->count ? &s->clip->files[0] : NULL;
+    if (file == NULL) {
         return json_null();
     }
     return json_pack("{s:o, s:I, s:I}", "path", sample_text(file->path), "size",
@@ -64,7 +64,7 @@ static json_t *source_to_json(const struct sample *s) {
 }
 
 static json_t *media_to_json(const struct media *m) {
-    if (!m || !m->container) {
+    if (m == NULL || m->container == NULL) {
         return json_null();
     }
     json_t *frames =
@@ -73,15 +73,16 @@ static json_t *media_to_json(const struct media *m) {
                   (json_int_t)m->video_errors, "every", m->every_frame);
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:b, s:b, s:o}", "container",
                      sample_text(m->container), "codec", sample_text(m->video_codec), "audio_codec",
-                     sample_text(m->audio_codec), "width", known(m->video_codec ? m->width : -1),
-                     "height", known(m->video_codec ? m->height : -1), "fps",
+                     sample_text(m->audio_codec), "width",
+                     known(m->video_codec != NULL ? m->width : -1), "height",
+                     known(m->video_codec != NULL ? m->height : -1), "fps",
                      m->fps > 0 ? rounded(m->fps, 1000) : json_null(), "rotation", m->rotation,
                      "mirrored", m->mirrored, "interlaced", m->interlaced, "frames", frames);
 }
 
 static json_t *thumbs_to_json(const struct sample *s) {
     json_t *list = json_array();
-    for (int i = 0; list && i < s->thumb_count; i++) {
+    for (int i = 0; list != NULL && i < s->thumb_count; i++) {
         const struct thumbnail *t = &s->thumbs[i];
         json_t *thumb =
             json_pack("{s:I, s:i, s:i, s:o, s:o, s:o, s:i, s:s}", "pts_ms", (json_int_t)t->pts_ms,
@@ -99,12 +100,12 @@ static json_t *thumbs_to_json(const struct sample *s) {
 
 static json_t *captions_to_json(const struct sample *s) {
     json_t *list = json_array();
-    for (int i = 0; list && i < s->captions->count; i++) {
+    for (int i = 0; list != NULL && i < s->captions->count; i++) {
         const struct caption_choice *c = &s->captions->items[i];
         json_t *caption = json_pack("{s:s, s:o, s:s, s:b, s:b, s:o}", "source", c->source,
                                     "language", sample_text(c->language), "kind", c->kind, "bitmap",
                                     c->bitmap, "chosen", i == s->captions->chosen, "cues",
-                                    known(c->cues ? (int64_t)c->cues->count : -1));
+                                    known(c->cues != NULL ? (int64_t)c->cues->count : -1));
         if (json_array_append_new(list, caption) != 0) {
             json_decref(list);
             return NULL;
@@ -113,17 +114,17 @@ static json_t *captions_to_json(const struct sample *s) {
     return list;
 }
 
-/* The language of the text where it is known: of the chosen captions, else what the site says. */
+/* The language of the text where it is known: of the chosen captions, else from the site. */
 static const char *language_of(const struct sample *s) {
     const char *language =
         s->captions->chosen >= 0 ? s->captions->items[s->captions->chosen].language : NULL;
-    return language ? language : s->sidecars->metadata.language;
+    return language != NULL ? language : s->sidecars->metadata.language;
 }
 
 json_t *sample_warnings(const struct sidecars *sidecars, const struct media *media) {
     json_t *list = texts(sidecars->warnings, (size_t)sidecars->warning_count);
-    bool wrong = media && media->reason;
-    if (list && wrong && json_array_append_new(list, sample_text(media->message)) != 0) {
+    bool wrong = media != NULL && media->reason != NULL;
+    if (list != NULL && wrong && json_array_append_new(list, sample_text(media->message)) != 0) {
         json_decref(list);
         return NULL;
     }
@@ -133,14 +134,14 @@ json_t *sample_warnings(const struct sidecars *sidecars, const struct media *med
 json_t *sample_to_json(const struct sample *s) {
     const struct metadata *m = &s->sidecars->metadata;
     int64_t duration =
-        s->media && s->media->duration_ms >= 0 ? s->media->duration_ms : m->duration_ms;
+        s->media != NULL && s->media->duration_ms >= 0 ? s->media->duration_ms : m->duration_ms;
     json_t *root =
         json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", sample_text(m->id),
                   "account", sample_text(m->account), "account_name", sample_text(m->account_name),
                   "site", sample_text(m->site), "url", sample_text(m->url), "title",
                   sample_text(m->title), "description", sample_text(m->description), "hashtags",
                   texts(m->hashtags, m->hashtag_count), "created", known(m->created));
-    if (!root) {
+    if (root == NULL) {
         return NULL;
     }
     json_t *rest =
@@ -153,7 +154,7 @@ json_t *sample_to_json(const struct sample *s) {
                   media_to_json(s->media), "thumbs", thumbs_to_json(s), "captions",
                   captions_to_json(s), "status", s->status == SAMPLE_OK ? "ok" : "partial",
                   "warnings", sample_warnings(s->sidecars, s->media));
-    if (!rest || json_object_update(root, rest) != 0) {
+    if (rest == NULL || json_object_update(root, rest) != 0) {
         json_decref(root);
         root = NULL;
     }
@@ -163,7 +164,7 @@ json_t *sample_to_json(const struct sample *s) {
 
 json_t *sample_script_to_json(const struct cue_list *cues) {
     json_t *list = json_array();
-    for (size_t i = 0; list && i < cues->count; i++) {
+    for (size_t i = 0; list != NULL && i < cues->count; i++) {
         const struct cue *cue = &cues->items[i];
         json_t *item = json_pack("{s:I, s:I, s:o, s:s*}", "start_ms", (json_int_t)cue->start_ms,
                                  "end_ms", (json_int_t)cue->end_ms, "text", sample_text(cue->text),

@@ -32,7 +32,7 @@ struct shards {
     int lock;                     /* held while these shards are written; -1: not */
 };
 
-/* OUTPUT/HEAD[IofN-]TAIL: names of one part of --shard keep out of the way of the others. */
+/* OUTPUT/HEAD[IofN-]TAIL: each part of --shard has names of its own. */
 static int path_of(const struct shards *s, const char *head, const char *tail,
                    char path[SHARD_PATH], struct error *e) {
     const struct ingest_options *o = s->options;
@@ -51,10 +51,10 @@ static int shard_path(const struct shards *s, int64_t number, char path[SHARD_PA
     return path_of(s, "ingest-", tail, path, e);
 }
 
-/* What a run of clips is made from, as one number. */
+/* A hash of the files that a run of clips is made from. */
 static uint64_t inputs_hash(const struct clips *clips, size_t first, size_t end) {
     XXH3_state_t *state = XXH3_createState();
-    if (!state || XXH3_64bits_reset(state) != XXH_OK) {
+    if (state == NULL || XXH3_64bits_reset(state) != XXH_OK) {
         XXH3_freeState(state);
         return 0;
     }
@@ -84,7 +84,7 @@ static int read_shard(struct shards *s, int fd, struct bytes *keys, json_t **end
     }
     const json_t *header = stream_reader_header(reader);
     const char *tool = json_get_text(header, "tool");
-    bool same = json_equal(json_object_get(header, "options"), s->header) && tool &&
+    bool same = json_equal(json_object_get(header, "options"), s->header) && tool != NULL &&
                 strcmp(tool, s->tool) == 0;
     struct stream_sample sample;
     int got = same ? 1 : 0, rc = 0;
@@ -117,11 +117,11 @@ static int add_keys(struct table *table, const struct bytes *keys, struct error 
     return rc < 0 ? rc : 0;
 }
 
-/* 1: the shard at `path` stays, *first and *counts are moved behind it. 0: it is to be made anew.
- * The last shard of a run ends where the clips ended, not where it was full: it stays only if they
- * still end there. */
-static int keep_shard(struct shards *s, const char *path, struct table *keys, size_t *first,
-                      struct stream_counts *counts, struct error *e) {
+/* 1: the shard at `path` is reused, and *first and *counts are moved past it. 0: it must be made
+ * anew. The last shard of a run ends where the clips ended, not where it was full: it is reused
+ * only if they still end there. */
+static int reuse_shard(struct shards *s, const char *path, struct table *keys, size_t *first,
+                       struct stream_counts *counts, struct error *e) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return 0;
@@ -134,7 +134,7 @@ static int keep_shard(struct shards *s, const char *path, struct table *keys, si
     int64_t inputs = json_get_integer(end, "inputs", -1);
     const char *hash = json_get_text(end, "inputs_hash");
     size_t left = s->clips->count - *first;
-    bool fits = rc == 1 && inputs >= 0 && (size_t)inputs <= left && hash &&
+    bool fits = rc == 1 && inputs >= 0 && (size_t)inputs <= left && hash != NULL &&
                 json_get_flag(end, "last") == ((size_t)inputs == left);
     if (fits) {
         char now[24];
@@ -155,14 +155,14 @@ static int keep_shard(struct shards *s, const char *path, struct table *keys, si
     return rc < 0 ? rc : fits;
 }
 
-static int keep_shards(struct shards *s, struct table *keys, size_t *first,
-                       struct stream_counts *counts, struct error *e) {
+static int reuse_shards(struct shards *s, struct table *keys, size_t *first,
+                        struct stream_counts *counts, struct error *e) {
     int rc = 1;
     while (rc == 1 && *first < s->clips->count) {
         char path[SHARD_PATH];
         rc = shard_path(s, s->number, path, e);
         if (rc == 0) {
-            rc = keep_shard(s, path, keys, first, counts, e);
+            rc = reuse_shard(s, path, keys, first, counts, e);
         }
         if (rc == 1) {
             output_file_clean(path);
@@ -177,7 +177,9 @@ static int keep_shards(struct shards *s, struct table *keys, size_t *first,
 static int shard_begin(struct shards *s, size_t clip, struct error *e) {
     char path[SHARD_PATH];
     int rc = shard_path(s, s->number, path, e);
-    rc = rc == 0 ? output_file_open(&s->file, path, e) : rc;
+    if (rc == 0) {
+        rc = output_file_open(&s->file, path, e);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -192,8 +194,8 @@ static int shard_end(struct shards *s, size_t end_clip, bool last, struct error 
     snprintf(hash, sizeof hash, "%016" PRIx64, inputs_hash(s->clips, s->first, end_clip));
     json_t *extra = json_pack("{s:I, s:s, s:b}", "inputs", (json_int_t)(end_clip - s->first),
                               "inputs_hash", hash, "last", last);
-    int rc = extra ? stream_writer_finish(s->writer, &s->counts, extra, e)
-                   : error_set(e, ERR_MEMORY, "out of memory");
+    int rc = extra != NULL ? stream_writer_finish(s->writer, &s->counts, extra, e)
+                           : error_memory(e, NULL);
     json_decref(extra);
     stream_writer_close(s->writer);
     s->writer = NULL;
@@ -202,7 +204,7 @@ static int shard_end(struct shards *s, size_t end_clip, bool last, struct error 
         rc = output_file_commit(&s->file, e);
     } else {
         output_file_discard(&s->file);
-        error_context(e, "%s", path ? path : "shard");
+        error_context(e, "%s", path != NULL ? path : "shard");
     }
     free(path);
     s->number++;
@@ -248,8 +250,8 @@ int shards_open(struct shards **out, const struct ingest_options *options, const
                 struct error *e) {
     *out = NULL;
     struct shards *s = calloc(1, sizeof *s);
-    if (!s) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (s == NULL) {
+        return error_memory(e, NULL);
     }
     *s = (struct shards){.options = options,
                          .clips = clips,
@@ -262,10 +264,14 @@ int shards_open(struct shards **out, const struct ingest_options *options, const
     if (mkdir(options->output, 0777) != 0 && errno != EEXIST) {
         rc = error_errno(e, errno, "%s", options->output);
     }
-    rc = rc == 0 ? lock_folder(s, e) : rc;
-    rc = rc == 0 ? keep_shards(s, keys, first, counts, e) : rc;
+    if (rc == 0) {
+        rc = lock_folder(s, e);
+    }
+    if (rc == 0) {
+        rc = reuse_shards(s, keys, first, counts, e);
+    }
     if (rc == 0 && s->number > 0) {
-        log_info("%" PRId64 " shards are there already; going on at clip %zu", s->number,
+        log_info("%" PRId64 " shards are complete already; going on with clip %zu", s->number,
                  *first + 1);
     }
     if (rc < 0) {
@@ -279,11 +285,11 @@ int shards_open(struct shards **out, const struct ingest_options *options, const
 int shards_put(struct shards *s, size_t clip, const void *records, size_t size,
                const struct stream_counts *change, struct error *e) {
     int rc = 0;
-    if (s->writer && size > 0 && s->counts.samples > 0 &&
+    if (s->writer != NULL && size > 0 && s->counts.samples > 0 &&
         stream_writer_bytes(s->writer) + (int64_t)size + END_RESERVE > s->options->shard_size) {
         rc = shard_end(s, clip, false, e);
     }
-    if (rc == 0 && !s->writer) {
+    if (rc == 0 && s->writer == NULL) {
         rc = shard_begin(s, clip, e);
     }
     if (rc == 0 && size > 0) {
@@ -314,21 +320,22 @@ static int remove_stale(struct shards *s, struct error *e) {
 
 int shards_finish(struct shards *s, struct error *e) {
     int rc = 0;
-    if (!s->writer && s->number == 0) { /* no clips at all still give a valid, empty stream */
+    if (s->writer == NULL &&
+        s->number == 0) { /* no clips at all still give a valid, empty stream */
         rc = shard_begin(s, 0, e);
     }
-    if (rc == 0 && s->writer) {
+    if (rc == 0 && s->writer != NULL) {
         rc = shard_end(s, s->clips->count, true, e);
     }
     return rc == 0 ? remove_stale(s, e) : rc;
 }
 
 void shards_close(struct shards *s) {
-    if (!s) {
+    if (s == NULL) {
         return;
     }
     stream_writer_close(s->writer);
-    if (s->file.path) {
+    if (s->file.path != NULL) {
         output_file_discard(&s->file);
     }
     unlock_folder(s);

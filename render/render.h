@@ -20,10 +20,10 @@
 
 #include <signal.h>
 
-#include "render/content.h"
-#include "render/missing.h"
-#include "render/page_file.h"
-#include "render/profile.h"
+#include "render/content/content.h"
+#include "render/page/missing.h"
+#include "render/page/page_file.h"
+#include "render/text/profile.h"
 #include "store/stream.h"
 
 enum render_pack { PACK_SAMPLE, PACK_ACCOUNT };

@@ -27,18 +27,18 @@ struct arena {
 
 int arena_open(struct arena **out, size_t limit, struct error *e) {
     *out = calloc(1, sizeof **out);
-    if (!*out) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (*out == NULL) {
+        return error_memory(e, NULL);
     }
     (*out)->limit = limit;
     return 0;
 }
 
 void arena_close(struct arena *a) {
-    if (!a) {
+    if (a == NULL) {
         return;
     }
-    for (struct block *block = a->first; block;) {
+    for (struct block *block = a->first; block != NULL;) {
         struct block *next = block->next;
         free(block);
         block = next;
@@ -52,10 +52,10 @@ static struct block *block_add(struct arena *a, size_t need) {
         return NULL;
     }
     struct block *block = malloc(sizeof *block + capacity);
-    if (!block) {
+    if (block == NULL) {
         return NULL;
     }
-    struct block **place = a->current ? &a->current->next : &a->first;
+    struct block **place = a->current != NULL ? &a->current->next : &a->first;
     *block = (struct block){.next = *place, .capacity = capacity};
     *place = block;
     a->held += capacity;
@@ -64,24 +64,24 @@ static struct block *block_add(struct arena *a, size_t need) {
 
 /* `need` > 0 bytes at a multiple of `alignment`, not cleared. */
 static void *take(struct arena *a, size_t need, size_t alignment) {
-    struct block *block = a->current ? a->current : a->first;
+    struct block *block = a->current != NULL ? a->current : a->first;
     size_t at = 0;
-    while (block) {
+    while (block != NULL) {
         at = (block->used + alignment - 1) / alignment * alignment;
         if (at <= block->capacity && block->capacity - at >= need) {
             break;
         }
         a->current = block;
         block = block->next;
-        if (block) {
+        if (block != NULL) {
             block->used = 0;
         }
     }
-    if (!block) {
+    if (block == NULL) {
         block = block_add(a, need);
         at = 0;
     }
-    if (!block) {
+    if (block == NULL) {
         return NULL;
     }
     a->current = block;
@@ -96,7 +96,7 @@ void *arena_alloc(struct arena *a, size_t count, size_t size) {
     size_t need = count * size;
     need = need ? need : 1;
     void *memory = take(a, need, ALIGNMENT);
-    return memory ? memset(memory, 0, need) : NULL;
+    return memory != NULL ? memset(memory, 0, need) : NULL;
 }
 
 char *arena_text(struct arena *a, const char *text, size_t size) {
@@ -104,7 +104,7 @@ char *arena_text(struct arena *a, const char *text, size_t size) {
         return NULL;
     }
     char *copy = take(a, size + 1, 1);
-    if (copy) {
+    if (copy != NULL) {
         memcpy(copy, text, size);
         copy[size] = 0;
     }
@@ -112,12 +112,13 @@ char *arena_text(struct arena *a, const char *text, size_t size) {
 }
 
 struct arena_mark arena_mark(const struct arena *a) {
-    return (struct arena_mark){.block = a->current, .used = a->current ? a->current->used : 0};
+    return (struct arena_mark){.block = a->current,
+                               .used = a->current != NULL ? a->current->used : 0};
 }
 
 void arena_rewind(struct arena *a, struct arena_mark mark) {
-    a->current = mark.block ? mark.block : a->first;
-    if (a->current) {
+    a->current = mark.block != NULL ? mark.block : a->first;
+    if (a->current != NULL) {
         a->current->used = mark.used;
     }
 }
@@ -133,8 +134,8 @@ int arena_grow(struct arena *a, void **items, size_t count, size_t *capacity, si
     }
     size_t wanted = *capacity ? *capacity * 2 : 16;
     void *larger = arena_alloc(a, wanted, size);
-    if (!larger) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (larger == NULL) {
+        return error_memory(e, NULL);
     }
     if (count) {
         memcpy(larger, *items, count * size);

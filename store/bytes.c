@@ -18,7 +18,7 @@ void bytes_close(struct bytes *b) {
 
 void bytes_clear(struct bytes *b) {
     b->size = 0;
-    if (b->data) {
+    if (b->data != NULL) {
         b->data[0] = 0;
     }
 }
@@ -36,7 +36,7 @@ int bytes_reserve(struct bytes *b, size_t count, struct error *e) {
         capacity *= 2;
     }
     unsigned char *data = realloc(b->data, capacity);
-    if (!data) {
+    if (data == NULL) {
         return error_set(e, ERR_MEMORY, "out of memory (%zu bytes)", capacity);
     }
     b->data = data;
@@ -82,5 +82,5 @@ int bytes_printf(struct bytes *b, struct error *e, const char *format, ...) {
 }
 
 const char *bytes_text(const struct bytes *b) {
-    return b->data ? (const char *)b->data : "";
+    return b->data != NULL ? (const char *)b->data : "";
 }

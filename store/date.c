@@ -27,7 +27,7 @@ static bool read_digits(const char **p, int count, int *value) {
 }
 
 static bool skip(const char **p, const char *any_of) {
-    bool found = **p && strchr(any_of, **p);
+    bool found = **p && strchr(any_of, **p) != NULL;
     *p += found;
     return found;
 }
@@ -126,7 +126,9 @@ int64_t date_created(const json_t *sample, enum date_kind *kind) {
     const char *text = json_get_text(sample, "created");
     int64_t number = json_get_integer(sample, "created", 0);
     int64_t seconds = text != NULL ? time_from_text(text) : -1;
-    seconds = seconds < 0 ? day_from_number(number) : seconds;
+    if (seconds < 0) {
+        seconds = day_from_number(number);
+    }
     *kind = DATE_GIVEN;
     if (seconds < 0) {
         for (seconds = number; seconds >= MILLISECONDS; seconds /= 1000) {

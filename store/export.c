@@ -17,8 +17,9 @@ const char *const EXPORT_FORMATS[EXPORT_COUNT + 1] = {"npy", "safetensors", "tar
 
 enum { NPY_ALIGNMENT = 64 };
 
-int export_npy(struct bytes *out, const float *values, const int64_t *shape, int rank,
-               struct error *e) {
+/* Appends an NPY file (format version 1.0) of F32, row-major. */
+static int append_npy(struct bytes *out, const float *values, const int64_t *shape, int rank,
+                      struct error *e) {
     char header[256];
     size_t count = 1;
     int length =
@@ -68,7 +69,7 @@ static float *unpack(struct export *x, const struct token_record *r, struct erro
     int64_t rows = (int64_t)h->rows * h->columns;
     float *tokens = arena_alloc(x->arena, (size_t)rows * h->dim, sizeof *tokens);
     if (tokens == NULL) {
-        error_set(e, ERR_MEMORY, "out of memory for tokens");
+        error_memory(e, "tokens");
         return NULL;
     }
     if (codec_unpack(x->codec, tokens, h->codec, r->payload, h->payload, rows, h->dim, e) < 0) {
@@ -99,10 +100,12 @@ static int write_npy(void *context, const struct token_record *r, struct error *
     }
     const int64_t shape[3] = {h->rows, h->columns, h->dim};
     bytes_clear(&x->file);
-    int rc = export_npy(&x->file, tokens, shape, 3, e);
+    int rc = append_npy(&x->file, tokens, shape, 3, e);
     arena_rewind(x->arena, mark);
     snprintf(path, sizeof path, "%s/%.*s", x->path, (int)stream_account_size(r->key), r->key);
-    rc = rc == 0 ? make_folder(path, e) : rc;
+    if (rc == 0) {
+        rc = make_folder(path, e);
+    }
     snprintf(path, sizeof path, "%s/%s.p%03d.npy", x->path, r->key, r->page);
     if (rc == 0) {
         rc = output_file_open(&file, path, e);
@@ -119,8 +122,7 @@ static int write_npy(void *context, const struct token_record *r, struct error *
     return rc;
 }
 
-/* ---- safetensors ------------------------------------------------------------------------------
- */
+/* ---- safetensors --------------------------------------------------------------------------- */
 
 /* Name and shape of a page: the file's header comes before the tokens. */
 static int keep_tensor(void *context, const struct token_record *r, struct error *e) {
@@ -137,7 +139,7 @@ static int keep_tensor(void *context, const struct token_record *r, struct error
     x->tensors = items;
     char *name = arena_alloc(x->arena, strlen(r->key) + 16, 1);
     if (name == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for the names of pages");
+        return error_memory(e, "the names of pages");
     }
     snprintf(name, strlen(r->key) + 16, "%s.p%03d", r->key, r->page);
     x->tensors[x->tensor_count++] = (struct safetensor){.name = name,
@@ -159,7 +161,7 @@ static int write_tensor(void *context, const struct token_record *r, struct erro
     struct arena_mark mark = arena_mark(x->arena);
     uint16_t *tokens = arena_alloc(x->arena, (size_t)rows * h->dim, sizeof *tokens);
     if (tokens == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for tokens");
+        return error_memory(e, "tokens");
     }
     int rc = codec_unpack_bf16(x->codec, tokens, h->codec, r->payload, h->payload, rows, h->dim, e);
     if (rc < 0) {
@@ -183,8 +185,7 @@ static int open_tensors(struct export *x, struct error *e) {
     return rc;
 }
 
-/* ---- tar
- * ------------------------------------------------------------------------------------------ */
+/* ---- tar ----------------------------------------------------------------------------------- */
 
 static int add_member(struct export *x, const char *suffix, const void *data, size_t size,
                       struct error *e) {
@@ -194,7 +195,7 @@ static int add_member(struct export *x, const char *suffix, const void *data, si
     char *copy = arena_alloc(x->arena, size + 1, 1);
     char *name = arena_text(x->arena, suffix, strlen(suffix));
     if (rc < 0 || copy == NULL || name == NULL) {
-        return rc < 0 ? rc : error_set(e, ERR_MEMORY, "out of memory for a sample");
+        return rc < 0 ? rc : error_memory(e, "a sample");
     }
     memcpy(copy, data, size);
     x->members = items;
@@ -213,7 +214,7 @@ static int keep_page(void *context, const struct token_record *r, struct error *
     const int64_t shape[3] = {h->rows, h->columns, h->dim};
     snprintf(suffix, sizeof suffix, "p%03d.npy", r->page);
     bytes_clear(&x->file);
-    int rc = export_npy(&x->file, tokens, shape, 3, e);
+    int rc = append_npy(&x->file, tokens, shape, 3, e);
     x->pages += rc == 0;
     return rc == 0 ? add_member(x, suffix, x->file.data, x->file.size, e) : rc;
 }
@@ -255,8 +256,7 @@ static int write_sample(struct export *x, const char *key, struct error *e) {
     return rc;
 }
 
-/* ---- Going through the samples
- * ---------------------------------------------------------------------- */
+/* ---- Going through the samples ------------------------------------------------------------- */
 
 static int export_sample(void *context, const char *key, const char *journal, size_t size,
                          struct error *e) {

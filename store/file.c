@@ -87,7 +87,7 @@ int file_write(int fd, const void *data, size_t size, const volatile sig_atomic_
                struct error *e) {
     const char *p = data;
     while (size > 0) {
-        if (cancel && *cancel) {
+        if (cancel != NULL && *cancel) {
             return error_set(e, ERR_CANCELLED, "stopped by a signal");
         }
         ssize_t done = write(fd, p, size);
@@ -105,7 +105,7 @@ int file_write(int fd, const void *data, size_t size, const volatile sig_atomic_
 /* The folder part of a path, "." where there is none; the caller frees it. */
 static char *folder_of(const char *path) {
     const char *slash = strrchr(path, '/');
-    if (!slash) {
+    if (slash == NULL) {
         return strdup(".");
     }
     return strndup(path, slash == path ? 1 : (size_t)(slash - path));
@@ -114,10 +114,10 @@ static char *folder_of(const char *path) {
 /* `FOLDER/.NAME.tmp`; the caller frees it. */
 static char *temporary_name(const char *path) {
     const char *slash = strrchr(path, '/');
-    int folder_length = slash ? (int)(slash - path + 1) : 0;
+    int folder_length = slash != NULL ? (int)(slash - path + 1) : 0;
     size_t room = strlen(path) + sizeof "..tmp";
     char *name = malloc(room);
-    if (name) {
+    if (name != NULL) {
         snprintf(name, room, "%.*s.%s.tmp", folder_length, path, path + folder_length);
     }
     return name;
@@ -125,7 +125,7 @@ static char *temporary_name(const char *path) {
 
 void output_file_clean(const char *path) {
     char *name = temporary_name(path);
-    if (name) {
+    if (name != NULL) {
         unlink(name); /* as a rule there is none */
         free(name);
     }
@@ -136,8 +136,8 @@ int output_file_open(struct output_file *o, const char *path, struct error *e) {
     o->path = strdup(path);
     o->temporary = temporary_name(path);
     int rc = 0;
-    if (!o->path || !o->temporary) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+    if (o->path == NULL || o->temporary == NULL) {
+        rc = error_memory(e, NULL);
     } else {
         o->fd = open(o->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         if (o->fd < 0) {
@@ -156,7 +156,7 @@ void output_file_discard(struct output_file *o) {
     if (o->fd >= 0) {
         close(o->fd);
     }
-    if (o->temporary) {
+    if (o->temporary != NULL) {
         unlink(o->temporary);
     }
     free(o->path);
@@ -166,8 +166,8 @@ void output_file_discard(struct output_file *o) {
 
 static int sync_folder(const char *path, struct error *e) {
     char *folder = folder_of(path);
-    if (!folder) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (folder == NULL) {
+        return error_memory(e, NULL);
     }
     int rc = 0;
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/array.h"
+#include "store/buffer.h"
 #include "store/json.h"
 #include "store/log.h"
 #include "store/table.h"
@@ -25,8 +27,7 @@ struct forget {
     struct forget_result *result;
     struct codec_state *codec;
     struct bytes payload, json;
-    float *tokens, *shrunk; /* of a page */
-    size_t tokens_size;
+    struct buffer tokens, shrunk; /* of a page, floats */
     struct aging *pages;
     size_t count, capacity;
     struct account_header account;
@@ -38,15 +39,11 @@ struct forget {
 
 static int collect(void *context, const struct token_record *record, struct error *e) {
     struct forget *f = context;
-    if (f->count == f->capacity) {
-        size_t capacity = f->capacity > 0 ? 2 * f->capacity : 256;
-        struct aging *grown = realloc(f->pages, capacity * sizeof *grown);
-        if (grown == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory");
-        }
-        f->pages = grown;
-        f->capacity = capacity;
+    struct aging *pages = array_grow(f->pages, &f->capacity, f->count + 1, sizeof *pages, e);
+    if (pages == NULL) {
+        return ERR_MEMORY;
     }
+    f->pages = pages;
     f->pages[f->count++] = (struct aging){.record = *record};
     return 0;
 }
@@ -110,7 +107,7 @@ static size_t count_below(const double *sorted, size_t count, double x, bool equ
 static int scale_ages(struct forget *f, double *factors, struct error *e) {
     double *sorted = malloc((f->count + 1) * sizeof *sorted);
     if (sorted == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     for (size_t i = 0; i < f->count; i++) {
         bool same = i > 0 && strcmp(f->pages[i].record.key, f->pages[i - 1].record.key) == 0;
@@ -135,8 +132,7 @@ static int choose_buckets(struct forget *f, struct error *e) {
     double *factors = NULL;
     if (o->adaptive && f->count > 0) {
         factors = malloc(f->count * sizeof *factors);
-        int rc =
-            factors != NULL ? scale_ages(f, factors, e) : error_set(e, ERR_MEMORY, "out of memory");
+        int rc = factors != NULL ? scale_ages(f, factors, e) : error_memory(e, NULL);
         if (rc < 0) {
             free(factors);
             return rc;
@@ -162,46 +158,26 @@ static int choose_buckets(struct forget *f, struct error *e) {
 
 /* ---- One page ------------------------------------------------------------------------------ */
 
-struct loading {
-    struct forget *f;
-    int page;
-    bool found;
-};
-
-static int load_page(void *context, const struct token_record *record, struct error *e) {
-    struct loading *l = context;
-    struct forget *f = l->f;
-    const struct token_header *h = &record->header;
-    int64_t rows = (int64_t)h->rows * h->columns;
-    size_t count = (size_t)rows * h->dim;
-    if (record->page != l->page) {
-        return 0;
+/* The tokens of a page, in f->tokens; f->shrunk has room for as many. */
+static int load(struct forget *f, const struct token_record *page, struct error *e) {
+    struct token_record record;
+    const struct token_header *h = &record.header;
+    int rc = store_get_page(f->s, page->key, page->page, &record, e);
+    if (rc == 0) {
+        rc = error_set(e, ERR_FORMAT, "has no journal entry: occ store verify");
     }
-    if (count > f->tokens_size) {
-        free(f->tokens);
-        free(f->shrunk);
-        f->tokens_size = 0;
-        f->tokens = malloc(count * sizeof *f->tokens);
-        f->shrunk = malloc(count * sizeof *f->shrunk);
-        if (f->tokens == NULL || f->shrunk == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory");
-        }
-        f->tokens_size = count;
+    int64_t rows = rc > 0 ? (int64_t)h->rows * h->columns : 0;
+    if (rc > 0) {
+        rc = buffer_reserve(&f->tokens, (size_t)rows * h->dim, sizeof(float), e);
     }
-    l->found = true;
-    return codec_unpack(f->codec, f->tokens, h->codec, record->payload, h->payload, rows, h->dim,
-                        e);
-}
-
-static int load(struct forget *f, const struct token_record *record, struct error *e) {
-    struct loading l = {.f = f, .page = record->page};
-    int rc = store_each_page(f->s, record->key, load_page, &l, e);
-    if (rc < 0) {
-        return error_context(e, "%s page %d", record->key, record->page);
+    if (rc == 0) {
+        rc = buffer_reserve(&f->shrunk, (size_t)rows * h->dim, sizeof(float), e);
     }
-    return l.found ? 0
-                   : error_set(e, ERR_FORMAT, "%s page %d: has no journal entry: occ store verify",
-                               record->key, record->page);
+    if (rc == 0) {
+        rc = codec_unpack(f->codec, f->tokens.data, h->codec, record.payload, h->payload, rows,
+                          h->dim, e);
+    }
+    return rc < 0 ? error_context(e, "%s page %d", page->key, page->page) : 0;
 }
 
 /* Means of means, where the page is means already. */
@@ -212,9 +188,9 @@ static bool pool(struct forget *f, const struct aging *page) {
     if (f->options->shrink != NULL && !is_means) {
         return false;
     }
-    memcpy(f->shrunk, f->tokens, (size_t)rows * (size_t)columns * h->dim * sizeof *f->tokens);
+    memcpy(f->shrunk.data, f->tokens.data, (size_t)rows * (size_t)columns * h->dim * sizeof(float));
     for (int step = h->bucket; step < page->bucket; step++) {
-        forget_pool(f->shrunk, &rows, &columns, h->dim);
+        forget_pool(f->shrunk.data, &rows, &columns, h->dim);
     }
     return true;
 }
@@ -223,9 +199,9 @@ static bool pool(struct forget *f, const struct aging *page) {
 static int shrink(struct forget *f, const struct aging *page, int rows, int columns,
                   uint8_t *shrunk_by, struct error *e) {
     const struct forget_operator *op = f->options->shrink;
-    int done = op != NULL
-                   ? op->shrink(op->context, &page->record, f->tokens, rows, columns, f->shrunk, e)
-                   : 0;
+    int done = op != NULL ? op->shrink(op->context, &page->record, f->tokens.data, rows, columns,
+                                       f->shrunk.data, e)
+                          : 0;
     if (done != 0) {
         *shrunk_by = (uint8_t)op->shrunk_by;
         return done;
@@ -241,14 +217,16 @@ static int shrink_page(struct forget *f, struct aging *page, struct error *e) {
     int rows = header.rows, columns = header.columns;
     forget_grid(&rows, &columns, page->bucket - header.bucket);
     int rc = load(f, &page->record, e);
-    rc = rc == 0 ? shrink(f, page, rows, columns, &header.shrunk_by, e) : rc;
+    if (rc == 0) {
+        rc = shrink(f, page, rows, columns, &header.shrunk_by, e);
+    }
     if (rc <= 0) {
         page->bucket = header.bucket;
         f->result->left += rc == 0;
         return rc;
     }
     bytes_clear(&f->payload);
-    rc = codec_pack(f->codec, &f->payload, header.codec, f->shrunk, (int64_t)rows * columns,
+    rc = codec_pack(f->codec, &f->payload, header.codec, f->shrunk.data, (int64_t)rows * columns,
                     header.dim, NULL, e);
     if (rc < 0) {
         return rc;
@@ -267,15 +245,16 @@ static int add_to_style(struct forget *f, const struct aging *page, struct error
     int rc = load(f, &page->record, e);
     if (rc == 0 && f->sum == NULL) {
         f->sum = calloc(h->dim, sizeof *f->sum);
-        rc = f->sum != NULL ? 0 : error_set(e, ERR_MEMORY, "out of memory");
+        rc = f->sum != NULL ? 0 : error_memory(e, NULL);
     }
     if (rc < 0) {
         return rc;
     }
+    const float *tokens = f->tokens.data;
     for (int64_t d = 0; d < h->dim; d++) {
         double sum = 0;
         for (int64_t r = 0; r < rows; r++) {
-            sum += (double)f->tokens[r * h->dim + d];
+            sum += (double)tokens[r * h->dim + d];
         }
         f->sum[d] += page->share * sum / (double)rows;
     }
@@ -308,7 +287,9 @@ static int forget_sample(struct forget *f, const char *key, struct error *e) {
     bool has_pages = false;
     int rc = store_mark_folded(f->s, key, e);
     f->result->removed_samples += rc > 0 && !stream_is_pack(key);
-    rc = rc >= 0 ? store_each_page(f->s, key, find_any, &has_pages, e) : rc;
+    if (rc >= 0) {
+        rc = store_each_page(f->s, key, find_any, &has_pages, e);
+    }
     if (rc < 0 || has_pages || f->options->keep_text ||
         (f->shown != NULL && table_find(f->shown, key, NULL))) {
         return rc < 0 ? rc : 0;
@@ -321,7 +302,9 @@ static int forget_shown(struct forget *f, const char *key, struct error *e) {
     int rc = store_load_pack(f->s, key, &root, e);
     const json_t *samples = store_pack_samples(key, root), *name;
     size_t i;
-    rc = rc == 0 ? forget_sample(f, key, e) : rc;
+    if (rc == 0) {
+        rc = forget_sample(f, key, e);
+    }
     json_array_foreach(samples, i, name) {
         if (rc == 0 && json_is_string(name)) {
             rc = forget_sample(f, json_string_value(name), e);
@@ -365,7 +348,9 @@ static int weigh_pages(struct forget *f, struct error *e) {
         int64_t shown, folded;
         json_t *root;
         rc = store_load_pack(f->s, page->record.key, &root, e);
-        rc = rc == 0 ? store_count_folded(f->s, page->record.key, root, &shown, &folded, e) : rc;
+        if (rc == 0) {
+            rc = store_count_folded(f->s, page->record.key, root, &shown, &folded, e);
+        }
         page->share = rc == 0 ? (double)(shown - folded) / (double)shown : 0;
         packs = packs || stream_is_pack(page->record.key);
         json_decref(root);
@@ -373,8 +358,7 @@ static int weigh_pages(struct forget *f, struct error *e) {
     return rc == 0 && packs ? list_shown(f, e) : rc;
 }
 
-/* ---- An account, a store ------------------------------------------------------------------------
- */
+/* ---- An account, a store ------------------------------------------------------------------- */
 
 static void count_page(struct forget *f, const struct aging *page) {
     struct forget_result *r = f->result;
@@ -408,7 +392,9 @@ static int age_pages(struct forget *f, const char *account, struct error *e) {
         struct aging *page = &f->pages[i];
         if (page->bucket == STORE_BUCKETS) {
             rc = fold_page(f, page, e);
-            rc = rc == 0 ? forget_shown(f, page->record.key, e) : rc;
+            if (rc == 0) {
+                rc = forget_shown(f, page->record.key, e);
+            }
         } else if (page->bucket > page->record.header.bucket) {
             rc = shrink_page(f, page, e);
         }
@@ -484,8 +470,8 @@ int forget_run(struct store *s, const struct forget_options *options,
     bytes_close(&f.payload);
     bytes_close(&f.json);
     free(f.pages);
-    free(f.tokens);
-    free(f.shrunk);
+    buffer_free(&f.tokens);
+    buffer_free(&f.shrunk);
     return rc;
 }
 

@@ -26,7 +26,7 @@ static int hex4(const char *p, const char *end) {
     for (int i = 0; i < 4; i++) {
         const char *digits = "0123456789abcdef";
         const char *found = p[i] ? strchr(digits, p[i] | 0x20) : NULL;
-        if (!found || (p[i] < '0')) {
+        if (found == NULL || (p[i] < '0')) {
             return -1;
         }
         value = value * 16 + (int)(found - digits);
@@ -76,7 +76,7 @@ static const char *mend_number(struct bytes *out, const char *p, const char *end
     while (q < end && *q >= '0' && *q <= '9') {
         q++;
     }
-    bool integer = q == end || !strchr(".eE", *q) || *q == 0;
+    bool integer = q == end || strchr(".eE", *q) == NULL || *q == 0;
     if (integer && q - digits > LONGEST_INTEGER) {
         *repaired += 1;
         *rc = bytes_printf(out, e, "\"%.*s\"", (int)(q - p < INT_MAX ? q - p : INT_MAX), p);
@@ -140,7 +140,7 @@ static json_t *parse_mended(const char *text, size_t size, size_t *repaired, jso
     if (utf8_repair(&valid, text, size, &count, e) == 0 &&
         mend(&mended, bytes_text(&valid), valid.size, &count, e) == 0) {
         tree = parse(bytes_text(&mended), mended.size, reason);
-        *repaired += tree ? count : 0;
+        *repaired += tree != NULL ? count : 0;
     }
     bytes_close(&mended);
     bytes_close(&valid);
@@ -151,19 +151,19 @@ json_t *json_read(const void *data, size_t size, size_t *repaired, struct error 
     size_t ignored = 0;
     struct error local = {0};
     json_error_t reason = {.line = 1};
-    const char *text = data ? data : "";
+    const char *text = data != NULL ? data : "";
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
         text += 3;
         size -= 3;
     }
     json_t *tree = parse(text, size, &reason);
-    if (!tree) {
-        tree = parse_mended(text, size, repaired ? repaired : &ignored, &reason, &local);
+    if (tree == NULL) {
+        tree = parse_mended(text, size, repaired != NULL ? repaired : &ignored, &reason, &local);
     }
     bool memory = local.code == ERR_MEMORY || json_error_code(&reason) == json_error_out_of_memory;
-    if (!tree && memory) {
-        error_set(e, ERR_MEMORY, "out of memory");
-    } else if (!tree) {
+    if (tree == NULL && memory) {
+        error_memory(e, NULL);
+    } else if (tree == NULL) {
         error_set(e, ERR_FORMAT, "invalid JSON at line %d, column %d: %s", reason.line,
                   reason.column, reason.text);
     }
@@ -172,41 +172,41 @@ json_t *json_read(const void *data, size_t size, size_t *repaired, struct error 
 
 json_t *json_read_lines(const void *data, size_t size, size_t *repaired, struct error *e) {
     json_t *list = json_array();
-    if (!list) {
-        error_set(e, ERR_MEMORY, "out of memory");
+    if (list == NULL) {
+        error_memory(e, NULL);
         return NULL;
     }
     const char *p = data, *end = p + size;
     while (p < end) {
         const char *newline = memchr(p, '\n', (size_t)(end - p));
-        const char *stop = newline ? newline : end;
+        const char *stop = newline != NULL ? newline : end;
         size_t blank = 0;
-        while (p + blank < stop && strchr(" \t\r", p[blank]) && p[blank]) {
+        while (p + blank < stop && strchr(" \t\r", p[blank]) != NULL && p[blank]) {
             blank++;
         }
         if (p + blank < stop) {
             struct error local = {0};
             json_t *value = json_read(p, (size_t)(stop - p), repaired, &local);
-            if (value && json_array_append_new(list, value) != 0) {
+            if (value != NULL && json_array_append_new(list, value) != 0) {
                 local.code = ERR_MEMORY;
             }
             if (local.code == ERR_MEMORY) {
                 json_decref(list);
-                error_set(e, ERR_MEMORY, "out of memory");
+                error_memory(e, NULL);
                 return NULL;
             }
-            if (!value && repaired) {
+            if (value == NULL && repaired != NULL) {
                 *repaired += 1;
             }
         }
-        p = newline ? newline + 1 : end;
+        p = newline != NULL ? newline + 1 : end;
     }
     return list;
 }
 
 json_t *json_read_file(const char *path, size_t limit, size_t *repaired, struct error *e) {
     const char *dot = strrchr(path, '.');
-    bool lines = dot && (strcasecmp(dot, ".jsonl") == 0 || strcasecmp(dot, ".ndjson") == 0);
+    bool lines = dot != NULL && (strcasecmp(dot, ".jsonl") == 0 || strcasecmp(dot, ".ndjson") == 0);
     struct bytes content, converted;
     const struct bytes *text = &content;
     size_t replaced = 0;
@@ -223,7 +223,7 @@ json_t *json_read_file(const char *path, size_t limit, size_t *repaired, struct 
         tree = lines ? json_read_lines(text->data, text->size, repaired, e)
                      : json_read(text->data, text->size, repaired, e);
     }
-    if (tree && repaired) {
+    if (tree != NULL && repaired != NULL) {
         *repaired += replaced;
     }
     bytes_close(&converted);
@@ -247,7 +247,7 @@ int json_append(struct bytes *out, const json_t *value, struct error *e) {
 
 const char *json_get_text(const json_t *object, const char *name) {
     const char *text = json_string_value(json_object_get(object, name));
-    return text && *text ? text : NULL;
+    return text != NULL && *text ? text : NULL;
 }
 
 double json_get_real(const json_t *object, const char *name, double fallback) {
@@ -291,13 +291,13 @@ const char *json_get_id(const json_t *object, const char *name, struct arena *ar
         return arena_text(arena, digits, (size_t)length);
     }
     const char *text = json_get_text(object, name);
-    return text ? arena_text(arena, text, strlen(text)) : NULL;
+    return text != NULL ? arena_text(arena, text, strlen(text)) : NULL;
 }
 
 bool json_get_flag(const json_t *object, const char *name) {
     const json_t *value = json_object_get(object, name);
     const char *text = json_string_value(value);
-    if (text) {
+    if (text != NULL) {
         return strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
     }
     return json_is_true(value) || (json_is_number(value) && json_number_value(value) != 0);

@@ -37,7 +37,7 @@ int key_set_open(struct key_set **out, struct error *e) {
     if (slots == NULL) {
         free(*out);
         *out = NULL;
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     **out = (struct key_set){.slots = slots, .capacity = FIRST_CAPACITY};
     return 0;

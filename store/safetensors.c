@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "store/arena.h"
+#include "store/array.h"
 #include "store/file.h"
 #include "store/json.h"
 #include "store/table.h"
@@ -143,15 +144,12 @@ static int check_layout(const struct safetensor *t, size_t count, const unsigned
 
 static int add_tensor(struct safetensors *s, const struct safetensor *t, const char *path,
                       struct error *e) {
-    if (s->count == s->capacity) {
-        size_t capacity = s->capacity > 0 ? 2 * s->capacity : 512;
-        struct safetensor *grown = realloc(s->tensors, capacity * sizeof *grown);
-        if (grown == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory");
-        }
-        s->tensors = grown;
-        s->capacity = capacity;
+    struct safetensor *tensors =
+        array_grow(s->tensors, &s->capacity, s->count + 1, sizeof *tensors, e);
+    if (tensors == NULL) {
+        return ERR_MEMORY;
     }
+    s->tensors = tensors;
     int rc = table_add(s->names, t->name, s->count, NULL, e);
     if (rc == 0) {
         return error_set(e, ERR_FORMAT, "%s: tensor %s is there twice", path, t->name);
@@ -168,7 +166,7 @@ static int read_entries(struct safetensors *s, struct shard *shard, json_t *head
     size_t count = 0;
     struct safetensor *tensors = calloc(json_object_size(header) + 1, sizeof *tensors);
     if (tensors == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     int rc = 0;
     json_object_foreach(header, name, entry) {
@@ -184,7 +182,7 @@ static int read_entries(struct safetensors *s, struct shard *shard, json_t *head
         }
         t->name = arena_text(s->arena, name, strlen(name));
         if (t->name == NULL) {
-            rc = error_set(e, ERR_MEMORY, "out of memory");
+            rc = error_memory(e, NULL);
             goto done;
         }
     }
@@ -243,7 +241,7 @@ static int open_shard(struct safetensors *s, const char *path, struct error *e) 
     struct stat status;
     struct shard *shard = arena_alloc(s->arena, 1, sizeof *shard);
     if (shard == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     int rc = file_open_regular(path, &fd, e);
     if (rc < 0) {
@@ -275,7 +273,7 @@ static char *beside(struct safetensors *s, const char *path, const char *name, s
            size = folder + strlen(name) + 1;
     char *full = arena_alloc(s->arena, size, 1);
     if (full == NULL) {
-        error_set(e, ERR_MEMORY, "out of memory");
+        error_memory(e, NULL);
         return NULL;
     }
     memcpy(full, path, folder);
@@ -294,7 +292,7 @@ static int open_files(struct safetensors *s, const char *path, json_t *map, stru
     size_t count = 0;
     const char **files = calloc(json_object_size(map) + 1, sizeof *files);
     if (files == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     int rc = 0;
     json_object_foreach(map, name, file) {
@@ -360,7 +358,7 @@ static bool ends_in(const char *text, const char *end) {
 static const char *find_in_folder(struct safetensors *s, const char *folder, struct error *e) {
     char *prefix = arena_alloc(s->arena, strlen(folder) + 2, 1);
     if (prefix == NULL) {
-        error_set(e, ERR_MEMORY, "out of memory");
+        error_memory(e, NULL);
         return NULL;
     }
     snprintf(prefix, strlen(folder) + 2, "%s/", folder);
@@ -394,7 +392,7 @@ static const char *find_in_folder(struct safetensors *s, const char *folder, str
 static int safetensors_new(struct safetensors **out, struct error *e) {
     struct safetensors *s = *out = calloc(1, sizeof *s);
     if (s == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     int rc = arena_open(&s->arena, 8 * SAFETENSORS_HEADER, e);
     return rc == 0 ? table_open(&s->names, e) : rc;
@@ -415,7 +413,7 @@ int safetensors_open_memory(struct safetensors **out, const void *data, size_t s
     int rc = safetensors_new(&s, e);
     struct shard *shard = rc == 0 ? arena_alloc(s->arena, 1, sizeof *shard) : NULL;
     if (rc == 0 && shard == NULL) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+        rc = error_memory(e, NULL);
     }
     if (rc == 0 && size < 8) {
         rc = error_set(e, ERR_TRUNCATED, "%s: too short for a safetensors file", name);

@@ -68,7 +68,7 @@ static const struct safetensor **arrange(struct bytes *header, const struct safe
                                          size_t count, const json_t *metadata, struct error *e) {
     const struct safetensor **order = calloc(count + 1, sizeof *order);
     if (order == NULL) {
-        error_set(e, ERR_MEMORY, "out of memory");
+        error_memory(e, NULL);
         return NULL;
     }
     for (size_t i = 0; i < count; i++) {
@@ -159,14 +159,14 @@ int safetensors_writer_open(struct safetensors_writer **out, const char *path,
                             struct error *e) {
     struct safetensors_writer *w = *out = calloc(1, sizeof *w);
     if (w == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     w->tensors = tensors;
     w->order = calloc(count + 1, sizeof *w->order);
     w->begins = calloc(count + 1, sizeof *w->begins);
     int rc = ERR_MEMORY;
     if (w->order == NULL || w->begins == NULL) {
-        error_set(e, ERR_MEMORY, "out of memory");
+        error_memory(e, NULL);
     } else {
         for (size_t i = 0; i < count; i++) {
             w->order[i] = &tensors[i];

@@ -36,7 +36,9 @@ static int copy_record(struct copy *c, MDB_dbi to, MDB_val *key, MDB_val *value)
     c->pending += key->mv_size + value->mv_size;
     if (code == 0 && c->pending >= STORE_BATCH) {
         code = commit(c);
-        code = code == 0 ? begin(c) : code;
+        if (code == 0) {
+            code = begin(c);
+        }
     }
     return code;
 }
@@ -59,7 +61,9 @@ static int copy_database(struct copy *c, enum store_database db, struct error *e
     }
     while (code == 0) {
         code = copy_record(c, to, &k, &v);
-        code = code == 0 ? mdb_cursor_get(cursor, &k, &v, MDB_NEXT) : code;
+        if (code == 0) {
+            code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+        }
     }
     if (cursor != NULL) {
         mdb_cursor_close(cursor);
@@ -144,9 +148,15 @@ static int copy_into(struct store *s, const char *folder, const char *file, cons
     }
     unlink(file); /* of a copy that was killed */
     int rc = copy_records(s, folder, e);
-    rc = rc == 0 ? sync_path(file, e) : rc;
-    rc = rc == 0 ? make_lock(folder, lock, e) : rc;
-    rc = rc == 0 ? sync_path(folder, e) : rc;
+    if (rc == 0) {
+        rc = sync_path(file, e);
+    }
+    if (rc == 0) {
+        rc = make_lock(folder, lock, e);
+    }
+    if (rc == 0) {
+        rc = sync_path(folder, e);
+    }
     if (rc == 0 && rename(folder, path) != 0) {
         rc = error_errno(e, errno, "%s", path);
     }
@@ -165,7 +175,7 @@ int store_compact(struct store *s, const char *path, struct error *e) {
     size_t room = strlen(path) + sizeof ".tmp/data.mdb";
     char *names = malloc(3 * room);
     if (names == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     char *folder = names, *file = names + room, *lock = names + 2 * room;
     snprintf(folder, room, "%s.tmp", path);

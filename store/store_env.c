@@ -195,7 +195,9 @@ int store_begin_snapshot(struct store *s, struct error *e) {
     int code = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->txn);
     while (code == MDB_MAP_RESIZED) { /* a writer has let it grow since it was mapped */
         code = mdb_env_set_mapsize(s->env, 1);
-        code = code == 0 ? mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->txn) : code;
+        if (code == 0) {
+            code = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->txn);
+        }
     }
     if (code != 0) {
         s->txn = NULL;

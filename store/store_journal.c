@@ -71,7 +71,9 @@ int store_is_marked(struct store *s, const char *key, const char *mark, struct e
 int store_mark(struct store *s, const char *key, const char *mark, bool set, struct error *e) {
     json_t *entry;
     int rc = store_writable(s, e);
-    rc = rc == 0 ? store_journal_get(s, key, &entry, e) : rc;
+    if (rc == 0) {
+        rc = store_journal_get(s, key, &entry, e);
+    }
     if (rc <= 0) {
         return rc;
     }
@@ -81,9 +83,7 @@ int store_mark(struct store *s, const char *key, const char *mark, bool set, str
     } else if (!set && is_set) {
         rc = json_object_del(entry, mark);
     }
-    rc = rc < 0          ? error_set(e, ERR_MEMORY, "out of memory")
-         : set != is_set ? store_journal_put(s, key, entry, e)
-                         : 0;
+    rc = rc < 0 ? error_memory(e, NULL) : set != is_set ? store_journal_put(s, key, entry, e) : 0;
     json_decref(entry);
     return rc < 0 ? rc : set != is_set;
 }

@@ -47,7 +47,7 @@ static int copy_text(struct merge *m, enum store_database db, const char *key, s
         return rc;
     }
     bytes_clear(value);
-    rc = store_pack_text(m->to, value, bytes_text(&m->text), m->text.size, e);
+    rc = texts_pack(&m->to->texts, value, bytes_text(&m->text), m->text.size, e);
     return rc == 0 ? put(m->to, db, key, strlen(key), value, e) : rc;
 }
 
@@ -87,8 +87,12 @@ static int keep_sample(struct merge *m, const char *key, const char *journal, si
         return store_failed(m->to, code, e);
     }
     int same = is_same_entry(&entry, journal, size);
-    same = same == 1 ? is_same_text(m, DB_SAMPLES, key, e) : same;
-    same = same == 1 ? is_same_text(m, DB_TEXT, key, e) : same;
+    if (same == 1) {
+        same = is_same_text(m, DB_SAMPLES, key, e);
+    }
+    if (same == 1) {
+        same = is_same_text(m, DB_TEXT, key, e);
+    }
     m->copied->kept++;
     m->copied->differing += same == 0;
     if (same == 0 && m->differs != NULL) {
@@ -102,8 +106,12 @@ static int keep_sample(struct merge *m, const char *key, const char *journal, si
 static int keep_marks(struct merge *m, const char *key, struct error *e) {
     int64_t shown, folded;
     int rc = store_count_folded(m->from, key, NULL, &shown, &folded, e);
-    rc = rc == 0 && folded > 0 ? store_mark_folded(m->to, key, e) : rc;
-    rc = rc >= 0 ? store_is_marked(m->from, key, MARK_PINNED, e) : rc;
+    if (rc == 0 && folded > 0) {
+        rc = store_mark_folded(m->to, key, e);
+    }
+    if (rc >= 0) {
+        rc = store_is_marked(m->from, key, MARK_PINNED, e);
+    }
     return rc == 1 ? bytes_append(&m->pinned, key, strlen(key) + 1, e) : rc < 0 ? rc : 0;
 }
 
@@ -194,7 +202,9 @@ int store_merge(struct store *s, struct store *from, struct store_copied *copied
     if (rc == 0 && s->vectors == NULL && from->vectors != NULL) {
         rc = store_put_vectors(s, from->vectors, e);
     }
-    rc = rc == 0 ? copy_maps(&m, e) : rc;
+    if (rc == 0) {
+        rc = copy_maps(&m, e);
+    }
     /* Accounts first: what cannot be merged is found before anything is copied. */
     if (rc == 0) {
         rc = store_each_account(from, copy_account, &m, e);

@@ -23,8 +23,8 @@ int store_put_meta(struct store *s, const char *key, const void *data, size_t si
 }
 
 /* 1: found; 0: not. */
-int store_get_meta(struct store *s, MDB_txn *txn, const char *key, MDB_val *value,
-                   struct error *e) {
+static int get_meta(struct store *s, MDB_txn *txn, const char *key, MDB_val *value,
+                    struct error *e) {
     MDB_val name = value_of(key, strlen(key));
     int code = mdb_get(txn, s->databases[DB_META], &name, value);
     return code == 0 ? 1 : code == MDB_NOTFOUND ? 0 : store_failed(s, code, e);
@@ -55,8 +55,8 @@ static int write_encoder(struct store *s, struct error *e) {
     json_t *root = json_pack("{s:s, s:s, s:i}", "name", s->encoder.name, "fingerprint", print,
                              "dim", s->encoder.dim);
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
-    int rc = text != NULL ? store_put_meta(s, "encoder", text, strlen(text), e)
-                          : error_set(e, ERR_MEMORY, "out of memory");
+    int rc =
+        text != NULL ? store_put_meta(s, "encoder", text, strlen(text), e) : error_memory(e, NULL);
     if (rc == 0) {
         rc = store_put_meta(s, "format", format, strlen(format), e);
     }
@@ -82,33 +82,35 @@ static int check_format(struct store *s, const MDB_val *format, struct error *e)
 
 int store_read_meta(struct store *s, MDB_txn *txn, struct error *e) {
     MDB_val value;
-    int rc = store_get_meta(s, txn, "format", &value, e);
+    int rc = get_meta(s, txn, "format", &value, e);
     if (rc <= 0) {
         return rc < 0 ? rc : error_set(e, ERR_FORMAT, "%s: is no token store", s->path);
     }
     rc = check_format(s, &value, e);
     if (rc == 0) {
-        rc = store_get_meta(s, txn, "encoder", &value, e);
+        rc = get_meta(s, txn, "encoder", &value, e);
         rc = rc == 1 ? read_encoder(s, &value, e)
                      : error_set(e, ERR_FORMAT, "%s: no encoder is named in its meta", s->path);
     }
     if (rc == 0) {
-        rc = store_get_meta(s, txn, "dictionary", &value, e);
-        rc = rc == 1 ? store_use_dictionary(s, value.mv_data, value.mv_size, e) : rc;
+        rc = get_meta(s, txn, "dictionary", &value, e);
+        if (rc == 1) {
+            rc = texts_use_dictionary(&s->texts, value.mv_data, value.mv_size, e);
+        }
     }
     if (rc == 0) {
-        rc = store_get_meta(s, txn, "vectors", &value, e);
+        rc = get_meta(s, txn, "vectors", &value, e);
         size_t size = 2 * (size_t)s->encoder.dim * sizeof *s->vectors;
         if (rc == 1 && value.mv_size == size) {
             s->vectors = malloc(size);
             if (s->vectors == NULL) {
-                return error_set(e, ERR_MEMORY, "out of memory");
+                return error_memory(e, NULL);
             }
             memcpy(s->vectors, value.mv_data, size);
         }
-        rc = rc == 1 && value.mv_size != size
-                 ? error_set(e, ERR_FORMAT, "%s: vectors of a wrong size in its meta", s->path)
-                 : rc;
+        if (rc == 1 && value.mv_size != size) {
+            rc = error_set(e, ERR_FORMAT, "%s: vectors of a wrong size in its meta", s->path);
+        }
     }
     return rc < 0 ? rc : 0;
 }
@@ -140,14 +142,16 @@ static int check_encoder(struct store *s, const struct store_encoder *wanted, st
 /* The meta of an existing store, or of a new one. */
 int store_settle_meta(struct store *s, const struct store_encoder *encoder, struct error *e) {
     MDB_val value;
-    int rc = store_get_meta(s, s->txn, "format", &value, e);
+    int rc = get_meta(s, s->txn, "format", &value, e);
     if (rc == 0 && encoder == NULL) {
         return error_set(e, ERR_FORMAT, "%s: is no token store", s->path);
     }
     if (rc == 0) {
         s->encoder = *encoder;
         rc = write_encoder(s, e);
-        rc = rc == 0 ? store_adopt_pins(s, e) : rc;
+        if (rc == 0) {
+            rc = store_adopt_pins(s, e);
+        }
         return rc == 0 ? store_commit(s, e) : rc;
     }
     rc = rc < 0 ? rc : store_read_meta(s, s->txn, e);
@@ -161,7 +165,7 @@ int store_put_vectors(struct store *s, const float *vectors, struct error *e) {
     int rc = store_put_meta(s, "vectors", vectors, size, e);
     if (rc == 0 && s->vectors == NULL) {
         s->vectors = malloc(size);
-        rc = s->vectors != NULL ? 0 : error_set(e, ERR_MEMORY, "out of memory");
+        rc = s->vectors != NULL ? 0 : error_memory(e, NULL);
     }
     if (rc == 0) {
         memcpy(s->vectors, vectors, size);

@@ -32,7 +32,9 @@ static int find_unsettled(void *context, const struct token_record *record, stru
     bool is = (record->header.flags & TOKEN_PINNED) != 0;
     json_t *json;
     int rc = store_load_pack(t->s, record->key, &json, e);
-    rc = rc == 0 ? store_shows_pinned(t->s, record->key, json, e) : rc;
+    if (rc == 0) {
+        rc = store_shows_pinned(t->s, record->key, json, e);
+    }
     json_decref(json);
     return rc >= 0 && (rc > 0) != is ? bytes_append(&t->records, record, sizeof *record, e)
                                      : (rc < 0 ? rc : 0);
@@ -58,7 +60,9 @@ static int add_samples(struct store *s, const char *key, struct bytes *keys, str
     int rc = store_load_pack(s, key, &json, e);
     const json_t *samples = store_pack_samples(key, json), *name;
     size_t i;
-    rc = rc == 0 && samples == NULL ? bytes_append(keys, key, strlen(key) + 1, e) : rc;
+    if (rc == 0 && samples == NULL) {
+        rc = bytes_append(keys, key, strlen(key) + 1, e);
+    }
     json_array_foreach(samples, i, name) {
         if (rc == 0 && json_is_string(name)) {
             rc = bytes_append(keys, json_string_value(name), json_string_length(name) + 1, e);
@@ -80,7 +84,9 @@ static int each_account(struct store *s, const struct bytes *keys,
     for (; rc == 0 && key < end; key += strlen(key) + 1) {
         stream_account(account, key);
         rc = table_add(done, account, 0, NULL, e);
-        rc = rc == 1 ? visit(s, account, context, e) : rc;
+        if (rc == 1) {
+            rc = visit(s, account, context, e);
+        }
     }
     table_close(done);
     return rc;
@@ -96,7 +102,9 @@ int store_pin_keys(struct store *s, const struct bytes *keys, bool pinned, struc
     int rc = store_writable(s, e);
     for (; rc == 0 && key < end; key += strlen(key) + 1) {
         rc = store_mark(s, key, MARK_PINNED, pinned, e);
-        rc = rc > 0 ? 0 : rc;
+        if (rc > 0) {
+            rc = 0;
+        }
     }
     return rc == 0 ? each_account(s, keys, settle, NULL, e) : rc;
 }
@@ -120,9 +128,13 @@ static int find_shown(void *context, const struct token_record *record, struct e
     int rc = store_load_pack(w->s, record->key, &json, e);
     const json_t *samples = store_pack_samples(record->key, json), *name;
     size_t i;
-    rc = rc == 0 ? note_shown(w, record->key, e) : rc;
+    if (rc == 0) {
+        rc = note_shown(w, record->key, e);
+    }
     json_array_foreach(samples, i, name) {
-        rc = rc == 0 && json_is_string(name) ? note_shown(w, json_string_value(name), e) : rc;
+        if (rc == 0 && json_is_string(name)) {
+            rc = note_shown(w, json_string_value(name), e);
+        }
     }
     json_decref(json);
     return rc;
@@ -137,11 +149,15 @@ static int check_shown(struct store *s, const struct bytes *keys, struct error *
     struct showing w = {.s = s};
     const char *key = bytes_text(keys), *end = key + keys->size;
     int rc = table_open(&w.wanted, e);
-    rc = rc == 0 ? table_open(&w.shown, e) : rc;
+    if (rc == 0) {
+        rc = table_open(&w.shown, e);
+    }
     for (; rc >= 0 && key < end; key += strlen(key) + 1) {
         rc = table_add(w.wanted, key, 0, NULL, e);
     }
-    rc = rc >= 0 ? each_account(s, keys, find_shown_of, &w, e) : rc;
+    if (rc >= 0) {
+        rc = each_account(s, keys, find_shown_of, &w, e);
+    }
     for (key = bytes_text(keys); rc == 0 && key < end; key += strlen(key) + 1) {
         if (!table_find(w.shown, key, NULL)) {
             rc = store_no_page(s, key, e);
@@ -162,8 +178,12 @@ int store_pin(struct store *s, char *const *keys, size_t count, bool pinned, str
              : rc == 0 ? error_set(e, ERR_FORMAT, "%s: is not in the store", keys[i])
                        : rc;
     }
-    rc = rc == 0 && pinned ? check_shown(s, &all, e) : rc;
-    rc = rc == 0 ? store_pin_keys(s, &all, pinned, e) : rc;
+    if (rc == 0 && pinned) {
+        rc = check_shown(s, &all, e);
+    }
+    if (rc == 0) {
+        rc = store_pin_keys(s, &all, pinned, e);
+    }
     bytes_close(&all);
     return rc == 0 ? store_commit(s, e) : rc;
 }
@@ -191,16 +211,20 @@ int store_adopt_pins(struct store *s, struct error *e) {
     MDB_val value;
     struct bytes keys;
     int rc = store_writable(s, e);
-    rc = rc == 0 ? store_get_value(s, s->txn, DB_META, META_PINS, &value, e) : rc;
+    if (rc == 0) {
+        rc = store_get_value(s, s->txn, DB_META, META_PINS, &value, e);
+    }
     if (rc != 0) {
         return rc < 0 ? rc : 0;
     }
     bytes_init(&keys, STREAM_SAMPLE_LIMIT);
     rc = store_find_pinned(s, &keys, e);
-    rc = rc == 0 ? store_pin_keys(s, &keys, true, e) : rc;
-    rc = rc == 0
-             ? store_put_value(s, DB_META, META_PINS, strlen(META_PINS), WHERE, strlen(WHERE), e)
-             : rc;
+    if (rc == 0) {
+        rc = store_pin_keys(s, &keys, true, e);
+    }
+    if (rc == 0) {
+        rc = store_put_value(s, DB_META, META_PINS, strlen(META_PINS), WHERE, strlen(WHERE), e);
+    }
     bytes_close(&keys);
     return rc;
 }

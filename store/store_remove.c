@@ -39,7 +39,9 @@ static int remove_range(struct removing *r, enum store_database db, const void *
     while (code == 0 && k.mv_size >= size && memcmp(k.mv_data, prefix, size) == 0) {
         code = mdb_cursor_del(cursor, 0);
         *count += code == 0;
-        code = code == 0 ? mdb_cursor_get(cursor, &k, &v, MDB_NEXT) : code; /* the one behind */
+        if (code == 0) {
+            code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+        } /* the one behind */
     }
     mdb_cursor_close(cursor);
     return code == 0 || code == MDB_NOTFOUND ? 0 : store_failed(r->s, code, e);
@@ -65,7 +67,9 @@ static int list_keys(struct removing *r, const char *prefix, struct error *e) {
     code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
     while (code == 0 && rc == 0 && k.mv_size >= size && memcmp(k.mv_data, prefix, size) == 0) {
         rc = bytes_append(&r->keys, k.mv_data, k.mv_size, e);
-        rc = rc == 0 ? bytes_append(&r->keys, "", 1, e) : rc;
+        if (rc == 0) {
+            rc = bytes_append(&r->keys, "", 1, e);
+        }
         code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
     }
     mdb_cursor_close(cursor);
@@ -168,7 +172,7 @@ static int ask_for(struct removing *r, const char *key, struct error *e) {
     if (rc == 1) {
         rc = json_object_set_new(entry, "input", json_string("")) == 0
                  ? store_journal_put(r->s, key, entry, e)
-                 : error_set(e, ERR_MEMORY, "out of memory");
+                 : error_memory(e, NULL);
         if (rc == 0 && r->removal->lost_page != NULL) {
             r->removal->lost_page(r->removal->context, key);
         }
@@ -256,7 +260,9 @@ static int name_keys(struct removing *r, char *const *keys, size_t count, struct
         if (rc == 0) {
             return error_set(e, ERR_FORMAT, "%s: is not in the store", keys[i]);
         }
-        rc = rc == 1 ? table_add(r->named, keys[i], 0, NULL, e) : rc;
+        if (rc == 1) {
+            rc = table_add(r->named, keys[i], 0, NULL, e);
+        }
         r->removal->samples += rc == 1 && !stream_is_pack(keys[i]);
     }
     return rc < 0 ? rc : 0;
@@ -270,7 +276,9 @@ static int list_accounts(struct bytes *accounts, char *const *keys, size_t count
         char account[PREFIX_BYTES];
         account_text(account, keys[i], "");
         rc = table_add(known, account, 0, NULL, e);
-        rc = rc == 1 ? bytes_append(accounts, account, strlen(account) + 1, e) : rc;
+        if (rc == 1) {
+            rc = bytes_append(accounts, account, strlen(account) + 1, e);
+        }
     }
     table_close(known);
     return rc < 0 ? rc : 0;
@@ -346,9 +354,9 @@ int store_remove_account(struct store *s, const char *account, struct store_remo
     if (rc == 0) {
         rc = store_get_account(s, account, &header, &sum, e);
         free(sum);
-        rc = rc == 0 && r.keys.size == 0
-                 ? error_set(e, ERR_FORMAT, "%s: is no account of the store", account)
-                 : rc;
+        if (rc == 0 && r.keys.size == 0) {
+            rc = error_set(e, ERR_FORMAT, "%s: is no account of the store", account);
+        }
     }
     const char *key = bytes_text(&r.keys), *end = key + r.keys.size;
     for (; rc >= 0 && key < end; key += strlen(key) + 1) {

@@ -40,7 +40,9 @@ static int remove_pages(struct store *s, const char *key, int64_t created, struc
     while (code == 0 && k.mv_size == size + 2 && memcmp(k.mv_data, prefix, size) == 0) {
         code = mdb_cursor_del(cursor, 0);
         s->pending += size;
-        code = code == 0 ? mdb_cursor_get(cursor, &k, &v, MDB_NEXT) : code; /* the one behind */
+        if (code == 0) {
+            code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+        } /* the one behind */
     }
     mdb_cursor_close(cursor);
     return code == 0 || code == MDB_NOTFOUND ? 0 : store_failed(s, code, e);
@@ -84,7 +86,7 @@ int store_remove(struct store *s, const char *key, struct error *e) {
 static int put_text(struct store *s, enum store_database db, const char *key, const void *text,
                     size_t size, struct error *e) {
     bytes_clear(&s->value);
-    int rc = store_pack_text(s, &s->value, text, size, e);
+    int rc = texts_pack(&s->texts, &s->value, text, size, e);
     return rc == 0 ? store_put_value(s, db, key, strlen(key), s->value.data, s->value.size, e) : rc;
 }
 
@@ -126,16 +128,6 @@ static int put_page(struct store *s, const struct store_sample *sample,
     return put_record(s, key, size, &header, page->payload, page->size, e);
 }
 
-/* Remembers the JSON for the dictionary that is still to be made. */
-static int collect(struct store *s, const void *json, size_t size, struct error *e) {
-    if (s->pack_dictionary != NULL || s->training_count == TRAINING_SAMPLES ||
-        size > TRAINING_BYTES / TRAINING_SAMPLES) {
-        return 0;
-    }
-    s->training_sizes[s->training_count++] = size;
-    return bytes_append(&s->training, json, size, e);
-}
-
 /* What outlives a change of the sample: its marks in the journal, and that its pages are pinned. */
 struct lasting {
     bool pinned, folded, pinned_pages;
@@ -152,7 +144,9 @@ static int get_lasting(struct store *s, const struct store_sample *sample, struc
         json = json_loadb(sample->json, sample->json_size, 0, NULL);
         rc = json != NULL ? rc : error_set(e, ERR_FORMAT, "%s: its JSON is damaged", sample->key);
     }
-    rc = rc >= 0 ? store_shows_pinned(s, sample->key, json, e) : rc;
+    if (rc >= 0) {
+        rc = store_shows_pinned(s, sample->key, json, e);
+    }
     l->pinned_pages = rc > 0;
     json_decref(json);
     return rc < 0 ? rc : 0;
@@ -170,8 +164,7 @@ static int put_entry(struct store *s, const struct store_sample *sample, const s
     if (whole && l->folded) {
         whole = json_object_set_new(entry, MARK_FOLDED, json_true()) == 0;
     }
-    int rc = whole ? store_journal_put(s, sample->key, entry, e)
-                   : error_set(e, ERR_MEMORY, "out of memory");
+    int rc = whole ? store_journal_put(s, sample->key, entry, e) : error_memory(e, NULL);
     json_decref(entry);
     return rc;
 }
@@ -183,8 +176,12 @@ int store_put(struct store *s, const struct store_sample *sample, struct error *
         return error_set(e, ERR_USAGE, "'%s' is no key of a sample", sample->key);
     }
     int rc = store_writable(s, e);
-    rc = rc == 0 ? get_lasting(s, sample, &lasting, e) : rc;
-    rc = rc == 0 ? store_remove(s, sample->key, e) : rc;
+    if (rc == 0) {
+        rc = get_lasting(s, sample, &lasting, e);
+    }
+    if (rc == 0) {
+        rc = store_remove(s, sample->key, e);
+    }
     for (size_t i = 0; i < sample->page_count && rc >= 0; i++) {
         rc = put_page(s, sample, &sample->pages[i], lasting.pinned_pages ? TOKEN_PINNED : 0, e);
     }
@@ -195,7 +192,7 @@ int store_put(struct store *s, const struct store_sample *sample, struct error *
         rc = put_text(s, DB_TEXT, sample->key, sample->text, sample->text_size, e);
     }
     if (rc == 0) {
-        rc = collect(s, sample->json, sample->json_size, e);
+        rc = texts_see(&s->texts, sample->json, sample->json_size, e);
     }
     return rc == 0 ? put_entry(s, sample, &lasting, e) : rc;
 }
@@ -251,7 +248,7 @@ int store_remove_tokens(struct store *s, const struct token_record *record, stru
         json_int_t pages = json_integer_value(json_object_get(entry, "pages"));
         rc = json_object_set_new(entry, "pages", json_integer(pages - 1)) == 0
                  ? store_journal_put(s, record->key, entry, e)
-                 : error_set(e, ERR_MEMORY, "out of memory");
+                 : error_memory(e, NULL);
         json_decref(entry);
     }
     return rc;

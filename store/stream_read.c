@@ -45,12 +45,12 @@ static json_t *read_mark(struct stream_reader *r, struct error *e) {
     bytes_clear(&r->data);
     int rc = stream_tar_read(&r->tar, &r->data, e);
     json_t *object = rc < 0 ? NULL : json_read(r->data.data, r->data.size, NULL, e);
-    if (rc == 0 && object && !json_is_object(object)) {
+    if (rc == 0 && object != NULL && !json_is_object(object)) {
         error_set(e, ERR_FORMAT, "not a JSON object");
         json_decref(object);
         object = NULL;
     }
-    if (!object) {
+    if (object == NULL) {
         error_context(e, "%.80s", bytes_text(&r->tar.name));
     }
     return object;
@@ -63,13 +63,13 @@ static int read_stream_mark(struct stream_reader *r, struct error *e) {
     r->samples = 0;
     r->number++;
     r->in_input++;
-    if (!r->header) {
+    if (r->header == NULL) {
         return e->code;
     }
     const char *format = json_get_text(r->header, "format");
-    if (!format || strcmp(format, "occ-stream") != 0) {
+    if (format == NULL || strcmp(format, "occ-stream") != 0) {
         return error_set(e, ERR_FORMAT, "not a sample stream: format is '%.80s'",
-                         format ? format : "");
+                         format != NULL ? format : "");
     }
     int64_t version = json_get_integer(r->header, "version", -1);
     if (version != STREAM_VERSION) {
@@ -84,7 +84,7 @@ static int add_end(struct stream_reader *r, json_t *end, struct error *e) {
     const char *name;
     json_t *value;
     int failed = 0;
-    if (!r->end) {
+    if (r->end == NULL) {
         r->end = end;
         return 0;
     }
@@ -97,13 +97,13 @@ static int add_end(struct stream_reader *r, json_t *end, struct error *e) {
                        : json_object_set(r->end, name, value);
     }
     json_decref(end);
-    return failed ? error_set(e, ERR_MEMORY, "out of memory") : 0;
+    return failed ? error_memory(e, NULL) : 0;
 }
 
 /* __end__ was met: checks its count. */
 static int read_end(struct stream_reader *r, struct error *e) {
     json_t *end = read_mark(r, e);
-    if (!end) {
+    if (end == NULL) {
         return e->code;
     }
     int64_t samples = json_get_integer(end, "samples", -1);
@@ -122,7 +122,7 @@ static int name_place(const struct stream_reader *r, struct error *e) {
     if (r->in_input > 1) {
         error_context(e, "stream %lld", (long long)r->in_input);
     }
-    return r->input ? error_context(e, "%s", r->input) : e->code;
+    return r->input != NULL ? error_context(e, "%s", r->input) : e->code;
 }
 
 static void close_input(struct stream_reader *r) {
@@ -137,7 +137,9 @@ static void close_input(struct stream_reader *r) {
 static int open_input(struct stream_reader *r, int fd, struct error *e) {
     r->in_input = 0;
     int rc = stream_tar_open(&r->tar, fd, r->cancel, e);
-    rc = rc == 0 ? stream_tar_next(&r->tar, e) : rc;
+    if (rc == 0) {
+        rc = stream_tar_next(&r->tar, e);
+    }
     if (rc == 0) {
         rc = error_set(e, ERR_TRUNCATED, "empty input: the upstream stage wrote nothing");
     } else if (rc > 0 && strcmp(bytes_text(&r->tar.name), "__stream__") != 0) {
@@ -159,7 +161,7 @@ static int open_next_input(struct stream_reader *r, struct error *e) {
     r->path_count--;
     r->input = !standard ? path : r->several ? "standard input" : NULL;
     r->fd = standard ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (r->cancel && *r->cancel) { /* a FIFO may have kept it waiting */
+    if (r->cancel != NULL && *r->cancel) { /* a FIFO may have kept it waiting */
         return error_set(e, ERR_CANCELLED, "stopped by a signal");
     }
     if (!standard && r->fd < 0) {
@@ -181,8 +183,12 @@ static int next_stream(struct stream_reader *r, struct error *e) {
             return open_next_input(r, e);
         }
         place = stream_tar_offset(&r->tar);
-        rc = rc > 0 ? stream_tar_next(&r->tar, e) : rc;
-        rc = rc == 0 ? error_set(e, ERR_FORMAT, "not a sample stream") : rc;
+        if (rc > 0) {
+            rc = stream_tar_next(&r->tar, e);
+        }
+        if (rc == 0) {
+            rc = error_set(e, ERR_FORMAT, "not a sample stream");
+        }
     }
     if (rc > 0 && strcmp(bytes_text(&r->tar.name), "__stream__") == 0) {
         rc = read_stream_mark(r, e);
@@ -203,8 +209,8 @@ static int reader_new(struct stream_reader **out, const volatile sig_atomic_t *c
                       struct error *e) {
     struct stream_reader *r = calloc(1, sizeof *r);
     *out = r;
-    if (!r) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (r == NULL) {
+        return error_memory(e, NULL);
     }
     r->fd = -1;
     r->cancel = cancel;
@@ -214,7 +220,7 @@ static int reader_new(struct stream_reader **out, const volatile sig_atomic_t *c
 }
 
 static int finish_open(struct stream_reader **out, int rc, struct error *e) {
-    if (rc < 0 && *out) {
+    if (rc < 0 && *out != NULL) {
         name_place(*out, e);
         stream_reader_close(*out);
         *out = NULL;
@@ -224,7 +230,7 @@ static int finish_open(struct stream_reader **out, int rc, struct error *e) {
 
 int stream_reader_open(struct stream_reader **out, int fd, struct error *e) {
     struct error local;
-    e = e ? e : &local;
+    e = e != NULL ? e : &local;
     int rc = reader_new(out, NULL, e);
     return finish_open(out, rc == 0 ? open_input(*out, fd, e) : rc, e);
 }
@@ -234,7 +240,7 @@ int stream_reader_open_files(struct stream_reader **out, char *const *paths, int
     static char standard[] = "-";
     static char *const alone[] = {standard};
     struct error local;
-    e = e ? e : &local;
+    e = e != NULL ? e : &local;
     int rc = reader_new(out, cancel, e);
     for (int i = 0; i < count && rc == 0; i++) { /* before an hour of work, not behind it */
         if (strcmp(paths[i], "-") != 0 && access(paths[i], R_OK) != 0) {
@@ -270,7 +276,7 @@ bool stream_recognise(const char *path) {
 }
 
 void stream_reader_close(struct stream_reader *r) {
-    if (!r) {
+    if (r == NULL) {
         return;
     }
     close_input(r);
@@ -305,8 +311,8 @@ static int publish(struct stream_reader *r, const struct raw_member *raw, size_t
                    struct stream_sample *sample, struct error *e) {
     struct stream_member *members = arena_alloc(r->arena, count, sizeof *members);
     char *key = arena_text(r->arena, raw[0].name, raw[0].key_length);
-    if (!members || !key) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (members == NULL || key == NULL) {
+        return error_memory(e, NULL);
     }
     for (size_t i = 0; i < count; i++) {
         members[i] = (struct stream_member){.suffix = raw[i].name + raw[i].key_length + 1,
@@ -350,7 +356,9 @@ static int check_member(struct stream_reader *r, const struct raw_member *raw, s
 static int take_member(struct stream_reader *r, void **items, size_t *count, size_t *capacity,
                        struct error *e) {
     int rc = check_member(r, *items, *count, e);
-    rc = rc == 0 ? arena_grow(r->arena, items, *count, capacity, sizeof(struct raw_member), e) : rc;
+    if (rc == 0) {
+        rc = arena_grow(r->arena, items, *count, capacity, sizeof(struct raw_member), e);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -362,8 +370,7 @@ static int take_member(struct stream_reader *r, void **items, size_t *count, siz
         .size = r->tar.member_size,
     };
     ++*count;
-    return raw->name ? stream_tar_read(&r->tar, &r->data, e)
-                     : error_set(e, ERR_MEMORY, "out of memory");
+    return raw->name != NULL ? stream_tar_read(&r->tar, &r->data, e) : error_memory(e, NULL);
 }
 
 /* Whether the header that was read last is of another sample than `first`, or of none. */
@@ -393,7 +400,9 @@ static int next_sample(struct stream_reader *r, struct stream_sample *sample, st
         r->pending = false;
         if (strcmp(bytes_text(&r->tar.name), "__end__") == 0) {
             rc = read_end(r, e);
-            rc = rc == 0 ? next_stream(r, e) : rc;
+            if (rc == 0) {
+                rc = next_stream(r, e);
+            }
             if (rc <= 0) {
                 return rc;
             }
@@ -409,7 +418,7 @@ static int next_sample(struct stream_reader *r, struct stream_sample *sample, st
 
 int stream_next(struct stream_reader *r, struct stream_sample *sample, struct error *e) {
     struct error local;
-    e = e ? e : &local;
+    e = e != NULL ? e : &local;
     arena_reset(r->arena);
     bytes_clear(&r->data);
     int rc = next_sample(r, sample, e);

@@ -21,10 +21,10 @@ enum { TAR_BLOCK = 512, READ_BLOCK = 256 * 1024, PATIENCE_MS = 200, NAME_LIMIT =
 static ssize_t read_some(struct stream_tar *t, unsigned char *to, size_t size) {
     for (;;) {
         struct pollfd input = {.fd = t->fd, .events = POLLIN};
-        if (t->cancel && *t->cancel) {
+        if (t->cancel != NULL && *t->cancel) {
             return error_set(&t->error, ERR_CANCELLED, "stopped by a signal");
         }
-        if (t->cancel && poll(&input, 1, PATIENCE_MS) <= 0) {
+        if (t->cancel != NULL && poll(&input, 1, PATIENCE_MS) <= 0) {
             continue;
         }
         ssize_t got = read(t->fd, to, size);
@@ -84,14 +84,14 @@ int64_t stream_tar_offset(const struct stream_tar *t) {
 
 static int failure(struct stream_tar *t, struct error *e) {
     if (t->rc < 0) {
-        if (e) {
+        if (e != NULL) {
             *e = t->error;
         }
         return t->rc;
     }
     const char *text = archive_error_string(t->archive);
-    text = text ? text : "unknown reason";
-    if (strstr(text, "runcated")) {
+    text = text != NULL ? text : "unknown reason";
+    if (strstr(text, "runcated") != NULL) {
         return error_set(e, ERR_TRUNCATED, "the upstream stage stopped early (%s)", text);
     }
     return error_set(e, ERR_FORMAT, "not a sample stream: %s", text);
@@ -102,9 +102,9 @@ static int begin(struct stream_tar *t, struct error *e) {
     archive_read_free(t->archive);
     t->archive = archive_read_new();
     t->archive_offset = t->block_offset + (int64_t)t->given;
-    if (!t->archive || archive_read_support_format_tar(t->archive) != ARCHIVE_OK ||
+    if (t->archive == NULL || archive_read_support_format_tar(t->archive) != ARCHIVE_OK ||
         archive_read_support_format_empty(t->archive) != ARCHIVE_OK) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     return archive_read_open(t->archive, t, NULL, give, NULL) == ARCHIVE_OK ? 0 : failure(t, e);
 }
@@ -131,12 +131,16 @@ int stream_tar_open(struct stream_tar *t, int fd, const volatile sig_atomic_t *c
                     struct error *e) {
     *t = (struct stream_tar){.fd = fd, .cancel = cancel, .block = malloc(READ_BLOCK)};
     bytes_init(&t->name, NAME_LIMIT + 1);
-    int rc = t->block ? 0 : error_set(e, ERR_MEMORY, "out of memory");
+    int rc = t->block != NULL ? 0 : error_memory(e, NULL);
     if (rc == 0 && fill(t) < 0) {
         rc = failure(t, e);
     }
-    rc = rc == 0 ? refuse_compressed(t, e) : rc;
-    rc = rc == 0 ? begin(t, e) : rc;
+    if (rc == 0) {
+        rc = refuse_compressed(t, e);
+    }
+    if (rc == 0) {
+        rc = begin(t, e);
+    }
     if (rc < 0) {
         stream_tar_close(t);
     }
@@ -170,8 +174,8 @@ int stream_tar_follow(struct stream_tar *t, struct error *e) {
 
 /* ---- Members ----------------------------------------------------------- */
 
-/* A name that is not ASCII, as stream.h has it, told byte by byte: no locale is needed to read it.
- */
+/* A name that is not ASCII, as stream.h has it, told byte by byte: no locale is needed to read
+ * it. */
 static int refuse_name(const char *name, struct error *e) {
     char shown[320] = "";
     size_t used = 0;
@@ -191,7 +195,7 @@ static int check_name(const char *name, struct error *e) {
         }
     }
     bool safe = name[0] != '/' && name[0] != 0 && strlen(name) <= NAME_LIMIT;
-    for (const char *part = name; part && safe; part = strchr(part, '/')) {
+    for (const char *part = name; part != NULL && safe; part = strchr(part, '/')) {
         part += *part == '/';
         safe = strncmp(part, "..", 2) != 0 || (part[2] != '/' && part[2] != 0);
     }
@@ -208,11 +212,11 @@ int stream_tar_next(struct stream_tar *t, struct error *e) {
         return failure(t, e);
     }
     const char *name = archive_entry_pathname(entry);
-    int rc = check_name(name ? name : "", e);
+    int rc = check_name(name != NULL ? name : "", e);
     if (rc < 0) {
         return rc;
     }
-    if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry)) {
+    if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != NULL) {
         return error_set(e, ERR_FORMAT, "member '%.80s' is no regular file", name);
     }
     la_int64_t size = archive_entry_size(entry);
@@ -221,9 +225,9 @@ int stream_tar_next(struct stream_tar *t, struct error *e) {
                          STREAM_MEMBER_LIMIT);
     }
     const char *slash = strrchr(name, '/');
-    const char *dot = strchr(slash ? slash : name, '.');
+    const char *dot = strchr(slash != NULL ? slash : name, '.');
     t->member_size = (size_t)size;
-    t->key_size = dot ? (size_t)(dot - name) : strlen(name);
+    t->key_size = dot != NULL ? (size_t)(dot - name) : strlen(name);
     bytes_clear(&t->name);
     rc = bytes_append_text(&t->name, name, e);
     return rc < 0 ? rc : 1;

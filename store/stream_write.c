@@ -19,11 +19,11 @@ static size_t key_part(char *out, const char *part) {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
     enum { MARK = 1 + 16 }; /* "~" and the hash */
     size_t used = 0, cut = 0;
-    if (!part || !*part) {
+    if (part == NULL || !*part) {
         part = "_";
     }
     for (const char *p = part; *p; p++) {
-        size_t need = strchr(plain, *p) ? 1 : 3;
+        size_t need = strchr(plain, *p) != NULL ? 1 : 3;
         if (used + need > STREAM_KEY_PART) {
             uint64_t hash = XXH3_64bits(part, strlen(part));
             snprintf(out + cut, MARK + 1, "~%016" PRIx64, hash);
@@ -96,7 +96,7 @@ static la_ssize_t append_block(struct archive *archive, void *context, const voi
 
 static int write_entry(struct archive *archive, const char *name, const void *data, size_t size) {
     struct archive_entry *entry = archive_entry_new();
-    if (!entry) {
+    if (entry == NULL) {
         return ARCHIVE_FATAL;
     }
     archive_entry_set_pathname(entry, name);
@@ -121,8 +121,8 @@ static int encode(struct bytes *out, const char *prefix, const struct stream_mem
     struct target target = {.out = out, .e = e};
     size_t before = out->size;
     struct archive *archive = archive_write_new();
-    if (!archive) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (archive == NULL) {
+        return error_memory(e, NULL);
     }
     int result = archive_write_set_format_pax_restricted(archive);
     if (result == ARCHIVE_OK) {
@@ -134,7 +134,8 @@ static int encode(struct bytes *out, const char *prefix, const struct stream_mem
     for (size_t i = 0; i < count && result == ARCHIVE_OK; i++) {
         char name[STREAM_KEY_BYTES + 64];
         const char *suffix = members[i].suffix;
-        snprintf(name, sizeof name, "%s%s%s", prefix, suffix ? "." : "", suffix ? suffix : "");
+        snprintf(name, sizeof name, "%s%s%s", prefix, suffix != NULL ? "." : "",
+                 suffix != NULL ? suffix : "");
         result = write_entry(archive, name, members[i].data, members[i].size);
     }
     size_t end = out->size; /* the close below appends an end mark, which only a stream has */
@@ -144,7 +145,8 @@ static int encode(struct bytes *out, const char *prefix, const struct stream_mem
     int rc = target.rc;
     if (result != ARCHIVE_OK && rc == 0) {
         const char *reason = archive_error_string(archive);
-        rc = error_set(e, ERR_FORMAT, "%s: %s", prefix, reason ? reason : "tar writer failed");
+        rc = error_set(e, ERR_FORMAT, "%s: %s", prefix,
+                       reason != NULL ? reason : "tar writer failed");
     }
     archive_write_free(archive);
     out->size = rc < 0 ? before : end;
@@ -224,10 +226,10 @@ int stream_writer_open(struct stream_writer **out, int fd, const char *tool, con
     struct stream_writer *w = malloc(sizeof *w);
     json_t *header = json_pack("{s:s, s:i, s:s}", "format", "occ-stream", "version", STREAM_VERSION,
                                "tool", tool);
-    json_t *copy = options ? json_deep_copy(options) : json_object();
+    json_t *copy = options != NULL ? json_deep_copy(options) : json_object();
     int rc = 0;
-    if (!w || !header || json_object_set_new(header, "options", copy) != 0) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+    if (w == NULL || header == NULL || json_object_set_new(header, "options", copy) != 0) {
+        rc = error_memory(e, NULL);
     } else {
         *w = (struct stream_writer){.fd = fd, .cancel = cancel};
         rc = write_mark(w, "__stream__", header, 0, e);
@@ -247,8 +249,9 @@ int stream_writer_finish(struct stream_writer *w, const struct stream_counts *co
                             "partial", (json_int_t)counts->partial, "skipped",
                             (json_int_t)counts->skipped, "failed", (json_int_t)counts->failed);
     int rc;
-    if (!end || (extra && json_object_update_missing(end, (json_t *)(uintptr_t)extra) != 0)) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+    if (end == NULL ||
+        (extra != NULL && json_object_update_missing(end, (json_t *)(uintptr_t)extra) != 0)) {
+        rc = error_memory(e, NULL);
     } else {
         rc = write_mark(w, "__end__", end, TAR_END_BYTES, e);
     }

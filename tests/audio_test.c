@@ -1,7 +1,7 @@
 /* audio_test.c - signals made here, measured, and compared with what others say: the test cases of
  * EBU Tech 3341 for loudness, the ffmpeg program's ebur128 filter where it is installed. The
  * spectrogram itself is mel_test.c's. */
-#include "ingest/audio.h"
+#include "ingest/media/audio.h"
 
 #include "tests/test.h"
 

@@ -2,7 +2,7 @@
 #ifndef OCC_TESTS_CAPTION_FILE_H
 #define OCC_TESTS_CAPTION_FILE_H
 
-#include "ingest/caption.h"
+#include "ingest/captions/caption.h"
 #include "tests/cues.h"
 
 static inline int read_bytes(const char *data, size_t size, const char *format,

@@ -1,6 +1,6 @@
 /* caption_test.c - markup taken off, creator captions, rolling captions. Files and tracks are the
  * matter of caption_track_test.c. */
-#include "ingest/caption.h"
+#include "ingest/captions/caption.h"
 
 #include "store/json.h"
 #include "tests/cues.h"

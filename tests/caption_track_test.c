@@ -1,5 +1,5 @@
 /* caption_track_test.c - captions out of files and out of tracks inside containers. */
-#include "ingest/caption.h"
+#include "ingest/captions/caption.h"
 
 #include <libavformat/avformat.h>
 #include <unistd.h>

@@ -5,8 +5,7 @@
 #include <libavutil/opt.h>
 #include <unistd.h>
 
-#include "ingest/media.h"
-#include "ingest/pool_worker.h" /* struct pool_beat */
+#include "ingest/media/media.h"
 #include "tests/cea_writer.h"
 
 enum { END_MS = REEL_PICTURES * REEL_STEP_MS };
@@ -413,10 +412,10 @@ static struct decoded read_film(const char *path, bool *reordered) {
 static void check_media(const char *path, const char *kind, const char *last_text) {
     struct arena *arena;
     struct media media;
-    struct pool_beat beat = {0};
-    struct media_wishes wishes = {.thumbs = 1, .thumb_size = 64};
+    struct heartbeat heartbeat = {0};
+    struct media_options options = {.thumbs = 1, .thumb_size = 64};
     CHECK_NUMBER(arena_open(&arena, 1 << 24, NULL), 0);
-    CHECK_NUMBER(media_read(&media, path, &wishes, arena, &beat, NULL), 0);
+    CHECK_NUMBER(media_read(&media, path, &options, arena, &heartbeat, NULL), 0);
     CHECK(!media.every_frame && media.frames_decoded < REEL_PICTURES / 2);
     if (CHECK_NUMBER(media.track_count, 1) && CHECK(media.tracks[0].cues.count > 0)) {
         const struct cue_list *cues = &media.tracks[0].cues;

@@ -1,12 +1,12 @@
 /* cea_writer.h - the sending side of closed captions, for tests: writes CEA-608 pairs and CEA-708
- * packets onto the pictures of a reel, and reads a reel back with ingest/cea.h. A reel has ten
- * pictures a second, so picture 7 is shown at 700 ms. */
+ * packets onto the pictures of a reel, and reads a reel back with ingest/captions/cea.h. A reel has
+ * ten pictures a second, so picture 7 is shown at 700 ms. */
 #ifndef OCC_TESTS_CEA_WRITER_H
 #define OCC_TESTS_CEA_WRITER_H
 
 #include <libavcodec/avcodec.h>
 
-#include "ingest/cea.h"
+#include "ingest/captions/cea.h"
 #include "tests/test.h"
 
 enum { REEL_PICTURES = 240, REEL_TRIPLETS = 31, REEL_STEP_MS = 100 };

@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ingest/clips.h"
-#include "ingest/language.h"
+#include "ingest/archive/clips.h"
+#include "ingest/captions/language.h"
 #include "tests/test.h"
 
 /* ---- Names ------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /* comments_test.c - comments of every export in one schema, and their order in threads. */
-#include "ingest/comments.h"
+#include "ingest/sidecars/comments.h"
 
 #include <time.h>
 

@@ -3,7 +3,7 @@
 #ifndef OCC_TESTS_CUES_H
 #define OCC_TESTS_CUES_H
 
-#include "ingest/cue.h"
+#include "ingest/captions/cue.h"
 #include "store/bytes.h"
 #include "tests/test.h"
 

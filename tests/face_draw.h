@@ -2,7 +2,7 @@
 #ifndef OCC_TESTS_FACE_DRAW_H
 #define OCC_TESTS_FACE_DRAW_H
 
-#include "render/face.h"
+#include "render/text/face.h"
 #include "tests/font_folder.h"
 
 static struct fonts *fonts; /* of this machine */

@@ -1,7 +1,7 @@
 /* font_test.c - the list of fonts of this machine (DejaVu must be there; what needs Noto is skipped
  * with a line where it is not), and lists of folders made for the purpose. */
 #define _DEFAULT_SOURCE /* mkdtemp */
-#include "render/font.h"
+#include "render/text/font.h"
 
 #include "tests/font_folder.h"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render/page.h"
+#include "render/page/page.h"
 #include "store/utf8.h"
 
 /* What a test keeps of the pages it makes. */

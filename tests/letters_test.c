@@ -162,7 +162,7 @@ static int count_alike(const struct profile *profile) {
         const struct look *a = &looks[i - 1], *b = &looks[i];
         if (a->cut == b->cut && a->whole != b->whole) {
             alike++;
-            printf("# %s: '%.*s' looks like '%.*s'\n", profile->name, (int)a->size, a->text,
+            printf("# %s: '%.*s' looks like '%.*s'\n", profile_name(profile), (int)a->size, a->text,
                    (int)b->size, b->text);
         }
     }

@@ -1,5 +1,5 @@
 /* media_reach_test.c - how far into each group of pictures decoding goes. */
-#include "ingest/media_file.h"
+#include "ingest/media/reach.h"
 
 #include "tests/test.h"
 

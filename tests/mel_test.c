@@ -1,5 +1,5 @@
 /* mel_test.c - the spectrogram against a DFT in double precision and triangles written out here. */
-#include "ingest/mel.h"
+#include "ingest/media/mel.h"
 
 #include "tests/test.h"
 

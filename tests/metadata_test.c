@@ -1,5 +1,5 @@
 /* metadata_test.c - what is made of yt-dlp's and gallery-dl's sidecar files, new and old. */
-#include "ingest/metadata.h"
+#include "ingest/sidecars/metadata.h"
 
 #include "store/json.h"
 #include "test.h"

@@ -2,7 +2,7 @@
 #include <libavcodec/avcodec.h>
 #include <libavutil/log.h>
 
-#include "render/page_file.h"
+#include "render/page/page_file.h"
 #include "tests/test.h"
 
 enum { WIDTH = 48, HEIGHT = 40 }; /* not square, so that a mixed-up side is seen */

@@ -4,7 +4,7 @@
 #include <libavutil/imgutils.h>
 #include <libavutil/log.h>
 
-#include "render/picture.h"
+#include "render/page/picture.h"
 #include "tests/test.h"
 
 enum { FILE_BYTES = 1 << 16 };

@@ -22,7 +22,7 @@ struct plan {
     volatile sig_atomic_t *cancel;
 };
 
-static void do_deed(enum deed deed, bool second_try, struct pool_beat *beat) {
+static void do_deed(enum deed deed, bool second_try, struct heartbeat *heartbeat) {
     if (deed == CRASH_ALWAYS || (deed == CRASH_ONCE && !second_try)) {
         kill(getpid(), SIGKILL);
     }
@@ -33,19 +33,19 @@ static void do_deed(enum deed deed, bool second_try, struct pool_beat *beat) {
         usleep(1000);
     }
     while (deed == SPIN && !second_try) {
-        pool_beat(beat, 2); /* progress for ever: only the limit on CPU time ends this */
+        heartbeat_step(heartbeat, 2); /* progress for ever: only the limit on CPU time ends this */
     }
     for (int i = 0; deed == SLOW && i < 20; i++) {
-        pool_beat(beat, 3);
+        heartbeat_step(heartbeat, 3);
         usleep(50000);
     }
 }
 
 static int task(void *context, size_t index, const struct pool_failure *before,
-                struct pool_beat *beat, struct bytes *result, struct error *e) {
+                struct heartbeat *heartbeat, struct bytes *result, struct error *e) {
     struct plan *plan = context;
-    pool_beat(beat, 7);
-    do_deed(plan->deeds[index], before != NULL, beat);
+    heartbeat_step(heartbeat, 7);
+    do_deed(plan->deeds[index], before != NULL, heartbeat);
     if (plan->deeds[index] == REFUSE && !before) {
         return error_set(e, ERR_MEMORY, "out of memory");
     }
@@ -143,7 +143,7 @@ static void no_progress_is_noticed(void) {
 }
 
 static void slow_progress_is_no_stall(void) {
-    struct plan plan = {.deeds = {[1] = SLOW}}; /* one second in all, a beat every 50 ms */
+    struct plan plan = {.deeds = {[1] = SLOW}}; /* one second in all, a heartbeat every 50 ms */
     CHECK(run(&plan, 2, 400, 0, NULL) == 0);
     CHECK_TEXT(plan.text[1], "1");
 }

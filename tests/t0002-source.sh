@@ -34,11 +34,11 @@ no_lines_left_for_later() {
     expect_none '\b(TODO|FIXME|XXX|HACK)\b'
 }
 
-# A folder includes itself, those it stands on, and only the third-party libraries that are its own.
+# A folder or room includes itself, those it stands on, and only the third-party libraries that are its own.
 expect_includes() {
     local folder=$1 allowed=$2
     if grep -rnE '^#include [<"](store|ingest|render|compress|train|cli)/' "$top/$folder" --include='*.[ch]' |
-        grep -vE "\"($allowed)/" >found; then
+        grep -vE "\"($allowed)[/.]" >found; then
         cat found
         return 1
     fi
@@ -48,8 +48,8 @@ dependencies_point_one_way() {
     expect_includes store store
     expect_includes ingest 'ingest|store'
     expect_includes render 'render|store'
-    expect_includes compress 'compress|store'
-    expect_includes train 'train|compress|store'
+    expect_includes compress 'compress|render|store'
+    expect_includes train 'train|compress|render|store'
     expect_includes cli 'cli|ingest|render|compress|train|store'
     expect_code 1 grep -rlE '#include <(lib(av|sw)|ebur128|expat)' "$top/store" "$top/render" "$top/compress" "$top/train" "$top/cli"
     expect_code 1 grep -rlE '#include <(archive|lmdb|zstd)' "$top/ingest" "$top/render" "$top/compress" "$top/train"
@@ -60,10 +60,26 @@ dependencies_point_one_way() {
     expect_code 1 grep -rlE '#include <oneapi' "$top/store" "$top/ingest" "$top/render" "$top/train" "$top/cli"
 }
 
+rooms_of_ingest_know_their_neighbours() {
+    local pool='ingest/(pool|heartbeat)'
+    expect_includes ingest/captions 'ingest/captions|store'
+    expect_includes ingest/media 'ingest/(media|captions|heartbeat)|store'
+    expect_includes ingest/sidecars 'ingest/(sidecars|captions|archive)|store'
+    expect_includes ingest/archive "ingest/(archive|sidecars|media)|$pool|store"
+    expect_code 1 grep -rlE '#include <(lib(av|sw)|ebur128)' "$top/ingest" --exclude-dir=media --exclude-dir=captions
+    expect_code 1 grep -rlE '#include <expat' "$top/ingest" --exclude-dir=captions
+}
+
+rooms_of_render_stand_on_each_other() {
+    expect_includes render/text 'render/text|render/mode|store'
+    expect_includes render/page 'render/(text|page)|render/mode|store'
+    expect_includes render/content 'render/(text|page|content)|render/mode|store'
+}
+
 libraries_do_not_print_or_exit() {
     if grep -nE '\b(printf|puts|putchar|perror|exit|abort)[[:space:]]*\(' \
-        "$top"/ingest/*.c "$top"/render/*.c "$top"/store/*.c "$top"/compress/*.c "$top"/compress/*/*.c \
-        "$top"/train/*.c "$top"/train/*/*.c | grep -vE 'store/log\.c' >found; then
+        -r "$top/ingest" "$top/render" "$top/store" "$top/compress" "$top/train" --include='*.c' |
+        grep -vE 'store/log\.c' >found; then
         cat found
         return 1
     fi
@@ -112,6 +128,8 @@ run no_banned_calls
 run no_assignments_in_conditions
 run no_lines_left_for_later
 run dependencies_point_one_way
+run rooms_of_ingest_know_their_neighbours
+run rooms_of_render_stand_on_each_other
 run libraries_do_not_print_or_exit
 run files_and_functions_have_a_limit
 run shell_scripts_are_clean

@@ -1,6 +1,6 @@
 /* thumbnail_test.c - clips of made-up pictures: a picture is its grey level, which all cells of its
  * signature have, and its sharpness. Two real ones, noise and blurred noise, at the end. */
-#include "ingest/thumbnail.h"
+#include "ingest/media/thumbnail.h"
 
 #include "tests/test.h"
 
@@ -8,8 +8,8 @@
 
 enum { SHARP = 1000 };
 
-static struct picture grey_picture(int level, double sharpness) {
-    struct picture p = {.width = 2, .height = 2, .luma = level, .contrast = 40};
+static struct still grey_picture(int level, double sharpness) {
+    struct still p = {.width = 2, .height = 2, .luma = level, .contrast = 40};
     p.sharpness = sharpness;
     p.planes[0] = calloc(1, 6);
     if (!p.planes[0]) {
@@ -29,7 +29,7 @@ static struct thumbnails *list_of(int wanted, int64_t duration_ms) {
     return t;
 }
 
-static void offer(struct thumbnails *t, int64_t pts_ms, struct picture picture) {
+static void offer(struct thumbnails *t, int64_t pts_ms, struct still picture) {
     CHECK_NUMBER(thumbnails_offer(t, pts_ms, &picture, NULL), 0);
     CHECK(!picture.planes[0]);
 }
@@ -147,8 +147,8 @@ static void slides_are_scenes_of_their_own(void) {
 static void still_clip_gives_one(void) {
     struct thumbnails *t = list_of(4, 20000);
     for (int i = 0; i < 20; i++) {
-        struct picture p = grey_picture(99, SHARP);
-        for (int k = i; k < PICTURE_SIGNATURE * PICTURE_SIGNATURE; k += 3) {
+        struct still p = grey_picture(99, SHARP);
+        for (int k = i; k < STILL_SIGNATURE * STILL_SIGNATURE; k += 3) {
             p.signature[0][k]++; /* what an encoder does to a third of the cells */
         }
         offer(t, i * INT64_C(1000), p);
@@ -172,8 +172,8 @@ static void lively_scene_fills_places_of_a_still_one(void) {
 
 static void flawed_pictures_are_left_out(void) {
     struct thumbnails *t = list_of(4, 20000);
-    struct picture black = grey_picture(4, SHARP);
-    struct picture flat = grey_picture(255, SHARP);
+    struct still black = grey_picture(4, SHARP);
+    struct still flat = grey_picture(255, SHARP);
     black.contrast = 3;
     flat.contrast = 1;
     offer(t, 500, black);
@@ -190,7 +190,7 @@ static void flawed_pictures_are_left_out(void) {
 
 static void title_on_black_and_soft_clip_are_good(void) {
     struct thumbnails *t = list_of(4, 20000);
-    struct picture title = grey_picture(8, 500);
+    struct still title = grey_picture(8, 500);
     title.contrast = 35;
     offer(t, 0, title);
     for (int i = 1; i < 12; i++) {
@@ -205,7 +205,7 @@ static void title_on_black_and_soft_clip_are_good(void) {
 static void only_flawed_ones_give_the_least_flawed(void) {
     struct thumbnails *t = list_of(4, 20000);
     for (int i = 0; i < 10; i++) {
-        struct picture p = grey_picture(i == 6 ? 90 : 3, i);
+        struct still p = grey_picture(i == 6 ? 90 : 3, i);
         p.contrast = 2;
         offer(t, i * INT64_C(1000), p);
     }
@@ -260,7 +260,7 @@ static void known_length_sets_the_spacing(void) {
 static void thinning_keeps_the_good_of_a_pair(void) {
     struct thumbnails *t = list_of(1, -1);
     for (int i = 0; i < 49; i++) {
-        struct picture p = grey_picture(20 + 4 * i, SHARP);
+        struct still p = grey_picture(20 + 4 * i, SHARP);
         p.contrast = i % 2 ? 40 : 1;
         offer(t, i * INT64_C(250), p);
     }
@@ -288,23 +288,23 @@ static void choice_is_final(void) {
     const struct thumbnail *items = choose(t, 2);
     CHECK(choose(t, 2) == items);
     CHECK(!thumbnails_wants(t, 9000));
-    struct picture late = grey_picture(10, SHARP);
+    struct still late = grey_picture(10, SHARP);
     struct error e = {0};
     CHECK_NUMBER(thumbnails_offer(t, 9000, &late, &e), ERR_USAGE);
     CHECK(!late.planes[0]); /* released all the same */
-    struct picture empty = {0};
+    struct still empty = {0};
     CHECK_NUMBER(thumbnails_offer(t, 9000, &empty, &e), ERR_USAGE);
     thumbnails_close(t);
 }
 
 /* A frame of noise, through a box filter of `box` x `box` pixels. */
-static struct picture noise_picture(unsigned seed, int box) {
+static struct still noise_picture(unsigned seed, int box) {
     enum { SIDE = 96, BOX_MOST = 9 };
     static unsigned noise[SIDE + BOX_MOST][SIDE + BOX_MOST];
-    struct picture_scaler *s = NULL;
-    struct picture p;
+    struct still_scaler *s = NULL;
+    struct still p;
     AVFrame *frame = av_frame_alloc();
-    if (!frame || picture_scaler_open(&s, SIDE, NULL) < 0) {
+    if (!frame || still_scaler_open(&s, SIDE, NULL) < 0) {
         abort();
     }
     frame->format = AV_PIX_FMT_GRAY8;
@@ -324,9 +324,9 @@ static struct picture noise_picture(unsigned seed, int box) {
         frame->data[0][i / SIDE * frame->linesize[0] + i % SIDE] =
             (unsigned char)(sum / (unsigned)(box * box));
     }
-    CHECK_NUMBER(picture_make(s, frame, NULL, 0, 1, &p, NULL), 0);
+    CHECK_NUMBER(still_make(s, frame, NULL, 0, 1, &p, NULL), 0);
     av_frame_free(&frame);
-    picture_scaler_close(s);
+    still_scaler_close(s);
     return p;
 }
 

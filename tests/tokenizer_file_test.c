@@ -4,7 +4,7 @@
 
 #include "store/utf8.h"
 #include "tests/test.h"
-#include "train/tokenizer_parts.h"
+#include "train/tokenizer/tokenizer_parts.h"
 
 static void put(struct bytes *b, const char *text) {
     CHECK_NUMBER(bytes_append_text(b, text, NULL), 0);

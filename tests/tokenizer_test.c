@@ -1,6 +1,6 @@
 /* tokenizer_test.c - tokens beside those of tiktoken and tokenizers, and whatever text may hold.
  * golden/tokenizer/make_gold.py says where the vectors come from. */
-#include "train/tokenizer.h"
+#include "train/tokenizer/tokenizer.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -9,7 +9,7 @@
 #include "store/file.h"
 #include "store/utf8.h"
 #include "tests/test.h"
-#include "train/tokenizer_parts.h"
+#include "train/tokenizer/tokenizer_parts.h"
 
 #define GOLDEN TEST_FOLDER "/golden/tokenizer/"
 

@@ -3,8 +3,8 @@
 
 #include <unicode/uchar.h>
 
-#include "render/ascii.h"
-#include "render/word.h"
+#include "render/text/ascii.h"
+#include "render/text/word.h"
 #include "store/utf8.h"
 
 static struct fonts *fonts;

@@ -21,7 +21,7 @@
 #include "compress/cpu/product.h"
 #include "compress/cpu/vector.h"
 #include "compress/encoder.h"
-#include "compress/mode.h"
+#include "render/mode.h"
 
 static double now(void) {
     struct timespec t;
@@ -144,14 +144,14 @@ static void save(const char *path, const float *values, size_t count) {
 
 enum { THREADS = 64 };
 
-static void measure(const struct encoder *n, enum encode_mode mode, int threads, int batch,
+static void measure(const struct encoder *n, enum page_mode mode, int threads, int batch,
                     int repeat, enum dtype compute, const char *tokens_path) {
     struct job jobs[THREADS];
     pthread_t ids[THREADS];
     pthread_barrier_t barrier;
     struct error e;
-    int64_t side = ENCODE_MODES[mode].side, rows, columns;
-    struct encoder_shape shape = {batch, side, side, ENCODE_MODES[mode].phases};
+    int64_t side = PAGE_SIZES[mode].side, rows, columns;
+    struct encoder_shape shape = {batch, side, side, PAGE_SIZES[mode].column_offsets};
     must(encoder_grid(n, &shape, &rows, &columns, &e), &e);
     size_t count = (size_t)(rows * columns * encoder_config(n)->token_dim);
     size_t area = (size_t)(side * side * 3);
@@ -184,8 +184,8 @@ static void measure(const struct encoder *n, enum encode_mode mode, int threads,
         "{\"mode\": \"%s\", \"dtype\": \"%s\", \"level\": \"%s\", \"threads\": %d, \"batch\": %d, "
         "\"seconds_per_page\": %.4f, \"gflops\": %.0f, \"product_gflops\": %.0f, "
         "\"share\": %.3f, \"mib_per_page\": %.0f, \"tokens\": %" PRId64 "}\n",
-        ENCODE_MODES[mode].name, compute == DTYPE_BF16 ? "bf16" : "f32",
-        vector_ops_choose(&e)->name, threads, batch, seconds, done * 1e-9, rate * 1e-9, done / rate,
+        MODE_NAMES[mode], compute == DTYPE_BF16 ? "bf16" : "f32", vector_ops_choose(&e)->name,
+        threads, batch, seconds, done * 1e-9, rate * 1e-9, done / rate,
         (double)(peak_kib() - before) / 1024 / threads / batch, rows * columns);
     if (tokens_path != NULL) {
         save(tokens_path, jobs[0].tokens, count);
@@ -203,7 +203,7 @@ int main(int argc, char **argv) {
                                             {"repeat", 1, NULL, 'r'},  {"f32", 0, NULL, 'f'},
                                             {"tokens", 1, NULL, 'o'},  {0}};
     const char *model = NULL, *tokens = NULL;
-    int mode = ENCODE_TINY, threads = 1, batch = 1, repeat = 3, c;
+    int mode = MODE_TINY, threads = 1, batch = 1, repeat = 3, c;
     enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
     struct error e;
     struct encoder *n;
@@ -214,7 +214,7 @@ int main(int argc, char **argv) {
             model = optarg;
             break;
         case 'M':
-            mode = encode_mode_named(optarg);
+            mode = mode_named(optarg);
             break;
         case 't':
             threads = (int)strtol(optarg, NULL, 10);
@@ -235,13 +235,13 @@ int main(int argc, char **argv) {
             return 2;
         }
     }
-    if (model == NULL || mode < 0 || mode == ENCODE_GUNDAM || threads < 1 || threads > THREADS ||
+    if (model == NULL || mode < 0 || mode == MODE_GUNDAM || threads < 1 || threads > THREADS ||
         batch < 1) {
         fprintf(stderr, "see the head of tests/bench/encoder.c\n");
         return 2;
     }
     must(encoder_open(&n, model, NULL, &BACKEND_CPU, compute, &e), &e);
-    measure(n, (enum encode_mode)mode, threads, batch, repeat, compute, tokens);
+    measure(n, (enum page_mode)mode, threads, batch, repeat, compute, tokens);
     encoder_close(n);
     return 0;
 }

@@ -136,7 +136,7 @@ int main(int argc, char **argv) {
             test.scale = (int)strtol(optarg, NULL, 10);
         }
         for (int i = 0; option == 'p' && i < PROFILE_COUNT; i++) {
-            test.profile = strcmp(PROFILES[i].name, optarg) == 0 ? &PROFILES[i] : test.profile;
+            test.profile = strcmp(PROFILE_NAMES[i], optarg) == 0 ? &PROFILES[i] : test.profile;
         }
         option = getopt(argc, argv, "p:s:");
     }

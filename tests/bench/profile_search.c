@@ -17,7 +17,7 @@
 
 #include "prose.h"
 #include "read_back.h"
-#include "render/face.h"
+#include "render/text/face.h"
 
 enum { FIRST = '!', LAST = '~', SIGNS = LAST - FIRST + 1, TRIALS_MOST = 512 };
 enum { PAGE_TEXT = 32768 }; /* bytes, more than any page holds */
@@ -226,8 +226,7 @@ static int try_family(struct search *s, const char *family, struct error *e) {
     int rc = 0;
     for (int i = 0; rc == 0 && i < 2 * GEOMETRY_COUNT; i++) {
         const struct geometry *g = &GEOMETRIES[i / 2];
-        struct profile profile = {.name = "trial",
-                                  .family = family,
+        struct profile profile = {.family = family,
                                   .size = g->size,
                                   .pitch = g->pitch,
                                   .gutter = 1,
@@ -265,8 +264,8 @@ static void print_table(const struct search *s) {
                "%.1f%% |\n",
                is_front(s, t) ? "*" : "", t->profile.family, t->profile.size / 64.0,
                t->profile.pitch, t->profile.hinted ? "yes" : "no", t->characters,
-               t->characters / PAGE_SIZES[MODE_TINY].tokens, 100 * t->prose, 100 * t->random,
-               t->distance, t->pair, 100 * t->confusion);
+               t->characters / mode_tokens(MODE_TINY), 100 * t->prose, 100 * t->random, t->distance,
+               t->pair, 100 * t->confusion);
     }
 }
 

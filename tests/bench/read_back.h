@@ -6,7 +6,7 @@
 #ifndef OCC_TESTS_READ_BACK_H
 #define OCC_TESTS_READ_BACK_H
 
-#include "render/page.h"
+#include "render/page/page.h"
 #include "store/bytes.h"
 
 /* The first page that was finished since shot_clear; give `shot_take` and the shot to a pager. */

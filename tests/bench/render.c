@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "prose.h"
-#include "render/page.h"
+#include "render/page/page.h"
 
 enum { THREADS_MOST = 64, MEMORY_STEPS = 3 };
 static const int64_t MEMORY_PAGES[MEMORY_STEPS] = {1000, 10000, 100000};
@@ -213,18 +213,9 @@ static int dump(const struct bench *b, struct error *e) {
     return rc;
 }
 
-static int find_mode(const char *name) {
-    for (int i = 0; i < MODE_COUNT; i++) {
-        if (strcmp(PAGE_SIZES[i].name, name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
 static int find_profile(const char *name) {
     for (int i = 0; i < PROFILE_COUNT; i++) {
-        if (strcmp(PROFILES[i].name, name) == 0) {
+        if (strcmp(PROFILE_NAMES[i], name) == 0) {
             return i;
         }
     }
@@ -241,7 +232,7 @@ static bool take_option(struct bench *b, int option, const char *value) {
         b->threads = (int)strtol(value, NULL, 10);
         return b->threads > 0 && b->threads <= THREADS_MOST;
     case 'm':
-        b->mode = find_mode(value);
+        b->mode = mode_named(value);
         return b->mode >= 0;
     case 'p':
         b->profile = find_profile(value);

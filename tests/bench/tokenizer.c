@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "store/file.h"
-#include "train/tokenizer.h"
+#include "train/tokenizer/tokenizer.h"
 
 static double now(void) {
     struct timespec t;

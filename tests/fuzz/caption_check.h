@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/caption.h"
+#include "ingest/captions/caption.h"
 #include "store/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/cea.h"
+#include "ingest/captions/cea.h"
 #include "store/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/comments.h"
+#include "ingest/sidecars/comments.h"
 #include "store/json.h"
 #include "store/table.h"
 #include "store/utf8.h"

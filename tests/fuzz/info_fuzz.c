@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/metadata.h"
+#include "ingest/sidecars/metadata.h"
 #include "store/json.h"
 #include "store/utf8.h"
 

@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "render/picture.h"
-#include "render/profile.h"
+#include "render/page/picture.h"
+#include "render/text/profile.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

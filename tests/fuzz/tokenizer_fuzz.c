@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "store/utf8.h"
-#include "train/tokenizer.h"
+#include "train/tokenizer/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

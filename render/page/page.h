@@ -1,0 +1,135 @@
+/* page.h - flows paragraphs and pictures into pages.
+ *
+ * A pager fills one page after the other, row by row, column by column, and hands over each page
+ * when it is full. What it is given is hostile: text may be any bytes. Ill-formed UTF-8 becomes
+ * U+FFFD; control characters go; marks and characters without width go that are too many in a row
+ * (clean.h); a cluster that is too long for a word (word.h) is cut.
+ * All this is counted. Time and memory are linear in the text, whatever it is. */
+#ifndef OCC_RENDER_PAGE_PAGE_H
+#define OCC_RENDER_PAGE_PAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "render/page/picture.h"
+#include "render/text/font.h"
+#include "render/text/profile.h"
+#include "render/text/span.h"
+#include "store/bytes.h"
+
+enum page_part {
+    PART_HEADER,
+    PART_THUMBS,
+    PART_DESCRIPTION,
+    PART_SCRIPT,
+    PART_HASHTAGS,
+    PART_COMMENTS,
+    PART_AUDIO,
+    PART_COUNT
+};
+extern const char *const PAGE_PARTS[PART_COUNT + 1]; /* their names, NULL at the end */
+
+/* An area of the page and what is in it. For text: one row, and exactly the bytes [start, end) of
+ * the source, in which nothing was left out or replaced (text with such places gives several boxes;
+ * a replaced sequence has one of its own with `replaced`). In order of reading. */
+struct page_box {
+    int16_t x, y, width, height; /* pixels */
+    uint8_t part;
+    bool replaced;
+    uint32_t source, start, end; /* a picture: start = end = 0 */
+};
+
+/* A drawn grapheme cluster (several, where the font makes one shape of them): what a training label
+ * is made of. In order of reading (logical order within a row). */
+struct page_cluster {
+    int32_t x, advance;  /* 26.6 pixels from the left edge of the page; advance > 0 or 0 for spaces
+                            of no width */
+    int16_t y;           /* pixels: top of its row */
+    uint32_t text, size; /* its bytes in the page's text */
+};
+
+struct page_missing {
+    uint32_t code_point;
+    int64_t count;
+};
+
+struct page_counts {
+    int64_t characters;   /* code points drawn, spaces within rows included */
+    int64_t rows;         /* with text */
+    int64_t cells, inked; /* CELL x CELL areas of the page; those with anything in them */
+    int64_t ink;          /* sum of darkness (255 - grey) / 255 drawn as text, rounded down */
+    int64_t clipped;      /* what of it lay outside its row or the page, rounded up */
+    int64_t replaced;     /* ill-formed sequences shown as U+FFFD */
+    int64_t dropped;      /* characters left out: controls, floods of marks and of zero width */
+};
+
+/* A finished page: valid during the call of `done` only. */
+struct page {
+    int width, height;
+    const uint8_t *grey; /* (height, width) */
+    const uint8_t
+        *rgb; /* (height, width, 3); NULL unless colour was asked for and the page has some */
+    const char *text; /* the rows in order of reading, each ended by '\n'; UTF-8 */
+    size_t text_size;
+    const struct page_box *boxes;
+    size_t box_count;
+    const struct page_cluster *clusters; /* only where asked for */
+    size_t cluster_count;
+    const struct page_missing *missing; /* by code point */
+    size_t missing_count;
+    const uint64_t *fonts_used; /* bit i: font i of the setup's fonts was drawn with */
+    struct page_counts counts;
+};
+
+struct page_setup {
+    enum page_mode mode;
+    const struct profile *profile; /* must outlive the pager */
+    const struct fonts *fonts;     /* likewise; shared by threads */
+    bool color;                    /* keep colours of emoji and pictures: page.rgb */
+    bool clusters;                 /* fill page.clusters */
+    int rows, columns;             /* cells of the page, from its upper left corner, that may be
+                                      filled; 0: all */
+    void *context;
+    int (*done)(void *context, const struct page *page, struct error *e);
+};
+
+struct pager; /* opaque; one thread each */
+
+int pager_open(struct pager **out, const struct page_setup *setup, struct error *e);
+void pager_close(struct pager *p); /* NULL is allowed; an unfinished page is lost */
+
+/* The language of the following text, BCP 47 ("ja", "zh-Hant"), or NULL: chooses among shapes of
+ * the same character and, with "ja" and "zh", nothing else. */
+void pager_language(struct pager *p, const char *language);
+
+/* One paragraph: the texts of the spans one behind the other; newlines in it end lines. `indent` in
+ * patches (for following lines too), at most PAGE_INDENT. */
+enum { PAGE_INDENT = 8 };
+int pager_text(struct pager *p, enum page_part part, const struct span *spans, size_t count,
+               int indent, struct error *e);
+
+/* Pictures side by side on the CELL grid of the page, in as many strips as they need: each is put
+ * in the middle of the cells that it needs (its size divided by CELL, rounded up). Where a strip
+ * leaves half of the column's width, the following text stands beside it. */
+struct page_picture {
+    const struct picture *picture;
+    uint32_t source;
+};
+int pager_pictures(struct pager *p, enum page_part part, const struct page_picture *pictures,
+                   size_t count, struct error *e);
+
+/* Pixels that a picture may be wide and high at most: a column's whole cells. */
+int pager_picture_width(const struct pager *p);
+
+int pager_gap(struct pager *p, int rows,
+              struct error *e);                    /* empty rows; none at the top of a column */
+int pager_flush(struct pager *p, struct error *e); /* hands over the page unless it is empty */
+/* The next text begins below the last pictures, not beside them. */
+int pager_clear(struct pager *p, struct error *e);
+
+/* The opened faces, for the record of fonts; see face.h. */
+struct faces;
+const struct faces *pager_faces(const struct pager *p);
+
+#endif

@@ -1,0 +1,496 @@
+/* plot.c - see plot.h. Losses are collected first, then smoothed, then drawn. */
+#include "train/plot.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/json.h"
+
+enum { MOST_CURVES = 24, LONGEST_NAME = 16 }; /* what the legend has room for */
+enum { MOST_HALF_WINDOW = 50, WINDOWS = 25 };
+enum { MEMORY = 512 << 20 };
+
+/* The picture, in pixels: the losses, below them the rate, right of them the names. */
+enum { WIDTH = 940, HEIGHT = 560, LEFT = 80, RIGHT = 680, TOP = 66, BOTTOM = 456 };
+enum { RATE_TOP = 468, RATE_BOTTOM = 510, SAMPLE = 704, NAME = 732, VALUE = 924, LABEL_STEP = 16 };
+
+/* Losses beyond are drawn as these: a logarithm wants limits. */
+static const double LEAST_LOSS = 1e-6, MOST_LOSS = 1e4;
+
+/* Okabe and Ito's colours, told apart by the colour-blind, without the yellow: paper is white. */
+static const char *const COLOURS[] = {"#0072b2", "#d55e00", "#009e73", "#e69f00",
+                                      "#56b4e9", "#cc79a7", "#000000"};
+enum { COLOUR_COUNT = sizeof COLOURS / sizeof *COLOURS };
+static const char *const GREYS[] = {"#b8b8b8", "#8f8f8f", "#5f5f5f"};
+enum { GREY_COUNT = sizeof GREYS / sizeof *GREYS };
+
+struct point {
+    double pages, value;
+};
+
+struct curve {
+    char name[LONGEST_NAME + 1];
+    struct point *points; /* in the arena, pages rise */
+    size_t count, capacity;
+    const char *colour, *dashes;
+    double width;
+    double label; /* y of its name */
+};
+
+struct plot {
+    struct arena *arena;
+    struct curve curves[MOST_CURVES], rate;
+    int count, colours, greys; /* curves, and how many took a colour or a grey of their own */
+    int64_t pages, step;       /* of the last line */
+    size_t half_window;        /* lines on each side that a point is the mean of */
+    double low, high;          /* ends of the axis of losses */
+    double low_log, high_log;
+    struct bytes *out;
+    struct error *e;
+    int rc; /* of the writing so far */
+};
+
+/* ---- Lines to points ----------------------------------------------------------------------- */
+
+static int find_curve(const struct plot *p, const char *name) {
+    for (int i = 0; i < p->count; i++) {
+        if (strcmp(p->curves[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static bool is_name(const char *name) {
+    static const char LETTERS[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t length = strlen(name);
+    return length > 0 && length <= LONGEST_NAME && strspn(name, LETTERS) == length;
+}
+
+static bool is_loss(const json_t *pair) {
+    const json_t *character = json_array_get(pair, 0), *presence = json_array_get(pair, 1);
+    return json_array_size(pair) == 2 && json_is_number(character) && json_is_number(presence) &&
+           json_number_value(character) >= 0 && json_number_value(presence) >= 0;
+}
+
+/* Whether a line can be taken as it is; nothing is kept of one that cannot. */
+static int check_line(const struct plot *p, json_t *line, struct error *e) {
+    const json_t *pages = json_object_get(line, "pages");
+    const char *name;
+    json_t *value;
+    int names = p->count;
+    if (!json_is_object(line)) {
+        return error_set(e, ERR_FORMAT, "is no JSON object");
+    }
+    if (!json_is_integer(pages) || json_integer_value(pages) < 0) {
+        return error_set(e, ERR_FORMAT, "has no whole number \"pages\"");
+    }
+    if (json_integer_value(pages) < p->pages) {
+        return error_set(e, ERR_FORMAT, "has fewer pages than one before it");
+    }
+    json_object_foreach(line, name, value) {
+        if (!json_is_array(value)) {
+            continue;
+        }
+        if (!is_name(name)) {
+            return error_set(e, ERR_FORMAT,
+                             "has a loss whose name is not 1 to %d of A-Z a-z 0-9 . _ -",
+                             LONGEST_NAME);
+        }
+        if (!is_loss(value)) {
+            return error_set(e, ERR_FORMAT, "\"%s\" is no pair of numbers from 0 on", name);
+        }
+        names += find_curve(p, name) < 0;
+    }
+    return names <= MOST_CURVES
+               ? 0
+               : error_set(e, ERR_FORMAT, "brings more than %d names of losses", MOST_CURVES);
+}
+
+static int add_point(struct plot *p, struct curve *c, double value, struct error *e) {
+    void *points = c->points;
+    int rc = arena_grow(p->arena, &points, c->count, &c->capacity, sizeof *c->points, e);
+    if (rc == 0) {
+        c->points = points;
+        c->points[c->count++] = (struct point){(double)p->pages, value};
+    }
+    return rc;
+}
+
+/* NAME-random, random strings in the type of NAME, is NAME's curve dashed; heads that are not kept
+ * are dots in grey. */
+static void choose_look(struct plot *p, struct curve *c) {
+    static const char RANDOM[] = "-random";
+    size_t length = strlen(c->name), end = sizeof RANDOM - 1;
+    bool random = length > end && strcmp(c->name + length - end, RANDOM) == 0;
+    size_t stem = random ? length - end : length;
+    c->width = 1.8;
+    c->dashes = random ? "5 3" : "none";
+    if (strncmp(c->name, "early", 5) == 0) {
+        c->colour = GREYS[p->greys++ % GREY_COUNT];
+        c->dashes = "1.2 1.8"; /* to some eyes green is a grey */
+        c->width = 1.4;
+        return;
+    }
+    for (int i = 0; i < p->count && c->colour == NULL; i++) {
+        const char *other = p->curves[i].name;
+        if (strncmp(other, c->name, stem) == 0 &&
+            (other[stem] == '\0' || strcmp(other + stem, RANDOM) == 0)) {
+            c->colour = p->curves[i].colour;
+        }
+    }
+    if (c->colour == NULL) {
+        if (p->colours >= COLOUR_COUNT && !random) {
+            c->dashes = "6 2 1.5 2";
+        }
+        c->colour = COLOURS[p->colours++ % COLOUR_COUNT];
+    }
+}
+
+static int add_line(struct plot *p, json_t *line, struct error *e) {
+    const char *name;
+    json_t *value;
+    int rc = 0;
+    p->pages = json_integer_value(json_object_get(line, "pages"));
+    p->step = json_get_integer(line, "step", p->step);
+    double rate = json_get_real(line, "rate", -1);
+    if (rate >= 0) {
+        rc = add_point(p, &p->rate, fmin(rate, 1), e);
+    }
+    json_object_foreach(line, name, value) {
+        if (!json_is_array(value) || rc < 0) {
+            continue;
+        }
+        int i = find_curve(p, name);
+        if (i < 0) {
+            i = p->count;
+            snprintf(p->curves[i].name, sizeof p->curves[i].name, "%s", name);
+            choose_look(p, &p->curves[i]);
+            p->count++;
+        }
+        double loss = json_number_value(json_array_get(value, 0)) +
+                      json_number_value(json_array_get(value, 1));
+        rc = add_point(p, &p->curves[i], fmin(fmax(loss, LEAST_LOSS), MOST_LOSS), e);
+    }
+    return rc;
+}
+
+static int read_line(struct plot *p, const char *text, size_t size, struct error *e) {
+    json_t *line = json_read(text, size, NULL, e);
+    if (line == NULL) {
+        return e->code == ERR_MEMORY ? e->code : error_set(e, ERR_FORMAT, "is no JSON");
+    }
+    int rc = check_line(p, line, e);
+    if (rc == 0) {
+        rc = add_line(p, line, e);
+    }
+    json_decref(line);
+    return rc;
+}
+
+static int read_lines(struct plot *p, const char *text, size_t size, struct plot_counts *counts) {
+    const char *end = text + size;
+    for (int64_t number = 1; text < end; number++) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+        const char *stop = newline != NULL ? newline : end;
+        const char *first = text;
+        while (first < stop && (*first == ' ' || *first == '\t' || *first == '\r')) {
+            first++;
+        }
+        struct error local;
+        int rc = first < stop ? read_line(p, first, (size_t)(stop - first), &local) : 0;
+        if (rc < 0 && rc != ERR_FORMAT) {
+            return error_set(p->e, rc, "%s", local.text);
+        }
+        if (rc < 0 && counts->left_out == 0) {
+            error_set(&counts->first, rc, "line %" PRId64 " %s", number, local.text);
+        }
+        counts->left_out += rc < 0;
+        counts->lines += first < stop;
+        text = newline != NULL ? newline + 1 : end;
+    }
+    return 0;
+}
+
+/* ---- Points to curves ---------------------------------------------------------------------- */
+
+/* Running means, of as many points before as behind; at the end of what is there. */
+static int smooth(struct plot *p, struct curve *c) {
+    struct point *means = arena_alloc(p->arena, c->count, sizeof *means);
+    if (means == NULL) {
+        return error_memory(p->e, NULL);
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        size_t half = i < p->half_window ? i : p->half_window;
+        size_t end = i + half < c->count ? i + half + 1 : c->count;
+        double sum = 0;
+        for (size_t j = i - half; j < end; j++) {
+            sum += c->points[j].value;
+        }
+        means[i] = (struct point){c->points[i].pages, sum / (double)(end - (i - half))};
+        p->low = fmin(p->low, means[i].value);
+        p->high = fmax(p->high, means[i].value);
+    }
+    c->points = means;
+    return 0;
+}
+
+static int smooth_all(struct plot *p, int64_t lines) {
+    int64_t half = lines / (2 * WINDOWS);
+    p->half_window = half < MOST_HALF_WINDOW ? (size_t)half : MOST_HALF_WINDOW;
+    p->low = MOST_LOSS;
+    p->high = LEAST_LOSS;
+    int rc = 0;
+    for (int i = 0; i < p->count && rc == 0; i++) {
+        rc = smooth(p, &p->curves[i]);
+    }
+    double room = fmax(pow(p->high / p->low, 0.03), p->high / p->low < 1.2 ? 1.1 : 1);
+    p->low /= room;
+    p->high *= room;
+    p->low_log = log10(p->low);
+    p->high_log = log10(p->high);
+    return rc;
+}
+
+static double x_of(const struct plot *p, double pages) {
+    return LEFT + (RIGHT - LEFT) * pages / (p->pages > 0 ? (double)p->pages : 1);
+}
+
+static double y_of(const struct plot *p, double loss) {
+    return BOTTOM - (BOTTOM - TOP) * (log10(loss) - p->low_log) / (p->high_log - p->low_log);
+}
+
+/* ---- Drawing ------------------------------------------------------------------------------- */
+
+static void put(struct plot *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(struct plot *p, const char *format, ...) {
+    char text[512];
+    va_list list;
+    va_start(list, format);
+    int size = vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    if (p->rc == 0) {
+        p->rc = size >= 0 && (size_t)size < sizeof text
+                    ? bytes_append(p->out, text, (size_t)size, p->e)
+                    : error_set(p->e, ERR_LIMIT, "a text is too long");
+    }
+}
+
+/* The smallest of 1, 2, 5, 10, 20, ... that is not smaller. */
+static double round_up(double value) {
+    double unit = pow(10, floor(log10(value)));
+    double digit = value / unit;
+    return unit * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
+}
+
+static void put_y_tick(struct plot *p, double loss) {
+    if (loss >= p->low && loss <= p->high) {
+        double y = y_of(p, loss);
+        put(p, "<path d=\"M%d %.1fH%d\" stroke=\"#e4e4e4\"/>", LEFT, y, RIGHT);
+        put(p, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n", LEFT - 7, y + 4, loss);
+    }
+}
+
+/* Round numbers, more of them in each decade the fewer decades there are. */
+static void put_y_axis(struct plot *p) {
+    static const double DIGITS[] = {1, 2, 5, 1.5, 3, 4, 7};
+    double ratio = p->high / p->low;
+    if (ratio < 5) {
+        double step = round_up((p->high - p->low) / 6);
+        for (double i = ceil(p->low / step); i * step <= p->high; i++) {
+            put_y_tick(p, i * step);
+        }
+    } else {
+        int digits = ratio < 25 ? 7 : ratio < 1e4 ? 3 : 1;
+        for (double decade = floor(p->low_log); decade <= p->high_log; decade++) {
+            for (int i = 0; i < digits; i++) {
+                put_y_tick(p, DIGITS[i] * pow(10, decade));
+            }
+        }
+    }
+    put(p,
+        "<text transform=\"translate(20 %d) rotate(-90)\" text-anchor=\"middle\">"
+        "cross-entropy a character, in nats (character + presence)</text>\n",
+        (TOP + BOTTOM) / 2);
+}
+
+static void put_x_axis(struct plot *p, int bottom) {
+    static const char *const UNITS[] = {"", "k", "M", "G", "T", "P", "E"};
+    double step = fmax(1, round_up(fmax(1, (double)p->pages) / 8)), unit = 1;
+    int name = 0;
+    for (; step >= 1000 * unit && name < 6; name++) {
+        unit *= 1000;
+    }
+    for (double pages = 0; pages <= (double)p->pages; pages += step) {
+        double x = x_of(p, pages);
+        put(p, "<path d=\"M%.1f %dV%d\" stroke=\"#e4e4e4\"/>", x, TOP, BOTTOM);
+        if (bottom != BOTTOM) {
+            put(p, "<path d=\"M%.1f %dV%d\" stroke=\"#e4e4e4\"/>", x, RATE_TOP, RATE_BOTTOM);
+        }
+        put(p, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g%s</text>\n", x, bottom + 17,
+            pages / unit, pages > 0 ? UNITS[name] : "");
+    }
+    put(p, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">pages seen</text>\n", (LEFT + RIGHT) / 2,
+        bottom + 36);
+}
+
+static void put_frame(struct plot *p, int top, int bottom) {
+    put(p, "<path d=\"M%d %dV%dH%dV%dZ\" fill=\"none\" stroke=\"#999\"/>\n", LEFT, top, bottom,
+        RIGHT, top);
+}
+
+/* At most two points a pixel; a curve of one point is a dot. */
+static void put_points(struct plot *p, const struct curve *c, bool losses, double highest) {
+    double last = -1;
+    int drawn = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        double x = x_of(p, c->points[i].pages), value = c->points[i].value;
+        double y =
+            losses ? y_of(p, value) : RATE_BOTTOM - (RATE_BOTTOM - RATE_TOP - 4) * value / highest;
+        if (x >= last + 0.5 || i + 1 == c->count) {
+            put(p, "%s%.1f %.1f", drawn == 0 ? "M" : drawn % 10 == 0 ? "\n" : " ", x, y);
+            last = x;
+            drawn++;
+        }
+    }
+    if (drawn == 1) {
+        put(p, "h0\" stroke-linecap=\"round\" stroke-width=\"5");
+    }
+}
+
+static void put_curve(struct plot *p, const struct curve *c) {
+    put(p, "<path fill=\"none\" stroke=\"%s\" stroke-linejoin=\"round\"", c->colour);
+    if (c->count > 1) {
+        put(p, " stroke-width=\"%g\" stroke-dasharray=\"%s\"", c->width, c->dashes);
+    }
+    put(p, " d=\"");
+    put_points(p, c, true, 0);
+    put(p, "\"><title>%s</title></path>\n", c->name);
+}
+
+static double end_of(const struct curve *c) {
+    return c->points[c->count - 1].value;
+}
+
+static int compare_ends(const void *a, const void *b) {
+    const struct curve *const *left = a, *const *right = b;
+    double x = end_of(*left), y = end_of(*right);
+    return x > y ? -1 : x < y ? 1 : strcmp((*left)->name, (*right)->name);
+}
+
+/* Each name stands where its curve ends; those that would overlap are pushed apart. */
+static void place_labels(const struct plot *p, struct curve **sorted) {
+    double least = TOP + 4;
+    for (int i = 0; i < p->count; i++) {
+        sorted[i]->label = fmax(y_of(p, end_of(sorted[i])), least);
+        least = sorted[i]->label + LABEL_STEP;
+    }
+    double most = BOTTOM;
+    for (int i = p->count - 1; i >= 0; i--) {
+        sorted[i]->label = fmin(sorted[i]->label, most);
+        most = sorted[i]->label - LABEL_STEP;
+    }
+}
+
+static void put_legend(struct plot *p) {
+    struct curve *sorted[MOST_CURVES];
+    for (int i = 0; i < p->count; i++) {
+        sorted[i] = &p->curves[i];
+    }
+    qsort(sorted, (size_t)p->count, sizeof *sorted, compare_ends);
+    place_labels(p, sorted);
+    put(p, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\" fill=\"#666\">at the end</text>\n", VALUE,
+        TOP - 17);
+    for (int i = 0; i < p->count; i++) {
+        const struct curve *c = sorted[i];
+        double x = x_of(p, c->points[c->count - 1].pages), y = c->label;
+        put(p,
+            "<path d=\"M%.1f %.1fL%d %.1f\" fill=\"none\" stroke=\"%s\" stroke-width=\"0.7\" "
+            "opacity=\"0.6\"/>",
+            x, y_of(p, end_of(c)), SAMPLE, y, c->colour);
+        put(p,
+            "<path d=\"M%d %.1fh22\" stroke=\"%s\" stroke-width=\"2.4\" stroke-dasharray=\"%s\"/>",
+            SAMPLE, y, c->colour, c->dashes);
+        put(p, "<text x=\"%d\" y=\"%.1f\">%s</text>", NAME, y + 4, c->name);
+        put(p, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%#.3g</text>\n", VALUE, y + 4,
+            end_of(c));
+    }
+}
+
+static void put_rate(struct plot *p) {
+    double highest = 0;
+    for (size_t i = 0; i < p->rate.count; i++) {
+        highest = fmax(highest, p->rate.points[i].value);
+    }
+    put_frame(p, RATE_TOP, RATE_BOTTOM);
+    put(p, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%.2g</text>", LEFT - 7, RATE_TOP + 9,
+        highest);
+    put(p, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">0</text>", LEFT - 7, RATE_BOTTOM + 2);
+    put(p, "<text x=\"%d\" y=\"%d\">learning rate</text>\n", RIGHT + 8,
+        (RATE_TOP + RATE_BOTTOM) / 2 + 4);
+    put(p, "<path fill=\"none\" stroke=\"#444\" d=\"");
+    put_points(p, &p->rate, false, highest > 0 ? highest : 1);
+    put(p, "\"><title>learning rate</title></path>\n");
+}
+
+static int draw(struct plot *p) {
+    static const char TITLE[] = "Loss of a training";
+    put(p,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+        "viewBox=\"0 0 %d %d\"\n font-family=\"DejaVu Sans, Helvetica, Arial, sans-serif\" "
+        "font-size=\"12\" fill=\"#222\">\n<title>%s</title>\n",
+        WIDTH, HEIGHT, WIDTH, HEIGHT, TITLE);
+    put(p, "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n", WIDTH, HEIGHT);
+    put(p, "<text x=\"%d\" y=\"28\" font-size=\"17\">%s</text>\n", LEFT, TITLE);
+    put(p, "<text x=\"%d\" y=\"49\" fill=\"#666\">%" PRId64 " pages", LEFT, p->pages);
+    if (p->step > 0) {
+        put(p, " in %" PRId64 " steps", p->step);
+    }
+    if (p->half_window > 0) {
+        put(p, "; running means of %zu lines", 2 * p->half_window + 1);
+    }
+    put(p, "</text>\n");
+    bool with_rate = p->rate.count > 0;
+    put_x_axis(p, with_rate ? RATE_BOTTOM : BOTTOM);
+    put_y_axis(p);
+    put_frame(p, TOP, BOTTOM);
+    if (with_rate) {
+        put_rate(p);
+    }
+    for (int i = 0; i < p->count; i++) {
+        put_curve(p, &p->curves[i]);
+    }
+    put_legend(p);
+    put(p, "</svg>\n");
+    return p->rc;
+}
+
+int plot_training(struct bytes *out, const void *metrics, size_t size, struct plot_counts *counts,
+                  struct error *e) {
+    struct plot p = {.out = out, .e = e};
+    *counts = (struct plot_counts){0};
+    int rc = arena_open(&p.arena, MEMORY, e);
+    if (rc == 0) {
+        rc = read_lines(&p, metrics, size, counts);
+    }
+    if (rc == 0 && p.count == 0) {
+        rc = counts->lines == 0 ? error_set(e, ERR_FORMAT, "is empty: no step is noted yet")
+             : counts->left_out > 0
+                 ? error_set(e, ERR_FORMAT, "is no metrics of a training: %s", counts->first.text)
+                 : error_set(e, ERR_FORMAT, "no loss is noted in its lines");
+    }
+    if (rc == 0) {
+        rc = smooth_all(&p, counts->lines - counts->left_out);
+    }
+    if (rc == 0) {
+        rc = draw(&p);
+    }
+    arena_close(p.arena);
+    return rc;
+}
