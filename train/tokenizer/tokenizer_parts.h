@@ -161,8 +161,8 @@ struct tokenizer_state {
 };
 
 int token_list_reserve(struct token_list *l, size_t count, struct error *e);
-/* Splits text by the stages from `stage` on, and encodes the pieces. */
-int split_text(struct tokenizer_state *s, size_t stage, const unsigned char *text, size_t size,
+/* Splits text by the stages from `index` on, and encodes the pieces. */
+int split_text(struct tokenizer_state *s, size_t index, const unsigned char *text, size_t size,
                struct error *e);
 /* Appends the tokens of a piece to s->out. */
 int piece_encode(struct tokenizer_state *s, const unsigned char *piece, size_t size,
