@@ -303,12 +303,14 @@ static void put_y_axis(struct plot *p) {
     double ratio = p->high / p->low;
     if (ratio < 5) {
         double step = round_up((p->high - p->low) / 6);
-        for (double i = ceil(p->low / step); i * step <= p->high; i++) {
+        int last = (int)floor(p->high / step);
+        for (int i = (int)ceil(p->low / step); i <= last; i++) {
             put_y_tick(p, i * step);
         }
     } else {
         int digits = ratio < 25 ? 7 : ratio < 1e4 ? 3 : 1;
-        for (double decade = floor(p->low_log); decade <= p->high_log; decade++) {
+        int last = (int)floor(p->high_log);
+        for (int decade = (int)floor(p->low_log); decade <= last; decade++) {
             for (int i = 0; i < digits; i++) {
                 put_y_tick(p, DIGITS[i] * pow(10, decade));
             }
@@ -327,8 +329,9 @@ static void put_x_axis(struct plot *p, int bottom) {
     for (; step >= 1000 * unit && name < 6; name++) {
         unit *= 1000;
     }
-    for (double pages = 0; pages <= (double)p->pages; pages += step) {
-        double x = x_of(p, pages);
+    int last = (int)floor((double)p->pages / step);
+    for (int i = 0; i <= last; i++) {
+        double pages = i * step, x = x_of(p, pages);
         put(p, "<path d=\"M%.1f %dV%d\" stroke=\"#e4e4e4\"/>", x, TOP, BOTTOM);
         if (bottom != BOTTOM) {
             put(p, "<path d=\"M%.1f %dV%d\" stroke=\"#e4e4e4\"/>", x, RATE_TOP, RATE_BOTTOM);
