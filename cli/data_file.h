@@ -1,10 +1,10 @@
 /* data_file.h - where a program finds the files that ship with it: the alphabet of the language
  * model's tokens, the small encoder.
  *
- * The environment variable OCC_DATA, when it is set and not empty, names the one folder to look in.
- * Without it that is share/occ beside the program's own bin, so that a build folder and a moved
- * installation work as they are, then share/occ of the prefix that the build was configured with.
- */
+ * The environment variable OCC_DATA, when it is set and not empty, names the one folder to look
+ * in. Without it that is share/occ beside the program's own bin, so that a build folder and a
+ * moved installation work as they are, then share/occ of the prefix that the build was
+ * configured with. */
 #ifndef OCC_CLI_DATA_FILE_H
 #define OCC_CLI_DATA_FILE_H
 

@@ -5,38 +5,31 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/data_file.h"
+#include "cli/encoder_choice.h"
 #include "cli/inputs.h"
-#include "cli/options.h"
-#include "cli/signals.h"
+#include "cli/tool.h"
 #include "compress/compress.h"
 #include "store/log.h"
 
 struct arguments {
     struct compress_options compress;
-    const char *store, *model;
-    char bundled[4096]; /* the path of the encoder that ships with the programs */
-    bool verify, quiet;
-    int compute, device;
-    int progress; /* -1: not said */
-    int verbose, log_style;
+    struct encoder_choice encoder;
+    struct tool_messages messages;
+    const char *store;
+    bool verify;
 };
 
 static const char *const DATES[] = {"none", "mtime", NULL};
-static const char *const DEVICES[] = {"auto", "cpu", "cuda", NULL};
 
 #define FIELD(name) offsetof(struct arguments, name)
 static const struct option_spec OPTIONS[] = {
     {"", .help = "Encoder"},
-    {"model", 'm', OPTION_TEXT, FIELD(model), "FILE",
-     .help = "the encoder: a safetensors file, an index of several or a folder with either; "
-             "without it, the bundled one",
-     .environment = "OCC_MODEL"},
-    {"device", 0, OPTION_CHOICE, FIELD(device), "NAME", .help = "where to compute",
-     .choices = DEVICES},
-    {"compute", 0, OPTION_CHOICE, FIELD(compute), "TYPE",
-     .help = "type of the numbers in products; auto is bf16 where the processor has it",
-     .choices = COMPUTES},
+    ENCODER_FILE_ROW(
+        struct arguments, encoder,
+        "the encoder: a safetensors file, an index of several or a folder with either; "
+        "default: the bundled one"),
+    ENCODER_DEVICE_ROW(struct arguments, encoder),
+    ENCODER_COMPUTE_ROW(struct arguments, encoder),
     {"mode", 0, OPTION_CHOICE, FIELD(compress.mode), "MODE",
      .help =
          "how loose pictures are fitted: tiny 512 pixels (64 tokens), small 640 (100), base "
@@ -67,12 +60,10 @@ static const struct option_spec OPTIONS[] = {
     {"batch", 0, OPTION_INTEGER, FIELD(compress.batch), "N",
      .help = "pages that a thread takes through the network together", .minimum = 1, .maximum = 64},
     {"", .help = "Messages"},
-    {"progress", 0, OPTION_SWITCH, FIELD(progress),
-     .help = "show progress; without it, when standard error is a terminal"},
-    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
-    {"verbose", 'v', OPTION_COUNT, FIELD(verbose), .help = "tell what was done; twice: more"},
-    {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
-     .choices = LOG_STYLES},
+    TOOL_PROGRESS_ROW(struct arguments, messages),
+    TOOL_QUIET_ROW(struct arguments, messages),
+    TOOL_VERBOSE_ROW(struct arguments, messages, "say what was done; twice: also each sample"),
+    TOOL_LOG_ROW(struct arguments, messages),
     {0}};
 
 static const struct tool TOOL = {
@@ -109,16 +100,7 @@ static int check(struct arguments *a, int operands, char **argv, struct error *e
                          "standard input is a terminal: use 'occ render ... | occ compress', or "
                          "name FILES");
     }
-    if (a->device == 2) {
-        return error_set(e, ERR_USAGE, "--device cuda: this build has no CUDA");
-    }
-    if (a->model == NULL) {
-        a->model = a->bundled;
-        int rc = data_file_find(a->bundled, sizeof a->bundled, "nano.safetensors", e);
-        return rc < 0 ? error_context(e, "no encoder is named (--model FILE), and the bundled one")
-                      : 0;
-    }
-    return 0;
+    return encoder_choice_settle(&a->encoder, e);
 }
 
 static void summarize_readback(const struct arguments *a, const struct compress_result *r) {
@@ -190,11 +172,12 @@ static void summarize(const struct arguments *a, const struct compress_result *r
 
 /* The reading head of the encoder's file. */
 static int open_reader(struct reader **out, const struct arguments *a, const struct encoder *n,
-                       enum dtype compute, struct error *e) {
-    int rc = reader_open(out, a->model, &BACKEND_CPU, compute, e);
+                       struct error *e) {
+    const char *file = a->encoder.file;
+    int rc = reader_open(out, file, encoder_choice_backend(&a->encoder),
+                         encoder_choice_compute(&a->encoder), e);
     if (rc == 0 && reader_dim(*out) != encoder_config(n)->token_dim) {
-        rc =
-            error_set(e, ERR_FORMAT, "%s: its reading head reads tokens of another size", a->model);
+        rc = error_set(e, ERR_FORMAT, "%s: its reading head reads tokens of another size", file);
     }
     return rc < 0 ? error_context(e, "--verify") : 0;
 }
@@ -213,11 +196,10 @@ static int run(struct arguments *a, int count, char **files, struct compress_res
     struct reader *reader = NULL;
     struct store *s = NULL;
     struct compress_input in = {.streams = NULL};
-    bool bf16 = a->compute == 2 || (a->compute == 0 && BACKEND_CPU.has_bf16());
-    enum dtype compute = bf16 ? DTYPE_BF16 : DTYPE_F32;
-    int rc = encoder_open(&n, a->model, NULL, &BACKEND_CPU, compute, e);
+    int rc = encoder_open(&n, a->encoder.file, NULL, encoder_choice_backend(&a->encoder),
+                          encoder_choice_compute(&a->encoder), e);
     if (rc == 0 && a->verify) {
-        rc = open_reader(&reader, a, n, compute, e);
+        rc = open_reader(&reader, a, n, e);
     }
     if (rc == 0) {
         rc = open_store(&s, a, n, e);
@@ -240,35 +222,27 @@ static int run(struct arguments *a, int count, char **files, struct compress_res
 }
 
 int main(int argc, char **argv) {
-    struct arguments a = {.compress = COMPRESS_DEFAULTS, .progress = -1};
+    struct arguments a = {.compress = COMPRESS_DEFAULTS, .messages = {.progress = -1}};
     struct error e = {0};
     int operands = 0;
     int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    rc = rc < 0 ? rc : check(&a, operands, argv, &e);
+    if (rc == 0) {
+        rc = check(&a, operands, argv, &e);
+    }
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
-    enum log_level level = a.quiet          ? LOG_ERROR
-                           : a.verbose == 0 ? LOG_WARNING
-                           : a.verbose == 1 ? LOG_INFO
-                                            : LOG_DEBUG;
-    log_open(TOOL.name, level, a.log_style ? LOG_JSON : LOG_TEXT);
-    signals_catch(&cancelled, PATIENCE);
-    a.compress.progress = a.progress < 0 ? isatty(STDERR_FILENO) && !a.quiet : a.progress;
+    tool_begin(&TOOL, &a.messages, &cancelled, PATIENCE);
+    a.compress.progress = tool_shows_progress(&a.messages);
     struct compress_result result = {0};
     rc = run(&a, operands, argv + 1, &result, &e);
-    alarm(0);
-    if (rc == ERR_CANCELLED) {
-        log_warning("stopped by a signal; run again, it goes on where it was");
-        return EXIT_AGAIN;
+    int status = tool_end(rc, TOOL_RESUMES, &e);
+    if (status == EXIT_DONE) {
+        summarize(&a, &result);
+        status = result.failed + result.again > 0 ? EXIT_SOME : EXIT_DONE;
     }
-    if (rc < 0) {
-        log_error("%s", e.text);
-        return EXIT_FAILED;
-    }
-    summarize(&a, &result);
-    return result.failed + result.again > 0 ? EXIT_SOME : EXIT_DONE;
+    return status;
 }

@@ -5,31 +5,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/data_file.h"
+#include "cli/encoder_choice.h"
 #include "cli/mix.h"
-#include "cli/options.h"
-#include "cli/signals.h"
+#include "cli/tool.h"
+#include "store/cpu_count.h"
 #include "store/file.h"
 #include "store/log.h"
 #include "train/fidelity/fidelity.h"
 
 struct arguments {
-    const char *model, *tokenizer, *text, *modes, *profiles;
+    struct encoder_choice encoder;
+    const char *tokenizer, *text, *modes, *profiles;
     char **texts; /* text_count: behind the command */
     int text_count;
     int64_t pages, steps, threads, seed;
-    int compute;
-    bool json, quiet;
+    struct tool_messages messages;
+    bool json;
 };
 
 #define FIELD(name) offsetof(struct arguments, name)
 static const struct option_spec OPTIONS[] = {
     {"", .help = "What is measured"},
-    {"model", 'm', OPTION_TEXT, FIELD(model), "FILE",
-     .help = "an encoder with a reading head; without it, the bundled one",
-     .environment = "OCC_MODEL"},
     {"text", 't', OPTION_TEXT, FIELD(text), "FILE",
      .help = "UTF-8 text that the encoder was not trained on, as FILE behind the command is"},
     {"modes", 0, OPTION_TEXT, FIELD(modes), "LIST", .help = "of tiny, base, hifi"},
@@ -42,13 +40,14 @@ static const struct option_spec OPTIONS[] = {
      .help = "what counts text tokens: a .tiktoken file or a tokenizer.json; without it, r50k"},
     {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "of the random strings"},
     {"", .help = "How"},
-    {"compute", 0, OPTION_CHOICE, FIELD(compute), "TYPE",
-     .help = "type of the numbers in products; auto is bf16 where the processor has it",
-     .choices = COMPUTES},
+    ENCODER_FILE_ROW(struct arguments, encoder,
+                     "an encoder with a reading head; default: the bundled one"),
+    ENCODER_DEVICE_ROW(struct arguments, encoder),
+    ENCODER_COMPUTE_ROW(struct arguments, encoder),
     {"threads", 'j', OPTION_INTEGER, FIELD(threads), "N",
      .help = "pages at the same time; 0 is one a core", .maximum = 256},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "a JSON object a line for each kind of page"},
-    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors and results only"},
+    {"quiet", 'q', OPTION_FLAG, FIELD(messages.quiet), .help = "print errors and results only"},
     {0}};
 
 static const struct tool TOOL = {
@@ -178,14 +177,13 @@ static int read_texts(struct bench *b, const struct arguments *a, struct error *
 }
 
 static int bench_open(struct bench *b, const struct arguments *a, struct error *e) {
-    char model[4096], ranks[4096];
-    bool bf16 = a->compute == 2 || (a->compute == 0 && BACKEND_CPU.has_bf16());
-    enum dtype compute = bf16 ? DTYPE_BF16 : DTYPE_F32;
-    snprintf(model, sizeof model, "%s", a->model != NULL ? a->model : "");
+    char ranks[4096];
+    const struct backend_ops *backend = encoder_choice_backend(&a->encoder);
+    enum dtype compute = encoder_choice_compute(&a->encoder);
+    int rc = 0;
     snprintf(ranks, sizeof ranks, "%s", a->tokenizer != NULL ? a->tokenizer : "");
     bytes_init(&b->text, (size_t)1 << 30);
-    int rc = a->model == NULL ? data_file_find(model, sizeof model, "nano.safetensors", e) : 0;
-    if (rc == 0 && a->tokenizer == NULL) {
+    if (a->tokenizer == NULL) {
         rc = data_file_find(ranks, sizeof ranks, "r50k_base.tiktoken", e);
     }
     if (rc == 0) {
@@ -195,10 +193,10 @@ static int bench_open(struct bench *b, const struct arguments *a, struct error *
         rc = read_texts(b, a, e);
     }
     if (rc == 0) {
-        rc = encoder_open(&b->encoder, model, NULL, &BACKEND_CPU, compute, e);
+        rc = encoder_open(&b->encoder, a->encoder.file, NULL, backend, compute, e);
     }
     if (rc == 0) {
-        rc = reader_open(&b->reader, model, &BACKEND_CPU, compute, e);
+        rc = reader_open(&b->reader, a->encoder.file, backend, compute, e);
     }
     return rc;
 }
@@ -214,7 +212,6 @@ static int run(const struct arguments *a, const double *profiles, const double *
                struct error *e) {
     struct bench b = {.encoder = NULL};
     struct fidelity_result results[FIDELITY_KINDS];
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int rc = bench_open(&b, a, e);
     struct fidelity_options options = {.encoder = b.encoder,
                                        .reader = b.reader,
@@ -223,9 +220,7 @@ static int run(const struct arguments *a, const double *profiles, const double *
                                        .text_size = b.text.size,
                                        .pages = a->pages,
                                        .steps = a->steps,
-                                       .threads = a->threads > 0 ? a->threads
-                                                  : cores > 0    ? cores
-                                                                 : 1,
+                                       .threads = a->threads > 0 ? a->threads : cpu_count(),
                                        .seed = (uint64_t)a->seed};
     for (int i = 0; i < PROFILE_COUNT * DRAWN_MODES && rc == 0; i++) {
         const char *mode = DRAWN_MODE_NAMES[i % DRAWN_MODES];
@@ -248,14 +243,15 @@ static int run(const struct arguments *a, const double *profiles, const double *
 }
 
 int main(int argc, char **argv) {
-    struct arguments a = {.modes = "tiny", .profiles = "read10", .pages = 20, .seed = 1};
+    struct arguments a = {
+        .modes = "tiny", .profiles = "read10", .pages = 20, .seed = 1, .messages = {.verbose = 1}};
     struct error e = {0};
     double profiles[PROFILE_COUNT], modes[DRAWN_MODES];
     int operands = 0, rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    log_open(TOOL.name, a.quiet ? LOG_ERROR : LOG_INFO, LOG_TEXT);
+    tool_begin(&TOOL, &a.messages, NULL, 0);
     if (rc == 0 && (operands < 1 || strcmp(argv[1], "fidelity") != 0)) {
         rc = error_set(&e, ERR_USAGE, "name a command: fidelity");
     }
@@ -270,16 +266,12 @@ int main(int argc, char **argv) {
     if (rc == 0) {
         rc = mix_parse(modes, DRAWN_MODE_NAMES, "modes", a.modes, &e);
     }
+    if (rc == 0) {
+        rc = encoder_choice_settle(&a.encoder, &e);
+    }
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
     rc = run(&a, profiles, modes, &e);
-    if (fclose(stdout) != 0 && rc == 0) {
-        rc = error_set(&e, ERR_IO, "standard output: cannot be written");
-    }
-    if (rc < 0) {
-        log_error("%s", e.text);
-        return EXIT_FAILED;
-    }
-    return EXIT_DONE;
+    return tool_end(tool_close_output(rc, &e), TOOL_STARTS_OVER, &e);
 }

@@ -8,9 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/options.h"
 #include "cli/shrinking.h"
-#include "cli/signals.h"
+#include "cli/tool.h"
 #include "render/text/profile.h"
 #include "store/log.h"
 
@@ -22,8 +21,8 @@ struct arguments {
     const char *store, *now;
     int weight;
     int64_t tau_ms;
-    bool pin, unpin, force, quiet;
-    int verbose, log_style;
+    bool pin, unpin, force;
+    struct tool_messages messages;
 };
 
 static const char *const WEIGHTS[] = {"age", "adaptive", NULL};
@@ -72,10 +71,9 @@ static const struct option_spec OPTIONS[] = {
              "when the samples are taken in anew; a pack stands for the samples on it"},
     {"unpin", 0, OPTION_FLAG, FIELD(unpin), .help = "let the samples KEY... age again"},
     {"", .help = "Messages"},
-    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
-    {"verbose", 'v', OPTION_COUNT, FIELD(verbose), .help = "tell what was done"},
-    {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
-     .choices = LOG_STYLES},
+    TOOL_QUIET_ROW(struct arguments, messages),
+    TOOL_VERBOSE_ROW(struct arguments, messages, "say what was done"),
+    TOOL_LOG_ROW(struct arguments, messages),
     {0}};
 
 static const struct tool TOOL = {
@@ -99,6 +97,7 @@ static const struct tool TOOL = {
 };
 
 static volatile sig_atomic_t cancelled;
+enum { PATIENCE = 9 /* seconds: an account in hand takes less */ };
 
 /* 2026-11-23, or seconds. */
 static int read_now(const char *text, int64_t *now, struct error *e) {
@@ -170,8 +169,7 @@ static int check_clock(struct store *s, const struct arguments *a, struct error 
                      a->store, now, JUMP / DAY, then);
 }
 
-/* ---- A run -------------------------------------------------------------------------------------
- */
+/* ---- A run --------------------------------------------------------------------------------- */
 
 static void print_plan(const struct forget_result *r) {
     printf("bucket      pages     tokens\n");
@@ -233,7 +231,7 @@ static void summarize(const struct arguments *a, const struct shrinking *k,
     report_left(k, r);
 }
 
-static int run_forget(struct store *s, struct arguments *a, struct error *e) {
+static int run_forget(struct store *s, const struct arguments *a, struct error *e) {
     struct shrinking *k = NULL;
     struct forget_result result;
     int rc = a->force ? 0 : check_clock(s, a, e);
@@ -241,8 +239,9 @@ static int run_forget(struct store *s, struct arguments *a, struct error *e) {
         rc = shrinking_open(&k, s, &a->shrinking, e);
     }
     if (rc == 0) {
-        a->forget.shrink = shrinking_operator(k);
-        rc = forget_run(s, &a->forget, &cancelled, &result, e);
+        struct forget_options options = a->forget;
+        options.shrink = shrinking_operator(k);
+        rc = forget_run(s, &options, &cancelled, &result, e);
     }
     if (rc == 0) {
         summarize(a, k, &result);
@@ -258,7 +257,7 @@ static void warn_of_refusal(int rc, const struct error *why) {
     }
 }
 
-static int run_dry(struct store *s, struct arguments *a, struct error *e) {
+static int run_dry(struct store *s, const struct arguments *a, struct error *e) {
     struct shrinking *k = NULL;
     struct forget_result result;
     struct error why;
@@ -275,7 +274,7 @@ static int run_dry(struct store *s, struct arguments *a, struct error *e) {
     return fflush(stdout) == 0 ? 0 : error_set(e, ERR_IO, "standard output: cannot be written");
 }
 
-static int run(struct arguments *a, int operands, char **argv, struct error *e) {
+static int run(const struct arguments *a, int operands, char **argv, struct error *e) {
     struct store *s = NULL;
     bool dry = a->forget.dry_run;
     int rc = dry ? store_open(&s, a->store, e) : store_open_write(&s, a->store, NULL, e);
@@ -295,22 +294,12 @@ int main(int argc, char **argv) {
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    rc = rc < 0 ? rc : check(&a, operands, &e);
+    if (rc == 0) {
+        rc = check(&a, operands, &e);
+    }
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
-    enum log_level level = a.quiet ? LOG_ERROR : a.verbose == 0 ? LOG_WARNING : LOG_INFO;
-    log_open(TOOL.name, level, a.log_style ? LOG_JSON : LOG_TEXT);
-    signals_catch(&cancelled, 9);
-    rc = run(&a, operands, argv, &e);
-    alarm(0);
-    if (rc == ERR_CANCELLED) {
-        log_warning("stopped by a signal; run again, it goes on where it was");
-        return EXIT_AGAIN;
-    }
-    if (rc < 0) {
-        log_error("%s", e.text);
-        return EXIT_FAILED;
-    }
-    return EXIT_DONE;
+    tool_begin(&TOOL, &a.messages, &cancelled, PATIENCE);
+    return tool_end(run(&a, operands, argv, &e), TOOL_RESUMES, &e);
 }

@@ -1,24 +1,20 @@
 /* occ-ingest.c - the command line of `occ ingest`. */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/options.h"
+#include "cli/tool.h"
 #include "ingest/ingest.h"
 #include "store/log.h"
-
-enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_AGAIN = 75 };
 
 struct arguments {
     struct ingest_options ingest;
     const char *files_from, *skip_from;
-    bool null_separated, force, quiet;
-    int progress; /* -1: not said */
-    int verbose, log_style;
+    bool null_separated, force;
+    struct tool_messages messages;
 };
 
 #define FIELD(name) offsetof(struct arguments, name)
@@ -61,14 +57,12 @@ static const struct option_spec OPTIONS[] = {
     {"max-memory", 0, OPTION_SIZE, FIELD(ingest.memory), "SIZE",
      .help = "address space that one worker may use", .minimum = 256 << 20},
     {"", .help = "Messages"},
-    {"progress", 0, OPTION_SWITCH, FIELD(progress),
-     .help = "show progress; without it, when standard error is a terminal"},
-    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
-    {"verbose", 'v', OPTION_COUNT, FIELD(verbose),
-     .help = "tell what the run took and, with --report too, each clip that is not whole; twice: "
-             "more"},
-    {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
-     .choices = LOG_STYLES},
+    TOOL_PROGRESS_ROW(struct arguments, messages),
+    TOOL_QUIET_ROW(struct arguments, messages),
+    TOOL_VERBOSE_ROW(struct arguments, messages,
+                     "say what the run took and, even with --report, each clip that is not whole; "
+                     "twice: also each clip that is"),
+    TOOL_LOG_ROW(struct arguments, messages),
     {0}};
 
 static const struct tool TOOL = {
@@ -91,24 +85,7 @@ static const struct tool TOOL = {
     .options = OPTIONS,
 };
 
-static volatile sig_atomic_t cancelled, writing;
-
-static void on_signal(int number) {
-    (void)number;
-    if (!writing) {
-        _exit(EXIT_AGAIN); /* still looking for clips: nothing to roll back */
-    }
-    cancelled = 1;
-}
-
-static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: writes must wake up */
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGUSR1, &action, NULL); /* what Slurm sends before the time is up */
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
-}
+static volatile sig_atomic_t cancelled;
 
 /* Gives each entry of a list file to `take`. */
 static int read_list(const char *path, bool null_separated,
@@ -190,10 +167,7 @@ static bool is_clean(const struct stream_counts *c) {
     return c->partial + c->failed + c->skipped == 0;
 }
 
-static void summarize(const struct arguments *a, const struct ingest_result *r) {
-    if (a->quiet) {
-        return;
-    }
+static void summarize(const struct ingest_result *r) {
     enum { MIB = 1 << 20 };
     log_info("peak memory: %" PRId64 " MiB, largest worker %" PRId64 " MiB; %" PRId64
              " workers replaced",
@@ -208,60 +182,49 @@ static void summarize(const struct arguments *a, const struct ingest_result *r) 
     }
 }
 
-static int exit_status_of(int rc, const struct ingest_result *r, const struct error *e) {
-    if (rc == ERR_CANCELLED) {
-        log_warning("stopped by a signal; run again to go on");
-        return EXIT_AGAIN;
+static int run(const struct arguments *a, int count, char **paths, struct ingest_result *result,
+               struct error *e) {
+    struct clips clips;
+    struct table *done = NULL;
+    int rc = clips_open(&clips, e);
+    if (rc == 0) {
+        rc = table_open(&done, e);
     }
-    if (rc == ERR_CLOSED) { /* `occ ingest ... | head`: no reason to complain */
-        log_info("nobody reads the output any more");
-        return EXIT_FAILED;
+    tool_end_at_once(true); /* looking for clips: there is nothing to roll back */
+    if (rc == 0) {
+        rc = collect(a, count, paths, &clips, done, e);
     }
-    if (rc < 0) {
-        log_error("%s", e->text);
-        return EXIT_FAILED;
+    tool_end_at_once(false);
+    if (rc == 0) {
+        rc = ingest_run(&clips, &a->ingest, done, &cancelled, result, e);
     }
-    return is_clean(&r->counts) ? EXIT_DONE : EXIT_SOME;
+    table_close(done);
+    clips_close(&clips);
+    return rc;
 }
 
 int main(int argc, char **argv) {
-    struct arguments a = {.ingest = INGEST_DEFAULTS, .progress = -1};
+    struct arguments a = {.ingest = INGEST_DEFAULTS, .messages = {.progress = -1}};
     struct error e = {0};
     int operands = 0;
     int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    rc = rc < 0 ? rc : check(&a, operands, &e);
+    if (rc == 0) {
+        rc = check(&a, operands, &e);
+    }
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
-    enum log_level level = a.quiet          ? LOG_ERROR
-                           : a.verbose == 0 ? LOG_WARNING
-                           : a.verbose == 1 ? LOG_INFO
-                                            : LOG_DEBUG;
-    log_open(TOOL.name, level, a.log_style ? LOG_JSON : LOG_TEXT);
-    catch_signals();
-    a.ingest.progress = a.progress < 0 ? isatty(STDERR_FILENO) && !a.quiet : a.progress;
-    struct clips clips;
-    struct table *done = NULL;
+    tool_begin(&TOOL, &a.messages, &cancelled, 0);
+    a.ingest.progress = tool_shows_progress(&a.messages);
     struct ingest_result result = {0};
-    rc = clips_open(&clips, &e);
-    if (rc == 0) {
-        rc = table_open(&done, &e);
+    rc = run(&a, operands, argv + 1, &result, &e);
+    int status = tool_end(rc, a.ingest.output != NULL ? TOOL_RESUMES : TOOL_STARTS_OVER, &e);
+    if (status == EXIT_DONE) {
+        summarize(&result);
+        status = is_clean(&result.counts) ? EXIT_DONE : EXIT_SOME;
     }
-    if (rc == 0) {
-        rc = collect(&a, operands, argv + 1, &clips, done, &e);
-    }
-    if (rc == 0) {
-        writing = 1;
-        rc = ingest_run(&clips, &a.ingest, done, &cancelled, &result, &e);
-    }
-    int status = exit_status_of(rc, &result, &e);
-    if (rc == 0) {
-        summarize(&a, &result);
-    }
-    table_close(done);
-    clips_close(&clips);
     return status;
 }

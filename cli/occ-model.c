@@ -4,10 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/options.h"
-#include "cli/signals.h"
+#include "cli/tool.h"
 #include "compress/model.h"
-#include "store/log.h"
 
 struct arguments {
     int config, type;
@@ -116,16 +114,9 @@ int main(int argc, char **argv) {
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    log_open(TOOL.name, LOG_WARNING, LOG_TEXT);
+    tool_begin(&TOOL, &(struct tool_messages){.verbose = 0}, NULL, 0);
     if (rc == 0) {
         rc = run(&a, operands, argv, &e);
     }
-    if (rc == ERR_USAGE) {
-        return options_usage_error(&TOOL, &e);
-    }
-    if (rc < 0) {
-        log_error("%s", e.text);
-        return EXIT_FAILED;
-    }
-    return EXIT_DONE;
+    return rc == ERR_USAGE ? options_usage_error(&TOOL, &e) : tool_end(rc, TOOL_STARTS_OVER, &e);
 }

@@ -5,10 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/data_file.h"
+#include "cli/encoder_choice.h"
 #include "cli/inputs.h"
-#include "cli/options.h"
-#include "cli/signals.h"
+#include "cli/tool.h"
 #include "compress/image.h"
 #include "compress/legibility.h"
 #include "compress/readback.h"
@@ -18,11 +17,11 @@
 #include "store/log.h"
 
 struct arguments {
-    const char *store, *model;
-    char bundled[4096]; /* the path of the encoder that ships with the programs */
-    int mode, compute;
-    bool text, quiet;
-    int verbose, log_style;
+    struct encoder_choice encoder;
+    struct tool_messages messages;
+    const char *store;
+    int mode;
+    bool text;
 };
 
 enum { MODE_OF_SIZE };
@@ -39,18 +38,16 @@ static const struct option_spec OPTIONS[] = {
     {"text", 't', OPTION_FLAG, FIELD(text),
      .help = "print plain text, with a form feed between pages"},
     {"", .help = "Reading head"},
-    {"model", 'm', OPTION_TEXT, FIELD(model), "FILE",
-     .help = "an encoder with a reading head, of a store the one that made it; without it, the "
-             "bundled one",
-     .environment = "OCC_MODEL"},
-    {"compute", 0, OPTION_CHOICE, FIELD(compute), "TYPE",
-     .help = "type of the numbers in products; auto is bf16 where the processor has it",
-     .choices = COMPUTES},
+    ENCODER_FILE_ROW(
+        struct arguments, encoder,
+        "an encoder with a reading head; for a store, the one that made it; default: the "
+        "bundled one"),
+    ENCODER_DEVICE_ROW(struct arguments, encoder),
+    ENCODER_COMPUTE_ROW(struct arguments, encoder),
     {"", .help = "Messages"},
-    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
-    {"verbose", 'v', OPTION_COUNT, FIELD(verbose), .help = "tell how much was read"},
-    {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
-     .choices = LOG_STYLES},
+    TOOL_QUIET_ROW(struct arguments, messages),
+    TOOL_VERBOSE_ROW(struct arguments, messages, "say how much was read"),
+    TOOL_LOG_ROW(struct arguments, messages),
     {0}};
 
 static const struct tool TOOL = {
@@ -191,8 +188,7 @@ static int stop_if_cancelled(struct error *e) {
     return cancelled ? error_set(e, ERR_CANCELLED, "stopped by a signal") : 0;
 }
 
-/* ---- Stores -----------------------------------------------------------------------------------
- */
+/* ---- Stores -------------------------------------------------------------------------------- */
 
 /* The text of the record's sample, in r->text; empty: the store has none. */
 static int get_text(struct run *r, const char *key, struct error *e) {
@@ -253,8 +249,8 @@ static int check_keys(struct run *r, char **keys, int count, struct error *e) {
 static int read_store(struct run *r, char **keys, int count, struct error *e) {
     int rc = store_open(&r->store, r->a->store, e);
     if (rc == 0 && encoder_fingerprint(r->encoder) != store_encoder(r->store)->fingerprint) {
-        rc =
-            error_set(e, ERR_UNSUPPORTED, "%s: is not the encoder of %s", r->a->model, r->a->store);
+        rc = error_set(e, ERR_UNSUPPORTED, "%s: is not the encoder of %s", r->a->encoder.file,
+                       r->a->store);
     }
     if (rc == 0 && count == 0) {
         rc = store_each(r->store, NULL, read_record, r, e);
@@ -268,15 +264,14 @@ static int read_store(struct run *r, char **keys, int count, struct error *e) {
     return rc;
 }
 
-/* ---- Pictures and streams
- * ------------------------------------------------------------------------ */
+/* ---- Pictures and streams ------------------------------------------------------------------ */
 
-/* Encodes a page and reads it. */
-static int read_page(struct run *r, struct encoded_page *encoded, struct page *page,
-                     const char *text, size_t size, struct error *e) {
-    struct readback_page read;
+/* Encodes a page and reads it; `text` is the page's own, empty if there is none. */
+static int read_page(struct run *r, const char *key, int number, struct encoded_page *encoded,
+                     const char *text, size_t size, bool picture, struct error *e) {
+    struct readback_page read = {.text = NULL};
+    struct page page = {.key = key, .number = number, .read = &read};
     struct error why = {0};
-    page->read = &read;
     pages_encode(r->pages, &encoded, 1);
     int rc = encoded->rc;
     why = rc < 0 ? encoded->error : why;
@@ -285,15 +280,15 @@ static int read_page(struct run *r, struct encoded_page *encoded, struct page *p
         rc = readback_tokens(r->readback, view->tokens, view->rows, view->columns, &read, &why);
     }
     if (rc == 0) {
-        page->legible = page->legible || size > 0 || read.characters > 0;
-        rc = readback_compare(&read, text, size, &page->accuracy, &why);
+        page.legible = picture || size > 0 || read.characters > 0;
+        rc = readback_compare(&read, text, size, &page.accuracy, &why);
     }
     encoded_page_close(encoded);
     if (rc < 0) {
-        error_context(&why, "%.200s page %d", page->key, page->number);
+        error_context(&why, "%.200s page %d", key, number);
         return skip(r, &why, e);
     }
-    return print_page(r, page, e);
+    return print_page(r, &page, e);
 }
 
 static int read_work(struct run *r, struct work *w, const char *name, bool picture,
@@ -301,14 +296,13 @@ static int read_work(struct run *r, struct work *w, const char *name, bool pictu
     const char *text = w->text, *end = w->text + w->text_size;
     int rc = 0;
     for (int i = 0; i < w->page_count && rc == 0; i++) {
-        struct page page = {.key = name, .number = i, .legible = picture};
         size_t size;
         text = store_text_page(text, (size_t)(end - text), 0, &size);
         rc = stop_if_cancelled(e);
         if (rc == 0) {
-            rc = read_page(r, &w->pages[i], &page, text, size, e);
+            rc = read_page(r, name, i, &w->pages[i], text, size, picture, e);
         }
-        text += size + (text + size < end); /* behind the form feed */
+        text += size + (text + size < end); /* after the form feed */
     }
     return rc;
 }
@@ -388,8 +382,7 @@ static int read_streams(struct run *r, char *const *files, int count, struct err
     return rc;
 }
 
-/* ---- A run
- * ------------------------------------------------------------------------------------------ */
+/* ---- A run --------------------------------------------------------------------------------- */
 
 static int check(struct arguments *a, int operands, char **argv, struct error *e) {
     bool standard = inputs_are_standard(argv + 1, operands);
@@ -401,28 +394,22 @@ static int check(struct arguments *a, int operands, char **argv, struct error *e
                          "standard input is a terminal: use 'occ render ... | occ read', name "
                          "FILES, or --store FOLDER");
     }
-    if (a->model == NULL) {
-        a->model = a->bundled;
-        int rc = data_file_find(a->bundled, sizeof a->bundled, "nano.safetensors", e);
-        return rc < 0 ? error_context(e, "no encoder is named (--model FILE), and the bundled one")
-                      : 0;
-    }
-    return 0;
+    return encoder_choice_settle(&a->encoder, e);
 }
 
 static int run_open(struct run *r, struct error *e) {
     const struct arguments *a = r->a;
-    bool bf16 = a->compute == 2 || (a->compute == 0 && BACKEND_CPU.has_bf16());
-    enum dtype compute = bf16 ? DTYPE_BF16 : DTYPE_F32;
+    const char *file = a->encoder.file;
+    const struct backend_ops *backend = encoder_choice_backend(&a->encoder);
+    enum dtype compute = encoder_choice_compute(&a->encoder);
     bytes_init(&r->text, (size_t)256 << 20);
     bytes_init(&r->out, (size_t)1 << 30);
-    int rc = reader_open(&r->reader, a->model, &BACKEND_CPU, compute, e);
+    int rc = reader_open(&r->reader, file, backend, compute, e);
     if (rc == 0) {
-        rc = encoder_open(&r->encoder, a->model, NULL, &BACKEND_CPU, compute, e);
+        rc = encoder_open(&r->encoder, file, NULL, backend, compute, e);
     }
     if (rc == 0 && reader_dim(r->reader) != encoder_config(r->encoder)->token_dim) {
-        rc =
-            error_set(e, ERR_FORMAT, "%s: its reading head reads tokens of another size", a->model);
+        rc = error_set(e, ERR_FORMAT, "%s: its reading head reads tokens of another size", file);
     }
     if (rc == 0) {
         rc = readback_open(&r->readback, r->reader, e);
@@ -486,26 +473,19 @@ int main(int argc, char **argv) {
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    rc = rc < 0 ? rc : check(&a, operands, argv, &e);
+    if (rc == 0) {
+        rc = check(&a, operands, argv, &e);
+    }
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
-    enum log_level level = a.quiet ? LOG_ERROR : a.verbose == 0 ? LOG_WARNING : LOG_INFO;
-    log_open(TOOL.name, level, a.log_style ? LOG_JSON : LOG_TEXT);
-    signals_catch(&cancelled, PATIENCE);
+    tool_begin(&TOOL, &a.messages, &cancelled, PATIENCE);
     struct run r = {.a = &a};
     rc = run(&r, operands, argv + 1, &e);
-    alarm(0);
-    if (rc == ERR_CANCELLED) {
-        log_warning("stopped by a signal");
-        return EXIT_AGAIN;
+    int status = tool_end(rc, TOOL_STARTS_OVER, &e);
+    if (status == EXIT_DONE) {
+        summarize(&r);
+        status = r.failed + r.again > 0 ? EXIT_SOME : EXIT_DONE;
     }
-    if (rc < 0) {
-        if (rc != ERR_CLOSED) {
-            log_error("%s", e.text);
-        }
-        return EXIT_FAILED;
-    }
-    summarize(&r);
-    return r.failed + r.again > 0 ? EXIT_SOME : EXIT_DONE;
+    return status;
 }

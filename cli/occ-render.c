@@ -1,24 +1,20 @@
 /* occ-render.c - the command line of `occ render`. */
 #include <inttypes.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/inputs.h"
-#include "cli/options.h"
+#include "cli/tool.h"
 #include "render/render.h"
 #include "store/log.h"
-
-enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_AGAIN = 75 };
 
 struct arguments {
     struct render_options render;
     const char *parts;
-    bool force, quiet;
-    int mode;     /* index into DRAWN_MODE_NAMES */
-    int pack;     /* index into PACKS */
-    int progress; /* -1: not said */
-    int verbose, log_style;
+    bool force;
+    int mode; /* index into DRAWN_MODE_NAMES */
+    int pack; /* index into PACKS */
+    struct tool_messages messages;
 };
 
 static const char *const PACKS[] = {"auto", "sample", "account", NULL}; /* auto: -1 */
@@ -59,13 +55,11 @@ static const struct option_spec OPTIONS[] = {
     {"jobs", 'j', OPTION_INTEGER, FIELD(render.threads), "N", .help = "threads; 0 is one per core",
      .maximum = 256},
     {"", .help = "Messages"},
-    {"progress", 0, OPTION_SWITCH, FIELD(progress),
-     .help = "show progress; without it, when standard error is a terminal"},
-    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
-    {"verbose", 'v', OPTION_COUNT, FIELD(verbose),
-     .help = "tell how much was put on pages; twice: more"},
-    {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
-     .choices = LOG_STYLES},
+    TOOL_PROGRESS_ROW(struct arguments, messages),
+    TOOL_QUIET_ROW(struct arguments, messages),
+    TOOL_VERBOSE_ROW(struct arguments, messages,
+                     "say how much was put on pages; twice: also each sample"),
+    TOOL_LOG_ROW(struct arguments, messages),
     {0}};
 
 static const struct tool TOOL = {
@@ -92,35 +86,11 @@ static const struct tool TOOL = {
     .options = OPTIONS,
 };
 
-/* A signal asks everything to end. What is blocked in a write (the stage behind this one stands
- * still) does not hear that: a second later the process ends as it is. There is nothing to
- * roll back; the stream lacks its __end__ either way. */
+/* What is blocked in a write (the next stage stands still) does not hear of a signal: a second
+ * later the process ends as it is. There is nothing to roll back; the stream lacks its __end__
+ * either way. */
 static volatile sig_atomic_t cancelled;
-
-static void on_signal(int number) {
-    (void)number;
-    cancelled = 1;
-    alarm(1);
-}
-
-static void on_alarm(int number) {
-    (void)number;
-    static const char text[] = "occ-render: warning: stopped by a signal; run again\n";
-    ssize_t done = write(STDERR_FILENO, text, sizeof text - 1);
-    (void)done;
-    _exit(EXIT_AGAIN);
-}
-
-static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: writes must wake up */
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGUSR1, &action, NULL); /* what Slurm sends before the time is up */
-    struct sigaction last = {.sa_handler = on_alarm};
-    sigaction(SIGALRM, &last, NULL);
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
-}
+enum { PATIENCE = 1 };
 
 static int check(struct arguments *a, int operands, char **argv, struct error *e) {
     a->render.mode = mode_named(DRAWN_MODE_NAMES[a->mode]);
@@ -182,22 +152,6 @@ static void summarize(const struct arguments *a, const struct render_result *r) 
     }
 }
 
-static int exit_status_of(int rc, const struct render_result *r, const struct error *e) {
-    if (rc == ERR_CANCELLED) {
-        log_warning("stopped by a signal; run again");
-        return EXIT_AGAIN;
-    }
-    if (rc == ERR_CLOSED) { /* `occ render ... | head`: no reason to complain */
-        log_info("nobody reads the output any more");
-        return EXIT_FAILED;
-    }
-    if (rc < 0) {
-        log_error("%s", e->text);
-        return EXIT_FAILED;
-    }
-    return r->counts.partial + r->again > 0 ? EXIT_SOME : EXIT_DONE;
-}
-
 static int run(const struct arguments *a, char *const *files, int count,
                struct render_result *result, struct error *e) {
     struct stream_reader *reader = NULL;
@@ -211,30 +165,28 @@ static int run(const struct arguments *a, char *const *files, int count,
 }
 
 int main(int argc, char **argv) {
-    struct arguments a = {.render = RENDER_DEFAULTS, .mode = DRAWN_BASE, .progress = -1};
+    struct arguments a = {
+        .render = RENDER_DEFAULTS, .mode = DRAWN_BASE, .messages = {.progress = -1}};
     struct error e = {0};
     int operands = 0;
     int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    rc = rc < 0 ? rc : check(&a, operands, argv, &e);
+    if (rc == 0) {
+        rc = check(&a, operands, argv, &e);
+    }
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
-    enum log_level level = a.quiet          ? LOG_ERROR
-                           : a.verbose == 0 ? LOG_WARNING
-                           : a.verbose == 1 ? LOG_INFO
-                                            : LOG_DEBUG;
-    log_open(TOOL.name, level, a.log_style ? LOG_JSON : LOG_TEXT);
-    catch_signals();
-    a.render.progress = a.progress < 0 ? isatty(STDERR_FILENO) && !a.quiet : a.progress;
+    tool_begin(&TOOL, &a.messages, &cancelled, PATIENCE);
+    a.render.progress = tool_shows_progress(&a.messages);
     struct render_result result = {0};
     rc = run(&a, argv + 1, operands, &result, &e);
-    alarm(0);
-    int status = exit_status_of(rc, &result, &e);
-    if (rc == 0) {
+    int status = tool_end(rc, TOOL_STARTS_OVER, &e);
+    if (status == EXIT_DONE) {
         summarize(&a, &result);
+        status = result.counts.partial + result.again > 0 ? EXIT_SOME : EXIT_DONE;
     }
     return status;
 }

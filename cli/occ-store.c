@@ -7,9 +7,8 @@
 #include <unistd.h>
 
 #include "cli/data_file.h"
-#include "cli/options.h"
-#include "cli/signals.h"
 #include "cli/stats_table.h"
+#include "cli/tool.h"
 #include "store/export.h"
 #include "store/json.h"
 #include "store/log.h"
@@ -19,7 +18,8 @@
 struct arguments {
     const char *output, *tokenizer, *account;
     int format;
-    bool text, json, pinned, undated, force, null, quiet;
+    bool text, json, pinned, undated, force, null;
+    struct tool_messages messages;
 };
 
 #define FIELD(name) offsetof(struct arguments, name)
@@ -44,7 +44,7 @@ static const struct option_spec OPTIONS[] = {
      .help = "rm: all samples of this account, in the place of keys"},
     {"force", 'f', OPTION_FLAG, FIELD(force), .help = "export: write a tar even to a terminal"},
     {"", .help = "Messages"},
-    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
+    TOOL_QUIET_ROW(struct arguments, messages),
     {0}};
 
 static const struct tool TOOL = {
@@ -79,6 +79,7 @@ static const struct tool TOOL = {
 };
 
 static volatile sig_atomic_t cancelled;
+enum { PATIENCE = 9 /* seconds: a sample in hand takes less */ };
 
 static int print(const char *text, struct error *e) {
     if (fputs(text, stdout) == EOF) {
@@ -247,7 +248,7 @@ static int run_export(struct store *s, const struct arguments *a, char **keys, i
     }
     rc = export_tokens(s, (enum export_format)a->format, a->output, STDOUT_FILENO,
                        count > 0 ? keys : NULL, (size_t)count, &cancelled, &pages, e);
-    if (rc == 0 && !a->quiet) {
+    if (rc == 0) {
         log_info("%" PRId64 " pages", pages);
     }
     return rc;
@@ -335,8 +336,7 @@ static int run_remove(const char *path, const struct arguments *a, char **keys, 
     return rc;
 }
 
-/* ---- The commands ------------------------------------------------------------------------------
- */
+/* ---- The commands -------------------------------------------------------------------------- */
 
 enum command { INFO, LS, GET, STATS, VERIFY, EXPORT, MERGE, COMPACT, REMOVE, COMMAND_COUNT };
 
@@ -397,15 +397,14 @@ static int run(enum command command, struct arguments *a, int operands, char **a
 }
 
 int main(int argc, char **argv) {
-    struct arguments a = {.format = EXPORT_NPY};
+    struct arguments a = {.format = EXPORT_NPY, .messages = {.verbose = 1}};
     struct error e = {0};
     enum command command = INFO;
     int operands = 0, rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    log_open(TOOL.name, a.quiet ? LOG_ERROR : LOG_INFO, LOG_TEXT);
-    signals_catch(&cancelled, 9);
+    tool_begin(&TOOL, &a.messages, &cancelled, PATIENCE);
     if (rc == 0) {
         rc = choose(operands, argv, &command, &e);
     }
@@ -415,15 +414,5 @@ int main(int argc, char **argv) {
     if (rc == ERR_USAGE) {
         return options_usage_error(&TOOL, &e);
     }
-    if (fclose(stdout) != 0 && rc == 0) {
-        rc = error_set(&e, ERR_IO, "standard output: cannot be written");
-    }
-    if (rc == ERR_CANCELLED) {
-        log_warning("stopped by a signal");
-        return EXIT_AGAIN;
-    }
-    if (rc < 0 && rc != ERR_CLOSED) {
-        log_error("%s", e.text);
-    }
-    return rc < 0 ? EXIT_FAILED : EXIT_DONE;
+    return tool_end(tool_close_output(rc, &e), TOOL_STARTS_OVER, &e);
 }

@@ -11,8 +11,7 @@
 
 #include "cli/mix.h"
 #include "cli/number.h"
-#include "cli/options.h"
-#include "cli/signals.h"
+#include "cli/tool.h"
 #include "compress/encoder.h"
 #include "store/file.h"
 #include "store/log.h"
@@ -26,8 +25,7 @@ struct arguments {
     const char *output, *sizes, *profiles, *random, *pictures, *rate, *average, *merging, *simple,
         *staged;
     int64_t seed;
-    bool quiet;
-    int verbose, log_style;
+    struct tool_messages messages;
     bool some; /* what could not be read was left out */
 };
 
@@ -74,12 +72,11 @@ static const struct option_spec OPTIONS[] = {
     {"threads", 'j', OPTION_INTEGER, FIELD(read.threads), "N",
      .help = "pages that are learned from at the same time; 0 is one a core", .maximum = 256},
     {"", .help = "Messages"},
-    {"quiet", 'q', OPTION_FLAG, FIELD(quiet), .help = "print errors only"},
-    {"verbose", 'v', OPTION_COUNT, FIELD(verbose),
-     .help = "tell how it goes: step, loss, rate, time left; without it, when standard error is a "
-             "terminal"},
-    {"log", 0, OPTION_CHOICE, FIELD(log_style), "STYLE", .help = "style of messages",
-     .choices = LOG_STYLES},
+    TOOL_QUIET_ROW(struct arguments, messages),
+    TOOL_VERBOSE_ROW(struct arguments, messages,
+                     "say how it goes: step, loss, rate, time left; default: when standard error "
+                     "is a terminal"),
+    TOOL_LOG_ROW(struct arguments, messages),
     {0}};
 
 static const struct tool TOOL = {
@@ -101,6 +98,7 @@ static const struct tool TOOL = {
 };
 
 static volatile sig_atomic_t cancelled;
+enum { PATIENCE = 60 /* seconds: a step in hand takes less */ };
 
 /* ---- read ----------------------------------------------------------------------------------- */
 
@@ -230,8 +228,7 @@ static int run_plot(struct arguments *a, char **files, int count, struct error *
     return rc;
 }
 
-/* ---- The commands -----------------------------------------------------------------------------
- */
+/* ---- The commands -------------------------------------------------------------------------- */
 
 struct command {
     const char *name;
@@ -290,19 +287,8 @@ int main(int argc, char **argv) {
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
-    bool tell = a.verbose > 0 || isatty(STDERR_FILENO);
-    enum log_level level = a.quiet ? LOG_ERROR : tell ? LOG_INFO : LOG_WARNING;
-    log_open(TOOL.name, level, a.log_style ? LOG_JSON : LOG_TEXT);
-    signals_catch(&cancelled, 60);
-    rc = command->run(&a, argv + 2, operands - 1, &e);
-    alarm(0);
-    if (rc == ERR_CANCELLED) {
-        log_warning("%s; run again, it goes on where it was", e.text);
-        return EXIT_AGAIN;
-    }
-    if (rc < 0) {
-        log_error("%s", e.text);
-        return EXIT_FAILED;
-    }
-    return a.some ? EXIT_SOME : EXIT_DONE;
+    a.messages.verbose += a.messages.verbose == 0 && isatty(STDERR_FILENO);
+    tool_begin(&TOOL, &a.messages, &cancelled, PATIENCE);
+    int status = tool_end(command->run(&a, argv + 2, operands - 1, &e), TOOL_RESUMES, &e);
+    return status == EXIT_DONE && a.some ? EXIT_SOME : status;
 }

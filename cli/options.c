@@ -14,7 +14,6 @@
 #include <string.h>
 
 const char *const LOG_STYLES[] = {"text", "json", NULL};
-const char *const COMPUTES[] = {"auto", "f32", "bf16", NULL};
 
 static const struct option_spec HELP = {.name = "help", .letter = 'h', .argument = "FORM"};
 static const struct option_spec VERSION = {.name = "version"};

@@ -34,9 +34,7 @@ enum option_type {
     OPTION_SHARE,    /* two int64_t I, N of "I/N", 0 <= I < N */
 };
 
-/* Choices that several programs have. */
 extern const char *const LOG_STYLES[]; /* text, json */
-extern const char *const COMPUTES[];   /* auto, f32, bf16 */
 
 struct option_spec {
     const char *name; /* long name without dashes; NULL ends the table; "": a heading, see help */

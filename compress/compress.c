@@ -154,6 +154,7 @@ static int put(struct compress *c, struct work *w, struct error *e) {
                                         .input = w->input,
                                         .options = w->settings};
     rc = store_put(c->store, &sample, e);
+    log_debug("%s: %zu pages", w->key, w->stored_count);
     if (rc == 0 && (store_pending(c->store) >= (size_t)c->options->commit ||
                     seconds_now() - c->committed >= COMPRESS_SECONDS)) {
         rc = store_commit(c->store, e);
@@ -205,6 +206,7 @@ static int take(struct compress *c, struct work *w, struct error *e) {
     }
     if (rc != 0) {
         c->result->kept += rc > 0;
+        log_debug("%s: nothing to do", w->key);
         work_free(w);
         return rc < 0 ? rc : 0;
     }

@@ -240,6 +240,7 @@ static int read_all(struct render *r, int *input, struct error *input_error, str
             rc = take_sample(r, &sample, e);
             r->samples++;
             pthread_mutex_lock(&r->shared.lock);
+            log_debug("%s", sample.key);
             progress_set((uint64_t)r->samples);
             pthread_mutex_unlock(&r->shared.lock);
         }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "store/buffer.h"
 #include "store/dtype.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "payloads are little-endian");
@@ -17,10 +18,8 @@ enum { LEVEL = 1 /* level 3 finds false matches in exponents and packs worse */ 
 struct codec_state {
     ZSTD_CCtx *packer;
     ZSTD_DCtx *unpacker;
-    unsigned char *plane; /* high bytes, or a row as BF16 comes out of floats */
-    size_t plane_size;
-    float *row;
-    size_t row_size;
+    struct buffer plane; /* bytes: the high ones, or a row as it comes out of floats */
+    struct buffer row;   /* floats */
 };
 
 int codec_open(struct codec_state **out, struct error *e) {
@@ -45,22 +44,9 @@ void codec_close(struct codec_state *c) {
     }
     ZSTD_freeCCtx(c->packer);
     ZSTD_freeDCtx(c->unpacker);
-    free(c->plane);
-    free(c->row);
+    buffer_free(&c->plane);
+    buffer_free(&c->row);
     free(c);
-}
-
-static int get_plane(struct codec_state *c, size_t size, struct error *e) {
-    if (size > c->plane_size) {
-        free(c->plane);
-        c->plane_size = 0;
-        c->plane = malloc(size);
-        if (c->plane == NULL) {
-            return error_memory(e, NULL);
-        }
-        c->plane_size = size;
-    }
-    return 0;
 }
 
 /* ---- Packing --------------------------------------------------------------------- */
@@ -75,24 +61,25 @@ static void count_loss(struct codec_loss *loss, float x, float kept) {
 static int pack_bf16(struct codec_state *c, struct bytes *out, const float *tokens, size_t count,
                      struct codec_loss *loss, struct error *e) {
     size_t bound = ZSTD_compressBound(count), start = out->size;
-    int rc = get_plane(c, count, e);
+    int rc = buffer_reserve(&c->plane, count, 1, e);
     if (rc == 0) {
         rc = bytes_reserve(out, sizeof(uint32_t) + bound + count, e);
     }
     if (rc < 0) {
         return rc;
     }
+    unsigned char *plane = c->plane.data;
     unsigned char *frame = out->data + start + sizeof(uint32_t);
     unsigned char *low = frame + bound; /* moved up behind the frame when that is there */
     for (size_t i = 0; i < count; i++) {
         uint16_t bits = bf16_of(tokens[i]);
-        c->plane[i] = (unsigned char)(bits >> 8);
+        plane[i] = (unsigned char)(bits >> 8);
         low[i] = (unsigned char)bits;
         if (loss != NULL) {
             count_loss(loss, tokens[i], float_of_bf16(bits));
         }
     }
-    size_t packed = ZSTD_compressCCtx(c->packer, frame, bound, c->plane, count, LEVEL);
+    size_t packed = ZSTD_compressCCtx(c->packer, frame, bound, plane, count, LEVEL);
     if (ZSTD_isError(packed) || packed > UINT32_MAX) {
         return error_set(e, ERR_MEMORY, "packing tokens: %s", ZSTD_getErrorName(packed));
     }
@@ -125,12 +112,12 @@ static int pack_integers(struct codec_state *c, struct bytes *out, enum codec co
                          const float *tokens, int64_t rows, int64_t dim, struct codec_loss *loss,
                          struct error *e) {
     size_t width = (size_t)(codec == CODEC_INT8 ? dim : dim / 2);
-    int rc = get_plane(c, (size_t)dim, e);
+    int rc = buffer_reserve(&c->plane, (size_t)dim, 1, e);
     if (rc == 0) {
         rc = bytes_reserve(out, (size_t)rows * (sizeof(float) + width), e);
     }
     for (int64_t r = 0; r < rows && rc == 0; r++) {
-        int8_t *q = (int8_t *)c->plane;
+        int8_t *q = c->plane.data;
         const float *x = tokens + r * dim;
         float scale = quantise(q, x, dim, codec == CODEC_INT8 ? 127 : 7);
         unsigned char *to = out->data + out->size;
@@ -181,9 +168,10 @@ int codec_pack(struct codec_state *c, struct bytes *out, enum codec codec, const
 
 /* ---- Unpacking ----------------------------------------------------------------------- */
 
-/* Leaves the high bytes in c->plane and gives the low ones. */
-static int split_planes(struct codec_state *c, const unsigned char **low, const unsigned char *data,
-                        size_t size, size_t count, struct error *e) {
+/* The high bytes of the tokens, unpacked into c->plane, and the low ones, where they stand. */
+static int split_planes(struct codec_state *c, const unsigned char **high,
+                        const unsigned char **low, const unsigned char *data, size_t size,
+                        size_t count, struct error *e) {
     uint32_t packed;
     if (size < sizeof packed) {
         return error_set(e, ERR_TRUNCATED, "tokens end too early");
@@ -192,15 +180,17 @@ static int split_planes(struct codec_state *c, const unsigned char **low, const 
     if (size - sizeof packed < count || packed != size - sizeof packed - count) {
         return error_set(e, ERR_FORMAT, "tokens of %zu bytes do not fit their grid", size);
     }
-    int rc = get_plane(c, count, e);
+    int rc = buffer_reserve(&c->plane, count, 1, e);
     if (rc < 0) {
         return rc;
     }
-    size_t got = ZSTD_decompressDCtx(c->unpacker, c->plane, count, data + sizeof packed, packed);
+    size_t got =
+        ZSTD_decompressDCtx(c->unpacker, c->plane.data, count, data + sizeof packed, packed);
     if (ZSTD_isError(got) || got != count) {
         return error_set(e, ERR_FORMAT, "tokens are damaged: %s",
                          ZSTD_isError(got) ? ZSTD_getErrorName(got) : "too few");
     }
+    *high = c->plane.data;
     *low = data + sizeof packed + packed;
     return 0;
 }
@@ -241,16 +231,16 @@ static const unsigned char *unpack_row(float *to, enum codec codec, const unsign
 
 int codec_unpack(struct codec_state *c, float *tokens, enum codec codec, const void *data,
                  size_t size, int64_t rows, int64_t dim, struct error *e) {
-    const unsigned char *low = NULL, *from = data;
+    const unsigned char *high = NULL, *low = NULL, *from = data;
     int rc = check_shape(codec, rows, dim, e);
     if (rc < 0) {
         return rc;
     }
     size_t count = (size_t)rows * (size_t)dim;
     if (codec == CODEC_BF16) {
-        rc = split_planes(c, &low, data, size, count, e);
+        rc = split_planes(c, &high, &low, data, size, count, e);
         for (size_t i = 0; i < count && rc == 0; i++) {
-            tokens[i] = float_of_bf16((uint16_t)(c->plane[i] << 8 | low[i]));
+            tokens[i] = float_of_bf16((uint16_t)(high[i] << 8 | low[i]));
         }
         return rc;
     }
@@ -264,35 +254,30 @@ int codec_unpack(struct codec_state *c, float *tokens, enum codec codec, const v
 
 int codec_unpack_bf16(struct codec_state *c, uint16_t *tokens, enum codec codec, const void *data,
                       size_t size, int64_t rows, int64_t dim, struct error *e) {
-    const unsigned char *low = NULL, *from = data;
+    const unsigned char *high = NULL, *low = NULL, *from = data;
     int rc = check_shape(codec, rows, dim, e);
     if (rc < 0) {
         return rc;
     }
     size_t count = (size_t)rows * (size_t)dim;
     if (codec == CODEC_BF16) {
-        rc = split_planes(c, &low, data, size, count, e);
+        rc = split_planes(c, &high, &low, data, size, count, e);
         for (size_t i = 0; i < count && rc == 0; i++) {
-            tokens[i] = (uint16_t)(c->plane[i] << 8 | low[i]);
+            tokens[i] = (uint16_t)(high[i] << 8 | low[i]);
         }
         return rc;
     }
     rc = check_integers(codec, size, rows, dim, e);
-    if (rc == 0 && c->row_size < (size_t)dim) {
-        free(c->row);
-        c->row_size = 0;
-        c->row = malloc((size_t)dim * sizeof *c->row);
-        if (c->row == NULL) {
-            return error_memory(e, NULL);
-        }
-        c->row_size = (size_t)dim;
+    if (rc == 0) {
+        rc = buffer_reserve(&c->row, (size_t)dim, sizeof(float), e);
     }
+    float *row = c->row.data;
     for (int64_t r = 0; r < rows && rc == 0; r++) {
-        from = unpack_row(c->row, codec, from, dim, e);
+        from = unpack_row(row, codec, from, dim, e);
         if (from == NULL) {
             return ERR_FORMAT;
         }
-        dtype_from_float(tokens + r * dim, DTYPE_BF16, c->row, (size_t)dim);
+        dtype_from_float(tokens + r * dim, DTYPE_BF16, row, (size_t)dim);
     }
     return rc;
 }

@@ -30,8 +30,8 @@ struct error {
  * line. A macro, as the next two are, so that a checker of the caller sees a negative constant. */
 #define error_set(e, code, ...) (error_fill(e, code, __VA_ARGS__), error_negative(code))
 
-/* As error_set, with the code derived from `error_number` (an errno value) and its text appended.
- */
+/* As error_set, with the code derived from `error_number` (an errno value) and its text
+ * appended. */
 #define error_errno(e, error_number, ...)                                                          \
     error_negative(error_fill_errno(e, error_number, __VA_ARGS__))
 

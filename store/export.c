@@ -17,8 +17,9 @@ const char *const EXPORT_FORMATS[EXPORT_COUNT + 1] = {"npy", "safetensors", "tar
 
 enum { NPY_ALIGNMENT = 64 };
 
-int export_npy(struct bytes *out, const float *values, const int64_t *shape, int rank,
-               struct error *e) {
+/* Appends an NPY file (format version 1.0) of F32, row-major. */
+static int append_npy(struct bytes *out, const float *values, const int64_t *shape, int rank,
+                      struct error *e) {
     char header[256];
     size_t count = 1;
     int length =
@@ -99,7 +100,7 @@ static int write_npy(void *context, const struct token_record *r, struct error *
     }
     const int64_t shape[3] = {h->rows, h->columns, h->dim};
     bytes_clear(&x->file);
-    int rc = export_npy(&x->file, tokens, shape, 3, e);
+    int rc = append_npy(&x->file, tokens, shape, 3, e);
     arena_rewind(x->arena, mark);
     snprintf(path, sizeof path, "%s/%.*s", x->path, (int)stream_account_size(r->key), r->key);
     if (rc == 0) {
@@ -121,8 +122,7 @@ static int write_npy(void *context, const struct token_record *r, struct error *
     return rc;
 }
 
-/* ---- safetensors ------------------------------------------------------------------------------
- */
+/* ---- safetensors --------------------------------------------------------------------------- */
 
 /* Name and shape of a page: the file's header comes before the tokens. */
 static int keep_tensor(void *context, const struct token_record *r, struct error *e) {
@@ -185,8 +185,7 @@ static int open_tensors(struct export *x, struct error *e) {
     return rc;
 }
 
-/* ---- tar
- * ------------------------------------------------------------------------------------------ */
+/* ---- tar ----------------------------------------------------------------------------------- */
 
 static int add_member(struct export *x, const char *suffix, const void *data, size_t size,
                       struct error *e) {
@@ -215,7 +214,7 @@ static int keep_page(void *context, const struct token_record *r, struct error *
     const int64_t shape[3] = {h->rows, h->columns, h->dim};
     snprintf(suffix, sizeof suffix, "p%03d.npy", r->page);
     bytes_clear(&x->file);
-    int rc = export_npy(&x->file, tokens, shape, 3, e);
+    int rc = append_npy(&x->file, tokens, shape, 3, e);
     x->pages += rc == 0;
     return rc == 0 ? add_member(x, suffix, x->file.data, x->file.size, e) : rc;
 }
@@ -257,8 +256,7 @@ static int write_sample(struct export *x, const char *key, struct error *e) {
     return rc;
 }
 
-/* ---- Going through the samples
- * ---------------------------------------------------------------------- */
+/* ---- Going through the samples ------------------------------------------------------------- */
 
 static int export_sample(void *context, const char *key, const char *journal, size_t size,
                          struct error *e) {

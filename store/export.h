@@ -21,8 +21,4 @@ int export_tokens(struct store *s, enum export_format format, const char *path, 
                   char *const *keys, size_t count, const volatile sig_atomic_t *cancel,
                   int64_t *pages, struct error *e);
 
-/* Appends a NPY file (format version 1.0) of F32, row-major. */
-int export_npy(struct bytes *out, const float *values, const int64_t *shape, int rank,
-               struct error *e);
-
 #endif

@@ -14,8 +14,8 @@
  * folder is refused with ERR_UNSUPPORTED and a text that says what it is. */
 int file_open_regular(const char *path, int *fd, struct error *e);
 
-/* Appends the whole content of a regular file; ERR_LIMIT when it is larger than the buffer allows.
- */
+/* Appends the whole content of a regular file; ERR_LIMIT when it is larger than the buffer
+ * allows. */
 int file_read(const char *path, struct bytes *out, struct error *e);
 
 /* Writes everything, across short writes. When a signal interrupts and *cancel (may be NULL) is

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/array.h"
+#include "store/buffer.h"
 #include "store/json.h"
 #include "store/log.h"
 #include "store/table.h"
@@ -25,8 +27,7 @@ struct forget {
     struct forget_result *result;
     struct codec_state *codec;
     struct bytes payload, json;
-    float *tokens, *shrunk; /* of a page */
-    size_t tokens_size;
+    struct buffer tokens, shrunk; /* of a page, floats */
     struct aging *pages;
     size_t count, capacity;
     struct account_header account;
@@ -38,15 +39,11 @@ struct forget {
 
 static int collect(void *context, const struct token_record *record, struct error *e) {
     struct forget *f = context;
-    if (f->count == f->capacity) {
-        size_t capacity = f->capacity > 0 ? 2 * f->capacity : 256;
-        struct aging *grown = realloc(f->pages, capacity * sizeof *grown);
-        if (grown == NULL) {
-            return error_memory(e, NULL);
-        }
-        f->pages = grown;
-        f->capacity = capacity;
+    struct aging *pages = array_grow(f->pages, &f->capacity, f->count + 1, sizeof *pages, e);
+    if (pages == NULL) {
+        return ERR_MEMORY;
     }
+    f->pages = pages;
     f->pages[f->count++] = (struct aging){.record = *record};
     return 0;
 }
@@ -161,46 +158,26 @@ static int choose_buckets(struct forget *f, struct error *e) {
 
 /* ---- One page ------------------------------------------------------------------------------ */
 
-struct loading {
-    struct forget *f;
-    int page;
-    bool found;
-};
-
-static int load_page(void *context, const struct token_record *record, struct error *e) {
-    struct loading *l = context;
-    struct forget *f = l->f;
-    const struct token_header *h = &record->header;
-    int64_t rows = (int64_t)h->rows * h->columns;
-    size_t count = (size_t)rows * h->dim;
-    if (record->page != l->page) {
-        return 0;
+/* The tokens of a page, in f->tokens; f->shrunk has room for as many. */
+static int load(struct forget *f, const struct token_record *page, struct error *e) {
+    struct token_record record;
+    const struct token_header *h = &record.header;
+    int rc = store_get_page(f->s, page->key, page->page, &record, e);
+    if (rc == 0) {
+        rc = error_set(e, ERR_FORMAT, "has no journal entry: occ store verify");
     }
-    if (count > f->tokens_size) {
-        free(f->tokens);
-        free(f->shrunk);
-        f->tokens_size = 0;
-        f->tokens = malloc(count * sizeof *f->tokens);
-        f->shrunk = malloc(count * sizeof *f->shrunk);
-        if (f->tokens == NULL || f->shrunk == NULL) {
-            return error_memory(e, NULL);
-        }
-        f->tokens_size = count;
+    int64_t rows = rc > 0 ? (int64_t)h->rows * h->columns : 0;
+    if (rc > 0) {
+        rc = buffer_reserve(&f->tokens, (size_t)rows * h->dim, sizeof(float), e);
     }
-    l->found = true;
-    return codec_unpack(f->codec, f->tokens, h->codec, record->payload, h->payload, rows, h->dim,
-                        e);
-}
-
-static int load(struct forget *f, const struct token_record *record, struct error *e) {
-    struct loading l = {.f = f, .page = record->page};
-    int rc = store_each_page(f->s, record->key, load_page, &l, e);
-    if (rc < 0) {
-        return error_context(e, "%s page %d", record->key, record->page);
+    if (rc == 0) {
+        rc = buffer_reserve(&f->shrunk, (size_t)rows * h->dim, sizeof(float), e);
     }
-    return l.found ? 0
-                   : error_set(e, ERR_FORMAT, "%s page %d: has no journal entry: occ store verify",
-                               record->key, record->page);
+    if (rc == 0) {
+        rc = codec_unpack(f->codec, f->tokens.data, h->codec, record.payload, h->payload, rows,
+                          h->dim, e);
+    }
+    return rc < 0 ? error_context(e, "%s page %d", page->key, page->page) : 0;
 }
 
 /* Means of means, where the page is means already. */
@@ -211,9 +188,9 @@ static bool pool(struct forget *f, const struct aging *page) {
     if (f->options->shrink != NULL && !is_means) {
         return false;
     }
-    memcpy(f->shrunk, f->tokens, (size_t)rows * (size_t)columns * h->dim * sizeof *f->tokens);
+    memcpy(f->shrunk.data, f->tokens.data, (size_t)rows * (size_t)columns * h->dim * sizeof(float));
     for (int step = h->bucket; step < page->bucket; step++) {
-        forget_pool(f->shrunk, &rows, &columns, h->dim);
+        forget_pool(f->shrunk.data, &rows, &columns, h->dim);
     }
     return true;
 }
@@ -222,9 +199,9 @@ static bool pool(struct forget *f, const struct aging *page) {
 static int shrink(struct forget *f, const struct aging *page, int rows, int columns,
                   uint8_t *shrunk_by, struct error *e) {
     const struct forget_operator *op = f->options->shrink;
-    int done = op != NULL
-                   ? op->shrink(op->context, &page->record, f->tokens, rows, columns, f->shrunk, e)
-                   : 0;
+    int done = op != NULL ? op->shrink(op->context, &page->record, f->tokens.data, rows, columns,
+                                       f->shrunk.data, e)
+                          : 0;
     if (done != 0) {
         *shrunk_by = (uint8_t)op->shrunk_by;
         return done;
@@ -249,7 +226,7 @@ static int shrink_page(struct forget *f, struct aging *page, struct error *e) {
         return rc;
     }
     bytes_clear(&f->payload);
-    rc = codec_pack(f->codec, &f->payload, header.codec, f->shrunk, (int64_t)rows * columns,
+    rc = codec_pack(f->codec, &f->payload, header.codec, f->shrunk.data, (int64_t)rows * columns,
                     header.dim, NULL, e);
     if (rc < 0) {
         return rc;
@@ -273,10 +250,11 @@ static int add_to_style(struct forget *f, const struct aging *page, struct error
     if (rc < 0) {
         return rc;
     }
+    const float *tokens = f->tokens.data;
     for (int64_t d = 0; d < h->dim; d++) {
         double sum = 0;
         for (int64_t r = 0; r < rows; r++) {
-            sum += (double)f->tokens[r * h->dim + d];
+            sum += (double)tokens[r * h->dim + d];
         }
         f->sum[d] += page->share * sum / (double)rows;
     }
@@ -380,8 +358,7 @@ static int weigh_pages(struct forget *f, struct error *e) {
     return rc == 0 && packs ? list_shown(f, e) : rc;
 }
 
-/* ---- An account, a store ------------------------------------------------------------------------
- */
+/* ---- An account, a store ------------------------------------------------------------------- */
 
 static void count_page(struct forget *f, const struct aging *page) {
     struct forget_result *r = f->result;
@@ -493,8 +470,8 @@ int forget_run(struct store *s, const struct forget_options *options,
     bytes_close(&f.payload);
     bytes_close(&f.json);
     free(f.pages);
-    free(f.tokens);
-    free(f.shrunk);
+    buffer_free(&f.tokens);
+    buffer_free(&f.shrunk);
     return rc;
 }
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "store/clock.h"
+
 enum { UPDATES_PER_SECOND = 6 };
 
 static struct {
@@ -26,12 +28,6 @@ void log_open(const char *tool, enum log_level level, enum log_style style) {
     log_state.tool = tool;
     log_state.level = level;
     log_state.style = style;
-}
-
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
 static void progress_wipe(void) {
@@ -97,7 +93,7 @@ void progress_begin(const char *title, uint64_t total, bool show) {
     progress.title = title;
     progress.total = total;
     progress.done = 0;
-    progress.began = seconds_now();
+    progress.began = clock_seconds();
     progress.updated = progress.began + 1.0 - 1.0 / UPDATES_PER_SECOND;
 }
 
@@ -112,7 +108,7 @@ static void print_remaining(double seconds) {
 
 void progress_set(uint64_t done) {
     progress.done = done;
-    double now = progress.on ? seconds_now() : 0;
+    double now = progress.on ? clock_seconds() : 0;
     if (!progress.on || now - progress.updated < 1.0 / UPDATES_PER_SECOND) {
         return;
     }

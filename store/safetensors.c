@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "store/arena.h"
+#include "store/array.h"
 #include "store/file.h"
 #include "store/json.h"
 #include "store/table.h"
@@ -143,15 +144,12 @@ static int check_layout(const struct safetensor *t, size_t count, const unsigned
 
 static int add_tensor(struct safetensors *s, const struct safetensor *t, const char *path,
                       struct error *e) {
-    if (s->count == s->capacity) {
-        size_t capacity = s->capacity > 0 ? 2 * s->capacity : 512;
-        struct safetensor *grown = realloc(s->tensors, capacity * sizeof *grown);
-        if (grown == NULL) {
-            return error_memory(e, NULL);
-        }
-        s->tensors = grown;
-        s->capacity = capacity;
+    struct safetensor *tensors =
+        array_grow(s->tensors, &s->capacity, s->count + 1, sizeof *tensors, e);
+    if (tensors == NULL) {
+        return ERR_MEMORY;
     }
+    s->tensors = tensors;
     int rc = table_add(s->names, t->name, s->count, NULL, e);
     if (rc == 0) {
         return error_set(e, ERR_FORMAT, "%s: tensor %s is there twice", path, t->name);

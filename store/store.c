@@ -47,13 +47,14 @@ static int store_new(struct store **out, const char *path, struct error *e) {
     }
     s->lock = -1;
     bytes_init(&s->value, STREAM_MEMBER_LIMIT);
-    bytes_init(&s->training, TRAINING_BYTES);
     s->path = strdup(path);
-    s->packer = ZSTD_createCCtx();
-    s->unpacker = ZSTD_createDCtx();
-    if (s->path == NULL || s->packer == NULL || s->unpacker == NULL) {
+    int rc = texts_open(&s->texts, e);
+    if (rc == 0 && s->path == NULL) {
+        rc = error_memory(e, NULL);
+    }
+    if (rc < 0) {
         store_close(s);
-        return error_memory(e, NULL);
+        return rc;
     }
     *out = s;
     return 0;
@@ -98,8 +99,7 @@ int store_open(struct store **out, const char *path, struct error *e) {
     return 0;
 }
 
-/* ---- Opening for writing ----------------------------------------------------------------------
- */
+/* ---- Opening for writing ------------------------------------------------------------------- */
 
 static bool is_ours(const char *name) {
     return strcmp(name, "data.mdb") == 0 || strcmp(name, "lock.mdb") == 0 ||
@@ -191,18 +191,14 @@ void store_close(struct store *s) {
     if (s->lock >= 0) {
         close(s->lock);
     }
-    ZSTD_freeCCtx(s->packer);
-    ZSTD_freeDCtx(s->unpacker);
-    store_drop_dictionary(s);
+    texts_close(&s->texts);
     bytes_close(&s->value);
-    bytes_close(&s->training);
     free(s->vectors);
     free(s->path);
     free(s);
 }
 
-/* ---- The rest ---------------------------------------------------------------------------------
- */
+/* ---- The rest ------------------------------------------------------------------------------ */
 
 const struct store_encoder *store_encoder(const struct store *s) {
     return &s->encoder;
@@ -220,7 +216,7 @@ int store_commit(struct store *s, struct error *e) {
     if (!s->writing || s->txn == NULL) {
         return 0;
     }
-    bool had_dictionary = s->pack_dictionary != NULL;
+    bool had_dictionary = s->texts.pack_dictionary != NULL;
     int rc = store_train_dictionary(s, e);
     if (rc < 0) {
         return rc;
@@ -230,7 +226,7 @@ int store_commit(struct store *s, struct error *e) {
     s->pending = 0;
     int code = mdb_txn_commit(txn);
     if (code != 0 && !had_dictionary) {
-        store_drop_dictionary(s);
+        texts_drop_dictionary(&s->texts);
     }
     return code == 0 ? 0 : store_failed(s, code, e);
 }

@@ -201,6 +201,9 @@ int store_each(struct store *s, const char *account,
 int store_each_page(struct store *s, const char *key,
                     int (*take)(void *context, const struct token_record *record, struct error *e),
                     void *context, struct error *e);
+/* One of them, valid until the next write: 1; 0: the sample has no page of that number. */
+int store_get_page(struct store *s, const char *key, int page, struct token_record *record,
+                   struct error *e);
 /* Each key of the journal, with its JSON (an entry with the input "" is to be made again); each
  * account that has tokens or was folded. */
 int store_each_sample(struct store *s,
@@ -269,13 +272,13 @@ struct store_removal {
     void *context;
     int64_t samples, packs, pages; /* removed: pages of samples and packs */
 };
-/* Takes samples out for good, as the law or a person asks for: pages, JSON, text, journal, and the
- * packs that show them. Samples that stay but were on such a pack have a journal entry of the input
- * "", so that store_is_done has them made again. A folded sample cannot be taken out of its
- * account's style sum, so that is set back to nothing. The dictionary, in which texts of samples
- * are, is made anew. One transaction: all or nothing. ERR_FORMAT: a key is not there, nothing was
- * removed. The bytes stay in free pages until they are used again; store_compact leaves them out.
- */
+/* Takes samples out for good, as the law or a person asks for: pages, JSON, text, journal, and
+ * the packs that show them. Samples that stay but were on such a pack have a journal entry of
+ * the input "", so that store_is_done has them made again. A folded sample cannot be taken out
+ * of its account's style sum, so that is set back to nothing. The dictionary, in which texts of
+ * samples are, is made anew. One transaction: all or nothing. ERR_FORMAT: a key is not there,
+ * nothing was removed. The bytes stay in free pages until they are used again; store_compact
+ * leaves them out. */
 int store_remove_samples(struct store *s, char *const *keys, size_t count,
                          struct store_removal *removal, struct error *e);
 /* All samples of an account, and its record. ERR_FORMAT: there is none of that name. */

@@ -10,7 +10,7 @@ int store_put_maps(struct store *s, const void *file, size_t size, struct error 
     int rc = store_writable(s, e);
     bytes_clear(&s->value);
     if (rc == 0) {
-        rc = store_pack_text(s, &s->value, file, size, e);
+        rc = texts_pack(&s->texts, &s->value, file, size, e);
     }
     return rc == 0 ? store_put_value(s, DB_META, META_MAPS, strlen(META_MAPS), s->value.data,
                                      s->value.size, e)
@@ -25,7 +25,7 @@ int store_get_maps(struct store *s, struct bytes *file, struct error *e) {
         return rc;
     }
     rc = store_get_value(s, txn, DB_META, META_MAPS, &value, e);
-    if (rc == 1 && store_unpack_text(s, file, &value, e) < 0) {
+    if (rc == 1 && texts_unpack(&s->texts, file, value.mv_data, value.mv_size, e) < 0) {
         rc = error_context(e, "%s: the maps for merging", s->path);
     }
     return rc;

@@ -47,7 +47,7 @@ static int copy_text(struct merge *m, enum store_database db, const char *key, s
         return rc;
     }
     bytes_clear(value);
-    rc = store_pack_text(m->to, value, bytes_text(&m->text), m->text.size, e);
+    rc = texts_pack(&m->to->texts, value, bytes_text(&m->text), m->text.size, e);
     return rc == 0 ? put(m->to, db, key, strlen(key), value, e) : rc;
 }
 

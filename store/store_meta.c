@@ -23,8 +23,8 @@ int store_put_meta(struct store *s, const char *key, const void *data, size_t si
 }
 
 /* 1: found; 0: not. */
-int store_get_meta(struct store *s, MDB_txn *txn, const char *key, MDB_val *value,
-                   struct error *e) {
+static int get_meta(struct store *s, MDB_txn *txn, const char *key, MDB_val *value,
+                    struct error *e) {
     MDB_val name = value_of(key, strlen(key));
     int code = mdb_get(txn, s->databases[DB_META], &name, value);
     return code == 0 ? 1 : code == MDB_NOTFOUND ? 0 : store_failed(s, code, e);
@@ -82,24 +82,24 @@ static int check_format(struct store *s, const MDB_val *format, struct error *e)
 
 int store_read_meta(struct store *s, MDB_txn *txn, struct error *e) {
     MDB_val value;
-    int rc = store_get_meta(s, txn, "format", &value, e);
+    int rc = get_meta(s, txn, "format", &value, e);
     if (rc <= 0) {
         return rc < 0 ? rc : error_set(e, ERR_FORMAT, "%s: is no token store", s->path);
     }
     rc = check_format(s, &value, e);
     if (rc == 0) {
-        rc = store_get_meta(s, txn, "encoder", &value, e);
+        rc = get_meta(s, txn, "encoder", &value, e);
         rc = rc == 1 ? read_encoder(s, &value, e)
                      : error_set(e, ERR_FORMAT, "%s: no encoder is named in its meta", s->path);
     }
     if (rc == 0) {
-        rc = store_get_meta(s, txn, "dictionary", &value, e);
+        rc = get_meta(s, txn, "dictionary", &value, e);
         if (rc == 1) {
-            rc = store_use_dictionary(s, value.mv_data, value.mv_size, e);
+            rc = texts_use_dictionary(&s->texts, value.mv_data, value.mv_size, e);
         }
     }
     if (rc == 0) {
-        rc = store_get_meta(s, txn, "vectors", &value, e);
+        rc = get_meta(s, txn, "vectors", &value, e);
         size_t size = 2 * (size_t)s->encoder.dim * sizeof *s->vectors;
         if (rc == 1 && value.mv_size == size) {
             s->vectors = malloc(size);
@@ -142,7 +142,7 @@ static int check_encoder(struct store *s, const struct store_encoder *wanted, st
 /* The meta of an existing store, or of a new one. */
 int store_settle_meta(struct store *s, const struct store_encoder *encoder, struct error *e) {
     MDB_val value;
-    int rc = store_get_meta(s, s->txn, "format", &value, e);
+    int rc = get_meta(s, s->txn, "format", &value, e);
     if (rc == 0 && encoder == NULL) {
         return error_set(e, ERR_FORMAT, "%s: is no token store", s->path);
     }

@@ -8,12 +8,21 @@
 
 typedef int take_record(void *context, const struct token_record *record, struct error *e);
 
+static int read_record(const struct store *s, struct token_record *record, const MDB_val *key,
+                       const MDB_val *value, struct error *e) {
+    int64_t created;
+    const char *fault = token_key_read(record, &created, key) ? token_value_read(record, s, value)
+                                                              : "has a damaged key";
+    return fault == NULL ? 0
+                         : error_set(e, ERR_FORMAT, "%s: a record of tokens %s: occ store verify",
+                                     s->path, fault);
+}
+
 /* Calls `take` for the records whose keys begin with the prefix. */
 static int walk(struct store *s, MDB_txn *txn, const unsigned char *prefix, size_t size,
                 take_record *take, void *context, struct error *e) {
     MDB_cursor *cursor;
     struct token_record record;
-    int64_t created;
     int code = mdb_cursor_open(txn, s->databases[DB_TOKENS], &cursor), rc = 0;
     if (code != 0) {
         return store_failed(s, code, e);
@@ -21,14 +30,10 @@ static int walk(struct store *s, MDB_txn *txn, const unsigned char *prefix, size
     MDB_val k = value_of(prefix, size), v;
     code = mdb_cursor_get(cursor, &k, &v, size > 0 ? MDB_SET_RANGE : MDB_FIRST);
     while (code == 0 && rc == 0 && k.mv_size >= size && memcmp(k.mv_data, prefix, size) == 0) {
-        const char *fault = token_key_read(&record, &created, &k) ? token_value_read(&record, s, &v)
-                                                                  : "has a damaged key";
-        if (fault != NULL) {
-            rc = error_set(e, ERR_FORMAT, "%s: a record of tokens %s: occ store verify", s->path,
-                           fault);
-            break;
+        rc = read_record(s, &record, &k, &v, e);
+        if (rc == 0) {
+            rc = take(context, &record, e);
         }
-        rc = take(context, &record, e);
         code = rc == 0 ? mdb_cursor_get(cursor, &k, &v, MDB_NEXT) : 0;
     }
     mdb_cursor_close(cursor);
@@ -50,7 +55,6 @@ int store_each(struct store *s, const char *account, take_record *take, void *co
     return rc;
 }
 
-/* The value under a key: 1, or 0 if there is none. */
 int store_get_value(struct store *s, MDB_txn *txn, enum store_database db, const char *key,
                     MDB_val *value, struct error *e) {
     MDB_val k = value_of(key, strlen(key));
@@ -61,23 +65,54 @@ int store_get_value(struct store *s, MDB_txn *txn, enum store_database db, const
     return code == 0 ? 1 : code == MDB_NOTFOUND ? 0 : store_failed(s, code, e);
 }
 
+/* What the token keys of a sample begin with, or (`page` >= 0) the key of a page. 1: *size bytes;
+ * 0: the journal does not have the sample. */
+static int find_key(struct store *s, MDB_txn *txn, unsigned char token_key[TOKEN_KEY], size_t *size,
+                    const char *key, int page, struct error *e) {
+    MDB_val value;
+    int rc = store_get_value(s, txn, DB_JOURNAL, key, &value, e);
+    if (rc == 1) {
+        json_t *entry = json_loadb(value.mv_data, value.mv_size, 0, NULL);
+        *size = token_key_make(token_key, key, json_get_integer(entry, "created", 0), page);
+        json_decref(entry);
+    }
+    return rc;
+}
+
 int store_each_page(struct store *s, const char *key, take_record *take, void *context,
                     struct error *e) {
     unsigned char prefix[TOKEN_KEY];
+    size_t size = 0;
+    MDB_txn *txn;
+    int rc = store_begin(s, &txn, e);
+    if (rc == 0) {
+        rc = find_key(s, txn, prefix, &size, key, -1, e);
+    }
+    return rc == 1 ? walk(s, txn, prefix, size, take, context, e) : rc;
+}
+
+int store_get_page(struct store *s, const char *key, int page, struct token_record *record,
+                   struct error *e) {
+    unsigned char token_key[TOKEN_KEY];
+    size_t size = 0;
     MDB_txn *txn;
     MDB_val value;
+    if (page < 0 || page >= STORE_PAGES) {
+        return 0;
+    }
     int rc = store_begin(s, &txn, e);
-    if (rc < 0) {
+    if (rc == 0) {
+        rc = find_key(s, txn, token_key, &size, key, page, e);
+    }
+    if (rc <= 0) {
         return rc;
     }
-    rc = store_get_value(s, txn, DB_JOURNAL, key, &value, e);
-    if (rc == 1) {
-        json_t *entry = json_loadb(value.mv_data, value.mv_size, 0, NULL);
-        size_t size = token_key_make(prefix, key, json_get_integer(entry, "created", 0), -1);
-        json_decref(entry);
-        rc = walk(s, txn, prefix, size, take, context, e);
+    MDB_val k = value_of(token_key, size);
+    int code = mdb_get(txn, s->databases[DB_TOKENS], &k, &value);
+    if (code != 0) {
+        return code == MDB_NOTFOUND ? 0 : store_failed(s, code, e);
     }
-    return rc;
+    return read_record(s, record, &k, &value, e) < 0 ? ERR_FORMAT : 1;
 }
 
 int store_each_sample(struct store *s,
@@ -177,7 +212,7 @@ static int get_text(struct store *s, enum store_database db, const char *key, st
     }
     rc = store_get_value(s, txn, db, key, &value, e);
     if (rc == 1) {
-        rc = store_unpack_text(s, out, &value, e);
+        rc = texts_unpack(&s->texts, out, value.mv_data, value.mv_size, e);
         rc = rc < 0 ? error_context(e, "%s: %s of %s", s->path,
                                     db == DB_TEXT ? "the text" : "the JSON", key)
                     : 1;

@@ -3,9 +3,9 @@
 #define OCC_STORE_STORE_STATE_H
 
 #include <lmdb.h>
-#include <zstd.h>
 
 #include "store/store.h"
+#include "store/texts.h"
 
 enum store_database { DB_META, DB_SAMPLES, DB_TEXT, DB_TOKENS, DB_ACCOUNTS, DB_JOURNAL, DB_COUNT };
 extern const char *const STORE_DATABASES[DB_COUNT]; /* their names */
@@ -19,9 +19,6 @@ _Static_assert(sizeof(struct token_header) == RECORD_HEADER, "laid out without h
 _Static_assert(sizeof(struct account_header) == RECORD_HEADER, "laid out without holes");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "headers are little-endian");
 
-enum { TRAINING_SAMPLES = 256, TRAINING_BYTES = 1 << 20 }; /* what the dictionary is made from */
-#define TEXT_LIMIT ((size_t)256 << 20)                     /* of a sample's JSON or text */
-
 struct store {
     char *path;
     MDB_env *env;
@@ -34,14 +31,7 @@ struct store {
     struct store_encoder encoder;
     float *vectors;
     size_t pending;
-
-    ZSTD_CCtx *packer;
-    ZSTD_DCtx *unpacker;
-    ZSTD_CDict *pack_dictionary; /* NULL: none yet */
-    ZSTD_DDict *unpack_dictionary;
-    unsigned dictionary_id;
-    struct bytes training; /* JSON texts for the dictionary, behind each other */
-    size_t training_sizes[TRAINING_SAMPLES], training_count;
+    struct texts texts;
     struct bytes value; /* a record that is being made */
 };
 
@@ -63,18 +53,14 @@ bool store_share_lock(const char *path);
 int store_begin_snapshot(struct store *s, struct error *e);
 int store_open_databases(struct store *s, MDB_txn *txn, unsigned flags, struct error *e);
 
-/* The meta database. get: 1: found; 0: not. */
+/* The meta database. */
 int store_put_meta(struct store *s, const char *key, const void *data, size_t size,
                    struct error *e);
-int store_get_meta(struct store *s, MDB_txn *txn, const char *key, MDB_val *value, struct error *e);
 int store_read_meta(struct store *s, MDB_txn *txn, struct error *e);
 /* The meta of an existing store, or of a new one; commits. */
 int store_settle_meta(struct store *s, const struct store_encoder *encoder, struct error *e);
 
-/* The dictionary of `samples` and `text`. */
-int store_use_dictionary(struct store *s, const void *data, size_t size, struct error *e);
-void store_drop_dictionary(struct store *s);
-/* With enough samples seen, those to come are packed with what they have in common. */
+/* Makes the dictionary of `samples` and `text` once enough samples were seen. */
 int store_train_dictionary(struct store *s, struct error *e);
 /* Another dictionary, of the samples that are there, or none, and all frames packed with it: what
  * was removed may be in the old one. When it fails, the store can only be closed. */
@@ -133,10 +119,6 @@ size_t account_prefix(unsigned char key[TOKEN_KEY], const char *account);
 /* Checks a value of `tokens` and fills record->header and payload. NULL, or what is wrong. */
 const char *token_value_read(struct token_record *record, const struct store *s,
                              const MDB_val *value);
-
-int store_pack_text(struct store *s, struct bytes *out, const void *text, size_t size,
-                    struct error *e);
-int store_unpack_text(struct store *s, struct bytes *out, const MDB_val *frame, struct error *e);
 
 /* Whether the value fits the header; header and (in the mapping, unaligned) sum. */
 const char *account_value_read(struct account_header *header, const void **sum,

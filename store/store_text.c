@@ -1,120 +1,37 @@
-/* store_text.c - JSON and texts as zstd frames, and the dictionary that they share. */
-#include <stdlib.h>
+/* store_text.c - the dictionary of a store's texts: made, kept in the store, made anew. */
 #include <string.h>
-#include <zdict.h>
 
 #include "store/store_state.h"
 
-enum { DICTIONARY_SIZE = 16 << 10 };
-
-int store_use_dictionary(struct store *s, const void *data, size_t size, struct error *e) {
-    s->pack_dictionary = ZSTD_createCDict(data, size, ZSTD_CLEVEL_DEFAULT);
-    s->unpack_dictionary = ZSTD_createDDict(data, size);
-    s->dictionary_id = ZSTD_getDictID_fromDict(data, size);
-    return s->pack_dictionary != NULL && s->unpack_dictionary != NULL ? 0 : error_memory(e, NULL);
-}
-
-void store_drop_dictionary(struct store *s) {
-    ZSTD_freeCDict(s->pack_dictionary);
-    ZSTD_freeDDict(s->unpack_dictionary);
-    s->pack_dictionary = NULL;
-    s->unpack_dictionary = NULL;
-}
-
-/* With enough samples seen, those to come are packed with what they have in common. */
 int store_train_dictionary(struct store *s, struct error *e) {
-    if (s->pack_dictionary != NULL || s->training_count < TRAINING_SAMPLES) {
-        return 0;
-    }
-    unsigned char *dictionary = malloc(DICTIONARY_SIZE);
-    if (dictionary == NULL) {
-        return error_memory(e, NULL);
-    }
-    size_t size = ZDICT_trainFromBuffer(dictionary, DICTIONARY_SIZE, s->training.data,
-                                        s->training_sizes, (unsigned)s->training_count);
-    int rc = 0;
-    if (!ZDICT_isError(size)) { /* else the samples have too little in common: later ones may */
-        rc = store_put_meta(s, "dictionary", dictionary, size, e);
-        if (rc == 0) {
-            rc = store_use_dictionary(s, dictionary, size, e);
+    struct bytes dictionary;
+    bytes_init(&dictionary, TEXTS_SEEN_BYTES);
+    int rc = texts_train(&s->texts, &dictionary, e);
+    if (rc == 1) {
+        rc = store_put_meta(s, "dictionary", dictionary.data, dictionary.size, e);
+        if (rc < 0) { /* nothing may be packed with what is not in the store */
+            texts_drop_dictionary(&s->texts);
         }
     }
-    free(dictionary);
-    bytes_clear(&s->training);
-    s->training_count = 0;
+    bytes_close(&dictionary);
     return rc;
-}
-
-int store_pack_text(struct store *s, struct bytes *out, const void *text, size_t size,
-                    struct error *e) {
-    size_t bound = ZSTD_compressBound(size);
-    int rc = size > TEXT_LIMIT ? error_set(e, ERR_LIMIT, "a text of %zu bytes", size)
-                               : bytes_reserve(out, bound, e);
-    if (rc < 0) {
-        return rc;
-    }
-    ZSTD_CCtx_reset(s->packer, ZSTD_reset_session_and_parameters);
-    ZSTD_CCtx_setParameter(s->packer, ZSTD_c_checksumFlag, 1);
-    ZSTD_CCtx_refCDict(s->packer, s->pack_dictionary);
-    size_t packed = ZSTD_compress2(s->packer, out->data + out->size, bound, text, size);
-    if (ZSTD_isError(packed)) {
-        return error_set(e, ERR_MEMORY, "packing a text: %s", ZSTD_getErrorName(packed));
-    }
-    out->size += packed;
-    out->data[out->size] = '\0';
-    return 0;
-}
-
-int store_unpack_text(struct store *s, struct bytes *out, const MDB_val *frame, struct error *e) {
-    unsigned long long size = ZSTD_getFrameContentSize(frame->mv_data, frame->mv_size);
-    if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > TEXT_LIMIT) {
-        return error_set(e, ERR_FORMAT, "is no packed text");
-    }
-    unsigned id = ZSTD_getDictID_fromFrame(frame->mv_data, frame->mv_size);
-    if (id != 0 && (s->unpack_dictionary == NULL || id != s->dictionary_id)) {
-        return error_set(e, ERR_FORMAT, "needs a dictionary that is not there");
-    }
-    int rc = bytes_reserve(out, (size_t)size, e);
-    if (rc < 0) {
-        return rc;
-    }
-    void *to = out->data + out->size;
-    ZSTD_DCtx_reset(s->unpacker, ZSTD_reset_session_and_parameters);
-    ZSTD_DCtx_refDDict(s->unpacker, id != 0 ? s->unpack_dictionary : NULL);
-    size_t got = ZSTD_decompressDCtx(s->unpacker, to, (size_t)size, frame->mv_data, frame->mv_size);
-    if (ZSTD_isError(got) || got != size) {
-        return error_set(e, ERR_FORMAT, "is damaged: %s",
-                         ZSTD_isError(got) ? ZSTD_getErrorName(got) : "too short");
-    }
-    out->size += got;
-    out->data[out->size] = '\0';
-    return 0;
 }
 
 /* ---- Another dictionary ------------------------------------------------------------------ */
 
 struct renewal {
     struct store *s;
-    ZSTD_DDict *old;
-    unsigned old_id;
+    struct texts old; /* with the old dictionary */
     struct bytes text;
 };
 
 static int unpack_old(struct renewal *r, const MDB_val *frame, struct error *e) {
-    struct store *s = r->s;
-    ZSTD_DDict *dictionary = s->unpack_dictionary;
-    unsigned id = s->dictionary_id;
-    s->unpack_dictionary = r->old;
-    s->dictionary_id = r->old_id;
     bytes_clear(&r->text);
-    int rc = store_unpack_text(s, &r->text, frame, e);
-    s->unpack_dictionary = dictionary;
-    s->dictionary_id = id;
-    return rc;
+    return texts_unpack(&r->old, &r->text, frame->mv_data, frame->mv_size, e);
 }
 
-/* Fills s->training anew. */
-static int collect_training(struct renewal *r, struct error *e) {
+/* Fills s->texts with what the new dictionary is made from. */
+static int see_texts(struct renewal *r, struct error *e) {
     struct store *s = r->s;
     MDB_cursor *cursor;
     MDB_val k, v;
@@ -122,14 +39,11 @@ static int collect_training(struct renewal *r, struct error *e) {
     if (code != 0) {
         return store_failed(s, code, e);
     }
-    bytes_clear(&s->training);
-    s->training_count = 0;
     code = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
-    while (code == 0 && rc == 0 && s->training_count < TRAINING_SAMPLES) {
+    while (code == 0 && rc == 0 && s->texts.seen_count < TEXTS_SEEN) {
         rc = unpack_old(r, &v, e);
-        if (rc == 0 && r->text.size <= TRAINING_BYTES / TRAINING_SAMPLES) {
-            s->training_sizes[s->training_count++] = r->text.size;
-            rc = bytes_append(&s->training, r->text.data, r->text.size, e);
+        if (rc == 0) {
+            rc = texts_see(&s->texts, r->text.data, r->text.size, e);
         }
         code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
     }
@@ -143,7 +57,7 @@ static int repack_record(struct renewal *r, enum store_database db, MDB_val *key
     bytes_clear(&s->value);
     int rc = unpack_old(r, frame, e);
     if (rc == 0) {
-        rc = store_pack_text(s, &s->value, bytes_text(&r->text), r->text.size, e);
+        rc = texts_pack(&s->texts, &s->value, bytes_text(&r->text), r->text.size, e);
     }
     if (rc < 0) {
         return error_context(e, "%s: a text of %.*s", s->path, (int)key->mv_size,
@@ -185,15 +99,15 @@ static int delete_dictionary(struct store *s, struct error *e) {
 }
 
 int store_renew_dictionary(struct store *s, struct error *e) {
-    struct renewal r = {.s = s, .old = s->unpack_dictionary, .old_id = s->dictionary_id};
-    if (r.old == NULL) {
+    struct renewal r = {.s = s, .old = s->texts};
+    if (s->texts.unpack_dictionary == NULL) {
         return 0;
     }
     bytes_init(&r.text, TEXT_LIMIT);
-    int rc = collect_training(&r, e);
-    ZSTD_freeCDict(s->pack_dictionary);
-    s->pack_dictionary = NULL;
-    s->unpack_dictionary = NULL;
+    int rc = texts_open(&s->texts, e);
+    if (rc == 0) {
+        rc = see_texts(&r, e);
+    }
     if (rc == 0) {
         rc = delete_dictionary(s, e);
     }
@@ -206,7 +120,7 @@ int store_renew_dictionary(struct store *s, struct error *e) {
     if (rc == 0) {
         rc = repack_database(&r, DB_TEXT, e);
     }
-    ZSTD_freeDDict(r.old);
+    texts_close(&r.old);
     bytes_close(&r.text);
     return rc;
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "store/array.h"
+#include "store/buffer.h"
 #include "store/json.h"
 #include "store/safetensors.h"
 #include "store/store_state.h"
@@ -15,8 +17,7 @@ struct verify {
     struct store *s;
     MDB_txn *txn;
     struct codec_state *codec;
-    float *tokens;
-    size_t tokens_size;
+    struct buffer tokens; /* of a page, floats */
     struct bytes text;
     struct table *index; /* key of a sample with tokens -> place in counts */
     int64_t *counts;
@@ -43,19 +44,14 @@ static void fault(struct verify *v, const char *format, ...) {
 static int check_payload(struct verify *v, const struct token_record *r, struct error *e) {
     const struct token_header *h = &r->header;
     size_t count = (size_t)h->rows * h->columns * h->dim;
-    if (count > v->tokens_size) {
-        free(v->tokens);
-        v->tokens_size = 0;
-        v->tokens = malloc(count * sizeof *v->tokens);
-        if (v->tokens == NULL) {
-            return error_memory(e, NULL);
-        }
-        v->tokens_size = count;
+    int rc = buffer_reserve(&v->tokens, count, sizeof(float), e);
+    if (rc < 0) {
+        return rc;
     }
     struct error why = {0};
     if (XXH3_64bits(r->payload, h->payload) != h->hash) {
         fault(v, "%s page %d: the tokens do not have their hash", r->key, r->page);
-    } else if (codec_unpack(v->codec, v->tokens, h->codec, r->payload, h->payload,
+    } else if (codec_unpack(v->codec, v->tokens.data, h->codec, r->payload, h->payload,
                             (int64_t)h->rows * h->columns, h->dim, &why) < 0) {
         fault(v, "%s page %d: %s", r->key, r->page, why.text);
     }
@@ -64,15 +60,11 @@ static int check_payload(struct verify *v, const struct token_record *r, struct 
 
 static int count_page(struct verify *v, const char *key, struct error *e) {
     size_t place = table_count(v->index);
-    if (place == v->capacity) {
-        size_t capacity = v->capacity > 0 ? 2 * v->capacity : 1024;
-        int64_t *grown = realloc(v->counts, capacity * sizeof *grown);
-        if (grown == NULL) {
-            return error_memory(e, NULL);
-        }
-        v->counts = grown;
-        v->capacity = capacity;
+    int64_t *counts = array_grow(v->counts, &v->capacity, place + 1, sizeof *counts, e);
+    if (counts == NULL) {
+        return ERR_MEMORY;
     }
+    v->counts = counts;
     size_t found;
     int rc = table_add(v->index, key, place, &found, e);
     if (rc == 1) {
@@ -157,7 +149,7 @@ static int check_text(struct verify *v, enum store_database db, const MDB_val *k
     read_key(key, k);
     bytes_clear(&v->text);
     const char *what = db == DB_TEXT ? "text" : "JSON";
-    int rc = store_unpack_text(v->s, &v->text, value, &why);
+    int rc = texts_unpack(&v->s->texts, &v->text, value->mv_data, value->mv_size, &why);
     if (rc == ERR_MEMORY) {
         return error_memory(e, NULL);
     }
@@ -268,6 +260,6 @@ int64_t store_verify(struct store *s, void (*bad)(void *context, const char *lin
     codec_close(v.codec);
     bytes_close(&v.text);
     free(v.counts);
-    free(v.tokens);
+    buffer_free(&v.tokens);
     return rc < 0 ? rc : v.faults;
 }

@@ -86,7 +86,7 @@ int store_remove(struct store *s, const char *key, struct error *e) {
 static int put_text(struct store *s, enum store_database db, const char *key, const void *text,
                     size_t size, struct error *e) {
     bytes_clear(&s->value);
-    int rc = store_pack_text(s, &s->value, text, size, e);
+    int rc = texts_pack(&s->texts, &s->value, text, size, e);
     return rc == 0 ? store_put_value(s, db, key, strlen(key), s->value.data, s->value.size, e) : rc;
 }
 
@@ -126,16 +126,6 @@ static int put_page(struct store *s, const struct store_sample *sample,
                                   .accuracy = page->accuracy};
     size_t size = token_key_make(key, sample->key, sample->created, page->page);
     return put_record(s, key, size, &header, page->payload, page->size, e);
-}
-
-/* Remembers the JSON for the dictionary that is still to be made. */
-static int collect(struct store *s, const void *json, size_t size, struct error *e) {
-    if (s->pack_dictionary != NULL || s->training_count == TRAINING_SAMPLES ||
-        size > TRAINING_BYTES / TRAINING_SAMPLES) {
-        return 0;
-    }
-    s->training_sizes[s->training_count++] = size;
-    return bytes_append(&s->training, json, size, e);
 }
 
 /* What outlives a change of the sample: its marks in the journal, and that its pages are pinned. */
@@ -202,7 +192,7 @@ int store_put(struct store *s, const struct store_sample *sample, struct error *
         rc = put_text(s, DB_TEXT, sample->key, sample->text, sample->text_size, e);
     }
     if (rc == 0) {
-        rc = collect(s, sample->json, sample->json_size, e);
+        rc = texts_see(&s->texts, sample->json, sample->json_size, e);
     }
     return rc == 0 ? put_entry(s, sample, &lasting, e) : rc;
 }

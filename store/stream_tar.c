@@ -174,8 +174,8 @@ int stream_tar_follow(struct stream_tar *t, struct error *e) {
 
 /* ---- Members ----------------------------------------------------------- */
 
-/* A name that is not ASCII, as stream.h has it, told byte by byte: no locale is needed to read it.
- */
+/* A name that is not ASCII, as stream.h has it, told byte by byte: no locale is needed to read
+ * it. */
 static int refuse_name(const char *name, struct error *e) {
     char shown[320] = "";
     size_t used = 0;

@@ -126,7 +126,7 @@ a_signal_to_stop_is_obeyed_at_once() {
         expect_same /dev/null left
         # shellcheck disable=SC2086
         expect_all_gone_soon $workers
-        expect_match 'run again to go on' messages
+        expect_match 'run it again to resume' messages
     done
 }
 run a_signal_to_stop_is_obeyed_at_once

@@ -278,7 +278,7 @@ a_signal_ends_a_render_that_waits_for_input() {
         kill $parent
         expect_code 75 wait $parent
         test $SECONDS -lt 6
-        expect_match 'stopped by a signal; run again$' messages
+        expect_match 'stopped by a signal; run it again$' messages
         test "$(wc -l <messages)" -eq 1
         kill $holder
     done
@@ -301,7 +301,7 @@ a_signal_ends_a_render_at_work() {
         sleep 0.7
         kill -s "$signal" $parent
         expect_code 75 wait $parent
-        expect_match 'stopped by a signal; run again$' messages
+        expect_match 'stopped by a signal; run it again$' messages
     done
 }
 run a_signal_ends_a_render_at_work

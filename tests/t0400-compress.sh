@@ -155,7 +155,7 @@ a_signal_stops_it_after_the_pages_in_hand() {
     until [ -e s/data.mdb ]; do sleep 0.01; done # now about a second of work is left
     kill -TERM $!
     expect_code 75 wait $!
-    expect_match 'stopped by a signal; run again' told
+    expect_match 'stopped by a signal; run it again to resume' told
     expect_equal '' "$(store verify s 2>&1 | grep -v 'is no token store' || true)"
     compress --store s <days.tar
     expect_equal $days "$(store ls s | wc -l)"
@@ -212,6 +212,24 @@ shards_are_merged() {
     expect_equal '' "$(store verify copy)"
 }
 
+verbose_twice_names_each_sample() {
+    local i
+    mkdir -p clips/kiwi
+    for i in 0 1 2; do
+        printf '{"id":"%d","uploader_id":"kiwi","title":"t","description":"d"}\n' $i >clips/kiwi/$i.info.json
+    done
+    "$OCC_BIN/occ" ingest -vv clips 2>ingested >samples.tar
+    "$OCC_BIN/occ" render -vv --mode tiny samples.tar 2>rendered >pages.tar
+    "$OCC_BIN/occ" compress -vv --store s pages.tar 2>compressed
+    "$OCC_BIN/occ" compress -vv --store s pages.tar 2>again
+    "$OCC_BIN/occ" compress -v --store s2 pages.tar 2>once
+    expect_equal 3 "$(grep -cE '^occ-ingest: clips/kiwi/([0-2])\.info\.json: kiwi/\1$' ingested)"
+    expect_equal 3 "$(grep -cE '^occ-render: kiwi/[0-2]$' rendered)"
+    expect_equal 3 "$(grep -cE '^occ-compress: kiwi/[0-2]: 1 pages$' compressed)"
+    expect_equal 3 "$(grep -cE '^occ-compress: kiwi/[0-2]: nothing to do$' again)"
+    expect_equal 0 "$(grep -c kiwi/ once)"
+}
+
 run an_archive_becomes_tokens
 run each_mode_has_its_grid
 run keys_are_those_that_ingest_skips
@@ -227,4 +245,5 @@ run loose_pictures_are_encoded
 run gundam_gives_a_view_and_its_tiles
 run exports_hold_the_tokens
 run shards_are_merged
+run verbose_twice_names_each_sample
 test_finish

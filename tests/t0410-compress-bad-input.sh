@@ -133,7 +133,7 @@ a_signal_ends_the_wait_for_input() {
     kill $!
     expect_code 75 wait $! # by itself: the last resort is nine seconds away
     exec 9>&-
-    expect_match 'stopped by a signal; run again, it goes on where it was' told
+    expect_match 'stopped by a signal; run it again to resume' told
 }
 
 a_store_of_another_encoder_or_format_is_refused() {

@@ -77,7 +77,7 @@ killed_at_any_time_it_ends_with_the_same_bytes() {
 
 stopped_by_step_or_signal_it_goes_on() {
     expect_code 75 read_text run 40 --stop-at 3 2>told
-    expect_match 'stopped at step 3; run again, it goes on where it was' told
+    expect_match 'stopped at step 3; run it again to resume' told
     begin run 40 -v 2>told
     until grep -q 'goes on at step 3' told; do
         kill -0 $!
@@ -85,7 +85,7 @@ stopped_by_step_or_signal_it_goes_on() {
     done
     kill -TERM $!
     expect_code 75 wait $!
-    expect_match 'stopped at step [0-9]+; run again, it goes on where it was' told
+    expect_match 'stopped at step [0-9]+; run it again to resume' told
     expect_code 0 read_text run 40
     expect_same_weights "$whole" run
 }

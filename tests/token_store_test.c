@@ -69,6 +69,29 @@ static void a_sample_put_again_takes_the_place_of_the_old(void) {
     folder_end(path);
 }
 
+static void a_page_is_found_by_its_number(void) {
+    char path[64];
+    struct token_record record;
+    folder_new(path);
+    struct store *s = store_new(path);
+    put_grid(s, "a/1", 10, 3, 2, 2, "x");
+    put_grid(s, "a/12", 10, 1, 1, 1, "x");
+    CHECK_NUMBER(store_get_page(s, "a/1", 2, &record, NULL), 1);
+    CHECK(strcmp(record.key, "a/1") == 0 && record.page == 2 && record.header.created == 10);
+    CHECK_NUMBER(record.header.rows * record.header.columns, 4);
+    CHECK_NUMBER(store_get_page(s, "a/1", 3, &record, NULL), 0);
+    CHECK_NUMBER(store_get_page(s, "a/1", -1, &record, NULL), 0);
+    CHECK_NUMBER(store_get_page(s, "a/1", 65536, &record, NULL), 0);
+    CHECK_NUMBER(store_get_page(s, "a/2", 0, &record, NULL), 0);
+    CHECK_NUMBER(store_commit(s, NULL), 0);
+    store_close(s);
+    s = store_reader(path);
+    CHECK_NUMBER(store_get_page(s, "a/12", 0, &record, NULL), 1);
+    CHECK_TEXT(record.key, "a/12");
+    store_close(s);
+    folder_end(path);
+}
+
 static void json_and_text_come_back(void) {
     char path[64];
     struct bytes text;
@@ -368,8 +391,8 @@ static void verify_finds_each_fault(void) {
         {"journal", "a/1", 3, set_journal, 0, "counts 7 pages, 1 are there"},
         {"journal", "a/1", 3, flip_first, 0, "journal entry is damaged"},
         {"samples", "a/1", 3, flip_last, 0, "its JSON is damaged"},
-        {"samples", "a/1", 3, set_zeros, 10, "its JSON is no packed text"},
-        {"samples", "a/7", 3, set_zeros, 10, "its JSON is no packed text"},
+        {"samples", "a/1", 3, set_zeros, 10, "its JSON is not a packed text"},
+        {"samples", "a/7", 3, set_zeros, 10, "its JSON is not a packed text"},
         {"text", "a/1", 3, flip_last, 0, "its text is damaged"},
         {"accounts", "a", 1, set_zeros, 64, "has no header"},
     };
@@ -477,6 +500,7 @@ static void the_longest_keys_fit(void) {
 int main(void) {
     RUN(pages_of_an_account_follow_each_other_in_time);
     RUN(a_sample_put_again_takes_the_place_of_the_old);
+    RUN(a_page_is_found_by_its_number);
     RUN(json_and_text_come_back);
     RUN(many_samples_train_a_dictionary_and_old_frames_stay_readable);
     RUN(readers_see_what_is_committed);
