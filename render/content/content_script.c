@@ -95,7 +95,7 @@ static int time_mark(struct phrase *p, int64_t ms, struct error *e) {
     return copy != NULL ? phrase_mark(p, copy, e) : error_memory(e, NULL);
 }
 
-/* All its spans one behind the other. */
+/* All its spans one after another. */
 static int join(const struct phrase *p, struct bytes *joined, struct error *e) {
     int rc = 0;
     for (size_t i = 0; i < p->count && rc == 0; i++) {

@@ -1,3 +1,5 @@
+/* page.c - the pager: the geometry of its pages, where the next row goes, and when a page is full.
+ * Rows are drawn by page_row.c, pictures by page_picture.c. */
 #include "render/page/page.h"
 
 #include <stdlib.h>

@@ -128,7 +128,7 @@ static int find_pieces(struct word_maker *m, const char *text, size_t size, stru
     return 0;
 }
 
-/* A mark belongs to the character in front of it, unless that is a space without width: LB9, LB10.
+/* A mark belongs to the character in front of it, unless that is a space without width (LB9, LB10).
  */
 static void find_ends(struct word *w, const char *text, size_t size) {
     bool valid;

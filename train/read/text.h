@@ -1,5 +1,4 @@
-/* text.h - text for pages to learn from or to measure with: stretches of files, and random strings.
- */
+/* text.h - text for pages to learn from or to measure: stretches of files, random strings. */
 #ifndef OCC_TRAIN_READ_TEXT_H
 #define OCC_TRAIN_READ_TEXT_H
 
