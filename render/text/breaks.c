@@ -198,14 +198,14 @@ static bool url_break(const char *text, size_t at) {
 }
 
 /* A part of a text that has rules of its own. */
-struct special {
+struct special_part {
     size_t start, end;
     bool url;     /* else a tag */
     bool follows; /* a tag right after another one: a line may end between them */
 };
 
 /* The next special part after the one in `part` (all zero: the first); false: none. */
-static bool next_special(const char *text, size_t size, struct special *part) {
+static bool next_special_part(const char *text, size_t size, struct special_part *part) {
     size_t from = part->end;
     bool after_tag = from > 0 && !part->url;
     uint32_t before = 0;
@@ -219,12 +219,12 @@ static bool next_special(const char *text, size_t size, struct special *part) {
         size_t tag =
             is_tag_start(code_point) ? tag_after(text + i, size - i, before, after_tag) : 0;
         if (tag > 0) {
-            *part = (struct special){.start = i, .end = i + tag, .follows = after_tag};
+            *part = (struct special_part){.start = i, .end = i + tag, .follows = after_tag};
             return true;
         }
         if ((code_point == 'h' || code_point == 'w') && begins_url(text + i, size - i)) {
             const char *end = memchr(text + i, ' ', size - i);
-            *part = (struct special){
+            *part = (struct special_part){
                 .start = i, .end = end != NULL ? (size_t)(end - text) : size, .url = true};
             return true;
         }
@@ -249,8 +249,8 @@ static size_t add_url_breaks(const char *text, size_t from, size_t to, uint32_t 
 /* Takes breaks inside special parts out; puts those of URLs and between tags in. In place: a URL's
  * own breaks are built after the list, which has room for as many as there are bytes. */
 static int mend(struct breaker *b, const char *text, size_t size, size_t *count, struct error *e) {
-    struct special part = {0};
-    if (!next_special(text, size, &part)) {
+    struct special_part part = {0};
+    if (!next_special_part(text, size, &part)) {
         return 0;
     }
     uint32_t *breaks = b->breaks.data;
@@ -273,7 +273,7 @@ static int mend(struct breaker *b, const char *text, size_t size, size_t *count,
         if (part.url) {
             n = add_url_breaks(text, part.start, part.end, breaks, n);
         }
-        more = next_special(text, size, &part);
+        more = next_special_part(text, size, &part);
     }
     for (; i < *count; i++) {
         breaks[n++] = old[i];

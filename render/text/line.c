@@ -7,8 +7,8 @@
 #include <unicode/ubidi.h>
 #include <unicode/uchar.h>
 
+#include "render/text/chunk_parts.h"
 #include "render/text/levels.h"
-#include "render/text/parts.h"
 #include "store/array.h"
 #include "store/utf8.h"
 
@@ -36,7 +36,7 @@ struct line_breaker {
     struct break_side last;    /* last base character that was taken; 0 at the start */
     struct chunk ahead[AHEAD]; /* the next ones from `at`, spaces aside */
     size_t ahead_count, ahead_next;
-    struct parts parts; /* of the current chunk, where it is not a word */
+    struct chunk_parts parts; /* of the current chunk, where it is not a word */
 
     /* the line in hand */
     struct line_item *items;
@@ -69,7 +69,7 @@ void line_breaker_close(struct line_breaker *l) {
         return;
     }
     levels_close(l->bidi);
-    parts_close(&l->parts);
+    chunk_parts_close(&l->parts);
     free(l->items);
     free(l->line_levels);
     free(l->visual);
@@ -408,8 +408,8 @@ static int take_chunk(struct line_breaker *l, struct error *e) {
     const struct chunk *chunk = &l->ahead[l->ahead_next++];
     if (chunk->size > WORD_BYTES || l->levels != NULL) {
         bool may_break = may_break_here(l, first_side(text, l->size - l->at));
-        return parts_cut(&l->parts, l->breaker, l->text, l->levels, l->at, chunk->size, may_break,
-                         e);
+        return chunk_parts_cut(&l->parts, l->breaker, l->text, l->levels, l->at, chunk->size,
+                               may_break, e);
     }
     const struct word *word;
     int rc = shaper_word(l->shaper, text, &chunk->key, &word, e);
@@ -423,7 +423,7 @@ static int take_chunk(struct line_breaker *l, struct error *e) {
 }
 
 static int take_part(struct line_breaker *l, struct error *e) {
-    const struct part *part = &l->parts.items[l->parts.next++];
+    const struct chunk_part *part = &l->parts.items[l->parts.next++];
     uint8_t level = level_at(l, l->at);
     const struct word *word;
     int rc = piece_word(l, l->at, part->end, level & 1, &word, e);
@@ -444,8 +444,8 @@ static void start_line_again(struct line_breaker *l) {
         l->count = 0;
         l->pen = 0;
         l->last = (struct break_side){0};
-        if (!in_parts || !parts_return(&l->parts, l->at)) {
-            parts_clear(&l->parts);
+        if (!in_parts || !chunk_parts_return(&l->parts, l->at)) {
+            chunk_parts_clear(&l->parts);
             l->ahead_count = l->ahead_next = 0;
         }
     }
@@ -461,7 +461,7 @@ int line_breaker_run(struct line_breaker *l, const struct clean *text, int32_t w
     l->at = 0;
     l->width = width;
     l->last = (struct break_side){0};
-    parts_clear(&l->parts);
+    chunk_parts_clear(&l->parts);
     l->ahead_count = l->ahead_next = 0;
     l->count = 0;
     l->pen = 0;

@@ -13,7 +13,8 @@
 static int ask_harfbuzz(void *context, const char *text, size_t size, uint32_t *ids,
                         int32_t *advances, size_t *count, bool *plain, struct error *e) {
     struct word_maker *m = context;
-    struct stretch all = {.end = (uint32_t)size, .font = FONT_PRIMARY, .script = USCRIPT_LATIN};
+    struct word_stretch all = {
+        .end = (uint32_t)size, .font = FONT_PRIMARY, .script = USCRIPT_LATIN};
     const struct face *face = faces_get(m->faces, FONT_PRIMARY, e);
     int rc = face != NULL ? maker_ask(m, face, text, size, &all, false, e) : ERR_MEMORY;
     unsigned glyphs = 0;
