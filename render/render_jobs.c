@@ -41,7 +41,7 @@ struct jobs {
     struct bytes deferred[DEFERRED]; /* at number % DEFERRED */
     bool is_deferred[DEFERRED];
     size_t deferred_bytes;
-    int alive; /* threads that have not come to their end */
+    int alive; /* threads that have not ended */
     bool closing, failed;
     struct error error; /* the first one */
 };

@@ -2,7 +2,7 @@
  *
  * Jobs are numbered as they are put in. The thread whose job is the next in line writes straight
  * through; the others collect what they make. A thread that is done with a job out of turn leaves
- * its output deferred and takes the next one, and whoever ends the job in front of it writes it. So
+ * its output deferred and takes the next one, and whoever ends the job before it writes it. So
  * that memory stays bounded whatever the jobs make, a thread that has collected JOBS_COLLECT bytes
  * waits for its turn, and so does one that finds JOBS_DEFERRED bytes deferred already. Nothing can
  * wait for ever: jobs are taken in order, so the next in line is always being worked on, and it

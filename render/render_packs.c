@@ -13,7 +13,7 @@ struct pack_numbers {
     struct table *accounts; /* index into: */
     int64_t *next;
     size_t count, capacity;
-    char key[STREAM_KEY_BYTES]; /* of the pack in hand, and its members: */
+    char key[STREAM_KEY_BYTES]; /* of the current pack, and its members: */
     struct stream_member *members;
     size_t member_capacity;
     struct bytes json;

@@ -1,4 +1,4 @@
-/* content_script.c - cues flow on as one text, with marks of time or speaker where wanted. */
+/* content_script.c - cues run on as one text, with marks of time or speaker where wanted. */
 #include "render/content/content_parts.h"
 
 #include <inttypes.h>
@@ -19,7 +19,7 @@ struct script {
         int64_t ms;    /* -1: unknown */
     } * cues;
     size_t count, capacity;
-    struct content_string speaker; /* of the paragraph in hand */
+    struct content_string speaker; /* of the current paragraph */
     size_t unreadable;
 };
 

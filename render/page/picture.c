@@ -352,7 +352,7 @@ static bool is_blank(uint8_t c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* A number of the header and what lies in front of it: blanks and comments, which begin with '#'
+/* A number of the header and what precedes it: blanks and comments, which begin with '#'
  * and end with the line; one at least. Returns what follows, NULL when that is not there. */
 static const uint8_t *header_number(const uint8_t *p, const uint8_t *end, int *number) {
     const uint8_t *start = p;

@@ -31,7 +31,7 @@ enum { ASCII_UNKNOWN = INT16_MIN };
 int ascii_init(struct ascii *a, struct faces *faces, const struct ascii_oracle *oracle,
                struct error *e);
 
-/* How much the advance of `left` changes in front of `right`. */
+/* How much the advance of `left` changes before `right`. */
 int ascii_kerning(struct ascii *a, const struct ascii_oracle *oracle, char left, char right,
                   int32_t *change, struct error *e);
 

@@ -15,7 +15,7 @@ enum { TAG_LIMIT = 64 }; /* characters; "#" before a longer run of letters is no
 
 struct breaker {
     UBreakIterator *lines, *clusters;
-    /* The text in hand; for each of its units, the offset in UTF-8, and one more for the end; what
+    /* The current text; for each of its units, the offset in UTF-8, and one more for the end; what
      * was found. */
     struct buffer utf16, utf8_at, breaks;
     int8_t between[U_LB_COUNT][U_LB_COUNT]; /* 0: not asked yet, 1: break, -1: none */

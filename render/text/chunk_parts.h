@@ -8,7 +8,7 @@
 
 struct chunk_part {
     uint32_t end;   /* byte of the paragraph */
-    bool may_break; /* a line may end in front of it */
+    bool may_break; /* a line may end before it */
 };
 
 /* The parts of the last chunk that was cut; all zero at first. */
@@ -23,7 +23,7 @@ void chunk_parts_close(struct chunk_parts *p);
 void chunk_parts_clear(struct chunk_parts *p);
 
 /* Cuts bytes [start, start + size) of `text`. `levels`: of each byte, or NULL where all are the
- * same; `may_break`: whether a line may end in front of the chunk. Takes time in proportion to
+ * same; `may_break`: whether a line may end before the chunk. Takes time in proportion to
  * `size`. ERR_MEMORY. */
 int chunk_parts_cut(struct chunk_parts *p, struct breaker *b, const char *text,
                     const uint8_t *levels, size_t start, size_t size, bool may_break,

@@ -87,8 +87,7 @@ const struct face *faces_get(struct faces *f, int font, struct error *e);
 const struct face *faces_opened(const struct faces *f, int font);
 
 /* The slot of a glyph of an opened font; with font FONT_NONE that of the box that shows a code
- * point
- * (`id`), where the rows have room for one (faces_box_advance). */
+ * point (`id`), where the rows have room for one (faces_box_advance). */
 struct glyph_slot *faces_slot(struct faces *f, int font, uint32_t id, unsigned fit,
                               struct error *e);
 

@@ -28,7 +28,7 @@ struct line_breaker {
     const uint8_t *levels; /* of each byte of the paragraph; NULL: all are 0 */
     uint8_t paragraph_level;
 
-    /* the paragraph in hand */
+    /* the current paragraph */
     const struct clean *paragraph;
     const char *text;
     size_t size, at;
@@ -38,7 +38,7 @@ struct line_breaker {
     size_t ahead_count, ahead_next;
     struct chunk_parts parts; /* of the current chunk, where it is not a word */
 
-    /* the line in hand */
+    /* the current line */
     struct line_item *items;
     size_t count, capacity;
     int32_t pen;
@@ -197,7 +197,7 @@ static int piece_word(struct line_breaker *l, size_t start, size_t end, bool rtl
     return shaper_word(l->shaper, text, &key, word, e);
 }
 
-/* Whether a span that is glued to what is in front of it begins within [from, to]. There are few
+/* Whether a span that is glued to what precedes it begins within [from, to]. There are few
  * of them. */
 static bool has_glue(const struct line_breaker *l, size_t from, size_t to) {
     const struct clean *c = l->paragraph;
@@ -209,7 +209,7 @@ static bool has_glue(const struct line_breaker *l, size_t from, size_t to) {
     return false;
 }
 
-/* Ends the line in front of item `end`. */
+/* Ends the line before item `end`. */
 static int end_line(struct line_breaker *l, size_t end, struct error *e) {
     int rc = emit(l, end, e);
     drop(l, end);
@@ -239,8 +239,8 @@ static int split_item(struct line_breaker *l, size_t index, uint16_t stay, struc
     return rc;
 }
 
-/* The last item is too wide and nothing in front of it may be broken: splits it between clusters,
- * or, where it is glued to the word in front of it, that word, so that it does not go on alone. */
+/* The last item is too wide and nothing before it may be broken: splits it between clusters,
+ * or, where it is glued to the word before it, that word, so that it does not go on alone. */
 static int split_last(struct line_breaker *l, struct error *e) {
     size_t index = l->count - 1;
     const struct line_item *item = &l->items[index];
@@ -344,7 +344,7 @@ static bool is_decimal(const char *text, size_t size) {
     return size > 1 && text[0] == '.' && text[1] >= '0' && text[1] <= '9';
 }
 
-/* Whether the chunk at `at` is glued to what is in front of it, spaces aside. */
+/* Whether the chunk at `at` is glued to what precedes it, spaces aside. */
 static bool is_glued(const struct line_breaker *l) {
     size_t from = l->at;
     while (l->paragraph->glue_count > 0 && from > 0 && l->text[from - 1] == ' ') {
@@ -353,7 +353,7 @@ static bool is_glued(const struct line_breaker *l) {
     return has_glue(l, from, l->at);
 }
 
-/* Whether a line may end in front of the chunk at `at`. */
+/* Whether a line may end before the chunk at `at`. */
 static bool may_break_here(struct line_breaker *l, struct break_side first) {
     if (l->at == 0 || l->last.code_point == 0 || is_glued(l)) {
         return false;
@@ -436,7 +436,7 @@ static int take_part(struct line_breaker *l, struct error *e) {
     return rc;
 }
 
-/* Makes room in the cache of words: goes back to where the line in hand began. */
+/* Makes room in the cache of words: goes back to where the current line began. */
 static void start_line_again(struct line_breaker *l) {
     if (l->count > 0) {
         bool in_parts = l->at <= l->parts.end; /* of a chunk that may be very long */

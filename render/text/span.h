@@ -19,7 +19,7 @@ struct span {
     uint32_t start;   /* offset of `text` in its source, bytes */
     uint32_t isolate; /* 0: none */
     bool leads;       /* the isolate; all of its spans */
-    bool glued;       /* no line ends in front of it, nor at its first spaces */
+    bool glued;       /* no line ends before it, nor at its first spaces */
 };
 
 #endif

@@ -74,7 +74,7 @@ static bool is_foreign(const struct font *font, uint32_t base, uint32_t c) {
 }
 
 /* The font of a cluster. Common characters that the primary lacks come in the font of the letters
- * in front of them: the first font with a danda may be one for another script. */
+ * before them: the first font with a danda may be one for another script. */
 static int choose_font(const struct word_maker *m, const uint32_t *cluster, size_t count) {
     const struct shaped_word *shaped = &m->shaped;
     int font = fonts_choose(m->fonts, cluster, count, is_emoji(cluster, count));

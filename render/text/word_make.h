@@ -17,8 +17,8 @@ struct word_stretch {
 /* A mark that is drawn apart from its base, over it: in a font of its own, or as the box of a
  * missing character. The text is shaped as if it were not there. */
 struct borrowed_mark {
-    uint16_t at,
-        base;     /* bytes of the word: where it is; its grapheme cluster, or the part of one */
+    /* Bytes of the word: where it is; where its grapheme cluster begins, or the part of one. */
+    uint16_t at, base;
     uint8_t size; /* bytes */
     int font;
     uint32_t code_point;

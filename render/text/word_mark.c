@@ -73,7 +73,7 @@ static int32_t lift(const struct word_maker *m, uint32_t c, const struct glyph_a
     return middle < 0 && down < 0 ? down : 0;
 }
 
-/* Where the middle of the mark's ink comes to. */
+/* Where the middle of the mark's ink goes. */
 static int32_t center(uint32_t c, const struct base *b) {
     uint8_t class = u_getCombiningClass((UChar32)c);
     bool two = class == DOUBLE_ABOVE || class == DOUBLE_BELOW;
