@@ -5,18 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int number_parse(double *out, const char *option, const char *text, double least, double most,
-                 struct error *e) {
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(value) || value < least || value > most) {
-        return error_set(e, ERR_USAGE, "--%s: '%.40s' is no number from %g to %g", option, text,
-                         least, most);
-    }
-    *out = value;
-    return 0;
-}
-
 static int find(const char *const *names, const char *text, size_t length) {
     for (int i = 0; names[i] != NULL; i++) {
         if (strlen(names[i]) == length && memcmp(names[i], text, length) == 0) {
@@ -46,7 +34,7 @@ int mix_parse(double *shares, const char *const *names, const char *option, cons
             shares[i] = strtod(at + 1, &end);
             if (end == at + 1 || (*end != ',' && *end != '\0') || !isfinite(shares[i]) ||
                 shares[i] < 0) {
-                return error_set(e, ERR_USAGE, "--%s: '%.40s' is no share, as in tiny:6", option,
+                return error_set(e, ERR_USAGE, "--%s: '%.40s' is not a share, as in tiny:6", option,
                                  at);
             }
             at = end;

@@ -8,8 +8,5 @@
  * not there 0. ERR_USAGE names `option`. */
 int mix_parse(double *shares, const char *const *names, const char *option, const char *text,
               struct error *e);
-/* A finite number of at least `least` and at most `most`. */
-int number_parse(double *out, const char *option, const char *text, double least, double most,
-                 struct error *e);
 
 #endif

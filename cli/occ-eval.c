@@ -8,11 +8,12 @@
 
 #include "cli/data_file.h"
 #include "cli/encoder_choice.h"
-#include "cli/fidelity.h"
 #include "cli/mix.h"
 #include "cli/tool.h"
 #include "store/cpu_count.h"
 #include "store/file.h"
+#include "store/log.h"
+#include "train/fidelity/fidelity.h"
 
 struct arguments {
     struct encoder_choice encoder;

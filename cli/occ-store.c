@@ -7,12 +7,13 @@
 #include <unistd.h>
 
 #include "cli/data_file.h"
-#include "cli/store_stats.h"
+#include "cli/stats_table.h"
 #include "cli/tool.h"
 #include "store/export.h"
 #include "store/json.h"
 #include "store/log.h"
 #include "store/store.h"
+#include "train/tokenizer/tokenizer.h"
 
 struct arguments {
     const char *output, *tokenizer, *account;
@@ -171,19 +172,30 @@ static int open_tokenizer(struct tokenizer **out, const char *named, struct erro
                    : rc;
 }
 
+static int count_tokens(void *context, const char *text, size_t size, size_t *tokens,
+                        struct error *e) {
+    return tokenizer_count(context, text, size, TOKENIZER_ORDINARY, tokens, e);
+}
+
 /* Without a tokenizer all the rest is printed; one that was asked for fails the run then. */
 static int run_stats(struct store *s, const struct arguments *a, struct error *e) {
     struct tokenizer *tokenizer = NULL;
     struct store_stats stats;
     struct error why;
     int counted = open_tokenizer(&tokenizer, a->tokenizer, &why);
-    int rc = store_stats(&stats, s, tokenizer, e);
+    struct tokenizer_state *state = NULL;
+    int rc = tokenizer != NULL ? tokenizer_state_open(&state, tokenizer, e) : 0;
+    const struct stats_tokens tokens = {.context = state, .count = count_tokens};
+    if (rc == 0) {
+        rc = store_stats(&stats, s, state != NULL ? &tokens : NULL, e);
+    }
     const char *name = tokenizer != NULL ? tokenizer_name(tokenizer) : NULL;
     if (rc == 0 && a->json) {
         rc = print_json(store_stats_json(&stats, name), e);
     } else if (rc == 0) {
-        store_stats_print(&stats, name);
+        stats_table_print(&stats, name);
     }
+    tokenizer_state_close(state);
     tokenizer_close(tokenizer);
     if (rc == 0 && counted < 0 && a->tokenizer != NULL) {
         *e = why;

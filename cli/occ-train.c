@@ -10,13 +10,14 @@
 #include <unistd.h>
 
 #include "cli/mix.h"
-#include "cli/plot.h"
-#include "cli/reading_pages.h"
+#include "cli/number.h"
 #include "cli/tool.h"
 #include "compress/encoder.h"
 #include "store/file.h"
 #include "store/log.h"
+#include "train/plot.h"
 #include "train/read.h"
+#include "train/read/pages.h"
 
 struct arguments {
     struct read_options read;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "cli/data_file.h"
-#include "cli/repage.h"
 #include "compress/readback.h"
+#include "compress/repage.h"
 #include "store/log.h"
 
 const char *const SHRINKING_WAYS[] = {"auto", "merge", "pool", "resize", "render", NULL};
@@ -53,7 +53,9 @@ static int open_encoder(struct shrinking *k, struct error *e) {
         rc = data_file_find(k->bundled, sizeof k->bundled, "nano.safetensors", e);
         k->model = k->bundled;
     }
-    rc = rc == 0 ? encoder_open(&k->encoder, k->model, NULL, &BACKEND_CPU, compute, e) : rc;
+    if (rc == 0) {
+        rc = encoder_open(&k->encoder, k->model, NULL, &BACKEND_CPU, compute, e);
+    }
     if (rc == 0 && encoder_fingerprint(k->encoder) != store_encoder(k->store)->fingerprint) {
         rc = error_set(e, ERR_UNSUPPORTED, "%s: is not the encoder of %s", k->model,
                        k->options->store);
@@ -65,7 +67,9 @@ static int open_encoder(struct shrinking *k, struct error *e) {
 
 static int take_maps(struct shrinking *k, struct error *e) {
     int rc = open_encoder(k, e);
-    rc = rc == 0 ? encoder_maps(k->encoder, &k->maps, e) : rc;
+    if (rc == 0) {
+        rc = encoder_maps(k->encoder, &k->maps, e);
+    }
     if (rc == 0) {
         rc = error_set(e, ERR_UNSUPPORTED, "%s: carries no maps for merging", k->model);
     }
@@ -82,10 +86,13 @@ static int open_merging(struct shrinking *k, struct error *e) {
              : kept == 0                 ? take_maps(k, e)
              : k->options->model != NULL ? open_encoder(k, e)
                                          : 0;
-    rc = rc == 0 ? reader_open_maps(&k->reader, k->maps.data, k->maps.size, k->options->store,
-                                    store_encoder(k->store)->dim, &BACKEND_CPU, DTYPE_F32, e)
-                 : rc;
-    rc = rc == 0 ? reader_session_open(&k->session, k->reader, e) : rc;
+    if (rc == 0) {
+        rc = reader_open_maps(&k->reader, k->maps.data, k->maps.size, k->options->store,
+                              store_encoder(k->store)->dim, &BACKEND_CPU, DTYPE_F32, e);
+    }
+    if (rc == 0) {
+        rc = reader_session_open(&k->session, k->reader, e);
+    }
     if (rc == 0) {
         k->shrink = merge_operator(k->session);
         log_info("pages are merged by the maps of %s", kept > 0 ? k->options->store : k->model);
@@ -117,8 +124,9 @@ static int open_auto(struct shrinking *k, struct error *e) {
 static int open_drawing(struct shrinking *k, struct error *e) {
     enum repage_how how = k->options->way == WAY_RESIZE ? REPAGE_RESIZE : REPAGE_RENDER;
     int rc = open_encoder(k, e);
-    rc =
-        rc == 0 ? repager_open(&k->repager, k->store, k->encoder, how, k->options->profile, e) : rc;
+    if (rc == 0) {
+        rc = repager_open(&k->repager, k->store, k->encoder, how, k->options->profile, e);
+    }
     if (rc == 0) {
         k->shrink = repager_operator(k->repager);
     }
@@ -130,7 +138,7 @@ int shrinking_open(struct shrinking **out, struct store *s, const struct shrinki
     *out = NULL;
     struct shrinking *k = calloc(1, sizeof *k);
     if (k == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     k->options = options;
     k->store = s;

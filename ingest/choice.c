@@ -6,10 +6,10 @@
 
 #include "ingest/captions/language.h"
 
-/* What the order of preference hangs on. */
+/* What the order of preference depends on. */
 struct preferences {
     const char *listed; /* by --lang */
-    const char *spoken; /* as metadata or a track made from the sound say, or NULL */
+    const char *spoken; /* from metadata or a track made from the sound, or NULL */
     const char *text;   /* of the clip's texts, or NULL */
     const char *const *manual;
     char from[3]; /* room for `spoken` */
@@ -74,7 +74,8 @@ static int rank_of(const struct preferences *p, const struct caption_choice *c) 
     return rank * QUALITIES + quality;
 }
 
-/* Files of a kind that is not read are told; they are a loss when there is no other script. */
+/* Warns of caption files of a kind that is not read; they are a loss when there is no other
+ * script. */
 static void tell_unread(const struct caption_choices *c, struct sidecars *s) {
     for (int i = 0; i < s->caption_count; i++) {
         const char *reason = "captions of this kind are listed, not read";

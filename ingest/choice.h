@@ -22,10 +22,11 @@ struct caption_choices {
 };
 
 /* Lists the captions beside the clip and in its media, then reads them in order of preference until
- * one has text: first what `languages` (of --lang, may be NULL) lists, then what is spoken, then
- * English, then the rest. Within a language captions that people made come before what was made
+ * one has text: first what `languages` (of --lang, may be NULL) lists, then the spoken language,
+ * then English, then the rest. Within a language captions that people made come before those made
  * from the sound, translations last; then files beside the clip, tracks inside, closed captions.
- * What is spoken is said by info.json, or by a track that was made from the sound. ERR_MEMORY. */
+ * The spoken language is that of info.json, or of a track that was made from the sound.
+ * ERR_MEMORY. */
 int captions_choose(struct caption_choices *c, struct sidecars *s, const struct media *m,
                     const char *languages, struct heartbeat *heartbeat, struct error *e);
 

@@ -8,7 +8,7 @@
 
 struct heartbeat {
     _Atomic uint64_t count; /* grows with each sign of progress */
-    _Atomic int stage;      /* what the task said it was doing; its numbers are the task's own */
+    _Atomic int stage;      /* which stage the task is in; the numbers are the task's own */
 };
 
 static inline void heartbeat_step(struct heartbeat *h, int stage) {

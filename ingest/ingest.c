@@ -1,5 +1,5 @@
-/* ingest.c - the parent's side of ingest: hands clips to the workers, puts their samples in order.
- */
+/* ingest.c - the parent's side of ingest: hands clips to the workers, puts their samples in
+ * order. */
 #include "ingest/ingest.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ struct ingest {
     const struct table *done;
     const volatile sig_atomic_t *cancel;
     struct ingest_result *result;
-    struct table *keys; /* of all samples so far: a key comes once in a stream */
+    struct table *keys; /* of all samples so far: a key may come only once in a stream */
     json_t *header;
     struct stream_writer *writer; /* one of these two is open */
     struct shards *shards;
@@ -84,7 +84,7 @@ static int write_report(struct ingest *in, const void *line, size_t size, struct
     return rc < 0 ? error_context(e, "%s", in->options->report) : 0;
 }
 
-/* What the report says of a clip, for people to read; where there is a report, only on request. */
+/* The report on a clip, for people to read; with --report only on request. */
 static void log_clip(const struct ingest *in, size_t index, enum item_status status,
                      const char *message) {
     json_t *input = sample_text(in->clips->items[index].path), *text = sample_text(message);
@@ -112,7 +112,7 @@ static int write_plain(struct ingest *in, size_t index, enum item_status status,
     return rc;
 }
 
-/* A clip is through: its records, if any, go out; it is counted. */
+/* A clip is finished: its records, if any, go out, and it is counted. */
 static int put(struct ingest *in, size_t index, const struct stream_counts *change,
                const void *records, size_t size, struct error *e) {
     struct stream_counts *sum = &in->result->counts;
@@ -126,7 +126,7 @@ static int put(struct ingest *in, size_t index, const struct stream_counts *chan
     return size ? stream_write(in->writer, records, size, e) : 0;
 }
 
-/* Clips that turn out to have one key only when they are read. */
+/* For clips whose shared key shows only when they are read. */
 static int report_duplicate(struct ingest *in, size_t index, const char *key, size_t before,
                             struct error *e) {
     struct bytes text;

@@ -1,12 +1,14 @@
-/* ingest.h - a video archive becomes a stream of samples: what `occ ingest` does, as a library.
+/* ingest.h - a video archive becomes a stream of samples: `occ ingest` as a library.
  *
  * Members of a sample, in this order (those that exist):
- *   .json            the sample (see README.md, "The stream"), from info.json and the media itself
+ *   .json            the sample (README.md, "What comes out"), from info.json and the media itself
  *   .script.json     [{start_ms, end_ms, text, speaker}] of the chosen caption track
- *   .comments.json   [{id, parent, author, text, likes, created, by_creator, pinned}], threads
- * together .000.jpg ...     thumbnails in time order .audio.json      loudness, envelope .mel.pgm
- * 64-band log-mel picture A clip whose media cannot be decoded still becomes a sample of its
- * sidecars, marked `partial`. */
+ *   .comments.json   [{id, parent, author, text, likes, created, by_creator, pinned}], by thread
+ *   .000.jpg ...     thumbnails in time order
+ *   .audio.json      loudness, envelope
+ *   .mel.pgm         64-band log-mel picture
+ *
+ * A clip whose media cannot be decoded still becomes a sample of its sidecars, marked `partial`. */
 #ifndef OCC_INGEST_INGEST_H
 #define OCC_INGEST_INGEST_H
 
@@ -48,13 +50,13 @@ struct ingest_result {
     int64_t restarts;               /* workers replaced */
 };
 
-/* The worker processes that these options ask for, for at most `tasks` tasks; also for clips_join.
- */
+/* The worker processes that these options ask for, for at most `tasks` tasks; also for
+ * clips_join. */
 struct pool_options ingest_pool_options(const struct ingest_options *options, size_t tasks);
 
 /* Ingests the joined `clips`. `done`: keys that are skipped (NULL: none). `result` is filled on
  * success and failure alike. Errors: ERR_CANCELLED (a signal), ERR_CLOSED (nobody reads the stream
- * any more), ERR_NO_SPACE, ERR_IO, ERR_MEMORY; bad clips are no error but counted. */
+ * any more), ERR_NO_SPACE, ERR_IO, ERR_MEMORY; bad clips are not an error but counted. */
 int ingest_run(const struct clips *clips, const struct ingest_options *options,
                const struct table *done, const volatile sig_atomic_t *cancel,
                struct ingest_result *result, struct error *e);

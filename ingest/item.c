@@ -22,7 +22,7 @@ struct item_maker {
     struct bytes contents; /* of all members of one sample */
 };
 
-/* What is at hand while one item is made. */
+/* The state while one item is made. */
 struct item_job {
     struct item_maker *maker;
     const struct clip *clip;
@@ -59,7 +59,7 @@ int item_maker_open(struct item_maker **out, const struct ingest_options *option
     return 0;
 }
 
-/* The first thing that is wrong is the one the report names. */
+/* The report names the first thing that is wrong. */
 static void set_status(struct item_job *it, enum item_status status, const char *reason,
                        const char *message) {
     it->status = status > it->status ? status : it->status;
@@ -129,7 +129,7 @@ static void describe_failure(const struct pool_failure *before, char *text, size
     snprintf(text, size, "%s (while busy with: %s)", what, stage_name(before->stage));
 }
 
-/* Which word the report uses for a file that gave nothing at all. */
+/* The report's word for a file that gave nothing at all. */
 static const char *reason_of(const struct error *e) {
     switch ((enum error_code)e->code) {
     case ERR_IO:
@@ -224,7 +224,7 @@ static int add_pictures(struct item_job *it, const struct media_options *options
     return rc;
 }
 
-/* Where the media have no picture of their own: slides, else covers, else the cover inside. */
+/* For media without pictures of their own: slides, else covers, else the cover inside. */
 static int read_pictures(struct item_job *it, const struct media_options *options,
                          struct error *e) {
     const struct media *m = it->media;
@@ -358,7 +358,7 @@ static bool in_shard(const struct ingest_options *o, const char *key) {
     return parts <= 1 || XXH3_64bits(key, strlen(key)) % parts == (uint64_t)o->shard[0];
 }
 
-/* Reads everything there is to read of the clip; settles status and key. */
+/* Reads everything that belongs to the clip; settles status and key. */
 static int gather(struct item_job *it, const struct pool_failure *before, struct error *e) {
     const struct ingest_options *o = it->maker->options;
     struct media_options options = {.thumbs = (int)o->thumbs,
@@ -407,14 +407,14 @@ static int gather(struct item_job *it, const struct pool_failure *before, struct
     return rc;
 }
 
-/* A clip of which nothing is left but its name is no sample. */
+/* A clip of which nothing is left but its name makes no sample. */
 static bool has_content(const struct item_job *it) {
     bool described = it->sidecars->described || it->sidecars->metadata.description != NULL;
     return it->has_media || it->thumb_count > 0 || caption_chosen(&it->captions) != NULL ||
            it->sidecars->comments.count > 0 || described;
 }
 
-/* What an answer begins with; its sizes are filled in by end_report. */
+/* The beginning of an answer; end_report fills in its sizes. */
 static int begin_answer(struct bytes *out, struct item_head *head, const char *message,
                         struct error *e) {
     head->message_size = message != NULL ? strlen(message) + 1 : 0;
@@ -456,8 +456,8 @@ static int make(struct item_job *it, const struct pool_failure *before, struct b
     return rc;
 }
 
-/* What makes no sample: nothing to do but to tell. Its path stands for the key that it has not, so
- * that one part of --shard tells it. A duplicate of what is done is done too. */
+/* A clip that makes no sample is only reported. Its path stands for the key that it lacks, so that
+ * just one part of --shard reports it. A duplicate of a clip that is done is done too. */
 static int report_problem(const struct item_maker *maker, const struct clip *clip,
                           struct bytes *out, struct error *e) {
     const char *reason = clip->reason, *message = clip->problem;

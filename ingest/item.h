@@ -10,23 +10,23 @@ enum item_status {
     ITEM_OK,
     ITEM_PARTIAL,  /* a sample was made, but something is missing from it */
     ITEM_FAILED,   /* no sample */
-    ITEM_SKIPPED,  /* no sample wanted: already done, or no clip of ours */
+    ITEM_SKIPPED,  /* no sample is made: already done, or not a clip of ours */
     ITEM_ELSEWHERE /* belongs to another part of --shard: not even reported */
 };
 
 const char *item_status_name(enum item_status status);
 
-/* What a worker sends back: this, then `message_size` bytes of text for people (what was wrong;
- * with its zero byte, or nothing at all), then `report_size` bytes of JSON (the report line,
- * without newline), then the sample's tar records. Parent and worker are the same program, so the
- * struct travels as it is. */
+/* A worker sends back this, then `message_size` bytes of text for people (what was wrong; with its
+ * zero byte, or nothing at all), then `report_size` bytes of JSON (the report line, without
+ * newline), then the sample's tar records. Parent and worker are the same program, so the struct
+ * travels as it is. */
 struct item_head {
     enum item_status status;
     char key[STREAM_KEY_BYTES];
     size_t message_size, report_size;
 };
 
-struct item_maker; /* what a worker keeps between clips; it ends with its process */
+struct item_maker; /* kept by a worker between clips; ends with its process */
 
 int item_maker_open(struct item_maker **out, const struct ingest_options *options,
                     const struct table *done, struct error *e);

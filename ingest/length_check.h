@@ -1,6 +1,6 @@
 /* length_check.h - compares how long a file is with how long the site says it is. A download that
- * broke off and was merged all the same is a valid file: nothing else shows that it is not whole.
- */
+ * broke off and was merged all the same is a valid file: nothing else shows that it is not
+ * whole. */
 #ifndef OCC_INGEST_LENGTH_CHECK_H
 #define OCC_INGEST_LENGTH_CHECK_H
 

@@ -1,10 +1,10 @@
-/* pool.c - the parent's side of pool.h; what runs in a worker is in pool_worker.c.
+/* pool.c - the parent's side of pool.h; the worker's side is in pool_worker.c.
  *
  *   parent --- struct pool_request ---> worker     one task at a time
  *   parent <-- struct pool_reply, data - worker     the result of that task
  *
- * Results that come early wait in their slot of a ring as long as an earlier one is missing; no
- * task is handed out that would have no slot. */
+ * Early results wait in their slot of a ring while an earlier one is missing; no
+ * task is handed out without a free slot. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, wait4 */
 #include "ingest/pool.h"
 
@@ -169,7 +169,7 @@ static void finish(struct pool *p, struct pool_worker *w, const struct pool_fail
     w->task = NO_TASK;
 }
 
-/* The reply pipe has ended: the worker is dead or dying. Replaces it and sees to its task. */
+/* The reply pipe has ended: the worker is dead or dying. Replaces it and takes care of its task. */
 static int worker_lost(struct pool *p, size_t number, struct error *e) {
     struct pool_worker *w = &p->workers[number];
     int64_t task = w->task;
@@ -192,7 +192,7 @@ static int worker_lost(struct pool *p, size_t number, struct error *e) {
     p->usage.restarts++;
     int rc = 0;
     if (task == NO_TASK && failure.exit_status) {
-        return error_set(e, ERR_IO, "a worker could not begin (exit status %d)",
+        return error_set(e, ERR_IO, "a worker could not start (exit status %d)",
                          failure.exit_status);
     }
     w->task = task;
@@ -206,8 +206,8 @@ static int worker_lost(struct pool *p, size_t number, struct error *e) {
     return rc;
 }
 
-/* Reads what a worker has sent; 1 when its reply is complete, 0 when more is to come, ERR_CLOSED at
- * the end of the pipe. */
+/* Reads from a worker; 1 when its reply is complete, 0 when more is to come, ERR_CLOSED at the end
+ * of the pipe. */
 static int read_reply(struct pool_worker *w, size_t limit, struct error *e) {
     struct bytes *b = &w->reply_bytes;
     struct pool_reply head;

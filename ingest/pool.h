@@ -4,9 +4,9 @@
  * The parent forks the workers, hands out task numbers in order and passes the results on in order,
  * whatever the number of workers. A worker that dies, makes no progress for `stall_ms`, or passes
  * its limits of CPU time or memory is replaced; its task is tried once more with the failure
- * described, so that the task can leave out what failed. What fails twice is passed on as failed.
- * Workers die with the parent (PR_SET_PDEATHSIG). The parent must have no threads. Knows nothing of
- * what the tasks do. */
+ * described, so that the task can leave out what failed. A task that fails twice is passed on as
+ * failed. Workers die with the parent (PR_SET_PDEATHSIG). The parent must have no threads. Knows
+ * nothing of what the tasks do. */
 #ifndef OCC_INGEST_POOL_H
 #define OCC_INGEST_POOL_H
 
@@ -18,12 +18,12 @@
 
 enum pool_fault { POOL_FINE, POOL_CRASH, POOL_STALL, POOL_CPU, POOL_MEMORY };
 
-/* How an attempt ended that did not finish. */
+/* How an unfinished attempt ended. */
 struct pool_failure {
     enum pool_fault fault;
     int signal_number; /* of a crash; 0: the worker exited */
     int exit_status;
-    int stage; /* what the task last said it was doing */
+    int stage; /* the last stage that the task gave */
 };
 
 struct pool_options {

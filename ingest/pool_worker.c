@@ -60,7 +60,7 @@ _Noreturn void pool_worker_main(const struct pool_options *options, const struct
                                 pid_t parent) {
     set_signals();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) { /* it died before we asked to be told */
+    if (getppid() != parent) { /* it died before we asked for the signal */
         _exit(EXIT_SUCCESS);
     }
     set_soft_limit(RLIMIT_CORE, 0);

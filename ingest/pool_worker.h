@@ -1,4 +1,4 @@
-/* pool_worker.h - what pool.c and pool_worker.c share: the messages in the pipes. */
+/* pool_worker.h - shared by pool.c and pool_worker.c: the messages in the pipes. */
 #ifndef OCC_INGEST_POOL_WORKER_H
 #define OCC_INGEST_POOL_WORKER_H
 

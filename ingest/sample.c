@@ -114,7 +114,7 @@ static json_t *captions_to_json(const struct sample *s) {
     return list;
 }
 
-/* The language of the text where it is known: of the chosen captions, else what the site says. */
+/* The language of the text where it is known: of the chosen captions, else from the site. */
 static const char *language_of(const struct sample *s) {
     const char *language =
         s->captions->chosen >= 0 ? s->captions->items[s->captions->chosen].language : NULL;

@@ -1,5 +1,5 @@
-/* sample.h - the JSON members of a sample, from what was read. See ingest.h for the list of members
- * and README.md, "The stream", for the fields. */
+/* sample.h - the JSON members of a sample. See ingest.h for the list of members and README.md for
+ * the fields. */
 #ifndef OCC_INGEST_SAMPLE_H
 #define OCC_INGEST_SAMPLE_H
 
@@ -23,7 +23,7 @@ struct sample {
 json_t *sample_to_json(const struct sample *s);
 json_t *sample_script_to_json(const struct cue_list *cues);
 
-/* What was wrong, a text each; `media` may be NULL. */
+/* One text for each thing that was wrong; `media` may be NULL. */
 json_t *sample_warnings(const struct sidecars *sidecars, const struct media *media);
 
 /* A JSON string of any bytes: what is not UTF-8 becomes U+FFFD. */

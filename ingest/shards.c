@@ -32,7 +32,7 @@ struct shards {
     int lock;                     /* held while these shards are written; -1: not */
 };
 
-/* OUTPUT/HEAD[IofN-]TAIL: names of one part of --shard keep out of the way of the others. */
+/* OUTPUT/HEAD[IofN-]TAIL: each part of --shard has names of its own. */
 static int path_of(const struct shards *s, const char *head, const char *tail,
                    char path[SHARD_PATH], struct error *e) {
     const struct ingest_options *o = s->options;
@@ -51,7 +51,7 @@ static int shard_path(const struct shards *s, int64_t number, char path[SHARD_PA
     return path_of(s, "ingest-", tail, path, e);
 }
 
-/* What a run of clips is made from, as one number. */
+/* A hash of the files that a run of clips is made from. */
 static uint64_t inputs_hash(const struct clips *clips, size_t first, size_t end) {
     XXH3_state_t *state = XXH3_createState();
     if (state == NULL || XXH3_64bits_reset(state) != XXH_OK) {
@@ -118,8 +118,8 @@ static int add_keys(struct table *table, const struct bytes *keys, struct error 
 }
 
 /* 1: the shard at `path` is reused, and *first and *counts are moved past it. 0: it must be made
- * anew. The last shard of a run ends where the clips ended, not where it was full: it stays only if
- * they still end there. */
+ * anew. The last shard of a run ends where the clips ended, not where it was full: it is reused
+ * only if they still end there. */
 static int reuse_shard(struct shards *s, const char *path, struct table *keys, size_t *first,
                        struct stream_counts *counts, struct error *e) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -271,7 +271,7 @@ int shards_open(struct shards **out, const struct ingest_options *options, const
         rc = reuse_shards(s, keys, first, counts, e);
     }
     if (rc == 0 && s->number > 0) {
-        log_info("%" PRId64 " shards are there already; going on at clip %zu", s->number,
+        log_info("%" PRId64 " shards are complete already; going on with clip %zu", s->number,
                  *first + 1);
     }
     if (rc < 0) {

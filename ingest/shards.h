@@ -4,8 +4,8 @@
  * goes into which shard depends on the sizes of the samples alone, so a run that was killed can go
  * on after the last complete shard and ends with the same bytes as one that was not. The __end__
  * member of a shard says how many clips went into it and the hash of their names, sizes and dates:
- * a shard is reused only when the clips that it would be made from now are still the same and the
- * options are too. */
+ * a shard is reused only when the clips that it would now be made from, and the options, are still
+ * the same. */
 #ifndef OCC_INGEST_SHARDS_H
 #define OCC_INGEST_SHARDS_H
 
@@ -26,7 +26,7 @@ int shards_open(struct shards **out, const struct ingest_options *options, const
 int shards_put(struct shards *s, size_t clip, const void *records, size_t size,
                const struct stream_counts *change, struct error *e);
 
-/* Completes the last shard and removes shards of an earlier run that lie behind it. */
+/* Completes the last shard and removes the shards of an earlier run that come after it. */
 int shards_finish(struct shards *s, struct error *e);
 void shards_close(struct shards *s); /* throws away a shard that is not complete; NULL is allowed */
 

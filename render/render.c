@@ -1,13 +1,12 @@
 /* render.c - the main thread of `occ render`: reads the samples, makes jobs of them, and writes the
  * two ends of the output stream. */
-#define _GNU_SOURCE /* sched_getaffinity, F_SETPIPE_SZ */
+#define _GNU_SOURCE /* F_SETPIPE_SZ */
 #include "render/render.h"
 
 #include <assert.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "render/render_accounts.h"
 #include "render/render_packs.h"
 #include "render/text/face.h"
+#include "store/cpu_count.h"
 #include "store/log.h"
 
 enum { PIPE_BYTES = 1 << 20 }; /* a page of mode base fits into the pipe */
@@ -50,10 +50,6 @@ struct render {
     int64_t samples; /* read so far */
 };
 
-static int no_memory(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory");
-}
-
 /* ---- The ends of the stream --------------------------------------------- */
 
 /* The hash of the primary font's file, as the records of pages give it. */
@@ -64,10 +60,10 @@ static int font_hash(const struct render *r, char hash[24], struct error *e) {
         return rc;
     }
     const struct face *face = faces_get(faces, FONT_PRIMARY, e);
-    if (face) {
+    if (face != NULL) {
         snprintf(hash, 24, "%016" PRIx64, face->hash);
     } else {
-        rc = e ? e->code : ERR_IO;
+        rc = e != NULL ? e->code : ERR_IO;
     }
     faces_close(faces);
     return rc;
@@ -95,8 +91,8 @@ static int open_output(struct render *r, int out, const char *tool, struct error
     char hash[24] = "";
     int rc = font_hash(r, hash, e);
     json_t *header = rc == 0 ? header_of(r, hash) : NULL;
-    if (rc == 0 && !header) {
-        rc = no_memory(e);
+    if (rc == 0 && header == NULL) {
+        rc = error_memory(e, NULL);
     }
     if (rc == 0) {
         (void)fcntl(out, F_SETPIPE_SZ, PIPE_BYTES); /* no pipe, or not allowed: it works anyway */
@@ -127,16 +123,17 @@ static int finish_output(struct render *r, struct error *e) {
         "inked_tokens", (json_int_t)(result->inked * tokens / cells), "missing",
         (json_int_t)result->missing, "replaced", (json_int_t)result->replaced, "dropped",
         (json_int_t)result->dropped);
-    int rc = extra ? stream_writer_finish(r->writer, &counts, extra, e) : no_memory(e);
+    int rc =
+        extra != NULL ? stream_writer_finish(r->writer, &counts, extra, e) : error_memory(e, NULL);
     json_decref(extra);
     return rc;
 }
 
 /* ---- In a thread -------------------------------------------------------- */
 
-static int work(void *context, void **state, void *job, struct outlet *out, struct error *e) {
+static int work(void *context, void **state, void *job, struct job_output *out, struct error *e) {
     struct renderer *renderer = *state;
-    if (!renderer) {
+    if (renderer == NULL) {
         int rc = renderer_open(&renderer, context, e);
         if (rc < 0) {
             return rc;
@@ -153,11 +150,8 @@ static void end_thread(void *context, void *state) {
 
 /* One per core that this process may use. */
 static int thread_count(int64_t wanted) {
-    cpu_set_t cores;
-    if (wanted <= 0) {
-        wanted = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-    }
-    return (int)(wanted > JOBS_THREADS ? JOBS_THREADS : wanted);
+    int64_t count = wanted > 0 ? wanted : cpu_count();
+    return (int)(count > JOBS_THREADS ? JOBS_THREADS : count);
 }
 
 /* ---- In the main thread ------------------------------------------------- */
@@ -165,9 +159,9 @@ static int thread_count(int64_t wanted) {
 /* Takes over `samples`, on failure too. */
 static int put_job(struct render *r, struct render_job job, struct error *e) {
     struct render_job *copy = malloc(sizeof *copy);
-    if (!copy) {
-        held_free_list(job.samples);
-        return no_memory(e);
+    if (copy == NULL) {
+        sample_copies_free(job.samples);
+        return error_memory(e, NULL);
     }
     *copy = job;
     return jobs_put(r->jobs, copy, job.bytes, e);
@@ -175,9 +169,10 @@ static int put_job(struct render *r, struct render_job job, struct error *e) {
 
 static int put_sample(struct render *r, const struct stream_sample *sample, bool with_pages,
                       struct error *e) {
-    struct held *h = held_copy(sample, with_pages ? held_originals : held_all, NULL);
-    if (!h) {
-        return no_memory(e);
+    struct sample_copy *h =
+        sample_copy_make(sample, with_pages ? copy_originals : copy_everything, NULL);
+    if (h == NULL) {
+        return error_memory(e, NULL);
     }
     struct render_job job = {
         .kind = with_pages ? JOB_SAMPLE : JOB_PASS, .samples = h, .count = 1, .bytes = h->bytes};
@@ -191,16 +186,16 @@ static int put_pack(void *context, struct render_job job, struct error *e) {
 /* The account's pages get a copy of what they show. */
 static int gather(struct render *r, const struct stream_sample *sample, struct error *e) {
     struct content_options content = r->options->content;
-    struct held *h = held_copy(sample, held_needed, &content);
-    return h ? accounts_add(r->accounts, h, e) : no_memory(e);
+    struct sample_copy *h = sample_copy_make(sample, copy_for_pack, &content);
+    return h != NULL ? accounts_add(r->accounts, h, e) : error_memory(e, NULL);
 }
 
 static int take_sample(struct render *r, const struct stream_sample *sample, struct error *e) {
     if (strlen(sample->key) >= STREAM_KEY_BYTES ||
-        held_account_size(sample->key) > STREAM_KEY_PART) {
+        stream_account_size(sample->key) > STREAM_KEY_PART) {
         const char *input = stream_reader_input(r->reader);
         int rc = error_set(e, ERR_FORMAT, "'%.80s...': the key is too long", sample->key);
-        return input ? error_context(e, "%s", input) : rc;
+        return input != NULL ? error_context(e, "%s", input) : rc;
     }
     bool is_pack = stream_is_numbered_pack(sample->key);
     if (r->pack == PACK_SAMPLE) {
@@ -216,15 +211,15 @@ static int take_sample(struct render *r, const struct stream_sample *sample, str
 }
 
 static bool is_cancelled(const struct render *r) {
-    return r->cancel && *r->cancel;
+    return r->cancel != NULL && *r->cancel;
 }
 
 /* A sample whose key came before: the first one is on pages already. */
 static void leave_out(struct render *r, const struct stream_sample *sample) {
     const char *input = stream_reader_input(r->reader);
     pthread_mutex_lock(&r->shared.lock);
-    log_error("%s%s%.330s: skipped, its key came before", input ? input : "", input ? ": " : "",
-              sample->key);
+    log_error("%s%s%.330s: skipped, its key came before", input != NULL ? input : "",
+              input != NULL ? ": " : "", sample->key);
     r->shared.result.again++;
     pthread_mutex_unlock(&r->shared.lock);
 }
@@ -265,12 +260,14 @@ static int run_jobs(struct render *r, struct error *e) {
     }
     progress_begin("render", 0, r->options->progress);
     rc = read_all(r, &input, &input_error, e);
-    rc = rc == 0 ? jobs_finish(r->jobs, e) : rc;
+    if (rc == 0) {
+        rc = jobs_finish(r->jobs, e);
+    }
     jobs_close(r->jobs); /* the threads are gone now, and their sums are there */
     progress_end();
     if (rc == 0 && input < 0) {
         rc = input;
-        if (e) {
+        if (e != NULL) {
             *e = input_error;
         }
     }
@@ -291,13 +288,23 @@ int render_run(struct stream_reader *in, int out, const struct render_options *o
     int rc = fonts_open(&r.fonts, PROFILES[options->profile].family, e);
     r.shared.options = options;
     r.shared.fonts = r.fonts;
-    rc = rc == 0 ? accounts_open(&r.accounts, (size_t)options->hold, put_pack, &r, e) : rc;
-    rc = rc == 0 ? pack_numbers_open(&r.old_packs, e) : rc;
-    rc = rc == 0 ? open_output(&r, out, tool, e) : rc;
-    rc = rc == 0 ? run_jobs(&r, e) : rc;
-    rc = rc == 0 ? finish_output(&r, e) : rc;
+    if (rc == 0) {
+        rc = accounts_open(&r.accounts, (size_t)options->hold, put_pack, &r, e);
+    }
+    if (rc == 0) {
+        rc = pack_numbers_open(&r.old_packs, e);
+    }
+    if (rc == 0) {
+        rc = open_output(&r, out, tool, e);
+    }
+    if (rc == 0) {
+        rc = run_jobs(&r, e);
+    }
+    if (rc == 0) {
+        rc = finish_output(&r, e);
+    }
     *result = r.shared.result;
-    result->split = r.accounts ? accounts_split(r.accounts) : 0;
+    result->split = r.accounts != NULL ? accounts_split(r.accounts) : 0;
     stream_writer_close(r.writer);
     accounts_close(r.accounts);
     pack_numbers_close(r.old_packs);

@@ -4,12 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/array.h"
 #include "store/table.h"
 
 struct account {
     struct render_account pages;
     size_t number; /* in the order in which they came first */
-    struct held *first, **last;
+    struct sample_copy *first, **last;
     size_t count, bytes; /* of what waits */
     bool had_job, split;
 };
@@ -29,20 +30,18 @@ struct accounts {
     int64_t split;
 };
 
-static int no_memory(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory");
-}
-
 int accounts_open(struct accounts **out, size_t limit, accounts_put *put, void *context,
                   struct error *e) {
     *out = NULL;
     struct accounts *a = calloc(1, sizeof *a);
-    if (!a) {
-        return no_memory(e);
+    if (a == NULL) {
+        return error_memory(e, NULL);
     }
     *a = (struct accounts){.limit = limit, .put = put, .context = context};
     int rc = arena_open(&a->arena, SIZE_MAX, e);
-    rc = rc == 0 ? table_open(&a->numbers, e) : rc;
+    if (rc == 0) {
+        rc = table_open(&a->numbers, e);
+    }
     if (rc < 0) {
         accounts_close(a);
         return rc;
@@ -52,11 +51,11 @@ int accounts_open(struct accounts **out, size_t limit, accounts_put *put, void *
 }
 
 void accounts_close(struct accounts *a) {
-    if (!a) {
+    if (a == NULL) {
         return;
     }
     for (size_t i = 0; i < a->waiting_count; i++) {
-        held_free_list(a->waiting[i]->first);
+        sample_copies_free(a->waiting[i]->first);
     }
     free(a->waiting);
     table_close(a->numbers);
@@ -145,8 +144,8 @@ static int new_account(struct accounts *a, struct error *e) {
     int rc = arena_grow(a->arena, &items, a->count, &a->capacity, sizeof(struct account *), e);
     a->items = items;
     struct account *account = rc == 0 ? arena_alloc(a->arena, 1, sizeof *account) : NULL;
-    if (!account) {
-        return rc < 0 ? rc : no_memory(e);
+    if (account == NULL) {
+        return rc < 0 ? rc : error_memory(e, NULL);
     }
     *account = (struct account){.number = a->count};
     account->last = &account->first;
@@ -156,14 +155,16 @@ static int new_account(struct accounts *a, struct error *e) {
 
 /* Makes the account of `key` the current one. */
 static int find_account(struct accounts *a, const char *key, struct error *e) {
-    size_t size = held_account_size(key), number = 0;
-    if (a->current && strlen(a->name) == size && memcmp(a->name, key, size) == 0) {
+    size_t size = stream_account_size(key), number = 0;
+    if (a->current != NULL && strlen(a->name) == size && memcmp(a->name, key, size) == 0) {
         return 0;
     }
     memcpy(a->name, key, size); /* keys are shorter than STREAM_KEY_BYTES */
     a->name[size] = 0;
     int rc = table_add(a->numbers, a->name, a->count, &number, e);
-    rc = rc > 0 ? new_account(a, e) : rc;
+    if (rc > 0) {
+        rc = new_account(a, e);
+    }
     if (rc < 0) {
         a->current = NULL;
         return rc;
@@ -175,23 +176,20 @@ static int find_account(struct accounts *a, const char *key, struct error *e) {
 }
 
 static int reserve(struct accounts *a, struct error *e) {
-    if (a->waiting_count < a->waiting_capacity) {
-        return 0;
-    }
-    size_t capacity = 2 * a->waiting_capacity + 64;
-    struct account **waiting = realloc(a->waiting, capacity * sizeof *waiting);
-    if (!waiting) {
-        return no_memory(e);
-    }
-    a->waiting = waiting;
-    a->waiting_capacity = capacity;
-    return 0;
+    struct account **waiting =
+        array_grow(a->waiting, &a->waiting_capacity, a->waiting_count + 1, sizeof *waiting, e);
+    a->waiting = waiting != NULL ? waiting : a->waiting;
+    return waiting != NULL ? 0 : ERR_MEMORY;
 }
 
-int accounts_add(struct accounts *a, struct held *sample, struct error *e) {
+int accounts_add(struct accounts *a, struct sample_copy *sample, struct error *e) {
     int rc = find_account(a, sample->sample.key, e);
-    rc = rc == 0 ? make_room(a, sample->bytes, e) : rc;
-    rc = rc == 0 ? reserve(a, e) : rc;
+    if (rc == 0) {
+        rc = make_room(a, sample->bytes, e);
+    }
+    if (rc == 0) {
+        rc = reserve(a, e);
+    }
     if (rc < 0) {
         free(sample);
         return rc;

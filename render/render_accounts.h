@@ -19,7 +19,7 @@ int accounts_open(struct accounts **out, size_t limit, accounts_put *put, void *
 void accounts_close(struct accounts *a); /* jobs point into it; NULL is allowed */
 
 /* Takes over a sample, on failure too. */
-int accounts_add(struct accounts *a, struct held *sample, struct error *e);
+int accounts_add(struct accounts *a, struct sample_copy *sample, struct error *e);
 /* Everything that waits becomes jobs, in the order in which accounts came first. */
 int accounts_finish(struct accounts *a, struct error *e);
 

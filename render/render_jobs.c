@@ -1,6 +1,6 @@
 /* render_jobs.c - see render_jobs.h.
  *
- *     put -> queue -> thread: work -> in turn: written | out of turn: parked[number] -> written
+ *     put -> queue -> thread: work -> in turn: written | out of turn: deferred[number] -> written
  *
  * One lock guards all of it except the writer, which belongs to the thread whose job is in turn. */
 #include "render/render_jobs.h"
@@ -13,7 +13,7 @@
 #include <time.h>
 
 enum {
-    PARKING = 1024,       /* jobs that may be ahead of the one in turn */
+    DEFERRED = 1024,      /* jobs that may be ahead of the one in turn */
     LOOK_MS = 200,        /* how often the caller's thread looks whether it is to stop */
     KEPT_BYTES = 8 << 20, /* a larger buffer is given back while there is nothing to write */
 };
@@ -35,18 +35,18 @@ struct jobs {
     pthread_cond_t room, work, turned; /* a job was finished; one was put in; `turn` has changed */
     struct job queue[JOBS_THREADS * JOBS_QUEUE_EACH]; /* a ring */
     size_t first, queued;
-    size_t held;                  /* bytes of jobs queued and in work */
-    uint64_t numbers;             /* jobs put in so far */
-    uint64_t turn;                /* the job whose output is to be written next */
-    struct bytes parked[PARKING]; /* at number % PARKING */
-    bool is_parked[PARKING];
-    size_t parked_bytes;
+    size_t held;                     /* bytes of jobs queued and in work */
+    uint64_t numbers;                /* jobs put in so far */
+    uint64_t turn;                   /* the job whose output is to be written next */
+    struct bytes deferred[DEFERRED]; /* at number % DEFERRED */
+    bool is_deferred[DEFERRED];
+    size_t deferred_bytes;
     int alive; /* threads that have not come to their end */
     bool closing, failed;
     struct error error; /* the first one */
 };
 
-struct outlet {
+struct job_output {
     struct jobs *jobs;
     uint64_t number;
     bool in_turn; /* once true, it stays so until the job ends */
@@ -67,7 +67,7 @@ static void fail(struct jobs *j, const struct error *e) {
 
 /* 0, or the failure that stops everything. */
 static int check(const struct jobs *j, struct error *e) {
-    if (j->failed && e) {
+    if (j->failed && e != NULL) {
         *e = j->error;
     }
     return j->failed ? j->error.code : 0;
@@ -76,7 +76,7 @@ static int check(const struct jobs *j, struct error *e) {
 /* For the caller's thread, in which the signal handler runs. The others do not look at *cancel: a
  * sig_atomic_t is none between threads. */
 static int check_cancel(struct jobs *j, struct error *e) {
-    if (!j->failed && j->cancel && *j->cancel) {
+    if (!j->failed && j->cancel != NULL && *j->cancel) {
         struct error cancelled;
         error_set(&cancelled, ERR_CANCELLED, "stopped by a signal");
         fail(j, &cancelled);
@@ -95,7 +95,7 @@ static void wait_for_room(struct jobs *j) {
     pthread_cond_timedwait(&j->room, &j->lock, &until);
 }
 
-static int wait_for_turn(struct outlet *o, struct error *e) {
+static int wait_for_turn(struct job_output *o, struct error *e) {
     struct jobs *j = o->jobs;
     int rc = check(j, e);
     while (rc == 0 && j->turn != o->number) {
@@ -108,52 +108,52 @@ static int wait_for_turn(struct outlet *o, struct error *e) {
 
 /* ---- Output ------------------------------------------------------------- */
 
-struct bytes *outlet_bytes(struct outlet *o) {
+struct bytes *job_output_bytes(struct job_output *o) {
     return &o->bytes;
 }
 
-int outlet_wait(struct outlet *o, struct error *e) {
+int job_output_wait(struct job_output *o, struct error *e) {
     pthread_mutex_lock(&o->jobs->lock);
     int rc = wait_for_turn(o, e);
     pthread_mutex_unlock(&o->jobs->lock);
     return rc;
 }
 
-static int write_collected(struct outlet *o, struct error *e) {
+static int write_collected(struct job_output *o, struct error *e) {
     assert(o->in_turn);
     int rc = o->bytes.size ? stream_write(o->jobs->writer, o->bytes.data, o->bytes.size, e) : 0;
     bytes_clear(&o->bytes);
     return rc;
 }
 
-int outlet_relieve(struct outlet *o, size_t besides, struct error *e) {
+int job_output_flush_if_due(struct job_output *o, size_t elsewhere_bytes, struct error *e) {
     struct jobs *j = o->jobs;
     pthread_mutex_lock(&j->lock);
     int rc = check(j, e);
     o->in_turn = o->in_turn || j->turn == o->number;
     if (rc == 0 && !o->in_turn &&
-        (besides >= JOBS_COLLECT || o->bytes.size >= JOBS_COLLECT - besides)) {
+        (elsewhere_bytes >= JOBS_COLLECT || o->bytes.size >= JOBS_COLLECT - elsewhere_bytes)) {
         rc = wait_for_turn(o, e);
     }
     pthread_mutex_unlock(&j->lock);
     return rc == 0 && o->in_turn ? write_collected(o, e) : rc;
 }
 
-/* Ends the turn and goes on with what is parked behind it. */
+/* Ends the turn and goes on with what is deferred behind it. */
 static int pass_turn(struct jobs *j, struct error *e) {
     int rc = 0;
     pthread_mutex_lock(&j->lock);
     j->turn++;
-    while (rc == 0 && j->is_parked[j->turn % PARKING]) {
-        size_t place = j->turn % PARKING;
-        struct bytes bytes = j->parked[place];
-        j->is_parked[place] = false;
+    while (rc == 0 && j->is_deferred[j->turn % DEFERRED]) {
+        size_t place = j->turn % DEFERRED;
+        struct bytes bytes = j->deferred[place];
+        j->is_deferred[place] = false;
         pthread_mutex_unlock(&j->lock);
         rc = bytes.size ? stream_write(j->writer, bytes.data, bytes.size, e) : 0;
         size_t capacity = bytes.capacity;
         bytes_close(&bytes);
         pthread_mutex_lock(&j->lock);
-        j->parked_bytes -= capacity;
+        j->deferred_bytes -= capacity;
         j->turn++;
     }
     pthread_cond_broadcast(&j->turned);
@@ -162,34 +162,36 @@ static int pass_turn(struct jobs *j, struct error *e) {
 }
 
 /* With the lock held: leaves the output to another thread, if there is room. */
-static bool park(struct outlet *o) {
+static bool defer_output(struct job_output *o) {
     struct jobs *j = o->jobs;
-    if (o->number - j->turn >= PARKING || o->bytes.capacity > JOBS_PARKED - j->parked_bytes) {
+    if (o->number - j->turn >= DEFERRED || o->bytes.capacity > JOBS_DEFERRED - j->deferred_bytes) {
         return false;
     }
-    size_t place = o->number % PARKING;
-    j->parked[place] = o->bytes;
-    j->is_parked[place] = true;
-    j->parked_bytes += o->bytes.capacity;
+    size_t place = o->number % DEFERRED;
+    j->deferred[place] = o->bytes;
+    j->is_deferred[place] = true;
+    j->deferred_bytes += o->bytes.capacity;
     bytes_init(&o->bytes, o->bytes.limit);
     return true;
 }
 
-/* The job is done: its output is written or parked. */
-static int end_output(struct outlet *o, struct error *e) {
+/* The job is done: its output is written or deferred. */
+static int end_output(struct job_output *o, struct error *e) {
     struct jobs *j = o->jobs;
     pthread_mutex_lock(&j->lock);
     int rc = check(j, e);
     o->in_turn = o->in_turn || j->turn == o->number;
     if (rc == 0 && !o->in_turn) {
-        if (park(o)) {
+        if (defer_output(o)) {
             pthread_mutex_unlock(&j->lock);
             return 0;
         }
         rc = wait_for_turn(o, e);
     }
     pthread_mutex_unlock(&j->lock);
-    rc = rc == 0 ? write_collected(o, e) : rc;
+    if (rc == 0) {
+        rc = write_collected(o, e);
+    }
     return rc == 0 ? pass_turn(j, e) : rc;
 }
 
@@ -216,7 +218,7 @@ static bool take(struct jobs *j, struct job *job) {
 
 static void *thread_main(void *context) {
     struct jobs *j = context;
-    struct outlet out = {.jobs = j};
+    struct job_output out = {.jobs = j};
     struct job job;
     void *state = NULL;
     bytes_init(&out.bytes, SIZE_MAX);
@@ -226,7 +228,9 @@ static void *thread_main(void *context) {
         out.in_turn = false;
         int rc = j->calls.work(j->calls.context, &state, job.work, &out, &e);
         j->calls.discard(job.work);
-        rc = rc == 0 ? end_output(&out, &e) : rc;
+        if (rc == 0) {
+            rc = end_output(&out, &e);
+        }
         if (out.bytes.capacity > KEPT_BYTES) {
             bytes_close(&out.bytes);
         }
@@ -239,7 +243,7 @@ static void *thread_main(void *context) {
         pthread_mutex_unlock(&j->lock);
     }
     bytes_close(&out.bytes);
-    if (state) {
+    if (state != NULL) {
         j->calls.end(j->calls.context, state);
     }
     pthread_mutex_lock(&j->lock);
@@ -254,7 +258,9 @@ static int condition_open(pthread_cond_t *condition) {
     int failure = pthread_condattr_init(&attributes);
     if (failure == 0) {
         failure = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        failure = failure == 0 ? pthread_cond_init(condition, &attributes) : failure;
+        if (failure == 0) {
+            failure = pthread_cond_init(condition, &attributes);
+        }
         pthread_condattr_destroy(&attributes);
     }
     return failure;
@@ -284,16 +290,22 @@ int jobs_open(struct jobs **out, int threads, const struct jobs_calls *calls,
     assert(threads >= 1 && threads <= JOBS_THREADS);
     *out = NULL;
     struct jobs *j = calloc(1, sizeof *j);
-    if (!j) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (j == NULL) {
+        return error_memory(e, NULL);
     }
     j->calls = *calls;
     j->writer = writer;
     j->cancel = cancel;
     int failure = pthread_mutex_init(&j->lock, NULL);
-    failure = failure == 0 ? condition_open(&j->room) : failure;
-    failure = failure == 0 ? condition_open(&j->work) : failure;
-    failure = failure == 0 ? condition_open(&j->turned) : failure;
+    if (failure == 0) {
+        failure = condition_open(&j->room);
+    }
+    if (failure == 0) {
+        failure = condition_open(&j->work);
+    }
+    if (failure == 0) {
+        failure = condition_open(&j->turned);
+    }
     if (failure) { /* of memory only; the ones before need no release on Linux */
         free(j);
         return error_errno(e, failure, "cannot make threads");
@@ -302,7 +314,7 @@ int jobs_open(struct jobs **out, int threads, const struct jobs_calls *calls,
     if (failure) {
         error_errno(e, failure, "cannot start thread %d of %d", j->thread_count + 1, threads);
         jobs_close(j);
-        return e ? e->code : ERR_IO;
+        return e != NULL ? e->code : ERR_IO;
     }
     *out = j;
     return 0;
@@ -344,7 +356,7 @@ int jobs_finish(struct jobs *j, struct error *e) {
     }
     pthread_mutex_lock(&j->lock); /* for the tools that check locking; nobody else is left */
     int rc = j->failed ? j->error.code : 0;
-    if (rc < 0 && e) {
+    if (rc < 0 && e != NULL) {
         *e = j->error;
     }
     assert(rc < 0 || j->turn == j->numbers);
@@ -353,7 +365,7 @@ int jobs_finish(struct jobs *j, struct error *e) {
 }
 
 void jobs_close(struct jobs *j) {
-    if (!j) {
+    if (j == NULL) {
         return;
     }
     if (j->joinable > 0) {
@@ -368,9 +380,9 @@ void jobs_close(struct jobs *j) {
         j->calls.discard(j->queue[j->first].work);
         j->first = (j->first + 1) % (sizeof j->queue / sizeof *j->queue);
     }
-    for (size_t i = 0; i < PARKING; i++) {
-        if (j->is_parked[i]) {
-            bytes_close(&j->parked[i]);
+    for (size_t i = 0; i < DEFERRED; i++) {
+        if (j->is_deferred[i]) {
+            bytes_close(&j->deferred[i]);
         }
     }
     pthread_cond_destroy(&j->room);

@@ -2,9 +2,9 @@
  *
  * Jobs are numbered as they are put in. The thread whose job is the next in line writes straight
  * through; the others collect what they make. A thread that is done with a job out of turn leaves
- * its output parked and takes the next one, and whoever ends the job in front of it writes it. So
+ * its output deferred and takes the next one, and whoever ends the job in front of it writes it. So
  * that memory stays bounded whatever the jobs make, a thread that has collected JOBS_COLLECT bytes
- * waits for its turn, and so does one that finds JOBS_PARKED bytes parked already. Nothing can
+ * waits for its turn, and so does one that finds JOBS_DEFERRED bytes deferred already. Nothing can
  * wait for ever: jobs are taken in order, so the next in line is always being worked on, and it
  * waits for nobody.
  *
@@ -17,15 +17,15 @@
 enum { JOBS_THREADS = 256, JOBS_QUEUE_EACH = 4 }; /* at most; jobs waiting for each thread */
 #define JOBS_HELD ((size_t)256 << 20)             /* bytes of jobs waiting and being worked on */
 #define JOBS_COLLECT ((size_t)64 << 20)           /* bytes of output of one job out of turn */
-#define JOBS_PARKED ((size_t)64 << 20) /* bytes of output of all finished jobs out of turn */
+#define JOBS_DEFERRED ((size_t)64 << 20) /* bytes of output of all finished jobs out of turn */
 
-struct jobs;   /* opaque */
-struct outlet; /* where the output of one job goes; opaque */
+struct jobs;       /* opaque */
+struct job_output; /* where the output of one job goes; opaque */
 
 struct jobs_calls {
     void *context;
     /* In a thread. *state is the thread's own, NULL before its first job. */
-    int (*work)(void *context, void **state, void *job, struct outlet *out, struct error *e);
+    int (*work)(void *context, void **state, void *job, struct job_output *out, struct error *e);
     /* At the end of a thread, in it. */
     void (*end)(void *context, void *state);
     /* Releases a job: after work, or instead. */
@@ -46,11 +46,12 @@ int jobs_finish(struct jobs *j, struct error *e);
 void jobs_close(struct jobs *j);
 
 /* The encoded samples of a job are appended here. */
-struct bytes *outlet_bytes(struct outlet *o);
+struct bytes *job_output_bytes(struct job_output *o);
 /* To be called each time something was made: writes in turn; otherwise waits when the output and
- * the `besides` bytes that the job holds elsewhere are too many. Fails when all is to stop. */
-int outlet_relieve(struct outlet *o, size_t besides, struct error *e);
+ * the `elsewhere_bytes` bytes that the job holds elsewhere are too many. Fails when all is to stop.
+ */
+int job_output_flush_if_due(struct job_output *o, size_t elsewhere_bytes, struct error *e);
 /* Waits until all jobs before this one are done and written. */
-int outlet_wait(struct outlet *o, struct error *e);
+int job_output_wait(struct job_output *o, struct error *e);
 
 #endif

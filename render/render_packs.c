@@ -1,11 +1,12 @@
 /* render_packs.c - see render_packs.h. */
 #include "render/render_packs.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "render/render_held.h"
+#include "store/array.h"
 #include "store/table.h"
 
 struct pack_numbers {
@@ -18,17 +19,24 @@ struct pack_numbers {
     struct bytes json;
 };
 
+void pack_key(char key[STREAM_KEY_BYTES], char id[PACK_ID_BYTES], const char *sample_key,
+              int64_t number) {
+    static const char PREFIX[] = "pack:";
+    snprintf(id, PACK_ID_BYTES, "%s%06" PRId64, PREFIX, number);
+    stream_pack_key(key, sample_key, id + sizeof PREFIX - 1);
+}
+
 int pack_numbers_open(struct pack_numbers **out, struct error *e) {
     *out = calloc(1, sizeof **out);
-    if (!*out) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (*out == NULL) {
+        return error_memory(e, NULL);
     }
     bytes_init(&(*out)->json, STREAM_MEMBER_LIMIT);
     return table_open(&(*out)->accounts, e);
 }
 
 void pack_numbers_close(struct pack_numbers *p) {
-    if (!p) {
+    if (p == NULL) {
         return;
     }
     table_close(p->accounts);
@@ -42,17 +50,12 @@ void pack_numbers_close(struct pack_numbers *p) {
 static int64_t *next_number(struct pack_numbers *p, const char *key, struct error *e) {
     char account[STREAM_KEY_BYTES];
     size_t index;
-    snprintf(account, sizeof account, "%.*s", (int)held_account_size(key), key);
-    if (p->count == p->capacity) {
-        size_t capacity = p->capacity ? 2 * p->capacity : 64;
-        int64_t *next = realloc(p->next, capacity * sizeof *next);
-        if (!next) {
-            error_set(e, ERR_MEMORY, "out of memory");
-            return NULL;
-        }
-        p->next = next;
-        p->capacity = capacity;
+    stream_account(account, key);
+    int64_t *next = array_grow(p->next, &p->capacity, p->count + 1, sizeof *next, e);
+    if (next == NULL) {
+        return NULL;
     }
+    p->next = next;
     int added = table_add(p->accounts, account, p->count, &index, e);
     if (added > 0) {
         p->next[p->count++] = 0;
@@ -68,7 +71,7 @@ static int change_id(struct pack_numbers *p, const char *id, struct error *e) {
     if (json_is_object(object)) {
         rc = json_object_set_new(object, "id", json_string(id)) == 0
                  ? json_append(&p->json, object, e)
-                 : error_set(e, ERR_MEMORY, "out of memory");
+                 : error_memory(e, NULL);
         p->members[0].data = bytes_text(&p->json);
         p->members[0].size = p->json.size;
     }
@@ -79,23 +82,21 @@ static int change_id(struct pack_numbers *p, const char *id, struct error *e) {
 int pack_numbers_apply(struct pack_numbers *p, struct stream_sample *pack, struct error *e) {
     char id[PACK_ID_BYTES];
     int64_t *next = next_number(p, pack->key, e);
-    if (!next) {
+    if (next == NULL) {
         return ERR_MEMORY;
     }
-    int64_t number = strtoll(strrchr(pack->key, 'A') + 1, NULL, 10); /* behind %3A */
+    int64_t number = strtoll(strstr(pack->key, STREAM_PACK) + sizeof STREAM_PACK - 1, NULL, 10);
     if (number >= *next && number < INT64_MAX / 2) {
         *next = number + 1;
         return 0;
     }
-    held_pack_key(p->key, id, pack->key, (*next)++);
-    if (pack->count > p->member_capacity) {
-        struct stream_member *members = realloc(p->members, pack->count * sizeof *members);
-        if (!members) {
-            return error_set(e, ERR_MEMORY, "out of memory");
-        }
-        p->members = members;
-        p->member_capacity = pack->count;
+    pack_key(p->key, id, pack->key, (*next)++);
+    struct stream_member *members =
+        array_grow(p->members, &p->member_capacity, pack->count, sizeof *members, e);
+    if (members == NULL) {
+        return ERR_MEMORY;
     }
+    p->members = members;
     memcpy(p->members, pack->members, pack->count * sizeof *p->members);
     int rc = change_id(p, id, e);
     *pack = (struct stream_sample){.key = p->key, .members = p->members, .count = pack->count};

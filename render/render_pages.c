@@ -29,20 +29,20 @@ struct renderer {
     const struct render_options *options;
     struct page_setup setup;
     struct pager *pager;
-    struct record *record;
+    struct page_record *record;
     struct arena *arena; /* of the sources, and what lives as long as a job */
-    struct content_sources sources;
+    struct page_sources sources;
     struct bytes images, texts, record_text, json;
     struct render_result sums;
     int64_t newly_partial;
 
     /* of the job being done */
     struct render_job *job;
-    struct outlet *out;
+    struct job_output *out;
     struct made_page *pages; /* JOB_SAMPLE; in the arena */
     size_t page_count, page_capacity, page_limit, byte_limit, box_count;
     bool full;                  /* a limit was reached: the rest is left out */
-    struct held **order;        /* JOB_PACK: the samples as they flow; in the arena */
+    struct sample_copy **order; /* JOB_PACK: the samples as they flow; in the arena */
     size_t flowing, first;      /* the one being laid out; the first that may be on this page */
     const json_t *account_json; /* .json of a sample of the account, or NULL */
 };
@@ -51,7 +51,7 @@ static int take_page(void *context, const struct page *page, struct error *e);
 
 void render_job_free(void *job) {
     struct render_job *j = job;
-    held_free_list(j->samples);
+    sample_copies_free(j->samples);
     free(j);
 }
 
@@ -59,8 +59,8 @@ int renderer_open(struct renderer **out, struct render_shared *shared, struct er
     const struct render_options *o = shared->options;
     *out = NULL;
     struct renderer *r = calloc(1, sizeof *r);
-    if (!r) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (r == NULL) {
+        return error_memory(e, NULL);
     }
     r->shared = shared;
     r->options = o;
@@ -75,7 +75,9 @@ int renderer_open(struct renderer **out, struct render_shared *shared, struct er
     bytes_init(&r->record_text, STREAM_MEMBER_LIMIT);
     bytes_init(&r->json, STREAM_MEMBER_LIMIT);
     int rc = arena_open(&r->arena, SIZE_MAX, e);
-    rc = rc == 0 ? record_open(&r->record, &r->setup, (enum page_format)o->format, e) : rc;
+    if (rc == 0) {
+        rc = page_record_open(&r->record, &r->setup, (enum page_format)o->format, e);
+    }
     if (rc < 0) {
         renderer_close(r);
         return rc;
@@ -103,12 +105,12 @@ static void add_sums(struct renderer *r) {
 }
 
 void renderer_close(struct renderer *r) {
-    if (!r) {
+    if (r == NULL) {
         return;
     }
     add_sums(r);
     pager_close(r->pager);
-    record_close(r->record);
+    page_record_close(r->record);
     arena_close(r->arena);
     bytes_close(&r->images);
     bytes_close(&r->texts);
@@ -162,15 +164,15 @@ static void tell(struct renderer *r, const struct stream_sample *sample, const j
         return;
     }
     const struct stream_member *member = stream_member_find(sample, "json");
-    json_t *object = member ? json_read(member->data, member->size, NULL, NULL) : NULL;
+    json_t *object = member != NULL ? json_read(member->data, member->size, NULL, NULL) : NULL;
     const char *status = json_get_text(object, "status");
     r->sums.counts.partial++;
-    r->newly_partial += !status || strcmp(status, "partial") != 0;
+    r->newly_partial += status == NULL || strcmp(status, "partial") != 0;
     json_decref(object);
     pthread_mutex_lock(&r->shared->lock);
     for (size_t i = 0; i < count && i < WARNINGS_TOLD; i++) {
         const char *text = json_string_value(json_array_get(warnings, i));
-        tell_line(sample->key, text ? text : "?");
+        tell_line(sample->key, text != NULL ? text : "?");
     }
     if (count > WARNINGS_TOLD) {
         tell_line(sample->key, "and more of the kind");
@@ -183,11 +185,13 @@ static int flow(struct renderer *r, const struct stream_sample *sample, struct e
     json_t *warnings = json_array();
     struct content_options content = r->options->content;
     content.thumbs = r->job->kind == JOB_PACK ? 1 : 0;
-    int rc = warnings ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    if (rc == 0 && !r->pager) {
+    int rc = warnings != NULL ? 0 : error_memory(e, NULL);
+    if (rc == 0 && r->pager == NULL) {
         rc = pager_open(&r->pager, &r->setup, e);
     }
-    rc = rc == 0 ? content_flow(r->pager, sample, &content, &r->sources, warnings, e) : rc;
+    if (rc == 0) {
+        rc = content_layout(r->pager, sample, &content, &r->sources, warnings, e);
+    }
     if (rc == 0 && r->job->kind == JOB_SAMPLE) {
         rc = pager_flush(r->pager, e);
     }
@@ -197,7 +201,7 @@ static int flow(struct renderer *r, const struct stream_sample *sample, struct e
         char text[120];
         snprintf(text, sizeof text, "more than %zu pages: the rest is left out", r->page_count);
         rc = json_array_append_new(warnings, json_string(text));
-        rc = rc == 0 ? 0 : error_set(e, ERR_MEMORY, "out of memory");
+        rc = rc == 0 ? 0 : error_memory(e, NULL);
     }
     if (rc == 0) {
         tell(r, sample, warnings);
@@ -219,15 +223,21 @@ static int take_sample_page(struct renderer *r, const struct page *page, struct 
     snprintf(member, sizeof member, "p%03zu.%s", r->page_count, page_suffix(r));
     int rc = arena_grow(r->arena, &pages, r->page_count, &r->page_capacity, sizeof *r->pages, e);
     r->pages = rc == 0 ? pages : r->pages;
-    rc = rc == 0 ? page_file_append(&r->images, page, (enum page_format)r->options->format, e) : rc;
-    rc = rc == 0 ? bytes_append(&r->texts, page->text, page->text_size, e) : rc;
-    rc = rc == 0 ? record_page(r->record, page, pager_faces(r->pager), &r->sources, member, e) : rc;
+    if (rc == 0) {
+        rc = page_file_append(&r->images, page, (enum page_format)r->options->format, e);
+    }
+    if (rc == 0) {
+        rc = bytes_append(&r->texts, page->text, page->text_size, e);
+    }
+    if (rc == 0) {
+        rc = page_record_add(r->record, page, pager_faces(r->pager), &r->sources, member, e);
+    }
     if (rc == 0) {
         r->pages[r->page_count++] =
             (struct made_page){.image_end = r->images.size, .text_end = r->texts.size};
         r->box_count += page->box_count;
         count_page(r, page);
-        rc = outlet_relieve(r->out, r->images.size + r->texts.size, e);
+        rc = job_output_flush_if_due(r->out, r->images.size + r->texts.size, e);
     }
     return rc;
 }
@@ -243,8 +253,8 @@ static const char *page_member_name(struct renderer *r, size_t page, const char 
 static int put_sample(struct renderer *r, const struct stream_sample *sample, struct error *e) {
     size_t most = sample->count + 2 * r->page_count + 1, count = sample->count;
     struct stream_member *members = arena_alloc(r->arena, most, sizeof *members);
-    if (!members) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (members == NULL) {
+        return error_memory(e, NULL);
     }
     memcpy(members, sample->members, count * sizeof *members);
     struct made_page from = {0};
@@ -256,19 +266,19 @@ static int put_sample(struct renderer *r, const struct stream_sample *sample, st
         members[count++] = (struct stream_member){.suffix = page_member_name(r, i, "txt"),
                                                   .data = bytes_text(&r->texts) + from.text_end,
                                                   .size = to.text_end - from.text_end};
-        if (!members[count - 2].suffix || !members[count - 1].suffix) {
-            return error_set(e, ERR_MEMORY, "out of memory");
+        if (members[count - 2].suffix == NULL || members[count - 1].suffix == NULL) {
+            return error_memory(e, NULL);
         }
         from = to;
     }
     members[count++] = (struct stream_member){
         .suffix = "pages.json", .data = bytes_text(&r->record_text), .size = r->record_text.size};
     r->sums.counts.samples++;
-    return stream_encode(outlet_bytes(r->out), sample->key, members, count, e);
+    return stream_encode(job_output_bytes(r->out), sample->key, members, count, e);
 }
 
 /* How much may be added to what the sample has, so that the next stage still reads it. */
-static void set_limits(struct renderer *r, const struct held *h) {
+static void set_limits(struct renderer *r, const struct sample_copy *h) {
     size_t room = h->bytes + RECORD_ROOM < STREAM_SAMPLE_LIMIT
                       ? STREAM_SAMPLE_LIMIT - RECORD_ROOM - h->bytes
                       : 0;
@@ -282,14 +292,16 @@ static void set_limits(struct renderer *r, const struct held *h) {
 }
 
 static int do_sample(struct renderer *r, struct error *e) {
-    const struct held *h = r->job->samples;
+    const struct sample_copy *h = r->job->samples;
     clear_bytes(&r->images);
     clear_bytes(&r->texts);
     clear_bytes(&r->record_text);
-    record_clear(r->record);
+    page_record_clear(r->record);
     set_limits(r, h);
     int rc = flow(r, &h->sample, e);
-    rc = rc == 0 ? record_append(r->record, &r->sources, &r->record_text, e) : rc;
+    if (rc == 0) {
+        rc = page_record_append(r->record, &r->sources, &r->record_text, e);
+    }
     return rc == 0 ? put_sample(r, &h->sample, e) : rc;
 }
 
@@ -306,7 +318,7 @@ static int add_samples(struct renderer *r, const struct page *page, json_t *obje
         uint32_t source = page->boxes[i].source;
         const char *key =
             source > 0 && source <= r->sources.count ? r->sources.items[source - 1].key : NULL;
-        if (!key || (last && (key == last || strcmp(key, last) == 0))) {
+        if (key == NULL || (last != NULL && (key == last || strcmp(key, last) == 0))) {
             continue;
         }
         size_t place = at;
@@ -334,8 +346,8 @@ static int add_samples(struct renderer *r, const struct page *page, json_t *obje
 
 static int copy_text(json_t *object, const char *name, const json_t *from, const char *otherwise) {
     const char *text = json_get_text(from, name);
-    text = text ? text : otherwise;
-    return text ? json_object_set_new(object, name, json_string(text)) : 0;
+    text = text != NULL ? text : otherwise;
+    return text != NULL ? json_object_set_new(object, name, json_string(text)) : 0;
 }
 
 /* The member .json of a pack. */
@@ -343,13 +355,13 @@ static int write_pack_json(struct renderer *r, const struct page *page, const ch
                            struct error *e) {
     char account[STREAM_KEY_BYTES];
     const char *key = r->order[r->flowing]->sample.key;
-    snprintf(account, sizeof account, "%.*s", (int)held_account_size(key), key);
+    stream_account(account, key);
     json_t *object = json_pack("{s:s}", "id", id);
-    int failed = !object || copy_text(object, "account", r->account_json, account) != 0 ||
+    int failed = object == NULL || copy_text(object, "account", r->account_json, account) != 0 ||
                  copy_text(object, "account_name", r->account_json, NULL) != 0 ||
                  add_samples(r, page, object) != 0;
     bytes_clear(&r->json);
-    int rc = failed ? error_set(e, ERR_MEMORY, "out of memory") : json_append(&r->json, object, e);
+    int rc = failed ? error_memory(e, NULL) : json_append(&r->json, object, e);
     json_decref(object);
     return rc;
 }
@@ -357,14 +369,20 @@ static int write_pack_json(struct renderer *r, const struct page *page, const ch
 static int take_pack_page(struct renderer *r, const struct page *page, struct error *e) {
     char key[STREAM_KEY_BYTES], id[PACK_ID_BYTES], image[16];
     const char *sample_key = r->order[r->flowing]->sample.key;
-    held_pack_key(key, id, sample_key, r->job->account->packs);
+    pack_key(key, id, sample_key, r->job->account->packs);
     snprintf(image, sizeof image, "p000.%s", page_suffix(r));
     bytes_clear(&r->images);
     bytes_clear(&r->record_text);
     int rc = write_pack_json(r, page, id, e);
-    rc = rc == 0 ? record_page(r->record, page, pager_faces(r->pager), &r->sources, image, e) : rc;
-    rc = rc == 0 ? record_append(r->record, &r->sources, &r->record_text, e) : rc;
-    rc = rc == 0 ? page_file_append(&r->images, page, (enum page_format)r->options->format, e) : rc;
+    if (rc == 0) {
+        rc = page_record_add(r->record, page, pager_faces(r->pager), &r->sources, image, e);
+    }
+    if (rc == 0) {
+        rc = page_record_append(r->record, &r->sources, &r->record_text, e);
+    }
+    if (rc == 0) {
+        rc = page_file_append(&r->images, page, (enum page_format)r->options->format, e);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -373,19 +391,20 @@ static int take_pack_page(struct renderer *r, const struct page *page, struct er
         {.suffix = image, .data = bytes_text(&r->images), .size = r->images.size},
         {.suffix = "p000.txt", .data = page->text, .size = page->text_size},
         {.suffix = "pages.json", .data = bytes_text(&r->record_text), .size = r->record_text.size}};
-    rc = stream_encode(outlet_bytes(r->out), key, members, sizeof members / sizeof *members, e);
+    rc = stream_encode(job_output_bytes(r->out), key, members, sizeof members / sizeof *members, e);
     if (rc == 0) {
         r->job->account->packs++;
         r->sums.counts.samples++;
         count_page(r, page);
-        rc = outlet_relieve(r->out, 0, e);
+        rc = job_output_flush_if_due(r->out, 0, e);
     }
     return rc;
 }
 
 /* Newest first; then by key, then as they came (`bytes` is no longer needed and holds that). */
 static int compare_newest(const void *a, const void *b) {
-    const struct held *x = *(struct held *const *)a, *y = *(struct held *const *)b;
+    const struct sample_copy *x = *(struct sample_copy *const *)a,
+                             *y = *(struct sample_copy *const *)b;
     if (x->created != y->created) {
         return x->created < y->created ? 1 : -1;
     }
@@ -396,17 +415,17 @@ static int compare_newest(const void *a, const void *b) {
 /* Fills r->order and what .json says of each sample; *owner keeps r->account_json. */
 static int order_samples(struct renderer *r, json_t **owner, struct error *e) {
     r->order = arena_alloc(r->arena, r->job->count, sizeof *r->order);
-    if (!r->order) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (r->order == NULL) {
+        return error_memory(e, NULL);
     }
     size_t count = 0;
-    for (struct held *h = r->job->samples; h; h = h->next) {
+    for (struct sample_copy *h = r->job->samples; h != NULL; h = h->next) {
         const struct stream_member *member = &h->sample.members[0];
         json_t *object = json_read(member->data, member->size, NULL, NULL);
         h->created = json_get_integer(object, "created", INT64_MIN);
         h->bytes = count;
         r->order[count++] = h;
-        if (!*owner && json_get_text(object, "account")) {
+        if (*owner == NULL && json_get_text(object, "account") != NULL) {
             *owner = json_incref(object);
         }
         json_decref(object);
@@ -420,17 +439,23 @@ static int order_samples(struct renderer *r, json_t **owner, struct error *e) {
 
 static int do_pack(struct renderer *r, struct error *e) {
     json_t *owner = NULL;
-    record_clear(r->record);
-    int rc = r->job->continues ? outlet_wait(r->out, e) : 0; /* the numbers go on */
-    rc = rc == 0 ? order_samples(r, &owner, e) : rc;
+    page_record_clear(r->record);
+    int rc = r->job->continues ? job_output_wait(r->out, e) : 0; /* the numbers go on */
+    if (rc == 0) {
+        rc = order_samples(r, &owner, e);
+    }
     for (size_t i = 0; i < r->job->count && rc == 0; i++) {
         r->flowing = i;
         if (i > 0) {
             rc = pager_gap(r->pager, 1, e);
         }
-        rc = rc == 0 ? flow(r, &r->order[i]->sample, e) : rc;
+        if (rc == 0) {
+            rc = flow(r, &r->order[i]->sample, e);
+        }
     }
-    rc = rc == 0 ? pager_flush(r->pager, e) : rc;
+    if (rc == 0) {
+        rc = pager_flush(r->pager, e);
+    }
     json_decref(owner);
     return rc;
 }
@@ -442,7 +467,8 @@ static int take_page(void *context, const struct page *page, struct error *e) {
     return r->job->kind == JOB_PACK ? take_pack_page(r, page, e) : take_sample_page(r, page, e);
 }
 
-int renderer_do(struct renderer *r, struct render_job *job, struct outlet *out, struct error *e) {
+int renderer_do(struct renderer *r, struct render_job *job, struct job_output *out,
+                struct error *e) {
     r->job = job;
     r->out = out;
     r->pages = NULL;
@@ -451,7 +477,7 @@ int renderer_do(struct renderer *r, struct render_job *job, struct outlet *out, 
     r->order = NULL;
     r->flowing = r->first = 0;
     arena_reset(r->arena);
-    r->sources = (struct content_sources){.arena = r->arena};
+    r->sources = (struct page_sources){.arena = r->arena};
     if (job->kind == JOB_PACK) {
         return do_pack(r, e);
     }
@@ -459,9 +485,11 @@ int renderer_do(struct renderer *r, struct render_job *job, struct outlet *out, 
         return do_sample(r, e);
     }
     const struct stream_sample *sample = &job->samples->sample;
-    struct bytes *bytes = outlet_bytes(out);
+    struct bytes *bytes = job_output_bytes(out);
     int rc = bytes_reserve(bytes, job->samples->bytes, e);
-    rc = rc == 0 ? stream_encode(bytes, sample->key, sample->members, sample->count, e) : rc;
+    if (rc == 0) {
+        rc = stream_encode(bytes, sample->key, sample->members, sample->count, e);
+    }
     r->sums.counts.samples += rc == 0;
     return rc;
 }

@@ -5,10 +5,11 @@
 
 #include <pthread.h>
 
-#include "render/page/record.h"
+#include "render/page/page_record.h"
 #include "render/render.h"
-#include "render/render_held.h"
 #include "render/render_jobs.h"
+#include "render/render_packs.h"
+#include "render/sample_copy.h"
 
 /* Of one sample with its own pages; a clip of a few minutes has two or three, with a hundred boxes
  * each. Without limits hostile text would make a sample that the next stage refuses. */
@@ -31,7 +32,7 @@ struct render_account {
 
 struct render_job {
     enum { JOB_PASS, JOB_SAMPLE, JOB_PACK } kind;
-    struct held *samples; /* owned; one, but for JOB_PACK */
+    struct sample_copy *samples; /* owned; one, but for JOB_PACK */
     size_t count, bytes;
     struct render_account *account; /* JOB_PACK */
     bool continues;                 /* JOB_PACK: the account had a job before */
@@ -42,6 +43,7 @@ struct renderer; /* of one thread; opaque */
 int renderer_open(struct renderer **out, struct render_shared *shared, struct error *e);
 void renderer_close(struct renderer *r); /* adds its counts to the sums */
 
-int renderer_do(struct renderer *r, struct render_job *job, struct outlet *out, struct error *e);
+int renderer_do(struct renderer *r, struct render_job *job, struct job_output *out,
+                struct error *e);
 
 #endif

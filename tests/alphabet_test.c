@@ -1,9 +1,9 @@
 /* The classes of a reading head, and the places of characters on pages that it learns from. */
 #include "compress/alphabet.h"
 
-#include "cli/reading_pages.h"
 #include "store/utf8.h"
 #include "tests/test.h"
+#include "train/read/pages.h"
 
 static struct alphabet *open_alphabet(void) {
     struct alphabet *a;

@@ -76,13 +76,13 @@ static void set_part(struct kept *kept, const char *suffix, const char *json, co
                                .context = kept,
                                .done = kept_add};
     struct content_options options = {.marks = marks};
-    struct content_sources sources = {0};
+    struct page_sources sources = {0};
     struct pager *pager = NULL;
     json_t *warnings = json_array();
     CHECK_NUMBER(content_parse_parts(&options, part, NULL), 0);
     CHECK_NUMBER(arena_open(&sources.arena, (size_t)1 << 20, NULL), 0);
     CHECK_NUMBER(pager_open(&pager, &setup, NULL), 0);
-    CHECK_NUMBER(content_flow(pager, &sample, &options, &sources, warnings, NULL), 0);
+    CHECK_NUMBER(content_layout(pager, &sample, &options, &sources, warnings, NULL), 0);
     CHECK_NUMBER(pager_flush(pager, NULL), 0);
     CHECK_NUMBER(kept->count, 1);
     pager_close(pager);

@@ -22,7 +22,7 @@ static void add(struct trial *t, const char *suffix, const char *text) {
 
 static void run_trial(struct trial *t, const char *parts) {
     struct stream_sample sample = {"banana/1", t->members, t->count};
-    struct content_sources sources = {0};
+    struct page_sources sources = {0};
     struct pager pager;
     struct error e = {0};
     json_t *warnings = json_array();
@@ -35,7 +35,7 @@ static void run_trial(struct trial *t, const char *parts) {
     stub_open(&pager, &sample, &sources);
     pager.fail_at = t->fail_at;
     pager.picture_width = t->picture_width ? t->picture_width : pager.picture_width;
-    t->rc = content_flow(&pager, &sample, &t->options, &sources, warnings, &e);
+    t->rc = content_layout(&pager, &sample, &t->options, &sources, warnings, &e);
     CHECK_NUMBER(e.code, t->rc);
     CHECK_NUMBER(pager.broken, 0);
     t->log = strdup(bytes_text(&pager.log));

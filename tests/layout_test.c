@@ -15,7 +15,7 @@ enum { CHARACTERS = 128, WIDE = 1 << 28 };
 static struct {
     struct fonts *fonts;
     struct shaper *shaper;
-    struct liner *liner;
+    struct line_breaker *line_breaker;
 } setter;
 
 /* A line of a test file. */
@@ -156,7 +156,8 @@ static bool check_breaks(const char *line, struct clean *c, struct tally *tally)
         return true;
     }
     struct places places = {0};
-    bool ok = CHECK(liner_flow(setter.liner, c, WIDE, note_places, &places, NULL) == 0);
+    bool ok =
+        CHECK(line_breaker_run(setter.line_breaker, c, WIDE, note_places, &places, NULL) == 0);
     bool icu[CHARACTERS], clusters[CHARACTERS], differs = false;
     ask_icu(&x, UBRK_LINE, icu);
     ask_icu(&x, UBRK_CHARACTER, clusters);
@@ -279,7 +280,7 @@ static bool check_order(const char *line, struct clean *c, struct tally *tally) 
     if (!clean_example(c, &x)) {
         return true;
     }
-    bool ok = CHECK(liner_flow(setter.liner, c, WIDE, note_order, &o, NULL) == 0);
+    bool ok = CHECK(line_breaker_run(setter.line_breaker, c, WIDE, note_order, &o, NULL) == 0);
     size_t next = 0;
     while (ok && (*at == ';' || *at == ' ') && at[1] >= '0') {
         size_t number = (size_t)strtol(at + 1, &at, 10);
@@ -337,14 +338,14 @@ int main(void) {
     struct error e = {0};
     int rc = fonts_open(&setter.fonts, "DejaVu Sans", &e);
     rc = rc == 0 ? shaper_open(&setter.shaper, setter.fonts, &PROFILES[PROFILE_READ10], &e) : rc;
-    rc = rc == 0 ? liner_open(&setter.liner, setter.shaper, &e) : rc;
+    rc = rc == 0 ? line_breaker_open(&setter.line_breaker, setter.shaper, &e) : rc;
     if (rc < 0) {
         printf("Bail out! %s\n", e.text);
         return 1;
     }
     RUN(lines_end_where_uax14_says);
     RUN(text_runs_as_uax9_says);
-    liner_close(setter.liner);
+    line_breaker_close(setter.line_breaker);
     shaper_close(setter.shaper);
     fonts_close(setter.fonts);
     return test_finish();

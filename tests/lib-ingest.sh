@@ -51,3 +51,19 @@ keys_of() { # TAR
 member() { # TAR NAME
     tar -xOf "$1" -- "$2"
 }
+
+# ffmpeg's expression for the frames that it shows at the times of the thumbnails in SAMPLE.
+frames_at() { # SAMPLE
+    jq -r '[.thumbs[].pts_ms / 1000 - 0.002 | "gte(t,\(.))*(isnan(prev_t)+lt(prev_t,\(.)))"] | join("+")' "$1"
+}
+
+# Each thumbnail *.NNN.jpg in FOLDER is the frame of FILE that ffmpeg shows at its time, put through FILTER (24 dB
+# and more between the two).
+expect_frames() { # FILE SAMPLE FILTER FOLDER
+    rm -f -- want.*.png
+    make_media -i "$1" -vf "select='$(frames_at "$2")',$3" -vsync passthrough -start_number 0 want.%03d.png
+    make_media -i want.%03d.png -i "$(find "$4" -name '*.000.jpg' | sed 's/000\.jpg$/%03d.jpg/')" \
+        -lavfi scale2ref,psnr=stats_file=psnr -f null -
+    expect_equal "$(jq '.thumbs | length' "$2")" "$(grep -c psnr_avg psnr)"
+    sed 's/.*psnr_avg:\([^ ]*\).*/\1/' psnr | awk '$1 != "inf" && $1 < 24 { exit 1 }' || complain "$1: $(cat psnr)"
+}

@@ -10,7 +10,7 @@ enum { WIDTH = 500 << 6, SIZE = 32 << 10 };
 static struct {
     struct fonts *fonts;
     struct shaper *shaper;
-    struct liner *liner;
+    struct line_breaker *line_breaker;
 } setter;
 
 static uint64_t steps;
@@ -38,7 +38,7 @@ static uint64_t work_of(const struct span *spans, size_t count) {
         CHECK(used == spans[i].size && !line_end);
     }
     steps = 0;
-    CHECK_NUMBER(liner_flow(setter.liner, &c, WIDTH, take, &items, NULL), 0);
+    CHECK_NUMBER(line_breaker_run(setter.line_breaker, &c, WIDTH, take, &items, NULL), 0);
     CHECK(items > 0);
     clean_close(&c);
     return steps;
@@ -146,14 +146,14 @@ int main(void) {
     struct error e = {0};
     int rc = fonts_open(&setter.fonts, "DejaVu Sans", &e);
     rc = rc == 0 ? shaper_open(&setter.shaper, setter.fonts, &PROFILES[PROFILE_READ10], &e) : rc;
-    rc = rc == 0 ? liner_open(&setter.liner, setter.shaper, &e) : rc;
+    rc = rc == 0 ? line_breaker_open(&setter.line_breaker, setter.shaper, &e) : rc;
     if (rc < 0) {
         printf("Bail out! %s\n", e.text);
         return 1;
     }
     RUN(work_is_in_proportion_to_the_text);
     RUN(a_full_cache_costs_a_line);
-    liner_close(setter.liner);
+    line_breaker_close(setter.line_breaker);
     shaper_close(setter.shaper);
     fonts_close(setter.fonts);
     return test_finish();

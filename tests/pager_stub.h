@@ -26,7 +26,7 @@ enum { STUB_TREES = 4 };
 
 struct pager {
     const struct stream_sample *sample;
-    const struct content_sources *sources;
+    const struct page_sources *sources;
     struct bytes log;
     int picture_width;
     int fail_at; /* the call of this number (from 1) fails; 0: none */
@@ -40,7 +40,7 @@ struct pager {
 };
 
 static inline void stub_open(struct pager *p, const struct stream_sample *sample,
-                             const struct content_sources *sources) {
+                             const struct page_sources *sources) {
     *p = (struct pager){.sample = sample, .sources = sources, .picture_width = 448};
     bytes_init(&p->log, (size_t)1 << 30);
 }
@@ -64,10 +64,10 @@ static inline int stub_call(struct pager *p, struct error *e) {
     return p->calls == p->fail_at ? error_set(e, ERR_CANCELLED, "stub") : 0;
 }
 
-static inline const struct content_source *stub_source(struct pager *p, uint32_t number) {
+static inline const struct page_source *stub_source(struct pager *p, uint32_t number) {
     int known = number >= 1 && number <= p->sources->count;
     stub_promise(p, known, "the source exists");
-    const struct content_source *s = known ? &p->sources->items[number - 1] : NULL;
+    const struct page_source *s = known ? &p->sources->items[number - 1] : NULL;
     stub_promise(p, !s || strcmp(s->key, p->sample->key) == 0, "the source has the sample's key");
     stub_promise(p, !s || stream_member_find(p->sample, s->member), "the source's member exists");
     return s;
@@ -111,7 +111,7 @@ static inline void stub_check_span(struct pager *p, const struct span *s) {
         stub_promise(p, s->start == 0, "text without source has no place in it");
         return;
     }
-    const struct content_source *source = stub_source(p, s->source);
+    const struct page_source *source = stub_source(p, s->source);
     const json_t *string = source && source->pointer
                                ? stub_resolve(stub_tree(p, source->member), source->pointer)
                                : NULL;
@@ -149,7 +149,7 @@ int pager_pictures(struct pager *p, enum page_part part, const struct page_pictu
     bytes_printf(&p->log, NULL, "%s|", PAGE_PARTS[part]);
     for (size_t i = 0; i < count; i++) {
         const struct picture *picture = pictures[i].picture;
-        const struct content_source *s = stub_source(p, pictures[i].source);
+        const struct page_source *s = stub_source(p, pictures[i].source);
         stub_promise(p, s && !s->pointer, "a picture's source is a whole member");
         stub_promise(
             p, picture->pixels && picture->width <= p->picture_width && picture->height <= CELL,

@@ -17,7 +17,7 @@ static int put(void *context, struct render_job job, struct error *e) {
     struct log *log = context;
     const char *key = job.samples->sample.key;
     size_t count = 0, bytes = 0;
-    for (const struct held *h = job.samples; h; h = h->next) {
+    for (const struct sample_copy *h = job.samples; h; h = h->next) {
         count++;
         bytes += h->bytes;
     }
@@ -26,17 +26,17 @@ static int put(void *context, struct render_job job, struct error *e) {
     log->bytes += bytes;
     log->size +=
         (size_t)snprintf(log->text + log->size, LOG - log->size, "%s%.*s:%zu ",
-                         job.continues ? "+" : "", (int)held_account_size(key), key, count);
-    held_free_list(job.samples);
+                         job.continues ? "+" : "", (int)stream_account_size(key), key, count);
+    sample_copies_free(job.samples);
     return log->fail ? error_set(e, log->fail, "no") : 0;
 }
 
 static int add(struct accounts *a, const char *key, size_t bytes) {
-    struct held *h = calloc(1, sizeof *h);
+    struct sample_copy *h = calloc(1, sizeof *h);
     if (!h) {
         abort();
     }
-    *h = (struct held){.bytes = bytes, .sample = {.key = key}};
+    *h = (struct sample_copy){.bytes = bytes, .sample = {.key = key}};
     return accounts_add(a, h, NULL);
 }
 

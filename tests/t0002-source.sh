@@ -70,6 +70,12 @@ rooms_of_ingest_know_their_neighbours() {
     expect_code 1 grep -rlE '#include <expat' "$top/ingest" --exclude-dir=captions
 }
 
+rooms_of_render_stand_on_each_other() {
+    expect_includes render/text 'render/text|render/mode|store'
+    expect_includes render/page 'render/(text|page)|render/mode|store'
+    expect_includes render/content 'render/(text|page|content)|render/mode|store'
+}
+
 libraries_do_not_print_or_exit() {
     if grep -nE '\b(printf|puts|putchar|perror|exit|abort)[[:space:]]*\(' \
         -r "$top/ingest" "$top/render" "$top/store" "$top/compress" "$top/train" --include='*.c' |
@@ -123,6 +129,7 @@ run no_assignments_in_conditions
 run no_lines_left_for_later
 run dependencies_point_one_way
 run rooms_of_ingest_know_their_neighbours
+run rooms_of_render_stand_on_each_other
 run libraries_do_not_print_or_exit
 run files_and_functions_have_a_limit
 run shell_scripts_are_clean

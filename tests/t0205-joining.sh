@@ -271,10 +271,10 @@ what_is_of_no_known_kind_is_told() {
     write_info b in/kiwi/b.info.json
     expect_code 3 ingest --thumbs 0 --no-audio --report report in >out.tar
     member out.tar kiwi/a.json >sample
-    expect_match '"warnings":\["a.blob: of no kind that is known' sample
+    expect_match '"warnings":\["a.blob: an unknown kind of file' sample
     expect_report report in/kiwi/a.mp4 ok
     expect_report report in/kiwi/b.blob partial not-media ''
-    expect_report report 'in/kiwi/lost [dQw4w9WgXcQ].weird' skipped orphan 'of no kind that is known'
+    expect_report report 'in/kiwi/lost [dQw4w9WgXcQ].weird' skipped orphan 'an unknown kind of file'
     test "$(wc -l <report)" -eq 3
 }
 run what_is_of_no_known_kind_is_told

@@ -73,7 +73,7 @@ of_two_years_the_one_with_comments_wins_and_gets_the_rest() {
         member out.tar kiwi/71.comments.json >comments
         expect_match nice comments
         expect_report report 'in/2022/Old title.mp4' skipped duplicate \
-            'in/2023/New title.mp4, which has comments; what only this one has was added'
+            'in/2023/New title.mp4, which has comments; the files that only this one has were added'
     done
 }
 run of_two_years_the_one_with_comments_wins_and_gets_the_rest

@@ -120,7 +120,7 @@ pictures_without_a_clip_are_a_post_or_told() {
     members_of out.tar >members
     expect_match '\.002\.jpg' members
     expect_report report in/banana/${id}_1.jpg ok
-    expect_report report in/banana/screenshot_1.jpg skipped orphan 'nor to 2 more .* to in/banana/screenshot_3.jpg'
+    expect_report report in/banana/screenshot_1.jpg skipped orphan 'nor to 2 more .* up to in/banana/screenshot_3.jpg'
     expect_report report 'in/banana/gone [7349999999999999992].jpg' skipped orphan 'no clip belongs to this picture'
     expect_report report in/banana/folder.jpg skipped orphan 'no clip belongs to this picture'
     test "$(wc -l <report)" -eq 4

@@ -326,12 +326,12 @@ text_tokens_are_counted() {
     expect_json '.text.tokenizer == "r50k_base" and .text.pages == 3 and .text.visual_tokens == 192
         and .text.tokens > 80 and (.text.per_visual_token * 192 - .text.tokens | fabs) < 1e-6' counts
     store stats s >table
-    expect_match '^text tokens +[0-9]+  of r50k_base, [0-9.]+ a visual token$' table
+    expect_match '^text tokens +[0-9]+  of r50k_base, [0-9.]+ per visual token$' table
     # Where texts are gone, it says so.
     store compact s folded
     "$OCC_BIN/occ" compress -q --store folded "$test_folder/golden/preprocess/317x211.png"
     store stats folded >table
-    expect_match 'of r50k_base, [0-9.]+ a visual token, on the 3 of 4 pages whose text is there$' table
+    expect_match 'of r50k_base, [0-9.]+ per visual token, on the 3 of 4 pages whose text is there$' table
     # Without the file, all else is there.
     OCC_DATA=$empty expect_code 0 "$OCC_BIN/occ" store stats s >table 2>told
     expect_match 'text tokens were not counted: r50k_base.tiktoken: is not in' told

@@ -61,7 +61,7 @@ bool clip_name_id(const struct clip *clip, const char **id, size_t *size) {
     *id = clip->stem;
     *size = file_name_original(clip->stem, stem_size);
     bool looks = file_name_is_id(clip->stem, *size);
-    *size = looks ? *size : stem_size; /* "Part (2)" is no copy of "Part" */
+    *size = looks ? *size : stem_size; /* "Part (2)" is not a copy of "Part" */
     return looks;
 }
 

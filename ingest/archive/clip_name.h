@@ -1,4 +1,5 @@
-/* clip_name.h - what the names of a clip's files and folder say about it, where no sidecar does. */
+/* clip_name.h - facts about a clip from the names of its files and folder, where no sidecar gives
+ * them. */
 #ifndef OCC_INGEST_ARCHIVE_CLIP_NAME_H
 #define OCC_INGEST_ARCHIVE_CLIP_NAME_H
 

@@ -1,11 +1,12 @@
-/* clips.h - which files of an archive belong together: one `struct clip` for each sample to be.
+/* clips.h - which files of an archive belong together: one `struct clip` per future sample.
  *
- * Within a folder files join by stem (folder.h). Then clips join that are the same one (group.h):
- * metadata here and media there, sound of one tool and slides of another, a clip kept twice. What
- * still lacks a partner, captions, comments, pictures, joins across folders by id (the id in
- * info.json, in "[ID]" at the end of a stem, in comments exports, or the whole stem). The order of
- * clips is the order of the operands, folders depth first, names in byte order: the same on every
- * machine. Nothing is decoded here; JSON is read only where names do not say enough. */
+ * Within a folder files join by stem (folder.h). Then clips that are one and the same join
+ * (group.h): metadata here and media there, sound of one tool and slides of another, a clip kept
+ * twice. Files that still lack a partner (captions, comments, pictures) join across folders by id
+ * (the id in info.json, in "[ID]" at the end of a stem, in comments exports, or the whole stem).
+ * The order of clips is the order of the operands, folders depth first, names in byte order: the
+ * same on every machine. Nothing is decoded here; JSON is read only where names do not say
+ * enough. */
 #ifndef OCC_INGEST_ARCHIVE_CLIPS_H
 #define OCC_INGEST_ARCHIVE_CLIPS_H
 
@@ -52,25 +53,25 @@ struct clips {
 int clips_open(struct clips *c, struct error *e);
 void clips_close(struct clips *c);
 
-/* Adds one operand: a folder (with everything below it) or a file (with the sidecars beside it).
- * What cannot be read becomes a clip with a problem; only ERR_MEMORY is an error. */
+/* Adds one operand: a folder (with everything below it) or a file (with the sidecars beside it). A
+ * path that cannot be read becomes a clip with a problem; only ERR_MEMORY is an error. */
 int clips_add(struct clips *c, const char *path, struct error *e);
 
-/* Joins across folders, drops what is not selected, sorts. Call once, after the last clips_add.
- * Files that must be read for that are read in worker processes, as `pool` says. */
+/* Joins across folders, drops clips that are not selected, sorts. Call once, after the last
+ * clips_add. Files that must be read for that are read in worker processes, as `pool` says. */
 int clips_join(struct clips *c, const struct pool_options *pool,
                const volatile sig_atomic_t *cancel, struct error *e);
 
 /* The first file of that kind, or NULL. */
 const struct clip_file *clip_file_of(const struct clip *clip, enum file_kind kind);
 
-/* ---- between folder.c, scan.c, group.c and join.c ----------------------- */
+/* ---- for the files of this room ----------------------- */
 int clip_new(struct clips *c, const char *path, const char *stem, size_t stem_size, size_t *index,
              struct error *e);
 int clip_add_file(struct clips *c, struct clip *clip, const struct clip_file *file,
                   struct error *e);
 bool clip_has_media(const struct clip *clip); /* video or audio */
-/* A clip that only carries the news that `path` cannot be ingested. */
+/* A clip that only reports that `path` cannot be ingested. */
 int clip_new_problem(struct clips *c, const char *path, const char *reason, const char *text,
                      struct error *e);
 

@@ -18,9 +18,9 @@ static int worker_measure(void *context, size_t index, const struct pool_failure
     struct media_file file;
     int64_t duration_ms = -1;
     if (before == NULL && media_file_open(&file, items[index].path, heartbeat, NULL) == 0) {
-        bool told = file.format->duration > 0 &&
-                    file.format->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE;
-        duration_ms = told ? file.format->duration / 1000 : 0;
+        bool known = file.format->duration > 0 &&
+                     file.format->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE;
+        duration_ms = known ? file.format->duration / 1000 : 0;
         media_file_close(&file);
     }
     return bytes_append(result, &duration_ms, sizeof duration_ms, e);

@@ -5,8 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
-/* What extensions say, frequent ones first. Media are what yt-dlp, gallery-dl and phones write and
- * FFmpeg's demuxers go by; what lies beside media in archives and is none of ours is FILE_OTHER. */
+/* The meaning of extensions, frequent ones first. Media are the kinds that yt-dlp, gallery-dl and
+ * phones write and that FFmpeg's demuxers know; other files that lie beside media in archives are
+ * FILE_OTHER. */
 static const struct {
     enum file_kind kind;
     const char *extensions; /* blanks between and around them */
@@ -32,8 +33,8 @@ static const struct {
 
 enum { POST_DIGITS = 17, SITE_ID = 11, EXTENSION_BYTES = 16 };
 
-/* The offset of the last dot in the first `size` bytes that has something before it, else `size`.
- */
+/* The offset of the last dot in the first `size` bytes that has something before it, else
+ * `size`. */
 static size_t last_dot(const char *name, size_t size) {
     for (size_t i = size; i > 1; i--) {
         if (name[i - 1] == '.') {
@@ -179,7 +180,7 @@ static void parse_json_name(const char *name, bool lines, struct file_name *f,
     }
 }
 
-/* What stands before the extension: a language, a cover's name, or a sign of a part. */
+/* The part before the extension: a language, a cover's name, or a sign of a part. */
 static void parse_inner_part(const char *name, struct file_name *f) {
     size_t inner = last_dot(name, f->stem_size);
     if (inner == f->stem_size) {
@@ -220,8 +221,8 @@ static bool parse_subtitle(const char *text, size_t size, struct file_name *f) {
     return true;
 }
 
-/* gallery-dl's names begin with the post's id. A sound's [FILE] is a number, so that what yt-dlp
- * calls "15000000000000000 views [dQw4w9WgXcQ]" is not taken for one. */
+/* gallery-dl's names begin with the post's id. A sound's [FILE] is a number, so that yt-dlp's
+ * "15000000000000000 views [dQw4w9WgXcQ]" is not taken for one. */
 static void parse_post(const char *name, struct file_name *f, enum file_kind inner) {
     struct post_name post;
     if (f->kind == FILE_INFO || !file_name_post(name, f->short_size, &post)) {
@@ -239,7 +240,7 @@ static void parse_post(const char *name, struct file_name *f, enum file_kind inn
     }
 }
 
-/* "STEM_03" is the third slide of STEM, "3" of what its folder or its .json says. */
+/* "STEM_03" is the third slide of STEM, "3" of the post that its folder or its .json names. */
 static void parse_slide(const char *name, struct file_name *f) {
     size_t at = f->stem_size;
     while (at > 0 && isdigit((unsigned char)name[at - 1])) {

@@ -1,4 +1,4 @@
-/* filename.h - what a file in an archive is, told from its name alone.
+/* filename.h - what a file in an archive is, judged by its name alone.
  *
  * Names follow yt-dlp (`TITLE [ID].EXT`, `STEM.info.json`, `STEM.LANG.vtt`, `STEM.description`,
  * `STEM.jpg`), gallery-dl (slides `ID_NN.jpg`, `ID_NN TITLE [FILE].jpg`, sound `ID TITLE
@@ -11,8 +11,8 @@
 #include <stddef.h>
 
 enum file_kind {
-    FILE_OTHER,       /* nothing of ours, passed over */
-    FILE_UNKNOWN,     /* of no kind that is known: perhaps media */
+    FILE_OTHER,       /* not ours, passed over */
+    FILE_UNKNOWN,     /* of an unknown kind: perhaps media */
     FILE_PARTIAL,     /* a download not finished or a part of one, passed over */
     FILE_VIDEO,       /* container that usually holds video */
     FILE_AUDIO,       /* container that usually holds audio only */
@@ -26,7 +26,7 @@ enum file_kind {
     FILE_JSON,        /* any other .json: creator captions, comments or something else */
 };
 
-/* How captions relate to what is said, as far as a name tells. */
+/* How captions relate to what is said, as far as a name shows. */
 enum caption_origin {
     CAPTION_UNSAID,
     CAPTION_SPOKEN,     /* made from the sound: "-orig" of yt-dlp, "ASR" of TikTok */
@@ -42,7 +42,7 @@ struct file_name {
     size_t post_size;      /* gallery-dl: bytes of the post's id, which comes first; else 0 */
     size_t slide_size;     /* images and their .json: stem without the number of the slide, or 0 */
     int number;            /* of the slide; -1: none */
-    const char *language;  /* of captions and .json, points into the name; NULL: not said */
+    const char *language;  /* of captions and .json, points into the name; NULL: unknown */
     size_t language_size;
     enum caption_origin origin;
 };
@@ -58,8 +58,8 @@ bool file_name_bracket_id(const char *stem, size_t size, const char **id, size_t
  * YouTube, so that two clips with it are one. Words look different; "1080p" and "12" do too. */
 bool file_name_is_id(const char *text, size_t size);
 
-/* The size of a stem without what file managers and browsers add to the name of a copy: " (1)",
- * " copy", " - Copy (2)". */
+/* The size of a stem without the ending of a copy, " (1)", " copy" or " - Copy (2)", which file
+ * managers and browsers give it. */
 size_t file_name_original(const char *stem, size_t size);
 
 /* A stem as gallery-dl writes it, "ID_NN TITLE [FILE]": all but the id may be missing. */

@@ -20,8 +20,8 @@ char *folder_path(struct arena *arena, const char *folder, const char *name) {
     return path;
 }
 
-/* An info.json says what the stem is, media make the clips, the rest leans on these; pictures and
- * what is unknown come last. */
+/* An info.json gives the stem, media make the clips, the rest depends on these; pictures and
+ * unknown files come last. */
 static int pass_of(enum file_kind kind) {
     switch (kind) {
     case FILE_INFO:
@@ -94,7 +94,7 @@ static int attach(struct clips *c, struct folder *f, size_t clip, const struct f
                              .mtime = entry->mtime,
                              .number = name->number,
                              .origin = name->origin};
-    /* with its language in its stem, a clip of that name is no caption of the clip without it */
+    /* a clip whose stem ends in a language is not a caption of the clip without it */
     bool language = name->language != NULL && strlen(c->items[clip].stem) != name->stem_size;
     if (language) {
         file.language = arena_text(c->arena, name->language, name->language_size);
@@ -109,7 +109,7 @@ static int attach(struct clips *c, struct folder *f, size_t clip, const struct f
 }
 
 /* The clip of this folder whose stem is the first `size` bytes of the name; `create` makes one.
- * Nothing is looked for when *index is known already or `size` is 0. */
+ * There is no search when *index is known already or `size` is 0. */
 static int find_stem(struct clips *c, struct folder *f, const struct folder_entry *entry,
                      size_t size, bool create, size_t *index, struct error *e) {
     if (*index != SIZE_MAX || size == 0) {

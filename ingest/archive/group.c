@@ -15,7 +15,7 @@ struct lookup {
     struct table *keys;  /* ACCOUNT/ID, as a stream has it */
     struct table *sites; /* SITE/ID */
     struct table *ids;   /* ids of metadata */
-    struct table *names; /* ids that names of media and slides say, where they say it */
+    struct table *names; /* ids in the names of media and slides */
     struct table *stems; /* of metadata without media, and of media without metadata */
 };
 
@@ -43,7 +43,7 @@ bool clip_is_post(const struct clip *clip) {
 
 /* ---- What is known of each clip ---------------------------------------- */
 
-/* Clips of a folder follow each other: they have one text. */
+/* Clips of a folder follow each other and share one text. */
 static const char *account_of(struct clip_groups *g, size_t index) {
     const char *path = g->clips->items[index].path;
     const char *before = index > 0 ? g->clips->items[index - 1].path : path;
@@ -54,7 +54,7 @@ static const char *account_of(struct clip_groups *g, size_t index) {
     return same ? g->items[index - 1].folder : clip_name_account(path, g->clips->arena);
 }
 
-/* Of what stands in brackets: "[300123]" and not "[live]" or "[4K]". */
+/* Whether brackets hold an id: "[300123]", and not "[live]" or "[4K]". */
 static bool looks_like_id(const char *id, size_t size) {
     bool digit = false, plain = size >= SHORTEST_ID;
     for (size_t i = 0; i < size; i++) {
@@ -132,8 +132,8 @@ static bool has_several_media(const struct clip *clip) {
     return count > 1;
 }
 
-/* Marks the clips whose metadata are worth reading: those whose names do not say an id as sites
- * give them, and those of which there are several, which share an id or a stem. */
+/* Marks the clips whose metadata are worth reading: those whose names do not give a site's id, and
+ * those that share an id or a stem. */
 static int mark(struct clip_groups *g, bool first_round, bool *marked, struct error *e) {
     struct table *ids;
     int rc = table_open(&ids, e);
@@ -242,8 +242,8 @@ static int group_described(struct clip_groups *g, struct lookup *l, size_t index
     return rc < 0 ? rc : 0;
 }
 
-/* Media without metadata. That a name says an id is enough to belong to metadata with that id;
- * else it must have the same key, or the metadata no media and the same id or stem. */
+/* Media without metadata. A name with an id is enough to belong to metadata with that id; else the
+ * key must be the same, or the metadata have no media and the same id or stem. */
 static bool find_for_media(const struct clip_groups *g, const struct lookup *l, size_t index,
                            const char *key, size_t *leader) {
     const struct identity *own = &g->items[index];
@@ -256,7 +256,7 @@ static bool find_for_media(const struct clip_groups *g, const struct lookup *l, 
     return table_find(l->stems, g->clips->items[index].stem, leader) && !g->items[*leader].media;
 }
 
-/* Slides, and metadata that cannot be read, which are still of use to find what they belong to. */
+/* Slides, and unreadable metadata, which still help to find the clip that they belong to. */
 static bool find_for_rest(const struct clip_groups *g, const struct lookup *l, size_t index,
                           const char *key, size_t *leader) {
     const struct identity *own = &g->items[index];

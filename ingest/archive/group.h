@@ -1,9 +1,10 @@
-/* group.h - clips that are one and the same: what different folders, tools and years hold of it.
+/* group.h - finds clips that are one and the same, kept in different folders, by different tools,
+ * in different years.
  *
  * Clips with metadata are one when they have the same key (account and id), or site and id: sites
- * give an id once, but accounts are renamed. Media without metadata belong to the metadata, and
- * slides without metadata to the sound or metadata, that have the id which their name says. What
- * names say is believed; metadata are read where names say nothing or two say the same.
+ * give an id once, but accounts are renamed. Media without metadata belong to the metadata that
+ * have the id in their name; slides without metadata belong to the sound or metadata with that id.
+ * Names are believed; metadata are read where names give no id or two give the same.
  *
  * Of a group one clip is chosen, the richest: it has metadata, then comments, then the longest
  * media, then comes first. It gets the files of the others, except their media. */
@@ -12,11 +13,11 @@
 
 #include "ingest/archive/clips.h"
 
-/* What is known of a clip that may be grouped: one with media or metadata, or slides. */
+/* Facts about a clip that may be grouped: one with media or metadata, or slides. */
 struct identity {
     const char *id; /* from metadata that were read, else from the name; NULL: not such a clip */
     const char *account; /* as the key has it */
-    const char *folder;  /* the name of its folder, which is the account of what has no metadata */
+    const char *folder;  /* name of its folder: the account of a clip without metadata */
     const char *site;    /* NULL: not known */
     bool named;          /* the name says that it is an id ... */
     bool said;           /* ... and it looks like one: it is believed, unless another has it too */
@@ -37,14 +38,14 @@ struct clip_groups {
     const struct pool_options *pool;
     const volatile sig_atomic_t *cancel;
     struct identity *items; /* one for each clip, in the arena of the clips */
-    size_t count;           /* of the clips when they were grouped; later ones carry news only */
+    size_t count;           /* of the clips when they were grouped; later ones are reports only */
 };
 
 /* Finds the groups. */
 int groups_find(struct clip_groups *g, struct clips *clips, const struct pool_options *pool,
                 const volatile sig_atomic_t *cancel, struct error *e);
 
-/* Makes one clip of each group (rivals.c): the others are no longer selected, or stay as the news
+/* Makes one clip of each group (rivals.c): the others are no longer selected, or stay as reports
  * that they gave way to it. Afterwards `leader` is the index of the one that was chosen. */
 int groups_merge(struct clip_groups *g, struct error *e);
 

@@ -1,5 +1,5 @@
-/* join.c - clips that are one join, then files whose partner lies in another folder. See clips.h.
- */
+/* join.c - joins clips that are one, then files whose partner lies in another folder. See
+ * clips.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ struct join {
 
 /* ---- The table of ids -------------------------------------------------- */
 
-/* Everything that a sidecar may call a clip by: stem, "[ID]", the name before gallery-dl's id was
+/* All names that a sidecar may use for a clip: stem, "[ID]", the name before gallery-dl's id was
  * taken from it, the id in the metadata. They lead to the clip of its group that was chosen. */
 static int add_names(struct join *j, size_t index, struct error *e) {
     const struct clip *clip = &j->clips->items[index];
@@ -96,11 +96,11 @@ static int give_by_content(struct join *j, const struct clip *orphan, const stru
     return rc;
 }
 
-/* Sidecars that belong to nothing: told, all in one line. */
+/* Sidecars that belong to nothing are reported, all in one line. */
 static int report_orphan(struct join *j, struct clip *orphan, struct error *e) {
     enum file_kind kind = orphan->files[0].kind;
     const char *what = kind == FILE_IMAGE     ? "no clip belongs to this picture"
-                       : kind == FILE_UNKNOWN ? "of no kind that is known, and no clip has its name"
+                       : kind == FILE_UNKNOWN ? "an unknown kind of file, and no clip has its name"
                                               : "no clip belongs to this file";
     const char *last = orphan->files[orphan->count - 1].path;
     size_t size = strlen(what) + strlen(last) + 64;
@@ -109,8 +109,8 @@ static int report_orphan(struct join *j, struct clip *orphan, struct error *e) {
         return error_memory(e, NULL);
     }
     if (orphan->count > 1) {
-        snprintf(text, size, "%s, nor to %zu more with this name, to %s", what, orphan->count - 1,
-                 last);
+        snprintf(text, size, "%s, nor to %zu more with this name, up to %s", what,
+                 orphan->count - 1, last);
     } else {
         snprintf(text, size, "%s", what);
     }
@@ -129,7 +129,7 @@ static bool is_asked_for(const struct clip *orphan) {
 }
 
 /* Sidecars alone: to the clips they name in their content, else to one by id or stem of their name.
- * `peek`: what the one .json among them is about, or NULL. */
+ * `peek`: the content of the one .json among them, or NULL. */
 static int place_sidecars(struct join *j, struct clip *orphan, const struct peek *peek,
                           struct error *e) {
     size_t given = 0, index = SIZE_MAX;
@@ -164,7 +164,7 @@ static bool is_sidecars(const struct join *j, size_t index) {
     return clip->problem == NULL && clip->count > 0 && j->groups.items[index].id == NULL;
 }
 
-/* The file whose content tells where a clip of sidecars belongs, or NULL. */
+/* The file whose content says where a clip of sidecars belongs, or NULL. */
 static const struct clip_file *file_to_ask(const struct join *j, size_t index) {
     const struct clip *clip = &j->clips->items[index];
     bool lone_json = clip->count == 1 &&
@@ -204,7 +204,7 @@ static int place_all(struct join *j, struct error *e) {
 
 /* ---- The end ----------------------------------------------------------- */
 
-/* The news on what gave way to a clip comes behind it. */
+/* The reports on clips that gave way to a clip come after it. */
 static int compare_order(const void *a, const void *b) {
     const struct clip *x = a, *y = b;
     if (x->order != y->order) {
@@ -213,7 +213,7 @@ static int compare_order(const void *a, const void *b) {
     return x->left_out != y->left_out ? x->left_out - y->left_out : strcmp(x->path, y->path);
 }
 
-/* What has the stem of an info.json is its media, whatever the extension. */
+/* A file with the stem of an info.json is its media, whatever the extension. */
 static void take_unknown_for_media(struct clip *clip) {
     if (clip_file_of(clip, FILE_INFO) == NULL || clip_has_media(clip)) {
         return;
@@ -226,7 +226,7 @@ static void take_unknown_for_media(struct clip *clip) {
     }
 }
 
-/* Drops what is not selected, names each clip by its media, sorts. */
+/* Drops clips that are not selected, names each clip by its media, sorts. */
 static void settle(struct clips *c) {
     size_t kept = 0;
     for (size_t i = 0; i < c->count; i++) {

@@ -1,4 +1,4 @@
-/* rivals.c - of the clips of a group one is chosen and gets what the others have. See group.h. */
+/* rivals.c - chooses one clip of a group and gives it the files of the others. See group.h. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "ingest/archive/group.h"
 #include "store/stream.h"
 
-/* Lengths of the same clip differ by the frames that a container counts. */
+/* Lengths of the same clip may differ by a few frames between containers. */
 enum { SAME_LENGTH_MS = 1000 };
 
 /* A group of which one is to be chosen. */
@@ -54,7 +54,7 @@ static const char *described_stem(const struct clip_groups *g, size_t leader) {
     return NULL;
 }
 
-/* A file that is an operand does not compete with what lies beside it. */
+/* A file that is an operand does not compete with its neighbours. */
 static bool is_passed_over(const struct clip *clip, const struct clip_file *file) {
     bool named = false;
     for (size_t i = 0; i < clip->count; i++) {
@@ -136,8 +136,8 @@ static int measure(struct rivals *r, struct error *e) {
     return rc;
 }
 
-/* Whether candidate `b`, which comes later, is richer than `a`. What is no media is worth nothing.
- */
+/* Whether candidate `b`, which comes later, is richer than `a`. A file that is not media is worth
+ * nothing. */
 static bool is_richer(const struct rivals *r, const char *stem, size_t a, size_t b) {
     int64_t x = r->lengths[a].duration_ms, y = r->lengths[b].duration_ms;
     const struct candidate *first = &r->candidates[a], *second = &r->candidates[b];
@@ -159,7 +159,7 @@ static bool is_richer(const struct rivals *r, const char *stem, size_t a, size_t
     return other->size > one->size;
 }
 
-/* The clip of a group without media that has the most to say. */
+/* The richest clip of a group without media. */
 static size_t choose_described(const struct clip_groups *g, size_t leader) {
     size_t best = leader;
     int best_score = -1;
@@ -174,7 +174,7 @@ static size_t choose_described(const struct clip_groups *g, size_t leader) {
 
 /* ---- Joining what belongs together ------------------------------------- */
 
-/* The key of the sample that a group makes: what its metadata say, yt-dlp's first. */
+/* The key of a group's sample, from its metadata, yt-dlp's first. */
 static const char *key_of(const struct clip_groups *g, size_t leader, size_t winner) {
     size_t described = g->items[winner].metadata ? winner : SIZE_MAX;
     bool info = described == winner && clip_file_of(clip_at(g, winner), FILE_INFO) != NULL;
@@ -200,12 +200,12 @@ static const char *path_of(const struct clip *clip) {
     return file != NULL ? file->path : clip->path;
 }
 
-/* A clip stays as the news that it gave way to another. */
+/* A clip stays as a report that it gave way to another. */
 static int give_way(struct clip_groups *g, size_t index, size_t winner, const char *key,
                     const char *why, bool added, struct error *e) {
     struct clip *clip = &g->clips->items[index];
     const char *path = path_of(clip_at(g, winner));
-    static const char rest[] = "; what only this one has was added to it";
+    static const char rest[] = "; the files that only this one has were added to it";
     size_t size = strlen(path) + strlen(why) + sizeof rest + 32;
     char *text = arena_alloc(g->clips->arena, size, 1);
     if (text == NULL || key == NULL) {
@@ -238,7 +238,7 @@ static const char *why_richer(const struct clip_groups *g, size_t winner, size_t
                                              : "a sample whose key came before";
 }
 
-/* The files of `index` go to the winner, but for media: of these it has better ones. */
+/* The files of `index` go to the winner, except media, of which it has better ones. */
 static int merge_clip(struct clip_groups *g, size_t index, size_t winner, const char *key,
                       const char *stem, struct error *e) {
     struct clip *from = &g->clips->items[index], *to = &g->clips->items[winner];
@@ -268,7 +268,7 @@ static int merge_clip(struct clip_groups *g, size_t index, size_t winner, const 
     return rc;
 }
 
-/* The chosen file comes first in its clip; others of its kind become news. */
+/* The chosen file comes first in its clip; others of its kind become reports. */
 static int prefer_file(struct clip_groups *g, size_t winner, size_t chosen, struct error *e) {
     struct clip *clip = &g->clips->items[winner];
     struct clip_file first = clip->files[chosen];

@@ -8,7 +8,7 @@
 #include "ingest/archive/folder.h"
 
 enum { DEEPEST_FOLDER = 64 };
-#define CLIPS_MEMORY ((size_t)64 << 30) /* the arena's limit: as much as the machine gives */
+#define CLIPS_MEMORY ((size_t)64 << 30) /* the arena's limit: more than a machine has */
 
 int clips_open(struct clips *c, struct error *e) {
     *c = (struct clips){0};
@@ -134,7 +134,7 @@ static int add_folder(struct clips *c, const char *path, int depth, struct error
     return rc;
 }
 
-/* Reads the folder of an explicitly named file once, wanting nothing of it yet. */
+/* Reads the folder of an explicitly named file once, selecting nothing of it yet. */
 static int add_neighbours(struct clips *c, const char *folder, struct error *e) {
     int rc = table_add(c->folders, folder, 0, NULL, e);
     if (rc <= 0) {
@@ -144,7 +144,7 @@ static int add_neighbours(struct clips *c, const char *folder, struct error *e) 
     size_t first;
     rc = folder_read(c, &f, &first, e);
     for (size_t i = first; rc >= 0 && i < c->count; i++) {
-        if (f.count > 0) { /* else this tells that the folder itself cannot be read */
+        if (f.count > 0) { /* else this says that the folder itself cannot be read */
             c->items[i].selected = false;
         }
         for (size_t k = 0; rc >= 0 && k < c->items[i].count; k++) {
@@ -154,7 +154,7 @@ static int add_neighbours(struct clips *c, const char *folder, struct error *e) 
     return rc < 0 ? rc : 0;
 }
 
-/* Wants the clip that holds `path`. A file that belongs to none is taken for media whatever its
+/* Selects the clip that holds `path`. A file that belongs to none is taken for media whatever its
  * name. */
 static int want_file(struct clips *c, const char *path, const struct stat *status,
                      struct error *e) {

@@ -42,8 +42,8 @@ static size_t read_brace(struct caption_text *w, const char *p, const char *last
     return (size_t)(close - p) + 1;
 }
 
-/* libavcodec, whose decoder of closed captions writes ASS, makes of a plain backslash two of them
- * or, since FFmpeg 6, one with a word joiner (U+2060) behind it. */
+/* libavcodec, whose decoder of closed captions writes ASS, turns a plain backslash into two or,
+ * since FFmpeg 6, one with a word joiner (U+2060) after it. */
 static size_t read_backslash(struct caption_text *w, const char *p, const char *end) {
     static const char joiner[] = "\xE2\x81\xA0";
     char next = end - p > 1 ? p[1] : 0;
@@ -86,7 +86,7 @@ int caption_strip_ass(struct bytes *out, const char *text, size_t size, struct e
 
 /* ---- events ------------------------------------------------------------ */
 
-/* Which field of an event is which, counted from 0. */
+/* The numbers of the fields of an event, from 0. */
 struct event_format {
     int count, start, end, name, text;
 };
@@ -104,7 +104,7 @@ static int add_cue(struct cue_list *cues, int64_t start_ms, int64_t end_ms,
     if (rc == 0) {
         rc = caption_strip_ass(&plain, name.start, (size_t)(name.end - name.start), e);
     }
-    /* "NTP" is nobody: converters write it where SubStation's format wants a name. */
+    /* "NTP" names nobody: converters write it where SubStation's format wants a name. */
     if (rc == 0 && strcmp(bytes_text(&plain), "NTP") != 0) {
         rc = cue_name_speaker(cues, first, bytes_text(&plain), plain.size, e);
     }
@@ -112,7 +112,7 @@ static int add_cue(struct cue_list *cues, int64_t start_ms, int64_t end_ms,
     return rc;
 }
 
-/* The part of `line` before its first comma; *line becomes what is behind it. */
+/* The part of `line` before its first comma; *line becomes what is after it. */
 static struct caption_line cut_first(struct caption_line *line) {
     const char *comma = memchr(line->start, ',', (size_t)(line->end - line->start));
     struct caption_line first = {line->start, comma != NULL ? comma : line->end};
@@ -120,7 +120,7 @@ static struct caption_line cut_first(struct caption_line *line) {
     return first;
 }
 
-/* The part of `line` behind its last comma; *line becomes what is before it. */
+/* The part of `line` after its last comma; *line becomes what is before it. */
 static struct caption_line cut_last(struct caption_line *line) {
     const char *comma = line->end;
     while (comma > line->start && comma[-1] != ',') {
@@ -131,7 +131,7 @@ static struct caption_line cut_last(struct caption_line *line) {
     return last;
 }
 
-/* The text may hold commas, so fields behind it are counted from the end of the line. */
+/* The text may hold commas, so fields after it are counted from the end of the line. */
 static struct caption_line event_field(struct caption_line event, const struct event_format *format,
                                        int index) {
     for (int i = 0; i < format->text; i++) {
@@ -201,8 +201,8 @@ static int read_event(struct cue_list *cues, struct caption_line event,
         name = event_field(event, format, format->name);
     }
     int64_t start_ms, end_ms;
-    if (!caption_clock_read(&start.start, start.end, CLOCK_HUNDREDTHS, &start_ms) ||
-        !caption_clock_read(&end.start, end.end, CLOCK_HUNDREDTHS, &end_ms) ||
+    if (!timestamp_read(&start.start, start.end, TIMESTAMP_HUNDREDTHS, &start_ms) ||
+        !timestamp_read(&end.start, end.end, TIMESTAMP_HUNDREDTHS, &end_ms) ||
         !caption_times_fit(start_ms, &end_ms)) {
         losses->untimed++;
         return 0;

@@ -1,4 +1,4 @@
-/* caption.c - caption files: which reader gets them; TikTok's creator captions. See caption.h. */
+/* caption.c - caption files: picks the reader; TikTok's creator captions. See caption.h. */
 #include "ingest/captions/caption.h"
 
 #include <stdbool.h>
@@ -82,7 +82,7 @@ static int64_t utterance_time(const json_t *utterance, const char *name) {
     return time <= CAPTION_LATEST_MS ? time : -1;
 }
 
-/* Where an utterance that does not say so ends: at the next one. */
+/* The end of an utterance that does not say: at the next one. */
 static int64_t utterance_end(const json_t *utterance, const json_t *next, int64_t start) {
     int64_t end = utterance_time(utterance, "end_time");
     if (end <= start) {

@@ -102,8 +102,8 @@ static int keep(struct cea *c, int64_t us, const unsigned char *triplet, struct 
     return 0;
 }
 
-/* What is no use later is not kept: padding, CEA-608's field 2 (channels 3 and 4, programme data),
- * and the null pairs that fill field 1 while nothing is said. */
+/* Only what is of use later is kept, not padding, CEA-608's field 2 (channels 3 and 4, programme
+ * data), and the null pairs that fill field 1 in silence. */
 static bool is_wanted(const unsigned char *triplet) {
     bool valid = triplet[0] & 4;
     int type = triplet[0] & 3;
@@ -128,8 +128,8 @@ static int read_user_data(struct cea *c, int64_t us, const unsigned char *data, 
     return rc;
 }
 
-/* SEI messages: type and size are sums of bytes up to the first that is not 255 (H.264 7.3.2.3.1).
- */
+/* SEI messages: type and size are sums of bytes up to the first that is not 255 (H.264
+ * 7.3.2.3.1). */
 static bool read_sei_number(const struct bytes *unit, size_t *at, size_t *number) {
     *number = 0;
     while (*at < unit->size) {
@@ -250,7 +250,7 @@ static int64_t to_us(const struct cea *c, int64_t time) {
     return av_rescale_q(time, c->time_base, (AVRational){1, 1000000});
 }
 
-/* A packet that says nothing usable of its time is taken to follow the one before. */
+/* A packet without a usable time is taken to follow the one before. */
 static int64_t packet_time(const struct cea *c, const AVPacket *packet) {
     int64_t time = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
     int64_t us = time != AV_NOPTS_VALUE ? to_us(c, time) : c->latest_us;

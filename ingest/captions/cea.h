@@ -16,22 +16,22 @@ struct AVPacket;
 
 enum cea_kind { CEA_NONE, CEA_608, CEA_708 };
 
-/* `parameters` (AVCodecParameters) tell codec and NAL unit framing (avcC/hvcC length size or Annex
- * B start codes). *out is NULL with result 0 for a codec that cannot carry captions; the functions
- * below take NULL. */
+/* `parameters` (AVCodecParameters) give the codec and the framing of NAL units (avcC/hvcC length
+ * size or Annex B start codes). *out is NULL with result 0 for a codec that cannot carry captions;
+ * the functions below take NULL. */
 int cea_open(struct cea **out, const struct AVCodecParameters *parameters, int time_base_num,
              int time_base_den, struct error *e);
 void cea_close(struct cea *c);
 
 /* Looks for caption bytes in one video packet (AVPacket). Malformed units are passed over. Keeps at
- * most 16 MiB of triplets; what comes after is ignored. Fails only with ERR_MEMORY. */
+ * most 16 MiB of triplets; later ones are ignored. Fails only with ERR_MEMORY. */
 int cea_feed(struct cea *c, const struct AVPacket *packet, struct error *e);
 
 /* Decodes everything fed so far and appends the cues in order of time: CEA-708 service 1 if it has
- * any text, else CEA-608 channel 1 (field 1); *kind tells which, CEA_NONE when there are no cues.
- * `start_ms` is subtracted from all times; what ended before it is left out. A cue is the whole
- * screen: in roll-up captions each line comes again while it scrolls (caption_collapse_rolling).
- * Fails only with ERR_MEMORY. */
+ * any text, else CEA-608 channel 1 (field 1); *kind says which, CEA_NONE when there are no cues.
+ * `start_ms` is subtracted from all times; cues that ended before it are left out. A cue is the
+ * whole screen: in roll-up captions each line comes again while it scrolls
+ * (caption_collapse_rolling). Fails only with ERR_MEMORY. */
 int cea_finish(struct cea *c, int64_t start_ms, struct cue_list *cues, enum cea_kind *kind,
                struct error *e);
 

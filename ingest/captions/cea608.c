@@ -15,7 +15,7 @@ enum {
     SOLID_BLOCK = 0x7F,
 };
 
-/* Miscellaneous control codes: the second byte behind 0x14 (channel 1, field 1). */
+/* Miscellaneous control codes: the second byte, after 0x14 (channel 1, field 1). */
 enum control {
     CONTROL = 0x14,
     CONTROL_RCL = 0x20, /* resume caption loading: pop-on */
@@ -41,8 +41,9 @@ struct cea608 {
 };
 
 /* In its real-time mode the decoder gives each change of the screen at once. Its ordinary mode
- * gives a caption only when it goes, timed from the change before: wrong for paint-on, where that
- * may be long ago, and nothing for a caption that stands when the stream ends. */
+ * gives a caption only when it disappears, timed from the change before: that is wrong for
+ * paint-on, where the change may be long ago, and loses a caption that stands when the stream
+ * ends. */
 static int open_codec(struct cea608 *d, const AVCodec *codec) {
     AVDictionary *options = NULL;
     int rc = av_dict_set(&options, "real_time", "1", 0);
@@ -176,8 +177,8 @@ int cea608_feed(struct cea608 *d, int64_t us, const unsigned char triplet[3], st
     bool erase = high == CONTROL && low == CONTROL_EDM;
     int rc = send_pair(d, us, triplet, !flip && !erase, e);
     if (rc == 0 && flip) {
-        /* The caption that went is in the hidden memory now, where encoders that forget to erase
-         * it would write the next one over it. */
+        /* The caption that went is in the hidden memory now, where encoders that forget to erase it
+         * would write the next one over it. */
         rc = send_pair(d, us, erase_hidden, false, e);
     }
     return rc;

@@ -9,8 +9,8 @@
 enum {
     WINDOWS = 8,
     SCREEN_ROWS = 15, /* that fit on a screen, whatever the windows ask for */
-    ROWS = 16,        /* what the 4 bits of row count and pen row can address; 15 are allowed */
-    COLUMNS = 64,     /* what the 6 bits of the pen column can address; 42 are allowed */
+    ROWS = 16,    /* as many as the 4 bits of row count and pen row can address; 15 are allowed */
+    COLUMNS = 64, /* as many as the 6 bits of the pen column can address; 42 are allowed */
     DEFINITION_BYTES = 6,
     PACKET_BYTES = 128, /* packet_size_code 0 */
     INPUT_BYTES = 128,  /* the service input buffer */
@@ -62,7 +62,7 @@ struct cea708 {
     int64_t delay_us;
 
     int64_t now_us;
-    bool changed;  /* since the screen was told */
+    bool changed;  /* since the screen was last given */
     bool switched; /* more than painting has happened since then */
     struct bytes text;
 };
@@ -105,7 +105,8 @@ static void clear(struct cea708_window *w) {
 }
 
 /* DefineWindow, section 8.10.5. Encoders repeat the definition for receivers that have just been
- * switched on; a repetition is no change. A changed definition keeps the text that still fits. */
+ * switched on; a repetition changes nothing. A changed definition keeps the text that still
+ * fits. */
 static void define_window(struct cea708 *d, struct cea708_window *w,
                           const unsigned char *definition) {
     d->current = w;
@@ -227,7 +228,7 @@ static int append_window(struct bytes *out, const struct cea708_window *w, int *
     return rc;
 }
 
-/* Tells the screen what is displayed now. */
+/* Gives the screen the text that is displayed now. */
 static int show(struct cea708 *d, struct error *e) {
     const struct cea708_window *order[WINDOWS];
     size_t count = 0;
@@ -270,7 +271,7 @@ static const uint16_t g2_characters[0x60] = {
     [0x7E - 0x20] = 0x2518, [0x7F - 0x20] = 0x250C,
 };
 
-/* Bytes of the code behind EXT1, EXT1 included (section 7.1, C2 and C3); 0: not known yet. */
+/* Bytes of the code after EXT1, EXT1 included (section 7.1, C2 and C3); 0: not known yet. */
 static size_t extended_length(const unsigned char *p, size_t size) {
     if (size < 2) {
         return 0;
@@ -371,7 +372,7 @@ static void execute_c1(struct cea708 *d, const unsigned char *code) {
     }
 }
 
-/* Whether DLC or RST waits behind a delay: they end it (section 8.10.5). */
+/* Whether DLC or RST waits after a delay: they end it (section 8.10.5). */
 static bool delay_is_cancelled(const struct cea708 *d) {
     size_t at = 0, length = 1;
     while (at < d->input_size && length > 0) {
@@ -448,8 +449,8 @@ static void read_packet(struct cea708 *d) {
     }
 }
 
-/* Time goes on to `us`: the screen is told how things stood before, and delays that end on the way
- * are carried out at their time. */
+/* Time goes on to `us`: the screen is given the state before it, and delays that end on the way are
+ * carried out at their time. */
 static int advance(struct cea708 *d, int64_t us, struct error *e) {
     int rc = 0;
     while (rc == 0 && d->delayed && d->delay_us < us) {

@@ -5,8 +5,8 @@
  *   codes                           ->  windows with text; those displayed are the screen
  *
  * Text is what counts here: colours, fonts, borders, fades, justification and print directions are
- * read over. A window keeps its rows and the pen's place, because they decide what is replaced and
- * what scrolls away; its width is not enforced, so that text beyond it is kept. */
+ * read over. A window keeps its rows and the pen's place, because they decide which text is
+ * replaced and which scrolls away; its width is not enforced, so that text beyond it is kept. */
 #ifndef OCC_INGEST_CAPTIONS_CEA708_H
 #define OCC_INGEST_CAPTIONS_CEA708_H
 
@@ -19,11 +19,11 @@ int cea708_open(struct cea708 **out, struct cea_screen *screen, struct error *e)
 void cea708_close(struct cea708 *d); /* NULL is allowed */
 
 /* One valid triplet of cc_type 3 or 2, shown at `us`; times that decrease are taken as the latest
- * time so far. The screen is told of the state after the last triplet of each time. What is
- * malformed is passed over. Fails with ERR_MEMORY only. */
+ * time so far. The screen gets the state after the last triplet of each time. Malformed bytes are
+ * passed over. Fails with ERR_MEMORY only. */
 int cea708_feed(struct cea708 *d, int64_t us, const unsigned char triplet[3], struct error *e);
 
-/* The stream ends at `us`: what is on the screen is shown until then. */
+/* The stream ends at `us`: the screen is shown until then. */
 int cea708_finish(struct cea708 *d, int64_t us, struct error *e);
 
 #endif

@@ -21,8 +21,8 @@ void cea_screen_close(struct cea_screen *s) {
     bytes_close(&s->next);
 }
 
-/* Bytes of the blank at `text`, 0 where there is none. The no-break space counts: it is what
- * libavcodec makes of CEA-608's transparent space. */
+/* Bytes of the blank at `text`, 0 where there is none. The no-break space counts: libavcodec writes
+ * it for CEA-608's transparent space. */
 static size_t blank_at(const char *text, size_t size) {
     if (size > 0 && (*text == ' ' || *text == '\t')) {
         return 1;
@@ -86,9 +86,9 @@ static size_t last_line(const char *text, size_t size) {
     return size;
 }
 
-/* Where in the new text the line that `text` ends with goes on: the offset behind its end there, or
- * 0 when it is not found. *same: the rows above it are the same too. The last character of the old
- * text is open to correction, because CEA-608 sends a plain letter first and replaces it by the
+/* The place in the new text where the last line of `text` goes on: the offset after its end there,
+ * or 0 when it is not found. *same: the rows above it are the same too. The last character of the
+ * old text is open to correction, because CEA-608 sends a plain letter first and replaces it by the
  * accented one (CEA-608-E 6.4.2), and because typists use the backspace. */
 static size_t continuation(const struct cea_screen *s, bool *same) {
     const char *old = bytes_text(&s->text), *new = bytes_text(&s->next);
@@ -107,8 +107,8 @@ static size_t continuation(const struct cea_screen *s, bool *same) {
 }
 
 /* A painted change: true when it only goes on with the line being written. Otherwise the old text's
- * last line is completed with what it has become in the new one, so that a line that ended and
- * scrolled between two looks is whole in its cue. */
+ * last line is completed from the new one, so that a line that ended and scrolled between two looks
+ * is whole in its cue. */
 static int absorb(struct cea_screen *s, bool *absorbed, struct error *e) {
     bool same;
     size_t end = continuation(s, &same);

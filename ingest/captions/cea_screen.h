@@ -1,4 +1,4 @@
-/* cea_screen.h - what a caption decoder shows, moment by moment, becomes cues.
+/* cea_screen.h - turns the screen of a caption decoder, moment by moment, into cues.
  *
  * CEA-608 and CEA-708 describe a screen that changes; a cue is one text with the time it stood
  * there. Text that is typed onto the screen while it is watched (paint-on, roll-up) must not make a
@@ -24,9 +24,9 @@ void cea_screen_init(struct cea_screen *s, struct cue_list *cues, int64_t start_
 void cea_screen_close(struct cea_screen *s);
 
 /* From `us` on the screen shows `text` (UTF-8, rows separated by '\n'; blank rows and runs of
- * blanks are of no account). `painted`: the change is nothing but characters written on a visible
- * screen (scrolling included), not a switch to another text. Times must not decrease. Cues beyond
- * 16 MiB of text are left out. Fails with ERR_MEMORY only. */
+ * blanks do not count). `painted`: the change is nothing but characters written on a visible screen
+ * (scrolling included), not a switch to another text. Times must not decrease. Cues beyond 16 MiB
+ * of text are left out. Fails with ERR_MEMORY only. */
 int cea_screen_show(struct cea_screen *s, int64_t us, const char *text, size_t size, bool painted,
                     struct error *e);
 

@@ -6,7 +6,7 @@
 
 #include "store/utf8.h"
 
-/* Nothing is said from `time_ms` on: that ends the last cue, or all that began with it. */
+/* Silence begins at `time_ms`: that ends the last cue, or all that began with it. */
 static void end_untimed(struct cue_list *list, int64_t time_ms) {
     const struct cue *last = list->count > 0 ? &list->items[list->count - 1] : NULL;
     for (size_t i = list->count; i > 0 && last->start_ms < time_ms; i--) {
@@ -105,7 +105,7 @@ int cue_list_settle(struct cue_list *list, size_t first, struct error *e) {
         in_order &= list->items[i - 1].start_ms <= list->items[i].start_ms;
     }
     int rc = in_order ? 0 : sort(list->items + first, list->count - first, e);
-    int64_t next = INT64_MAX, start = INT64_MAX; /* of the cues behind, and of those at one time */
+    int64_t next = INT64_MAX, start = INT64_MAX; /* of the cues after it, of those at one time */
     for (size_t i = list->count; i > first && rc == 0; i--) {
         struct cue *cue = &list->items[i - 1];
         if (cue->start_ms != start) {

@@ -1,4 +1,4 @@
-/* cue.h - timed text: what captions of every kind become. */
+/* cue.h - timed text, which captions of every kind become. */
 #ifndef OCC_INGEST_CAPTIONS_CUE_H
 #define OCC_INGEST_CAPTIONS_CUE_H
 
@@ -35,7 +35,7 @@ int cue_name_speaker(struct cue_list *list, size_t first, const char *name, size
                      struct error *e);
 
 /* Puts the cues from `first` on into the order of their starts, those that start together in the
- * order they came. A cue that does not end behind its start (its file gives no end, or one before
+ * order they came. A cue that does not end after its start (its file gives no end, or one before
  * the start) stays until the next one starts, CUE_UNTIMED_MS at most. */
 int cue_list_settle(struct cue_list *list, size_t first, struct error *e);
 

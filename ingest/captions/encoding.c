@@ -11,7 +11,7 @@ static bool begins_with(const unsigned char *data, size_t size, const char *mark
 }
 
 /* The line end at data[i], as many bytes as it has; 0 where there is none. Where all line ends are
- * "\r\r\n", which a program wrote that took "\r\n" for one character, `doubled`, that is one. */
+ * "\r\r\n", `doubled` (some program took "\r\n" for one character), that is one. */
 static size_t line_end_size(const struct bytes *text, size_t i, bool doubled) {
     const unsigned char *p = text->data + i;
     size_t left = text->size - i;

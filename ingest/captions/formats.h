@@ -1,9 +1,9 @@
-/* formats.h - the kinds of captions, one reader each; caption.h is what others call.
+/* formats.h - the kinds of captions, one reader each; others call caption.h.
  *
- * A reader gets a file as clean text (encoding.h): valid UTF-8, lines ended by '\n'. It
- * appends cues in the order of the file; cue_list_settle comes after it. It fails with ERR_MEMORY,
- * ERR_LIMIT, and ERR_FORMAT where the whole file is not what it should be; what is wrong in places
- * costs these places and is counted as a loss. */
+ * A reader gets a file as clean text (encoding.h): valid UTF-8, lines ended by '\n'. It appends
+ * cues in the order of the file; cue_list_settle comes after it. It fails with ERR_MEMORY,
+ * ERR_LIMIT, and ERR_FORMAT where the whole file is unreadable; damage in places costs only these
+ * places, which are counted as losses. */
 #ifndef OCC_INGEST_CAPTIONS_FORMATS_H
 #define OCC_INGEST_CAPTIONS_FORMATS_H
 
@@ -45,8 +45,8 @@ int srv_read(struct cue_list *cues, const char *text, size_t size, struct captio
 int ttml_read(struct cue_list *cues, const char *text, size_t size, struct caption_losses *losses,
               struct error *e);
 
-/* Times that a file may mean: false for a start past CAPTION_LATEST_MS; such an end becomes none.
- */
+/* Times that a file may mean: false for a start past CAPTION_LATEST_MS; such an end becomes
+ * none. */
 static inline bool caption_times_fit(int64_t start_ms, int64_t *end_ms) {
     *end_ms = *end_ms > CAPTION_LATEST_MS ? start_ms : *end_ms;
     return start_ms <= CAPTION_LATEST_MS;

@@ -26,7 +26,7 @@ static uint32_t digit_value(char c, uint32_t base) {
     return is_letter(c) ? (uint32_t)((c | 0x20) - 'a') + 10 : base;
 }
 
-/* What old pages mean by &#128; to &#159;: windows-1252. */
+/* Old pages mean windows-1252 by &#128; to &#159;. */
 static uint32_t from_windows(uint32_t c) {
     static const uint16_t table[32] = {
         0x20AC, 0x81,   0x201A, 0x192,  0x201E, 0x2026, 0x2020, 0x2021, 0x2C6,  0x2030, 0x160,

@@ -13,7 +13,7 @@ bool language_same(const char *a, const char *b);
 int language_rank(const char *list, const char *language);
 
 /* Whether a name says that the text was translated, as YouTube's "en-de" says English from German
- * ("en-US" is no such name). *from: the language it was translated from, of 2 letters. */
+ * ("en-US" is not such a name). *from: the language it was translated from, of 2 letters. */
 bool language_translated(const char *name, char from[3]);
 
 #endif

@@ -15,7 +15,7 @@ enum {
 
 /* ---- order ------------------------------------------------------------- */
 
-/* Nobody's cues come first; a name is never empty. */
+/* Cues without a speaker come first; a name is never empty. */
 static int compare_speakers(const struct cue *a, const struct cue *b) {
     return strcmp(a->speaker != NULL ? a->speaker : "", b->speaker != NULL ? b->speaker : "");
 }
@@ -43,7 +43,7 @@ static void sort_cues(struct cue *items, size_t count) {
 }
 /* ---- rolling captions -------------------------------------------------- */
 
-/* What another one says, be it the same words, is no repetition. */
+/* The same words of another speaker are not a repetition. */
 static bool follows(const struct cue *earlier, const struct cue *later) {
     return later->start_ms - earlier->end_ms <= TOUCH_MS && compare_speakers(earlier, later) == 0;
 }
@@ -142,9 +142,9 @@ static bool grows_by_words(const struct cue_list *cues) {
     return grown >= GROWN_CUES && grown >= cues->count / 4;
 }
 
-/* Two captions that happen to overlap are no rolling caption: it takes two such steps in a row, a
- * flash, or one that grows where they all do. All texts stay where they are; a kept cue points into
- * one of them. */
+/* Two captions that happen to overlap are not a rolling caption: it takes two such steps in a row,
+ * a flash, or one that grows where they all do. All texts stay where they are; a kept cue points
+ * into one of them. */
 static void collapse_windows(struct cue_list *cues) {
     struct cue *items = cues->items;
     struct cue window = {0};

@@ -1,7 +1,7 @@
 /* subrip.c - SubRip: there is no standard, so files are read as the players read them.
  *
  * A line "TIME --> TIME" ends a cue and begins the next; everything between two of them is text,
- * blank lines too, but for the number in the line before the times. */
+ * blank lines too, except the number in the line before the times. */
 #include <string.h>
 #include <strings.h>
 
@@ -10,7 +10,7 @@
 #include "ingest/captions/text.h"
 #include "ingest/captions/timestamp.h"
 
-enum { TAG_BYTES = 256 }; /* what has no end within so many bytes is no tag; keeps scans linear */
+enum { TAG_BYTES = 256 }; /* without an end within so many bytes: no tag; keeps scans linear */
 
 /* ---- text -------------------------------------------------------------- */
 
@@ -155,13 +155,13 @@ struct subrip {
     bool open;                /* a line with times was read; what follows is its text */
     bool numbered;            /* the first cue has a number in the line before its times */
     int64_t start_ms, end_ms; /* of the open cue */
-    struct caption_line text; /* the lines behind those times */
+    struct caption_line text; /* the lines after those times */
     struct caption_line last; /* the last line read */
     bool behind_blank;        /* the line before that one was blank, or there was none */
 };
 
 /* Leaves the number of the next cue out of the text. Where cues have no numbers, or no blank line
- * before them, a number may be what is said. */
+ * before them, a number may be part of the text. */
 static void cut_number(struct subrip *r) {
     if (is_number(r->last)) {
         r->numbered |= !r->open;
@@ -191,7 +191,7 @@ int subrip_read(struct cue_list *cues, const char *text, size_t size, struct cap
     while (p < end && rc == 0) {
         int64_t start_ms, end_ms;
         struct caption_line line = caption_line_next(&p, end);
-        if (caption_timing_read(line.start, line.end, CLOCK_LONG, &start_ms, &end_ms)) {
+        if (timestamp_read_line(line.start, line.end, TIMESTAMP_LONG, &start_ms, &end_ms)) {
             cut_number(&r);
             rc = end_cue(&r, e);
             r.open = true;

@@ -1,8 +1,7 @@
-/* text.h - the text of one cue, character by character: what every kind of caption is
- * written with.
+/* text.h - the text of one cue, character by character: the writer for every kind of caption.
  *
  * Runs of blanks become one space, blank lines vanish, and characters without width go from the
- * ends of lines, but not from inside, where they join and separate letters. What comes out is valid
+ * ends of lines, but not from inside, where they join and separate letters. The result is valid
  * UTF-8 without control characters. */
 #ifndef OCC_INGEST_CAPTIONS_TEXT_H
 #define OCC_INGEST_CAPTIONS_TEXT_H
@@ -17,7 +16,7 @@ struct caption_text {
     struct error *e;
     size_t base;    /* size of `out` before this text */
     char separator; /* ' ' or '\n' to write before the next character; 0 = none */
-    bool muted;     /* nothing is written: inside a drawing, whose coordinates are no text */
+    bool muted;     /* nothing is written: inside a drawing, whose coordinates are not text */
     int rc;         /* the first failure; nothing is written after it */
 };
 

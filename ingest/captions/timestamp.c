@@ -33,7 +33,7 @@ static bool read_number(const char **at, const char *end, int64_t *value, bool *
     return true;
 }
 
-/* The milliseconds of the fraction whose digits, perhaps behind blanks, begin at *at. */
+/* The milliseconds of the fraction whose digits, perhaps after blanks, begin at *at. */
 static bool read_fraction(const char **at, const char *end, int64_t *ms, bool *negative) {
     const char *p = *at;
     int64_t value = 0;
@@ -54,9 +54,9 @@ static bool read_fraction(const char **at, const char *end, int64_t *ms, bool *n
     return true;
 }
 
-bool caption_clock_read(const char **p, const char *end, enum caption_clock kind, int64_t *ms) {
+bool timestamp_read(const char **p, const char *end, enum timestamp_style kind, int64_t *ms) {
     const char *q = *p;
-    bool hundredths = kind == CLOCK_HUNDREDTHS;
+    bool hundredths = kind == TIMESTAMP_HUNDREDTHS;
     int64_t numbers[3] = {0}, fraction = 0;
     int count = 0;
     bool negative = false;
@@ -75,7 +75,7 @@ bool caption_clock_read(const char **p, const char *end, enum caption_clock kind
     if (point && (hundredths ? read_number(&after, end, &fraction, &negative)
                              : read_fraction(&after, end, &fraction, &negative))) {
         q = after;
-    } else if (count < 3 && kind == CLOCK_LONG) {
+    } else if (count < 3 && kind == TIMESTAMP_LONG) {
         return false;
     }
     fraction *= hundredths ? 10 : 1;
@@ -88,9 +88,9 @@ bool caption_clock_read(const char **p, const char *end, enum caption_clock kind
     return true;
 }
 
-bool caption_timing_read(const char *p, const char *end, enum caption_clock kind, int64_t *start_ms,
-                         int64_t *end_ms) {
-    if (!caption_clock_read(&p, end, kind, start_ms)) {
+bool timestamp_read_line(const char *p, const char *end, enum timestamp_style kind,
+                         int64_t *start_ms, int64_t *end_ms) {
+    if (!timestamp_read(&p, end, kind, start_ms)) {
         return false;
     }
     p = skip_blanks(p, end);
@@ -102,5 +102,5 @@ bool caption_timing_read(const char *p, const char *end, enum caption_clock kind
         return false;
     }
     p++;
-    return caption_clock_read(&p, end, kind, end_ms);
+    return timestamp_read(&p, end, kind, end_ms);
 }

@@ -12,20 +12,18 @@
 #include <stdint.h>
 
 /* How times are written. */
-enum caption_clock {
-    CLOCK_ANY,        /* all of these ways; "00:05" too */
-    CLOCK_LONG,       /* with hours or a fraction: "at 12:30" is no time */
-    CLOCK_HUNDREDTHS, /* as in ASS the digits behind the point, be it one or three, are hundredths
-                       */
+enum timestamp_style {
+    TIMESTAMP_ANY,        /* all of these ways; "00:05" too */
+    TIMESTAMP_LONG,       /* with hours or a fraction: "at 12:30" is not a time */
+    TIMESTAMP_HUNDREDTHS, /* as in ASS: the number after the point counts hundredths */
 };
 
-/* Reads one time at *p < `end` and moves *p behind it; false (and *p where it was) for none. Times
+/* Reads one time at *p < `end` and moves *p past it; false (and *p where it was) for none. Times
  * too long for an int64_t are some 31,000 years. */
-bool caption_clock_read(const char **p, const char *end, enum caption_clock kind, int64_t *ms);
+bool timestamp_read(const char **p, const char *end, enum timestamp_style kind, int64_t *ms);
 
-/* Is the line from `p` to `end` "TIME --> TIME", blanks before it and anything behind it allowed?
- */
-bool caption_timing_read(const char *p, const char *end, enum caption_clock kind, int64_t *start_ms,
-                         int64_t *end_ms);
+/* Is the line from `p` to `end` "TIME --> TIME", blanks before it and anything after it allowed? */
+bool timestamp_read_line(const char *p, const char *end, enum timestamp_style kind,
+                         int64_t *start_ms, int64_t *end_ms);
 
 #endif

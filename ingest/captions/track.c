@@ -1,4 +1,4 @@
-/* track.c - captions out of tracks inside containers: which packet is text, and when. See
+/* track.c - captions out of tracks inside containers: which packets are text, and at what time. See
  * caption.h. */
 #include "ingest/captions/caption.h"
 
@@ -32,7 +32,7 @@ int caption_decoder_open(struct caption_decoder **out, const struct AVCodecParam
                          int time_base_num, int time_base_den, struct error *e) {
     *out = NULL;
     if (!is_text_codec(parameters->codec_id)) {
-        return error_set(e, ERR_UNSUPPORTED, "%s is no caption codec that is read as text",
+        return error_set(e, ERR_UNSUPPORTED, "%s is not a caption codec that is read as text",
                          avcodec_get_name(parameters->codec_id));
     }
     if (time_base_num <= 0 || time_base_den <= 0) {
@@ -82,8 +82,7 @@ static int add_plain(struct cue_list *cues, int64_t start_ms, int64_t end_ms, co
     return rc;
 }
 
-/* The text of mov_text (3GPP TS 26.245, 5.17): its length is before it, its styles are behind it.
- */
+/* The text of mov_text (3GPP TS 26.245, 5.17): its length is before it, its styles are after it. */
 static void cut_mov_text(const unsigned char **data, size_t *size) {
     size_t left = *size < LENGTH_BYTES ? 0 : *size - LENGTH_BYTES;
     size_t length = left > 0 ? (size_t)(*data)[0] << 8 | (*data)[1] : 0;
@@ -116,7 +115,7 @@ static int add_text(struct caption_decoder *d, const struct AVPacket *packet, in
     }
 }
 
-/* The packet at `time`, be it one without text, ends cues that had no end of their own. */
+/* The packet at `time`, even one without text, ends cues that had no end of their own. */
 static void end_untimed(struct caption_decoder *d, struct cue_list *cues, int64_t time) {
     for (size_t i = d->untimed; i > 0 && i <= cues->count; i++) {
         struct cue *cue = &cues->items[i - 1];

@@ -1,13 +1,13 @@
 /* ttml.c - TTML and its elder DFXP. Source: "Timed Text Markup Language 1", W3C, sections 6
  * (parameters) and 10 (times).
  *
- * The text of a <p> becomes one cue, line breaks from <br/>; what its <span> elements say of times
- * inside it, as songs have it for each word, is left out. Where a <p> has no times of its own, each
- * <span> that has some becomes a cue.
+ * The text of a <p> becomes one cue, line breaks from <br/>; the times of its <span> elements,
+ * which songs have for each word, are left out. Where a <p> has no times of its own, each <span>
+ * that has some becomes a cue.
  *
  * Times count from the beginning of the element around. Programs write times from the beginning of
- * the clip as well; a file is taken so where an element begins to the millisecond when the one
- * around it does, but for 0, or would come after that one's end. */
+ * the clip as well; a file is read that way where an element begins to the millisecond when the one
+ * around it does, other than 0, or would come after that one's end. */
 #include <string.h>
 
 #include "ingest/captions/formats.h"
@@ -77,7 +77,7 @@ static int64_t read_time(const struct ttml *t, const char **attributes, const ch
     }
     const char *p = text, *end = text + strlen(text), *rest;
     int64_t ms;
-    if (!caption_clock_read(&p, end, CLOCK_ANY, &ms)) {
+    if (!timestamp_read(&p, end, TIMESTAMP_ANY, &ms)) {
         return NO_TIME;
     }
     double frames; /* 00:00:01:12 */

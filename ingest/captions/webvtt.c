@@ -2,7 +2,7 @@
  * Video Text Tracks Format", section 6.1.
  *
  * More is read than the standard wants where nothing is lost by it: files without the header, times
- * with other numbers of digits, and text that a blank line parts from its times. Text in blocks
+ * with other numbers of digits, and text that a blank line separates from its times. Text in blocks
  * without times is left out and counted. */
 #include "ingest/captions/formats.h"
 #include "ingest/captions/lines.h"
@@ -12,8 +12,7 @@ struct webvtt {
     struct cue_list *cues;
     struct caption_losses *losses;
     const char *p, *end;
-    bool
-        waiting; /* the last cue's text is still to come: there was a blank line behind its times */
+    bool waiting; /* the last cue's text is still to come: there was a blank line after its times */
     int64_t start_ms, end_ms; /* of that cue */
 };
 
@@ -56,7 +55,7 @@ static struct caption_line take_lines(struct webvtt *r) {
 }
 
 /* Is the block one of those that hold no text: does it begin with this word, and nothing, blanks
- * or, if `more`, anything behind a blank in its line? */
+ * or, if `more`, anything after a blank in its line? */
 static bool is_block_of(struct caption_line block, const char *word, bool more) {
     size_t size = strlen(word);
     if ((size_t)(block.end - block.start) < size || memcmp(block.start, word, size) != 0) {
@@ -78,8 +77,9 @@ static bool is_no_text(struct caption_line block) {
 /* The cue whose line with the times is next. */
 static int read_cue(struct webvtt *r, struct error *e) {
     struct caption_line line = caption_line_next(&r->p, r->end);
-    bool timed = caption_timing_read(line.start, line.end, CLOCK_ANY, &r->start_ms, &r->end_ms) &&
-                 caption_times_fit(r->start_ms, &r->end_ms);
+    bool timed =
+        timestamp_read_line(line.start, line.end, TIMESTAMP_ANY, &r->start_ms, &r->end_ms) &&
+        caption_times_fit(r->start_ms, &r->end_ms);
     struct caption_line text = take_lines(r);
     r->waiting = timed && is_empty(text);
     if (!timed) {
@@ -90,8 +90,8 @@ static int read_cue(struct webvtt *r, struct error *e) {
                           (size_t)(text.end - text.start), e);
 }
 
-/* What stands before the next line with an arrow or empty line: the identifier of a cue, or a block
- * without times. */
+/* The lines before the next arrow or empty line: the identifier of a cue, or a block without
+ * times. */
 static int read_block(struct webvtt *r, struct error *e) {
     const char *newline = memchr(r->p, '\n', (size_t)(r->end - r->p));
     struct caption_line text = take_lines(r);

@@ -1,11 +1,11 @@
-/* webvtt_text.c - the text of WebVTT cues: tags off, character references resolved, voices told
- * apart. Source: "WebVTT: The Web Video Text Tracks Format", section 6.4.
+/* webvtt_text.c - the text of WebVTT cues: tags off, character references resolved, voices
+ * separated. Source: "WebVTT: The Web Video Text Tracks Format", section 6.4.
  *
  * A '<' begins a tag that reaches to the next '>'; <c>, <i>, <b>, <u>, <ruby>, <rt>, <lang>, times
  * and unknown tags leave no trace in the text, but <br>, which is not WebVTT's, ends a line. Where
  * no '>' follows, the standard drops the rest of the cue; here it is text ("I <3 you"), unless it
- * begins like one of WebVTT's tags; and so is the '<' of a time that is none and holds another tag.
- */
+ * begins like one of WebVTT's tags; and so is the '<' of a time that is none and holds another
+ * tag. */
 #include <string.h>
 #include <strings.h>
 
@@ -49,7 +49,7 @@ static void write_plain(struct caption_text *w, const char *p, const char *end) 
     }
 }
 
-/* What one voice said becomes a cue. */
+/* The text of one voice becomes a cue. */
 static void end_part(struct speech *s) {
     size_t first = s->cues->count;
     s->rc = s->rc == 0 ? caption_text_end(&s->writer) : s->rc;

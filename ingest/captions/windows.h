@@ -17,7 +17,7 @@ struct caption_event {
     int64_t start_ms;    /* CAPTION_NO_START: it does not say when */
     int64_t duration_ms; /* 0 or less: it does not say how long */
     int64_t window;      /* CAPTION_NO_WINDOW: it stands alone */
-    bool append;         /* to what is in the window */
+    bool append;         /* to the text in the window */
 };
 
 struct caption_windows {
@@ -39,7 +39,7 @@ int caption_windows_add(struct caption_windows *w, const struct caption_event *e
 /* The last event becomes a cue as well, unless `rc` is a failure; releases what `w` holds. */
 int caption_windows_close(struct caption_windows *w, int rc, struct error *e);
 
-/* For formats that do not tell windows: where most of the cues from `first` on, which are in order,
+/* For formats that do not name windows: where most of the cues from `first` on, which are in order,
  * go on when the next begins, they are the lines of a rolling caption; each then ends there. */
 void caption_windows_flatten(struct cue_list *cues, size_t first);
 

@@ -61,7 +61,7 @@ static void stop(struct xml_reader *r, int rc) {
 static void XMLCALL open_element(void *user, const XML_Char *name, const XML_Char **attributes) {
     struct xml_reader *r = user;
     if (r->depth >= CAPTION_XML_DEPTH) {
-        stop(r, error_set(r->e, ERR_LIMIT, "line %lu: more than %d elements in each other",
+        stop(r, error_set(r->e, ERR_LIMIT, "line %lu: more than %d nested elements",
                           XML_GetCurrentLineNumber(r->parser), CAPTION_XML_DEPTH));
         return;
     }
@@ -99,7 +99,7 @@ static void XMLCALL refuse_entity(void *user, const XML_Char *name, int is_param
                       XML_GetCurrentLineNumber(r->parser), name));
 }
 
-/* `out` becomes what expat gets, at once: in pieces it would read a long tag again with each of
+/* `out` becomes expat's input, whole: in pieces it would read a long tag again with each of
  * them. */
 static int clean(struct bytes *out, const char *text, size_t size, struct error *e) {
     while (size > 0 && (unsigned char)*text <= ' ') { /* nothing may stand before "<?xml" */

@@ -1,8 +1,8 @@
 /* xml.h - captions in XML: expat with what makes it safe for files from anywhere.
  *
  * No entity may be declared, so none can grow or name another file; elements nest CAPTION_XML_DEPTH
- * deep at most. Control characters, which XML has not, are blanks. The text is UTF-8 whatever it
- * declares. */
+ * deep at most. Control characters, which XML does not have, become blanks. The text is UTF-8
+ * whatever it declares. */
 #ifndef OCC_INGEST_CAPTIONS_XML_H
 #define OCC_INGEST_CAPTIONS_XML_H
 
@@ -23,15 +23,15 @@ struct caption_xml_handler {
     int (*text)(void *context, const char *text, size_t size, struct error *e);
 };
 
-/* ERR_FORMAT with line and reason for what is not well formed, ERR_MEMORY, and what handlers give.
- */
+/* ERR_FORMAT with line and reason for what is not well formed, ERR_MEMORY, and what handlers
+ * give. */
 int caption_xml_read(const char *text, size_t size, const struct caption_xml_handler *handler,
                      void *context, struct error *e);
 
 /* The value of the attribute with this name, whatever its prefix; NULL where there is none. */
 const char *caption_xml_attribute(const char **attributes, const char *name);
 
-/* A number that is not negative, "12" or "1.5", at the beginning of `text`, and what is behind it;
+/* A number that is not negative, "12" or "1.5", at the beginning of `text`, and what follows it;
  * false where there is none. */
 bool caption_xml_number(const char *text, double *value, const char **rest);
 

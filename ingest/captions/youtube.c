@@ -1,5 +1,5 @@
 /* youtube.c - the formats of YouTube's captions: json3, and srv1 to srv3 in XML. They are
- * not documented; this is what files show.
+ * not documented; this is how files look.
  *
  *   {"events": [{"tStartMs": 160, "dDurationMs": 4240, "wWinId": 1, "aAppend": 1,
  *                "segs": [{"utf8": "so"}, {"utf8": " today", "tOffsetMs": 240}]}]}
@@ -66,8 +66,8 @@ struct srv {
     int depth; /* of the element whose text is read; -1: outside of one */
 };
 
-/* The attribute `name` in units of `scale` milliseconds; *ms stays where it is absent or no number.
- */
+/* The attribute `name` in units of `scale` milliseconds; *ms stays where it is absent or no
+ * number. */
 static void read_ms(const char **attributes, const char *name, double scale, int64_t *ms) {
     const char *value = caption_xml_attribute(attributes, name), *rest;
     double number;

@@ -1,5 +1,5 @@
 /* audio.c - see audio.h. Each frame is converted, a piece at a time, to interleaved float at its
- * own rate, cleaned of what is no number, and handed to the three measures: libebur128, the
+ * own rate, cleaned of what is not a number, and handed to the three measures: libebur128, the
  * envelope, and as mono the spectrogram. */
 #include "ingest/media/audio.h"
 
@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ebur128.h declares an `enum error`, which C does not tell from our `struct error`. */
+/* ebur128.h declares an `enum error`, which C takes for our `struct error`. */
 #define error ebur128_error
 #include <ebur128.h>
 #undef error
@@ -115,8 +115,8 @@ static int check_frame(const AVFrame *frame, struct error *e) {
     return 0;
 }
 
-/* BS.1770 leaves out the low-frequency channel and gives those beside and behind the listener
- * 1.5 dB more. A channel without a name counts as one in front. */
+/* BS.1770 leaves out the low-frequency channel and gives those beside and behind the listener 1.5
+ * dB more. A channel without a name counts as one in front. */
 static int loudness_position(enum AVChannel channel) {
     switch ((int)channel) {
     case AV_CHAN_LOW_FREQUENCY:
@@ -276,7 +276,7 @@ static int take_piece(struct audio *a, const AVFrame *frame, int first, int coun
 
 int audio_feed(struct audio *a, const AVFrame *frame, struct error *e) {
     if (a->finished) {
-        return error_set(e, ERR_USAGE, "audio fed after its report");
+        return error_set(e, ERR_USAGE, "audio after its report was made");
     }
     int rc = check_frame(frame, e);
     if (rc == 0) {
@@ -307,7 +307,7 @@ static int finish(struct audio *a, struct error *e) {
     return mel_finish(a->mel, e);
 }
 
-/* A number rounded to 2 decimals, null for what is none. */
+/* A number rounded to 2 decimals, null for NaN and infinity. */
 static json_t *number(double value) {
     return isfinite(value) ? json_real(round(value * 100) / 100) : json_null();
 }

@@ -1,5 +1,5 @@
-/* container_end.c - see container_end.h. Nothing here trusts a size but to compare it with that of
- * the file. */
+/* container_end.c - see container_end.h. Sizes are only ever compared with that of the file, never
+ * trusted. */
 #include "ingest/media/container_end.h"
 
 #include <stdbool.h>
@@ -22,14 +22,14 @@ static uint64_t number(const unsigned char *p, int bytes) {
     return value;
 }
 
-/* Where something of `size` bytes that begins at `at` ends; beyond every file when it overflows. */
+/* The end of `size` bytes that begin at `at`; beyond every file when it overflows. */
 static int64_t end_of(int64_t at, uint64_t size) {
     return size < (uint64_t)(INT64_MAX - at) ? at + (int64_t)size : INT64_MAX;
 }
 
 /* ---- Matroska ---------------------------------------------------------- */
 
-/* The size behind an element's id: as many further bytes as the first has leading zeros. */
+/* The size after an element's id: as many further bytes as the first has leading zeros. */
 static bool element_size(int fd, int64_t *at, uint64_t *size, bool *unknown) {
     unsigned char bytes[8];
     if (!read_at(fd, *at, bytes, 1) || bytes[0] == 0) {
@@ -80,7 +80,7 @@ static bool is_box(const unsigned char *type) {
     return false;
 }
 
-/* Never whole: between two fragments nothing tells whether another would follow. */
+/* Never whole: nothing between two fragments shows whether another would follow. */
 static enum container_end mp4_end(int fd, int64_t file_size) {
     int64_t at = 0;
     for (int boxes = 0; boxes < BOXES_MOST && file_size - at >= 16; boxes++) {
@@ -148,7 +148,7 @@ static enum container_end transport_end(int fd, int64_t file_size) {
     return END_UNKNOWN;
 }
 
-/* Behind the last picture of H.264 there is a tag that says so: codec 7, packet type 2. */
+/* After the last picture of H.264 there is a tag that says so: codec 7, packet type 2. */
 static enum container_end flv_end(int fd, int64_t file_size) {
     enum { TAG_HEAD = 11, VIDEO = 9, END_OF_SEQUENCE = 2 };
     unsigned char size[4], tag[TAG_HEAD + 2];

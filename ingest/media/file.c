@@ -11,9 +11,9 @@
 
 enum { IO_BUFFER = 64 * 1024, PROBE_BYTES = 5 * 1000 * 1000, STREAMS_LIMIT = 256 };
 
-/* The containers that people's clips come in; all else is refused before a line of its demuxer
- * runs. What describes other files (hls, dash, concat, imf, sdp) is left out on purpose: with opens
- * refused, some of those demuxers crash. */
+/* The containers that people's clips come in; all others are refused before a line of their
+ * demuxers runs. Those that describe other files (hls, dash, concat, imf, sdp) are left out on
+ * purpose: with opens refused, some of those demuxers crash. */
 static const char CONTAINERS[] = "mov,matroska,avi,flv,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,"
                                  "ivf,asf,ogg,nut,mxf,rm,dv,wtv,"
                                  "mjpeg,mp3,aac,ac3,eac3,flac,wav,w64,aiff,caf,amr,gif,apng,jpeg_"

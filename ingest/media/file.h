@@ -15,7 +15,7 @@ struct media_file {
     AVFormatContext *format;
 };
 
-/* Opens and probes. ERR_FORMAT with libavformat's reason when it is no media. */
+/* Opens and probes. ERR_FORMAT with libavformat's reason when it is not a media file. */
 int media_file_open(struct media_file *f, const char *path, struct heartbeat *heartbeat,
                     struct error *e);
 void media_file_close(struct media_file *f);
@@ -23,9 +23,9 @@ void media_file_close(struct media_file *f);
 bool media_is_cover(const AVStream *stream);
 /* Also where the writer did not say so: a track of one still picture. */
 bool media_is_still(const AVStream *stream);
-/* The film itself where there is one, else a cover that is stored as a track, else NULL. */
+/* The video itself where there is one, else a cover that is stored as a track, else NULL. */
 AVStream *media_choose_video(AVFormatContext *format);
-/* What candidates are collected in, unless it is there already or no pictures are wanted. */
+/* Makes the collection of candidates, unless it is there already or no pictures are asked for. */
 int media_open_thumbnails(struct media *m, const struct media_options *options, struct error *e);
 
 /* libavcodec's name of the codec; of an unknown one the four characters that stand for it in the
@@ -39,7 +39,7 @@ int media_decoder_open(AVCodecContext **out, const AVStream *stream, struct erro
 /* Presentation time of a time stamp in milliseconds from the start of the clip; -1: it has none. */
 int64_t media_time_ms(const struct media_file *f, const AVStream *stream, int64_t timestamp);
 
-/* The first thing that goes wrong is the one that is told. */
+/* Only the first thing that goes wrong is reported. */
 void media_problem(struct media *m, const char *reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -10,7 +10,7 @@ static int64_t later_of(int64_t a, int64_t b) {
 }
 
 /* In these the duration may be the time of the end, on a clock that does not begin at 0. Returns
- * when the clip begins, 0 where that is of no account. */
+ * when the clip begins, 0 where that does not matter. */
 static int64_t late_start_ms(const AVFormatContext *format) {
     static const char *const names[] = {"matroska", "flv", "mov"};
     const char *name = format->iformat->name;
@@ -67,8 +67,8 @@ static bool ends_in_damage(const struct media_length *l) {
     return damaged;
 }
 
-/* Times tell it only where nothing better does: a last picture may be held, one track may be
- * shorter than another, and what is not read may be the longest. */
+/* Times decide only where nothing better does: a last picture may be held, one track may be shorter
+ * than another, and a track that is not read may be the longest. */
 static void check_end(const struct media_length *l, int64_t end_ms) {
     struct media *m = l->media;
     bool listed = m->frames_expected > 0;

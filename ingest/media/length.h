@@ -15,11 +15,11 @@ struct media_length {
     bool damaged_last[LENGTH_STREAMS]; /* the last packet of that stream, by its index */
 };
 
-/* Fills media->duration_ms with what the container says, -1 for nothing. */
+/* Fills media->duration_ms from the container, -1 where it does not say. */
 void media_length_open(struct media_length *l, struct media *m, const struct media_file *f);
 
-/* Notes when the packet ends and whether it is damaged. Its stream_index is below LENGTH_STREAMS.
- */
+/* Notes when the packet ends and whether it is damaged. Its stream_index is below
+ * LENGTH_STREAMS. */
 void media_length_take(struct media_length *l, const AVPacket *packet);
 
 /* After the last packet: says what is missing, and sets a duration that the container did not say

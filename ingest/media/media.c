@@ -16,7 +16,7 @@ struct text_track {
     struct media_track *track;
 };
 
-/* Everything that lives while one file is read. */
+/* The state while one file is read. */
 struct media_reader {
     struct media *media;
     const struct media_options *options;
@@ -65,8 +65,8 @@ static const char *copy_text(struct media *m, const char *text) {
 
 /* ---- Opening the tracks ------------------------------------------------ */
 
-/* What the container says of the number of pictures, -1 for nothing. AVI counts in ticks of its
- * header: writers count twice where H.264 has B-pictures. */
+/* The number of pictures according to the container, -1 where it does not say. AVI counts in ticks
+ * of its header: writers count twice where H.264 has B-pictures. */
 static int64_t claimed_frames(const AVFormatContext *format, const AVStream *stream) {
     bool counts = !media_is_cover(stream) && strcmp(format->iformat->name, "avi") != 0;
     return counts && stream->nb_frames > 0 ? stream->nb_frames : -1;
@@ -250,7 +250,8 @@ static int feed_video(struct media_reader *r, const AVPacket *packet, struct err
     return rc < 0 ? rc : video_track_feed(&r->video, packet, e);
 }
 
-/* Gives the video packets to `take`, each with its time; NULL: what was held back for it. */
+/* Gives the video packets to `take`, each with its time; NULL: the packets held back for their
+ * times. */
 static int take_video(struct media_reader *r, const AVPacket *packet,
                       int (*take)(struct media_reader *, const AVPacket *, struct error *),
                       struct error *e) {
@@ -280,8 +281,7 @@ static int feed(struct media_reader *r, const AVPacket *packet, struct error *e)
     return feed_text(r, packet, e);
 }
 
-/* Reads packets to the end and gives each to `take`. A read error ends the file like its end does.
- */
+/* Reads packets to the end and gives each to `take`. A read error counts as the end of the file. */
 static int read_packets(struct media_reader *r,
                         int (*take)(struct media_reader *, const AVPacket *, struct error *),
                         struct error *e) {
@@ -320,7 +320,7 @@ static int feed_pictures(struct media_reader *r, const AVPacket *packet, struct 
 
 /* ---- The end of the file ----------------------------------------------- */
 
-/* Where what was found does not serve: once more from the start, and more of it. */
+/* When the pictures found are not good enough: once more from the start, decoding more. */
 static int further_passes(struct media_reader *r, struct error *e) {
     if (r->media->thumbnails == NULL || r->video.decoder == NULL ||
         media_is_cover(r->video_stream)) {
@@ -331,7 +331,7 @@ static int further_passes(struct media_reader *r, struct error *e) {
     while (rc == 0 && plan != r->video.plan) {
         rc = video_track_restart(&r->video, plan, e);
         if (rc < 0) {
-            return rc == ERR_MEMORY ? rc : 0; /* what was found is all there is */
+            return rc == ERR_MEMORY ? rc : 0; /* there are no more pictures */
         }
         media_times_restart(r->times);
         rc = read_packets(r, feed_pictures, e);

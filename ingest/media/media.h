@@ -73,7 +73,7 @@ struct media_options {
     bool no_cover; /* a picture that is attached to the sound is passed over */
 };
 
-/* Reads `path`. Negative only when nothing could be had of it: ERR_FORMAT, ERR_TRUNCATED, ERR_IO,
+/* Reads `path`. Negative only when nothing in it could be read: ERR_FORMAT, ERR_TRUNCATED, ERR_IO,
  * ERR_MEMORY... `m` is to be closed in any case. */
 int media_read(struct media *m, const char *path, const struct media_options *options,
                struct arena *arena, struct heartbeat *heartbeat, struct error *e);

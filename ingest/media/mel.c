@@ -180,7 +180,7 @@ static int set_rate(struct mel *m, int rate, struct error *e) {
     if (rc < 0) {
         swr_free(&m->resampler);
         return error_set(e, rc == AVERROR(ENOMEM) ? ERR_MEMORY : ERR_FORMAT,
-                         "no resampling from %d Hz", rate);
+                         "cannot resample from %d Hz", rate);
     }
     m->rate = rate;
     return 0;

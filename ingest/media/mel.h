@@ -4,8 +4,8 @@
  * window, 512-point FFT), in power, with a full-scale sine in the middle of a bin at 1. Band b sums
  * it under a triangle of height 1 over the b-th three of 66 points that are equally spaced on
  * Slaney's mel scale from 0 to 8,000 Hz: linear to 1,000 Hz, logarithmic above. (The HTK scale
- * would make the lowest triangles narrower than an FFT bin.) A pixel is
- * 255 (10 log10(power) - floor) / (ceiling - floor), rounded and held to 0 to 255. */
+ * would make the lowest triangles narrower than an FFT bin.) A pixel is 255 (10 log10(power) -
+ * floor) / (ceiling - floor), rounded and held to 0 to 255. */
 #ifndef OCC_INGEST_MEDIA_MEL_H
 #define OCC_INGEST_MEDIA_MEL_H
 
@@ -30,7 +30,7 @@ void mel_close(struct mel *m); /* NULL is allowed */
 /* `count` finite samples at `rate` Hz, -1 to 1. A new rate continues where the old one ended. */
 int mel_feed(struct mel *m, const float *samples, int count, int rate, struct error *e);
 
-/* Takes what the resampler still holds and the last columns. No samples after this. */
+/* Takes the samples that the resampler still holds, and the last columns. No samples after this. */
 int mel_finish(struct mel *m, struct error *e);
 
 int mel_columns(const struct mel *m); /* 0 when less than one window was fed */

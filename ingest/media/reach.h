@@ -18,7 +18,7 @@ struct video_reach {
     int64_t until_picture[VIDEO_REACH_GROUPS];
 };
 
-/* Notes a keyframe; those that are not later than the one before are left out. */
+/* Notes a keyframe; those that do not come later than the last are left out. */
 void video_reach_add(struct video_reach *r, int64_t key_ms);
 /* Counts a picture, keyframe or not, of the last group. */
 void video_reach_count(struct video_reach *r);
@@ -26,7 +26,7 @@ void video_reach_count(struct video_reach *r);
  * pictures farthest apart gets the next, as long as it has more. A group of which n are wanted is
  * decoded to (n - 1) / n. */
 void video_reach_plan(struct video_reach *r, int pictures, int64_t end_ms);
-/* Whether what is decoded at that time is in reach, by its time alone. */
+/* Whether a picture that is decoded at that time is in reach, by its time alone. */
 bool video_reach_covers(const struct video_reach *r, int64_t time_ms);
 /* By either; `number` is that of the picture in its group, from 0. */
 bool video_reach_includes(const struct video_reach *r, int64_t time_ms, int64_t number);

@@ -26,7 +26,7 @@ enum {
     SCALER_FLAGS = SWS_AREA | SWS_BITEXACT | SWS_ACCURATE_RND,
 };
 
-/* What a scaler context depends on. Compared member by member. */
+/* The facts that a scaler context depends on. Compared member by member. */
 struct geometry {
     int source_width, source_height; /* of the frame, or of its one field */
     enum AVPixelFormat format;
@@ -163,7 +163,7 @@ static bool is_full_range(const AVFrame *frame) {
            (format->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL));
 }
 
-/* An unmarked stream is taken as players take it: high definition is BT.709, the rest BT.601. */
+/* An unmarked stream is read as players read it: high definition is BT.709, the rest BT.601. */
 static int matrix_coefficients(const AVFrame *frame) {
     if (frame->colorspace != AVCOL_SPC_UNSPECIFIED && frame->colorspace != AVCOL_SPC_RESERVED) {
         return frame->colorspace;
@@ -284,7 +284,7 @@ static int scale_frame(struct still_scaler *s, const AVFrame *frame, int sar_num
     if (rc < 0) {
         return library_error(e, rc, "scaling");
     }
-    return rc == g.height ? 0 : error_set(e, ERR_FORMAT, "frame scaled in part only");
+    return rc == g.height ? 0 : error_set(e, ERR_FORMAT, "only a part of the frame was scaled");
 }
 
 /* The matrix maps a point (p, q) to (a p + c q, b p + d q), with y downwards. Whatever else it

@@ -4,9 +4,9 @@
  * and full range, interlaced frames (one field is used, so that motion leaves no comb), sample
  * aspect ratio, display matrix (rotation by quarter turns, mirroring). The result is YUV 4:2:0,
  * full range, BT.601 as JFIF wants it. The scaler runs in its bit-exact mode: the same frame gives
- * the same bytes on any CPU. What a stream does not say is taken as players take it: BT.709 above
- * 1024 x 576 pixels, limited range for YUV. High dynamic range (PQ, HLG) is not tone-mapped: such
- * pictures look pale. */
+ * the same bytes on any CPU. Where a stream does not say, the defaults of players are taken: BT.709
+ * above 1024 x 576 pixels, limited range for YUV. High dynamic range (PQ, HLG) is not tone-mapped:
+ * such pictures look pale. */
 #ifndef OCC_INGEST_MEDIA_STILL_H
 #define OCC_INGEST_MEDIA_STILL_H
 
@@ -34,8 +34,8 @@ struct still {
 int still_scaler_open(struct still_scaler **out, int size, struct error *e);
 void still_scaler_close(struct still_scaler *s); /* NULL is allowed */
 
-/* Makes `out` (owned by the caller, released with still_close) of a frame. `matrix`: the 9 int32
- * of the stream's display matrix (libavutil/display.h) or NULL, of which the nearest quarter turn
+/* Makes `out` (owned by the caller, released with still_close) of a frame. `matrix`: the 9 int32 of
+ * the stream's display matrix (libavutil/display.h) or NULL, of which the nearest quarter turn
  * counts; `sar_num / sar_den`: the sample aspect ratio of the frame as stored, 0/1 when unknown,
  * which stretches the width (beyond 16:1 it is ignored). ERR_FORMAT for a frame that cannot be
  * scaled (no data, hardware format, more than 16,384 pixels a side), ERR_MEMORY; `out` is then

@@ -48,7 +48,7 @@ struct thumbnails {
     int chosen_count;
 };
 
-/* Something the choice may take. */
+/* One of the pictures to choose from. */
 struct option {
     const struct thumbnail *item;
     int length;     /* candidates it stands for */
@@ -241,7 +241,7 @@ static bool is_cut(const double *distance, int count, int at) {
            (distance[at] >= CUT_LEAST && distance[at] >= CUT_RATIO * median(around, used));
 }
 
-/* Numbers the scenes of the pool; `first` gets the index of each scene's first picture and behind
+/* Numbers the scenes of the pool; `first` gets the index of each scene's first picture and after
  * the last scene `count`. Returns the number of scenes. */
 static int find_scenes(struct thumbnail **pool, int count, int *first) {
     double distance[CANDIDATES_MOST];
@@ -292,9 +292,9 @@ static struct option sharpest(struct thumbnail **pool, int first, int end) {
     return option;
 }
 
-/* Adds options to the choice until it is full or the rest repeats what is there. The first is the
- * longest scene, each further one the most different from all before; length counts with its square
- * root. Length alone would show a dialogue's two shots again and again and miss the short exterior;
+/* Adds pictures to the choice until it is full or the rest repeats it. The first is the longest
+ * scene, each further one the most different from all before; length counts with its square root.
+ * Length alone would show a dialogue's two shots again and again and miss the short exterior;
  * difference alone would prefer a logo of one second to every real scene. */
 static void take_options(struct thumbnails *t, struct option *options, int count) {
     for (int k = 0; k < t->chosen_count; k++) {
@@ -326,7 +326,8 @@ static void take_options(struct thumbnails *t, struct option *options, int count
     }
 }
 
-/* The order of the array of candidates: scenes tell apart what broken files give the same time. */
+/* The order of the array of candidates: in broken files candidates of several scenes may have the
+ * same time. */
 static int compare_thumbnails(const void *a, const void *b) {
     const struct thumbnail *x = a, *y = b;
     if (x->pts_ms != y->pts_ms) {
@@ -348,7 +349,7 @@ static void choose(struct thumbnails *t) {
         options[i] = sharpest(pool, first[i], first[i + 1]);
     }
     take_options(t, options, parts);
-    /* Still scenes leave places open, which a lively one may fill. */
+    /* Still scenes leave places free, which a lively one may fill. */
     for (int i = 0; i < count; i++) {
         options[i] = (struct option){pool[i], 1, HUGE_VAL};
     }

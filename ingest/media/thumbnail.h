@@ -5,11 +5,11 @@
  * bounded: when the list is full, every second candidate goes and the spacing of further ones
  * doubles. The choice depends on the candidates alone, so a rerun chooses the same.
  *
- * Scenes are told apart by the distance of consecutive candidates. With more scenes than wanted
- * thumbnails the longest comes first, then whichever differs most from those chosen; with fewer,
- * the longest scenes give several, spread in time. Each is the sharpest of its part. A picture that
- * repeats one already chosen is left out even if the count is then not reached: a still clip gives
- * one thumbnail. */
+ * Scenes are separated by the distance of consecutive candidates. With more scenes than thumbnails
+ * the longest comes first, then whichever differs most from those chosen; with fewer, the longest
+ * scenes give several, spread in time. Each is the sharpest of its part. A picture that repeats one
+ * already chosen is left out even if the count is then not reached: a still clip gives one
+ * thumbnail. */
 #ifndef OCC_INGEST_MEDIA_THUMBNAIL_H
 #define OCC_INGEST_MEDIA_THUMBNAIL_H
 
@@ -49,7 +49,7 @@ int thumbnails_room(const struct thumbnails *t);
  * or for a picture without planes. */
 int thumbnails_offer(struct thumbnails *t, int64_t pts_ms, struct still *picture, struct error *e);
 
-/* Good candidates held so far; may fall, because blurred is what is so among the others. */
+/* Good candidates held so far; may fall, because whether one is blurred depends on the others. */
 int thumbnails_good(const struct thumbnails *t);
 
 /* The choice, at most `wanted`, in time order; *items and the pictures belong to `t`. At least one

@@ -17,15 +17,15 @@ enum {
 struct held_packet {
     AVPacket *packet; /* NULL once it was given out */
     int64_t order;    /* rises in the order of presentation */
-    int64_t decoded;  /* decoding time, as told or as the frame rate gives it */
+    int64_t decoded;  /* decoding time, from the container or from the frame rate */
 };
 
 struct media_times {
     const AVStream *stream;
     AVCodecContext *context;      /* of the parser, not opened */
     AVCodecParserContext *parser; /* NULL: none for this codec, which then has no B-pictures */
-    bool counts;                  /* the parser tells the order count, not just the type */
-    int delay;                    /* packets behind that of a picture when it comes out */
+    bool counts;                  /* the parser gives the order count, not just the type */
+    int delay;                    /* packets after that of a picture when it comes out */
     int64_t step;                 /* of one picture, in the stream's time base */
     bool started, ended;
     int64_t base, highest; /* of the order: where this sequence begins, the latest so far */

@@ -2,13 +2,13 @@
  *
  * AVI and Matroska's copies of it give decoding times only, raw streams not even these. Where
  * pictures are reordered (B-pictures), the n-th picture shown then has the decoding time of the
- * packet that lets the decoder give it out: number n + delay, as libavcodec and the players that
- * build on it have it. What is shown before what is read from the packets' headers: the picture
- * order count of H.264 and HEVC, elsewhere the type of picture. A raw stream begins at 0 and goes
- * on at its frame rate.
+ * packet that lets the decoder give it out: number n + delay, as in libavcodec and the players that
+ * build on it. The order of presentation is read from the packets' headers: the picture order count
+ * of H.264 and HEVC, elsewhere the type of picture. A raw stream begins at 0 and goes on at its
+ * frame rate.
  *
- * So decoders may be drained and flushed anywhere, and pictures left out: each picture has its
- * time from its own packet. */
+ * So decoders may be drained and flushed anywhere, and pictures left out: each picture has its time
+ * from its own packet. */
 #ifndef OCC_INGEST_MEDIA_TIMES_H
 #define OCC_INGEST_MEDIA_TIMES_H
 

@@ -195,7 +195,7 @@ static bool is_apart(const struct video_track *v, int64_t count) {
     return v->total >= 0 && v->passed_over > v->total / count;
 }
 
-/* By time or by number, so that a few pictures behind a long still one are seen too. */
+/* By time or by number, so that a few pictures after a long still one are seen too. */
 static bool is_wanted(const struct video_track *v, int64_t time_ms) {
     const struct thumbnails *t = v->media->thumbnails;
     if (v->plan == VIDEO_GROUPS) {
@@ -230,7 +230,7 @@ static int take_frame(struct video_track *v, struct error *e) {
     return offer(v, v->frame, time_ms, e);
 }
 
-/* Takes all pictures that the decoder has ready. */
+/* Takes all finished pictures from the decoder. */
 static int take_frames(struct video_track *v, struct error *e) {
     for (;;) {
         int result = avcodec_receive_frame(v->decoder, v->frame);
@@ -263,7 +263,7 @@ static int send(struct video_track *v, const AVPacket *packet, struct error *e) 
     return take_frames(v, e);
 }
 
-/* Each by itself, and out with it: decoders hold pictures back. */
+/* Each is decoded by itself and the decoder drained: decoders hold pictures back. */
 static int feed_keyframe(struct video_track *v, const AVPacket *packet, int64_t time_ms,
                          struct error *e) {
     if (time_ms >= 0 && !thumbnails_wants(v->media->thumbnails, time_ms)) {
@@ -278,7 +278,7 @@ static int feed_keyframe(struct video_track *v, const AVPacket *packet, int64_t 
     return rc;
 }
 
-/* Behind a gap pictures that are shown before the keyframe cannot be whole. */
+/* After a gap, pictures that are shown before the keyframe cannot be whole. */
 static int feed_group(struct video_track *v, const AVPacket *packet, int64_t time_ms,
                       int64_t decode_ms, struct error *e) {
     v->number++;
@@ -343,8 +343,9 @@ int video_track_offer_spare(struct video_track *v, struct error *e) {
  * picture at all. */
 enum { ANOTHER_PASS_MS = 5 * 60 * 1000, ANOTHER_PASS_PICTURES = 5 * 60 * 25 };
 
-/* Whether every keyframe gave a sound picture when it was decoded alone. Not so where an encoder
- * refreshes the picture bit by bit and the container calls the beginnings of that keyframes. */
+/* Whether every keyframe gave an undamaged picture when it was decoded alone. Not so where an
+ * encoder refreshes the picture bit by bit and the container calls the beginnings of that
+ * keyframes. */
 static bool keyframes_stand_alone(const struct video_track *v) {
     return v->reach.count > 0 && !v->reach.overflowed && v->media->video_errors == 0 &&
            v->media->frames_decoded >= v->keyframes;
@@ -370,7 +371,7 @@ enum video_plan video_track_next_plan(const struct video_track *v) {
 
 /* By time, as most demuxers keep a state that a jump to byte 0 leaves wrong: Matroska's would find
  * no packet any more. Not so in streams that anybody may cut anywhere: their times may begin
- * anywhere too, and byte 0 is what is sure. */
+ * anywhere too, and only byte 0 is certain. */
 static int seek_to_start(const struct video_track *v) {
     AVFormatContext *format = v->file->format;
     bool by_bytes = format->iformat->flags & AVFMT_TS_DISCONT;

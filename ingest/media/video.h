@@ -7,9 +7,9 @@
 
 /* How pictures are found, from the cheapest way to the dearest. Keyframes are enough when there are
  * as many as thumbnails; each is decoded by itself, so open GOPs and joins do no harm. Otherwise
- * what other pictures refer to is decoded: of each group (a keyframe and what follows it) only the
- * beginning, as far as the last picture wanted, or everything. Where there are no more pictures
- * than candidates fit, each may be a scene of its own: all are decoded and looked at. */
+ * the pictures that others refer to are decoded: of each group (a keyframe and what follows it)
+ * only the beginning, as far as the last picture wanted, or everything. Where there are no more
+ * pictures than candidates fit, each may be a scene of its own: all are decoded and looked at. */
 enum video_plan { VIDEO_KEYFRAMES, VIDEO_GROUPS, VIDEO_EVERYTHING };
 
 struct video_track {
@@ -40,11 +40,12 @@ int video_track_open(struct video_track *v, struct media *m, struct media_file *
                      const struct media_options *options, struct error *e);
 void video_track_close(struct video_track *v);
 int video_track_feed(struct video_track *v, const AVPacket *packet, struct error *e);
-/* Takes out what the decoder still holds. */
+/* Takes out the pictures that the decoder still holds. */
 int video_track_finish(struct video_track *v, struct error *e);
-/* After the last pass: offers the damaged spare when no sound picture was found. */
+/* After the last pass: offers the damaged spare when no undamaged picture was found. */
 int video_track_offer_spare(struct video_track *v, struct error *e);
-/* The plan for another pass when what was found is not good enough; the same plan: none. */
+/* The plan for another pass when the pictures found are not good enough; the same plan: no other
+ * pass. */
 enum video_plan video_track_next_plan(const struct video_track *v);
 /* Goes back to the start for a pass with another plan. */
 int video_track_restart(struct video_track *v, enum video_plan plan, struct error *e);

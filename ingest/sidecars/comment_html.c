@@ -1,5 +1,5 @@
 /* comment_html.c - the HTML that some sites put into comments, as plain text. Not a parser of HTML:
- * comments hold links, bold text and line ends, nothing else is worth keeping. */
+ * comments hold links, bold text and line ends, and only text and line ends are kept. */
 #include <string.h>
 
 #include "ingest/sidecars/comment_parts.h"
@@ -22,8 +22,8 @@ static const struct {
 /* Elements that stand on lines of their own, and <br>. */
 static const char *const line_elements[] = {"br", "p", "div", "li", "ul", "ol", "blockquote", "tr"};
 
-/* Every step writes at most as many bytes as it reads, so a buffer of the input's size is enough.
- */
+/* Every step writes at most as many bytes as it reads, so a buffer of the input's size is
+ * enough. */
 struct output {
     char *text;
     size_t size;
@@ -99,8 +99,8 @@ static bool is_line_element(const char *name, size_t size) {
 }
 
 /* The bytes of a tag or comment at `html`, which begins with '<'; 0 when it is neither. `closed` is
- * false when no '>' follows any more: then the search, which would take quadratic time over a text
- * full of '<', is not begun again. */
+ * false when no '>' follows any more: then there is no further search, which would take quadratic
+ * time over a text full of '<'. */
 static size_t read_tag(const char *html, bool *closed, bool *line) {
     const char *name = html + 1 + (html[1] == '/');
     *line = false;

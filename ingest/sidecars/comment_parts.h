@@ -1,6 +1,5 @@
-/* comment_parts.h - what comments.c is made of: the walk over a file and HTML; for comments.c
- * alone.
- */
+/* comment_parts.h - the parts of comments.c: the walk over a file, and HTML; for comments.c
+ * alone. */
 #ifndef OCC_INGEST_SIDECARS_COMMENT_PARTS_H
 #define OCC_INGEST_SIDECARS_COMMENT_PARTS_H
 
@@ -30,12 +29,12 @@ struct comment_entry {
 };
 
 struct comment_walk {
-    /* Is called for each comment, replies behind the comment they lie in; a negative code ends the
-     * walk. The entry lives until it returns. */
+    /* Is called for each comment, replies after the comment they belong to; a negative code ends
+     * the walk. The entry lives until it returns. */
     int (*visit)(void *context, const struct comment_entry *entry, struct error *e);
     void *context;
     bool found;     /* out: the file holds a list of comments */
-    size_t dropped; /* out: values in lists that are no comment */
+    size_t dropped; /* out: values in lists that are not comments */
 };
 
 /* Walks over every shape that comments.h names. Bounded in depth: deeper lists are dropped. */

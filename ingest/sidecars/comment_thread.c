@@ -1,8 +1,8 @@
-/* comment_thread.c - puts replies behind the comments they answer.
+/* comment_thread.c - puts replies after the comments they answer.
  *
  * The comments form trees, roots and children in the order of the file, which are written out depth
  * first. Parent links come from files, so they may be missing or form rings; a ring is cut at the
- * member that came first. Neither depth nor rings meet a recursion. */
+ * member that came first. There is no recursion, so neither depth nor rings matter. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +72,7 @@ static int link_nodes(const struct comment_list *list, struct comment_node *node
     return 0;
 }
 
-/* The node behind `at` in the tree below `root`, depth first; NONE at the end of the tree. */
+/* The node after `at` in the tree below `root`, depth first; NONE at the end of the tree. */
 static size_t following(const struct comment_node *nodes, size_t at, size_t root) {
     if (nodes[at].child != NONE) {
         return nodes[at].child;

@@ -1,7 +1,7 @@
 /* comment_walk.c - finds the comments in a file of any of the shapes that comments.h names.
  *
- * Lists lie in lists, pages or comments; what is said around an entry (its clip, the comment that
- * it answers) holds for it unless it says otherwise. */
+ * Lists lie in lists, pages or comments; facts around an entry (its clip, the comment that it
+ * answers) hold for it unless it says otherwise. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,8 +75,8 @@ bool comment_id_equal(const struct comment_id *a, const struct comment_id *b) {
            memcmp(a->text, b->text, a->size) == 0;
 }
 
-/* Reduces the address of a clip's page to its id; other addresses (of the media file, say) to none.
- */
+/* Reduces the address of a clip's page to its id; other addresses (of the media file, say) to
+ * none. */
 static void id_from_address(struct comment_id *id) {
     static const struct {
         const char *before, *characters;
@@ -104,7 +104,7 @@ static void id_from_address(struct comment_id *id) {
     }
 }
 
-/* The clip that an object names, else the one said around it. */
+/* The clip that an object names, else the one named around it. */
 static const struct comment_id *clip_of(const json_t *object, struct comment_id *own,
                                         const struct comment_id *outer) {
     if (json_get_text(object, "extractor") != NULL) { /* yt-dlp's info.json: `id` is the clip's */
@@ -243,7 +243,7 @@ static int walk_value(struct comment_walk *w, const json_t *value,
 int comment_walk(struct comment_walk *w, const json_t *root, struct error *e) {
     bool named;
     if (!json_is_array(root) && list_of(root, &named) == NULL) {
-        return 0; /* a lone object is no list, even where it looks like a comment */
+        return 0; /* a lone object is not a list, even where it looks like a comment */
     }
     struct comment_place place = {0};
     return walk_value(w, root, &place, e);

@@ -31,7 +31,7 @@ static const char *const creator_flags[] = {"author_is_uploader", "authorIsChann
 static const char *const pinned_flags[] = {"author_pin", "is_pinned", "pinnedByAuthor",
                                            "isPinned",   "pinned",    NULL};
 
-/* What a visit needs beside the entry. */
+/* What a visit needs besides the entry. */
 struct comments_context {
     struct comment_list *list;
     struct table *ids; /* of the comments in the list */
@@ -61,7 +61,7 @@ static bool names_creator(const json_t *object, const char *const *names,
         struct comment_id id;
         char name[256] = "";
         comment_id_find(&id, object, FIELD_NAMES(*names));
-        if (id.text != NULL && id.size < sizeof name) { /* longer ones are nobody's name */
+        if (id.text != NULL && id.size < sizeof name) { /* longer texts are not names */
             memcpy(name, id.text, id.size);
             name[id.size] = 0;
         }

@@ -1,6 +1,6 @@
 /* comments.h - comments from the exports that people hold, in one schema.
  *
- * Shapes, told apart by their members:
+ * Shapes, which differ in their members:
  *   yt-dlp            info.json "comments": [{id, parent, author, text, like_count, ...}]
  *   TikTok web API    {comments: [{cid, text, digg_count, reply_comment: [...], user: {...}}]}
  *   TikTok Research   {data: {comments: [{id, parent_comment_id, like_count, create_time}]}}
@@ -29,7 +29,7 @@ struct comment {
     bool by_creator, pinned;
 };
 
-/* In thread order: each root in the order of the file, its replies behind it. */
+/* In thread order: each root in the order of the file, its replies after it. */
 struct comment_list {
     struct arena *arena; /* owns items and texts */
     struct comment *items;
@@ -45,8 +45,8 @@ struct comment_list {
 int comments_add(struct comment_list *list, const json_t *root, const char *video_id,
                  const char *const *creator, struct error *e);
 
-/* Puts replies, and the replies to these, behind the comment they answer, in the order of the file.
- * Call after the last comments_add. A reply whose parent is absent goes behind its thread's root;
+/* Puts replies, and the replies to these, after the comment they answer, in the order of the file.
+ * Call after the last comments_add. A reply whose parent is absent goes after its thread's root;
  * without that too it stays where it is. */
 int comments_thread(struct comment_list *list, struct error *e);
 

@@ -95,7 +95,7 @@ static int add_tag(struct metadata *m, const char *tag, size_t size, struct aren
     return 0;
 }
 
-/* The bytes of tag characters at `text`; *digits_only tells a number ("we are #1") from a word. */
+/* The bytes of tag characters at `text`; *digits_only: it is a number ("we are #1"), not a word. */
 static size_t tag_length(const char *text, size_t size, bool *digits_only) {
     size_t length = 0;
     *digits_only = true;
@@ -135,8 +135,8 @@ int metadata_add_hashtags(struct metadata *m, const char *text, struct arena *ar
     return rc;
 }
 
-/* A list of tags: strings, or objects that name their tag ({"title": ...}, {"hashtagName": ...}).
- */
+/* A list of tags: strings, or objects that name their tag ({"title": ...}, {"hashtagName":
+ * ...}). */
 static int add_tag_list(struct metadata *m, const json_t *list, struct arena *arena,
                         struct error *e) {
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -303,7 +303,7 @@ static const char *ytdlp_account_name(struct fields *f, const json_t *root,
     return name != NULL ? name : field_text(f, root, FIELD_NAMES("artist"));
 }
 
-/* What yt-dlp says of captions: the languages of those that people made, and "de-orig" among the
+/* What yt-dlp says about captions: the languages of those that people made, and "de-orig" among the
  * automatic ones for the language that is spoken. */
 static void read_ytdlp_captions(struct fields *f, const json_t *root, struct metadata *m) {
     static const char original[] = "-orig";
@@ -343,7 +343,7 @@ static void read_ytdlp_names(struct fields *f, const json_t *root, struct metada
     add_creator(m, field_text(f, root, FIELD_NAMES("creator")));
 }
 
-/* What both tools' files need in the end; `rc` is what the tag lists gave. */
+/* The last steps for the files of both tools; `rc` is what the tag lists gave. */
 static int finish(struct metadata *m, const struct fields *f, int rc, struct error *e) {
     if (rc == 0 && f->exhausted) {
         rc = error_memory(e, NULL);

@@ -51,7 +51,7 @@ void sidecars_lose(struct sidecars *s, const char *path, const char *reason) {
     }
 }
 
-/* Warns of what was wrong with a JSON file. */
+/* Warns of damage in a JSON file. */
 static void warn_of_tree(struct sidecars *s, const char *path, const json_t *root, size_t repaired,
                          const struct error *e) {
     if (root == NULL) {
@@ -79,7 +79,7 @@ static int tree_load(struct sidecar_tree *tree, const char *path, struct error *
     return 0;
 }
 
-/* Also warns of what was wrong with it. */
+/* As tree_load; also warns of damage. */
 static int tree_read(struct sidecars *s, struct sidecar_tree *tree, const char *path,
                      struct error *e) {
     int rc = tree_load(tree, path, e);
@@ -91,8 +91,8 @@ static int tree_read(struct sidecars *s, struct sidecar_tree *tree, const char *
 
 /* ---- Metadata ---------------------------------------------------------- */
 
-/* The first metadata that are good count; further ones, of the same clip kept elsewhere, fill in
- * what those lack. */
+/* The first usable metadata count; further ones, of the same clip kept elsewhere, fill in the
+ * gaps. */
 static int take_metadata(struct sidecars *s, const struct metadata *found, struct error *e) {
     int rc = 0;
     if (s->described) {
@@ -131,7 +131,7 @@ static int read_metadata(struct sidecars *s, const struct clip_file *file, struc
     return rc == ERR_MEMORY ? rc : 0;
 }
 
-/* yt-dlp's say more than gallery-dl's. */
+/* yt-dlp's come first, since they say more than gallery-dl's. */
 static int read_all_metadata(struct sidecars *s, const struct clip *clip, struct error *e) {
     static const enum file_kind kinds[] = {FILE_INFO, FILE_GALLERY};
     int rc = 0;
@@ -173,7 +173,7 @@ static int read_description(struct sidecars *s, const struct clip_file *file, st
     return rc;
 }
 
-/* What no sidecar says is taken from the file's name, folder and date. */
+/* Facts that no sidecar gives come from the file's name, folder and date. */
 static int complete(struct sidecars *s, const struct clip *clip, struct error *e) {
     struct metadata *m = &s->metadata;
     const char *id, *title;
@@ -266,8 +266,8 @@ int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, s
     return rc;
 }
 
-/* A bare STEM.json may be anything; its content tells. Comments are left for later (*comments),
- * when it is known which clip they must be of. */
+/* A bare STEM.json may be anything; its content decides. Comments are left for later (*comments),
+ * when the id of the clip is known. */
 static int read_bare_json(struct sidecars *s, const struct clip_file *file, bool *comments,
                           struct error *e) {
     struct sidecar_tree *tree = &s->cache->bare;
@@ -289,7 +289,7 @@ static int read_bare_json(struct sidecars *s, const struct clip_file *file, bool
     return rc == ERR_MEMORY ? rc : 0;
 }
 
-/* As read_comments for a file whose name does not say that it holds any: none is no loss. */
+/* As read_comments, for a file whose name does not promise comments: to find none is not a loss. */
 static int read_bare_comments(struct sidecars *s, const struct clip_file *file, struct error *e) {
     struct sidecar_tree *tree = &s->cache->bare;
     int rc = tree_read(s, tree, file->path, e);
@@ -310,7 +310,7 @@ static int read_one(struct sidecars *s, const struct clip_file *file, struct err
         list_caption(s, file);
         return 0;
     case FILE_UNKNOWN:
-        sidecars_warn(s, file->path, "of no kind that is known, not read");
+        sidecars_warn(s, file->path, "an unknown kind of file, not read");
         return 0;
     case FILE_JSON: /* read before */
     case FILE_INFO:

@@ -28,10 +28,10 @@ struct sidecars {
     struct comment_list comments;
     struct sidecar_caption captions[SIDECAR_CAPTIONS];
     int caption_count;
-    bool described; /* metadata were read: there is more of the clip than its name */
+    bool described; /* metadata were read: more is known of the clip than its name */
     const char *warnings[SIDECAR_WARNINGS]; /* what was wrong, one line each */
     int warning_count;
-    const char *lost; /* the first of them that tells of a file that gave nothing, or NULL */
+    const char *lost; /* the first of them about a file that gave nothing, or NULL */
 };
 
 /* A JSON file in memory, and what was wrong with it: the warning goes to every clip that the file
@@ -44,13 +44,12 @@ struct sidecar_tree {
 };
 
 /* Zero to begin with; it ends with its process. Holds the last export of comments, which often
- * serves many clips, and the last STEM.json, whose content must be seen before it is known what it
- * is to be read as. */
+ * serves many clips, and the last STEM.json, whose content decides what it is read as. */
 struct sidecar_cache {
     struct sidecar_tree export, bare;
 };
 
-/* Reads metadata and comments and lists the captions. What is wrong with a file becomes a warning;
+/* Reads metadata and comments and lists the captions. Anything wrong with a file becomes a warning;
  * only ERR_MEMORY is an error. */
 int sidecars_read(struct sidecars *s, const struct clip *clip, struct arena *arena,
                   struct sidecar_cache *cache, struct error *e);
@@ -58,9 +57,9 @@ int sidecars_read(struct sidecars *s, const struct clip *clip, struct arena *are
 /* Reads the cues of one caption file (once). */
 int sidecars_read_caption(struct sidecars *s, struct sidecar_caption *caption, struct error *e);
 
-/* What is to be said of a file: a warning in the sample. */
+/* Adds a warning about a file to the sample. */
 void sidecars_warn(struct sidecars *s, const char *path, const char *reason);
-/* What is to be said of the clip as a whole; copied. */
+/* Adds a warning about the clip as a whole; the text is copied. */
 void sidecars_note(struct sidecars *s, const char *text);
 
 /* A file that could not be used: a warning that also makes the sample partial. */

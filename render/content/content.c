@@ -56,30 +56,30 @@ int content_parse_parts(struct content_options *o, const char *list, struct erro
 
 /* ---- Sources ----------------------------------------------------------------- */
 
-static int source_texts(struct flow *f, struct content_source *s, const char *suffix,
+static int source_texts(struct content_layout *l, struct page_source *s, const char *suffix,
                         const char *pointer) {
-    struct arena *arena = f->sources->arena;
-    if (!f->key) {
-        f->key = arena_text(arena, f->sample->key, strlen(f->sample->key));
+    struct arena *arena = l->sources->arena;
+    if (l->key == NULL) {
+        l->key = arena_text(arena, l->sample->key, strlen(l->sample->key));
     }
-    const struct content_source *before =
-        f->sources->count ? &f->sources->items[f->sources->count - 1] : NULL;
-    bool same = before && strcmp(before->member, suffix) == 0;
-    s->key = f->key;
+    const struct page_source *before =
+        l->sources->count ? &l->sources->items[l->sources->count - 1] : NULL;
+    bool same = before != NULL && strcmp(before->member, suffix) == 0;
+    s->key = l->key;
     s->member = same ? before->member : arena_text(arena, suffix, strlen(suffix));
-    s->pointer = pointer ? arena_text(arena, pointer, strlen(pointer)) : NULL;
-    return s->key && s->member && (s->pointer || !pointer) ? 0 : -1;
+    s->pointer = pointer != NULL ? arena_text(arena, pointer, strlen(pointer)) : NULL;
+    return s->key != NULL && s->member != NULL && (s->pointer != NULL || pointer == NULL) ? 0 : -1;
 }
 
-int flow_source(struct flow *f, const char *suffix, const char *pointer, uint32_t *number,
-                struct error *e) {
-    struct content_sources *all = f->sources;
-    struct content_source source;
+int layout_source(struct content_layout *l, const char *suffix, const char *pointer,
+                  uint32_t *number, struct error *e) {
+    struct page_sources *all = l->sources;
+    struct page_source source;
     if (all->count >= UINT32_MAX) {
         return error_set(e, ERR_LIMIT, "too many texts for one set of pages");
     }
-    if (source_texts(f, &source, suffix, pointer) < 0) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (source_texts(l, &source, suffix, pointer) < 0) {
+        return error_memory(e, NULL);
     }
     void *items = all->items;
     int rc = arena_grow(all->arena, &items, all->count, &all->capacity, sizeof *all->items, e);
@@ -91,65 +91,69 @@ int flow_source(struct flow *f, const char *suffix, const char *pointer, uint32_
     return rc;
 }
 
-int flow_item_source(struct flow *f, const char *suffix, size_t index, const char *name,
-                     uint32_t *number, struct error *e) {
+int layout_item_source(struct content_layout *l, const char *suffix, size_t index, const char *name,
+                       uint32_t *number, struct error *e) {
     char pointer[POINTER_BYTES];
     snprintf(pointer, sizeof pointer, "/%zu/%s", index, name);
-    return flow_source(f, suffix, pointer, number, e);
+    return layout_source(l, suffix, pointer, number, e);
 }
 
 /* ---- Members ----------------------------------------------------------------- */
 
-int flow_warn(struct flow *f, const char *suffix, const char *text, struct error *e) {
+/* Adds "SUFFIX: text" to the warnings. */
+static int warn(struct content_layout *l, const char *suffix, const char *text, struct error *e) {
     struct bytes line;
     size_t replaced = 0;
     bytes_init(&line, SIZE_MAX);
     int rc = bytes_printf(&line, e, "%s: ", suffix);
-    rc = rc == 0 ? utf8_repair(&line, text, strlen(text), &replaced, e) : rc;
+    if (rc == 0) {
+        rc = utf8_repair(&line, text, strlen(text), &replaced, e);
+    }
     json_t *string = rc == 0 ? json_stringn(bytes_text(&line), line.size) : NULL;
     bytes_close(&line);
-    if (rc == 0 && json_array_append_new(f->warnings, string) != 0) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+    if (rc == 0 && json_array_append_new(l->warnings, string) != 0) {
+        rc = error_memory(e, NULL);
     }
     return rc;
 }
 
-json_t *flow_read(struct flow *f, const char *suffix, json_type type, int *rc, struct error *e) {
-    const struct stream_member *member = stream_member_find(f->sample, suffix);
-    if (!member) {
+json_t *layout_read(struct content_layout *l, const char *suffix, json_type type, int *rc,
+                    struct error *e) {
+    const struct stream_member *member = stream_member_find(l->sample, suffix);
+    if (member == NULL) {
         return NULL;
     }
     struct error why = {0};
     json_t *tree = json_read(member->data, member->size, NULL, &why);
-    if (!tree && why.code == ERR_MEMORY) {
+    if (tree == NULL && why.code == ERR_MEMORY) {
         *rc = error_set(e, why.code, "%s", why.text);
-    } else if (!tree) {
-        *rc = flow_warn(f, suffix, why.text, e);
+    } else if (tree == NULL) {
+        *rc = warn(l, suffix, why.text, e);
     } else if (json_typeof(tree) != type) {
-        *rc = flow_warn(f, suffix, type == JSON_ARRAY ? "no list" : "no object", e);
+        *rc = warn(l, suffix, type == JSON_ARRAY ? "no list" : "no object", e);
         json_decref(tree);
         tree = NULL;
     }
     return tree;
 }
 
-size_t flow_items(const json_t *list) {
+size_t layout_items(const json_t *list) {
     size_t count = json_array_size(list);
     return count < CONTENT_ITEMS ? count : CONTENT_ITEMS;
 }
 
-int flow_warn_items(struct flow *f, const char *suffix, const json_t *list, size_t unreadable,
-                    struct error *e) {
+int layout_warn_items(struct content_layout *l, const char *suffix, const json_t *list,
+                      size_t unreadable, struct error *e) {
     char text[80];
-    size_t count = json_array_size(list), read = flow_items(list);
+    size_t count = json_array_size(list), read = layout_items(list);
     int rc = 0;
     if (read < count) {
         snprintf(text, sizeof text, "only the first %zu of %zu items were read", read, count);
-        rc = flow_warn(f, suffix, text, e);
+        rc = warn(l, suffix, text, e);
     }
     if (rc == 0 && unreadable > 0) {
         snprintf(text, sizeof text, "%zu of %zu items have no text", unreadable, read);
-        rc = flow_warn(f, suffix, text, e);
+        rc = warn(l, suffix, text, e);
     }
     return rc;
 }
@@ -166,21 +170,28 @@ struct content_string content_string(const json_t *object, const char *name) {
 /* Text that no source holds, behind a separator where there is something already. */
 static int header_item(struct phrase *p, const char *text, struct error *e) {
     const char *copy = arena_text(p->arena, text, strlen(text));
-    int rc = copy ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    rc = rc == 0 && p->count > 0 ? phrase_mark(p, " · ", e) : rc;
+    int rc = copy != NULL ? 0 : error_memory(e, NULL);
+    if (rc == 0 && p->count > 0) {
+        rc = phrase_mark(p, " · ", e);
+    }
     return rc == 0 ? phrase_mark(p, copy, e) : rc;
 }
 
-static int header_account(struct flow *f, struct phrase *p, const json_t *about, struct error *e) {
+static int header_account(struct content_layout *l, struct phrase *p, const json_t *about,
+                          struct error *e) {
     struct content_string account = content_string(about, "account");
-    if (!account.text) {
+    if (account.text == NULL) {
         return 0;
     }
     uint32_t source;
-    int rc = flow_source(f, ABOUT, "/account", &source, e);
+    int rc = layout_source(l, ABOUT, "/account", &source, e);
     phrase_isolate(p, false);
-    rc = rc == 0 && account.text[0] != '@' ? phrase_mark(p, "@", e) : rc;
-    rc = rc == 0 ? phrase_text(p, account, source, 0, e) : rc;
+    if (rc == 0 && account.text[0] != '@') {
+        rc = phrase_mark(p, "@", e);
+    }
+    if (rc == 0) {
+        rc = phrase_text(p, account, source, 0, e);
+    }
     phrase_isolate_end(p);
     return rc;
 }
@@ -190,7 +201,7 @@ static int header_date(struct phrase *p, const json_t *about, struct error *e) {
     struct tm date;
     time_t seconds = (time_t)created;
     char text[DATE_BYTES];
-    if (created < 0 || created > LATEST_DATE || !gmtime_r(&seconds, &date) ||
+    if (created < 0 || created > LATEST_DATE || gmtime_r(&seconds, &date) == NULL ||
         strftime(text, sizeof text, "%Y-%m-%d", &date) == 0) {
         return 0;
     }
@@ -206,19 +217,29 @@ static int header_count(struct phrase *p, const json_t *counts, const char *one,
     char number[CONTENT_NUMBER];
     content_number(number, value);
     int rc = header_item(p, number, e);
-    rc = rc == 0 ? phrase_glued(p, " ", e) : rc;
+    if (rc == 0) {
+        rc = phrase_glued(p, " ", e);
+    }
     return rc == 0 ? phrase_mark(p, value == 1 ? one : many, e) : rc;
 }
 
-static int flow_header(struct flow *f, const json_t *about, struct error *e) {
-    struct phrase p = {.arena = f->scratch};
+static int layout_header(struct content_layout *l, const json_t *about, struct error *e) {
+    struct phrase p = {.arena = l->scratch};
     const json_t *counts = json_object_get(about, "counts");
-    int rc = header_account(f, &p, about, e);
-    rc = rc == 0 ? header_date(&p, about, e) : rc;
-    rc = rc == 0 ? header_count(&p, counts, "view", "views", e) : rc;
-    rc = rc == 0 ? header_count(&p, counts, "like", "likes", e) : rc;
-    rc = rc == 0 ? header_count(&p, counts, "comment", "comments", e) : rc;
-    return rc == 0 ? flow_spans(f, PART_HEADER, p.spans, p.count, 0, e) : rc;
+    int rc = header_account(l, &p, about, e);
+    if (rc == 0) {
+        rc = header_date(&p, about, e);
+    }
+    if (rc == 0) {
+        rc = header_count(&p, counts, "view", "views", e);
+    }
+    if (rc == 0) {
+        rc = header_count(&p, counts, "like", "likes", e);
+    }
+    if (rc == 0) {
+        rc = header_count(&p, counts, "comment", "comments", e);
+    }
+    return rc == 0 ? layout_spans(l, PART_HEADER, p.spans, p.count, 0, e) : rc;
 }
 
 /* ---- Pictures -------------------------------------------------------------------- */
@@ -230,76 +251,79 @@ static bool is_thumb(const char *suffix) {
 }
 
 /* What a picture's reader gave: 1 where it is there, 0 where it is only a warning. */
-static int judge_picture(struct flow *f, const char *suffix, int rc, const struct error *why,
-                         struct error *e) {
+static int judge_picture(struct content_layout *l, const char *suffix, int rc,
+                         const struct error *why, struct error *e) {
     if (rc == ERR_MEMORY) {
         return error_set(e, rc, "%s", why->text);
     }
-    rc = rc < 0 ? flow_warn(f, suffix, why->text, e) : 1;
+    rc = rc < 0 ? warn(l, suffix, why->text, e) : 1;
     return rc;
 }
 
-static int flow_thumbs(struct flow *f, struct error *e) {
-    size_t all = f->sample->count, count = 0;
-    struct page_picture *thumbs = arena_alloc(f->scratch, all, sizeof *thumbs);
-    struct picture *pictures = arena_alloc(f->scratch, all, sizeof *pictures);
-    int rc = thumbs && pictures ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    int64_t wanted = f->options->thumbs;
+static int layout_thumbs(struct content_layout *l, struct error *e) {
+    size_t all = l->sample->count, count = 0;
+    struct page_picture *thumbs = arena_alloc(l->scratch, all, sizeof *thumbs);
+    struct picture *pictures = arena_alloc(l->scratch, all, sizeof *pictures);
+    int rc = thumbs != NULL && pictures != NULL ? 0 : error_memory(e, NULL);
+    int64_t wanted = l->options->thumbs;
     for (size_t i = 0; i < all && rc >= 0 && (wanted <= 0 || (int64_t)count < wanted); i++) {
-        const struct stream_member *m = &f->sample->members[i];
+        const struct stream_member *m = &l->sample->members[i];
         if (!is_thumb(m->suffix)) {
             continue;
         }
         struct error why = {0};
-        rc = picture_read_jpeg(&pictures[count], m->data, m->size, CELL, CELL, f->scratch, &why);
-        rc = judge_picture(f, m->suffix, rc, &why, e);
+        rc = picture_read_jpeg(&pictures[count], m->data, m->size, CELL, CELL, l->scratch, &why);
+        rc = judge_picture(l, m->suffix, rc, &why, e);
         if (rc == 1) {
             thumbs[count].picture = &pictures[count];
-            rc = flow_source(f, m->suffix, NULL, &thumbs[count].source, e);
+            rc = layout_source(l, m->suffix, NULL, &thumbs[count].source, e);
             count++;
         }
     }
-    return rc < 0 || count == 0 ? rc : pager_pictures(f->pager, PART_THUMBS, thumbs, count, e);
+    return rc < 0 || count == 0 ? rc : pager_pictures(l->pager, PART_THUMBS, thumbs, count, e);
 }
 
-static int flow_audio(struct flow *f, struct error *e) {
-    const struct stream_member *m = stream_member_find(f->sample, MEL);
-    int width = pager_picture_width(f->pager);
-    if (!m || width < 1) {
+static int layout_audio(struct content_layout *l, struct error *e) {
+    const struct stream_member *m = stream_member_find(l->sample, MEL);
+    int width = pager_picture_width(l->pager);
+    if (m == NULL || width < 1) {
         return 0;
     }
     struct picture picture;
     struct page_picture item = {.picture = &picture};
     struct error why = {0};
-    int rc = picture_read_pgm(&picture, m->data, m->size, width, CELL, f->scratch, &why);
-    rc = judge_picture(f, MEL, rc, &why, e);
+    int rc = picture_read_pgm(&picture, m->data, m->size, width, CELL, l->scratch, &why);
+    rc = judge_picture(l, MEL, rc, &why, e);
     if (rc == 1) {
-        rc = flow_source(f, MEL, NULL, &item.source, e);
-        rc = rc == 0 ? pager_pictures(f->pager, PART_AUDIO, &item, 1, e) : rc;
+        rc = layout_source(l, MEL, NULL, &item.source, e);
+        if (rc == 0) {
+            rc = pager_pictures(l->pager, PART_AUDIO, &item, 1, e);
+        }
     }
     return rc;
 }
 
 /* ---- Description ------------------------------------------------------------------- */
 
-static int flow_description(struct flow *f, const json_t *about, struct error *e) {
+static int layout_description(struct content_layout *l, const json_t *about, struct error *e) {
     struct content_string title = content_string(about, "title");
     struct content_string description = content_string(about, "description");
-    bool wanted = title.text && !(description.text && content_repeats(title, description));
-    int rc = wanted ? flow_string(f, PART_DESCRIPTION, title, ABOUT, "/title", e) : 0;
-    return rc == 0 && description.text
-               ? flow_string(f, PART_DESCRIPTION, description, ABOUT, "/description", e)
+    bool wanted =
+        title.text != NULL && !(description.text != NULL && content_repeats(title, description));
+    int rc = wanted ? layout_string(l, PART_DESCRIPTION, title, ABOUT, "/title", e) : 0;
+    return rc == 0 && description.text != NULL
+               ? layout_string(l, PART_DESCRIPTION, description, ABOUT, "/description", e)
                : rc;
 }
 
 /* ---- All of it --------------------------------------------------------------------- */
 
 /* The language as BCP 47; ingest has it as files name it: "eng", "zh_TW", "pt-BR". */
-static void set_language(struct flow *f, const json_t *about) {
+static void set_language(struct content_layout *l, const json_t *about) {
     struct content_string name = content_string(about, "language");
     char tag[LANGUAGE_BYTES] = "";
     UErrorCode status = U_ZERO_ERROR;
-    bool known = name.text && name.size < sizeof tag &&
+    bool known = name.text != NULL && name.size < sizeof tag &&
                  strspn(name.text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                    "0123456789-_") == name.size;
     if (known) { /* ISO 639-2 has two codes for it, ICU knows the other one */
@@ -307,48 +331,51 @@ static void set_language(struct flow *f, const json_t *about) {
         uloc_toLanguageTag(id, tag, sizeof tag, 1, &status);
     }
     bool usable = known && U_SUCCESS(status) && status != U_STRING_NOT_TERMINATED_WARNING;
-    pager_language(f->pager, usable && strcmp(tag, "und") != 0 ? tag : NULL);
+    pager_language(l->pager, usable && strcmp(tag, "und") != 0 ? tag : NULL);
 }
 
-static int flow_part(struct flow *f, enum page_part part, const json_t *about, struct error *e) {
+static int layout_part(struct content_layout *l, enum page_part part, const json_t *about,
+                       struct error *e) {
     switch (part) {
     case PART_HEADER:
-        return flow_header(f, about, e);
+        return layout_header(l, about, e);
     case PART_THUMBS:
-        return flow_thumbs(f, e);
+        return layout_thumbs(l, e);
     case PART_DESCRIPTION:
-        return flow_description(f, about, e);
+        return layout_description(l, about, e);
     case PART_SCRIPT:
-        return flow_script(f, e);
+        return layout_script(l, e);
     case PART_HASHTAGS:
-        return flow_hashtags(f, about, e);
+        return layout_hashtags(l, about, e);
     case PART_COMMENTS:
-        return flow_comments(f, e);
+        return layout_comments(l, e);
     case PART_AUDIO:
-        return flow_audio(f, e);
+        return layout_audio(l, e);
     case PART_COUNT:
         break;
     }
     return 0;
 }
 
-int content_flow(struct pager *p, const struct stream_sample *sample,
-                 const struct content_options *options, struct content_sources *sources,
-                 json_t *warnings, struct error *e) {
-    struct flow f = {
+int content_layout(struct pager *p, const struct stream_sample *sample,
+                   const struct content_options *options, struct page_sources *sources,
+                   json_t *warnings, struct error *e) {
+    struct content_layout l = {
         .pager = p, .sample = sample, .options = options, .sources = sources, .warnings = warnings};
     json_t *about = NULL;
-    int rc = arena_open(&f.scratch, SCRATCH_LIMIT, e);
+    int rc = arena_open(&l.scratch, SCRATCH_LIMIT, e);
     if (rc == 0) {
-        about = flow_read(&f, ABOUT, JSON_OBJECT, &rc, e);
-        set_language(&f, about);
-        rc = rc == 0 ? pager_clear(p, e) : rc; /* not beside the pictures of another sample */
+        about = layout_read(&l, ABOUT, JSON_OBJECT, &rc, e);
+        set_language(&l, about);
+        if (rc == 0) {
+            rc = pager_clear(p, e); /* not beside the pictures of another sample */
+        }
     }
     for (int i = 0; i < options->part_count && rc == 0; i++) {
-        rc = flow_part(&f, (enum page_part)options->parts[i], about, e);
-        arena_reset(f.scratch);
+        rc = layout_part(&l, (enum page_part)options->parts[i], about, e);
+        arena_reset(l.scratch);
     }
     json_decref(about);
-    arena_close(f.scratch);
+    arena_close(l.scratch);
     return rc;
 }

@@ -22,6 +22,7 @@
 #include <jansson.h>
 
 #include "render/page/page.h"
+#include "render/page/page_source.h"
 #include "store/stream.h"
 
 /* MARKS_TIME: "[m:ss] " in front of the first sentence, and of each that begins 10 s or more after
@@ -41,27 +42,11 @@ struct content_options {
 /* "header,thumbs,script": the parts in this order. ERR_USAGE names what is wrong. */
 int content_parse_parts(struct content_options *o, const char *list, struct error *e);
 
-/* Where a source number points: a JSON string (RFC 6901 pointer) of a member, or a whole member
- * that is a picture (pointer NULL). */
-struct content_source {
-    const char *key;     /* of the sample */
-    const char *member;  /* "script.json" */
-    const char *pointer; /* "/3/text" */
-};
-
-/* The sources of the pages being made: number n is item n - 1. Owned by the table's arena; cleared
- * by the caller between jobs. */
-struct content_sources {
-    struct arena *arena;
-    struct content_source *items;
-    size_t count, capacity;
-};
-
 /* Puts one sample onto pages. Members that cannot be read are left out and said in `warnings` (JSON
  * array of strings, appended). Fails only as pager_* and arena_* do. The trees that spans point
  * into live until the function returns; the sources' texts are in sources->arena. */
-int content_flow(struct pager *p, const struct stream_sample *sample,
-                 const struct content_options *options, struct content_sources *sources,
-                 json_t *warnings, struct error *e);
+int content_layout(struct pager *p, const struct stream_sample *sample,
+                   const struct content_options *options, struct page_sources *sources,
+                   json_t *warnings, struct error *e);
 
 #endif

@@ -36,17 +36,18 @@ struct forest {
 
 /* ---- Reading ------------------------------------------------------------------ */
 
-static int read_nodes(struct flow *f, const json_t *list, struct forest *t, struct error *e) {
-    size_t all = flow_items(list);
-    t->nodes = arena_alloc(f->scratch, all, sizeof *t->nodes);
-    t->sorted = arena_alloc(f->scratch, all + 1, sizeof *t->sorted);
-    if (!t->nodes || !t->sorted) {
-        return error_set(e, ERR_MEMORY, "out of memory for %zu comments", all);
+static int read_nodes(struct content_layout *l, const json_t *list, struct forest *t,
+                      struct error *e) {
+    size_t all = layout_items(list);
+    t->nodes = arena_alloc(l->scratch, all, sizeof *t->nodes);
+    t->sorted = arena_alloc(l->scratch, all + 1, sizeof *t->sorted);
+    if (t->nodes == NULL || t->sorted == NULL) {
+        return error_memory(e, "comments");
     }
     for (size_t i = 0; i < all; i++) {
         const json_t *comment = json_array_get(list, i);
         struct content_string text = content_string(comment, "text");
-        if (!text.text) {
+        if (text.text == NULL) {
             t->unreadable++;
             continue;
         }
@@ -63,17 +64,17 @@ static int read_nodes(struct flow *f, const json_t *list, struct forest *t, stru
 }
 
 /* Of comments with the same id the first one counts. */
-static int find_parents(struct flow *f, struct forest *t, struct error *e) {
+static int find_parents(struct content_layout *l, struct forest *t, struct error *e) {
     struct table *ids = NULL;
     int rc = table_open(&ids, e);
     for (size_t i = 0; i < t->count && rc >= 0; i++) {
-        const char *id = json_get_id(t->nodes[i].comment, "id", f->scratch);
-        rc = id ? table_add(ids, id, i, NULL, e) : 0;
+        const char *id = json_get_id(t->nodes[i].comment, "id", l->scratch);
+        rc = id != NULL ? table_add(ids, id, i, NULL, e) : 0;
     }
     for (size_t i = 0; i < t->count && rc >= 0; i++) {
-        const char *id = json_get_id(t->nodes[i].comment, "parent", f->scratch);
+        const char *id = json_get_id(t->nodes[i].comment, "parent", l->scratch);
         size_t parent;
-        if (id && table_find(ids, id, &parent)) {
+        if (id != NULL && table_find(ids, id, &parent)) {
             t->nodes[i].parent = &t->nodes[parent];
         }
     }
@@ -85,15 +86,15 @@ static int find_parents(struct flow *f, struct forest *t, struct error *e) {
 static void open_rings(struct forest *t) {
     for (size_t i = 0; i < t->count; i++) {
         struct node *n = &t->nodes[i];
-        while (n && n->visit == 0) {
+        while (n != NULL && n->visit == 0) {
             n->visit = 1;
             n = n->parent;
         }
-        struct node *again = n && n->visit == 1 ? n : NULL;
-        for (n = &t->nodes[i]; n && n->visit == 1; n = n->parent) {
+        struct node *again = n != NULL && n->visit == 1 ? n : NULL;
+        for (n = &t->nodes[i]; n != NULL && n->visit == 1; n = n->parent) {
             n->visit = 2;
         }
-        if (again) {
+        if (again != NULL) {
             again->parent = NULL;
         }
     }
@@ -125,7 +126,7 @@ static void link_nodes(struct forest *t) {
     }
     for (size_t i = t->count; i-- > 0;) { /* each is put in front of what comes behind it */
         struct node *n = t->sorted[i];
-        struct node **first = n->parent ? &n->parent->child : &t->roots;
+        struct node **first = n->parent != NULL ? &n->parent->child : &t->roots;
         n->next = *first;
         *first = n;
     }
@@ -133,26 +134,26 @@ static void link_nodes(struct forest *t) {
 
 /* The node behind `n` in thread order; `skip`: what answers it is passed over. */
 static struct node *next_node(struct node *n, bool skip) {
-    if (n->child && !skip) {
+    if (n->child != NULL && !skip) {
         return n->child;
     }
-    while (n && !n->next) {
+    while (n != NULL && n->next == NULL) {
         n = n->parent;
     }
-    return n ? n->next : NULL;
+    return n != NULL ? n->next : NULL;
 }
 
 /* Sets `depth` and `best`. */
 static void measure(struct forest *t) {
     size_t count = 0;
-    for (struct node *n = t->roots; n; n = next_node(n, false)) {
-        n->depth = n->parent ? n->parent->depth + 1 : 0;
+    for (struct node *n = t->roots; n != NULL; n = next_node(n, false)) {
+        n->depth = n->parent != NULL ? n->parent->depth + 1 : 0;
         n->best = n->likes;
         t->sorted[count++] = n;
     }
     for (size_t i = count; i-- > 0;) { /* answers before what they answer */
         struct node *n = t->sorted[i];
-        if (n->parent && n->parent->best < n->best) {
+        if (n->parent != NULL && n->parent->best < n->best) {
             n->parent->best = n->best;
         }
     }
@@ -167,7 +168,7 @@ struct heap {
 };
 
 static bool is_better(const struct node *x, const struct node *y) {
-    bool x_first = x->pinned && !x->parent, y_first = y->pinned && !y->parent;
+    bool x_first = x->pinned && x->parent == NULL, y_first = y->pinned && y->parent == NULL;
     if (x_first != y_first) {
         return x_first;
     }
@@ -205,13 +206,13 @@ static struct node *heap_take(struct heap *h) {
  * comment that is chosen for an answer to it comes before that answer. */
 static void choose(struct forest *t, int64_t most) {
     struct heap h = {.items = t->sorted};
-    for (struct node *n = t->roots; n; n = n->next) {
+    for (struct node *n = t->roots; n != NULL; n = n->next) {
         heap_put(&h, n);
     }
     for (int64_t chosen = 0; h.count > 0 && (most <= 0 || chosen < most); chosen++) {
         struct node *n = heap_take(&h);
         n->chosen = true;
-        for (struct node *answer = n->child; answer; answer = answer->next) {
+        for (struct node *answer = n->child; answer != NULL; answer = answer->next) {
             heap_put(&h, answer);
         }
     }
@@ -220,12 +221,14 @@ static void choose(struct forest *t, int64_t most) {
 /* ---- Showing ------------------------------------------------------------------ */
 
 /* A string of a comment as an isolate of its own. */
-static int put_string(struct flow *f, struct phrase *p, const struct node *n, const char *name,
-                      struct content_string s, bool leads, struct error *e) {
+static int put_string(struct content_layout *l, struct phrase *p, const struct node *n,
+                      const char *name, struct content_string s, bool leads, struct error *e) {
     uint32_t source;
-    int rc = flow_item_source(f, COMMENTS, n->index, name, &source, e);
+    int rc = layout_item_source(l, COMMENTS, n->index, name, &source, e);
     phrase_isolate(p, leads);
-    rc = rc == 0 ? phrase_text(p, s, source, 0, e) : rc;
+    if (rc == 0) {
+        rc = phrase_text(p, s, source, 0, e);
+    }
     phrase_isolate_end(p);
     return rc;
 }
@@ -234,56 +237,70 @@ static int put_likes(struct phrase *p, int64_t likes, struct error *e) {
     char text[CONTENT_NUMBER];
     content_number(text, likes);
     const char *copy = arena_text(p->arena, text, strlen(text));
-    int rc = copy ? phrase_glued(p, " ", e) : error_set(e, ERR_MEMORY, "out of memory");
+    int rc = copy != NULL ? phrase_glued(p, " ", e) : error_memory(e, NULL);
     phrase_isolate(p, false);
-    rc = rc == 0 ? phrase_mark(p, "♥", e) : rc;
-    rc = rc == 0 ? phrase_mark(p, copy, e) : rc;
+    if (rc == 0) {
+        rc = phrase_mark(p, "♥", e);
+    }
+    if (rc == 0) {
+        rc = phrase_mark(p, copy, e);
+    }
     phrase_isolate_end(p);
     return rc;
 }
 
 /* "author: text ♥12"; a star behind the author who made the clip. The text gives the direction. */
-static int put_comment(struct flow *f, const struct node *n, struct error *e) {
-    struct phrase p = {.arena = f->scratch};
+static int put_comment(struct content_layout *l, const struct node *n, struct error *e) {
+    struct phrase p = {.arena = l->scratch};
     int rc = 0;
-    if (n->author.text) {
-        rc = put_string(f, &p, n, "author", n->author, false, e);
+    if (n->author.text != NULL) {
+        rc = put_string(l, &p, n, "author", n->author, false, e);
     }
     if (rc == 0 && (p.count > 0 || n->by_creator)) {
         rc = phrase_mark(&p, n->by_creator ? "★: " : ": ", e);
     }
-    rc = rc == 0 ? put_string(f, &p, n, "text", n->text, true, e) : rc;
-    rc = rc == 0 && n->likes > 0 ? put_likes(&p, n->likes, e) : rc;
+    if (rc == 0) {
+        rc = put_string(l, &p, n, "text", n->text, true, e);
+    }
+    if (rc == 0 && n->likes > 0) {
+        rc = put_likes(&p, n->likes, e);
+    }
     int indent = n->depth < INDENT_MOST ? n->depth : INDENT_MOST;
-    return rc == 0 ? flow_spans(f, PART_COMMENTS, p.spans, p.count, indent, e) : rc;
+    return rc == 0 ? layout_spans(l, PART_COMMENTS, p.spans, p.count, indent, e) : rc;
 }
 
-static int put_chosen(struct flow *f, const struct forest *t, struct error *e) {
+static int put_chosen(struct content_layout *l, const struct forest *t, struct error *e) {
     int rc = 0;
-    struct arena_mark mark = arena_mark(f->scratch);
-    for (struct node *n = t->roots; n && rc == 0; n = next_node(n, !n->chosen)) {
+    struct arena_mark mark = arena_mark(l->scratch);
+    for (struct node *n = t->roots; n != NULL && rc == 0; n = next_node(n, !n->chosen)) {
         if (n->chosen) {
-            rc = put_comment(f, n, e);
-            arena_rewind(f->scratch, mark);
+            rc = put_comment(l, n, e);
+            arena_rewind(l->scratch, mark);
         }
     }
     return rc;
 }
 
-int flow_comments(struct flow *f, struct error *e) {
+int layout_comments(struct content_layout *l, struct error *e) {
     int rc = 0;
     struct forest t = {0};
-    json_t *list = flow_read(f, COMMENTS, JSON_ARRAY, &rc, e);
-    rc = rc == 0 ? read_nodes(f, list, &t, e) : rc;
-    rc = rc == 0 ? find_parents(f, &t, e) : rc;
+    json_t *list = layout_read(l, COMMENTS, JSON_ARRAY, &rc, e);
+    if (rc == 0) {
+        rc = read_nodes(l, list, &t, e);
+    }
+    if (rc == 0) {
+        rc = find_parents(l, &t, e);
+    }
     if (rc == 0) {
         open_rings(&t);
         link_nodes(&t);
         measure(&t);
-        choose(&t, f->options->comments);
-        rc = put_chosen(f, &t, e);
+        choose(&t, l->options->comments);
+        rc = put_chosen(l, &t, e);
     }
-    rc = rc == 0 ? flow_warn_items(f, COMMENTS, list, t.unreadable, e) : rc;
+    if (rc == 0) {
+        rc = layout_warn_items(l, COMMENTS, list, t.unreadable, e);
+    }
     json_decref(list);
     return rc;
 }

@@ -5,11 +5,11 @@
 #include "render/content/content.h"
 
 /* One sample on its way onto pages. */
-struct flow {
+struct content_layout {
     struct pager *pager;
     const struct stream_sample *sample;
     const struct content_options *options;
-    struct content_sources *sources;
+    struct page_sources *sources;
     json_t *warnings;
     struct arena *scratch; /* given up after each part */
     const char *key;       /* of the sample, in sources->arena; NULL before the first source */
@@ -29,20 +29,19 @@ struct content_string content_string(const json_t *object, const char *name);
 
 /* The tree of a member, or NULL: it is absent, or cannot be read or is of another type, which is
  * then among the warnings. Only *rc < 0 is a failure. */
-json_t *flow_read(struct flow *f, const char *suffix, json_type type, int *rc, struct error *e);
-/* Adds "SUFFIX: text" to the warnings. */
-int flow_warn(struct flow *f, const char *suffix, const char *text, struct error *e);
-/* Of a list's items, CONTENT_ITEMS at most; the warning about those that are left out. */
-size_t flow_items(const json_t *list);
-int flow_warn_items(struct flow *f, const char *suffix, const json_t *list, size_t unreadable,
+json_t *layout_read(struct content_layout *l, const char *suffix, json_type type, int *rc,
                     struct error *e);
+/* Of a list's items, CONTENT_ITEMS at most; the warning about those that are left out. */
+size_t layout_items(const json_t *list);
+int layout_warn_items(struct content_layout *l, const char *suffix, const json_t *list,
+                      size_t unreadable, struct error *e);
 
 /* A new source; `pointer` and `suffix` are copied, `pointer` may be NULL. */
-int flow_source(struct flow *f, const char *suffix, const char *pointer, uint32_t *number,
-                struct error *e);
+int layout_source(struct content_layout *l, const char *suffix, const char *pointer,
+                  uint32_t *number, struct error *e);
 /* The source of a string of an array's item: pointer "/INDEX/NAME". */
-int flow_item_source(struct flow *f, const char *suffix, size_t index, const char *name,
-                     uint32_t *number, struct error *e);
+int layout_item_source(struct content_layout *l, const char *suffix, size_t index, const char *name,
+                       uint32_t *number, struct error *e);
 
 /* ---- A paragraph put together (content_text.c) -------------------------- */
 
@@ -74,11 +73,11 @@ int phrase_text(struct phrase *p, struct content_string s, uint32_t source, uint
 int phrase_space(struct phrase *p, struct content_string next, struct error *e);
 
 /* Gives a paragraph to the pager, unless it is empty. */
-int flow_spans(struct flow *f, enum page_part part, const struct span *spans, size_t count,
-               int indent, struct error *e);
+int layout_spans(struct content_layout *l, enum page_part part, const struct span *spans,
+                 size_t count, int indent, struct error *e);
 /* A whole string with its newlines. */
-int flow_string(struct flow *f, enum page_part part, struct content_string s, const char *suffix,
-                const char *pointer, struct error *e);
+int layout_string(struct content_layout *l, enum page_part part, struct content_string s,
+                  const char *suffix, const char *pointer, struct error *e);
 
 /* "1.2K", "34M": rounded down; `value` >= 0. */
 enum { CONTENT_NUMBER = 24 };
@@ -90,9 +89,9 @@ bool content_repeats(struct content_string title, struct content_string descript
 
 /* ---- Parts --------------------------------------------------------------- */
 
-int flow_script(struct flow *f, struct error *e);
-int flow_comments(struct flow *f, struct error *e);
+int layout_script(struct content_layout *l, struct error *e);
+int layout_comments(struct content_layout *l, struct error *e);
 /* `about`: the member .json, or NULL. */
-int flow_hashtags(struct flow *f, const json_t *about, struct error *e);
+int layout_hashtags(struct content_layout *l, const json_t *about, struct error *e);
 
 #endif

@@ -23,18 +23,22 @@ struct script {
     size_t unreadable;
 };
 
-static int add_cue(struct flow *f, struct script *s, size_t index, const json_t *cue,
+static int add_cue(struct content_layout *l, struct script *s, size_t index, const json_t *cue,
                    struct error *e) {
     struct content_string text = content_string(cue, "text");
-    if (!text.text) {
+    if (text.text == NULL) {
         s->unreadable++;
         return 0;
     }
     uint32_t source;
     void *cues = s->cues;
-    int rc = flow_item_source(f, SCRIPT, index, "text", &source, e);
-    rc = rc == 0 ? arena_grow(f->scratch, &cues, s->count, &s->capacity, sizeof *s->cues, e) : rc;
-    rc = rc == 0 ? phrase_space(&s->phrase, text, e) : rc;
+    int rc = layout_item_source(l, SCRIPT, index, "text", &source, e);
+    if (rc == 0) {
+        rc = arena_grow(l->scratch, &cues, s->count, &s->capacity, sizeof *s->cues, e);
+    }
+    if (rc == 0) {
+        rc = phrase_space(&s->phrase, text, e);
+    }
     if (rc == 0) {
         s->cues = cues;
         s->cues[s->count++] = (struct cue_start){.span = s->phrase.count,
@@ -46,8 +50,8 @@ static int add_cue(struct flow *f, struct script *s, size_t index, const json_t 
     return rc;
 }
 
-static int put_phrase(struct flow *f, struct phrase *p, struct error *e) {
-    int rc = flow_spans(f, PART_SCRIPT, p->spans, p->count, 0, e);
+static int put_phrase(struct content_layout *l, struct phrase *p, struct error *e) {
+    int rc = layout_spans(l, PART_SCRIPT, p->spans, p->count, 0, e);
     p->count = 0;
     p->last = 0;
     return rc;
@@ -56,23 +60,25 @@ static int put_phrase(struct flow *f, struct phrase *p, struct error *e) {
 /* ---- Speakers ---------------------------------------------------------------- */
 
 /* Another one, or nobody known, goes on: a new line. */
-static int change_speaker(struct flow *f, struct script *s, size_t index, const json_t *cue,
-                          struct error *e) {
+static int change_speaker(struct content_layout *l, struct script *s, size_t index,
+                          const json_t *cue, struct error *e) {
     struct content_string name = content_string(cue, "speaker");
     bool same = name.size == s->speaker.size &&
                 (name.size == 0 || memcmp(name.text, s->speaker.text, name.size) == 0);
-    if (same || !content_string(cue, "text").text) {
+    if (same || content_string(cue, "text").text == NULL) {
         return 0;
     }
     s->speaker = name;
     uint32_t source = 0;
-    int rc = put_phrase(f, &s->phrase, e);
-    if (rc < 0 || !name.text) {
+    int rc = put_phrase(l, &s->phrase, e);
+    if (rc < 0 || name.text == NULL) {
         return rc;
     }
-    rc = flow_item_source(f, SCRIPT, index, "speaker", &source, e);
+    rc = layout_item_source(l, SCRIPT, index, "speaker", &source, e);
     phrase_isolate(&s->phrase, false);
-    rc = rc == 0 ? phrase_text(&s->phrase, name, source, 0, e) : rc;
+    if (rc == 0) {
+        rc = phrase_text(&s->phrase, name, source, 0, e);
+    }
     phrase_isolate_end(&s->phrase);
     return rc == 0 ? phrase_mark(&s->phrase, ": ", e) : rc;
 }
@@ -86,7 +92,7 @@ static int time_mark(struct phrase *p, int64_t ms, struct error *e) {
                         : snprintf(text, sizeof text, "[%" PRId64 ":%02d:%02d] ", s / 3600,
                                    (int)(s / 60 % 60), (int)(s % 60));
     const char *copy = arena_text(p->arena, text, (size_t)size);
-    return copy ? phrase_mark(p, copy, e) : error_set(e, ERR_MEMORY, "out of memory");
+    return copy != NULL ? phrase_mark(p, copy, e) : error_memory(e, NULL);
 }
 
 /* All its spans one behind the other. */
@@ -166,7 +172,9 @@ static int mark_sentences(const struct script *s, UBreakIterator *sentences, siz
         int64_t ms = s->cues[cue].ms, every = at == sentence ? MARK_EVERY_MS : MARK_ANYWAY_MS;
         if (ms >= 0 && (last < 0 || ms - last >= every)) {
             rc = move(&s->phrase, &copied, at, out, e);
-            rc = rc == 0 ? time_mark(out, ms, e) : rc;
+            if (rc == 0) {
+                rc = time_mark(out, ms, e);
+            }
             last = ms;
         }
         if (at == sentence) {
@@ -179,9 +187,9 @@ static int mark_sentences(const struct script *s, UBreakIterator *sentences, siz
     return rc == 0 ? move(&s->phrase, &copied, size, out, e) : rc;
 }
 
-static int put_timed(struct flow *f, struct script *s, struct error *e) {
+static int put_timed(struct content_layout *l, struct script *s, struct error *e) {
     find_offsets(s);
-    struct phrase marked = {.arena = f->scratch};
+    struct phrase marked = {.arena = l->scratch};
     struct bytes joined;
     bytes_init(&joined, INT32_MAX); /* ICU's offsets */
     UText *text = NULL;
@@ -189,10 +197,12 @@ static int put_timed(struct flow *f, struct script *s, struct error *e) {
     int rc = join(&s->phrase, &joined, e);
     if (rc == 0 && joined.size > 0) {
         sentences = open_sentences(&text, &joined, e);
-        rc = sentences ? mark_sentences(s, sentences, joined.size, &marked, e) : ERR_MEMORY;
+        rc = sentences != NULL ? mark_sentences(s, sentences, joined.size, &marked, e) : ERR_MEMORY;
     }
-    rc = rc == 0 ? flow_spans(f, PART_SCRIPT, marked.spans, marked.count, 0, e) : rc;
-    if (sentences) {
+    if (rc == 0) {
+        rc = layout_spans(l, PART_SCRIPT, marked.spans, marked.count, 0, e);
+    }
+    if (sentences != NULL) {
         ubrk_close(sentences);
         utext_close(text);
     }
@@ -202,19 +212,23 @@ static int put_timed(struct flow *f, struct script *s, struct error *e) {
 
 /* ---- The part -------------------------------------------------------------------- */
 
-int flow_script(struct flow *f, struct error *e) {
+int layout_script(struct content_layout *l, struct error *e) {
     int rc = 0;
-    json_t *list = flow_read(f, SCRIPT, JSON_ARRAY, &rc, e);
-    struct script s = {.phrase.arena = f->scratch};
-    for (size_t i = 0; i < flow_items(list) && rc == 0; i++) {
+    json_t *list = layout_read(l, SCRIPT, JSON_ARRAY, &rc, e);
+    struct script s = {.phrase.arena = l->scratch};
+    for (size_t i = 0; i < layout_items(list) && rc == 0; i++) {
         const json_t *cue = json_array_get(list, i);
-        rc = f->options->marks == MARKS_SPEAKER ? change_speaker(f, &s, i, cue, e) : 0;
-        rc = rc == 0 ? add_cue(f, &s, i, cue, e) : rc;
+        rc = l->options->marks == MARKS_SPEAKER ? change_speaker(l, &s, i, cue, e) : 0;
+        if (rc == 0) {
+            rc = add_cue(l, &s, i, cue, e);
+        }
     }
     if (rc == 0) {
-        rc = f->options->marks == MARKS_TIME ? put_timed(f, &s, e) : put_phrase(f, &s.phrase, e);
+        rc = l->options->marks == MARKS_TIME ? put_timed(l, &s, e) : put_phrase(l, &s.phrase, e);
     }
-    rc = rc == 0 ? flow_warn_items(f, SCRIPT, list, s.unreadable, e) : rc;
+    if (rc == 0) {
+        rc = layout_warn_items(l, SCRIPT, list, s.unreadable, e);
+    }
     json_decref(list);
     return rc;
 }

@@ -53,7 +53,9 @@ static int add_seen(struct table *seen, struct content_string s, struct error *e
         if (hash > 0) {
             bytes_clear(&tag);
             rc = fold(&tag, s.text + at, s.size - at, true, &used, e);
-            rc = rc == 0 && tag.size > 0 ? table_add(seen, bytes_text(&tag), 0, NULL, e) : rc;
+            if (rc == 0 && tag.size > 0) {
+                rc = table_add(seen, bytes_text(&tag), 0, NULL, e);
+            }
             at += used;
         }
     }
@@ -62,7 +64,7 @@ static int add_seen(struct table *seen, struct content_string s, struct error *e
 }
 
 /* Appends "#tag" unless it was seen. */
-static int put_tag(struct flow *f, struct phrase *p, struct table *seen, size_t index,
+static int put_tag(struct content_layout *l, struct phrase *p, struct table *seen, size_t index,
                    struct content_string tag, struct error *e) {
     char pointer[64];
     struct bytes folded;
@@ -82,29 +84,41 @@ static int put_tag(struct flow *f, struct phrase *p, struct table *seen, size_t 
     }
     uint32_t source;
     snprintf(pointer, sizeof pointer, "/hashtags/%zu", index);
-    rc = flow_source(f, "json", pointer, &source, e);
-    rc = rc == 0 && p->count > 0 ? phrase_mark(p, " ", e) : rc;
+    rc = layout_source(l, "json", pointer, &source, e);
+    if (rc == 0 && p->count > 0) {
+        rc = phrase_mark(p, " ", e);
+    }
     phrase_isolate(p, true);
-    rc = rc == 0 ? phrase_mark(p, "#", e) : rc;
-    rc = rc == 0 ? phrase_text(p, rest, source, (uint32_t)start, e) : rc;
+    if (rc == 0) {
+        rc = phrase_mark(p, "#", e);
+    }
+    if (rc == 0) {
+        rc = phrase_text(p, rest, source, (uint32_t)start, e);
+    }
     phrase_isolate_end(p);
     return rc;
 }
 
-int flow_hashtags(struct flow *f, const json_t *about, struct error *e) {
-    struct phrase p = {.arena = f->scratch};
+int layout_hashtags(struct content_layout *l, const json_t *about, struct error *e) {
+    struct phrase p = {.arena = l->scratch};
     struct table *seen = NULL;
     const json_t *tags = json_object_get(about, "hashtags");
     size_t count = json_array_size(tags);
     int rc = table_open(&seen, e);
-    rc = rc == 0 ? add_seen(seen, content_string(about, "description"), e) : rc;
-    rc = rc == 0 ? add_seen(seen, content_string(about, "title"), e) : rc;
+    if (rc == 0) {
+        rc = add_seen(seen, content_string(about, "description"), e);
+    }
+    if (rc == 0) {
+        rc = add_seen(seen, content_string(about, "title"), e);
+    }
     for (size_t i = 0; i < count && rc == 0; i++) {
         const json_t *tag = json_array_get(tags, i);
         struct content_string text = {json_string_value(tag), json_string_length(tag)};
-        rc = text.size > 0 ? put_tag(f, &p, seen, i, text, e) : 0;
+        rc = text.size > 0 ? put_tag(l, &p, seen, i, text, e) : 0;
     }
-    rc = rc == 0 ? flow_spans(f, PART_HASHTAGS, p.spans, p.count, 0, e) : rc;
+    if (rc == 0) {
+        rc = layout_spans(l, PART_HASHTAGS, p.spans, p.count, 0, e);
+    }
     table_close(seen);
     return rc;
 }

@@ -141,7 +141,9 @@ int phrase_text(struct phrase *p, struct content_string s, uint32_t source, uint
                             .start = start + (uint32_t)at,
                             .isolate = p->isolate,
                             .leads = p->leads};
-        rc = rc == 0 ? phrase_span(p, span, e) : rc;
+        if (rc == 0) {
+            rc = phrase_span(p, span, e);
+        }
         at = next;
     }
     return rc;
@@ -149,19 +151,19 @@ int phrase_text(struct phrase *p, struct content_string s, uint32_t source, uint
 
 /* ---- To the pager ----------------------------------------------------------- */
 
-int flow_spans(struct flow *f, enum page_part part, const struct span *spans, size_t count,
-               int indent, struct error *e) {
+int layout_spans(struct content_layout *l, enum page_part part, const struct span *spans,
+                 size_t count, int indent, struct error *e) {
     if (count == 0) {
         return 0;
     }
-    return pager_text(f->pager, part, spans, count, indent, e);
+    return pager_text(l->pager, part, spans, count, indent, e);
 }
 
-int flow_string(struct flow *f, enum page_part part, struct content_string s, const char *suffix,
-                const char *pointer, struct error *e) {
+int layout_string(struct content_layout *l, enum page_part part, struct content_string s,
+                  const char *suffix, const char *pointer, struct error *e) {
     struct span span = {.text = s.text, .size = s.size};
-    int rc = flow_source(f, suffix, pointer, &span.source, e);
-    return rc == 0 ? flow_spans(f, part, &span, 1, 0, e) : rc;
+    int rc = layout_source(l, suffix, pointer, &span.source, e);
+    return rc == 0 ? layout_spans(l, part, &span, 1, 0, e) : rc;
 }
 
 /* ---- Small things ------------------------------------------------------------ */

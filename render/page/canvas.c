@@ -17,8 +17,8 @@ int canvas_open(struct canvas *c, int side, bool keep_color, struct error *e) {
     *c = (struct canvas){.side = side, .keep_color = keep_color};
     bytes_init(&c->colors, COLOR_LIMIT);
     c->grey = malloc(grey_size(side));
-    if (!c->grey) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (c->grey == NULL) {
+        return error_memory(e, NULL);
     }
     canvas_clear(c);
     return 0;
@@ -101,7 +101,7 @@ static int draw_color(struct canvas *c, const struct glyph *g, int x, int y,
                 rgb[i] = over_white(from[i], from[3]);
             }
             *grey = (uint8_t)smaller(*grey, luma(rgb));
-            if (area) {
+            if (area != NULL) {
                 memcpy(area, rgb, 3);
                 area += 3;
             }
@@ -224,7 +224,7 @@ int canvas_picture(struct canvas *c, const struct picture *p, int x, int y, stru
         for (int column = 0; column < p->width; column++) {
             to[column] = luma(from + 3 * column);
         }
-        if (area) {
+        if (area != NULL) {
             memcpy(area + row * row_size, from, row_size);
         }
     }
@@ -245,9 +245,9 @@ int canvas_rgb(struct canvas *c, const uint8_t **rgb, struct error *e) {
         return 0;
     }
     size_t pixels = (size_t)c->side * c->side;
-    c->rgb = c->rgb ? c->rgb : malloc(3 * pixels);
-    if (!c->rgb) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    c->rgb = c->rgb != NULL ? c->rgb : malloc(3 * pixels);
+    if (c->rgb == NULL) {
+        return error_memory(e, NULL);
     }
     for (size_t i = 0; i < pixels; i++) {
         memset(c->rgb + 3 * i, c->grey[i], 3);

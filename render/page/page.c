@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "render/page/page_state.h"
+#include "store/array.h"
 
 enum { COLUMN_CHARACTERS = 120, TEXT_LIMIT = 64 << 20 };
 #define GLYPH_BYTES ((size_t)64 << 20) /* of glyph bitmaps kept from page to page */
@@ -14,22 +15,14 @@ const char *const PAGE_PARTS[PART_COUNT + 1] = {
     [PART_AUDIO] = "audio",
 };
 
-int list_reserve(struct list *l, size_t more, size_t size, struct error *e) {
-    if (l->capacity - l->count >= more) {
-        return 0;
-    }
-    size_t capacity = 2 * (l->count + more) + 256;
-    void *items = realloc(l->items, capacity * size);
-    if (!items) {
-        return error_set(e, ERR_MEMORY, "out of memory");
-    }
-    l->items = items;
-    l->capacity = capacity;
-    return 0;
+int page_list_reserve(struct page_list *l, size_t more, size_t size, struct error *e) {
+    void *items = array_grow(l->items, &l->capacity, l->count + more, size, e);
+    l->items = items != NULL ? items : l->items;
+    return items != NULL ? 0 : ERR_MEMORY;
 }
 
-void *list_add(struct list *l, size_t size, struct error *e) {
-    return list_reserve(l, 1, size, e) == 0 ? (char *)l->items + l->count++ * size : NULL;
+void *page_list_add(struct page_list *l, size_t size, struct error *e) {
+    return page_list_reserve(l, 1, size, e) == 0 ? (char *)l->items + l->count++ * size : NULL;
 }
 
 /* ---- Geometry ------------------------------------------------------------ */
@@ -99,7 +92,7 @@ static int by_code_point(const void *a, const void *b) {
 }
 
 /* One entry a code point. */
-static void merge_missing(struct list *l) {
+static void merge_missing(struct page_list *l) {
     struct page_missing *items = l->items;
     if (l->count == 0) {
         return;
@@ -143,7 +136,9 @@ static int finish_page(struct pager *p, struct error *e) {
                         .fonts_used = p->fonts_used,
                         .counts = p->counts};
     int rc = canvas_rgb(&p->canvas, &page.rgb, e);
-    rc = rc == 0 ? p->setup.done(p->setup.context, &page, e) : rc;
+    if (rc == 0) {
+        rc = p->setup.done(p->setup.context, &page, e);
+    }
     begin_page(p);
     return rc;
 }
@@ -191,14 +186,14 @@ static int32_t row_width(const struct pager *p) {
 static int take_line(void *context, const struct line *line, struct error *e) {
     struct pager *p = context;
     int rc = pager_row(p, line, e);
-    liner_width(p->liner, row_width(p));
+    line_breaker_set_width(p->line_breaker, row_width(p));
     return rc;
 }
 
 static int flow_paragraph(struct pager *p, struct error *e) {
     p->counts.replaced += p->paragraph.replaced;
     p->counts.dropped += p->paragraph.dropped;
-    int rc = liner_flow(p->liner, &p->paragraph, row_width(p), take_line, p, e);
+    int rc = line_breaker_run(p->line_breaker, &p->paragraph, row_width(p), take_line, p, e);
     clean_clear(&p->paragraph);
     return rc;
 }
@@ -215,7 +210,9 @@ int pager_text(struct pager *p, enum page_part part, const struct span *spans, s
             size_t used;
             bool line_end;
             rc = clean_append(&p->paragraph, &rest, &used, &line_end, e);
-            rc = rc == 0 && line_end ? flow_paragraph(p, e) : rc;
+            if (rc == 0 && line_end) {
+                rc = flow_paragraph(p, e);
+            }
             rest.text += used;
             rest.start += (uint32_t)used;
             rest.size -= used;
@@ -240,16 +237,8 @@ int pager_clear(struct pager *p, struct error *e) {
     return pager_make_room(p, p->pitch, e);
 }
 
-bool pager_is_empty(const struct pager *p) {
-    return !p->filled;
-}
-
 int pager_flush(struct pager *p, struct error *e) {
     return p->filled ? finish_page(p, e) : 0;
-}
-
-void pager_context(struct pager *p, void *context) {
-    p->setup.context = context;
 }
 
 void pager_language(struct pager *p, const char *language) {
@@ -262,19 +251,27 @@ const struct faces *pager_faces(const struct pager *p) {
 
 int pager_open(struct pager **out, const struct page_setup *setup, struct error *e) {
     struct pager *p = calloc(1, sizeof *p);
-    if (!p) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (p == NULL) {
+        return error_memory(e, NULL);
     }
     p->setup = *setup;
     clean_init(&p->paragraph);
     bytes_init(&p->text, TEXT_LIMIT);
     p->fonts_used = calloc((size_t)fonts_count(setup->fonts) / 64 + 1, sizeof *p->fonts_used);
-    int rc = p->fonts_used ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    rc = rc == 0 ? shaper_open(&p->shaper, setup->fonts, setup->profile, e) : rc;
+    int rc = p->fonts_used != NULL ? 0 : error_memory(e, NULL);
+    if (rc == 0) {
+        rc = shaper_open(&p->shaper, setup->fonts, setup->profile, e);
+    }
     p->faces = rc == 0 ? shaper_faces(p->shaper) : NULL;
-    rc = rc == 0 ? liner_open(&p->liner, p->shaper, e) : rc;
-    rc = rc == 0 ? set_geometry(p, e) : rc;
-    rc = rc == 0 ? canvas_open(&p->canvas, p->side, setup->color, e) : rc;
+    if (rc == 0) {
+        rc = line_breaker_open(&p->line_breaker, p->shaper, e);
+    }
+    if (rc == 0) {
+        rc = set_geometry(p, e);
+    }
+    if (rc == 0) {
+        rc = canvas_open(&p->canvas, p->side, setup->color, e);
+    }
     if (rc < 0) {
         pager_close(p);
         return rc;
@@ -284,11 +281,11 @@ int pager_open(struct pager **out, const struct page_setup *setup, struct error 
 }
 
 void pager_close(struct pager *p) {
-    if (!p) {
+    if (p == NULL) {
         return;
     }
     canvas_close(&p->canvas);
-    liner_close(p->liner);
+    line_breaker_close(p->line_breaker);
     shaper_close(p->shaper);
     clean_close(&p->paragraph);
     bytes_close(&p->text);

@@ -2,8 +2,8 @@
  *
  * A pager fills one page after the other, row by row, column by column, and hands over each page
  * when it is full. What it is given is hostile: text may be any bytes. Ill-formed UTF-8 becomes
- * U+FFFD; control characters go; more than PAGE_MARKS combining marks on one character, more than
- * PAGE_IGNORABLES characters without width in a row go; a cluster ends after PAGE_CLUSTER bytes.
+ * U+FFFD; control characters go; marks and characters without width go that are too many in a row
+ * (clean.h); a cluster that is too long for a word (word.h) is cut.
  * All this is counted. Time and memory are linear in the text, whatever it is. */
 #ifndef OCC_RENDER_PAGE_PAGE_H
 #define OCC_RENDER_PAGE_PAGE_H
@@ -15,9 +15,8 @@
 #include "render/page/picture.h"
 #include "render/text/font.h"
 #include "render/text/profile.h"
+#include "render/text/span.h"
 #include "store/bytes.h"
-
-enum { PAGE_MARKS = 8, PAGE_IGNORABLES = 8, PAGE_CLUSTER = 128 };
 
 enum page_part {
     PART_HEADER,
@@ -30,22 +29,6 @@ enum page_part {
     PART_COUNT
 };
 extern const char *const PAGE_PARTS[PART_COUNT + 1]; /* their names, NULL at the end */
-
-/* Text from one source: the pager repeats the number and says which bytes of it were drawn where.
- * Source 0 is text that no source holds (marks, separators): it gets no box.
- *
- * Spans one behind the other with the same `isolate` are one isolate of UAX #9: they take their
- * direction from themselves, and what stands around them stays in its order. With isolates in it a
- * paragraph has the direction of those that lead; from left to right, if none says. */
-struct span {
-    const char *text;
-    size_t size;
-    uint32_t source;
-    uint32_t start;   /* offset of `text` in its source, bytes */
-    uint32_t isolate; /* 0: none */
-    bool leads;       /* the isolate; all of its spans */
-    bool glued;       /* no line ends in front of it, nor at its first spaces */
-};
 
 /* An area of the page and what is in it. For text: one row, and exactly the bytes [start, end) of
  * the source, in which nothing was left out or replaced (text with such places gives several boxes;
@@ -115,7 +98,6 @@ struct pager; /* opaque; one thread each */
 
 int pager_open(struct pager **out, const struct page_setup *setup, struct error *e);
 void pager_close(struct pager *p); /* NULL is allowed; an unfinished page is lost */
-void pager_context(struct pager *p, void *context); /* for the following calls of `done` */
 
 /* The language of the following text, BCP 47 ("ja", "zh-Hant"), or NULL: chooses among shapes of
  * the same character and, with "ja" and "zh", nothing else. */
@@ -145,7 +127,6 @@ int pager_gap(struct pager *p, int rows,
 int pager_flush(struct pager *p, struct error *e); /* hands over the page unless it is empty */
 /* The next text begins below the last pictures, not beside them. */
 int pager_clear(struct pager *p, struct error *e);
-bool pager_is_empty(const struct pager *p); /* nothing on the page since the last hand-over */
 
 /* The opened faces, for the record of fonts; see face.h. */
 struct faces;

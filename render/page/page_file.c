@@ -21,7 +21,9 @@ static int append_pgm(struct bytes *out, const struct page *page, struct error *
     int size = snprintf(header, sizeof header, "P5\n%d %d\n255\n", page->width, page->height);
     size_t pixels = (size_t)page->width * (size_t)page->height;
     int rc = bytes_reserve(out, (size_t)size + pixels, e);
-    rc = rc == 0 ? bytes_append(out, header, (size_t)size, e) : rc;
+    if (rc == 0) {
+        rc = bytes_append(out, header, (size_t)size, e);
+    }
     return rc == 0 ? bytes_append(out, page->grey, pixels, e) : rc;
 }
 
@@ -30,8 +32,10 @@ static int append_ppm(struct bytes *out, const struct page *page, struct error *
     int size = snprintf(header, sizeof header, "P6\n%d %d\n255\n", page->width, page->height);
     size_t pixels = (size_t)page->width * (size_t)page->height;
     int rc = bytes_reserve(out, (size_t)size + 3 * pixels, e);
-    rc = rc == 0 ? bytes_append(out, header, (size_t)size, e) : rc;
-    if (rc < 0 || page->rgb) {
+    if (rc == 0) {
+        rc = bytes_append(out, header, (size_t)size, e);
+    }
+    if (rc < 0 || page->rgb != NULL) {
         return rc < 0 ? rc : bytes_append(out, page->rgb, 3 * pixels, e);
     }
     unsigned char *to = out->data + out->size;
@@ -105,8 +109,8 @@ static int png_write(struct png_job *job, const struct page *page) {
 static int append_png(struct bytes *out, const struct page *page, struct error *e) {
     struct png_job job = {.out = out, .e = e};
     job.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &job, png_failed, png_warned);
-    job.info = job.png ? png_create_info_struct(job.png) : NULL;
-    int rc = job.info ? png_write(&job, page) : error_set(e, ERR_MEMORY, "out of memory");
+    job.info = job.png != NULL ? png_create_info_struct(job.png) : NULL;
+    int rc = job.info != NULL ? png_write(&job, page) : error_memory(e, NULL);
     png_destroy_write_struct(&job.png, &job.info);
     return rc;
 }
@@ -118,7 +122,7 @@ int page_file_append(struct bytes *out, const struct page *page, enum page_forma
         [FORMAT_PGM] = append_pgm, [FORMAT_PPM] = append_ppm, [FORMAT_PNG] = append_png};
     size_t before = out->size;
     int rc = APPEND[format](out, page, e);
-    if (rc < 0 && out->data) {
+    if (rc < 0 && out->data != NULL) {
         out->size = before;
         out->data[before] = 0;
     }

@@ -36,8 +36,8 @@ static int put_picture(struct pager *p, enum page_part part, const struct page_p
     int width = cells_for(pixels->width), height = cells_for(pixels->height);
     int left = x + (width - pixels->width) / 2, top = p->y + (height - pixels->height) / 2;
     int rc = canvas_picture(&p->canvas, pixels, left, top, e);
-    struct page_box *box = rc == 0 ? list_add(&p->boxes, sizeof *box, e) : NULL;
-    if (!box) {
+    struct page_box *box = rc == 0 ? page_list_add(&p->boxes, sizeof *box, e) : NULL;
+    if (box == NULL) {
         return rc < 0 ? rc : ERR_MEMORY;
     }
     *box = (struct page_box){.x = (int16_t)left,

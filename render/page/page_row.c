@@ -23,13 +23,13 @@ static int place_item(struct pager *p, const struct line_item *item, int32_t ori
         end = word_clusters(w)[item->cluster_end].glyph;
     }
     enum { QUARTER = 16, HALF_QUARTER = QUARTER / 2 };
-    int rc = list_reserve(&p->glyphs, end - first, sizeof(struct canvas_glyph), e);
+    int rc = page_list_reserve(&p->glyphs, end - first, sizeof(struct canvas_glyph), e);
     struct canvas_glyph *placed = p->glyphs.items;
     for (size_t i = first; i < end && rc == 0; i++) {
         const struct word_glyph *g = &word_glyphs(w)[i];
         int32_t x = origin + g->x + HALF_QUARTER;
         unsigned phase = ((uint32_t)x / QUARTER) % GLYPH_PHASES;
-        if (!g->slot->phase[phase]) {
+        if (g->slot->phase[phase] == NULL) {
             rc = faces_draw(p->faces, g->slot, phase, e);
             if (rc < 0) {
                 break;
@@ -65,8 +65,8 @@ static int note_missing(struct pager *p, const struct line_item *item, struct er
     for (size_t i = 0; i < w->missing_count; i++) {
         uint16_t cluster = word_missing(w)[i].cluster;
         if (cluster >= item->cluster_start && cluster < item->cluster_end) {
-            struct page_missing *m = list_add(&p->missing, sizeof *m, e);
-            if (!m) {
+            struct page_missing *m = page_list_add(&p->missing, sizeof *m, e);
+            if (m == NULL) {
                 return ERR_MEMORY;
             }
             *m = (struct page_missing){.code_point = word_missing(w)[i].code_point, .count = 1};
@@ -82,7 +82,7 @@ static void extend(const struct line_item *item, uint32_t start, uint32_t end, i
         return;
     }
     int32_t from = item->x, to = item->x + item->advance;
-    if (item->word && (item->start < start || item->end > end)) {
+    if (item->word != NULL && (item->start < start || item->end > end)) {
         const struct word_cluster *at = word_clusters(item->word);
         uint32_t word_start = item->start - at[item->cluster_start].start;
         int32_t origin = item_origin(item);
@@ -102,14 +102,18 @@ static void extend(const struct line_item *item, uint32_t start, uint32_t end, i
 
 static int add_box(struct pager *p, int32_t left, int32_t right, const struct page_box *box,
                    struct error *e) {
-    struct page_box *b = list_add(&p->boxes, sizeof *b, e);
-    if (!b) {
+    struct page_box *b = page_list_add(&p->boxes, sizeof *b, e);
+    if (b == NULL) {
         return ERR_MEMORY;
     }
     *b = *box;
     int from = left >> 6, to = (right + 63) >> 6;
-    from = from < 0 ? 0 : from;
-    to = to > p->side ? p->side : to;
+    if (from < 0) {
+        from = 0;
+    }
+    if (to > p->side) {
+        to = p->side;
+    }
     b->x = (int16_t)from;
     b->y = (int16_t)p->y;
     b->width = (int16_t)(to > from ? to - from : 1);
@@ -173,8 +177,8 @@ static int add_boxes(struct pager *p, const struct line *line, int32_t origin, s
 
 static int add_cluster(struct pager *p, int32_t x, int32_t advance, uint32_t text, uint32_t size,
                        struct error *e) {
-    struct page_cluster *c = list_add(&p->clusters, sizeof *c, e);
-    if (!c) {
+    struct page_cluster *c = page_list_add(&p->clusters, sizeof *c, e);
+    if (c == NULL) {
         return ERR_MEMORY;
     }
     *c = (struct page_cluster){
@@ -186,7 +190,7 @@ static int add_cluster(struct pager *p, int32_t x, int32_t advance, uint32_t tex
 static int add_clusters(struct pager *p, const struct line_item *item, int32_t origin,
                         uint32_t shift, struct error *e) {
     int rc = 0;
-    if (!item->word) {
+    if (item->word == NULL) {
         int32_t space = item->advance / (int32_t)(item->end - item->start);
         for (uint32_t i = item->start; i < item->end && rc == 0; i++) {
             int32_t x = origin + item->x + (int32_t)(i - item->start) * space;
@@ -218,20 +222,26 @@ static int draw_line(struct pager *p, const struct line *line, int32_t origin, s
     int rc = 0;
     for (size_t i = 0; i < line->count && rc == 0; i++) {
         const struct line_item *item = &line->items[i];
-        if (item->word) {
+        if (item->word != NULL) {
             rc = place_item(p, item, origin + item_origin(item), e);
             note_fonts(p, item->word);
-            rc = rc == 0 ? note_missing(p, item, e) : rc;
+            if (rc == 0) {
+                rc = note_missing(p, item, e);
+            }
         }
-        rc = rc == 0 && p->setup.clusters ? add_clusters(p, item, origin, shift, e) : rc;
+        if (rc == 0 && p->setup.clusters) {
+            rc = add_clusters(p, item, origin, shift, e);
+        }
     }
-    rc = rc == 0
-             ? canvas_glyphs(&p->canvas, p->glyphs.items, p->glyphs.count, p->y, p->y + p->pitch, e)
-             : rc;
+    if (rc == 0) {
+        rc = canvas_glyphs(&p->canvas, p->glyphs.items, p->glyphs.count, p->y, p->y + p->pitch, e);
+    }
     p->glyphs.count = 0;
     const char *text = bytes_text(&p->paragraph.text) + start;
     p->counts.characters += count_characters(text, end - start);
-    rc = rc == 0 ? bytes_append(&p->text, text, end - start, e) : rc;
+    if (rc == 0) {
+        rc = bytes_append(&p->text, text, end - start, e);
+    }
     return rc == 0 ? bytes_append(&p->text, "\n", 1, e) : rc;
 }
 
@@ -242,10 +252,16 @@ int pager_row(struct pager *p, const struct line *line, struct error *e) {
     }
     int32_t origin = line_origin(p, line);
     rc = draw_line(p, line, origin, e);
-    rc = rc == 0 ? add_boxes(p, line, origin, e) : rc;
+    if (rc == 0) {
+        rc = add_boxes(p, line, origin, e);
+    }
     int left = origin >> 6, right = (origin + line->advance + 63) >> 6;
-    left = left < 0 ? 0 : left;
-    right = right > p->side ? p->side : right;
+    if (left < 0) {
+        left = 0;
+    }
+    if (right > p->side) {
+        right = p->side;
+    }
     pager_mark(p, left, p->y, right > left ? right - left : 1, p->pitch);
     p->counts.rows++;
     p->y += p->pitch;

@@ -8,7 +8,7 @@
 
 enum { COLUMNS = 2, MAX_CELLS = 20 };
 
-struct list {
+struct page_list {
     void *items; /* owned */
     size_t count, capacity;
 };
@@ -17,7 +17,7 @@ struct pager {
     struct page_setup setup;
     struct shaper *shaper;
     struct faces *faces;
-    struct liner *liner;
+    struct line_breaker *line_breaker;
     struct clean paragraph;
     struct canvas canvas;
     int side, pitch, baseline;
@@ -31,8 +31,8 @@ struct pager {
 
     /* the page in hand */
     struct bytes text;
-    struct list boxes, clusters, missing;
-    struct list glyphs; /* of the row in hand: struct canvas_glyph */
+    struct page_list boxes, clusters, missing;
+    struct page_list glyphs; /* of the row in hand: struct canvas_glyph */
     uint64_t *fonts_used;
     bool cells[MAX_CELLS][MAX_CELLS];
     uint64_t ink;
@@ -41,8 +41,8 @@ struct pager {
 };
 
 /* Room for `more` items; the item behind the last one, or NULL when memory has run out. */
-int list_reserve(struct list *l, size_t more, size_t size, struct error *e);
-void *list_add(struct list *l, size_t size, struct error *e);
+int page_list_reserve(struct page_list *l, size_t more, size_t size, struct error *e);
+void *page_list_add(struct page_list *l, size_t size, struct error *e);
 
 /* Makes sure that `height` pixels are free in the column: goes to the next one if need be. */
 int pager_make_room(struct pager *p, int height, struct error *e);

@@ -32,7 +32,7 @@ static int raster_new(struct raster *r, int width, int height, int channels, str
                          .width8 = 8 * width,
                          .height8 = 8 * height};
     r->pixels = arena_alloc(arena, (size_t)width * (size_t)height, (size_t)channels);
-    return r->pixels ? 0 : error_set(e, ERR_MEMORY, "out of memory for a picture");
+    return r->pixels != NULL ? 0 : error_memory(e, "a picture");
 }
 
 static int check_target(int width, int height, struct error *e) {
@@ -136,8 +136,8 @@ static int scale(const struct raster *in, const struct raster *out, struct arena
     s.across = arena_alloc(arena, width, sizeof *s.across);
     s.row = arena_alloc(arena, values, sizeof *s.row);
     s.sums = arena_alloc(arena, values, sizeof *s.sums);
-    if (!s.across || !s.row || !s.sums) {
-        return error_set(e, ERR_MEMORY, "out of memory for a picture");
+    if (s.across == NULL || s.row == NULL || s.sums == NULL) {
+        return error_memory(e, "a picture");
     }
     for (int x = 0; x < out->width; x++) {
         s.across[x] = reach_of(x, in->width8, out->width);
@@ -172,10 +172,10 @@ static int check_work(const struct jpeg *j, struct error *e) {
                          j->size, j->width, j->height);
     }
     uint64_t scans = 0;
-    for (const uint8_t *p = j->data, *end = j->data + j->size; p && end - p >= 2;) {
+    for (const uint8_t *p = j->data, *end = j->data + j->size; p != NULL && end - p >= 2;) {
         p = memchr(p, 0xFF, (size_t)(end - p) - 1);
-        scans += p && p[1] == 0xDA;
-        p = p ? p + 1 : NULL;
+        scans += p != NULL && p[1] == 0xDA;
+        p = p != NULL ? p + 1 : NULL;
     }
     if (scans > 1 && pixels * scans > (uint64_t)PICTURE_PIXELS * WORK_FACTOR) {
         return error_set(e, ERR_LIMIT, "a JPEG of %d x %d pixels in %llu scans", j->width,
@@ -223,7 +223,7 @@ static void fit(const struct jpeg *j, int width, int height, int *to_width, int 
 static int choose_scale(const struct jpeg *j, int to_width, int to_height) {
     int count = 0, best = 8;
     const tjscalingfactor *factors = tjGetScalingFactors(&count);
-    for (int i = 0; factors && i < count; i++) {
+    for (int i = 0; factors != NULL && i < count; i++) {
         tjscalingfactor s = factors[i];
         if (s.num <= s.denom && 8 % s.denom == 0 && TJSCALED(j->width, s) >= to_width &&
             TJSCALED(j->height, s) >= to_height && s.num * (8 / s.denom) < best) {
@@ -240,7 +240,7 @@ static bool is_whole_but_for_its_end(const struct jpeg *j, const struct raster *
     struct arena_mark mark = arena_mark(arena);
     uint8_t *longer = arena_alloc(arena, j->size + sizeof END, 1);
     bool whole = false;
-    if (longer) {
+    if (longer != NULL) {
         memcpy(longer, j->data, j->size);
         memcpy(longer + j->size, END, sizeof END);
         whole = tjDecompress2(j->decoder, longer, j->size + sizeof END, to->pixels, to->width, 0,
@@ -302,16 +302,15 @@ static int read_opened(struct picture *p, const struct jpeg *j, int width, int h
                     arena, e);
     decoded.width8 = j->width * near.num;
     decoded.height8 = j->height * near.num;
-    rc = rc == 0 ? decode(j, &decoded,
-                          grey   ? TJPF_GRAY
-                          : cmyk ? TJPF_CMYK
-                                 : TJPF_RGB,
-                          arena, e)
-                 : rc;
+    if (rc == 0) {
+        rc = decode(j, &decoded, grey ? TJPF_GRAY : cmyk ? TJPF_CMYK : TJPF_RGB, arena, e);
+    }
     if (rc == 0 && cmyk) {
         cmyk_to_rgb(&decoded);
     }
-    rc = rc == 0 ? scale(&decoded, &out, arena, e) : rc;
+    if (rc == 0) {
+        rc = scale(&decoded, &out, arena, e);
+    }
     arena_rewind(arena, mark);
     if (rc == 0) {
         *p = (struct picture){
@@ -331,12 +330,14 @@ int picture_read_jpeg(struct picture *p, const void *data, size_t size, int widt
         return error_set(e, ERR_FORMAT, "not a JPEG");
     }
     struct jpeg j = {.decoder = tjInitDecompress(), .data = data, .size = size};
-    if (!j.decoder) {
-        return error_set(e, ERR_MEMORY, "out of memory for a JPEG decoder");
+    if (j.decoder == NULL) {
+        return error_memory(e, "a JPEG decoder");
     }
     struct arena_mark mark = arena_mark(arena);
     rc = open_jpeg(&j, e);
-    rc = rc == 0 ? read_opened(p, &j, width, height, arena, e) : rc;
+    if (rc == 0) {
+        rc = read_opened(p, &j, width, height, arena, e);
+    }
     if (rc < 0) {
         arena_rewind(arena, mark);
     }
@@ -356,7 +357,7 @@ static const uint8_t *header_number(const uint8_t *p, const uint8_t *end, int *n
     const uint8_t *start = p;
     while (p < end && (is_blank(*p) || *p == '#')) {
         const uint8_t *line_end = *p == '#' ? memchr(p, '\n', (size_t)(end - p)) : p;
-        p = line_end ? line_end + 1 : end;
+        p = line_end != NULL ? line_end + 1 : end;
     }
     const uint8_t *digits = p;
     int64_t value = 0;
@@ -379,10 +380,10 @@ int picture_read_pgm(struct picture *p, const void *data, size_t size, int width
     int w = 0, h = 0, most = 0;
     if (size >= 2 && memcmp(data, "P5", 2) == 0) {
         at = header_number((const uint8_t *)data + 2, end, &w);
-        at = at ? header_number(at, end, &h) : NULL;
-        at = at ? header_number(at, end, &most) : NULL;
+        at = at != NULL ? header_number(at, end, &h) : NULL;
+        at = at != NULL ? header_number(at, end, &most) : NULL;
     }
-    if (!at || at == end || !is_blank(*at) || w < 1 || h < 1) {
+    if (at == NULL || at == end || !is_blank(*at) || w < 1 || h < 1) {
         return error_set(e, ERR_FORMAT, "not a binary PGM");
     }
     if (most != 255) {
@@ -400,7 +401,9 @@ int picture_read_pgm(struct picture *p, const void *data, size_t size, int width
     struct arena_mark mark = arena_mark(arena);
     rc = raster_new(&out, width, height, 1, arena, e);
     in.pixels = (uint8_t *)(uintptr_t)at; /* only read */
-    rc = rc == 0 ? scale(&in, &out, arena, e) : rc;
+    if (rc == 0) {
+        rc = scale(&in, &out, arena, e);
+    }
     if (rc < 0) {
         arena_rewind(arena, mark);
         return rc;

@@ -22,7 +22,7 @@ bool ascii_is_solid(const char *text, size_t size) {
     while (i < size && is_word_character(text[i])) {
         i++;
     }
-    while (i < size && text[i] != 0 && strchr(".,:;!?)]\"'", text[i])) {
+    while (i < size && text[i] != 0 && strchr(".,:;!?)]\"'", text[i]) != NULL) {
         i++;
     }
     return i == size;
@@ -41,7 +41,7 @@ static int learn_glyph(struct ascii *a, struct faces *faces, const struct ascii_
     }
     a->usable = a->usable && plain && count == 1 && id[0] != 0;
     a->slots[index] = a->usable ? faces_slot(faces, FONT_PRIMARY, id[0], FIT_ROW, e) : NULL;
-    return a->slots[index] || !a->usable ? 0 : ERR_MEMORY;
+    return a->slots[index] != NULL || !a->usable ? 0 : ERR_MEMORY;
 }
 
 int ascii_kerning(struct ascii *a, const struct ascii_oracle *oracle, char left, char right,

@@ -6,29 +6,29 @@
 #include <unicode/uchar.h>
 #include <unicode/ustring.h>
 
+#include "store/buffer.h"
 #include "store/utf8.h"
 
 enum { TAG_LIMIT = 64 }; /* characters; "#" in front of a longer run of letters is no hashtag */
 
 struct breaker {
     UBreakIterator *lines, *clusters;
-    UChar *utf16;      /* the text in hand */
-    uint32_t *utf8_at; /* for each of its units, the offset in UTF-8; one more for the end */
-    uint32_t *breaks;  /* what was found */
-    size_t capacity;   /* units */
+    /* The text in hand; for each of its units, the offset in UTF-8, and one more for the end; what
+     * was found. */
+    struct buffer utf16, utf8_at, breaks;
     int8_t between[U_LB_COUNT][U_LB_COUNT]; /* 0: not asked yet, 1: break, -1: none */
 };
 
 static int icu_error(UErrorCode status, struct error *e) {
     return status == U_MEMORY_ALLOCATION_ERROR
-               ? error_set(e, ERR_MEMORY, "out of memory")
+               ? error_memory(e, NULL)
                : error_set(e, ERR_UNSUPPORTED, "ICU: %s", u_errorName(status));
 }
 
 int breaker_open(struct breaker **out, struct error *e) {
     struct breaker *b = calloc(1, sizeof *b);
-    if (!b) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (b == NULL) {
+        return error_memory(e, NULL);
     }
     UErrorCode status = U_ZERO_ERROR;
     b->lines = ubrk_open(UBRK_LINE, "", NULL, 0, &status);
@@ -42,37 +42,27 @@ int breaker_open(struct breaker **out, struct error *e) {
 }
 
 void breaker_close(struct breaker *b) {
-    if (!b) {
+    if (b == NULL) {
         return;
     }
-    if (b->lines) {
+    if (b->lines != NULL) {
         ubrk_close(b->lines);
     }
-    if (b->clusters) {
+    if (b->clusters != NULL) {
         ubrk_close(b->clusters);
     }
-    free(b->utf16);
-    free(b->utf8_at);
-    free(b->breaks);
+    buffer_free(&b->utf16);
+    buffer_free(&b->utf8_at);
+    buffer_free(&b->breaks);
     free(b);
 }
 
 static int reserve(struct breaker *b, size_t units, struct error *e) {
-    if (units <= b->capacity) {
-        return 0;
+    int rc = buffer_reserve(&b->utf16, units, sizeof(UChar), e);
+    if (rc == 0) {
+        rc = buffer_reserve(&b->utf8_at, units, sizeof(uint32_t), e);
     }
-    size_t capacity = units + units / 2 + 256;
-    void *utf16 = realloc(b->utf16, capacity * sizeof *b->utf16);
-    b->utf16 = utf16 ? utf16 : b->utf16;
-    void *utf8_at = realloc(b->utf8_at, capacity * sizeof *b->utf8_at);
-    b->utf8_at = utf8_at ? utf8_at : b->utf8_at;
-    void *breaks = realloc(b->breaks, capacity * sizeof *b->breaks);
-    b->breaks = breaks ? breaks : b->breaks;
-    if (!utf16 || !utf8_at || !breaks) {
-        return error_set(e, ERR_MEMORY, "out of memory");
-    }
-    b->capacity = capacity;
-    return 0;
+    return rc == 0 ? buffer_reserve(&b->breaks, units, sizeof(uint32_t), e) : rc;
 }
 
 /* Fills utf16 and utf8_at; gives the number of units. */
@@ -85,22 +75,24 @@ static int convert(struct breaker *b, const char *text, size_t size, size_t *uni
     if (rc < 0) {
         return rc;
     }
+    UChar *utf16 = b->utf16.data;
+    uint32_t *utf8_at = b->utf8_at.data;
     size_t n = 0;
     for (size_t i = 0; i < size;) {
         uint32_t code_point;
         bool valid;
         size_t step = utf8_decode(text + i, size - i, &code_point, &valid);
-        b->utf8_at[n] = (uint32_t)i;
+        utf8_at[n] = (uint32_t)i;
         if (code_point > 0xFFFF) {
-            b->utf16[n++] = U16_LEAD(code_point);
-            b->utf8_at[n] = (uint32_t)i;
-            b->utf16[n++] = U16_TRAIL(code_point);
+            utf16[n++] = U16_LEAD(code_point);
+            utf8_at[n] = (uint32_t)i;
+            utf16[n++] = U16_TRAIL(code_point);
         } else {
-            b->utf16[n++] = (UChar)code_point;
+            utf16[n++] = (UChar)code_point;
         }
         i += step;
     }
-    b->utf8_at[n] = (uint32_t)size;
+    utf8_at[n] = (uint32_t)size;
     *units = n;
     return 0;
 }
@@ -108,14 +100,16 @@ static int convert(struct breaker *b, const char *text, size_t size, size_t *uni
 static int iterate(struct breaker *b, UBreakIterator *iterator, size_t units, size_t *count,
                    struct error *e) {
     UErrorCode status = U_ZERO_ERROR;
-    ubrk_setText(iterator, b->utf16, (int32_t)units, &status);
+    ubrk_setText(iterator, b->utf16.data, (int32_t)units, &status);
     if (U_FAILURE(status)) {
         return icu_error(status, e);
     }
+    const uint32_t *utf8_at = b->utf8_at.data;
+    uint32_t *breaks = b->breaks.data;
     size_t n = 0;
     for (int32_t at = ubrk_next(iterator); at != UBRK_DONE && at < (int32_t)units;
          at = ubrk_next(iterator)) {
-        b->breaks[n++] = b->utf8_at[at];
+        breaks[n++] = utf8_at[at];
     }
     *count = n;
     return 0;
@@ -125,8 +119,10 @@ int breaker_clusters(struct breaker *b, const char *text, size_t size, const uin
                      size_t *count, struct error *e) {
     size_t units;
     int rc = convert(b, text, size, &units, e);
-    rc = rc == 0 ? iterate(b, b->clusters, units, count, e) : rc;
-    *at = b->breaks;
+    if (rc == 0) {
+        rc = iterate(b, b->clusters, units, count, e);
+    }
+    *at = b->breaks.data;
     return rc;
 }
 
@@ -170,7 +166,7 @@ size_t tag_size(const char *text, size_t size) {
 /* Behind these "#" and "@" belong to something else: an address, a path, a query. */
 static bool may_precede_tag(uint32_t code_point) {
     return code_point == 0 ||
-           !(is_tag_character(code_point) || strchr("/&=.:%+-", (int)code_point)) ||
+           !(is_tag_character(code_point) || strchr("/&=.:%+-", (int)code_point) != NULL) ||
            code_point >= 0x80;
 }
 
@@ -196,7 +192,7 @@ static bool url_break(const char *text, size_t at) {
     if (before == '/') {
         return here != '/';
     }
-    return here != 0 && strchr(".?&=#%_-~+", here) && before != ':' && before != here;
+    return here != 0 && strchr(".?&=#%_-~+", here) != NULL && before != ':' && before != here;
 }
 
 /* A part of a text that has rules of its own. */
@@ -226,8 +222,8 @@ static bool next_special(const char *text, size_t size, struct special *part) {
         }
         if ((code_point == 'h' || code_point == 'w') && begins_url(text + i, size - i)) {
             const char *end = memchr(text + i, ' ', size - i);
-            *part =
-                (struct special){.start = i, .end = end ? (size_t)(end - text) : size, .url = true};
+            *part = (struct special){
+                .start = i, .end = end != NULL ? (size_t)(end - text) : size, .url = true};
             return true;
         }
         before = code_point;
@@ -239,7 +235,7 @@ static bool next_special(const char *text, size_t size, struct special *part) {
 /* Adds to `at` what lies in [from, to) of a URL. */
 static size_t add_url_breaks(const char *text, size_t from, size_t to, uint32_t *at, size_t n) {
     const char *colon = memchr(text + from, ':', to - from);
-    size_t start = colon && colon + 3 <= text + to ? (size_t)(colon - text) + 3 : from + 4;
+    size_t start = colon != NULL && colon + 3 <= text + to ? (size_t)(colon - text) + 3 : from + 4;
     for (size_t i = start + 1; i < to; i++) {
         if (url_break(text, i)) {
             at[n++] = (uint32_t)i;
@@ -255,29 +251,30 @@ static int mend(struct breaker *b, const char *text, size_t size, size_t *count,
     if (!next_special(text, size, &part)) {
         return 0;
     }
+    uint32_t *breaks = b->breaks.data;
     uint32_t *old = malloc((*count + 1) * sizeof *old);
-    if (!old) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (old == NULL) {
+        return error_memory(e, NULL);
     }
-    memcpy(old, b->breaks, *count * sizeof *old);
+    memcpy(old, breaks, *count * sizeof *old);
     size_t n = 0, i = 0;
     bool more = true;
     while (more) {
         for (; i < *count && old[i] <= part.start; i++) {
-            b->breaks[n++] = old[i];
+            breaks[n++] = old[i];
         }
-        if (part.follows && (n == 0 || b->breaks[n - 1] != part.start)) {
-            b->breaks[n++] = (uint32_t)part.start;
+        if (part.follows && (n == 0 || breaks[n - 1] != part.start)) {
+            breaks[n++] = (uint32_t)part.start;
         }
         for (; i < *count && old[i] < part.end; i++) {
         }
         if (part.url) {
-            n = add_url_breaks(text, part.start, part.end, b->breaks, n);
+            n = add_url_breaks(text, part.start, part.end, breaks, n);
         }
         more = next_special(text, size, &part);
     }
     for (; i < *count; i++) {
-        b->breaks[n++] = old[i];
+        breaks[n++] = old[i];
     }
     *count = n;
     free(old);
@@ -288,9 +285,13 @@ int breaker_lines(struct breaker *b, const char *text, size_t size, const uint32
                   size_t *count, struct error *e) {
     size_t units;
     int rc = convert(b, text, size, &units, e);
-    rc = rc == 0 ? iterate(b, b->lines, units, count, e) : rc;
-    rc = rc == 0 ? mend(b, text, size, count, e) : rc;
-    *at = b->breaks;
+    if (rc == 0) {
+        rc = iterate(b, b->lines, units, count, e);
+    }
+    if (rc == 0) {
+        rc = mend(b, text, size, count, e);
+    }
+    *at = b->breaks.data;
     return rc;
 }
 
@@ -372,7 +373,8 @@ bool breaker_between(struct breaker *b, struct break_side last, struct break_sid
         bool allowed = true;
         if (convert(b, text, size, &units, NULL) == 0 &&
             iterate(b, b->lines, units, &count, NULL) == 0) {
-            allowed = count > 0 && b->breaks[count - 1] == at;
+            const uint32_t *breaks = b->breaks.data;
+            allowed = count > 0 && breaks[count - 1] == at;
         }
         *known = allowed ? 1 : -1;
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unicode/uchar.h>
 
+#include "store/array.h"
 #include "store/utf8.h"
 
 void clean_init(struct clean *c) {
@@ -28,24 +29,8 @@ void clean_clear(struct clean *c) {
     c->marks = c->ignorables = 0;
 }
 
-/* Room for one more than `count` of items that are `size` bytes each. */
-static int grow(void **items, size_t count, size_t *capacity, size_t size, struct error *e) {
-    if (count < *capacity) {
-        return 0;
-    }
-    size_t larger = *capacity ? 2 * *capacity : 64;
-    void *moved = realloc(*items, larger * size);
-    if (!moved) {
-        return error_set(e, ERR_MEMORY, "out of memory");
-    }
-    *items = moved;
-    *capacity = larger;
-    return 0;
-}
-
 /* Begins an isolate at the end of the text where the span is not of the one there. */
 static int begin_isolate(struct clean *c, const struct span *span, struct error *e) {
-    void *isolates = c->isolates;
     if (span->isolate == c->isolate) {
         return 0;
     }
@@ -53,26 +38,28 @@ static int begin_isolate(struct clean *c, const struct span *span, struct error 
     if (span->isolate == 0) {
         return 0;
     }
-    int rc = grow(&isolates, c->isolate_count, &c->isolate_capacity, sizeof *c->isolates, e);
-    c->isolates = isolates;
-    if (rc == 0) {
-        c->isolates[c->isolate_count++] =
-            (struct clean_isolate){.start = (uint32_t)c->text.size, .leads = span->leads};
+    struct clean_isolate *isolates =
+        array_grow(c->isolates, &c->isolate_capacity, c->isolate_count + 1, sizeof *isolates, e);
+    if (isolates == NULL) {
+        return ERR_MEMORY;
     }
-    return rc;
+    c->isolates = isolates;
+    c->isolates[c->isolate_count++] =
+        (struct clean_isolate){.start = (uint32_t)c->text.size, .leads = span->leads};
+    return 0;
 }
 
 static int add_glue(struct clean *c, const struct span *span, struct error *e) {
-    void *glue = c->glue;
     if (!span->glued) {
         return 0;
     }
-    int rc = grow(&glue, c->glue_count, &c->glue_capacity, sizeof *c->glue, e);
-    c->glue = glue;
-    if (rc == 0) {
-        c->glue[c->glue_count++] = (uint32_t)c->text.size;
+    uint32_t *glue = array_grow(c->glue, &c->glue_capacity, c->glue_count + 1, sizeof *glue, e);
+    if (glue == NULL) {
+        return ERR_MEMORY;
     }
-    return rc;
+    c->glue = glue;
+    c->glue[c->glue_count++] = (uint32_t)c->text.size;
+    return 0;
 }
 
 /* Begins a run at the end of the text, unless the last one simply goes on. */
@@ -86,12 +73,11 @@ static int begin_run(struct clean *c, uint32_t source, uint32_t source_start, bo
             return 0;
         }
     }
-    void *runs = c->runs;
-    int rc = grow(&runs, c->count, &c->capacity, sizeof *c->runs, e);
-    c->runs = runs;
-    if (rc < 0) {
-        return rc;
+    struct clean_run *runs = array_grow(c->runs, &c->capacity, c->count + 1, sizeof *runs, e);
+    if (runs == NULL) {
+        return ERR_MEMORY;
     }
+    c->runs = runs;
     c->runs[c->count++] = (struct clean_run){
         .start = start, .source = source, .source_start = source_start, .replaced = replaced};
     return 0;
@@ -155,11 +141,11 @@ static bool admit(struct clean *c, uint32_t code_point) {
         if (u_hasBinaryProperty((UChar32)code_point, UCHAR_VARIATION_SELECTOR)) {
             return c->marks <= 2;
         }
-        return c->marks <= PAGE_MARKS;
+        return c->marks <= CLEAN_MARKS;
     }
     if (u_hasBinaryProperty((UChar32)code_point, UCHAR_DEFAULT_IGNORABLE_CODE_POINT)) {
         c->ignorables++;
-        return c->ignorables <= PAGE_IGNORABLES;
+        return c->ignorables <= CLEAN_IGNORABLES;
     }
     c->marks = c->ignorables = 0;
     return true;
@@ -212,7 +198,9 @@ static size_t keepable(struct clean *c, const struct span *span, size_t at, size
 int clean_append(struct clean *c, const struct span *span, size_t *used, bool *line_end,
                  struct error *e) {
     int rc = begin_isolate(c, span, e);
-    rc = rc == 0 ? add_glue(c, span, e) : rc;
+    if (rc == 0) {
+        rc = add_glue(c, span, e);
+    }
     size_t at = 0;
     *line_end = false;
     while (rc == 0 && at < span->size && !*line_end) {

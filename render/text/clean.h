@@ -3,11 +3,11 @@
  *
  * What is kept is kept byte for byte, so that a place in the paragraph leads back to its source.
  * Ill-formed UTF-8 becomes U+FFFD. Tabs become spaces. Left out are control characters, soft
- * hyphens, byte order marks, and what passes PAGE_MARKS or PAGE_IGNORABLES. */
+ * hyphens, byte order marks, and what passes CLEAN_MARKS or CLEAN_IGNORABLES. */
 #ifndef OCC_RENDER_TEXT_CLEAN_H
 #define OCC_RENDER_TEXT_CLEAN_H
 
-#include "render/page/page.h"
+#include "render/text/span.h"
 #include "store/bytes.h"
 
 /* Bytes [start, next run's start) of the paragraph are bytes [source_start, ...) of the source. */
@@ -40,6 +40,9 @@ struct clean {
 
 /* A paragraph is at most this long; the rest becomes the next one. */
 enum { CLEAN_LIMIT = 16 << 20 };
+
+/* Marks on one character, and characters without width in a row. */
+enum { CLEAN_MARKS = 8, CLEAN_IGNORABLES = 8 };
 
 void clean_init(struct clean *c);
 void clean_close(struct clean *c);

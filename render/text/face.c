@@ -51,18 +51,13 @@ struct faces {
     const struct fonts *fonts;
     const struct profile *profile;
     FT_Library library;
-    struct easel easel;
+    struct rasterizer rasterizer;
     struct file *files; /* (fonts_count) */
     int file_count;
     struct opened *opened; /* (fonts_count) */
     struct opened codes;   /* no font: a box for each code point */
     int baseline;          /* pixels */
-    int64_t broken;
 };
-
-static int memory_error(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory for fonts");
-}
 
 /* ---- Files --------------------------------------------------------------------- */
 
@@ -109,7 +104,7 @@ static int get_file(struct faces *f, const char *path, const struct file **out, 
         hb_blob_create(file->data, (unsigned)file->size, HB_MEMORY_MODE_READONLY, NULL, NULL);
     if (file->blob == hb_blob_get_empty()) {
         munmap(file->data, file->size);
-        return memory_error(e);
+        return error_memory(e, "fonts");
     }
     file->hash = XXH3_64bits(file->data, file->size);
     f->file_count++;
@@ -138,7 +133,8 @@ static struct line_box line_box_of(const struct font *font, hb_font_t *hb, unsig
  * and what is smaller cannot be read anyway. */
 static int fitting_size(const struct faces *f, const struct line_box *box) {
     int64_t size = f->profile->size;
-    int64_t above = (int64_t)f->easel.above * PIXEL, below = (int64_t)f->easel.below * PIXEL;
+    int64_t above = (int64_t)f->rasterizer.above * PIXEL,
+            below = (int64_t)f->rasterizer.below * PIXEL;
     if (box->ascent > 0 && box->ascent * size > above * box->upem) {
         size = above * box->upem / box->ascent;
     }
@@ -173,7 +169,9 @@ static void place_baseline(struct faces *f, hb_font_t *hb, const struct line_box
         below = tail;
     }
     int64_t baseline = ((pitch - above - below) / 2 + above + PIXEL / 2) / PIXEL;
-    baseline = baseline < 1 ? 1 : baseline;
+    if (baseline < 1) {
+        baseline = 1;
+    }
     f->baseline = (int)(baseline < f->profile->pitch ? baseline : f->profile->pitch);
 }
 
@@ -181,13 +179,13 @@ static void place_baseline(struct faces *f, hb_font_t *hb, const struct line_box
 
 static void close_opened(struct opened *o) {
     for (int fit = 0; fit < FIT_COUNT; fit++) {
-        for (uint32_t i = 0; o->pages[fit] && i <= o->glyph_count / SLOT_PAGE; i++) {
+        for (uint32_t i = 0; o->pages[fit] != NULL && i <= o->glyph_count / SLOT_PAGE; i++) {
             free(o->pages[fit][i]);
         }
         free(o->pages[fit]);
     }
     hb_font_destroy(o->face.hb);
-    if (o->ft) {
+    if (o->ft != NULL) {
         FT_Done_Face(o->ft);
     }
     free(o->failure);
@@ -290,7 +288,7 @@ static void remember(struct opened *o, const struct error *why) {
     close_opened(o);
     if (why->code != ERR_MEMORY) {
         o->failure = malloc(sizeof *o->failure);
-        if (o->failure) {
+        if (o->failure != NULL) {
             *o->failure = *why;
         }
     }
@@ -299,10 +297,10 @@ static void remember(struct opened *o, const struct error *why) {
 const struct face *faces_get(struct faces *f, int font, struct error *e) {
     assert(font >= 0 && font < fonts_count(f->fonts));
     struct opened *o = &f->opened[font];
-    if (o->face.hb) {
+    if (o->face.hb != NULL) {
         return &o->face;
     }
-    if (o->failure) {
+    if (o->failure != NULL) {
         error_set(e, o->failure->code, "%s", o->failure->text);
         return NULL;
     }
@@ -317,7 +315,7 @@ const struct face *faces_get(struct faces *f, int font, struct error *e) {
 
 const struct face *faces_opened(const struct faces *f, int font) {
     assert(font >= 0 && font < fonts_count(f->fonts));
-    return f->opened[font].face.hb ? &f->opened[font].face : NULL;
+    return f->opened[font].face.hb != NULL ? &f->opened[font].face : NULL;
 }
 
 /* ---- The faces ------------------------------------------------------------------- */
@@ -336,8 +334,8 @@ int faces_open(struct faces **out, const struct fonts *fonts, const struct profi
                struct error *e) {
     *out = NULL;
     struct faces *f = calloc(1, sizeof *f);
-    if (!f) {
-        return memory_error(e);
+    if (f == NULL) {
+        return error_memory(e, "fonts");
     }
     f->fonts = fonts;
     f->profile = profile;
@@ -346,15 +344,16 @@ int faces_open(struct faces **out, const struct fonts *fonts, const struct profi
     f->opened = calloc((size_t)fonts_count(fonts), sizeof *f->opened);
     struct error why;
     int rc = 0;
-    if (!f->files || !f->opened || FT_Init_FreeType(&f->library) != 0) {
-        rc = memory_error(&why);
+    if (f->files == NULL || f->opened == NULL || FT_Init_FreeType(&f->library) != 0) {
+        rc = error_memory(&why, "fonts");
     } else {
         forget_environment(f->library);
-        rc = faces_get(f, FONT_PRIMARY, &why) ? 0 : why.code;
+        rc = faces_get(f, FONT_PRIMARY, &why) != NULL ? 0 : why.code;
         int reach = REACH_EM * ((profile->size + PIXEL - 1) / PIXEL);
-        rc = rc == 0 ? easel_open(&f->easel, f->library, f->baseline, profile->pitch - f->baseline,
-                                  reach, &why)
-                     : rc;
+        if (rc == 0) {
+            rc = rasterizer_open(&f->rasterizer, f->library, f->baseline,
+                                 profile->pitch - f->baseline, reach, &why);
+        }
     }
     if (rc < 0) {
         faces_close(f);
@@ -365,10 +364,10 @@ int faces_open(struct faces **out, const struct fonts *fonts, const struct profi
 }
 
 void faces_close(struct faces *f) {
-    if (!f) {
+    if (f == NULL) {
         return;
     }
-    for (int i = 0; f->opened && i < fonts_count(f->fonts); i++) {
+    for (int i = 0; f->opened != NULL && i < fonts_count(f->fonts); i++) {
         close_opened(&f->opened[i]);
     }
     close_opened(&f->codes);
@@ -376,8 +375,8 @@ void faces_close(struct faces *f) {
         hb_blob_destroy(f->files[i].blob);
         munmap(f->files[i].data, f->files[i].size);
     }
-    easel_close(&f->easel);
-    if (f->library) {
+    rasterizer_close(&f->rasterizer);
+    if (f->library != NULL) {
         FT_Done_FreeType(f->library);
     }
     free(f->files);
@@ -390,7 +389,7 @@ int faces_baseline(const struct faces *f) {
 }
 
 int faces_below(const struct faces *f) {
-    return f->easel.below;
+    return f->rasterizer.below;
 }
 
 /* ---- Slots ----------------------------------------------------------------------- */
@@ -404,20 +403,20 @@ struct glyph_slot *faces_slot(struct faces *f, int font, uint32_t id, unsigned f
     assert(fit < FIT_COUNT && (font == FONT_NONE || faces_opened(f, font)));
     struct opened *o = opened_of(f, font);
     id = id < o->glyph_count ? id : 0;
-    if (!o->pages[fit]) {
+    if (o->pages[fit] == NULL) {
         o->pages[fit] = calloc(o->glyph_count / SLOT_PAGE + 1, sizeof *o->pages[fit]);
     }
-    struct glyph_slot **page = o->pages[fit] ? &o->pages[fit][id / SLOT_PAGE] : NULL;
-    if (page && !*page) {
+    struct glyph_slot **page = o->pages[fit] != NULL ? &o->pages[fit][id / SLOT_PAGE] : NULL;
+    if (page != NULL && *page == NULL) {
         *page = calloc(SLOT_PAGE, sizeof **page);
-        for (uint32_t i = 0; *page && i < SLOT_PAGE; i++) {
+        for (uint32_t i = 0; *page != NULL && i < SLOT_PAGE; i++) {
             (*page)[i].id = id / SLOT_PAGE * SLOT_PAGE + i;
             (*page)[i].font = (uint16_t)font;
             (*page)[i].fit = (uint8_t)fit;
         }
     }
-    if (!page || !*page) {
-        memory_error(e);
+    if (page == NULL || *page == NULL) {
+        error_memory(e, "fonts");
         return NULL;
     }
     return &(*page)[id % SLOT_PAGE];
@@ -435,7 +434,7 @@ static void fill(struct glyph_slot *slot, const struct glyph *glyph) {
 
 int faces_draw(struct faces *f, struct glyph_slot *slot, unsigned phase, struct error *e) {
     assert(phase < GLYPH_PHASES);
-    if (slot->phase[phase]) {
+    if (slot->phase[phase] != NULL) {
         return 0;
     }
     const struct glyph *glyph = NULL;
@@ -443,17 +442,17 @@ int faces_draw(struct faces *f, struct glyph_slot *slot, unsigned phase, struct 
     int rc = 0;
     const struct opened *o = opened_of(f, slot->font);
     if (slot->font == FACES_NO_FONT) {
-        rc = easel_code(&f->easel, slot->id, &glyph, &why);
+        rc = rasterizer_code(&f->rasterizer, slot->id, &glyph, &why);
     } else if (o->strike) {
-        rc = easel_color(&f->easel, o->ft, slot->id, slot->fit, o->strike, o->face.size, &glyph,
-                         &why);
+        rc = rasterizer_color(&f->rasterizer, o->ft, slot->id, slot->fit, o->strike, o->face.size,
+                              &glyph, &why);
     } else {
-        rc = easel_outline(&f->easel, o->ft, slot->id, o->flags, slot->fit, phase, &glyph, &why);
+        rc = rasterizer_outline(&f->rasterizer, o->ft, slot->id, o->flags, slot->fit, phase, &glyph,
+                                &why);
     }
     if (rc == ERR_MEMORY) {
         return error_set(e, rc, "%s", why.text);
     }
-    f->broken += rc < 0;
     if (rc < 0 || slot->font == FACES_NO_FONT || o->strike) {
         fill(slot, glyph);
     } else {
@@ -462,11 +461,7 @@ int faces_draw(struct faces *f, struct glyph_slot *slot, unsigned phase, struct 
     return 0;
 }
 
-int64_t faces_broken(const struct faces *f) {
-    return f->broken;
-}
-
-/* Empty glyphs take nothing; keeping them, a broken one is counted once. */
+/* Empty glyphs take nothing: they stay. */
 static void forget(struct glyph_slot *slot) {
     for (int i = 0; i < GLYPH_PHASES; i++) {
         slot->phase[i] = slot->phase[i] == &GLYPH_EMPTY ? slot->phase[i] : NULL;
@@ -475,8 +470,9 @@ static void forget(struct glyph_slot *slot) {
 
 static void forget_all(const struct opened *o) {
     for (int fit = 0; fit < FIT_COUNT; fit++) {
-        for (uint32_t page = 0; o->pages[fit] && page <= o->glyph_count / SLOT_PAGE; page++) {
-            for (uint32_t k = 0; o->pages[fit][page] && k < SLOT_PAGE; k++) {
+        for (uint32_t page = 0; o->pages[fit] != NULL && page <= o->glyph_count / SLOT_PAGE;
+             page++) {
+            for (uint32_t k = 0; o->pages[fit][page] != NULL && k < SLOT_PAGE; k++) {
                 forget(&o->pages[fit][page][k]);
             }
         }
@@ -484,15 +480,15 @@ static void forget_all(const struct opened *o) {
 }
 
 void faces_trim(struct faces *f, size_t limit) {
-    if (f->easel.used <= limit) {
+    if (f->rasterizer.used <= limit) {
         return;
     }
     forget_all(&f->codes);
     for (int i = 0; i < fonts_count(f->fonts); i++) {
         forget_all(&f->opened[i]);
     }
-    arena_reset(f->easel.arena);
-    f->easel.used = 0;
+    arena_reset(f->rasterizer.arena);
+    f->rasterizer.used = 0;
 }
 
 /* ---- What glyphs take ------------------------------------------------------------- */
@@ -524,7 +520,7 @@ void faces_measure(const struct faces *f, struct glyph_slot *slot, enum measure 
     struct glyph_area area = faces_area(f, slot);
     FT_Pos top = area.top, bottom = area.bottom;
     const struct opened *o = slot->font == FACES_NO_FONT ? NULL : &f->opened[slot->font];
-    bool hinted = f->profile->hinted && o && !o->strike && top > bottom;
+    bool hinted = f->profile->hinted && o != NULL && !o->strike && top > bottom;
     if (hinted && how == MEASURE_ROUGH) {
         enum { MOVED = PIXEL + PIXEL / 2 }; /* an edge by hinting, at most */
         top += MOVED;

@@ -104,9 +104,8 @@ struct glyph_area faces_area(const struct faces *f, const struct glyph_slot *slo
 void faces_measure(const struct faces *f, struct glyph_slot *slot, enum measure how);
 
 /* Draws slot->phase[phase] if it is NULL. 0, or ERR_MEMORY; a glyph that FreeType cannot draw
- * becomes an empty one (counted by faces_broken). Colour glyphs have one picture for all phases. */
+ * becomes an empty one. Colour glyphs have one picture for all phases. */
 int faces_draw(struct faces *f, struct glyph_slot *slot, unsigned phase, struct error *e);
-int64_t faces_broken(const struct faces *f);
 
 /* Gives up all bitmaps when they take more than `limit` bytes: sets every slot's phases to NULL.
  * To be called between pages. */

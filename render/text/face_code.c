@@ -34,10 +34,10 @@ static void draw_digit(unsigned char *to, int stride, unsigned digit) {
     }
 }
 
-int easel_code(struct easel *easel, uint32_t code_point, const struct glyph **glyph,
-               struct error *e) {
+int rasterizer_code(struct rasterizer *rasterizer, uint32_t code_point, const struct glyph **glyph,
+                    struct error *e) {
     int digits = digits_of(code_point), width = width_of(code_point);
-    unsigned char *box = easel->draft; /* wide enough: eight times the size of the type */
+    unsigned char *box = rasterizer->pixels; /* wide enough: eight times the size of the type */
     memset(box, 255, (size_t)width * CODE_HEIGHT);
     for (int row = 1; row < CODE_HEIGHT - 1; row++) {
         memset(box + row * width + 1, 0, (size_t)width - 2);
@@ -47,5 +47,5 @@ int easel_code(struct easel *easel, uint32_t code_point, const struct glyph **gl
         unsigned digit = code_point >> 4 * (LINES * digits - 1 - i) & 15;
         draw_digit(box + y * width + x, width, digit);
     }
-    return easel_keep(easel, 1, easel->above, width, CODE_HEIGHT, false, glyph, e);
+    return rasterizer_keep(rasterizer, 1, rasterizer->above, width, CODE_HEIGHT, false, glyph, e);
 }

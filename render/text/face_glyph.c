@@ -1,5 +1,5 @@
-/* face_glyph.c - see face_glyph.h. A glyph is drawn into the draft, which is as large as a glyph
- * can be, and what of it has ink is copied to the arena. */
+/* face_glyph.c - see face_glyph.h. A glyph is drawn into the rasterizer's pixels, which have
+ * room for the largest there can be; the part with ink is copied to the arena. */
 #include "render/text/face_glyph.h"
 
 #include FT_OUTLINE_H
@@ -17,27 +17,27 @@ enum {
 
 const struct glyph GLYPH_EMPTY = {0};
 
-/* Columns and rows of the draft's pixels relative to the pen, rows downwards from the baseline. */
+/* Columns and rows of what was drawn, relative to the pen, rows downwards from the baseline. */
 struct window {
     int left, top, width, height;
 };
 
-int easel_open(struct easel *easel, FT_Library library, int above, int below, int reach,
-               struct error *e) {
+int rasterizer_open(struct rasterizer *rasterizer, FT_Library library, int above, int below,
+                    int reach, struct error *e) {
     int margin = MARGIN_ROWS * (above + below);
-    *easel = (struct easel){
+    *rasterizer = (struct rasterizer){
         .library = library, .above = above, .below = below, .margin = margin, .reach = reach};
-    easel->draft = malloc((size_t)(above + below + 2 * margin) * reach * 4);
-    if (!easel->draft) {
-        return error_set(e, ERR_MEMORY, "out of memory for glyphs");
+    rasterizer->pixels = malloc((size_t)(above + below + 2 * margin) * reach * 4);
+    if (rasterizer->pixels == NULL) {
+        return error_memory(e, "glyphs");
     }
-    return arena_open(&easel->arena, ARENA_LIMIT, e);
+    return arena_open(&rasterizer->arena, ARENA_LIMIT, e);
 }
 
-void easel_close(struct easel *easel) {
-    free(easel->draft);
-    arena_close(easel->arena);
-    *easel = (struct easel){0};
+void rasterizer_close(struct rasterizer *rasterizer) {
+    free(rasterizer->pixels);
+    arena_close(rasterizer->arena);
+    *rasterizer = (struct rasterizer){0};
 }
 
 static int64_t clamp(int64_t value, int64_t least, int64_t most) {
@@ -45,18 +45,18 @@ static int64_t clamp(int64_t value, int64_t least, int64_t most) {
 }
 
 /* The part of an area that is drawn. False: none. */
-static bool make_window(const struct easel *easel, unsigned fit, int64_t left, int64_t top,
-                        int64_t right, int64_t bottom, struct window *w) {
-    int margin = fit == FIT_ROW ? 0 : easel->margin;
-    left = clamp(left, -easel->reach, easel->reach);
-    right = clamp(right, left, left + easel->reach);
-    top = clamp(top, -easel->above - margin, easel->below + margin);
-    bottom = clamp(bottom, top, easel->below + margin);
+static bool make_window(const struct rasterizer *rasterizer, unsigned fit, int64_t left,
+                        int64_t top, int64_t right, int64_t bottom, struct window *w) {
+    int margin = fit == FIT_ROW ? 0 : rasterizer->margin;
+    left = clamp(left, -rasterizer->reach, rasterizer->reach);
+    right = clamp(right, left, left + rasterizer->reach);
+    top = clamp(top, -rasterizer->above - margin, rasterizer->below + margin);
+    bottom = clamp(bottom, top, rasterizer->below + margin);
     *w = (struct window){(int)left, (int)top, (int)(right - left), (int)(bottom - top)};
     return w->width > 0 && w->height > 0;
 }
 
-/* Darkness of a pixel of the draft: coverage, or alpha times what lacks to white. */
+/* Darkness of a drawn pixel: coverage, or alpha times what lacks to white. */
 static uint32_t ink_of(const uint8_t *pixel, bool color) {
     if (!color) {
         return pixel[0];
@@ -70,12 +70,12 @@ uint32_t glyph_ink(const struct glyph *g, int row, int column) {
 }
 
 /* The smallest part of the window that holds all that is not fully transparent. */
-static bool crop(const uint8_t *draft, const struct window *w, bool color, struct window *ink) {
+static bool crop(const uint8_t *pixels, const struct window *w, bool color, struct window *ink) {
     int left = w->width, right = 0, top = w->height, bottom = 0;
     size_t bytes = color ? 4 : 1;
     for (int row = 0; row < w->height; row++) {
         for (int column = 0; column < w->width; column++) {
-            if (draft[((size_t)row * w->width + column) * bytes + bytes - 1]) {
+            if (pixels[((size_t)row * w->width + column) * bytes + bytes - 1]) {
                 left = column < left ? column : left;
                 right = column >= right ? column + 1 : right;
                 top = row < top ? row : top;
@@ -87,23 +87,23 @@ static bool crop(const uint8_t *draft, const struct window *w, bool color, struc
     return bottom > 0;
 }
 
-int easel_keep(struct easel *easel, int left, int top, int width, int height, bool color,
-               const struct glyph **glyph, struct error *e) {
+int rasterizer_keep(struct rasterizer *rasterizer, int left, int top, int width, int height,
+                    bool color, const struct glyph **glyph, struct error *e) {
     const struct window *w = &(struct window){left, -top, width, height};
     struct window ink;
     *glyph = &GLYPH_EMPTY;
-    if (!crop(easel->draft, w, color, &ink)) {
+    if (!crop(rasterizer->pixels, w, color, &ink)) {
         return 0;
     }
     size_t bytes = color ? 4 : 1;
     size_t stride = (size_t)(ink.width + GLYPH_STRIDE - 1) / GLYPH_STRIDE * GLYPH_STRIDE;
-    struct glyph *kept = arena_alloc(easel->arena, 1, sizeof *kept);
+    struct glyph *kept = arena_alloc(rasterizer->arena, 1, sizeof *kept);
     size_t rows = ink.height > GLYPH_ROWS ? (size_t)ink.height : GLYPH_ROWS;
-    uint8_t *pixels = arena_alloc(easel->arena, rows, stride * bytes);
-    if (!kept || !pixels) {
-        return error_set(e, ERR_MEMORY, "out of memory for glyphs");
+    uint8_t *pixels = arena_alloc(rasterizer->arena, rows, stride * bytes);
+    if (kept == NULL || pixels == NULL) {
+        return error_memory(e, "glyphs");
     }
-    easel->used += sizeof *kept + rows * stride * bytes;
+    rasterizer->used += sizeof *kept + rows * stride * bytes;
     *kept = (struct glyph){.left = (int16_t)(w->left + ink.left),
                            .top = (int16_t)(-w->top - ink.top),
                            .width = (uint16_t)ink.width,
@@ -113,7 +113,7 @@ int easel_keep(struct easel *easel, int left, int top, int width, int height, bo
                            .pixels = pixels};
     for (int row = 0; row < ink.height; row++) {
         const uint8_t *from =
-            easel->draft + ((size_t)(ink.top + row) * w->width + ink.left) * bytes;
+            rasterizer->pixels + ((size_t)(ink.top + row) * w->width + ink.left) * bytes;
         memcpy(pixels + row * stride * bytes, from, ink.width * bytes);
         for (int column = 0; column < ink.width; column++) {
             kept->ink += ink_of(from + column * bytes, color);
@@ -126,7 +126,7 @@ int easel_keep(struct easel *easel, int left, int top, int width, int height, bo
 static int load(FT_Face face, uint32_t id, FT_Int32 flags, struct error *e) {
     FT_Error code = FT_Load_Glyph(face, id, flags);
     if (code == FT_Err_Out_Of_Memory) {
-        return error_set(e, ERR_MEMORY, "out of memory for a glyph");
+        return error_memory(e, "a glyph");
     }
     return code
                ? error_set(e, ERR_FORMAT, "glyph %u cannot be loaded (FreeType error %d)", id, code)
@@ -142,8 +142,8 @@ static int64_t floor_pixel(FT_Pos position) {
     return (position & -PIXEL) / PIXEL;
 }
 
-int easel_outline(struct easel *easel, FT_Face face, uint32_t id, FT_Int32 flags, unsigned fit,
-                  unsigned phase, const struct glyph **glyph, struct error *e) {
+int rasterizer_outline(struct rasterizer *rasterizer, FT_Face face, uint32_t id, FT_Int32 flags,
+                       unsigned fit, unsigned phase, const struct glyph **glyph, struct error *e) {
     *glyph = &GLYPH_EMPTY;
     int rc = load(face, id, flags, e);
     if (rc < 0) {
@@ -161,26 +161,26 @@ int easel_outline(struct easel *easel, FT_Face face, uint32_t id, FT_Int32 flags
     FT_BBox box;
     FT_Outline_Get_CBox(outline, &box);
     struct window w;
-    if (!make_window(easel, fit, floor_pixel(box.xMin), -floor_pixel(box.yMax + PIXEL - 1),
+    if (!make_window(rasterizer, fit, floor_pixel(box.xMin), -floor_pixel(box.yMax + PIXEL - 1),
                      floor_pixel(box.xMax + PIXEL - 1), -floor_pixel(box.yMin), &w)) {
         return 0;
     }
     /* Into a bitmap of our own, which FreeType clips to, instead of FT_Render_Glyph: that would
      * make one as large as a broken outline asks for. */
     FT_Outline_Translate(outline, (FT_Pos)-w.left * PIXEL, (FT_Pos)(w.top + w.height) * PIXEL);
-    memset(easel->draft, 0, (size_t)w.width * w.height);
+    memset(rasterizer->pixels, 0, (size_t)w.width * w.height);
     FT_Bitmap bitmap = {.rows = (unsigned)w.height,
                         .width = (unsigned)w.width,
                         .pitch = w.width,
-                        .buffer = easel->draft,
+                        .buffer = rasterizer->pixels,
                         .num_grays = 256,
                         .pixel_mode = FT_PIXEL_MODE_GRAY};
-    FT_Error code = FT_Outline_Get_Bitmap(easel->library, outline, &bitmap);
+    FT_Error code = FT_Outline_Get_Bitmap(rasterizer->library, outline, &bitmap);
     if (code) {
         return error_set(e, code == FT_Err_Out_Of_Memory ? ERR_MEMORY : ERR_FORMAT,
                          "glyph %u cannot be drawn (FreeType error %d)", id, code);
     }
-    return easel_keep(easel, w.left, -w.top, w.width, w.height, false, glyph, e);
+    return rasterizer_keep(rasterizer, w.left, -w.top, w.width, w.height, false, glyph, e);
 }
 
 /* ---- Colour ------------------------------------------------------------------ */
@@ -238,8 +238,8 @@ static void average(const FT_GlyphSlot slot, const struct scale *across, const s
     }
 }
 
-int easel_color(struct easel *easel, FT_Face face, uint32_t id, unsigned fit, int strike, int size,
-                const struct glyph **glyph, struct error *e) {
+int rasterizer_color(struct rasterizer *rasterizer, FT_Face face, uint32_t id, unsigned fit,
+                     int strike, int size, const struct glyph **glyph, struct error *e) {
     *glyph = &GLYPH_EMPTY;
     int rc = load(face, id, FT_LOAD_COLOR, e);
     if (rc < 0) {
@@ -260,17 +260,17 @@ int easel_color(struct easel *easel, FT_Face face, uint32_t id, unsigned fit, in
     int64_t left = slot->bitmap_left, top = -(int64_t)slot->bitmap_top;
     int64_t right = left + slot->bitmap.width, bottom = top + slot->bitmap.rows;
     struct window w;
-    if (!make_window(easel, fit, floor_divide(left * size, strike),
+    if (!make_window(rasterizer, fit, floor_divide(left * size, strike),
                      floor_divide(top * down.size, strike),
                      floor_divide(right * size - 1, strike) + 1,
                      floor_divide(bottom * down.size - 1, strike) + 1, &w)) {
         return 0;
     }
-    uint8_t *to = easel->draft;
+    uint8_t *to = rasterizer->pixels;
     for (int row = 0; row < w.height; row++) {
         for (int column = 0; column < w.width; column++, to += 4) {
             average(slot, &across, &down, w.left + column, w.top + row, to);
         }
     }
-    return easel_keep(easel, w.left, -w.top, w.width, w.height, true, glyph, e);
+    return rasterizer_keep(rasterizer, w.left, -w.top, w.width, w.height, true, glyph, e);
 }

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/array.h"
+
 enum {
     FONTS_MOST = 4096,
     GLYPHS_MOST = 65535, /* of a font file */
@@ -24,10 +26,6 @@ struct search {
     FcCharSet *covered[FONT_KINDS];
     FT_Library library;
 };
-
-static int memory_error(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory for the list of fonts");
-}
 
 /* ---- Candidates ----------------------------------------------------------- */
 
@@ -72,7 +70,7 @@ static bool is_candidate(const FcPattern *p) {
     const FcCharSet *charset = charset_of(p);
     double weight = FC_WEIGHT_REGULAR;
     FcResult found = FcPatternGetDouble(p, FC_WEIGHT, 0, &weight);
-    return family && text_of(p, FC_FILE) && charset && format &&
+    return family != NULL && text_of(p, FC_FILE) != NULL && charset != NULL && format != NULL &&
            (strcmp(format, "TrueType") == 0 || strcmp(format, "CFF") == 0) &&
            (found == FcResultMatch || found == FcResultNoMatch) && weight >= FC_WEIGHT_BOOK &&
            weight <= FC_WEIGHT_MEDIUM && number_of(p, FC_SLANT, 0) == FC_SLANT_ROMAN &&
@@ -95,15 +93,15 @@ static int compare_patterns(const void *a, const void *b) {
 static int find_candidates(struct search *s, struct error *e) {
     const FcFontSet *all = FcConfigGetFonts(s->config, FcSetSystem);
     s->candidates = FcFontSetCreate();
-    if (!s->candidates) {
-        return memory_error(e);
+    if (s->candidates == NULL) {
+        return error_memory(e, "the list of fonts");
     }
-    for (int i = 0; all && i < all->nfont; i++) {
+    for (int i = 0; all != NULL && i < all->nfont; i++) {
         if (is_candidate(all->fonts[i])) {
             FcPatternReference(all->fonts[i]);
             if (!FcFontSetAdd(s->candidates, all->fonts[i])) {
                 FcPatternDestroy(all->fonts[i]);
-                return memory_error(e);
+                return error_memory(e, "the list of fonts");
             }
         }
     }
@@ -123,7 +121,7 @@ static bool add_text(FcPattern *p, const char *object, const char *text) {
  * are left out, because they do too. */
 static FcPattern *make_pattern(FcConfig *config, const char *family, const char *language) {
     FcPattern *p = FcPatternCreate();
-    if (p && add_text(p, FC_FAMILY, family) && add_text(p, FC_LANG, language) &&
+    if (p != NULL && add_text(p, FC_FAMILY, family) && add_text(p, FC_LANG, language) &&
         add_text(p, FC_LANG, "und") && FcPatternAddInteger(p, FC_WEIGHT, FC_WEIGHT_REGULAR) &&
         FcPatternAddInteger(p, FC_SLANT, FC_SLANT_ROMAN) &&
         FcPatternAddInteger(p, FC_WIDTH, FC_WIDTH_NORMAL) &&
@@ -133,7 +131,7 @@ static FcPattern *make_pattern(FcConfig *config, const char *family, const char 
             return p;
         }
     }
-    if (p) {
+    if (p != NULL) {
         FcPatternDestroy(p);
     }
     return NULL;
@@ -144,11 +142,12 @@ static int rank(struct search *s, const char *family, const char *language, FcFo
                 struct error *e) {
     FcPattern *p = make_pattern(s->config, family, language);
     FcResult result = FcResultMatch;
-    *order = p ? FcFontSetSort(s->config, &s->candidates, 1, p, FcFalse, NULL, &result) : NULL;
-    if (p) {
+    *order =
+        p != NULL ? FcFontSetSort(s->config, &s->candidates, 1, p, FcFalse, NULL, &result) : NULL;
+    if (p != NULL) {
         FcPatternDestroy(p);
     }
-    return *order ? 0 : memory_error(e);
+    return *order != NULL ? 0 : error_memory(e, "the list of fonts");
 }
 
 /* ---- What a file holds ---------------------------------------------------- */
@@ -158,7 +157,7 @@ static bool is_sfnt(const char *path) {
     static const char tags[][5] = {{0, 1, 0, 0}, "OTTO", "true", "ttcf"};
     char tag[4] = {0};
     FILE *file = fopen(path, "rb");
-    if (!file) {
+    if (file == NULL) {
         return false;
     }
     bool is = false;
@@ -225,9 +224,9 @@ static int index_entry(struct fonts *f, int index, struct error *e) {
             continue;
         }
         uint16_t **block = &blocks[base / FONT_BLOCK];
-        *block = *block ? *block : calloc(FONT_BLOCK, sizeof **block);
-        if (!*block) {
-            return memory_error(e);
+        *block = *block != NULL ? *block : calloc(FONT_BLOCK, sizeof **block);
+        if (*block == NULL) {
+            return error_memory(e, "the list of fonts");
         }
         for (int i = 0; i < FONT_BLOCK; i++) {
             if ((map[i / 32] >> i % 32 & 1) && (*block)[i] == 0) {
@@ -239,23 +238,20 @@ static int index_entry(struct fonts *f, int index, struct error *e) {
 }
 
 static int append_font(struct fonts *f, const FcPattern *p, bool color, struct error *e) {
-    if (f->count == f->capacity) {
-        int capacity = f->capacity ? 2 * f->capacity : 64;
-        struct font_entry *larger = realloc(f->entries, (size_t)capacity * sizeof *larger);
-        if (!larger) {
-            return memory_error(e);
-        }
-        f->entries = larger;
-        f->capacity = capacity;
+    struct font_entry *entries =
+        array_grow(f->entries, &f->capacity, (size_t)f->count + 1, sizeof *entries, e);
+    if (entries == NULL) {
+        return ERR_MEMORY;
     }
+    f->entries = entries;
     FcCharSet *charset = charset_of(p);
     struct font_entry *entry = &f->entries[f->count];
     *entry = (struct font_entry){.family = strdup(text_of(p, FC_FAMILY)),
                                  .path = strdup(text_of(p, FC_FILE)),
                                  .charset = FcCharSetCopy(charset)};
     f->count++; /* from here on fonts_close releases it */
-    if (!entry->family || !entry->path || !entry->charset) {
-        return memory_error(e);
+    if (entry->family == NULL || entry->path == NULL || entry->charset == NULL) {
+        return error_memory(e, "the list of fonts");
     }
     entry->font = (struct font){.family = entry->family,
                                 .path = entry->path,
@@ -275,7 +271,7 @@ static int add_font(struct fonts *f, struct search *s, const FcPattern *p, struc
         return 0;
     }
     if (!FcCharSetMerge(s->covered[color ? FONT_COLOR : FONT_TEXT], charset, NULL)) {
-        return memory_error(e);
+        return error_memory(e, "the list of fonts");
     }
     return append_font(f, p, color, e);
 }
@@ -331,7 +327,9 @@ static int add_han(struct fonts *f, struct search *s, struct error *e) {
 
 static int add_all(struct fonts *f, struct search *s, const char *family, struct error *e) {
     int rc = add_primary(f, s, family, e);
-    rc = rc == 0 ? add_emoji(f, s, e) : rc;
+    if (rc == 0) {
+        rc = add_emoji(f, s, e);
+    }
     bool han = false;
     for (int i = 0; i < s->order->nfont && rc == 0; i++) {
         const FcPattern *p = s->order->fonts[i];
@@ -339,7 +337,9 @@ static int add_all(struct fonts *f, struct search *s, const char *family, struct
             han = true;
             rc = add_han(f, s, e);
         }
-        rc = rc == 0 ? add_font(f, s, p, e) : rc;
+        if (rc == 0) {
+            rc = add_font(f, s, p, e);
+        }
     }
     return rc;
 }
@@ -348,37 +348,42 @@ static int add_all(struct fonts *f, struct search *s, const char *family, struct
 
 static int open_search(struct search *s, const char *family, struct error *e) {
     s->config = FcInitLoadConfigAndFonts();
-    if (!s->config) {
+    if (s->config == NULL) {
         return error_set(e, ERR_IO, "fontconfig cannot load its configuration");
     }
     for (int i = 0; i < FONT_KINDS; i++) {
         s->covered[i] = FcCharSetCreate();
     }
-    if (!s->covered[FONT_TEXT] || !s->covered[FONT_COLOR] || FT_Init_FreeType(&s->library) != 0) {
-        return memory_error(e);
+    if (s->covered[FONT_TEXT] == NULL || s->covered[FONT_COLOR] == NULL ||
+        FT_Init_FreeType(&s->library) != 0) {
+        return error_memory(e, "the list of fonts");
     }
     int rc = find_candidates(s, e);
-    rc = rc == 0 ? rank(s, family, "en", &s->order, e) : rc;
-    rc = rc == 0 ? rank(s, family, "zh-cn", &s->han_order, e) : rc;
+    if (rc == 0) {
+        rc = rank(s, family, "en", &s->order, e);
+    }
+    if (rc == 0) {
+        rc = rank(s, family, "zh-cn", &s->han_order, e);
+    }
     return rc == 0 ? rank(s, "emoji", "und-zsye", &s->emoji_order, e) : rc;
 }
 
 static void close_search(struct search *s) {
     FcFontSet *sets[] = {s->emoji_order, s->han_order, s->order, s->candidates};
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-        if (sets[i]) {
+        if (sets[i] != NULL) {
             FcFontSetDestroy(sets[i]);
         }
     }
     for (int i = 0; i < FONT_KINDS; i++) {
-        if (s->covered[i]) {
+        if (s->covered[i] != NULL) {
             FcCharSetDestroy(s->covered[i]);
         }
     }
-    if (s->library) {
+    if (s->library != NULL) {
         FT_Done_FreeType(s->library);
     }
-    if (s->config) {
+    if (s->config != NULL) {
         FcConfigDestroy(s->config);
     }
 }
@@ -386,13 +391,17 @@ static void close_search(struct search *s) {
 int fonts_open(struct fonts **out, const char *family, struct error *e) {
     *out = NULL;
     struct fonts *f = calloc(1, sizeof *f);
-    if (!f) {
-        return memory_error(e);
+    if (f == NULL) {
+        return error_memory(e, "the list of fonts");
     }
     struct search s = {0};
     int rc = open_search(&s, family, e);
-    rc = rc == 0 ? add_all(f, &s, family, e) : rc;
-    rc = rc == 0 ? fonts_find_main(f, e) : rc;
+    if (rc == 0) {
+        rc = add_all(f, &s, family, e);
+    }
+    if (rc == 0) {
+        rc = fonts_find_main(f, e);
+    }
     close_search(&s);
     if (rc < 0) {
         fonts_close(f);
@@ -403,14 +412,14 @@ int fonts_open(struct fonts **out, const char *family, struct error *e) {
 }
 
 void fonts_close(struct fonts *f) {
-    if (!f) {
+    if (f == NULL) {
         return;
     }
     for (int i = 0; i < f->count; i++) {
         struct font_entry *entry = &f->entries[i];
         free(entry->family);
         free(entry->path);
-        if (entry->charset) {
+        if (entry->charset != NULL) {
             FcCharSetDestroy(entry->charset);
         }
     }

@@ -30,8 +30,8 @@ static void count_scripts(const FcCharSet *charset, uint32_t counts[FONT_SCRIPTS
  * words would be set from two fonts. */
 int fonts_find_main(struct fonts *f, struct error *e) {
     uint32_t(*counts)[FONT_SCRIPTS] = calloc((size_t)f->count, sizeof *counts);
-    if (!counts) {
-        return error_set(e, ERR_MEMORY, "out of memory for the list of fonts");
+    if (counts == NULL) {
+        return error_memory(e, "the list of fonts");
     }
     uint32_t most[FONT_SCRIPTS] = {0};
     for (int i = 0; i < f->count; i++) {
@@ -65,7 +65,7 @@ static bool is_mark(uint32_t c) {
 
 static int first_with(const struct fonts *f, int kind, uint32_t c) {
     const uint16_t *block = c < FONT_CODE_POINTS ? f->first[kind][c / FONT_BLOCK] : NULL;
-    return block && block[c % FONT_BLOCK] ? block[c % FONT_BLOCK] - 1 : FONT_NONE;
+    return block != NULL && block[c % FONT_BLOCK] ? block[c % FONT_BLOCK] - 1 : FONT_NONE;
 }
 
 bool fonts_have(const struct fonts *f, int font, uint32_t c) {
@@ -130,9 +130,17 @@ int fonts_choose(const struct fonts *f, const uint32_t *cluster, size_t count, b
     uint32_t own[FONT_CLUSTER];
     size_t kept = leave_own(cluster, count, own);
     int font = emoji ? first_with_all(f, FONT_COLOR, cluster, count) : FONT_NONE;
-    font = font == FONT_NONE && emoji ? first_with(f, FONT_COLOR, cluster[0]) : font;
-    font = font == FONT_NONE ? choose_text(f, own, kept) : font;
-    font = font == FONT_NONE && !emoji ? first_with_all(f, FONT_COLOR, cluster, count) : font;
-    font = font == FONT_NONE ? choose_text(f, cluster, 1) : font;
+    if (font == FONT_NONE && emoji) {
+        font = first_with(f, FONT_COLOR, cluster[0]);
+    }
+    if (font == FONT_NONE) {
+        font = choose_text(f, own, kept);
+    }
+    if (font == FONT_NONE && !emoji) {
+        font = first_with_all(f, FONT_COLOR, cluster, count);
+    }
+    if (font == FONT_NONE) {
+        font = choose_text(f, cluster, 1);
+    }
     return font == FONT_NONE ? first_with(f, FONT_COLOR, cluster[0]) : font;
 }

@@ -23,7 +23,8 @@ struct font_entry {
 
 struct fonts {
     struct font_entry *entries;
-    int count, capacity;
+    int count;
+    size_t capacity;
     /* The first font of a kind that has a code point, as its index + 1; NULL: none in the block. */
     uint16_t *first[FONT_KINDS][FONT_BLOCKS];
     /* By script: the first font with about as many of its characters as any, as its index + 1. */

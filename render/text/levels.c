@@ -7,7 +7,7 @@
 #include <unicode/ubidi.h>
 #include <unicode/uchar.h>
 
-#include "render/text/room.h"
+#include "store/array.h"
 #include "store/utf8.h"
 
 enum { LRI = 0x2066, FSI = 0x2068, PDI = 0x2069, NOTHING = 0x200B /* of no direction */ };
@@ -26,29 +26,25 @@ struct levels {
     size_t letters[2];        /* from left to right, from right to left */
 };
 
-static int no_memory(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory");
-}
-
 int levels_open(struct levels **out, struct error *e) {
     struct levels *l = calloc(1, sizeof *l);
-    if (!l) {
-        return no_memory(e);
+    if (l == NULL) {
+        return error_memory(e, NULL);
     }
     l->bidi = ubidi_open();
-    if (!l->bidi) {
+    if (l->bidi == NULL) {
         levels_close(l);
-        return no_memory(e);
+        return error_memory(e, NULL);
     }
     *out = l;
     return 0;
 }
 
 void levels_close(struct levels *l) {
-    if (!l) {
+    if (l == NULL) {
         return;
     }
-    if (l->bidi) {
+    if (l->bidi != NULL) {
         ubidi_close(l->bidi);
     }
     free(l->utf16);
@@ -59,16 +55,15 @@ void levels_close(struct levels *l) {
 
 /* A character is no more units than bytes, and one that a PDI is added for has three bytes. */
 static int make_room(struct levels *l, const struct clean *text, struct error *e) {
-    void *utf16 = l->utf16, *closing = l->closing, *bytes = l->bytes;
     size_t size = text->text.size, isolates = text->isolate_count;
-    int rc = room_reserve(&utf16, &l->utf16_capacity, size + 2 * isolates + 1, sizeof *l->utf16, e);
-    l->utf16 = utf16;
-    rc = rc == 0 ? room_reserve(&closing, &l->closing_capacity, isolates, sizeof *l->closing, e)
-                 : rc;
-    l->closing = closing;
-    rc = rc == 0 ? room_reserve(&bytes, &l->byte_capacity, size + 1, 1, e) : rc;
-    l->bytes = bytes;
-    return rc;
+    UChar *utf16 =
+        array_grow(l->utf16, &l->utf16_capacity, size + 2 * isolates + 1, sizeof *utf16, e);
+    l->utf16 = utf16 != NULL ? utf16 : l->utf16;
+    uint32_t *closing = array_grow(l->closing, &l->closing_capacity, isolates, sizeof *closing, e);
+    l->closing = closing != NULL ? closing : l->closing;
+    uint8_t *bytes = array_grow(l->bytes, &l->byte_capacity, size + 1, 1, e);
+    l->bytes = bytes != NULL ? bytes : l->bytes;
+    return utf16 != NULL && closing != NULL && bytes != NULL ? 0 : ERR_MEMORY;
 }
 
 /* ---- The copy ------------------------------------------------------------ */
@@ -214,7 +209,7 @@ int levels_find(struct levels *l, const struct clean *text, const uint8_t **leve
     const UBiDiLevel *resolved = ubidi_getLevels(l->bidi, &status);
     if (U_FAILURE(status)) {
         return status == U_MEMORY_ALLOCATION_ERROR
-                   ? no_memory(e)
+                   ? error_memory(e, NULL)
                    : error_set(e, ERR_FORMAT, "bidirectional text: %s", u_errorName(status));
     }
     spread(l, text, resolved);

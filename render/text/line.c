@@ -7,7 +7,7 @@
 
 #include "render/text/levels.h"
 #include "render/text/parts.h"
-#include "render/text/room.h"
+#include "store/array.h"
 #include "store/utf8.h"
 
 enum { LINE_ITEMS = 8192 };
@@ -19,7 +19,7 @@ struct chunk {
 };
 enum { AHEAD = 16 };
 
-struct liner {
+struct line_breaker {
     struct shaper *shaper;
     struct breaker *breaker;
     struct levels *bidi;
@@ -46,28 +46,24 @@ struct liner {
     void *context;
 };
 
-static int no_memory(struct error *e) {
-    return error_set(e, ERR_MEMORY, "out of memory");
-}
-
-int liner_open(struct liner **out, struct shaper *shaper, struct error *e) {
-    struct liner *l = calloc(1, sizeof *l);
-    if (!l) {
-        return no_memory(e);
+int line_breaker_open(struct line_breaker **out, struct shaper *shaper, struct error *e) {
+    struct line_breaker *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        return error_memory(e, NULL);
     }
     l->shaper = shaper;
     l->breaker = shaper_breaker(shaper);
     int rc = levels_open(&l->bidi, e);
     if (rc < 0) {
-        liner_close(l);
+        line_breaker_close(l);
         return rc;
     }
     *out = l;
     return 0;
 }
 
-void liner_close(struct liner *l) {
-    if (!l) {
+void line_breaker_close(struct line_breaker *l) {
+    if (l == NULL) {
         return;
     }
     levels_close(l->bidi);
@@ -80,24 +76,24 @@ void liner_close(struct liner *l) {
 
 /* ---- From text to items -------------------------------------------------- */
 
-static int more_items(struct liner *l, struct error *e) {
-    size_t capacity = l->capacity;
-    void *items = l->items;
-    int rc = room_reserve(&items, &capacity, l->count + 1, sizeof *l->items, e);
-    l->items = items;
-    void *levels = rc == 0 ? realloc(l->line_levels, capacity * sizeof *l->line_levels) : NULL;
-    l->line_levels = levels ? levels : l->line_levels;
-    void *visual = rc == 0 ? realloc(l->visual, capacity * sizeof *l->visual) : NULL;
-    l->visual = visual ? visual : l->visual;
-    if (!levels || !visual) {
-        return rc < 0 ? rc : no_memory(e);
+static int more_items(struct line_breaker *l, struct error *e) {
+    size_t capacity = l->capacity, level_capacity = capacity, visual_capacity = capacity;
+    struct line_item *items = array_grow(l->items, &capacity, l->count + 1, sizeof *items, e);
+    l->items = items != NULL ? items : l->items;
+    UBiDiLevel *levels =
+        array_grow(l->line_levels, &level_capacity, l->count + 1, sizeof *levels, e);
+    l->line_levels = levels != NULL ? levels : l->line_levels;
+    int32_t *visual = array_grow(l->visual, &visual_capacity, l->count + 1, sizeof *visual, e);
+    l->visual = visual != NULL ? visual : l->visual;
+    if (items == NULL || levels == NULL || visual == NULL) {
+        return ERR_MEMORY;
     }
     l->capacity = capacity;
     return 0;
 }
 
 /* Inline, so that an item is made where it stays. */
-static inline int push(struct liner *l, const struct line_item *item, struct error *e) {
+static inline int push(struct line_breaker *l, const struct line_item *item, struct error *e) {
     if (l->count == l->capacity) {
         int rc = more_items(l, e);
         if (rc < 0) {
@@ -124,7 +120,7 @@ static inline struct line_item word_item(const struct word *word, size_t start, 
 
 /* ---- From items to lines ------------------------------------------------- */
 
-static void set_visual_x(struct liner *l, struct line_item *items, size_t count) {
+static void set_visual_x(struct line_breaker *l, struct line_item *items, size_t count) {
     for (size_t i = 0; i < count; i++) {
         l->line_levels[i] = items[i].level;
     }
@@ -138,12 +134,12 @@ static void set_visual_x(struct liner *l, struct line_item *items, size_t count)
 }
 
 /* Gives items [0, end) as a line, without the spaces at its ends. */
-static int emit(struct liner *l, size_t end, struct error *e) {
+static int emit(struct line_breaker *l, size_t end, struct error *e) {
     size_t start = 0;
-    while (start < end && !l->items[start].word) {
+    while (start < end && l->items[start].word == NULL) {
         start++;
     }
-    while (end > start && !l->items[end - 1].word) {
+    while (end > start && l->items[end - 1].word == NULL) {
         end--;
     }
     if (start == end) {
@@ -154,7 +150,7 @@ static int emit(struct liner *l, size_t end, struct error *e) {
                         .count = end - start,
                         .advance = last->x + last->advance - items->x,
                         .rtl = l->paragraph_level & 1};
-    if (l->levels) {
+    if (l->levels != NULL) {
         set_visual_x(l, items, line.count);
     } else if (items->x != 0) {
         int32_t shift = items->x;
@@ -166,8 +162,8 @@ static int emit(struct liner *l, size_t end, struct error *e) {
 }
 
 /* Takes items [0, end) and the spaces behind them away. */
-static void drop(struct liner *l, size_t end) {
-    while (end < l->count && !l->items[end].word) {
+static void drop(struct line_breaker *l, size_t end) {
+    while (end < l->count && l->items[end].word == NULL) {
         end++;
     }
     l->count -= end;
@@ -192,8 +188,8 @@ static uint16_t fitting(const struct line_item *item, int32_t room) {
 }
 
 /* The shape of [start, end), in which no line may end. */
-static int piece_word(struct liner *l, size_t start, size_t end, bool rtl, const struct word **word,
-                      struct error *e) {
+static int piece_word(struct line_breaker *l, size_t start, size_t end, bool rtl,
+                      const struct word **word, struct error *e) {
     const char *text = l->text + start;
     struct word_key key = shaper_key(l->shaper, text, end - start, rtl, true);
     return shaper_word(l->shaper, text, &key, word, e);
@@ -201,7 +197,7 @@ static int piece_word(struct liner *l, size_t start, size_t end, bool rtl, const
 
 /* Whether a span that is glued to what is in front of it begins within [from, to]. There are few
  * of them. */
-static bool has_glue(const struct liner *l, size_t from, size_t to) {
+static bool has_glue(const struct line_breaker *l, size_t from, size_t to) {
     const struct clean *c = l->paragraph;
     for (size_t i = 0; i < c->glue_count; i++) {
         if (c->glue[i] >= from && c->glue[i] <= to) {
@@ -212,14 +208,14 @@ static bool has_glue(const struct liner *l, size_t from, size_t to) {
 }
 
 /* Ends the line in front of item `end`. */
-static int end_line(struct liner *l, size_t end, struct error *e) {
+static int end_line(struct line_breaker *l, size_t end, struct error *e) {
     int rc = emit(l, end, e);
     drop(l, end);
     return rc;
 }
 
 /* Ends the line behind the first `stay` clusters of an item; the rest begins the next one. */
-static int split_item(struct liner *l, size_t index, uint16_t stay, struct error *e) {
+static int split_item(struct line_breaker *l, size_t index, uint16_t stay, struct error *e) {
     struct line_item item = l->items[index];
     const struct word_cluster *at = word_clusters(item.word);
     uint32_t word_start = item.start - at[item.cluster_start].start;
@@ -227,7 +223,9 @@ static int split_item(struct liner *l, size_t index, uint16_t stay, struct error
     const struct word *head, *tail;
     bool rtl = item.word->rtl;
     int rc = piece_word(l, item.start, cut, rtl, &head, e);
-    rc = rc == 0 ? piece_word(l, cut, item.end, rtl, &tail, e) : rc;
+    if (rc == 0) {
+        rc = piece_word(l, cut, item.end, rtl, &tail, e);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -241,10 +239,10 @@ static int split_item(struct liner *l, size_t index, uint16_t stay, struct error
 
 /* The last item is too wide and nothing in front of it may be broken: splits it between clusters,
  * or, where it is glued to the word in front of it, that word, so that it does not go on alone. */
-static int split_last(struct liner *l, struct error *e) {
+static int split_last(struct line_breaker *l, struct error *e) {
     size_t index = l->count - 1;
     const struct line_item *item = &l->items[index];
-    if (index >= 2 && !item[-1].word && has_glue(l, item[-1].start, item->start)) {
+    if (index >= 2 && item[-1].word == NULL && has_glue(l, item[-1].start, item->start)) {
         index -= 2;
         uint16_t clusters = item[-2].cluster_end - item[-2].cluster_start;
         return clusters > 1 ? split_item(l, index, (uint16_t)(clusters - 1), e)
@@ -256,13 +254,17 @@ static int split_last(struct liner *l, struct error *e) {
     if (clusters <= 1 || (fits == 0 && !alone)) {
         return end_line(l, alone ? 1 : index, e); /* a wider cluster than the line is cut off */
     }
-    fits = fits == 0 ? 1 : fits;
-    fits = fits >= clusters ? (uint16_t)(clusters - 1) : fits;
+    if (fits == 0) {
+        fits = 1;
+    }
+    if (fits >= clusters) {
+        fits = (uint16_t)(clusters - 1);
+    }
     return split_item(l, index, fits, e);
 }
 
 /* The items are wider than the line: ends it at the last place where it may end. */
-static int break_line(struct liner *l, struct error *e) {
+static int break_line(struct line_breaker *l, struct error *e) {
     int rc = 0;
     while (rc == 0 && l->pen > l->width && l->count > 0) {
         size_t k = l->count - 1;
@@ -278,7 +280,7 @@ static int break_line(struct liner *l, struct error *e) {
     return rc;
 }
 
-static inline int add(struct liner *l, const struct line_item *item, struct error *e) {
+static inline int add(struct line_breaker *l, const struct line_item *item, struct error *e) {
     int rc = push(l, item, e);
     if (rc == 0 && l->count == LINE_ITEMS) { /* characters without width, without end */
         rc = emit(l, l->count, e);
@@ -290,7 +292,7 @@ static inline int add(struct liner *l, const struct line_item *item, struct erro
 
 /* A word that does not fit whole, or is to give its last piece to the next line when what is glued
  * to it does not fit, goes in piece by piece. */
-static int add_word(struct liner *l, const struct word *word, size_t start, uint8_t level,
+static int add_word(struct line_breaker *l, const struct word *word, size_t start, uint8_t level,
                     bool may_break, struct error *e) {
     struct line_item item = word_item(word, start, level, may_break);
     bool fits = l->pen + word->advance <= l->width && !has_glue(l, item.end, item.end);
@@ -313,11 +315,11 @@ static int add_word(struct liner *l, const struct word *word, size_t start, uint
     return rc;
 }
 
-static uint8_t level_at(const struct liner *l, size_t at) {
-    return l->levels ? l->levels[at] : 0;
+static uint8_t level_at(const struct line_breaker *l, size_t at) {
+    return l->levels != NULL ? l->levels[at] : 0;
 }
 
-static int take_spaces(struct liner *l, struct error *e) {
+static int take_spaces(struct line_breaker *l, struct error *e) {
     size_t start = l->at;
     uint8_t level = level_at(l, start);
     while (l->at < l->size && l->text[l->at] == ' ' && level_at(l, l->at) == level) {
@@ -341,7 +343,7 @@ static bool is_decimal(const char *text, size_t size) {
 }
 
 /* Whether the chunk at `at` is glued to what is in front of it, spaces aside. */
-static bool is_glued(const struct liner *l) {
+static bool is_glued(const struct line_breaker *l) {
     size_t from = l->at;
     while (l->paragraph->glue_count > 0 && from > 0 && l->text[from - 1] == ' ') {
         from--;
@@ -350,7 +352,7 @@ static bool is_glued(const struct liner *l) {
 }
 
 /* Whether a line may end in front of the chunk at `at`. */
-static bool may_break_here(struct liner *l, struct break_side first) {
+static bool may_break_here(struct line_breaker *l, struct break_side first) {
     if (l->at == 0 || l->last.code_point == 0 || is_glued(l)) {
         return false;
     }
@@ -371,7 +373,7 @@ static struct break_side first_side(const char *text, size_t size) {
 }
 
 /* Finds the next chunks and has their words brought near. */
-static void look_ahead(struct liner *l) {
+static void look_ahead(struct line_breaker *l) {
     size_t at = l->at, n = 0;
     for (; n < AHEAD; n++) {
         while (at < l->size && l->text[at] == ' ') {
@@ -396,13 +398,13 @@ static void look_ahead(struct liner *l) {
     l->ahead_next = 0;
 }
 
-static int take_chunk(struct liner *l, struct error *e) {
+static int take_chunk(struct line_breaker *l, struct error *e) {
     if (l->ahead_next == l->ahead_count) {
         look_ahead(l);
     }
     const char *text = l->text + l->at;
     const struct chunk *chunk = &l->ahead[l->ahead_next++];
-    if (chunk->size > WORD_BYTES || l->levels) {
+    if (chunk->size > WORD_BYTES || l->levels != NULL) {
         bool may_break = may_break_here(l, first_side(text, l->size - l->at));
         return parts_cut(&l->parts, l->breaker, l->text, l->levels, l->at, chunk->size, may_break,
                          e);
@@ -418,7 +420,7 @@ static int take_chunk(struct liner *l, struct error *e) {
     return rc;
 }
 
-static int take_part(struct liner *l, struct error *e) {
+static int take_part(struct line_breaker *l, struct error *e) {
     const struct part *part = &l->parts.items[l->parts.next++];
     uint8_t level = level_at(l, l->at);
     const struct word *word;
@@ -433,7 +435,7 @@ static int take_part(struct liner *l, struct error *e) {
 }
 
 /* Makes room in the cache of words: goes back to where the line in hand began. */
-static void start_line_again(struct liner *l) {
+static void start_line_again(struct line_breaker *l) {
     if (l->count > 0) {
         bool in_parts = l->at <= l->parts.end; /* of a chunk that may be very long */
         l->at = l->items[0].start;
@@ -448,9 +450,9 @@ static void start_line_again(struct liner *l) {
     shaper_forget(l->shaper);
 }
 
-int liner_flow(struct liner *l, const struct clean *text, int32_t width,
-               int (*take)(void *context, const struct line *line, struct error *e), void *context,
-               struct error *e) {
+int line_breaker_run(struct line_breaker *l, const struct clean *text, int32_t width,
+                     int (*take)(void *context, const struct line *line, struct error *e),
+                     void *context, struct error *e) {
     l->paragraph = text;
     l->text = bytes_text(&text->text);
     l->size = text->text.size;
@@ -484,6 +486,6 @@ int liner_flow(struct liner *l, const struct clean *text, int32_t width,
     return rc == 0 ? emit(l, l->count, e) : rc;
 }
 
-void liner_width(struct liner *l, int32_t width) {
+void line_breaker_set_width(struct line_breaker *l, int32_t width) {
     l->width = width;
 }

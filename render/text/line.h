@@ -26,20 +26,20 @@ struct line {
     bool rtl;                      /* the paragraph runs from right to left */
 };
 
-struct liner; /* opaque; one thread each */
+struct line_breaker; /* opaque; one thread each */
 
 /* `shaper` stays the caller's and must outlive it. */
-int liner_open(struct liner **out, struct shaper *shaper, struct error *e);
-void liner_close(struct liner *l); /* NULL is allowed */
+int line_breaker_open(struct line_breaker **out, struct shaper *shaper, struct error *e);
+void line_breaker_close(struct line_breaker *l); /* NULL is allowed */
 
 /* Gives the lines of `text` to `take`, first to last; a line is valid during the call. A negative
  * return of `take` ends it. `width`: 26.6. A paragraph of spaces gives no line. Other errors: those
  * of shaper_word. */
-int liner_flow(struct liner *l, const struct clean *text, int32_t width,
-               int (*take)(void *context, const struct line *line, struct error *e), void *context,
-               struct error *e);
+int line_breaker_run(struct line_breaker *l, const struct clean *text, int32_t width,
+                     int (*take)(void *context, const struct line *line, struct error *e),
+                     void *context, struct error *e);
 
 /* To be called by `take`: the width of the lines that follow, 26.6. */
-void liner_width(struct liner *l, int32_t width);
+void line_breaker_set_width(struct line_breaker *l, int32_t width);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/array.h"
 #include "store/utf8.h"
 
 void parts_close(struct parts *p) {
@@ -17,22 +18,18 @@ void parts_clear(struct parts *p) {
 }
 
 static int add_part(struct parts *p, size_t end, bool may_break, struct error *e) {
-    if (p->count == p->capacity) {
-        size_t capacity = 2 * p->capacity + 64;
-        struct part *items = realloc(p->items, capacity * sizeof *items);
-        if (!items) {
-            return error_set(e, ERR_MEMORY, "out of memory");
-        }
-        p->items = items;
-        p->capacity = capacity;
+    struct part *items = array_grow(p->items, &p->capacity, p->count + 1, sizeof *items, e);
+    if (items == NULL) {
+        return ERR_MEMORY;
     }
+    p->items = items;
     p->items[p->count++] = (struct part){.end = (uint32_t)end, .may_break = may_break};
     return 0;
 }
 
 /* Where the level of byte `start` ends, `end` at most. */
 static size_t level_end(const uint8_t *levels, size_t start, size_t end) {
-    size_t at = levels ? start + 1 : end;
+    size_t at = levels != NULL ? start + 1 : end;
     while (at < end && levels[at] == levels[start]) {
         at++;
     }
@@ -65,7 +62,9 @@ static int add_parts(struct parts *p, struct breaker *b, const char *text, const
         if (size > WORD_BYTES) {
             rc = cut_word(b, text + start, same - start, &size, e);
         }
-        rc = rc == 0 ? add_part(p, start + size, may_break, e) : rc;
+        if (rc == 0) {
+            rc = add_part(p, start + size, may_break, e);
+        }
         may_break = false;
         start += size;
     }
@@ -78,8 +77,8 @@ int parts_cut(struct parts *p, struct breaker *b, const char *text, const uint8_
     size_t count;
     int rc = breaker_lines(b, text + start, size, &found, &count, e);
     uint32_t *breaks = rc == 0 ? malloc((count + 1) * sizeof *breaks) : NULL;
-    if (!breaks) {
-        return rc < 0 ? rc : error_set(e, ERR_MEMORY, "out of memory");
+    if (breaks == NULL) {
+        return rc < 0 ? rc : error_memory(e, NULL);
     }
     memcpy(breaks, found, count * sizeof *breaks); /* the breaker is asked again below */
     parts_clear(p);

@@ -38,15 +38,21 @@ static int measure_space(struct shaper *s, struct error *e) {
 int shaper_open(struct shaper **out, const struct fonts *fonts, const struct profile *profile,
                 struct error *e) {
     struct shaper *s = calloc(1, sizeof *s);
-    if (!s) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (s == NULL) {
+        return error_memory(e, NULL);
     }
     s->slots = CACHE_SLOTS;
     s->entries = calloc(s->slots, sizeof *s->entries);
-    int rc = s->entries ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    rc = rc == 0 ? arena_open(&s->arena, ARENA_BYTES, e) : rc;
-    rc = rc == 0 ? maker_open(&s->maker, fonts, profile, e) : rc;
-    rc = rc == 0 ? measure_space(s, e) : rc;
+    int rc = s->entries != NULL ? 0 : error_memory(e, NULL);
+    if (rc == 0) {
+        rc = arena_open(&s->arena, ARENA_BYTES, e);
+    }
+    if (rc == 0) {
+        rc = maker_open(&s->maker, fonts, profile, e);
+    }
+    if (rc == 0) {
+        rc = measure_space(s, e);
+    }
     if (rc < 0) {
         shaper_close(s);
         return rc;
@@ -56,7 +62,7 @@ int shaper_open(struct shaper **out, const struct fonts *fonts, const struct pro
 }
 
 void shaper_close(struct shaper *s) {
-    if (!s) {
+    if (s == NULL) {
         return;
     }
     maker_close(&s->maker);
@@ -67,7 +73,7 @@ void shaper_close(struct shaper *s) {
 
 void shaper_language(struct shaper *s, const char *language) {
     enum { LONGEST = 35 }; /* BCP 47 asks for that much */
-    size_t size = language ? strnlen(language, LONGEST + 1) : 0;
+    size_t size = language != NULL ? strnlen(language, LONGEST + 1) : 0;
     bool known = size > 0 && size <= LONGEST;
     s->seed = known ? XXH3_64bits(language, size) : 0;
     maker_language(&s->maker,
@@ -105,27 +111,27 @@ static void put(char **at, const void *items, size_t size) {
 
 static int keep_word(struct shaper *s, uint64_t hash, const char *text, size_t size,
                      const struct word **kept, struct error *e) {
-    const struct draft *d = &s->maker.draft;
-    const struct word *w = &d->word;
-    size_t glyphs = w->glyph_count * sizeof *d->glyphs;
-    size_t clusters = (w->cluster_count + (size_t)1) * sizeof *d->clusters;
-    size_t pieces = w->piece_count * sizeof *d->pieces;
-    size_t missing = w->missing_count * sizeof *d->missing;
+    const struct shaped_word *shaped = &s->maker.shaped;
+    const struct word *w = &shaped->word;
+    size_t glyphs = w->glyph_count * sizeof *shaped->glyphs;
+    size_t clusters = (w->cluster_count + (size_t)1) * sizeof *shaped->clusters;
+    size_t pieces = w->piece_count * sizeof *shaped->pieces;
+    size_t missing = w->missing_count * sizeof *shaped->missing;
     size_t total = word_padded(sizeof *w) + word_padded(size) + word_padded(glyphs) +
                    word_padded(clusters) + word_padded(pieces) + word_padded(missing);
     struct word *word = arena_alloc(s->arena, total, 1);
-    if (!word) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (word == NULL) {
+        return error_memory(e, NULL);
     }
     char *at = (char *)word;
     put(&at, w, sizeof *w);
     put(&at, text, size);
-    put(&at, d->glyphs, glyphs);
-    put(&at, d->clusters, clusters);
-    put(&at, d->pieces, pieces);
-    put(&at, d->missing, missing);
+    put(&at, shaped->glyphs, glyphs);
+    put(&at, shaped->clusters, clusters);
+    put(&at, shaped->pieces, pieces);
+    put(&at, shaped->missing, missing);
     size_t i = hash & (s->slots - 1);
-    while (s->entries[i].word) {
+    while (s->entries[i].word != NULL) {
         i = (i + 1) & (s->slots - 1);
     }
     s->entries[i] = (struct entry){.hash = hash, .word = word};
@@ -145,7 +151,7 @@ struct word_key shaper_key(const struct shaper *s, const char *text, size_t size
 
 void shaper_expect(const struct shaper *s, const struct word_key *key) {
     const struct entry *entry = &s->entries[key->hash & (s->slots - 1)];
-    if (entry->word) {
+    if (entry->word != NULL) {
         enum { LINE = 64 };
         __builtin_prefetch(entry->word);
         __builtin_prefetch((const char *)entry->word + LINE);
@@ -157,15 +163,15 @@ void shaper_expect(const struct shaper *s, const struct word_key *key) {
 static int grow(struct shaper *s, struct error *e) {
     size_t slots = s->slots * 2;
     struct entry *entries = calloc(slots, sizeof *entries);
-    if (!entries) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (entries == NULL) {
+        return error_memory(e, NULL);
     }
     for (size_t i = 0; i < s->slots; i++) {
         size_t k = s->entries[i].hash & (slots - 1);
-        while (s->entries[i].word && entries[k].word) {
+        while (s->entries[i].word != NULL && entries[k].word != NULL) {
             k = (k + 1) & (slots - 1);
         }
-        if (s->entries[i].word) {
+        if (s->entries[i].word != NULL) {
             entries[k] = s->entries[i];
         }
     }
@@ -178,7 +184,7 @@ static int grow(struct shaper *s, struct error *e) {
 int shaper_word(struct shaper *s, const char *text, const struct word_key *key,
                 const struct word **word, struct error *e) {
     size_t i = key->hash & (s->slots - 1);
-    for (; s->entries[i].word; i = (i + 1) & (s->slots - 1)) {
+    for (; s->entries[i].word != NULL; i = (i + 1) & (s->slots - 1)) {
         const struct entry *known = &s->entries[i];
         if (known->hash == key->hash && known->word->size == key->size &&
             memcmp(word_text(known->word), text, key->size) == 0) {
@@ -187,6 +193,8 @@ int shaper_word(struct shaper *s, const char *text, const struct word_key *key,
         }
     }
     int rc = maker_make(&s->maker, text, key->size, key->rtl, key->piece, e);
-    rc = rc == 0 ? keep_word(s, key->hash, text, key->size, word, e) : rc;
+    if (rc == 0) {
+        rc = keep_word(s, key->hash, text, key->size, word, e);
+    }
     return rc == 0 && s->count > s->slots / 2 ? grow(s, e) : rc;
 }

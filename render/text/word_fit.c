@@ -32,13 +32,13 @@ static int32_t whole_pixels(int32_t y) {
 }
 
 /* What a group takes at `height` of FIT_STEPS. */
-static void extent(const struct draft *d, const struct group *g, int height, int32_t *top,
-                   int32_t *bottom) {
+static void extent(const struct shaped_word *shaped, const struct group *g, int height,
+                   int32_t *top, int32_t *bottom) {
     *top = INT32_MIN;
     *bottom = INT32_MAX;
     for (size_t i = g->first; i < g->end; i++) {
-        const struct glyph_slot *slot = d->glyphs[i].slot;
-        int32_t y = whole_pixels(d->glyphs[i].y * height / FIT_STEPS);
+        const struct glyph_slot *slot = shaped->glyphs[i].slot;
+        int32_t y = whole_pixels(shaped->glyphs[i].y * height / FIT_STEPS);
         int32_t high = y + slot->top * height / FIT_STEPS;
         int32_t low = y + slot->bottom * height / FIT_STEPS;
         if (slot->top > slot->bottom) {
@@ -69,7 +69,7 @@ static void find_fit(const struct word_maker *m, const struct group *g, int *hei
     int32_t above = faces_baseline(m->faces) * PIXEL, below = faces_below(m->faces) * PIXEL;
     int32_t top = 0, bottom = 0;
     for (*height = FIT_STEPS; *height >= LEAST; --*height) {
-        extent(&m->draft, g, *height, &top, &bottom);
+        extent(&m->shaped, g, *height, &top, &bottom);
         if (find_move(top, bottom, above, below, down)) {
             return;
         }
@@ -84,7 +84,7 @@ static bool is_in_row(const struct word_maker *m, const struct group *g, enum me
     int32_t below = faces_below(m->faces) * PIXEL + UNSEEN;
     bool in = true;
     for (size_t i = g->first; i < g->end; i++) {
-        const struct word_glyph *glyph = &m->draft.glyphs[i];
+        const struct word_glyph *glyph = &m->shaped.glyphs[i];
         faces_measure(m->faces, glyph->slot, how);
         int32_t y = whole_pixels(glyph->y), top = glyph->slot->top, bottom = glyph->slot->bottom;
         in = in && (top == bottom ||
@@ -95,7 +95,7 @@ static bool is_in_row(const struct word_maker *m, const struct group *g, enum me
 
 /* A Chinese character lies in its em box, which has the size of the row (face.h). */
 static bool is_square(const struct word_maker *m, const struct group *g) {
-    uint16_t font = m->draft.glyphs[g->first].slot->font;
+    uint16_t font = m->shaped.glyphs[g->first].slot->font;
     return g->end == g->first + 1 && font != FACES_NO_FONT && fonts_get(m->fonts, font)->han;
 }
 
@@ -106,17 +106,17 @@ static int fit_group(struct word_maker *m, const struct group *g, struct error *
     if (is_in_row(m, g, MEASURE_ROUGH) || is_in_row(m, g, MEASURE_EXACT)) {
         return 0;
     }
-    struct draft *d = &m->draft;
+    struct shaped_word *shaped = &m->shaped;
     int height, down;
     find_fit(m, g, &height, &down);
     for (size_t i = g->first; i < g->end; i++) {
-        struct word_glyph *glyph = &d->glyphs[i];
+        struct word_glyph *glyph = &shaped->glyphs[i];
         if (glyph->slot->font == FACES_NO_FONT) {
             continue; /* boxes are as high as the row */
         }
         unsigned fit = FIT_WHOLE + (unsigned)(FIT_STEPS - height);
         glyph->slot = faces_slot(m->faces, glyph->slot->font, glyph->slot->id, fit, e);
-        if (!glyph->slot) {
+        if (glyph->slot == NULL) {
             return ERR_MEMORY;
         }
         glyph->y = whole_pixels(glyph->y * height / FIT_STEPS) - down * PIXEL;
@@ -125,25 +125,25 @@ static int fit_group(struct word_maker *m, const struct group *g, struct error *
 }
 
 /* The stretch of a byte of the word. */
-static const struct stretch *stretch_at(const struct draft *d, uint32_t at) {
+static const struct stretch *stretch_at(const struct shaped_word *shaped, uint32_t at) {
     size_t i = 0;
-    while (i + 1 < d->stretch_count && d->stretches[i].end <= at) {
+    while (i + 1 < shaped->stretch_count && shaped->stretches[i].end <= at) {
         i++;
     }
-    return &d->stretches[i];
+    return &shaped->stretches[i];
 }
 
 int maker_fit(struct word_maker *m, struct error *e) {
-    const struct draft *d = &m->draft;
+    const struct shaped_word *shaped = &m->shaped;
     int rc = 0;
-    for (struct group g = {0}; g.first < d->word.glyph_count && rc == 0; g.first = g.end) {
-        uint16_t cluster = d->glyph_cluster[g.first];
-        const struct stretch *r = stretch_at(d, cluster);
+    for (struct group g = {0}; g.first < shaped->word.glyph_count && rc == 0; g.first = g.end) {
+        uint16_t cluster = shaped->glyph_cluster[g.first];
+        const struct stretch *r = stretch_at(shaped, cluster);
         bool joined = is_joined(r->script);
         g.end = g.first + 1;
-        while (g.end < d->word.glyph_count &&
-               (d->glyph_cluster[g.end] == cluster ||
-                (joined && stretch_at(d, d->glyph_cluster[g.end]) == r))) {
+        while (g.end < shaped->word.glyph_count &&
+               (shaped->glyph_cluster[g.end] == cluster ||
+                (joined && stretch_at(shaped, shaped->glyph_cluster[g.end]) == r))) {
             g.end++;
         }
         rc = fit_group(m, &g, e);

@@ -48,18 +48,19 @@ static UScriptCode script_of(uint32_t c) {
     return U_FAILURE(status) || script == USCRIPT_INHERITED ? USCRIPT_COMMON : script;
 }
 
-static void add_stretch(struct draft *d, uint32_t start, uint32_t end, int font,
+static void add_stretch(struct shaped_word *shaped, uint32_t start, uint32_t end, int font,
                         UScriptCode script) {
-    struct stretch *last = d->stretch_count > 0 ? &d->stretches[d->stretch_count - 1] : NULL;
+    struct stretch *last =
+        shaped->stretch_count > 0 ? &shaped->stretches[shaped->stretch_count - 1] : NULL;
     bool same =
-        last && last->font == font &&
+        last != NULL && last->font == font &&
         (last->script == script || last->script == USCRIPT_COMMON || script == USCRIPT_COMMON);
     if (same) {
         last->end = end;
         last->script = last->script == USCRIPT_COMMON ? script : last->script;
         return;
     }
-    d->stretches[d->stretch_count++] =
+    shaped->stretches[shaped->stretch_count++] =
         (struct stretch){.start = start, .end = end, .font = font, .script = script};
 }
 
@@ -75,9 +76,10 @@ static bool is_foreign(const struct font *font, uint32_t base, uint32_t c) {
 /* The font of a cluster. Common characters that the primary lacks come in the font of the letters
  * in front of them: the first font with a danda may be one for another script. */
 static int choose_font(const struct word_maker *m, const uint32_t *cluster, size_t count) {
-    const struct draft *d = &m->draft;
+    const struct shaped_word *shaped = &m->shaped;
     int font = fonts_choose(m->fonts, cluster, count, is_emoji(cluster, count));
-    int last = d->stretch_count > 0 ? d->stretches[d->stretch_count - 1].font : FONT_NONE;
+    int last =
+        shaped->stretch_count > 0 ? shaped->stretches[shaped->stretch_count - 1].font : FONT_NONE;
     if (font <= FONT_PRIMARY || last <= FONT_PRIMARY || script_of(cluster[0]) != USCRIPT_COMMON ||
         fonts_get(m->fonts, font)->color) {
         return font;
@@ -92,7 +94,7 @@ static int choose_font(const struct word_maker *m, const uint32_t *cluster, size
 /* The stretches of a grapheme cluster: what the font of its first character lacks is borrowed, if
  * it is a mark, or else begins a stretch. */
 static void add_cluster(struct word_maker *m, const char *text, size_t start, size_t end) {
-    struct draft *d = &m->draft;
+    struct shaped_word *shaped = &m->shaped;
     uint32_t cluster[FONT_CLUSTER];
     size_t count = decode_cluster(text + start, end - start, cluster), from = start;
     int font = choose_font(m, cluster, count);
@@ -105,29 +107,29 @@ static void add_cluster(struct word_maker *m, const char *text, size_t start, si
         bool foreign =
             at > start && font != FONT_NONE && is_foreign(fonts_get(m->fonts, font), cluster[0], c);
         if (foreign || (lacks && is_mark(c))) {
-            d->borrowed[d->borrowed_count++] =
+            shaped->borrowed[shaped->borrowed_count++] =
                 (struct borrowed){.at = (uint16_t)at,
                                   .size = (uint8_t)step,
                                   .base = (uint16_t)from,
                                   .font = fonts_choose(m->fonts, &c, 1, false),
                                   .code_point = c};
         } else if (lacks) {
-            add_stretch(d, (uint32_t)from, (uint32_t)at, font, script);
+            add_stretch(shaped, (uint32_t)from, (uint32_t)at, font, script);
             from = at;
             font = fonts_choose(m->fonts, &c, 1, is_emoji(&c, 1));
             script = script_of(c);
         }
         at += step;
     }
-    add_stretch(d, (uint32_t)from, (uint32_t)end, font, script);
+    add_stretch(shaped, (uint32_t)from, (uint32_t)end, font, script);
 }
 
 /* Common characters have no script of their own, and the rules of a font hang on scripts. Where a
  * cut parted the punctuation of Chinese, Japanese or Korean text from its letters, the font tells.
  */
-static void name_scripts(const struct fonts *fonts, struct draft *d) {
-    for (size_t i = 0; i < d->stretch_count; i++) {
-        struct stretch *r = &d->stretches[i];
+static void name_scripts(const struct fonts *fonts, struct shaped_word *shaped) {
+    for (size_t i = 0; i < shaped->stretch_count; i++) {
+        struct stretch *r = &shaped->stretches[i];
         if (r->script == USCRIPT_COMMON && r->font != FONT_NONE && fonts_get(fonts, r->font)->han) {
             r->script = USCRIPT_HAN;
         }
@@ -135,10 +137,10 @@ static void name_scripts(const struct fonts *fonts, struct draft *d) {
 }
 
 int maker_stretches(struct word_maker *m, const char *text, size_t size, struct error *e) {
-    struct draft *d = &m->draft;
-    d->stretch_count = d->borrowed_count = 0;
+    struct shaped_word *shaped = &m->shaped;
+    shaped->stretch_count = shaped->borrowed_count = 0;
     if (m->ascii.usable && ascii_is(text, size)) {
-        add_stretch(d, 0, (uint32_t)size, FONT_PRIMARY, USCRIPT_LATIN);
+        add_stretch(shaped, 0, (uint32_t)size, FONT_PRIMARY, USCRIPT_LATIN);
         return 0;
     }
     const uint32_t *ends;
@@ -152,6 +154,6 @@ int maker_stretches(struct word_maker *m, const char *text, size_t size, struct 
         add_cluster(m, text, start, end);
         start = end;
     }
-    name_scripts(m->fonts, d);
+    name_scripts(m->fonts, shaped);
     return 0;
 }

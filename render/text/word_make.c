@@ -15,7 +15,7 @@ static int ask_harfbuzz(void *context, const char *text, size_t size, uint32_t *
     struct word_maker *m = context;
     struct stretch all = {.end = (uint32_t)size, .font = FONT_PRIMARY, .script = USCRIPT_LATIN};
     const struct face *face = faces_get(m->faces, FONT_PRIMARY, e);
-    int rc = face ? maker_ask(m, face, text, size, &all, false, e) : ERR_MEMORY;
+    int rc = face != NULL ? maker_ask(m, face, text, size, &all, false, e) : ERR_MEMORY;
     unsigned glyphs = 0;
     const hb_glyph_info_t *info = hb_buffer_get_glyph_infos(m->buffer, &glyphs);
     const hb_glyph_position_t *at = hb_buffer_get_glyph_positions(m->buffer, NULL);
@@ -37,8 +37,8 @@ static int open_ascii(struct word_maker *m, struct error *e) {
 
 /* What make_from_stretches would make of it. */
 static int make_ascii(struct word_maker *m, const char *text, size_t size, struct error *e) {
-    struct draft *d = &m->draft;
-    struct word *w = &d->word;
+    struct shaped_word *shaped = &m->shaped;
+    struct word *w = &shaped->word;
     struct ascii_oracle oracle = {.context = m, .shape = ask_harfbuzz};
     for (size_t i = 0; i < size; i++) {
         int index = text[i] - ASCII_FIRST;
@@ -49,14 +49,14 @@ static int make_ascii(struct word_maker *m, const char *text, size_t size, struc
                 return rc;
             }
         }
-        d->glyphs[i] = (struct word_glyph){.slot = m->ascii.slots[index], .x = w->advance};
-        d->clusters[i] = (struct word_cluster){.start = (uint16_t)i,
-                                               .glyph = (uint16_t)i,
-                                               .x = w->advance,
-                                               .advance = advance + change};
+        shaped->glyphs[i] = (struct word_glyph){.slot = m->ascii.slots[index], .x = w->advance};
+        shaped->clusters[i] = (struct word_cluster){.start = (uint16_t)i,
+                                                    .glyph = (uint16_t)i,
+                                                    .x = w->advance,
+                                                    .advance = advance + change};
         w->advance += advance + change;
     }
-    d->clusters[size] =
+    shaped->clusters[size] =
         (struct word_cluster){.start = (uint16_t)size, .glyph = (uint16_t)size, .x = w->advance};
     w->glyph_count = w->cluster_count = (uint16_t)size;
     w->font_count = 1;
@@ -72,40 +72,40 @@ static int by_start(const void *a, const void *b) {
 }
 
 /* Glyphs next to each other with the same cluster make one; in logical order. */
-static void find_clusters(struct draft *d, size_t size) {
-    struct word *w = &d->word;
+static void find_clusters(struct shaped_word *shaped, size_t size) {
+    struct word *w = &shaped->word;
     size_t n = 0;
     int32_t x = 0;
     for (size_t i = 0; i < w->glyph_count; i++) {
-        if (n == 0 || d->clusters[n - 1].start != d->glyph_cluster[i]) {
-            d->clusters[n++] =
-                (struct word_cluster){.start = d->glyph_cluster[i], .glyph = (uint16_t)i, .x = x};
+        if (n == 0 || shaped->clusters[n - 1].start != shaped->glyph_cluster[i]) {
+            shaped->clusters[n++] = (struct word_cluster){
+                .start = shaped->glyph_cluster[i], .glyph = (uint16_t)i, .x = x};
         }
-        d->clusters[n - 1].advance += d->glyph_advance[i];
-        x += d->glyph_advance[i];
+        shaped->clusters[n - 1].advance += shaped->glyph_advance[i];
+        x += shaped->glyph_advance[i];
         if (n == WORD_BYTES) {
             break;
         }
     }
-    qsort(d->clusters, n, sizeof *d->clusters, by_start);
+    qsort(shaped->clusters, n, sizeof *shaped->clusters, by_start);
     size_t kept =
         0; /* a font may draw the parts of a cluster far from each other: the first counts */
     for (size_t i = 0; i < n; i++) {
-        if (kept == 0 || d->clusters[i].start != d->clusters[kept - 1].start) {
-            d->clusters[kept++] = d->clusters[i];
+        if (kept == 0 || shaped->clusters[i].start != shaped->clusters[kept - 1].start) {
+            shaped->clusters[kept++] = shaped->clusters[i];
         }
     }
     if (kept > 0) {
-        d->clusters[0].start = 0; /* characters that left no glyph belong to their neighbour */
+        shaped->clusters[0].start = 0; /* characters that left no glyph belong to their neighbour */
     }
-    d->clusters[kept] =
+    shaped->clusters[kept] =
         (struct word_cluster){.start = (uint16_t)size, .glyph = w->glyph_count, .x = w->advance};
     w->cluster_count = (uint16_t)kept;
 }
 
 static int find_pieces(struct word_maker *m, const char *text, size_t size, struct error *e) {
-    struct draft *d = &m->draft;
-    struct word *w = &d->word;
+    struct shaped_word *shaped = &m->shaped;
+    struct word *w = &shaped->word;
     const uint32_t *at;
     size_t count;
     int rc = breaker_lines(m->breaker, text, size, &at, &count, e);
@@ -114,16 +114,16 @@ static int find_pieces(struct word_maker *m, const char *text, size_t size, stru
     }
     size_t cluster = 0;
     for (size_t i = 0; i < count; i++) {
-        while (cluster < w->cluster_count && d->clusters[cluster].start < at[i]) {
+        while (cluster < w->cluster_count && shaped->clusters[cluster].start < at[i]) {
             cluster++;
         }
         /* a break inside a cluster, such as a ligature's, is none */
-        if (cluster < w->cluster_count && d->clusters[cluster].start == at[i]) {
-            d->pieces[w->piece_count++].cluster_end = (uint16_t)cluster;
+        if (cluster < w->cluster_count && shaped->clusters[cluster].start == at[i]) {
+            shaped->pieces[w->piece_count++].cluster_end = (uint16_t)cluster;
         }
     }
     if (w->piece_count > 0) {
-        d->pieces[w->piece_count++].cluster_end = w->cluster_count;
+        shaped->pieces[w->piece_count++].cluster_end = w->cluster_count;
     }
     return 0;
 }
@@ -162,51 +162,54 @@ static void note_font(struct word *w, uint16_t font) {
     }
 }
 
-static void find_fonts(struct draft *d) {
-    for (size_t i = 0; i < d->word.glyph_count; i++) {
-        note_font(&d->word, d->glyphs[i].slot->font);
+static void find_fonts(struct shaped_word *shaped) {
+    for (size_t i = 0; i < shaped->word.glyph_count; i++) {
+        note_font(&shaped->word, shaped->glyphs[i].slot->font);
     }
 }
 
 /* The end of a cluster in bytes of missing entries becomes its index. */
-static void index_missing(struct draft *d) {
-    struct word *w = &d->word;
+static void index_missing(struct shaped_word *shaped) {
+    struct word *w = &shaped->word;
     for (size_t i = 0; i < w->missing_count; i++) {
         uint16_t k = 0;
-        while (k + 1 < w->cluster_count && d->clusters[k + 1].start <= d->missing[i].cluster) {
+        while (k + 1 < w->cluster_count &&
+               shaped->clusters[k + 1].start <= shaped->missing[i].cluster) {
             k++;
         }
-        d->missing[i].cluster = k;
+        shaped->missing[i].cluster = k;
     }
 }
 
 static int make_from_stretches(struct word_maker *m, const char *text, size_t size, bool rtl,
                                struct error *e) {
-    struct draft *d = &m->draft;
+    struct shaped_word *shaped = &m->shaped;
     int rc = maker_stretches(m, text, size, e);
-    for (size_t i = 0; i < d->stretch_count && rc == 0; i++) {
-        size_t k = rtl ? d->stretch_count - 1 - i : i;
-        rc = maker_shape(m, text, size, &d->stretches[k], rtl, e);
+    for (size_t i = 0; i < shaped->stretch_count && rc == 0; i++) {
+        size_t k = rtl ? shaped->stretch_count - 1 - i : i;
+        rc = maker_shape(m, text, size, &shaped->stretches[k], rtl, e);
     }
-    rc = rc == 0 ? maker_fit(m, e) : rc;
     if (rc == 0) {
-        find_fonts(d);
-        find_clusters(d, size);
-        index_missing(d);
+        rc = maker_fit(m, e);
+    }
+    if (rc == 0) {
+        find_fonts(shaped);
+        find_clusters(shaped, size);
+        index_missing(shaped);
     }
     return rc;
 }
 
 int maker_make(struct word_maker *m, const char *text, size_t size, bool rtl, bool piece,
                struct error *e) {
-    struct draft *d = &m->draft;
-    d->word = (struct word){.size = (uint16_t)size, .rtl = rtl};
+    struct shaped_word *shaped = &m->shaped;
+    shaped->word = (struct word){.size = (uint16_t)size, .rtl = rtl};
     bool ascii = m->ascii.usable && m->default_language && !rtl && ascii_is(text, size);
     int rc = ascii ? make_ascii(m, text, size, e) : make_from_stretches(m, text, size, rtl, e);
     if (rc < 0) {
         return rc;
     }
-    find_ends(&d->word, text, size);
+    find_ends(&shaped->word, text, size);
     return piece || rtl || ascii_is_solid(text, size) ? 0 : find_pieces(m, text, size, e);
 }
 
@@ -228,9 +231,10 @@ void maker_language(struct word_maker *m, hb_language_t language) {
     m->language = language;
     bool known = language != HB_LANGUAGE_INVALID;
     const struct face *primary = known ? faces_get(m->faces, FONT_PRIMARY, NULL) : NULL;
-    hb_face_t *face = primary ? hb_font_get_face(primary->hb) : NULL;
-    m->default_language = !known || (face && !has_rules_for(face, HB_OT_TAG_GSUB, language) &&
-                                     !has_rules_for(face, HB_OT_TAG_GPOS, language));
+    hb_face_t *face = primary != NULL ? hb_font_get_face(primary->hb) : NULL;
+    m->default_language =
+        !known || (face != NULL && !has_rules_for(face, HB_OT_TAG_GSUB, language) &&
+                   !has_rules_for(face, HB_OT_TAG_GPOS, language));
 }
 
 int maker_open(struct word_maker *m, const struct fonts *fonts, const struct profile *profile,
@@ -238,10 +242,13 @@ int maker_open(struct word_maker *m, const struct fonts *fonts, const struct pro
     m->fonts = fonts;
     m->profile = profile;
     m->buffer = hb_buffer_create();
-    int rc =
-        hb_buffer_allocation_successful(m->buffer) ? 0 : error_set(e, ERR_MEMORY, "out of memory");
-    rc = rc == 0 ? breaker_open(&m->breaker, e) : rc;
-    rc = rc == 0 ? faces_open(&m->faces, fonts, profile, e) : rc;
+    int rc = hb_buffer_allocation_successful(m->buffer) ? 0 : error_memory(e, NULL);
+    if (rc == 0) {
+        rc = breaker_open(&m->breaker, e);
+    }
+    if (rc == 0) {
+        rc = faces_open(&m->faces, fonts, profile, e);
+    }
     if (rc == 0) {
         maker_language(m, HB_LANGUAGE_INVALID);
         rc = open_ascii(m, e);

@@ -26,11 +26,11 @@ struct borrowed {
 
 /* A word being made: WORD_BYTES bytes give at most as many clusters; HarfBuzz may give more glyphs.
  */
-enum { DRAFT_GLYPHS = 4 * WORD_BYTES };
-struct draft {
-    struct word_glyph glyphs[DRAFT_GLYPHS];
-    uint16_t glyph_cluster[DRAFT_GLYPHS]; /* byte where the glyph's cluster begins */
-    int32_t glyph_advance[DRAFT_GLYPHS];
+enum { SHAPED_GLYPHS = 4 * WORD_BYTES };
+struct shaped_word {
+    struct word_glyph glyphs[SHAPED_GLYPHS];
+    uint16_t glyph_cluster[SHAPED_GLYPHS]; /* byte where the glyph's cluster begins */
+    int32_t glyph_advance[SHAPED_GLYPHS];
     struct word_cluster clusters[WORD_BYTES + 1];
     struct word_piece pieces[WORD_BYTES + 1];
     struct word_missing missing[WORD_BYTES];
@@ -49,7 +49,7 @@ struct word_maker {
     hb_language_t language;
     struct ascii ascii;
     bool default_language; /* the primary font shapes Latin text of this language like any */
-    struct draft draft;
+    struct shaped_word shaped;
 };
 
 /* `fonts` and `profile` must outlive it. */
@@ -58,7 +58,7 @@ int maker_open(struct word_maker *m, const struct fonts *fonts, const struct pro
 void maker_close(struct word_maker *m);
 void maker_language(struct word_maker *m, hb_language_t language);
 
-/* Fills the draft. */
+/* Fills the shaped. */
 int maker_make(struct word_maker *m, const char *text, size_t size, bool rtl, bool piece,
                struct error *e);
 

@@ -15,13 +15,13 @@ enum { COPIES = 4 }; /* of a line's glyph at most, so that a word of them is no 
 enum { OVERLAY = 1, DOUBLE_BELOW = 233, DOUBLE_ABOVE = 234 }; /* canonical combining classes */
 
 static struct base measure(const struct word_maker *m, size_t first) {
-    const struct draft *d = &m->draft;
+    const struct shaped_word *shaped = &m->shaped;
     struct base b = {.ink = {INT32_MAX, INT32_MIN, INT32_MAX, INT32_MIN}, .middle = INT32_MIN};
-    b.end = b.start = d->word.advance;
-    for (size_t i = first; i < d->word.glyph_count; i++) {
-        const struct word_glyph *g = &d->glyphs[i];
+    b.end = b.start = shaped->word.advance;
+    for (size_t i = first; i < shaped->word.glyph_count; i++) {
+        const struct word_glyph *g = &shaped->glyphs[i];
         struct glyph_area area = faces_area(m->faces, g->slot);
-        b.start -= d->glyph_advance[i];
+        b.start -= shaped->glyph_advance[i];
         if (area.top > area.bottom) {
             struct glyph_area *ink = &b.ink;
             ink->left = g->x + area.left < ink->left ? g->x + area.left : ink->left;
@@ -39,10 +39,10 @@ static struct base measure(const struct word_maker *m, size_t first) {
 /* Strokes go through Chinese characters, which are higher than letters, at one height all along. */
 static void find_middle(const struct word_maker *m, size_t first, struct base *b) {
     enum { EM_MIDDLE = 380 }; /* per mille of the em, between the edges of its box */
-    if (first == m->draft.word.glyph_count) {
+    if (first == m->shaped.word.glyph_count) {
         return;
     }
-    const struct glyph_slot *slot = m->draft.glyphs[first].slot;
+    const struct glyph_slot *slot = m->shaped.glyphs[first].slot;
     if (slot->font == FACES_NO_FONT || fonts_get(m->fonts, slot->font)->color) {
         b->middle = (b->ink.top + b->ink.bottom) / 2;
     } else if (fonts_get(m->fonts, slot->font)->han) {
@@ -86,14 +86,14 @@ static int put_beside(struct word_maker *m, const struct borrowed *mark, uint32_
     const struct face *face = faces_opened(m->faces, mark->font);
     struct placed at = {.advance = hb_font_get_glyph_h_advance(face->hb, id)};
     int rc = maker_add(m, mark->font, id, cluster, at, e);
-    b->end = m->draft.word.advance;
+    b->end = m->shaped.word.advance;
     return rc;
 }
 
 static int put_over(struct word_maker *m, const struct borrowed *mark, uint32_t id,
                     uint32_t cluster, struct base *b, struct error *e) {
     const struct glyph_slot *slot = faces_slot(m->faces, mark->font, id, FIT_ROW, e);
-    if (!slot) {
+    if (slot == NULL) {
         return ERR_MEMORY;
     }
     struct glyph_area area = faces_area(m->faces, slot);
@@ -107,7 +107,7 @@ static int put_over(struct word_maker *m, const struct borrowed *mark, uint32_t 
     for (int i = 0; i < copies && rc == 0; i++) {
         int32_t left = copies > 1 ? b->start + (room - width) / (copies - 1) * i
                                   : center(mark->code_point, b) - width / 2;
-        struct placed at = {.x = left - area.left - m->draft.word.advance, .y = y};
+        struct placed at = {.x = left - area.left - m->shaped.word.advance, .y = y};
         rc = maker_add(m, mark->font, id, cluster, at, e);
     }
     if (u_getCombiningClass((UChar32)mark->code_point) != OVERLAY) {
@@ -122,9 +122,9 @@ static int put(struct word_maker *m, const struct borrowed *mark, uint32_t clust
     const struct face *face =
         mark->font == FONT_NONE ? NULL : faces_get(m->faces, mark->font, NULL);
     hb_codepoint_t id = 0;
-    if (!face || !hb_font_get_nominal_glyph(face->hb, mark->code_point, &id)) {
+    if (face == NULL || !hb_font_get_nominal_glyph(face->hb, mark->code_point, &id)) {
         int rc = maker_add_missing(m, mark->at, cluster, mark->code_point, e);
-        b->end = m->draft.word.advance;
+        b->end = m->shaped.word.advance;
         return rc;
     }
     bool beside = u_charType((UChar32)mark->code_point) == U_COMBINING_SPACING_MARK &&
@@ -134,12 +134,12 @@ static int put(struct word_maker *m, const struct borrowed *mark, uint32_t clust
 
 int maker_marks(struct word_maker *m, uint32_t start, uint32_t end, uint32_t cluster, size_t first,
                 struct error *e) {
-    const struct draft *d = &m->draft;
+    const struct shaped_word *shaped = &m->shaped;
     struct base base = {0};
     bool measured = false;
     int rc = 0;
-    for (size_t i = 0; i < d->borrowed_count && rc == 0; i++) {
-        const struct borrowed *mark = &d->borrowed[i];
+    for (size_t i = 0; i < shaped->borrowed_count && rc == 0; i++) {
+        const struct borrowed *mark = &shaped->borrowed[i];
         if (mark->base < start || mark->base >= end) {
             continue;
         }

@@ -23,19 +23,19 @@ static bool is_ignorable(uint32_t c) {
 
 int maker_add(struct word_maker *m, int font, uint32_t id, uint32_t cluster, struct placed at,
               struct error *e) {
-    struct draft *d = &m->draft;
-    struct word *w = &d->word;
-    if (w->glyph_count == DRAFT_GLYPHS) {
-        return error_set(e, ERR_LIMIT, "a word needs more than %d glyphs", DRAFT_GLYPHS);
+    struct shaped_word *shaped = &m->shaped;
+    struct word *w = &shaped->word;
+    if (w->glyph_count == SHAPED_GLYPHS) {
+        return error_set(e, ERR_LIMIT, "a word needs more than %d glyphs", SHAPED_GLYPHS);
     }
     struct glyph_slot *slot = faces_slot(m->faces, font, id, FIT_ROW, e);
-    if (!slot) {
+    if (slot == NULL) {
         return ERR_MEMORY;
     }
-    d->glyphs[w->glyph_count] =
+    shaped->glyphs[w->glyph_count] =
         (struct word_glyph){.slot = slot, .x = w->advance + at.x, .y = at.y};
-    d->glyph_cluster[w->glyph_count] = (uint16_t)cluster;
-    d->glyph_advance[w->glyph_count] = at.advance;
+    shaped->glyph_cluster[w->glyph_count] = (uint16_t)cluster;
+    shaped->glyph_advance[w->glyph_count] = at.advance;
     w->glyph_count++;
     w->advance += at.advance;
     return 0;
@@ -48,7 +48,7 @@ static int add_code(struct word_maker *m, uint32_t cluster, uint32_t code_point,
     char text[16];
     snprintf(text, sizeof text, "[%04X]", (unsigned)code_point);
     const struct face *face = faces_get(m->faces, FONT_PRIMARY, e);
-    int rc = face ? 0 : ERR_MEMORY;
+    int rc = face != NULL ? 0 : ERR_MEMORY;
     for (const char *c = text; *c && rc == 0; c++) {
         hb_codepoint_t id = 0;
         if (hb_font_get_nominal_glyph(face->hb, (unsigned char)*c, &id)) {
@@ -61,10 +61,10 @@ static int add_code(struct word_maker *m, uint32_t cluster, uint32_t code_point,
 
 int maker_add_missing(struct word_maker *m, uint32_t at, uint32_t cluster, uint32_t code_point,
                       struct error *e) {
-    struct draft *d = &m->draft;
-    struct word *w = &d->word;
+    struct shaped_word *shaped = &m->shaped;
+    struct word *w = &shaped->word;
     if (w->missing_count < WORD_BYTES) {
-        d->missing[w->missing_count++] =
+        shaped->missing[w->missing_count++] =
             (struct word_missing){.cluster = (uint16_t)at, .code_point = code_point};
     }
     int32_t advance = faces_box_advance(m->faces, code_point);
@@ -77,8 +77,8 @@ int maker_add_missing(struct word_maker *m, uint32_t at, uint32_t cluster, uint3
 static int add_nothing(struct word_maker *m, uint32_t cluster, struct error *e) {
     const struct face *face = faces_get(m->faces, FONT_PRIMARY, e);
     hb_codepoint_t space = 0;
-    if (!face || !hb_font_get_nominal_glyph(face->hb, ' ', &space)) {
-        return face ? 0 : ERR_MEMORY;
+    if (face == NULL || !hb_font_get_nominal_glyph(face->hb, ' ', &space)) {
+        return face != NULL ? 0 : ERR_MEMORY;
     }
     return maker_add(m, FONT_PRIMARY, space, cluster, (struct placed){0}, e);
 }
@@ -89,11 +89,11 @@ static int add_unknown(struct word_maker *m, const char *text, const struct stre
     uint32_t starts[WORD_BYTES + 1];
     size_t count = 0;
     for (size_t i = r->start, k = 0; i < r->end && count < WORD_BYTES;) {
-        const struct draft *d = &m->draft;
-        while (k < d->borrowed_count && d->borrowed[k].at < i) {
+        const struct shaped_word *shaped = &m->shaped;
+        while (k < shaped->borrowed_count && shaped->borrowed[k].at < i) {
             k++;
         }
-        if (k == d->borrowed_count || d->borrowed[k].at != i) {
+        if (k == shaped->borrowed_count || shaped->borrowed[k].at != i) {
             starts[count++] = (uint32_t)i;
         }
         uint32_t c;
@@ -107,10 +107,12 @@ static int add_unknown(struct word_maker *m, const char *text, const struct stre
         uint32_t c;
         bool valid;
         utf8_decode(text + starts[k], r->end - starts[k], &c, &valid);
-        size_t first = m->draft.word.glyph_count;
+        size_t first = m->shaped.word.glyph_count;
         rc = is_ignorable(c) ? add_nothing(m, starts[k], e)
                              : maker_add_missing(m, starts[k], starts[k], c, e);
-        rc = rc == 0 ? maker_marks(m, starts[k], starts[k + 1], starts[k], first, e) : rc;
+        if (rc == 0) {
+            rc = maker_marks(m, starts[k], starts[k + 1], starts[k], first, e);
+        }
     }
     return rc;
 }
@@ -139,15 +141,15 @@ struct stripped {
     uint32_t size, start, end; /* start, end: of the stretch */
 };
 
-static void strip(const struct draft *d, const char *text, size_t size, const struct stretch *r,
-                  struct stripped *s) {
+static void strip(const struct shaped_word *shaped, const char *text, size_t size,
+                  const struct stretch *r, struct stripped *s) {
     size_t next = 0;
     s->size = 0;
     for (size_t i = 0; i <= size;) {
         s->start = i == r->start ? s->size : s->start;
         s->end = i == r->end ? s->size : s->end;
-        if (next < d->borrowed_count && d->borrowed[next].at == i) {
-            i += d->borrowed[next++].size;
+        if (next < shaped->borrowed_count && shaped->borrowed[next].at == i) {
+            i += shaped->borrowed[next++].size;
         } else {
             s->from[s->size] = (uint16_t)i;
             s->text[s->size] = i < size ? text[i] : 0;
@@ -163,19 +165,18 @@ int maker_ask(struct word_maker *m, const struct face *face, const char *text, s
     hb_buffer_add_utf8(m->buffer, text, (int)size, r->start, (int)(r->end - r->start));
     hb_buffer_set_direction(m->buffer, rtl ? HB_DIRECTION_RTL : HB_DIRECTION_LTR);
     const char *script = uscript_getShortName(r->script);
-    hb_buffer_set_script(m->buffer, hb_script_from_string(script ? script : "Zyyy", -1));
+    hb_buffer_set_script(m->buffer, hb_script_from_string(script != NULL ? script : "Zyyy", -1));
     hb_buffer_set_language(m->buffer, m->language);
     enum { OFF = sizeof NO_LIGATURES / sizeof *NO_LIGATURES };
     hb_shape(face->hb, m->buffer, NO_LIGATURES, wants_ligatures(r->script) ? 0 : OFF);
-    return hb_buffer_allocation_successful(m->buffer) ? 0
-                                                      : error_set(e, ERR_MEMORY, "out of memory");
+    return hb_buffer_allocation_successful(m->buffer) ? 0 : error_memory(e, NULL);
 }
 
 /* Likewise without the marks that are borrowed; clusters are those of the whole text. */
 static int ask_stripped(struct word_maker *m, const struct face *face, const char *text,
                         size_t size, const struct stretch *r, bool rtl, struct error *e) {
     struct stripped s = {0};
-    strip(&m->draft, text, size, r, &s);
+    strip(&m->shaped, text, size, r, &s);
     struct stretch rest = *r;
     rest.start = s.start;
     rest.end = s.end;
@@ -193,7 +194,7 @@ static int add_group(struct word_maker *m, const struct face *face, int font, co
                      uint32_t start, uint32_t stop, unsigned first, unsigned end, struct error *e) {
     const hb_glyph_info_t *info = hb_buffer_get_glyph_infos(m->buffer, NULL);
     const hb_glyph_position_t *at = hb_buffer_get_glyph_positions(m->buffer, NULL);
-    size_t before = m->draft.word.glyph_count;
+    size_t before = m->shaped.word.glyph_count;
     int rc = 0;
     for (unsigned i = first; i < end && rc == 0; i++) {
         uint32_t lacks = info[i].codepoint == 0 ? lacking(face, text, start, stop) : 0;
@@ -214,11 +215,11 @@ static int add_group(struct word_maker *m, const struct face *face, int font, co
 int maker_shape(struct word_maker *m, const char *text, size_t size, const struct stretch *r,
                 bool rtl, struct error *e) {
     const struct face *face = r->font == FONT_NONE ? NULL : faces_get(m->faces, r->font, NULL);
-    if (!face) { /* no font, or its file went bad after it was chosen */
+    if (face == NULL) { /* no font, or its file went bad after it was chosen */
         return add_unknown(m, text, r, rtl, e);
     }
-    int rc = m->draft.borrowed_count > 0 ? ask_stripped(m, face, text, size, r, rtl, e)
-                                         : maker_ask(m, face, text, size, r, rtl, e);
+    int rc = m->shaped.borrowed_count > 0 ? ask_stripped(m, face, text, size, r, rtl, e)
+                                          : maker_ask(m, face, text, size, r, rtl, e);
     unsigned count;
     const hb_glyph_info_t *info = hb_buffer_get_glyph_infos(m->buffer, &count);
     uint32_t before = r->end; /* where the group to the left begins */

@@ -21,13 +21,13 @@ static void check_warnings(const json_t *warnings) {
 
 /* Returns how many paragraphs and pictures came of it. */
 static int check_sample(const struct stream_sample *sample, const struct content_options *o) {
-    struct content_sources sources = {0};
+    struct page_sources sources = {0};
     struct pager pager;
     struct error e = {0};
     json_t *warnings = json_array();
     require(warnings && arena_open(&sources.arena, (size_t)1 << 30, NULL) == 0);
     stub_open(&pager, sample, &sources);
-    int rc = content_flow(&pager, sample, o, &sources, warnings, &e);
+    int rc = content_layout(&pager, sample, o, &sources, warnings, &e);
     require(rc == 0 && e.code == 0);
     require(pager.broken == 0);
     check_warnings(warnings);

@@ -60,15 +60,14 @@ int tokenizer_read(struct tokenizer **out, const char *name, const void *data, s
     struct tokenizer *t = calloc(1, sizeof *t);
     *out = NULL;
     if (t == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     vocabulary_init(&t->vocabulary);
     for (int i = 0; i < ADDED_LISTS; i++) {
         added_init(&t->added[i]);
     }
     t->name = name_of(name);
-    int rc = t->name == NULL ? error_set(e, ERR_MEMORY, "out of memory")
-                             : read_content(t, data, size, split, e);
+    int rc = t->name == NULL ? error_memory(e, NULL) : read_content(t, data, size, split, e);
     if (rc < 0) {
         tokenizer_close(t);
         error_context(e, "%s", name);
@@ -142,7 +141,7 @@ int tokenizer_state_open(struct tokenizer_state **out, const struct tokenizer *t
     struct tokenizer_state *s = calloc(1, sizeof *s);
     *out = NULL;
     if (s == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     s->tokenizer = t;
     bytes_init(&s->repaired, SIZE_MAX);
@@ -151,7 +150,7 @@ int tokenizer_state_open(struct tokenizer_state **out, const struct tokenizer *t
     s->cache = aligned_alloc(sizeof *s->cache, cache_bytes);
     int rc = matcher_open(&s->matcher, e);
     if (rc == 0 && s->cache == NULL) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+        rc = error_memory(e, NULL);
     }
     if (rc < 0) {
         tokenizer_state_close(s);

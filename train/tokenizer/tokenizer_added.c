@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/array.h"
 #include "store/utf8.h"
 #include "train/tokenizer/tokenizer_parts.h"
 
@@ -18,15 +19,11 @@ void added_close(struct added_list *a) {
 
 int added_append(struct added_list *a, const struct added *item, const char *text, size_t size,
                  struct error *e) {
-    if (a->count == a->capacity) {
-        size_t capacity = a->capacity ? a->capacity * 2 : 16; /* ids are limited, so this is */
-        struct added *items = realloc(a->items, capacity * sizeof *items);
-        if (items == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory");
-        }
-        a->items = items;
-        a->capacity = capacity;
+    struct added *items = array_grow(a->items, &a->capacity, a->count + 1, sizeof *items, e);
+    if (items == NULL) {
+        return ERR_MEMORY;
     }
+    a->items = items;
     struct added *to = &a->items[a->count];
     *to = *item;
     to->offset = (uint32_t)a->text.size;

@@ -195,7 +195,9 @@ static int read_model(struct tokenizer *t, const json_t *model, struct error *e)
     t->whole_pieces = flag(model, "ignore_merges", false);
     alphabet_init(&alphabet);
     int rc = read_vocabulary(t, json_object_get(model, "vocab"), &alphabet, e);
-    rc = rc < 0 ? rc : read_merges(t, json_object_get(model, "merges"), &alphabet, e);
+    if (rc == 0) {
+        rc = read_merges(t, json_object_get(model, "merges"), &alphabet, e);
+    }
     return rc < 0 ? rc : read_unknown(t, model, e);
 }
 
@@ -322,7 +324,7 @@ int tokenizer_read_json(struct tokenizer *t, const char *data, size_t size, stru
     json_error_t fault;
     json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES, &fault);
     if (root == NULL && json_error_code(&fault) == json_error_out_of_memory) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     if (root == NULL) {
         return error_set(e, ERR_FORMAT, "invalid JSON at line %d, column %d: %s", fault.line,

@@ -34,13 +34,13 @@ static int compile(struct pattern *p, const unsigned char *text, size_t size, ui
     PCRE2_SIZE offset;
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     if (context == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     p->code = pcre2_compile(text, size, PCRE2_UTF | options, &number, &offset, context);
     pcre2_compile_context_free(context);
     if (p->code == NULL && number == PCRE2_ERROR_HEAP_FAILED) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     if (p->code == NULL) {
         unsigned char reason[160] = "";
@@ -57,7 +57,7 @@ int pattern_open(struct pattern **out, const char *text, size_t size, bool liter
     struct bytes translated;
     bytes_init(&translated, PATTERN_LIMIT);
     struct pattern *p = calloc(1, sizeof *p);
-    int rc = p == NULL ? error_set(e, ERR_MEMORY, "out of memory") : 0;
+    int rc = p == NULL ? error_memory(e, NULL) : 0;
     if (rc == 0 && size == 0) {
         rc = error_set(e, ERR_FORMAT, "an empty split pattern");
     }
@@ -90,7 +90,7 @@ int matcher_open(struct matcher **out, struct error *e) {
     struct matcher *m = calloc(1, sizeof *m);
     *out = m;
     if (m == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     m->data = pcre2_match_data_create(1, NULL);
     m->context = pcre2_match_context_create(NULL);
@@ -98,7 +98,7 @@ int matcher_open(struct matcher **out, struct error *e) {
     if (m->data == NULL || m->context == NULL) {
         matcher_close(m);
         *out = NULL;
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     pcre2_set_match_limit(m->context, STEP_LIMIT);
     pcre2_set_heap_limit(m->context, HEAP_LIMIT_KIB);
@@ -129,7 +129,7 @@ int pattern_find(const struct pattern *p, struct matcher *m, const unsigned char
         return 0;
     }
     if (rc == PCRE2_ERROR_NOMEMORY) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     if (rc < 0) {
         unsigned char reason[160] = "";

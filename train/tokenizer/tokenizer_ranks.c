@@ -185,7 +185,9 @@ int tokenizer_read_ranks(struct tokenizer *t, const char *data, size_t size,
     if (missing >= 0) {
         rc = error_set(e, ERR_FORMAT, "the byte 0x%02X has no token", (unsigned)missing);
     }
-    rc = rc < 0 ? rc : vocabulary_pair_ranks(v, e);
+    if (rc == 0) {
+        rc = vocabulary_pair_ranks(v, e);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -198,7 +200,9 @@ int tokenizer_read_ranks(struct tokenizer *t, const char *data, size_t size,
     }
     struct stage stage = {0};
     rc = pattern_open(&stage.pattern, encoding->regex, strlen(encoding->regex), false, e);
-    rc = rc < 0 ? rc : tokenizer_add_stage(t, &stage, e);
+    if (rc == 0) {
+        rc = tokenizer_add_stage(t, &stage, e);
+    }
     for (const struct special *s = encoding->specials; s->text != NULL && rc == 0; s++) {
         rc = tokenizer_add_token(t, &(struct added){.id = s->id}, false, false, s->text, e);
     }

@@ -10,7 +10,9 @@ static int split_prefixed(struct tokenizer_state *s, size_t stage, const unsigne
     }
     bytes_clear(&s->prefixed);
     int rc = bytes_append(&s->prefixed, " ", 1, e);
-    rc = rc < 0 ? rc : bytes_append(&s->prefixed, text, size, e);
+    if (rc == 0) {
+        rc = bytes_append(&s->prefixed, text, size, e);
+    }
     if (rc == 0) {
         const unsigned char *readable = s->readable;
         s->readable = s->prefixed.data + s->prefixed.size;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/array.h"
 #include "train/tokenizer/tokenizer_parts.h"
 
 enum { FIRST_CAPACITY = 1024, PAIR_LIMIT = 1 << 23 };
@@ -69,7 +70,7 @@ static int grow_slots(struct vocabulary *v, struct error *e) {
     size_t capacity = v->slot_capacity ? v->slot_capacity * 2 : FIRST_CAPACITY;
     struct token_slot *old = v->slots, *slots = malloc(capacity * sizeof *slots);
     if (slots == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     memset(slots, 0xFF, capacity * sizeof *slots); /* NO_TOKEN */
     size_t old_capacity = v->slot_capacity;
@@ -87,17 +88,13 @@ static int grow_slots(struct vocabulary *v, struct error *e) {
 }
 
 static int grow_tokens(struct vocabulary *v, size_t count, struct error *e) {
-    size_t capacity = v->capacity ? v->capacity : FIRST_CAPACITY;
-    while (capacity < count) { /* at most twice TOKENIZER_ID_LIMIT */
-        capacity *= 2;
-    }
-    struct token *tokens = realloc(v->tokens, capacity * sizeof *tokens);
+    size_t before = v->capacity;
+    struct token *tokens = array_grow(v->tokens, &v->capacity, count, sizeof *tokens, e);
     if (tokens == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return ERR_MEMORY;
     }
-    memset(tokens + v->capacity, 0, (capacity - v->capacity) * sizeof *tokens);
+    memset(tokens + before, 0, (v->capacity - before) * sizeof *tokens);
     v->tokens = tokens;
-    v->capacity = capacity;
     return 0;
 }
 
@@ -136,7 +133,9 @@ int vocabulary_add(struct vocabulary *v, uint32_t id, const void *data, size_t s
     }
     int rc = id >= v->capacity ? grow_tokens(v, (size_t)id + 1, e) : 0;
     size_t offset = v->text.size;
-    rc = rc < 0 ? rc : bytes_append(&v->text, data, size, e);
+    if (rc == 0) {
+        rc = bytes_append(&v->text, data, size, e);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -166,7 +165,7 @@ static int grow_pairs(struct vocabulary *v, struct error *e) {
     size_t capacity = v->pair_capacity ? v->pair_capacity * 2 : FIRST_CAPACITY;
     struct pair *old = v->pairs, *pairs = malloc(capacity * sizeof *pairs);
     if (pairs == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     memset(pairs, 0xFF, capacity * sizeof *pairs); /* NO_TOKEN */
     size_t old_capacity = v->pair_capacity;
@@ -220,7 +219,9 @@ int vocabulary_find_bytes(struct vocabulary *v) {
     for (int i = 0; i < 256; i++) {
         unsigned char byte = (unsigned char)i;
         v->byte_ids[i] = vocabulary_find(v, &byte, 1);
-        missing = missing < 0 && v->byte_ids[i] == NO_TOKEN ? i : missing;
+        if (missing < 0 && v->byte_ids[i] == NO_TOKEN) {
+            missing = i;
+        }
     }
     return missing;
 }

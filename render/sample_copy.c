@@ -1,32 +1,32 @@
-/* render_held.c - see render_held.h. */
-#include "render/render_held.h"
+/* sample_copy.c - see sample_copy.h.
+ *
+ * A copy is one block: struct sample_copy, the table of members, the key, suffixes and contents. */
+#include "render/sample_copy.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Block: struct held, member table, key, suffixes, contents. */
-struct held *held_copy(const struct stream_sample *sample, held_choice *wanted, void *context) {
+struct sample_copy *sample_copy_make(const struct stream_sample *sample, sample_copy_choice *wanted,
+                                     void *context) {
     size_t key_size = strlen(sample->key) + 1;
-    size_t size = sizeof(struct held) + sample->count * sizeof(struct stream_member) + key_size;
-    struct held *h = NULL;
+    size_t size =
+        sizeof(struct sample_copy) + sample->count * sizeof(struct stream_member) + key_size;
     bool *chosen = calloc(sample->count ? sample->count : 1, sizeof *chosen);
     size_t count = 0;
-    for (size_t i = 0; chosen && i < sample->count; i++) {
+    for (size_t i = 0; chosen != NULL && i < sample->count; i++) {
         chosen[i] = wanted(context, &sample->members[i]);
         if (chosen[i]) { /* the reader's limits keep the sum far from SIZE_MAX */
             size += strlen(sample->members[i].suffix) + 1 + sample->members[i].size;
             count++;
         }
     }
-    h = chosen ? malloc(size) : NULL;
-    if (h) {
-        struct stream_member *members = (struct stream_member *)(void *)(h + 1);
+    struct sample_copy *copy = chosen != NULL ? malloc(size) : NULL;
+    if (copy != NULL) {
+        struct stream_member *members = (struct stream_member *)(void *)(copy + 1);
         char *at = (char *)(members + sample->count);
         memcpy(at, sample->key, key_size);
-        *h =
-            (struct held){.bytes = size, .sample = {.key = at, .members = members, .count = count}};
+        *copy = (struct sample_copy){.bytes = size,
+                                     .sample = {.key = at, .members = members, .count = count}};
         at += key_size;
         for (size_t i = 0; i < sample->count; i++) {
             const struct stream_member *from = &sample->members[i];
@@ -44,12 +44,12 @@ struct held *held_copy(const struct stream_sample *sample, held_choice *wanted, 
         }
     }
     free(chosen);
-    return h;
+    return copy;
 }
 
-void held_free_list(struct held *first) {
-    while (first) {
-        struct held *next = first->next;
+void sample_copies_free(struct sample_copy *first) {
+    while (first != NULL) {
+        struct sample_copy *next = first->next;
         free(first);
         first = next;
     }
@@ -59,13 +59,13 @@ static size_t digits_at(const char *text) {
     return strspn(text, "0123456789");
 }
 
-bool held_all(void *context, const struct stream_member *member) {
+bool copy_everything(void *context, const struct stream_member *member) {
     (void)context;
     (void)member;
     return true;
 }
 
-bool held_originals(void *context, const struct stream_member *member) {
+bool copy_originals(void *context, const struct stream_member *member) {
     (void)context;
     const char *suffix = member->suffix;
     if (strcmp(suffix, "pages.json") == 0) {
@@ -86,7 +86,7 @@ static bool has_part(const struct content_options *o, enum page_part part) {
     return false;
 }
 
-bool held_needed(void *context, const struct stream_member *member) {
+bool copy_for_pack(void *context, const struct stream_member *member) {
     const struct content_options *content = context;
     const char *suffix = member->suffix;
     if (strcmp(suffix, "json") == 0) {
@@ -103,18 +103,4 @@ bool held_needed(void *context, const struct stream_member *member) {
     }
     size_t digits = digits_at(suffix);
     return digits >= 3 && strcmp(suffix + digits, ".jpg") == 0 && has_part(content, PART_THUMBS);
-}
-
-size_t held_account_size(const char *key) {
-    return strcspn(key, "/");
-}
-
-void held_pack_key(char key[STREAM_KEY_BYTES], char id[PACK_ID_BYTES], const char *sample_key,
-                   int64_t number) {
-    char plain[STREAM_KEY_BYTES];
-    snprintf(id, PACK_ID_BYTES, "pack:%06" PRId64, number);
-    stream_key(plain, NULL, id); /* the account is taken as it is: it is encoded already */
-    size_t size = held_account_size(sample_key);
-    size = size > STREAM_KEY_PART ? STREAM_KEY_PART : size;
-    snprintf(key, STREAM_KEY_BYTES, "%.*s%s", (int)size, sample_key, strchr(plain, '/'));
 }

@@ -1,4 +1,4 @@
-/* record.h - the member .pages.json: what is on each page, and where.
+/* page_record.h - the member .pages.json: what is on each page, and where.
  *
  *     {"mode": "base", "width": 1024, "height": 1024, "tokens": 256, "format": "pgm",
  *      "profile": {"name": "read10", "font": "DejaVu Sans", "hash": "0123456789abcdef", "size": 10,
@@ -23,28 +23,27 @@
  * of it was left out at the edges of rows and pages (an eighth of a pixel at the top of a letter is
  * not counted). "hash": XXH3 of a font's file, "file" its name without folder; the profile's "hash"
  * is null where no page was added, "size" is in pixels per em. */
-#ifndef OCC_RENDER_PAGE_RECORD_H
-#define OCC_RENDER_PAGE_RECORD_H
+#ifndef OCC_RENDER_PAGE_PAGE_RECORD_H
+#define OCC_RENDER_PAGE_PAGE_RECORD_H
 
-#include "render/content/content.h"
 #include "render/page/page.h"
 #include "render/page/page_file.h"
+#include "render/page/page_source.h"
 
-struct record; /* builds one .pages.json; opaque */
+struct page_record; /* builds one .pages.json; opaque */
 
-int record_open(struct record **out, const struct page_setup *setup, enum page_format format,
-                struct error *e);
-void record_close(struct record *r);
-void record_clear(struct record *r);
+int page_record_open(struct page_record **out, const struct page_setup *setup,
+                     enum page_format format, struct error *e);
+void page_record_close(struct page_record *r);
+void page_record_clear(struct page_record *r);
 
 /* Adds a page; called while it is valid. ERR_USAGE for a box of no source. `sources` may grow from
  * page to page; cleared it may be only when the record was. */
-int record_page(struct record *r, const struct page *page, const struct faces *faces,
-                const struct content_sources *sources, const char *member, struct error *e);
-int64_t record_pages(const struct record *r);
+int page_record_add(struct page_record *r, const struct page *page, const struct faces *faces,
+                    const struct page_sources *sources, const char *member, struct error *e);
 
 /* Appends the member and clears the record. */
-int record_append(struct record *r, const struct content_sources *sources, struct bytes *out,
-                  struct error *e);
+int page_record_append(struct page_record *r, const struct page_sources *sources, struct bytes *out,
+                       struct error *e);
 
 #endif

@@ -1,8 +1,6 @@
 /* store_stats.c - see store_stats.h. */
-#include "cli/store_stats.h"
+#include "store/store_stats.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* ---- Counting --------------------------------------------------------------------------- */
@@ -10,7 +8,7 @@
 struct counting {
     struct store_stats *stats;
     struct store *s;
-    struct tokenizer_state *tokenizer; /* NULL: no text tokens */
+    const struct stats_tokens *tokens; /* NULL: no text tokens */
     char key[STREAM_KEY_BYTES];        /* of the sample whose text is in hand */
     struct bytes text;
     bool has_text;
@@ -58,7 +56,7 @@ static int count_text(struct counting *c, const struct token_record *record, str
     if (rc < 0 || text == NULL) {
         return rc;
     }
-    rc = tokenizer_count(c->tokenizer, text, size, TOKENIZER_ORDINARY, &tokens, e);
+    rc = c->tokens->count(c->tokens->context, text, size, &tokens, e);
     c->stats->text_pages++;
     c->stats->text_tokens += (int64_t)tokens;
     c->stats->visual_tokens += (int64_t)record->header.rows * record->header.columns;
@@ -68,23 +66,23 @@ static int count_text(struct counting *c, const struct token_record *record, str
 static int count_record(void *context, const struct token_record *record, struct error *e) {
     struct counting *c = context;
     note_accuracy(c->stats, record);
-    return c->tokenizer != NULL ? count_text(c, record, e) : 0;
+    return c->tokens != NULL ? count_text(c, record, e) : 0;
 }
 
-int store_stats(struct store_stats *stats, struct store *s, const struct tokenizer *tokenizer,
+int store_stats(struct store_stats *stats, struct store *s, const struct stats_tokens *tokens,
                 struct error *e) {
-    struct counting c = {.stats = stats, .s = s};
+    struct counting c = {.stats = stats, .s = s, .tokens = tokens};
     *stats = (struct store_stats){.text_pages = 0};
     bytes_init(&c.text, (size_t)256 << 20);
     int rc = store_count(s, &stats->counts, e);
-    rc = rc == 0 && tokenizer != NULL ? tokenizer_state_open(&c.tokenizer, tokenizer, e) : rc;
-    rc = rc == 0 ? store_each(s, NULL, count_record, &c, e) : rc;
-    tokenizer_state_close(c.tokenizer);
+    if (rc == 0) {
+        rc = store_each(s, NULL, count_record, &c, e);
+    }
     bytes_close(&c.text);
     return rc;
 }
 
-static struct stats_readback all_codecs(const struct store_stats *stats) {
+struct stats_readback stats_readback_all(const struct store_stats *stats) {
     struct stats_readback all = {.pages = 0};
     for (int i = 0; i < CODEC_COUNT; i++) {
         all.pages += stats->readback[i].pages;
@@ -131,7 +129,7 @@ static json_t *buckets_json(const struct store_counts *c) {
 }
 
 static json_t *readback_json(const struct store_stats *stats) {
-    struct stats_readback all = all_codecs(stats);
+    struct stats_readback all = stats_readback_all(stats);
     json_t *worst = json_array();
     for (int i = 0; i < stats->worst_count; i++) {
         json_array_append_new(worst, json_pack("{s:s, s:i, s:f}", "key", stats->worst[i].key,
@@ -161,76 +159,8 @@ json_t *store_stats_json(const struct store_stats *stats, const char *tokenizer)
                                       (json_int_t)stats->visual_tokens, "per_visual_token",
                                       share((double)stats->text_tokens, stats->visual_tokens)));
     }
-    if (all_codecs(stats).pages > 0) {
+    if (stats_readback_all(stats).pages > 0) {
         json_object_set_new(root, "readback", readback_json(stats));
     }
     return root;
-}
-
-/* ---- As a table ------------------------------------------------------------------------- */
-
-static void print_fidelity(const struct store_stats *stats, const char *tokenizer) {
-    struct stats_readback all = all_codecs(stats);
-    if (tokenizer != NULL && stats->text_pages > 0) {
-        printf("text tokens %9" PRId64 "  of %s, %.2f a visual token", stats->text_tokens,
-               tokenizer, share((double)stats->text_tokens, stats->visual_tokens));
-        if (stats->text_pages < stats->counts.pages) {
-            printf(", on the %" PRId64 " of %" PRId64 " pages whose text is there",
-                   stats->text_pages, stats->counts.pages);
-        }
-        printf("\n");
-    }
-    if (all.pages > 0) {
-        printf("read back %10.2f%%  of the text when it was encoded, mean of %" PRId64 " pages\n",
-               100 * share(all.accuracy, all.pages), all.pages);
-    }
-}
-
-static void print_codecs(const struct store_stats *stats) {
-    const struct store_counts *c = &stats->counts;
-    for (int i = 0; i < CODEC_COUNT; i++) {
-        const struct stats_readback *read = &stats->readback[i];
-        if (c->codec_pages[i] == 0) {
-            continue;
-        }
-        printf("%-8s %12" PRId64 "  bytes, %" PRId64 " pages", CODEC_NAMES[i], c->payload_bytes[i],
-               c->codec_pages[i]);
-        if (read->pages > 0) {
-            printf(", %.2f%% read back", 100 * share(read->accuracy, read->pages));
-        }
-        printf("\n");
-    }
-}
-
-void store_stats_print(const struct store_stats *stats, const char *tokenizer) {
-    const struct store_counts *c = &stats->counts;
-    printf("accounts %12" PRId64 "\nsamples  %12" PRId64 "\npages    %12" PRId64
-           "\ntokens   %12" PRId64 "\n",
-           c->accounts, c->samples, c->pages, c->tokens);
-    printf("characters %10" PRId64 "  %.2f a token\n", c->characters,
-           share((double)c->characters, c->tokens));
-    print_fidelity(stats, tokenizer);
-    printf("folded   %12" PRId64 "  pages, into style tokens\n", c->folded_pages);
-    if (c->pinned_pages > 0) {
-        printf("pinned   %12" PRId64 "  pages\n", c->pinned_pages);
-    }
-    if (c->undated_pages > 0) {
-        printf("undated  %12" PRId64 "  pages, which never age\n", c->undated_pages);
-    }
-    print_codecs(stats);
-    printf("json     %12" PRId64 "  bytes\ntext     %12" PRId64 "  bytes\n", c->json_bytes,
-           c->text_bytes);
-    printf("file     %12" PRId64 "  bytes, %" PRId64 " in use\n", c->file_bytes, c->used_bytes);
-    printf("\nbucket      pages     tokens      bytes\n");
-    for (int i = 0; i < STORE_BUCKETS; i++) {
-        if (c->bucket_pages[i] > 0) {
-            printf("%6d %10" PRId64 " %10" PRId64 " %10" PRId64 "\n", i, c->bucket_pages[i],
-                   c->bucket_tokens[i], c->bucket_bytes[i]);
-        }
-    }
-    printf("%s", stats->worst_count > 0 ? "\nread back worst\n" : "");
-    for (int i = 0; i < stats->worst_count; i++) {
-        printf("%6.2f%%  %s page %d\n", 100 * stats->worst[i].accuracy, stats->worst[i].key,
-               stats->worst[i].page);
-    }
 }

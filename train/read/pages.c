@@ -1,5 +1,5 @@
-/* reading_pages.c - see reading_pages.h. */
-#include "cli/reading_pages.h"
+/* pages.c - see pages.h. */
+#include "train/read/pages.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/array.h"
 #include "store/file.h"
 #include "store/random.h"
 #include "store/utf8.h"
@@ -53,15 +54,12 @@ static int add_label(struct read_labels *out, const struct page *page, int y, do
     if (column < 0 || column >= page->width / READING_COLUMN) {
         return 0;
     }
-    if (out->count == out->capacity) {
-        size_t capacity = out->capacity > 0 ? 2 * out->capacity : 4096;
-        struct read_label *list = realloc(out->list, capacity * sizeof *list);
-        if (list == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory for labels");
-        }
-        out->list = list;
-        out->capacity = capacity;
+    struct read_label *list =
+        array_grow(out->list, &out->capacity, out->count + 1, sizeof *list, e);
+    if (list == NULL) {
+        return ERR_MEMORY;
     }
+    out->list = list;
     out->list[out->count++] = (struct read_label){
         .row = (int16_t)(y / READING_ROW), .column = (int16_t)column, .class_index = index};
     return 0;
@@ -152,7 +150,9 @@ int reading_random_text(struct bytes *out, const struct alphabet *alphabet,
             int index = first + (int)random_below(random, end - first);
             rc = bytes_append_text(out, alphabet_text(alphabet, index), e);
         }
-        rc = rc == 0 ? bytes_append(out, " ", 1, e) : rc;
+        if (rc == 0) {
+            rc = bytes_append(out, " ", 1, e);
+        }
     }
     return rc;
 }
@@ -192,7 +192,7 @@ static int take_page(void *context, const struct page *page, struct error *e) {
         m->grey_size = 0;
         m->grey = malloc(area);
         if (m->grey == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory for a page");
+            return error_memory(e, "a page");
         }
         m->grey_size = area;
     }
@@ -312,9 +312,13 @@ static int draw(struct maker *m, const struct content *c, uint64_t *random, stru
     if (rc == 0 && random_unit(random) < m->p->mix.pictures) {
         rc = put_pictures(m, pager, random, e);
     }
-    rc = rc == 0 ? lay_out(m, pager, !flow && !c->is_random, random, e) : rc;
+    if (rc == 0) {
+        rc = lay_out(m, pager, !flow && !c->is_random, random, e);
+    }
     /* what follows the first page is drawn and thrown away: the pager must be empty for the next */
-    rc = rc == 0 ? pager_flush(pager, e) : rc;
+    if (rc == 0) {
+        rc = pager_flush(pager, e);
+    }
     if (rc == 0 && !m->taken) {
         rc = error_set(e, ERR_FORMAT, "the text gives no page: is it text?");
     }
@@ -404,14 +408,14 @@ static void maker_close(void *maker) {
 static int maker_open(void *context, void **out, struct error *e) {
     struct maker *m = calloc(1, sizeof *m);
     if (m == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     m->p = context;
     m->picture = malloc((size_t)4 * 256 * 256);
     bytes_init(&m->text, (size_t)1 << 24);
     if (m->picture == NULL) {
         maker_close(m);
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     *out = m;
     return 0;
@@ -452,13 +456,13 @@ int reading_pages_open(struct reading_pages **out, const struct reading_mix *mix
     *out = NULL;
     struct reading_pages *p = calloc(1, sizeof *p);
     if (p == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     p->mix = *mix;
     p->alphabet = alphabet;
     p->files = calloc((size_t)count, sizeof *p->files);
     p->shares = calloc((size_t)count, sizeof *p->shares);
-    int rc = p->files != NULL && p->shares != NULL ? 0 : error_set(e, ERR_MEMORY, "out of memory");
+    int rc = p->files != NULL && p->shares != NULL ? 0 : error_memory(e, NULL);
     for (; p->count < count && rc == 0; p->count++) {
         rc = map_file(&p->files[p->count], paths[p->count], e);
         p->shares[p->count] = sqrt((double)p->files[p->count].size);

@@ -1,5 +1,5 @@
 /* repage.c - see repage.h. */
-#include "cli/repage.h"
+#include "compress/repage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ int repager_open(struct repager **out, struct store *s, const struct encoder *n,
     *out = NULL;
     struct repager *r = calloc(1, sizeof *r);
     if (r == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     r->s = s;
     r->how = how;
@@ -65,7 +65,7 @@ static int keep_page(void *context, const struct page *page, struct error *e) {
     size_t area = (size_t)page->width * (size_t)page->height;
     r->drawn.rgb = malloc(area * 3);
     if (r->drawn.rgb == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for a page");
+        return error_memory(e, "a page");
     }
     r->drawn.width = page->width;
     r->drawn.height = page->height;
@@ -133,7 +133,7 @@ static int encode(struct repager *r, float *tokens, struct error *e) {
         r->pixels_size = 0;
         r->pixels = malloc(count * sizeof *r->pixels);
         if (r->pixels == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory for a page");
+            return error_memory(e, "a page");
         }
         r->pixels_size = count;
     }

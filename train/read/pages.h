@@ -1,7 +1,7 @@
-/* reading_pages.h - pages to learn reading from, drawn as they are asked for: the renderer's pages
+/* pages.h - pages to learn reading from, drawn as they are asked for: the renderer's pages
  * of text files and of random strings, with the place and class of each character. */
-#ifndef OCC_CLI_READING_PAGES_H
-#define OCC_CLI_READING_PAGES_H
+#ifndef OCC_TRAIN_READ_PAGES_H
+#define OCC_TRAIN_READ_PAGES_H
 
 #include "render/page/page.h"
 #include "train/read.h"

@@ -1,6 +1,6 @@
-/* record_test.c - the member .pages.json, read back by jansson. Fonts and faces are stand-ins, so
- * that names and hashes are known. */
-#include "render/page/record.h"
+/* page_record_test.c - the member .pages.json, read back by jansson. Fonts and faces are stand-ins,
+ * so that names and hashes are known. */
+#include "render/page/page_record.h"
 #include "render/text/face.h"
 #include "store/clock.h"
 #include "store/json.h"
@@ -34,12 +34,12 @@ const struct face *faces_opened(const struct faces *f, int font) {
 
 /* ---- Material --------------------------------------------------------------- */
 
-static struct content_source all[] = {
+static struct page_source all[] = {
     {"banana/1", "json", "/account"},       {"banana/1", "000.jpg", NULL},
     {"banana/1", "script.json", "/0/text"}, {"banana/2", "script.json", "/0/text"},
     {"banana/3", "script.json", "/7/text"}, {"banana/2", "comments.json", "/1/author"},
 };
-static const struct content_sources sources = {.items = all, .count = sizeof all / sizeof *all};
+static const struct page_sources sources = {.items = all, .count = sizeof all / sizeof *all};
 static const struct page_setup setup = {.mode = MODE_BASE, .profile = &PROFILES[PROFILE_READ10]};
 
 static const struct page_box first_boxes[] = {
@@ -74,20 +74,20 @@ static const struct page first_page = {
 static const struct page second_page = {
     .boxes = second_boxes, .box_count = 4, .fonts_used = no_fonts, .counts = {.cells = 256}};
 
-static struct record *open_record(const struct page_setup *s, enum page_format format) {
-    struct record *r = NULL;
-    if (record_open(&r, s, format, NULL) < 0) {
+static struct page_record *open_record(const struct page_setup *s, enum page_format format) {
+    struct page_record *r = NULL;
+    if (page_record_open(&r, s, format, NULL) < 0) {
         abort();
     }
     return r;
 }
 
 /* Ends the record and compares with what jansson makes of `want`. */
-static void check_record(struct record *r, const char *want) {
+static void check_record(struct page_record *r, const char *want) {
     struct bytes out;
     json_error_t reason;
     bytes_init(&out, 1 << 20);
-    CHECK_NUMBER(record_append(r, &sources, &out, NULL), 0);
+    CHECK_NUMBER(page_record_append(r, &sources, &out, NULL), 0);
     json_t *got = json_loadb(bytes_text(&out), out.size, 0, &reason);
     json_t *wanted = json_loads(want, 0, &reason);
     if (!CHECK(got && wanted && json_equal(got, wanted))) {
@@ -121,10 +121,9 @@ static void check_record(struct record *r, const char *want) {
 /* ---- Tests ------------------------------------------------------------------ */
 
 static void pages_read_back(void) {
-    struct record *r = open_record(&setup, FORMAT_PGM);
-    CHECK_NUMBER(record_page(r, &first_page, NULL, &sources, "p000.pgm", NULL), 0);
-    CHECK_NUMBER(record_page(r, &second_page, NULL, &sources, "p001.pgm", NULL), 0);
-    CHECK_NUMBER(record_pages(r), 2);
+    struct page_record *r = open_record(&setup, FORMAT_PGM);
+    CHECK_NUMBER(page_record_add(r, &first_page, NULL, &sources, "p000.pgm", NULL), 0);
+    CHECK_NUMBER(page_record_add(r, &second_page, NULL, &sources, "p001.pgm", NULL), 0);
     check_record(
         r, HEAD
         "\"0123456789abcdef\"}, \"samples\": [\"banana/1\", \"banana/2\"], \"sources\": ["
@@ -140,7 +139,7 @@ static void pages_read_back(void) {
         "[2, 0, 500, 16, \"script\", 2, 9, 12], [2, 16, 500, 16, \"script\", 3, 0, 5],"
         "[2, 32, 500, 16, \"comments\", 4, 0, 5], [2, 48, 500, 16, \"script\", 2, 0, 5]"
         "]}]}");
-    record_close(r);
+    page_record_close(r);
 }
 
 static void record_begins_anew(void) {
@@ -151,19 +150,17 @@ static void record_begins_anew(void) {
              "{\"sample\": 0, \"member\": \"000.jpg\"},"
              "{\"sample\": 0, \"member\": \"script.json\", \"pointer\": \"/0/text\"}],"
              "\"pages\": [" FIRST_PAGE "]}";
-    struct record *r = open_record(&setup, FORMAT_PGM);
+    struct page_record *r = open_record(&setup, FORMAT_PGM);
     check_record(r, empty);
     for (int i = 0; i < 3; i++) {
-        CHECK_NUMBER(record_page(r, &second_page, NULL, &sources, "p000.pgm", NULL), 0);
-        record_clear(r);
-        CHECK_NUMBER(record_pages(r), 0);
-        CHECK_NUMBER(record_page(r, &first_page, NULL, &sources, "p000.pgm", NULL), 0);
+        CHECK_NUMBER(page_record_add(r, &second_page, NULL, &sources, "p000.pgm", NULL), 0);
+        page_record_clear(r);
+        CHECK_NUMBER(page_record_add(r, &first_page, NULL, &sources, "p000.pgm", NULL), 0);
         check_record(r, one);
-        CHECK_NUMBER(record_pages(r), 0);
         check_record(r, empty);
     }
-    record_close(r);
-    record_close(NULL);
+    page_record_close(r);
+    page_record_close(NULL);
 }
 
 static void sizes_and_modes_are_written(void) {
@@ -181,14 +178,14 @@ static void sizes_and_modes_are_written(void) {
         page.counts.inked = 399;
         profile.size = cases[i].size;
         bytes_init(&out, 1 << 20);
-        struct record *r = open_record(&hifi, FORMAT_PNG);
-        CHECK_NUMBER(record_page(r, &page, NULL, &sources, "p000.png", NULL), 0);
-        CHECK_NUMBER(record_append(r, &sources, &out, NULL), 0);
+        struct page_record *r = open_record(&hifi, FORMAT_PNG);
+        CHECK_NUMBER(page_record_add(r, &page, NULL, &sources, "p000.png", NULL), 0);
+        CHECK_NUMBER(page_record_append(r, &sources, &out, NULL), 0);
         const char *text = bytes_text(&out);
         CHECK(strstr(text, cases[i].want) && strstr(text, "\"format\":\"png\""));
         CHECK(strstr(text, "\"margin\":1}") && strstr(text, "\"mode\":\"hifi\",\"width\":1280"));
         CHECK(strstr(text, "\"tokens\":800,\"inked_tokens\":798,\"fill\":0.998,"));
-        record_close(r);
+        page_record_close(r);
         bytes_close(&out);
     }
 }
@@ -196,41 +193,39 @@ static void sizes_and_modes_are_written(void) {
 static void failure_leaves_no_trace(void) {
     struct page_box stranger[] = {first_boxes[0], {.source = (uint32_t)sources.count + 1}};
     struct page page = second_page;
-    struct record *r = open_record(&setup, FORMAT_PGM);
+    struct page_record *r = open_record(&setup, FORMAT_PGM);
     struct error e = {0};
     page.boxes = stranger;
     page.box_count = 2;
-    CHECK_NUMBER(record_page(r, &page, NULL, &sources, "p000.pgm", &e), ERR_USAGE);
+    CHECK_NUMBER(page_record_add(r, &page, NULL, &sources, "p000.pgm", &e), ERR_USAGE);
     CHECK_TEXT(e.text, "a box of source 7 of 6");
     stranger[1].source = 0;
-    CHECK_NUMBER(record_page(r, &page, NULL, &sources, "p000.pgm", &e), ERR_USAGE);
-    CHECK_NUMBER(record_pages(r), 0);
+    CHECK_NUMBER(page_record_add(r, &page, NULL, &sources, "p000.pgm", &e), ERR_USAGE);
     struct bytes out;
     bytes_init(&out, 400);
     CHECK_NUMBER(bytes_append_text(&out, "before", NULL), 0);
-    CHECK_NUMBER(record_page(r, &first_page, NULL, &sources, "p000.pgm", NULL), 0);
-    CHECK_NUMBER(record_append(r, &sources, &out, &e), ERR_LIMIT);
+    CHECK_NUMBER(page_record_add(r, &first_page, NULL, &sources, "p000.pgm", NULL), 0);
+    CHECK_NUMBER(page_record_append(r, &sources, &out, &e), ERR_LIMIT);
     CHECK_TEXT(bytes_text(&out), "before");
-    CHECK_NUMBER(record_pages(r), 0);
     bytes_close(&out);
-    record_close(r);
+    page_record_close(r);
 }
 
 /* 20,000 sources of 2,000 samples on 100 pages, as a large account has them. */
 static void many_pages_are_quick(void) {
     enum { PAGES = 100, BOXES = 200 };
     static char keys[PAGES * BOXES / 10][16];
-    struct content_source *items = calloc(PAGES * BOXES, sizeof *items);
+    struct page_source *items = calloc(PAGES * BOXES, sizeof *items);
     struct page_box *boxes = calloc(BOXES, sizeof *boxes);
     if (!items || !boxes) {
         abort();
     }
-    struct record *r = open_record(&setup, FORMAT_PGM);
+    struct page_record *r = open_record(&setup, FORMAT_PGM);
     for (size_t i = 0; i < PAGES * BOXES; i++) {
         snprintf(keys[i / 10], sizeof keys[0], "a/%zu", i / 10);
-        items[i] = (struct content_source){keys[i / 10], "script.json", "/1/text"};
+        items[i] = (struct page_source){keys[i / 10], "script.json", "/1/text"};
     }
-    struct content_sources many = {.items = items};
+    struct page_sources many = {.items = items};
     double start = clock_cpu_seconds();
     for (size_t p = 0; p < PAGES; p++) {
         for (size_t i = 0; i < BOXES; i++) {
@@ -241,19 +236,19 @@ static void many_pages_are_quick(void) {
         page.boxes = boxes;
         page.box_count = BOXES;
         many.count = (p + 1) * BOXES;
-        CHECK_NUMBER(record_page(r, &page, NULL, &many, "p000.pgm", NULL), 0);
+        CHECK_NUMBER(page_record_add(r, &page, NULL, &many, "p000.pgm", NULL), 0);
     }
     double seconds = clock_cpu_seconds() - start;
     printf("# %.1f microseconds a page\n", seconds / PAGES * 1e6);
     struct bytes out;
     bytes_init(&out, 1 << 28);
-    CHECK_NUMBER(record_append(r, &many, &out, NULL), 0);
+    CHECK_NUMBER(page_record_append(r, &many, &out, NULL), 0);
     json_t *got = json_loadb(bytes_text(&out), out.size, 0, NULL);
     CHECK_NUMBER(json_array_size(json_object_get(got, "sources")), PAGES * BOXES);
     CHECK_NUMBER(json_array_size(json_object_get(got, "samples")), PAGES * BOXES / 10);
     json_decref(got);
     bytes_close(&out);
-    record_close(r);
+    page_record_close(r);
     free(items);
     free(boxes);
 }

@@ -3,8 +3,8 @@
  * Loss by pages seen, the loss on a logarithmic scale, one curve for each name, the learning rate
  * below. Numbers and text become shapes here, nothing is read or written; the same lines give the
  * same bytes. */
-#ifndef OCC_CLI_PLOT_H
-#define OCC_CLI_PLOT_H
+#ifndef OCC_TRAIN_PLOT_H
+#define OCC_TRAIN_PLOT_H
 
 #include <stdint.h>
 

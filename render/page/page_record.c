@@ -1,12 +1,13 @@
-/* record.c - see record.h. Boxes are many, so JSON is written as it is found out: numbers digit by
- * digit into room that was reserved. */
-#include "render/page/record.h"
+/* page_record.c - see page_record.h. Boxes are many, so JSON is written as it is found out: numbers
+ * digit by digit into room that was reserved. */
+#include "render/page/page_record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "render/text/face.h"
+#include "store/array.h"
 #include "store/utf8.h"
 
 enum {
@@ -22,7 +23,12 @@ struct used_source {
     uint32_t sample; /* its place in `keys` */
 };
 
-struct record {
+struct record_sample {
+    const char *key;   /* of a sample, the caller's */
+    int64_t last_page; /* that has the sample, from 1 */
+};
+
+struct page_record {
     struct page_setup setup;
     enum page_format format;
     struct bytes pages; /* written so far, a comma behind each */
@@ -31,19 +37,18 @@ struct record {
     size_t place_count;
     struct used_source *used;
     size_t used_count, used_capacity;
-    const char **keys;  /* of samples, the caller's */
-    int64_t *last_page; /* that has the sample, from 1 */
+    struct record_sample *keys;
     size_t key_count, key_capacity;
     uint64_t hash; /* of the primary font */
     bool has_hash;
 };
 
-int record_open(struct record **out, const struct page_setup *setup, enum page_format format,
-                struct error *e) {
-    struct record *r = calloc(1, sizeof *r);
+int page_record_open(struct page_record **out, const struct page_setup *setup,
+                     enum page_format format, struct error *e) {
+    struct page_record *r = calloc(1, sizeof *r);
     *out = r;
-    if (!r) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+    if (r == NULL) {
+        return error_memory(e, NULL);
     }
     r->setup = *setup;
     r->format = format;
@@ -51,18 +56,17 @@ int record_open(struct record **out, const struct page_setup *setup, enum page_f
     return 0;
 }
 
-void record_close(struct record *r) {
-    if (r) {
+void page_record_close(struct page_record *r) {
+    if (r != NULL) {
         bytes_close(&r->pages);
         free(r->places);
         free(r->used);
         free(r->keys);
-        free(r->last_page);
         free(r);
     }
 }
 
-void record_clear(struct record *r) {
+void page_record_clear(struct page_record *r) {
     for (size_t i = 0; i < r->used_count; i++) {
         r->places[r->used[i].number - 1] = 0;
     }
@@ -71,10 +75,6 @@ void record_clear(struct record *r) {
     r->used_count = r->key_count = 0;
     r->has_hash = false;
     r->hash = 0;
-}
-
-int64_t record_pages(const struct record *r) {
-    return r->page_count;
 }
 
 /* ---- JSON --------------------------------------------------------------------- */
@@ -145,7 +145,7 @@ static int end_list(struct bytes *out, const char *end, struct error *e) {
 
 /* Takes back what was appended behind the first `size` bytes. */
 static void cut(struct bytes *out, size_t size) {
-    if (out->data) {
+    if (out->data != NULL) {
         out->size = size;
         out->data[size] = 0;
     }
@@ -153,54 +153,33 @@ static void cut(struct bytes *out, size_t size) {
 
 /* ---- Sources ------------------------------------------------------------------ */
 
-/* Makes *items larger so that one more than `count` fits. */
-static int grow(void **items, size_t count, size_t capacity, size_t size, struct error *e) {
-    if (count < capacity) {
-        return 0;
-    }
-    void *larger = realloc(*items, 2 * (capacity + 32) * size);
-    if (!larger) {
-        return error_set(e, ERR_MEMORY, "out of memory");
-    }
-    *items = larger;
-    return 0;
-}
-
 /* The caller's sources are `count` now. */
-static int make_places(struct record *r, size_t count, struct error *e) {
-    if (count <= r->place_count) {
-        return 0;
+static int make_places(struct page_record *r, size_t count, struct error *e) {
+    size_t before = r->place_count;
+    uint32_t *places = array_grow(r->places, &r->place_count, count, sizeof *places, e);
+    if (places == NULL) {
+        return ERR_MEMORY;
     }
-    size_t wanted = count > 2 * r->place_count ? count : 2 * r->place_count;
-    uint32_t *places = realloc(r->places, wanted * sizeof *places);
-    if (!places) {
-        return error_set(e, ERR_MEMORY, "out of memory");
-    }
-    memset(places + r->place_count, 0, (wanted - r->place_count) * sizeof *places);
+    memset(places + before, 0, (r->place_count - before) * sizeof *places);
     r->places = places;
-    r->place_count = wanted;
     return 0;
 }
 
-static int add_key(struct record *r, const char *key, struct error *e) {
-    size_t capacity = r->key_capacity;
-    void *keys = r->keys, *last_page = r->last_page;
-    int rc = grow(&keys, r->key_count, capacity, sizeof *r->keys, e);
-    r->keys = keys;
-    rc = rc == 0 ? grow(&last_page, r->key_count, capacity, sizeof *r->last_page, e) : rc;
-    r->last_page = last_page;
-    if (rc == 0) {
-        r->key_capacity = r->key_count < capacity ? capacity : 2 * (capacity + 32);
-        r->keys[r->key_count] = key;
-        r->last_page[r->key_count++] = 0;
+static int add_key(struct page_record *r, const char *key, struct error *e) {
+    struct record_sample *keys =
+        array_grow(r->keys, &r->key_capacity, r->key_count + 1, sizeof *keys, e);
+    if (keys == NULL) {
+        return ERR_MEMORY;
     }
-    return rc;
+    r->keys = keys;
+    r->keys[r->key_count++] = (struct record_sample){.key = key};
+    return 0;
 }
 
 /* The place of a key; samples follow each other, so it is mostly the last one. */
-static int place_key(struct record *r, const char *key, uint32_t *place, struct error *e) {
+static int place_key(struct page_record *r, const char *key, uint32_t *place, struct error *e) {
     for (size_t i = r->key_count; i-- > 0;) {
-        if (r->keys[i] == key || strcmp(r->keys[i], key) == 0) {
+        if (r->keys[i].key == key || strcmp(r->keys[i].key, key) == 0) {
             *place = (uint32_t)i;
             return 0;
         }
@@ -210,7 +189,7 @@ static int place_key(struct record *r, const char *key, uint32_t *place, struct 
 }
 
 /* The place of the caller's source `number`. */
-static int place_source(struct record *r, const struct content_sources *sources, uint32_t number,
+static int place_source(struct page_record *r, const struct page_sources *sources, uint32_t number,
                         uint32_t *place, struct error *e) {
     if (number < 1 || number > sources->count) {
         return error_set(e, ERR_USAGE, "a box of source %u of %zu", (unsigned)number,
@@ -221,16 +200,16 @@ static int place_source(struct record *r, const struct content_sources *sources,
         return 0;
     }
     struct used_source source = {.number = number};
-    void *used = r->used;
     int rc = place_key(r, sources->items[number - 1].key, &source.sample, e);
-    rc = rc == 0 ? grow(&used, r->used_count, r->used_capacity, sizeof *r->used, e) : rc;
     if (rc < 0) {
         return rc;
     }
-    r->used = used;
-    if (r->used_count == r->used_capacity) {
-        r->used_capacity = 2 * (r->used_capacity + 32);
+    struct used_source *used =
+        array_grow(r->used, &r->used_capacity, r->used_count + 1, sizeof *used, e);
+    if (used == NULL) {
+        return ERR_MEMORY;
     }
+    r->used = used;
     *place = (uint32_t)r->used_count;
     r->used[r->used_count++] = source;
     r->places[number - 1] = *place + 1;
@@ -239,11 +218,13 @@ static int place_source(struct record *r, const struct content_sources *sources,
 
 /* ---- Pages -------------------------------------------------------------------- */
 
-static int append_box(struct record *r, const struct page_box *box,
-                      const struct content_sources *sources, struct error *e) {
+static int append_box(struct page_record *r, const struct page_box *box,
+                      const struct page_sources *sources, struct error *e) {
     uint32_t place = 0;
     int rc = place_source(r, sources, box->source, &place, e);
-    rc = rc == 0 ? bytes_reserve(&r->pages, BOX_BYTES, e) : rc;
+    if (rc == 0) {
+        rc = bytes_reserve(&r->pages, BOX_BYTES, e);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -268,7 +249,7 @@ static int append_box(struct record *r, const struct page_box *box,
     return 0;
 }
 
-static int append_counts(struct record *r, const struct page *page, struct error *e) {
+static int append_counts(struct page_record *r, const struct page *page, struct error *e) {
     const struct page_counts *c = &page->counts;
     int64_t cells = c->cells > 0 ? c->cells : 1, tokens = mode_tokens(r->setup.mode);
     int64_t fill = (2000 * c->inked + cells) / (2 * cells);
@@ -282,7 +263,7 @@ static int append_counts(struct record *r, const struct page *page, struct error
                         (int)(fill % 1000), (long long)c->replaced, (long long)c->dropped);
 }
 
-static int append_missing(struct record *r, const struct page *page, struct error *e) {
+static int append_missing(struct page_record *r, const struct page *page, struct error *e) {
     int rc = bytes_append_text(&r->pages, ",\"missing\":{", e);
     for (size_t i = 0; i < page->missing_count && rc == 0; i++) {
         rc = bytes_printf(&r->pages, e, "\"U+%04X\":%lld,", (unsigned)page->missing[i].code_point,
@@ -296,16 +277,20 @@ static int append_font(struct bytes *out, const struct font *font, const struct 
     char hash[HASH_BYTES];
     const char *slash = strrchr(font->path, '/');
     int rc = append_named(out, "{\"family\":", font->family, e);
-    rc = rc == 0 ? append_named(out, ",\"file\":", slash ? slash + 1 : font->path, e) : rc;
-    rc = rc == 0 ? bytes_printf(out, e, ",\"index\":%d,\"hash\":", font->index) : rc;
-    if (rc < 0 || !face) {
+    if (rc == 0) {
+        rc = append_named(out, ",\"file\":", slash != NULL ? slash + 1 : font->path, e);
+    }
+    if (rc == 0) {
+        rc = bytes_printf(out, e, ",\"index\":%d,\"hash\":", font->index);
+    }
+    if (rc < 0 || face == NULL) {
         return rc < 0 ? rc : bytes_append_text(out, "null},", e);
     }
     write_hash(hash, face->hash);
     return bytes_printf(out, e, "\"%s\"},", hash);
 }
 
-static int append_fonts(struct record *r, const struct page *page, const struct faces *faces,
+static int append_fonts(struct page_record *r, const struct page *page, const struct faces *faces,
                         struct error *e) {
     int rc = bytes_append_text(&r->pages, ",\"fonts\":[", e);
     int count = fonts_count(r->setup.fonts);
@@ -318,43 +303,57 @@ static int append_fonts(struct record *r, const struct page *page, const struct 
 }
 
 /* The samples of the boxes, each once. */
-static int append_samples(struct record *r, const struct page *page,
-                          const struct content_sources *sources, struct error *e) {
+static int append_samples(struct page_record *r, const struct page *page,
+                          const struct page_sources *sources, struct error *e) {
     int rc = bytes_append_text(&r->pages, ",\"samples\":[", e);
     for (size_t i = 0; i < page->box_count && rc == 0; i++) {
         uint32_t place = 0;
         rc = place_source(r, sources, page->boxes[i].source, &place, e);
         uint32_t sample = rc == 0 ? r->used[place].sample : 0;
-        if (rc == 0 && r->last_page[sample] != r->page_count + 1) {
-            r->last_page[sample] = r->page_count + 1;
+        if (rc == 0 && r->keys[sample].last_page != r->page_count + 1) {
+            r->keys[sample].last_page = r->page_count + 1;
             rc = bytes_printf(&r->pages, e, "%u,", (unsigned)sample);
         }
     }
     return rc == 0 ? end_list(&r->pages, "]", e) : rc;
 }
 
-int record_page(struct record *r, const struct page *page, const struct faces *faces,
-                const struct content_sources *sources, const char *member, struct error *e) {
+int page_record_add(struct page_record *r, const struct page *page, const struct faces *faces,
+                    const struct page_sources *sources, const char *member, struct error *e) {
     size_t before = r->pages.size;
     const struct face *primary = faces_opened(faces, FONT_PRIMARY);
     int rc = make_places(r, sources->count, e);
-    rc = rc == 0 ? append_named(&r->pages, "{\"member\":", member, e) : rc;
-    rc = rc == 0 ? append_counts(r, page, e) : rc;
-    rc = rc == 0 ? append_missing(r, page, e) : rc;
-    rc = rc == 0 ? append_fonts(r, page, faces, e) : rc;
-    rc = rc == 0 ? append_samples(r, page, sources, e) : rc;
-    rc = rc == 0 ? bytes_append_text(&r->pages, ",\"boxes\":[", e) : rc;
+    if (rc == 0) {
+        rc = append_named(&r->pages, "{\"member\":", member, e);
+    }
+    if (rc == 0) {
+        rc = append_counts(r, page, e);
+    }
+    if (rc == 0) {
+        rc = append_missing(r, page, e);
+    }
+    if (rc == 0) {
+        rc = append_fonts(r, page, faces, e);
+    }
+    if (rc == 0) {
+        rc = append_samples(r, page, sources, e);
+    }
+    if (rc == 0) {
+        rc = bytes_append_text(&r->pages, ",\"boxes\":[", e);
+    }
     for (size_t i = 0; i < page->box_count && rc == 0; i++) {
         rc = append_box(r, &page->boxes[i], sources, e);
     }
-    rc = rc == 0 ? end_list(&r->pages, "]},", e) : rc;
+    if (rc == 0) {
+        rc = end_list(&r->pages, "]},", e);
+    }
     if (rc < 0) {
         cut(&r->pages, before);
         return rc;
     }
     r->page_count++;
-    r->hash = primary ? primary->hash : r->hash;
-    r->has_hash = r->has_hash || primary;
+    r->hash = primary != NULL ? primary->hash : r->hash;
+    r->has_hash = r->has_hash || primary != NULL;
     return 0;
 }
 
@@ -371,7 +370,7 @@ static int append_size(struct bytes *out, int size, struct error *e) {
     return bytes_printf(out, e, "%d%s%s", size / SIZE_UNITS, count > 0 ? "." : "", decimals);
 }
 
-static int append_head(const struct record *r, struct bytes *out, struct error *e) {
+static int append_head(const struct page_record *r, struct bytes *out, struct error *e) {
     int side = PAGE_SIZES[r->setup.mode].side;
     const struct profile *profile = r->setup.profile;
     char hash[HASH_BYTES] = "";
@@ -381,50 +380,72 @@ static int append_head(const struct record *r, struct bytes *out, struct error *
                           "\"format\":\"%s\",\"profile\":{\"name\":\"%s\"",
                           MODE_NAMES[r->setup.mode], side, side, mode_tokens(r->setup.mode),
                           PAGE_FORMATS[r->format], profile_name(profile));
-    rc = rc == 0 ? append_named(out, ",\"font\":", profile->family, e) : rc;
-    rc = rc == 0 ? bytes_append_text(out, ",\"hash\":", e) : rc;
+    if (rc == 0) {
+        rc = append_named(out, ",\"font\":", profile->family, e);
+    }
+    if (rc == 0) {
+        rc = bytes_append_text(out, ",\"hash\":", e);
+    }
     rc = rc == 0 && r->has_hash ? append_string(out, hash, e)
          : rc == 0              ? bytes_append_text(out, "null", e)
                                 : rc;
-    rc = rc == 0 ? bytes_append_text(out, ",\"size\":", e) : rc;
-    rc = rc == 0 ? append_size(out, profile->size, e) : rc;
+    if (rc == 0) {
+        rc = bytes_append_text(out, ",\"size\":", e);
+    }
+    if (rc == 0) {
+        rc = append_size(out, profile->size, e);
+    }
     return rc == 0 ? bytes_printf(out, e, ",\"pitch\":%d,\"margin\":%d}", profile->pitch,
                                   profile->margin)
                    : rc;
 }
 
-static int append_source(const struct used_source *used, const struct content_source *source,
+static int append_source(const struct used_source *used, const struct page_source *source,
                          struct bytes *out, struct error *e) {
     int rc = bytes_printf(out, e, "{\"sample\":%u", (unsigned)used->sample);
-    rc = rc == 0 ? append_named(out, ",\"member\":", source->member, e) : rc;
-    rc = rc == 0 && source->pointer ? append_named(out, ",\"pointer\":", source->pointer, e) : rc;
+    if (rc == 0) {
+        rc = append_named(out, ",\"member\":", source->member, e);
+    }
+    if (rc == 0 && source->pointer != NULL) {
+        rc = append_named(out, ",\"pointer\":", source->pointer, e);
+    }
     return rc == 0 ? bytes_append_text(out, "},", e) : rc;
 }
 
-static int append_all(const struct record *r, const struct content_sources *sources,
+static int append_all(const struct page_record *r, const struct page_sources *sources,
                       struct bytes *out, struct error *e) {
     int rc = append_head(r, out, e);
-    rc = rc == 0 ? bytes_append_text(out, ",\"samples\":[", e) : rc;
-    for (size_t i = 0; i < r->key_count && rc == 0; i++) {
-        rc = append_string(out, r->keys[i], e);
-        rc = rc == 0 ? bytes_append(out, ",", 1, e) : rc;
+    if (rc == 0) {
+        rc = bytes_append_text(out, ",\"samples\":[", e);
     }
-    rc = rc == 0 ? end_list(out, "],\"sources\":[", e) : rc;
+    for (size_t i = 0; i < r->key_count && rc == 0; i++) {
+        rc = append_string(out, r->keys[i].key, e);
+        if (rc == 0) {
+            rc = bytes_append(out, ",", 1, e);
+        }
+    }
+    if (rc == 0) {
+        rc = end_list(out, "],\"sources\":[", e);
+    }
     for (size_t i = 0; i < r->used_count && rc == 0; i++) {
         rc = append_source(&r->used[i], &sources->items[r->used[i].number - 1], out, e);
     }
-    rc = rc == 0 ? end_list(out, "],\"pages\":[", e) : rc;
-    rc = rc == 0 && r->pages.size > 0 ? bytes_append(out, r->pages.data, r->pages.size, e) : rc;
+    if (rc == 0) {
+        rc = end_list(out, "],\"pages\":[", e);
+    }
+    if (rc == 0 && r->pages.size > 0) {
+        rc = bytes_append(out, r->pages.data, r->pages.size, e);
+    }
     return rc == 0 ? end_list(out, "]}", e) : rc;
 }
 
-int record_append(struct record *r, const struct content_sources *sources, struct bytes *out,
-                  struct error *e) {
+int page_record_append(struct page_record *r, const struct page_sources *sources, struct bytes *out,
+                       struct error *e) {
     size_t before = out->size;
     int rc = append_all(r, sources, out, e);
     if (rc < 0) {
         cut(out, before);
     }
-    record_clear(r);
+    page_record_clear(r);
     return rc;
 }

@@ -1,7 +1,7 @@
 /* repage.h - pages made again from the text that a store keeps, for forgetting: smaller pictures of
  * the same page (resize), or less text on a smaller page (render). */
-#ifndef OCC_CLI_REPAGE_H
-#define OCC_CLI_REPAGE_H
+#ifndef OCC_COMPRESS_REPAGE_H
+#define OCC_COMPRESS_REPAGE_H
 
 #include "compress/encoder.h"
 #include "store/forget.h"

@@ -4,8 +4,8 @@
  * Pages of held-out text and of random strings are rendered, encoded and read back. Errors are
  * summed over all pages: accuracy = 1 - edit distance / length in code points, rows and their
  * newlines included, greedy, without a language model. */
-#ifndef OCC_CLI_FIDELITY_H
-#define OCC_CLI_FIDELITY_H
+#ifndef OCC_TRAIN_FIDELITY_FIDELITY_H
+#define OCC_TRAIN_FIDELITY_FIDELITY_H
 
 #include "compress/encoder.h"
 #include "compress/reader.h"

@@ -1,5 +1,5 @@
 /* plot.c - see plot.h. Losses are collected first, then smoothed, then drawn. */
-#include "cli/plot.h"
+#include "train/plot.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -186,7 +186,9 @@ static int read_line(struct plot *p, const char *text, size_t size, struct error
         return e->code == ERR_MEMORY ? e->code : error_set(e, ERR_FORMAT, "is no JSON");
     }
     int rc = check_line(p, line, e);
-    rc = rc == 0 ? add_line(p, line, e) : rc;
+    if (rc == 0) {
+        rc = add_line(p, line, e);
+    }
     json_decref(line);
     return rc;
 }
@@ -221,7 +223,7 @@ static int read_lines(struct plot *p, const char *text, size_t size, struct plot
 static int smooth(struct plot *p, struct curve *c) {
     struct point *means = arena_alloc(p->arena, c->count, sizeof *means);
     if (means == NULL) {
-        return error_set(p->e, ERR_MEMORY, "out of memory");
+        return error_memory(p->e, NULL);
     }
     for (size_t i = 0; i < c->count; i++) {
         size_t half = i < p->half_window ? i : p->half_window;
@@ -474,15 +476,21 @@ int plot_training(struct bytes *out, const void *metrics, size_t size, struct pl
     struct plot p = {.out = out, .e = e};
     *counts = (struct plot_counts){0};
     int rc = arena_open(&p.arena, MEMORY, e);
-    rc = rc == 0 ? read_lines(&p, metrics, size, counts) : rc;
+    if (rc == 0) {
+        rc = read_lines(&p, metrics, size, counts);
+    }
     if (rc == 0 && p.count == 0) {
         rc = counts->lines == 0 ? error_set(e, ERR_FORMAT, "is empty: no step is noted yet")
              : counts->left_out > 0
                  ? error_set(e, ERR_FORMAT, "is no metrics of a training: %s", counts->first.text)
                  : error_set(e, ERR_FORMAT, "no loss is noted in its lines");
     }
-    rc = rc == 0 ? smooth_all(&p, counts->lines - counts->left_out) : rc;
-    rc = rc == 0 ? draw(&p) : rc;
+    if (rc == 0) {
+        rc = smooth_all(&p, counts->lines - counts->left_out);
+    }
+    if (rc == 0) {
+        rc = draw(&p);
+    }
     arena_close(p.arena);
     return rc;
 }

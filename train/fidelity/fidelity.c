@@ -1,15 +1,15 @@
 /* fidelity.c - see fidelity.h. */
-#include "cli/fidelity.h"
+#include "train/fidelity/fidelity.h"
 
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/reading_pages.h"
 #include "compress/image.h"
 #include "store/forget.h"
 #include "store/random.h"
+#include "train/read/pages.h"
 
 const char *const FIDELITY_OPERATOR_NAMES[FIDELITY_OPERATORS + 1] = {"merge", "pool", "resize",
                                                                      "render", NULL};
@@ -58,7 +58,7 @@ static int take(void *context, const struct page *page, struct error *e) {
     free(d->grey);
     d->grey = malloc(area);
     if (d->grey == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for a page");
+        return error_memory(e, "a page");
     }
     memcpy(d->grey, page->grey, area);
     d->width = page->width;
@@ -86,7 +86,9 @@ static int draw(struct meter *m, struct drawn *out, int rows, int columns, struc
         return rc;
     }
     rc = pager_text(pager, PART_SCRIPT, &span, 1, 0, e);
-    rc = rc == 0 && !out->taken ? pager_flush(pager, e) : rc;
+    if (rc == 0 && !out->taken) {
+        rc = pager_flush(pager, e);
+    }
     pager_close(pager);
     return rc == 0 && !out->taken ? error_set(e, ERR_FORMAT, "the text gives no page") : rc;
 }
@@ -132,7 +134,7 @@ static int image_of(struct image *out, const struct drawn *d, struct error *e) {
     size_t area = (size_t)d->width * (size_t)d->height;
     *out = (struct image){.width = d->width, .height = d->height, .rgb = malloc(area * 3)};
     if (out->rgb == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for a page");
+        return error_memory(e, "a page");
     }
     for (size_t i = 0; i < area; i++) {
         memset(out->rgb + 3 * i, d->grey[i], 3);
@@ -147,13 +149,14 @@ static int compare(struct meter *m, const float *tokens, int rows, int columns, 
     size_t count;
     int64_t distance, length;
     int rc = reader_run(m->reader, tokens, rows, columns, &characters, &count, e);
-    rc = rc == 0 ? reading_text_fill(&m->read, reader_alphabet(m->m->o->reader), characters, count,
-                                     width, e)
-                 : rc;
-    rc = rc == 0
-             ? reading_distance(bytes_text(&m->read.text), m->read.text.size,
-                                bytes_text(&m->page.text), m->page.text.size, &distance, &length, e)
-             : rc;
+    if (rc == 0) {
+        rc = reading_text_fill(&m->read, reader_alphabet(m->m->o->reader), characters, count, width,
+                               e);
+    }
+    if (rc == 0) {
+        rc = reading_distance(bytes_text(&m->read.text), m->read.text.size,
+                              bytes_text(&m->page.text), m->page.text.size, &distance, &length, e);
+    }
     if (rc == 0) {
         errors->distance += distance;
         errors->length += length;
@@ -168,11 +171,13 @@ static int read_codecs(struct meter *m, int rows, int columns, struct error *e) 
         bytes_clear(&m->packed);
         rc = codec_pack(m->codec, &m->packed, (enum codec)i, m->tokens, (int64_t)rows * columns,
                         dim, NULL, e);
-        rc = rc == 0 ? codec_unpack(m->codec, m->work, (enum codec)i, m->packed.data,
-                                    m->packed.size, (int64_t)rows * columns, dim, e)
-                     : rc;
-        rc = rc == 0 ? compare(m, m->work, rows, columns, m->page.width, &m->result->codecs[i], e)
-                     : rc;
+        if (rc == 0) {
+            rc = codec_unpack(m->codec, m->work, (enum codec)i, m->packed.data, m->packed.size,
+                              (int64_t)rows * columns, dim, e);
+        }
+        if (rc == 0) {
+            rc = compare(m, m->work, rows, columns, m->page.width, &m->result->codecs[i], e);
+        }
     }
     return rc;
 }
@@ -184,7 +189,7 @@ static int read_merged(struct meter *m, int rows, int columns, struct error *e) 
     size_t size = (size_t)(rows * columns) * (size_t)reader_dim(m->m->o->reader) * sizeof(float);
     float *merged = malloc(size);
     int r = rows, c = columns;
-    int rc = merged != NULL ? 0 : error_set(e, ERR_MEMORY, "out of memory");
+    int rc = merged != NULL ? 0 : error_memory(e, NULL);
     if (rc == 0) {
         memcpy(merged, m->tokens, size);
     }
@@ -194,9 +199,10 @@ static int read_merged(struct meter *m, int rows, int columns, struct error *e) 
             memcpy(m->work, merged, size);
             rc = reader_unmerge(m->reader, m->work, rows, columns, k + 1, e);
         }
-        rc = rc == 0 ? compare(m, m->work, rows, columns, m->page.width,
-                               &m->result->forgotten[FIDELITY_MERGE][k], e)
-                     : rc;
+        if (rc == 0) {
+            rc = compare(m, m->work, rows, columns, m->page.width,
+                         &m->result->forgotten[FIDELITY_MERGE][k], e);
+        }
     }
     free(merged);
     return rc;
@@ -209,7 +215,7 @@ static int read_pooled(struct meter *m, int rows, int columns, struct error *e) 
     float *pooled = malloc(size);
     int r = rows, c = columns, rc = 0;
     if (pooled == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     memcpy(pooled, m->tokens, size);
     for (int k = 0; k < m->m->o->steps && rc == 0; k++) {
@@ -240,7 +246,9 @@ static int read_smaller(struct meter *m, int rows, int columns, enum fidelity_op
             rc = draw(m, &m->small, r, c, e);
             page = &m->small;
         }
-        rc = rc == 0 ? image_of(&whole, page, e) : rc;
+        if (rc == 0) {
+            rc = image_of(&whole, page, e);
+        }
         if (rc < 0) {
             return rc;
         }
@@ -250,15 +258,18 @@ static int read_smaller(struct meter *m, int rows, int columns, enum fidelity_op
             small = (struct image){.width = c * CELL,
                                    .height = r * CELL,
                                    .rgb = malloc((size_t)(c * CELL * r * CELL) * 3)};
-            rc = small.rgb != NULL ? 0 : error_set(e, ERR_MEMORY, "out of memory for a page");
+            rc = small.rgb != NULL ? 0 : error_memory(e, "a page");
             for (int y = 0; y < small.height && rc == 0; y++) {
                 memcpy(small.rgb + (size_t)y * (size_t)small.width * 3,
                        whole.rgb + (size_t)y * (size_t)whole.width * 3, (size_t)small.width * 3);
             }
         }
-        rc = rc == 0 ? encode(m, m->work, &small, 1, e) : rc;
-        rc =
-            rc == 0 ? compare(m, m->work, r, c, small.width, &m->result->forgotten[how][k], e) : rc;
+        if (rc == 0) {
+            rc = encode(m, m->work, &small, 1, e);
+        }
+        if (rc == 0) {
+            rc = compare(m, m->work, r, c, small.width, &m->result->forgotten[how][k], e);
+        }
         image_close(&whole);
         image_close(&small);
     }
@@ -281,22 +292,38 @@ static int measure_page(struct meter *m, enum fidelity_kind kind, int64_t number
     int phases = PAGE_SIZES[o->mode].column_offsets;
     struct image image = {.rgb = NULL};
     int rc = fill_source(m, kind, number, e);
-    rc = rc == 0 ? draw(m, &m->page, 0, 0, e) : rc;
-    rc = rc == 0 ? image_of(&image, &m->page, e) : rc;
-    rc = rc == 0 ? encode(m, m->tokens, &image, phases, e) : rc;
+    if (rc == 0) {
+        rc = draw(m, &m->page, 0, 0, e);
+    }
+    if (rc == 0) {
+        rc = image_of(&image, &m->page, e);
+    }
+    if (rc == 0) {
+        rc = encode(m, m->tokens, &image, phases, e);
+    }
     int rows = image.height / CELL, columns = image.width / CELL * phases;
     image_close(&image);
     struct fidelity_errors page = {0};
-    rc = rc == 0 ? compare(m, m->tokens, rows, columns, m->page.width, &page, e) : rc;
-    rc = rc == 0 ? count_text(m, e) : rc;
-    rc = rc == 0 ? read_codecs(m, rows, columns, e) : rc;
+    if (rc == 0) {
+        rc = compare(m, m->tokens, rows, columns, m->page.width, &page, e);
+    }
+    if (rc == 0) {
+        rc = count_text(m, e);
+    }
+    if (rc == 0) {
+        rc = read_codecs(m, rows, columns, e);
+    }
     if (rc == 0 && o->steps > 0 && reader_merges(o->reader)) {
         rc = read_merged(m, rows, columns, e);
     }
-    rc = rc == 0 && o->steps > 0 ? read_pooled(m, rows, columns, e) : rc;
+    if (rc == 0 && o->steps > 0) {
+        rc = read_pooled(m, rows, columns, e);
+    }
     if (rc == 0 && o->steps > 0 && phases == 1) {
         rc = read_smaller(m, rows, columns, FIDELITY_RESIZE, e);
-        rc = rc == 0 ? read_smaller(m, rows, columns, FIDELITY_RENDER, e) : rc;
+        if (rc == 0) {
+            rc = read_smaller(m, rows, columns, FIDELITY_RENDER, e);
+        }
     }
     double accuracy = fidelity_accuracy(&page);
     m->result->pages++;
@@ -324,12 +351,16 @@ static int meter_open(struct meter *m, struct error *e) {
     m->pixels = malloc(side * side * 3 * sizeof *m->pixels);
     m->tokens = malloc(tokens * sizeof *m->tokens);
     m->work = malloc(tokens * sizeof *m->work);
-    int rc = m->pixels != NULL && m->tokens != NULL && m->work != NULL
-                 ? 0
-                 : error_set(e, ERR_MEMORY, "out of memory");
-    rc = rc == 0 ? encoder_session_open(&m->encoder, o->encoder, e) : rc;
-    rc = rc == 0 ? reader_session_open(&m->reader, o->reader, e) : rc;
-    rc = rc == 0 ? codec_open(&m->codec, e) : rc;
+    int rc = m->pixels != NULL && m->tokens != NULL && m->work != NULL ? 0 : error_memory(e, NULL);
+    if (rc == 0) {
+        rc = encoder_session_open(&m->encoder, o->encoder, e);
+    }
+    if (rc == 0) {
+        rc = reader_session_open(&m->reader, o->reader, e);
+    }
+    if (rc == 0) {
+        rc = codec_open(&m->codec, e);
+    }
     return rc == 0 ? tokenizer_state_open(&m->tokenizer, o->tokenizer, e) : rc;
 }
 

@@ -1,12 +1,17 @@
 /* store_stats.h - how much a store holds, at how many text tokens a visual token, and how well its
  * pages were read back: what `occ store stats` prints. */
-#ifndef OCC_CLI_STORE_STATS_H
-#define OCC_CLI_STORE_STATS_H
+#ifndef OCC_STORE_STORE_STATS_H
+#define OCC_STORE_STORE_STATS_H
 
 #include "store/store.h"
-#include "train/tokenizer/tokenizer.h"
 
 enum { STATS_WORST = 5 };
+
+/* Counts the tokens of a text as a language model's tokenizer does. */
+struct stats_tokens {
+    void *context;
+    int (*count)(void *context, const char *text, size_t size, size_t *tokens, struct error *e);
+};
 
 /* Pages that were read back when they were encoded. */
 struct stats_readback {
@@ -27,11 +32,12 @@ struct store_stats {
     int worst_count;
 };
 
-/* `tokenizer`: NULL counts no text tokens. */
-int store_stats(struct store_stats *stats, struct store *s, const struct tokenizer *tokenizer,
+/* `tokens`: NULL counts no text tokens. */
+int store_stats(struct store_stats *stats, struct store *s, const struct stats_tokens *tokens,
                 struct error *e);
-/* `tokenizer`: its name, or NULL. */
+/* Of all codecs together. */
+struct stats_readback stats_readback_all(const struct store_stats *stats);
+/* `tokenizer`: the name of what counted, or NULL. */
 json_t *store_stats_json(const struct store_stats *stats, const char *tokenizer);
-void store_stats_print(const struct store_stats *stats, const char *tokenizer);
 
 #endif
