@@ -88,7 +88,8 @@ static int open_merging(struct shrinking *k, struct error *e) {
                                          : 0;
     if (rc == 0) {
         rc = reader_open_maps(&k->reader, k->maps.data, k->maps.size, k->options->store,
-                              store_encoder(k->store)->dim, k->options->device.backend, DTYPE_F32, e);
+                              store_encoder(k->store)->dim, k->options->device.backend, DTYPE_F32,
+                              e);
     }
     if (rc == 0) {
         rc = reader_session_open(&k->session, k->reader, e);
