@@ -21,7 +21,7 @@
 
 struct arguments {
     struct read_options read;
-    struct reading_mix mix;
+    struct training_mix mix;
     const char *output, *sizes, *profiles, *random, *pictures, *rate, *average, *merging, *simple,
         *staged;
     int64_t seed;
@@ -158,20 +158,20 @@ static json_t *metadata_of(const struct arguments *a) {
 
 static int run_read(struct arguments *a, char **files, int count, struct error *e) {
     struct alphabet *alphabet = NULL;
-    struct reading_pages *pages = NULL;
+    struct training_pages *pages = NULL;
     struct trainer_result result = {0};
     int rc = alphabet_open(&alphabet, e);
     if (rc == 0) {
         rc = config_named(&a->read.encoder, "nano", e);
     }
     if (rc == 0) {
-        rc = reading_pages_open(&pages, &a->mix, alphabet, files, count, e);
+        rc = training_pages_open(&pages, &a->mix, alphabet, files, count, e);
     }
     if (rc == 0 && mkdir(a->output, 0777) != 0 && errno != EEXIST) {
         rc = error_errno(e, errno, "%s", a->output);
     }
     if (rc == 0) {
-        const struct read_source source = reading_pages_source(pages);
+        const struct read_source source = training_pages_source(pages);
         a->read.reading.classes = alphabet_count(alphabet);
         json_t *metadata = metadata_of(a);
         rc = read_train(&a->read, alphabet, &source, metadata, &cancelled, &result, e);
@@ -179,7 +179,7 @@ static int run_read(struct arguments *a, char **files, int count, struct error *
         log_info("%" PRId64 " steps, %" PRId64 " pages, %.1f pages/s, %" PRId64 " steps skipped",
                  result.step, result.samples, result.samples_per_second, result.skipped);
     }
-    reading_pages_close(pages);
+    training_pages_close(pages);
     alphabet_close(alphabet);
     return rc;
 }

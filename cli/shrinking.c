@@ -63,7 +63,7 @@ static int open_encoder(struct shrinking *k, struct error *e) {
     return rc;
 }
 
-/* ---- Merging ------------------------------------------------------------------------------- */
+/* ---- Merging ------------------------------------------------------------------------- */
 
 static int take_maps(struct shrinking *k, struct error *e) {
     int rc = open_encoder(k, e);
@@ -119,7 +119,7 @@ static int open_auto(struct shrinking *k, struct error *e) {
         k->options->store, why.text);
 }
 
-/* ---- Drawing again ------------------------------------------------------------------------- */
+/* ---- Drawing again ------------------------------------------------------------------- */
 
 static int open_drawing(struct shrinking *k, struct error *e) {
     enum repage_how how = k->options->way == WAY_RESIZE ? REPAGE_RESIZE : REPAGE_RENDER;

@@ -53,7 +53,7 @@ struct job_output {
     struct bytes bytes;
 };
 
-/* ---- Stopping and waiting; all with the lock held ----------------------- */
+/* ---- Stopping and waiting; all with the lock held ------------------------------------ */
 
 static void fail(struct jobs *j, const struct error *e) {
     if (!j->failed) {
@@ -84,8 +84,7 @@ static int check_cancel(struct jobs *j, struct error *e) {
     return check(j, e);
 }
 
-/* In the caller's thread: a signal handler cannot wake a condition, so it waits for a moment only.
- */
+/* In the caller's thread: a signal handler cannot wake a condition, so the wait is a short one. */
 static void wait_for_room(struct jobs *j) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -106,7 +105,7 @@ static int wait_for_turn(struct job_output *o, struct error *e) {
     return rc;
 }
 
-/* ---- Output ------------------------------------------------------------- */
+/* ---- Output -------------------------------------------------------------------------- */
 
 struct bytes *job_output_bytes(struct job_output *o) {
     return &o->bytes;
@@ -139,7 +138,7 @@ int job_output_flush_if_due(struct job_output *o, size_t elsewhere_bytes, struct
     return rc == 0 && o->in_turn ? write_collected(o, e) : rc;
 }
 
-/* Ends the turn and goes on with what is deferred behind it. */
+/* Ends the turn and goes on with the deferred output that follows. */
 static int pass_turn(struct jobs *j, struct error *e) {
     int rc = 0;
     pthread_mutex_lock(&j->lock);
@@ -195,7 +194,7 @@ static int end_output(struct job_output *o, struct error *e) {
     return rc == 0 ? pass_turn(j, e) : rc;
 }
 
-/* ---- Threads ------------------------------------------------------------ */
+/* ---- Threads ------------------------------------------------------------------------- */
 
 /* The next job; false when there is none any more. */
 static bool take(struct jobs *j, struct job *job) {

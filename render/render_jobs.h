@@ -48,8 +48,7 @@ void jobs_close(struct jobs *j);
 /* The encoded samples of a job are appended here. */
 struct bytes *job_output_bytes(struct job_output *o);
 /* To be called each time something was made: writes in turn; otherwise waits when the output and
- * the `elsewhere_bytes` bytes that the job holds elsewhere are too many. Fails when all is to stop.
- */
+ * the `elsewhere_bytes` that the job holds elsewhere are too many. Fails when all is to stop. */
 int job_output_flush_if_due(struct job_output *o, size_t elsewhere_bytes, struct error *e);
 /* Waits until all jobs before this one are done and written. */
 int job_output_wait(struct job_output *o, struct error *e);

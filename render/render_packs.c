@@ -63,7 +63,7 @@ static int64_t *next_number(struct pack_numbers *p, const char *key, struct erro
     return added < 0 ? NULL : &p->next[index];
 }
 
-/* The .json with another id. What is no object is passed on as it is. */
+/* The .json with another id. Anything but an object is passed on as it is. */
 static int change_id(struct pack_numbers *p, const char *id, struct error *e) {
     json_t *object = json_read(p->members[0].data, p->members[0].size, NULL, NULL);
     int rc = 0;

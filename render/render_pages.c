@@ -16,7 +16,7 @@ enum {
     READER_MEMBERS = 4096, /* stream_read.c refuses more */
     RECORD_ROOM = 64 << 20,
     KEPT_BYTES = 64 << 20, /* larger buffers are given back after the job */
-    WARNINGS_TOLD = 8,     /* of one sample */
+    WARNINGS_REPORTED = 8, /* of one sample */
 };
 
 /* A page of a sample: its file ends at `image_end` of `images`, its text at `text_end`. */
@@ -145,10 +145,10 @@ static const char *page_suffix(const struct renderer *r) {
     return PAGE_FORMATS[r->options->format];
 }
 
-/* ---- What was left out -------------------------------------------------- */
+/* ---- What was left out --------------------------------------------------------------- */
 
 /* One line for people; parsers quote their input, which may try to steer the terminal. */
-static void tell_line(const char *key, const char *text) {
+static void report_line(const char *key, const char *text) {
     char line[480];
     snprintf(line, sizeof line, "%.160s: partial: %s", key, text);
     for (char *p = line; *p; p++) {
@@ -157,8 +157,9 @@ static void tell_line(const char *key, const char *text) {
     log_error("%s", line);
 }
 
-/* Tells of the warnings on a sample and counts it. */
-static void tell(struct renderer *r, const struct stream_sample *sample, const json_t *warnings) {
+/* Reports the warnings on a sample and counts it. */
+static void report_partial(struct renderer *r, const struct stream_sample *sample,
+                           const json_t *warnings) {
     size_t count = json_array_size(warnings);
     if (count == 0) {
         return;
@@ -170,17 +171,17 @@ static void tell(struct renderer *r, const struct stream_sample *sample, const j
     r->newly_partial += status == NULL || strcmp(status, "partial") != 0;
     json_decref(object);
     pthread_mutex_lock(&r->shared->lock);
-    for (size_t i = 0; i < count && i < WARNINGS_TOLD; i++) {
+    for (size_t i = 0; i < count && i < WARNINGS_REPORTED; i++) {
         const char *text = json_string_value(json_array_get(warnings, i));
-        tell_line(sample->key, text != NULL ? text : "?");
+        report_line(sample->key, text != NULL ? text : "?");
     }
-    if (count > WARNINGS_TOLD) {
-        tell_line(sample->key, "and more of the kind");
+    if (count > WARNINGS_REPORTED) {
+        report_line(sample->key, "and more of the kind");
     }
     pthread_mutex_unlock(&r->shared->lock);
 }
 
-/* Lays out one sample; what it lacks is told, and is no failure. */
+/* Lays out one sample; what it lacks is reported, and is not a failure. */
 static int flow(struct renderer *r, const struct stream_sample *sample, struct error *e) {
     json_t *warnings = json_array();
     struct content_options content = r->options->content;
@@ -204,13 +205,13 @@ static int flow(struct renderer *r, const struct stream_sample *sample, struct e
         rc = rc == 0 ? 0 : error_memory(e, NULL);
     }
     if (rc == 0) {
-        tell(r, sample, warnings);
+        report_partial(r, sample, warnings);
     }
     json_decref(warnings);
     return rc;
 }
 
-/* ---- The pages of a sample ---------------------------------------------- */
+/* ---- The pages of a sample ----------------------------------------------------------- */
 
 static int take_sample_page(struct renderer *r, const struct page *page, struct error *e) {
     if (r->page_count >= r->page_limit || r->images.size + r->texts.size >= r->byte_limit ||
@@ -305,7 +306,7 @@ static int do_sample(struct renderer *r, struct error *e) {
     return rc == 0 ? put_sample(r, &h->sample, e) : rc;
 }
 
-/* ---- The pages of an account -------------------------------------------- */
+/* ---- The pages of an account --------------------------------------------------------- */
 
 /* "samples" and "created" of the samples that are on the page. They flow one after the other, so
  * the boxes name them in the order of r->order. */
@@ -460,7 +461,7 @@ static int do_pack(struct renderer *r, struct error *e) {
     return rc;
 }
 
-/* ---- Jobs --------------------------------------------------------------- */
+/* ---- Jobs ---------------------------------------------------------------------------- */
 
 static int take_page(void *context, const struct page *page, struct error *e) {
     struct renderer *r = context;

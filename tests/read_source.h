@@ -1,5 +1,6 @@
 /* read_source.h - made-up pages to learn reading from, a tiny encoder, and what trainings leave in
- * folders, for tests of train/read/read.h. Everything happens in a scratch folder of the test's own. */
+ * folders, for tests of train/read/read.h. Everything happens in a scratch folder of the test's
+ * own. */
 #ifndef OCC_TESTS_READ_SOURCE_H
 #define OCC_TESTS_READ_SOURCE_H
 

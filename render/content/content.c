@@ -16,7 +16,7 @@ enum { DATE_BYTES = 16, POINTER_BYTES = 64, LANGUAGE_BYTES = 36 };
 #define LATEST_DATE INT64_C(253402300799) /* the last second of 9999 */
 static const char ABOUT[] = "json", MEL[] = "mel.pgm";
 
-/* ---- Options ----------------------------------------------------------------- */
+/* ---- Options ------------------------------------------------------------------------- */
 
 static int part_of_name(const char *name, size_t size) {
     for (int i = 0; i < PART_COUNT; i++) {
@@ -37,7 +37,7 @@ int content_parse_parts(struct content_options *o, const char *list, struct erro
         int part = part_of_name(name, size);
         if (part < 0) {
             return error_set(e, ERR_USAGE,
-                             "'%.*s' is no part of a page; there are header, thumbs, "
+                             "'%.*s' is not a part of a page; there are header, thumbs, "
                              "description, script, hashtags, comments, audio",
                              size < 40 ? (int)size : 40, name);
         }
@@ -54,7 +54,7 @@ int content_parse_parts(struct content_options *o, const char *list, struct erro
     return 0;
 }
 
-/* ---- Sources ----------------------------------------------------------------- */
+/* ---- Sources ------------------------------------------------------------------------- */
 
 static int source_texts(struct content_layout *l, struct page_source *s, const char *suffix,
                         const char *pointer) {
@@ -98,7 +98,7 @@ int layout_item_source(struct content_layout *l, const char *suffix, size_t inde
     return layout_source(l, suffix, pointer, number, e);
 }
 
-/* ---- Members ----------------------------------------------------------------- */
+/* ---- Members ------------------------------------------------------------------------- */
 
 /* Adds "SUFFIX: text" to the warnings. */
 static int warn(struct content_layout *l, const char *suffix, const char *text, struct error *e) {
@@ -130,7 +130,7 @@ json_t *layout_read(struct content_layout *l, const char *suffix, json_type type
     } else if (tree == NULL) {
         *rc = warn(l, suffix, why.text, e);
     } else if (json_typeof(tree) != type) {
-        *rc = warn(l, suffix, type == JSON_ARRAY ? "no list" : "no object", e);
+        *rc = warn(l, suffix, type == JSON_ARRAY ? "not a list" : "not an object", e);
         json_decref(tree);
         tree = NULL;
     }
@@ -165,9 +165,9 @@ struct content_string content_string(const json_t *object, const char *name) {
                 : (struct content_string){NULL, 0};
 }
 
-/* ---- Header -------------------------------------------------------------------- */
+/* ---- Header -------------------------------------------------------------------------- */
 
-/* Text that no source holds, behind a separator where there is something already. */
+/* Text that no source holds, after a separator where there is something already. */
 static int header_item(struct phrase *p, const char *text, struct error *e) {
     const char *copy = arena_text(p->arena, text, strlen(text));
     int rc = copy != NULL ? 0 : error_memory(e, NULL);
@@ -242,7 +242,7 @@ static int layout_header(struct content_layout *l, const json_t *about, struct e
     return rc == 0 ? layout_spans(l, PART_HEADER, p.spans, p.count, 0, e) : rc;
 }
 
-/* ---- Pictures -------------------------------------------------------------------- */
+/* ---- Pictures ------------------------------------------------------------------------ */
 
 /* "000.jpg" */
 static bool is_thumb(const char *suffix) {
@@ -303,7 +303,7 @@ static int layout_audio(struct content_layout *l, struct error *e) {
     return rc;
 }
 
-/* ---- Description ------------------------------------------------------------------- */
+/* ---- Description --------------------------------------------------------------------- */
 
 static int layout_description(struct content_layout *l, const json_t *about, struct error *e) {
     struct content_string title = content_string(about, "title");
@@ -316,7 +316,7 @@ static int layout_description(struct content_layout *l, const json_t *about, str
                : rc;
 }
 
-/* ---- All of it --------------------------------------------------------------------- */
+/* ---- All of it ----------------------------------------------------------------------- */
 
 /* The language as BCP 47; ingest has it as files name it: "eng", "zh_TW", "pt-BR". */
 static void set_language(struct content_layout *l, const json_t *about) {

@@ -11,7 +11,7 @@
  *     comments     author: text ♥1.2K
  *     audio        the log-mel picture, as wide as a column
  *
- * Comments come by likes, pinned ones first, answers below what they answer; a star stands behind
+ * Comments come by likes, pinned ones first, answers below what they answer; a star stands after
  * the author who made the clip. Names, texts, hashtags and cues are isolates of UAX #9: whichever
  * way they run, they keep their order, and what they leave open ends with them. A comment has the
  * direction of its text, a script that of its cues. No rows are left empty: they would be tokens

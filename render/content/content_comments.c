@@ -34,7 +34,7 @@ struct forest {
     size_t count, unreadable;
 };
 
-/* ---- Reading ------------------------------------------------------------------ */
+/* ---- Reading ------------------------------------------------------------------------- */
 
 static int read_nodes(struct content_layout *l, const json_t *list, struct forest *t,
                       struct error *e) {
@@ -100,7 +100,7 @@ static void open_rings(struct forest *t) {
     }
 }
 
-/* ---- Order -------------------------------------------------------------------- */
+/* ---- Order --------------------------------------------------------------------------- */
 
 static int compare_nodes(const struct node *x, const struct node *y) {
     if (x->pinned != y->pinned) {
@@ -124,7 +124,7 @@ static void link_nodes(struct forest *t) {
     if (t->count > 0) {
         qsort(t->sorted, t->count, sizeof *t->sorted, by_likes);
     }
-    for (size_t i = t->count; i-- > 0;) { /* each is put in front of what comes behind it */
+    for (size_t i = t->count; i-- > 0;) { /* each is put before what follows it */
         struct node *n = t->sorted[i];
         struct node **first = n->parent != NULL ? &n->parent->child : &t->roots;
         n->next = *first;
@@ -132,7 +132,7 @@ static void link_nodes(struct forest *t) {
     }
 }
 
-/* The node behind `n` in thread order; `skip`: what answers it is passed over. */
+/* The node after `n` in thread order; `skip`: what answers it is passed over. */
 static struct node *next_node(struct node *n, bool skip) {
     if (n->child != NULL && !skip) {
         return n->child;
@@ -159,7 +159,7 @@ static void measure(struct forest *t) {
     }
 }
 
-/* ---- Choice ------------------------------------------------------------------- */
+/* ---- Choice -------------------------------------------------------------------------- */
 
 /* A binary heap of those that may be chosen next: roots, and answers to what was chosen. */
 struct heap {
@@ -218,7 +218,7 @@ static void choose(struct forest *t, int64_t most) {
     }
 }
 
-/* ---- Showing ------------------------------------------------------------------ */
+/* ---- Showing ------------------------------------------------------------------------- */
 
 /* A string of a comment as an isolate of its own. */
 static int put_string(struct content_layout *l, struct phrase *p, const struct node *n,
@@ -249,7 +249,7 @@ static int put_likes(struct phrase *p, int64_t likes, struct error *e) {
     return rc;
 }
 
-/* "author: text ♥12"; a star behind the author who made the clip. The text gives the direction. */
+/* "author: text ♥12"; a star after the author who made the clip. The text gives the direction. */
 static int put_comment(struct content_layout *l, const struct node *n, struct error *e) {
     struct phrase p = {.arena = l->scratch};
     int rc = 0;

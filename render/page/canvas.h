@@ -29,7 +29,7 @@ struct canvas_glyph {
     int x, y;
 };
 
-/* Draws glyphs, neighbours of a row one behind the other; rows outside [top, bottom) and what lies
+/* Draws glyphs, neighbours of a row one after another; rows outside [top, bottom) and what lies
  * outside the canvas are left out. */
 int canvas_glyphs(struct canvas *c, const struct canvas_glyph *glyphs, size_t count, int top,
                   int bottom, struct error *e);

@@ -103,7 +103,7 @@ void pager_close(struct pager *p); /* NULL is allowed; an unfinished page is los
  * the same character and, with "ja" and "zh", nothing else. */
 void pager_language(struct pager *p, const char *language);
 
-/* One paragraph: the texts of the spans one behind the other; newlines in it end lines. `indent` in
+/* One paragraph: the texts of the spans one after another; newlines in it end lines. `indent` in
  * patches (for following lines too), at most PAGE_INDENT. */
 enum { PAGE_INDENT = 8 };
 int pager_text(struct pager *p, enum page_part part, const struct span *spans, size_t count,

@@ -31,7 +31,7 @@ struct record_sample {
 struct page_record {
     struct page_setup setup;
     enum page_format format;
-    struct bytes pages; /* written so far, a comma behind each */
+    struct bytes pages; /* written so far, a comma after each */
     int64_t page_count;
     uint32_t *places; /* by the caller's number - 1: 1 + place in `used`, 0: not there */
     size_t place_count;
@@ -77,7 +77,7 @@ void page_record_clear(struct page_record *r) {
     r->hash = 0;
 }
 
-/* ---- JSON --------------------------------------------------------------------- */
+/* ---- JSON ---------------------------------------------------------------------------- */
 
 static char *put_number(char *to, int64_t value) {
     char digits[NUMBER_BYTES];
@@ -143,7 +143,7 @@ static int end_list(struct bytes *out, const char *end, struct error *e) {
     return bytes_append_text(out, end, e);
 }
 
-/* Takes back what was appended behind the first `size` bytes. */
+/* Takes back what was appended after the first `size` bytes. */
 static void cut(struct bytes *out, size_t size) {
     if (out->data != NULL) {
         out->size = size;
@@ -151,7 +151,7 @@ static void cut(struct bytes *out, size_t size) {
     }
 }
 
-/* ---- Sources ------------------------------------------------------------------ */
+/* ---- Sources ------------------------------------------------------------------------- */
 
 /* The caller's sources are `count` now. */
 static int make_places(struct page_record *r, size_t count, struct error *e) {
@@ -216,7 +216,7 @@ static int place_source(struct page_record *r, const struct page_sources *source
     return 0;
 }
 
-/* ---- Pages -------------------------------------------------------------------- */
+/* ---- Pages --------------------------------------------------------------------------- */
 
 static int append_box(struct page_record *r, const struct page_box *box,
                       const struct page_sources *sources, struct error *e) {
@@ -357,7 +357,7 @@ int page_record_add(struct page_record *r, const struct page *page, const struct
     return 0;
 }
 
-/* ---- The member --------------------------------------------------------------- */
+/* ---- The member ---------------------------------------------------------------------- */
 
 /* A number of 1/64 without trailing zeros: at most six decimals. */
 static int append_size(struct bytes *out, int size, struct error *e) {

@@ -121,7 +121,7 @@ static int add_box(struct pager *p, int32_t left, int32_t right, const struct pa
     return 0;
 }
 
-/* The first run that ends behind `at`. */
+/* The first run that ends after `at`. */
 static size_t find_run(const struct clean *c, uint32_t at) {
     size_t low = 0, high = c->count;
     while (high - low > 1) {

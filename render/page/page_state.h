@@ -40,7 +40,7 @@ struct pager {
     bool filled;
 };
 
-/* Room for `more` items; the item behind the last one, or NULL when memory has run out. */
+/* Room for `more` items; the item after the last one, or NULL when memory has run out. */
 int page_list_reserve(struct page_list *l, size_t more, size_t size, struct error *e);
 void *page_list_add(struct page_list *l, size_t size, struct error *e);
 

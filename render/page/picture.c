@@ -42,7 +42,7 @@ static int check_target(int width, int height, struct error *e) {
     return 0;
 }
 
-/* ---- Scaling --------------------------------------------------------------- */
+/* ---- Scaling ------------------------------------------------------------------------- */
 
 /* The part of a line of `from8` / 8 pixels that becomes pixel `at` of [0, to): pixel `first` counts
  * first_weight, `last` last_weight, those between 8 * `to` each; together `from8`. Where it gets
@@ -147,7 +147,7 @@ static int scale(const struct raster *in, const struct raster *out, struct arena
     return 0;
 }
 
-/* ---- JPEG ------------------------------------------------------------------ */
+/* ---- JPEG ---------------------------------------------------------------------------- */
 
 struct jpeg {
     tjhandle decoder;
@@ -219,7 +219,7 @@ static void fit(const struct jpeg *j, int width, int height, int *to_width, int 
     }
 }
 
-/* The smallest of libjpeg's sizes that is no smaller than wanted: in eighths. */
+/* The smallest of libjpeg's sizes that is not smaller than wanted: in eighths. */
 static int choose_scale(const struct jpeg *j, int to_width, int to_height) {
     int count = 0, best = 8;
     const tjscalingfactor *factors = tjGetScalingFactors(&count);
@@ -233,7 +233,8 @@ static int choose_scale(const struct jpeg *j, int to_width, int to_height) {
     return best;
 }
 
-/* Decodes again with an end mark behind the data. What then gives no warning lacked only that. */
+/* Decodes again with an end mark after the data. A file that then gives no warning lacked only
+ * that. */
 static bool is_whole_but_for_its_end(const struct jpeg *j, const struct raster *to, int format,
                                      struct arena *arena) {
     static const uint8_t END[2] = {0xFF, 0xD9};
@@ -345,7 +346,7 @@ int picture_read_jpeg(struct picture *p, const void *data, size_t size, int widt
     return rc;
 }
 
-/* ---- PGM ------------------------------------------------------------------- */
+/* ---- PGM ----------------------------------------------------------------------------- */
 
 static bool is_blank(uint8_t c) {
     return c == ' ' || (c >= '\t' && c <= '\r');

@@ -1,3 +1,5 @@
+/* line.c - see line.h. Words come from the shaper's cache: the next few are looked up ahead, so
+ * that their memory is near when they are set. */
 #include "render/text/line.h"
 
 #include <stdlib.h>
@@ -15,7 +17,7 @@ enum { LINE_ITEMS = 8192 };
 /* A chunk of the text ahead. */
 struct chunk {
     uint32_t size;
-    struct word_key key; /* where it is no longer than a word */
+    struct word_key key; /* where it is not longer than a word */
 };
 enum { AHEAD = 16 };
 
@@ -34,7 +36,7 @@ struct line_breaker {
     struct break_side last;    /* last base character that was taken; 0 at the start */
     struct chunk ahead[AHEAD]; /* the next ones from `at`, spaces aside */
     size_t ahead_count, ahead_next;
-    struct parts parts; /* of the chunk in hand, where it is no word */
+    struct parts parts; /* of the current chunk, where it is not a word */
 
     /* the line in hand */
     struct line_item *items;
@@ -74,7 +76,7 @@ void line_breaker_close(struct line_breaker *l) {
     free(l);
 }
 
-/* ---- From text to items -------------------------------------------------- */
+/* ---- From text to items -------------------------------------------------------------- */
 
 static int more_items(struct line_breaker *l, struct error *e) {
     size_t capacity = l->capacity, level_capacity = capacity, visual_capacity = capacity;
@@ -118,7 +120,7 @@ static inline struct line_item word_item(const struct word *word, size_t start, 
                               .may_break = may_break};
 }
 
-/* ---- From items to lines ------------------------------------------------- */
+/* ---- From items to lines ------------------------------------------------------------- */
 
 static void set_visual_x(struct line_breaker *l, struct line_item *items, size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -161,7 +163,7 @@ static int emit(struct line_breaker *l, size_t end, struct error *e) {
     return l->take(l->context, &line, e);
 }
 
-/* Takes items [0, end) and the spaces behind them away. */
+/* Takes away items [0, end) and the spaces after them. */
 static void drop(struct line_breaker *l, size_t end) {
     while (end < l->count && l->items[end].word == NULL) {
         end++;
@@ -214,7 +216,7 @@ static int end_line(struct line_breaker *l, size_t end, struct error *e) {
     return rc;
 }
 
-/* Ends the line behind the first `stay` clusters of an item; the rest begins the next one. */
+/* Ends the line after the first `stay` clusters of an item; the rest begins the next one. */
 static int split_item(struct line_breaker *l, size_t index, uint16_t stay, struct error *e) {
     struct line_item item = l->items[index];
     const struct word_cluster *at = word_clusters(item.word);

@@ -125,8 +125,8 @@ static void add_cluster(struct word_maker *m, const char *text, size_t start, si
 }
 
 /* Common characters have no script of their own, and the rules of a font hang on scripts. Where a
- * cut parted the punctuation of Chinese, Japanese or Korean text from its letters, the font tells.
- */
+ * cut parted the punctuation of Chinese, Japanese or Korean text from its letters,
+ * the font decides. */
 static void name_scripts(const struct fonts *fonts, struct shaped_word *shaped) {
     for (size_t i = 0; i < shaped->stretch_count; i++) {
         struct stretch *r = &shaped->stretches[i];

@@ -24,8 +24,7 @@ struct borrowed {
     uint32_t code_point;
 };
 
-/* A word being made: WORD_BYTES bytes give at most as many clusters; HarfBuzz may give more glyphs.
- */
+/* A word being made: WORD_BYTES bytes give at most as many clusters; glyphs may be more. */
 enum { SHAPED_GLYPHS = 4 * WORD_BYTES };
 struct shaped_word {
     struct word_glyph glyphs[SHAPED_GLYPHS];

@@ -11,7 +11,7 @@ struct base {
     int32_t middle; /* y of what a stroke goes through; INT32_MIN: where the mark's font has it */
 };
 
-enum { COPIES = 4 }; /* of a line's glyph at most, so that a word of them is no flood */
+enum { COPIES = 4 }; /* of a line's glyph at most, so that a word of them is not a flood */
 enum { OVERLAY = 1, DOUBLE_BELOW = 233, DOUBLE_ABOVE = 234 }; /* canonical combining classes */
 
 static struct base measure(const struct word_maker *m, size_t first) {
@@ -80,7 +80,7 @@ static int32_t center(uint32_t c, const struct base *b) {
     return two ? b->end : b->start + (b->end - b->start) / 2;
 }
 
-/* A mark that has room of its own stands behind the base, as its glyph is. */
+/* A mark that has room of its own stands after the base, as its glyph is. */
 static int put_beside(struct word_maker *m, const struct borrowed *mark, uint32_t id,
                       uint32_t cluster, struct base *b, struct error *e) {
     const struct face *face = faces_opened(m->faces, mark->font);

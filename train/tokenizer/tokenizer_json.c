@@ -1,5 +1,4 @@
-/* tokenizer_json.c - tokenizer.json of Hugging Face's tokenizers: see tokenizer.h for what of it.
- */
+/* tokenizer_json.c - Hugging Face's tokenizer.json: tokenizer.h says how much of it. */
 #include <jansson.h>
 #include <string.h>
 
@@ -64,15 +63,15 @@ static int read_vocabulary(struct tokenizer *t, json_t *vocab, const struct alph
     const char *text;
     json_t *value;
     if (!json_is_object(vocab)) {
-        return error_set(e, ERR_FORMAT, "model.vocab is no object");
+        return error_set(e, ERR_FORMAT, "model.vocab is not an object");
     }
     json_object_foreach(vocab, text, value) {
         unsigned char bytes[2 * TOKENIZER_TOKEN_LIMIT];
         size_t size = strlen(text);
         json_int_t id = json_is_integer(value) ? json_integer_value(value) : -1;
         if (id < 0 || id >= TOKENIZER_ID_LIMIT) {
-            return error_set(e, ERR_FORMAT, "the id of the token %.80s is no number below %d", text,
-                             TOKENIZER_ID_LIMIT);
+            return error_set(e, ERR_FORMAT, "the id of the token %.80s is not a number below %d",
+                             text, TOKENIZER_ID_LIMIT);
         }
         if (size > sizeof bytes) {
             return error_set(e, ERR_LIMIT, "the token %.80s is longer than %d bytes", text,
@@ -139,7 +138,7 @@ static int read_merges(struct tokenizer *t, const json_t *merges, const struct a
                        struct error *e) {
     uint32_t rank = 0;
     if (!json_is_array(merges)) {
-        return error_set(e, ERR_FORMAT, "model.merges is no array");
+        return error_set(e, ERR_FORMAT, "model.merges is not an array");
     }
     for (size_t i = 0; i < json_array_size(merges); i++) {
         const json_t *merge = json_array_get(merges, i);
@@ -242,7 +241,7 @@ static int read_pre_tokenizer(struct tokenizer *t, const json_t *node, int depth
                               struct error *e) {
     const char *type = type_of(node);
     if (*byte_level) {
-        return error_set(e, ERR_UNSUPPORTED, "a pre-tokenizer behind ByteLevel is not supported");
+        return error_set(e, ERR_UNSUPPORTED, "a pre-tokenizer after ByteLevel is not supported");
     }
     if (strcmp(type, "Sequence") == 0 && depth < SEQUENCE_DEPTH) {
         const json_t *list = json_object_get(node, "pretokenizers");

@@ -21,8 +21,7 @@ static const struct special QWEN[] = {
     {"<|endoftext|>", 151643}, {"<|im_start|>", 151644}, {"<|im_end|>", 151645}, {0}};
 
 /* The patterns of tiktoken 0.14, less what changes nothing: `\s++$|` in R50K_REGEX, and a plus
- * behind
- * `{1,3}`, which is possessive there and a repetition in Ruby. */
+ * after `{1,3}`, which is possessive there and a repetition in Ruby. */
 #define R50K_REGEX                                                                                 \
     "'(?:[sdmt]|ll|ve|re)| ?\\p{L}++| ?\\p{N}++| ?[^\\s\\p{L}\\p{N}]++|\\s+(?!\\S)|\\s"
 #define CL100K_REGEX                                                                               \
@@ -36,8 +35,7 @@ static const struct special QWEN[] = {
     "[^\\r\\n\\p{L}\\p{N}]?[" UPPER "]+[" LOWER "]*" SHORTENED "|"                                 \
     "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
-/* Qwen's, of its tokenization_qwen.py: cl100k's with each digit alone. (Its NFC is not ours to do.)
- */
+/* Qwen's, of its tokenization_qwen.py: cl100k's with each digit alone. (NFC is not done here.) */
 #define QWEN_REGEX                                                                                 \
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"                           \
     " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
@@ -130,7 +128,7 @@ static int read_line(struct vocabulary *v, const char *line, size_t size, struct
     }
     int32_t id = rank(space + 1, size - width - 1);
     if (id < 0) {
-        return error_set(e, ERR_FORMAT, "the rank is no number below %d", TOKENIZER_ID_LIMIT);
+        return error_set(e, ERR_FORMAT, "the rank is not a number below %d", TOKENIZER_ID_LIMIT);
     }
     return empty ? 0 : vocabulary_add(v, (uint32_t)id, token, (size_t)bytes, true, e);
 }
