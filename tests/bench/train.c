@@ -214,12 +214,16 @@ static void remove_run(const char *folder) {
 static void measure(const struct alphabet *alphabet, int threads, int64_t batch, int64_t steps) {
     static struct source s = {.lock = PTHREAD_MUTEX_INITIALIZER};
     char folder[] = "bench-train-XXXXXX";
-    enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
+    const struct backend *backend;
+    enum dtype compute;
     struct read_options o = READ_DEFAULTS;
     struct trainer_result result;
     struct rate rate = {.wall = 0};
     struct error e;
+    must(backend_open(&backend, "cpu", &e), &e);
+    must(backend_compute(backend, "auto", &compute, &e), &e);
     must(config_named(&o.encoder, "nano", &e), &e);
+    o.trainer.device = "cpu";
     o.reading.classes = alphabet_count(alphabet);
     o.trainer.threads = threads;
     o.batch = batch - batch % threads;
