@@ -334,30 +334,48 @@ static struct node *more_taped(struct tape *t, struct node **x) {
     return resample_linear_taped(t, x[0], 15);
 }
 
-static const struct convolution_options SHAPE = {
+static const struct convolution_options STRIDED = {
     .height = 5, .width = 4, .channels = 3, .size = 3, .stride_y = 2, .stride_x = 1, .pad = 1};
+static const struct convolution_options SAME = {
+    .height = 5, .width = 4, .channels = 3, .size = 3, .stride_y = 1, .stride_x = 1, .pad = 1};
 
-static void convolve_plain(struct matrix *y, const struct matrix *x) {
-    enum { BATCH = 2, OUT_HEIGHT = 3, OUT_WIDTH = 4, TAPS = 9 };
-    *y = (struct matrix){.rows = BATCH * OUT_HEIGHT * OUT_WIDTH, .width = x[1].rows};
+/* Of two pictures. */
+static void convolve_plain(struct matrix *y, const struct matrix *x,
+                           const struct convolution_options *o) {
+    const int64_t height = convolution_height(o), width = convolution_width(o);
+    const int64_t taps = (int64_t)o->size * o->size;
+    *y = (struct matrix){.rows = 2 * height * width, .width = x[1].rows};
     for (int64_t i = 0; i < y->rows * y->width; i++) {
-        int64_t o = i % y->width, column = i / y->width % OUT_WIDTH;
-        int64_t row = i / y->width / OUT_WIDTH % OUT_HEIGHT;
-        int64_t page = i / y->width / OUT_WIDTH / OUT_HEIGHT;
-        y->values[i] = x[2].values[o];
-        for (int64_t tap = 0; tap < TAPS * 3; tap++) {
-            int64_t channel = tap / TAPS, py = 2 * row + tap % TAPS / 3 - 1;
-            int64_t px = column + tap % 3 - 1;
-            if (py >= 0 && py < 5 && px >= 0 && px < 4) {
-                y->values[i] += x[1].values[o * TAPS * 3 + tap] *
-                                x[0].values[((page * 5 + py) * 4 + px) * 3 + channel];
+        const int64_t channel_out = i % y->width, place = i / y->width;
+        const int64_t row = place / width % height, page = place / width / height;
+        y->values[i] = x[2].values[channel_out];
+        for (int64_t tap = 0; tap < taps * o->channels; tap++) {
+            const int64_t channel = tap / taps;
+            const int64_t py = row * o->stride_y + tap % taps / o->size - o->pad;
+            const int64_t px = place % width * o->stride_x + tap % o->size - o->pad;
+            if (py >= 0 && py < o->height && px >= 0 && px < o->width) {
+                const int64_t pixel = (page * o->height + py) * o->width + px;
+                y->values[i] += x[1].values[channel_out * taps * o->channels + tap] *
+                                x[0].values[pixel * o->channels + channel];
             }
         }
     }
 }
 
-static struct node *convolve_taped(struct tape *t, struct node **x) {
-    return tape_convolve(t, x[0], 2, &SHAPE, x[1], x[2]);
+static void strided_plain(struct matrix *y, const struct matrix *x) {
+    convolve_plain(y, x, &STRIDED);
+}
+
+static struct node *strided_taped(struct tape *t, struct node **x) {
+    return tape_convolve(t, x[0], 2, &STRIDED, x[1], x[2]);
+}
+
+static void same_plain(struct matrix *y, const struct matrix *x) {
+    convolve_plain(y, x, &SAME);
+}
+
+static struct node *same_taped(struct tape *t, struct node **x) {
+    return tape_convolve(t, x[0], 2, &SAME, x[1], x[2]);
 }
 
 static const struct operation OPERATIONS[] = {
@@ -384,8 +402,9 @@ static const struct operation OPERATIONS[] = {
     {"resample, bicubic", 1, {{FROM_ROWS * FROM_COLUMNS, 3}}, bicubic_plain, bicubic_taped},
     {"resample, linear, to fewer", 1, {{11, 3}}, fewer_plain, fewer_taped},
     {"resample, linear, to more", 1, {{11, 3}}, more_plain, more_taped},
-    {"convolve", 3, {{40, 3}, {7, 27}, {1, 7}}, convolve_plain, convolve_taped},
-    {"convolve, many outputs", 3, {{40, 3}, {31, 27}, {1, 31}}, convolve_plain, convolve_taped},
+    {"convolve", 3, {{40, 3}, {7, 27}, {1, 7}}, strided_plain, strided_taped},
+    {"convolve, many outputs", 3, {{40, 3}, {31, 27}, {1, 31}}, strided_plain, strided_taped},
+    {"convolve, same size", 3, {{40, 3}, {7, 27}, {1, 7}}, same_plain, same_taped},
 };
 enum { COUNT = sizeof OPERATIONS / sizeof *OPERATIONS };
 

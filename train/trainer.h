@@ -89,11 +89,14 @@ struct task {
     /* Makes sample `index` of the step, the thread's sample `slot`; *targets: what its losses are
      * sums over. */
     int (*load)(void *worker, int64_t slot, int64_t index, double *targets, struct error *e);
-    /* Forward, losses and backward of that sample. */
-    int (*learn)(void *worker, int64_t slot, const struct trainer_pass *pass, struct error *e);
-    /* One thread: forward and backward of a sample that takes as much memory as any, on a device
-     * that computes nothing. */
-    int (*rehearse)(void *context, const struct trainer_pass *pass, struct error *e);
+    /* Forward, losses and backward of as many of the thread's samples `slot` to slot + count - 1 as
+     * go together, from the first on; how many these were, or a negative code. */
+    int64_t (*learn)(void *worker, int64_t slot, int64_t count, const struct trainer_pass *pass,
+                     struct error *e);
+    /* One thread of `threads`: forward and backward of samples that take as much memory as any, on
+     * a device that computes nothing. */
+    int (*rehearse)(void *context, int64_t threads, const struct trainer_pass *pass,
+                    struct error *e);
 
     /* ---- Metrics */
     /* What a thread has found out goes into the task's sums. */

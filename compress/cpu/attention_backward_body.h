@@ -8,16 +8,18 @@
 static void pack_keys_backward(const struct attending *h) {
     const struct plan *p = &h->plan;
     const struct attention_group *g = h->group;
-    float *s = h->scratch, *staged = s + p->staged;
+    const struct source k = source_of(h, &g->k, 0), v = source_of(h, &g->v, 0);
+    const float *lines[KEY_UNIT];
+    float *s = h->scratch;
     for (int64_t t = 0; t < g->keys; t += KEY_UNIT) {
         int64_t count = g->keys - t < KEY_UNIT ? g->keys - t : KEY_UNIT;
         int64_t at = t / p->block * p->depth * p->stride + t % p->block;
-        stage(staged, &g->k, NULL, 0, t, count, h->call->dim, p->wide, KEY_UNIT);
-        pack_lines(s + p->packed, staged, KEY_UNIT, p->wide);
+        find_lines(lines, s + p->staged, &k, t, count, KEY_UNIT);
+        pack_lines(s + p->packed, p->depth, lines, KEY_UNIT, p->wide);
         turn(s + p->keys + at, p->stride, s + p->packed, p->depth, KEY_UNIT, p->depth);
-        pack_pairs(s + p->key_pairs + t / PACK * p->wide, staged, KEY_UNIT, p->wide);
-        stage(staged, &g->v, NULL, 0, t, count, h->call->dim, p->wide, KEY_UNIT);
-        pack_lines(s + p->packed, staged, KEY_UNIT, p->wide);
+        pack_pairs(s + p->key_pairs + t / PACK * p->wide, lines, KEY_UNIT, p->wide);
+        find_lines(lines, s + p->staged, &v, t, count, KEY_UNIT);
+        pack_lines(s + p->packed, p->depth, lines, KEY_UNIT, p->wide);
         turn(s + p->values + at, p->stride, s + p->packed, p->depth, KEY_UNIT, p->depth);
     }
     size_t sums = (size_t)(p->blocks * p->tall * p->stride) * sizeof *s;
@@ -25,16 +27,19 @@ static void pack_keys_backward(const struct attending *h) {
     memset(s + p->dvalues, 0, sums);
 }
 
-static void pack_outs(struct attending *h, int64_t lines) {
+static void pack_outs(struct attending *h, int64_t count) {
     const struct plan *p = &h->plan;
     const struct attention_group *g = h->group;
-    float *s = h->scratch, *staged = s + p->staged, *dstaged = s + p->dstaged;
-    stage(dstaged, &g->dout, NULL, h->head, h->first, h->rows, h->call->dim, p->wide, lines);
-    stage(staged, &g->out, NULL, h->head, h->first, h->rows, h->call->dim, p->wide, lines);
+    const struct source out = source_of(h, &g->out, h->head);
+    const struct source dout = source_of(h, &g->dout, h->head);
+    const float *lines[QUERY_BLOCK], *dlines[QUERY_BLOCK];
+    float *s = h->scratch;
+    find_lines(lines, s + p->staged, &out, h->first, h->rows, count);
+    find_lines(dlines, s + p->dstaged, &dout, h->first, h->rows, count);
     for (int64_t i = 0; i < h->rows; i++) {
         vec sum = {0};
         for (int64_t d = 0; d < p->wide; d += LANES) {
-            sum += load(staged + i * p->wide + d) * rounded(load(dstaged + i * p->wide + d));
+            sum += load(lines[i] + d) * rounded(load(dlines[i] + d));
         }
         h->product[i] = sum_of(sum);
         h->log_sum[i] = g->log_sum_exp[h->head * g->log_head + h->first + i] * LOG2_E;
@@ -42,9 +47,9 @@ static void pack_outs(struct attending *h, int64_t lines) {
     /* Weights of a query after the last are 0. */
     h->product[h->rows] = 0;
     h->log_sum[h->rows] = -EXCLUDED;
-    pack_lines(s + p->douts, dstaged, lines, p->wide);
-    pack_pairs(s + p->packed, dstaged, lines, p->wide);
-    turn(s + p->dout_turned, QUERY_BLOCK / PACK, s + p->packed, p->wide, lines / PACK, p->wide);
+    pack_lines(s + p->douts, p->depth, dlines, count, p->wide);
+    pack_pairs(s + p->packed, dlines, count, p->wide);
+    turn(s + p->dout_turned, QUERY_BLOCK / PACK, s + p->packed, p->wide, count / PACK, p->wide);
 }
 
 /* Scores and products of dout and values become weights and dscores. */
@@ -130,11 +135,12 @@ static void differentiate_keys(const struct attending *h, const struct keys *k, 
 }
 
 /* From sums over rows and columns of keys to relative positions, to dq and to the tables. */
-static void differentiate_bias(const struct attending *h, int64_t lines) {
+static void differentiate_bias(const struct attending *h, int64_t count) {
     const struct plan *p = &h->plan;
+    const float *lines[QUERY_BLOCK];
     const struct attention_call *c = h->call;
     float *s = h->scratch, *by_place = s + p->by_place;
-    memset(by_place, 0, (size_t)(lines * p->places) * sizeof *by_place);
+    memset(by_place, 0, (size_t)(count * p->places) * sizeof *by_place);
     for (int64_t i = 0; i < h->rows; i++) {
         int64_t place = h->group->start + h->first + i;
         const float *side = s + p->by_side + i * p->sides;
@@ -143,10 +149,11 @@ static void differentiate_bias(const struct attending *h, int64_t lines) {
         memcpy(across + c->width - 1 - place % c->width, side + c->height,
                (size_t)c->width * sizeof *side);
     }
-#if PACK == 2
-    pack_lines(s + p->by_lines, by_place, lines, p->places);
-    pack_pairs(s + p->by_pairs, by_place, lines, p->places);
-#endif
+    if (PACK == 2) {
+        dense_lines(lines, by_place, p->places, count);
+        pack_lines(s + p->by_lines, p->places / PACK, lines, count, p->places);
+        pack_pairs(s + p->by_pairs, lines, count, p->places);
+    }
     if (h->group->dq.data != NULL) {
         block_product(s + p->sums, p->wide, s + p->by_lines, p->places / PACK, s + p->table_pairs,
                       p->wide, h->rows, p->wide, p->places / PACK, true);
@@ -184,15 +191,15 @@ static void attention_backward(const struct attention_call *c, const struct atte
         for (h.first = 0; h.first < g->queries; h.first += QUERY_BLOCK) {
             int64_t rest = g->queries - h.first;
             h.rows = rest < QUERY_BLOCK ? rest : QUERY_BLOCK;
-            int64_t lines = round_up(h.rows, LANES * PACK);
-            pack_queries(&h, lines);
-            pack_outs(&h, lines);
+            int64_t count = round_up(h.rows, LANES * PACK);
+            pack_queries(&h, count);
+            pack_outs(&h, count);
             bool begun = false;
             for (struct keys k = {0}; next_keys(&h, &k); begun = true) {
                 differentiate_keys(&h, &k, begun);
             }
             if (p->places > 0) {
-                differentiate_bias(&h, lines);
+                differentiate_bias(&h, count);
             }
             if (g->dq.data != NULL) {
                 add_rows(&g->dq, h.head, h.first, h.rows, c->dim, h.scratch + p->sums, p->wide,

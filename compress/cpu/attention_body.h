@@ -27,9 +27,10 @@ struct plan {
     int64_t block, blocks;     /* keys */
     int64_t stride, line;      /* of rows of a block of keys: floats or pairs; elements of pairs */
     int64_t places, sides;     /* of the tables of relative positions; height + width */
-    size_t table, table_rest, table_pairs, ones, dtable; /* of the call */
-    size_t keys, values, key_pairs, dkeys, dvalues;      /* of a group */
-    size_t staged, dstaged, packed, queries, query_rest, query_turned, douts, dout_turned;
+    int64_t query;             /* elements of a query: see plan_tables */
+    size_t table, table_pairs, ones, dtable;        /* of the call */
+    size_t keys, values, key_pairs, dkeys, dvalues; /* of a group */
+    size_t staged, dstaged, packed, queries, query_turned, douts, dout_turned;
     size_t relative, scores, dscores, weights, dweights, dlines, sums;
     size_t by_side, by_place, by_lines, by_pairs;
     size_t end;
@@ -41,11 +42,14 @@ static size_t reserve(struct plan *p, int64_t floats) {
     return at;
 }
 
+/* In BF16, queries and tables are split into what rounding leaves, a, and what it loses, b: the sum
+ * of products a a + b a + a b is nearly as precise as F32. So a query is a, b, a, and the tables
+ * are a, a, b. */
 static void plan_tables(struct plan *p, const struct attention_call *c) {
+    p->query = PACK == 2 && c->height > 0 ? 3 * p->depth : p->depth;
     p->places = c->height > 0 ? round_up(2 * c->height - 1 + 2 * c->width - 1, KEY_UNIT) : 0;
     p->sides = round_up(c->height + c->width, LANES);
-    p->table = reserve(p, p->depth * p->places);
-    p->table_rest = reserve(p, PACK == 2 ? p->depth * p->places : 0);
+    p->table = reserve(p, p->query * p->places);
     p->relative = reserve(p, QUERY_BLOCK * (p->places + PAD));
     if (c->backward) {
         p->table_pairs = reserve(p, p->places / PACK * p->wide);
@@ -60,17 +64,16 @@ static void plan_tables(struct plan *p, const struct attention_call *c) {
 
 static void plan_block(struct plan *p, const struct attention_call *c) {
     const int64_t lines = QUERY_BLOCK > KEY_UNIT ? QUERY_BLOCK : KEY_UNIT;
-    p->staged = reserve(p, lines * p->wide);
+    p->staged = reserve(p, (lines + 1) * p->wide);
     p->packed = reserve(p, lines * p->depth);
-    p->queries = reserve(p, QUERY_BLOCK * p->depth);
-    p->query_rest = reserve(p, PACK == 2 ? QUERY_BLOCK * p->depth : 0);
+    p->queries = reserve(p, QUERY_BLOCK * p->query);
     p->scores = reserve(p, QUERY_BLOCK * p->stride);
     p->sums = reserve(p, QUERY_BLOCK * p->wide);
     if (!c->backward) {
         p->weights = PACK == 1 ? p->scores : reserve(p, QUERY_BLOCK * p->line);
         return;
     }
-    p->dstaged = reserve(p, QUERY_BLOCK * p->wide);
+    p->dstaged = reserve(p, (QUERY_BLOCK + 1) * p->wide);
     p->query_turned = reserve(p, p->tall * QUERY_BLOCK / PACK);
     p->douts = reserve(p, QUERY_BLOCK * p->depth);
     p->dout_turned = reserve(p, p->tall * QUERY_BLOCK / PACK);
@@ -114,19 +117,38 @@ static size_t attention_scratch(const struct attention_call *c) {
  * likewise across. */
 static void stage_places(const struct attention_call *c, const struct plan *p, float *staged,
                          int64_t first) {
-    int64_t down = 2 * c->height - 1, across = 2 * c->width - 1;
-    for (int64_t i = 0; i < KEY_UNIT; i++, staged += p->wide) {
-        int64_t m = first + i;
-        if (m < down) {
-            stage(staged, &c->rel_h, NULL, 0, down - 1 - m, 1, c->dim, p->wide, 1);
-        } else if (m < down + across) {
-            stage(staged, &c->rel_w, NULL, 0, across - 1 - (m - down), 1, c->dim, p->wide, 1);
+    const struct source down = {.rows = &c->rel_h, .dim = c->dim, .wide = p->wide};
+    const struct source across = {.rows = &c->rel_w, .dim = c->dim, .wide = p->wide};
+    int64_t rows = 2 * c->height - 1, columns = 2 * c->width - 1;
+    for (int64_t m = first; m < first + KEY_UNIT; m++, staged += p->wide) {
+        if (m < rows) {
+            stage_line(staged, &down, rows - 1 - m);
+        } else if (m < rows + columns) {
+            stage_line(staged, &across, rows + columns - 1 - m);
         } else {
             memset(staged, 0, (size_t)p->wide * sizeof *staged);
         }
         for (int64_t d = 0; d < p->wide; d++) {
             staged[d] *= 1.0f / c->scale;
         }
+    }
+}
+
+static void pack_places(const struct attention_call *c, const struct plan *p, float *s,
+                        int64_t first) {
+    const float *lines[KEY_UNIT];
+    float *table = s + p->table + first, *packed = s + p->packed;
+    stage_places(c, p, s + p->staged, first);
+    dense_lines(lines, s + p->staged, p->wide, KEY_UNIT);
+    pack_lines(packed, p->depth, lines, KEY_UNIT, p->wide);
+    for (int64_t d = 0; d < p->query; d += p->depth) {
+        if (d == 2 * p->depth) {
+            pack_rest(packed, p->depth, lines, KEY_UNIT, p->wide);
+        }
+        turn(table + d * p->places, p->places, packed, p->depth, KEY_UNIT, p->depth);
+    }
+    if (c->backward) {
+        pack_pairs(s + p->table_pairs + first / PACK * p->wide, lines, KEY_UNIT, p->wide);
     }
 }
 
@@ -154,18 +176,7 @@ static void attention_begin(const struct attention_call *c, void *scratch) {
      * what slows the processor down (denormals, NaN). */
     memset(s, 0, p.keys * sizeof *s);
     for (int64_t m = 0; m < p.places; m += KEY_UNIT) {
-        float *staged = s + p.staged;
-        stage_places(c, &p, staged, m);
-        pack_lines(s + p.packed, staged, KEY_UNIT, p.wide);
-        turn(s + p.table + m, p.places, s + p.packed, p.depth, KEY_UNIT, p.depth);
-        if (c->backward) {
-            pack_pairs(s + p.table_pairs + m / PACK * p.wide, staged, KEY_UNIT, p.wide);
-        }
-#if PACK == 2
-        leave_rest(staged, KEY_UNIT * p.wide);
-        pack_lines(s + p.packed, staged, KEY_UNIT, p.wide);
-        turn(s + p.table_rest + m, p.places, s + p.packed, p.depth, KEY_UNIT, p.depth);
-#endif
+        pack_places(c, &p, s, m);
     }
     if (c->backward && c->height > 0) {
         mark_sides(c, &p, s + p.ones);
@@ -214,32 +225,35 @@ static bool next_keys(const struct attending *h, struct keys *k) {
     return k->first < to;
 }
 
-static void pack_queries(struct attending *h, int64_t lines) {
+static struct source source_of(const struct attending *h, const struct attention_rows *rows,
+                               int64_t head) {
+    return (struct source){.rows = rows,
+                           .place = h->group->place,
+                           .head = head,
+                           .dim = h->call->dim,
+                           .wide = h->plan.wide};
+}
+
+static void pack_queries(struct attending *h, int64_t count) {
     const struct plan *p = &h->plan;
-    float *s = h->scratch, *staged = s + p->staged;
-    stage(staged, &h->group->q, h->group->place, h->head, h->first, h->rows, h->call->dim, p->wide,
-          lines);
-    pack_lines(s + p->queries, staged, lines, p->wide);
+    const struct source q = source_of(h, &h->group->q, h->head);
+    const float *lines[QUERY_BLOCK];
+    float *s = h->scratch, *queries = s + p->queries;
+    find_lines(lines, s + p->staged, &q, h->first, h->rows, count);
+    pack_lines(queries, p->query, lines, count, p->wide);
+    if (p->query > p->depth) {
+        pack_rest(queries + p->depth, p->query, lines, count, p->wide);
+        pack_lines(queries + 2 * p->depth, p->query, lines, count, p->wide);
+    }
     if (h->call->backward) {
-        pack_pairs(s + p->packed, staged, lines, p->wide);
-        turn(s + p->query_turned, QUERY_BLOCK / PACK, s + p->packed, p->wide, lines / PACK,
+        pack_pairs(s + p->packed, lines, count, p->wide);
+        turn(s + p->query_turned, QUERY_BLOCK / PACK, s + p->packed, p->wide, count / PACK,
              p->wide);
     }
-    if (p->places == 0) {
-        return;
+    if (p->places > 0) {
+        block_product(s + p->relative, p->places + PAD, queries, p->query, s + p->table, p->places,
+                      h->rows, p->places, p->query, false);
     }
-    float *relative = s + p->relative;
-    const int64_t stride = p->places + PAD;
-    block_product(relative, stride, s + p->queries, p->depth, s + p->table, p->places, h->rows,
-                  p->places, p->depth, false);
-#if PACK == 2 /* to the precision of F32, or nearly so */
-    leave_rest(staged, lines * p->wide);
-    pack_lines(s + p->query_rest, staged, lines, p->wide);
-    block_product(relative, stride, s + p->query_rest, p->depth, s + p->table, p->places, h->rows,
-                  p->places, p->depth, true);
-    block_product(relative, stride, s + p->queries, p->depth, s + p->table_rest, p->places, h->rows,
-                  p->places, p->depth, true);
-#endif
 }
 
 /* Scores of query i at keys [k->first, k->first + k->count) = bias over scale. Writes up to LANES
@@ -280,7 +294,7 @@ static void score(const struct attending *h, const struct keys *k) {
     for (int64_t i = 0; i < h->rows && p->places > 0; i++) {
         spread_bias(h, i, k, scores + i * p->stride);
     }
-    block_product(scores, p->stride, s + p->queries, p->depth,
+    block_product(scores, p->stride, s + p->queries, p->query,
                   s + p->keys + k->block * p->depth * p->stride + k->column, p->stride, h->rows,
                   k->count, p->depth, p->places > 0);
     for (int64_t i = 0; i < h->rows; i++) {
@@ -346,15 +360,17 @@ static void attend_block(struct attending *h) {
 static void pack_keys(const struct attending *h) {
     const struct plan *p = &h->plan;
     const struct attention_group *g = h->group;
-    float *s = h->scratch, *staged = s + p->staged;
+    const struct source k = source_of(h, &g->k, 0), v = source_of(h, &g->v, 0);
+    const float *lines[KEY_UNIT];
+    float *s = h->scratch;
     for (int64_t t = 0; t < g->keys; t += KEY_UNIT) {
         int64_t count = g->keys - t < KEY_UNIT ? g->keys - t : KEY_UNIT;
         float *keys = s + p->keys + t / p->block * p->depth * p->stride + t % p->block;
-        stage(staged, &g->k, g->place, 0, t, count, h->call->dim, p->wide, KEY_UNIT);
-        pack_lines(s + p->packed, staged, KEY_UNIT, p->wide);
+        find_lines(lines, s + p->staged, &k, t, count, KEY_UNIT);
+        pack_lines(s + p->packed, p->depth, lines, KEY_UNIT, p->wide);
         turn(keys, p->stride, s + p->packed, p->depth, KEY_UNIT, p->depth);
-        stage(staged, &g->v, g->place, 0, t, count, h->call->dim, p->wide, KEY_UNIT);
-        pack_pairs(s + p->values + t / PACK * p->wide, staged, KEY_UNIT, p->wide);
+        find_lines(lines, s + p->staged, &v, t, count, KEY_UNIT);
+        pack_pairs(s + p->values + t / PACK * p->wide, lines, KEY_UNIT, p->wide);
     }
 }
 

@@ -7,29 +7,62 @@ static int64_t round_up(int64_t x, int64_t unit) {
 
 /* ---- Rows of numbers --------------------------------------------------------------------- */
 
-/* Writes head `head` of tokens [first, first + count) as F32 lines of `wide` floats, zeros where
- * there is nothing, and zeros up to `lines` lines. */
-static void stage(float *to, const struct attention_rows *x, const int64_t *place, int64_t head,
-                  int64_t first, int64_t count, int64_t dim, int64_t wide, int64_t lines) {
-    for (int64_t i = 0; i < count; i++, to += wide) {
-        int64_t t = place != NULL ? place[first + i] : first + i;
-        int64_t at = head * x->head + t * x->step;
-        if (t >= 0 && x->type == DTYPE_BF16) {
-            const uint16_t *from = (const uint16_t *)x->data + at;
-            for (int64_t d = 0; d < dim; d++) {
-                to[d] = float_of_bf16(from[d]);
-            }
-        } else {
-            const float *from = t < 0 ? x->pad + head * dim : (const float *)x->data + at;
-            for (int64_t d = 0; d < dim; d++) {
-                to[d] = from[d];
-            }
+/* One head of tokens in rows, of which lines of `wide` floats are made: in whole vectors. */
+struct source {
+    const struct attention_rows *rows;
+    const int64_t *place;
+    int64_t head, dim, wide;
+};
+
+/* A line of one token, zeros where there is nothing. */
+static void stage_line(float *to, const struct source *x, int64_t token) {
+    const struct attention_rows *rows = x->rows;
+    int64_t t = x->place != NULL ? x->place[token] : token;
+    int64_t at = x->head * rows->head + t * rows->step;
+    if (t >= 0 && rows->type == DTYPE_BF16) {
+        const uint16_t *from = (const uint16_t *)rows->data + at;
+        for (int64_t d = 0; d < x->dim; d++) {
+            to[d] = float_of_bf16(from[d]);
         }
-        for (int64_t d = dim; d < wide; d++) {
-            to[d] = 0;
+    } else {
+        const float *from = t < 0 ? rows->pad + x->head * x->dim : (const float *)rows->data + at;
+        memcpy(to, from, (size_t)x->dim * sizeof *to);
+    }
+    for (int64_t d = x->dim; d < x->wide; d++) {
+        to[d] = 0;
+    }
+}
+
+/* lines (total) become those of tokens [first, first + count), and zeros: where they lie already,
+ * or in `room` (total + 1, wide). */
+static void find_lines(const float **lines, float *room, const struct source *x, int64_t first,
+                       int64_t count, int64_t total) {
+    const struct attention_rows *rows = x->rows;
+    bool there = rows->type == DTYPE_F32 && x->dim == x->wide;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t t = x->place != NULL ? x->place[first + i] : first + i;
+        if (there) {
+            lines[i] = t < 0 ? rows->pad + x->head * x->dim
+                             : (const float *)rows->data + x->head * rows->head + t * rows->step;
+        } else {
+            stage_line(room + i * x->wide, x, first + i);
+            lines[i] = room + i * x->wide;
         }
     }
-    memset(to, 0, (size_t)((lines - count) * wide) * sizeof *to);
+    float *nothing = room + total * x->wide;
+    for (int64_t d = 0; d < x->wide && count < total; d++) {
+        nothing[d] = 0;
+    }
+    for (int64_t i = count; i < total; i++) {
+        lines[i] = nothing;
+    }
+}
+
+/* Those of a dense matrix. */
+static void dense_lines(const float **lines, const float *matrix, int64_t width, int64_t total) {
+    for (int64_t i = 0; i < total; i++) {
+        lines[i] = matrix + i * width;
+    }
 }
 
 /* Sets those tokens to `factor` times lines of `wide` floats. */
@@ -129,30 +162,6 @@ static void turn(float *out, int64_t out_stride, const float *in, int64_t in_str
     }
 }
 
-/* Elements of pairs in a line; `lines` of `wide` floats. */
-static void pack_lines(float *out, const float *in, int64_t lines, int64_t wide) {
-#if PACK == 1
-    memcpy(out, in, (size_t)(lines * wide) * sizeof *out);
-#else
-    for (int64_t i = 0; i < lines * wide; i += LANES) {
-        store_bf16((uint16_t *)(void *)out + i, load(in + i));
-    }
-#endif
-}
-
-/* Elements of pairs of lines: (lines / PACK, wide). */
-static void pack_pairs(float *out, const float *in, int64_t lines, int64_t wide) {
-#if PACK == 1
-    memcpy(out, in, (size_t)(lines * wide) * sizeof *out);
-#else
-    for (int64_t i = 0; i < lines; i += 2, in += 2 * wide) {
-        for (int64_t j = 0; j < wide; j += LANES, out += LANES) {
-            store(out, pair_of(load(in + j), load(in + wide + j)));
-        }
-    }
-#endif
-}
-
 /* As a product reads it. */
 static inline vec rounded(vec v) {
 #if PACK == 1
@@ -163,15 +172,47 @@ static inline vec rounded(vec v) {
 #endif
 }
 
-#if PACK == 2
-/* What rounding to BF16 loses. */
-static void leave_rest(float *x, int64_t count) {
-    for (int64_t i = 0; i < count; i += LANES) {
-        vec v = load(x + i);
-        store(x + i, v - rounded(v));
+static inline void store_elements(float *out, vec v) {
+#if PACK == 1
+    store(out, v);
+#else
+    store_bf16((uint16_t *)(void *)out, v);
+#endif
+}
+
+/* Elements of pairs in a line: (count, width / PACK), rows `stride` apart. */
+static void pack_lines(float *out, int64_t stride, const float *const *lines, int64_t count,
+                       int64_t width) {
+    for (int64_t i = 0; i < count; i++) {
+        for (int64_t j = 0; j < width; j += LANES) {
+            store_elements(out + i * stride + j / PACK, load(lines[i] + j));
+        }
     }
 }
+
+/* The same of what rounding has lost. */
+static void pack_rest(float *out, int64_t stride, const float *const *lines, int64_t count,
+                      int64_t width) {
+    for (int64_t i = 0; i < count; i++) {
+        for (int64_t j = 0; j < width; j += LANES) {
+            vec v = load(lines[i] + j);
+            store_elements(out + i * stride + j / PACK, v - rounded(v));
+        }
+    }
+}
+
+/* Elements of pairs of lines: (count / PACK, width). */
+static void pack_pairs(float *out, const float *const *lines, int64_t count, int64_t width) {
+    for (int64_t i = 0; i < count; i += PACK, out += width) {
+        for (int64_t j = 0; j < width; j += LANES) {
+#if PACK == 1
+            store(out + j, load(lines[i] + j));
+#else
+            store(out + j, pair_of(load(lines[i] + j), load(lines[i + 1] + j)));
 #endif
+        }
+    }
+}
 
 /* ---- Products ---------------------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@ enum { SHRINKS = 4 /* sides of the grid, in the compressor */, NAME = 64 };
 
 struct pass {
     const struct encoder_config *config;
-    const struct tape_source *parameters;
+    struct tape_source parameters;
     struct tape *t;
     int64_t batch, phases;
     int64_t height, width; /* patches */
@@ -19,12 +19,12 @@ struct pass {
 
 static struct node *linear(const struct pass *p, struct node *x, const char *prefix,
                            const char *name) {
-    return tape_named_linear(p->parameters, p->t, x, prefix, name);
+    return tape_named_linear(&p->parameters, p->t, x, prefix, name);
 }
 
 static struct node *norm(const struct pass *p, struct node *x, const char *prefix, const char *name,
                          float eps) {
-    return tape_named_layer_norm(p->parameters, p->t, x, prefix, name, eps);
+    return tape_named_layer_norm(&p->parameters, p->t, x, prefix, name, eps);
 }
 
 /* ---- Windowed stage -------------------------------------------------------------------------- */
@@ -71,7 +71,7 @@ static struct node *from_windows(const struct pass *p, struct node *x) {
 /* Relative positions of a sequence `side` patches long. */
 static struct node *positions(const struct pass *p, const char *prefix, const char *name,
                               int64_t side) {
-    struct node *table = tape_named(p->parameters, p->t, "%s%s", prefix, name);
+    struct node *table = tape_named(&p->parameters, p->t, "%s%s", prefix, name);
     if (table == NULL) {
         return NULL;
     }
@@ -133,12 +133,12 @@ static struct node *embed(const struct pass *p, const struct tensor *pixels) {
                                           .stride_y = (int)side,
                                           .stride_x = (int)side};
     const struct tensor matrix = tensor_as_matrix(pixels);
-    struct node *weight = tape_named(p->parameters, p->t, "%s.weight", prefix);
+    struct node *weight = tape_named(&p->parameters, p->t, "%s.weight", prefix);
     if (channels == 1) {
         weight = tape_column_range(p->t, weight, 0, side * side);
     }
     return tape_convolve(p->t, tape_input(p->t, &matrix, NULL), p->batch, &o, weight,
-                         tape_named(p->parameters, p->t, "%s.bias", prefix));
+                         tape_named(&p->parameters, p->t, "%s.bias", prefix));
 }
 
 static struct node *windowed_stage(const struct pass *p, const struct tensor *pixels) {
@@ -148,7 +148,7 @@ static struct node *windowed_stage(const struct pass *p, const struct tensor *pi
                                        .rows = p->height,
                                        .columns = p->width,
                                        .bicubic = true};
-    struct node *position = tape_named(p->parameters, p->t, "model.sam_model.pos_embed");
+    struct node *position = tape_named(&p->parameters, p->t, "model.sam_model.pos_embed");
     struct node *x = tape_add(p->t, embed(p, pixels), tape_resample(p->t, position, &o));
     return tape_blocks(p->t, x, c->depth, sam_block, p, sizeof *p);
 }
@@ -164,14 +164,14 @@ static struct node *convolve(const struct pass *p, struct node *x, int64_t heigh
                                           .stride_y = stride_y,
                                           .stride_x = stride_x,
                                           .pad = 1};
-    struct node *weight = tape_named(p->parameters, p->t, "model.sam_model.%s.weight", name);
+    struct node *weight = tape_named(&p->parameters, p->t, "model.sam_model.%s.weight", name);
     return tape_convolve(p->t, x, p->batch, &o, weight, NULL);
 }
 
 static void compressor(const struct pass *p, struct node *x, enum encoder_stage last,
                        struct encoder_stages *out) {
     const char *prefix = "model.sam_model.";
-    x = tape_linear(p->t, x, tape_named(p->parameters, p->t, "%sneck.0.weight", prefix), NULL);
+    x = tape_linear(p->t, x, tape_named(&p->parameters, p->t, "%sneck.0.weight", prefix), NULL);
     x = norm(p, x, prefix, "neck.1", CONFIG_EPS);
     x = convolve(p, x, p->height, p->width, 1, 1, "neck.2");
     out->neck = norm(p, x, prefix, "neck.3", CONFIG_EPS);
@@ -195,7 +195,7 @@ static struct node *clip_position(const struct pass *p) {
                                        .columns = p->columns,
                                        .bicubic = true};
     struct node *table =
-        tape_named(p->parameters, p->t, "model.vision_model.embeddings.position_embedding.weight");
+        tape_named(&p->parameters, p->t, "model.vision_model.embeddings.position_embedding.weight");
     struct node *rest = tape_resample(p->t, tape_row_range(p->t, table, 1, grid * grid), &o);
     return tape_concat_rows(p->t, tape_row_range(p->t, table, 0, 1), rest);
 }
@@ -225,7 +225,7 @@ static struct node *clip_input(const struct pass *p, struct node *net_3) {
     const char *prefix = "model.vision_model.";
     const int64_t tokens = p->rows * p->columns;
     struct node *class_row =
-        tape_named(p->parameters, p->t, "%sembeddings.class_embedding", prefix);
+        tape_named(&p->parameters, p->t, "%sembeddings.class_embedding", prefix);
     const struct tensor index = tape_table(
         p->t, fill_sequences, p->batch * p->phases * (1 + tokens), TAPE_TABLE(p->phases, tokens));
     struct node *x = tape_gather(p->t, tape_concat_rows(p->t, class_row, net_3), &index);
@@ -265,7 +265,7 @@ void encoder_tape(const struct encoder_config *config, const struct tape_source 
                   struct tape *t, const struct tensor *pixels, int phases, enum encoder_stage last,
                   struct encoder_stages *out) {
     struct pass p = {.config = config,
-                     .parameters = parameters,
+                     .parameters = *parameters,
                      .t = t,
                      .batch = pixels->shape[0],
                      .phases = phases,

@@ -19,8 +19,9 @@ struct encoder_stages {
 
 /* As far as `last`. pixels: F32 (batch, height, width, channels), of the device, both sides
  * multiples of 4 patches; three channels, prepared as for encoder_run, or the first alone where the
- * others are zeros (train/read/whiten.h). They must outlive the backward pass. `phases`: 1 or 2, as
- * in struct encoder_shape. Failures are the tape's. */
+ * others are zeros (train/read/whiten.h). They, the configuration and what `parameters` points to
+ * must outlive the backward pass. `phases`: 1 or 2, as in struct encoder_shape. Failures are the
+ * tape's. */
 void encoder_tape(const struct encoder_config *config, const struct tape_source *parameters,
                   struct tape *t, const struct tensor *pixels, int phases, enum encoder_stage last,
                   struct encoder_stages *out);

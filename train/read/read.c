@@ -136,9 +136,13 @@ static int load(void *worker, int64_t slot, int64_t index, double *targets, stru
     return 0;
 }
 
-static int learn(void *worker, int64_t slot, const struct trainer_pass *pass, struct error *e) {
+static int64_t learn(void *worker, int64_t slot, int64_t count, const struct trainer_pass *pass,
+                     struct error *e) {
     struct read_worker *w = worker;
-    return read_step_page(&w->pass, &w->samples[slot], pass, e);
+    int64_t most = read_step_together(&w->task->plan);
+    count = count < most ? count : most;
+    int rc = read_step_pages(&w->pass, &w->samples[slot], count, pass, e);
+    return rc < 0 ? rc : count;
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -165,21 +169,31 @@ static void plan_most(struct read_task *r, struct read_sample *s, int *side) {
     }
 }
 
-static int rehearse(void *context, const struct trainer_pass *pass, struct error *e) {
+static int rehearse(void *context, int64_t threads, const struct trainer_pass *pass,
+                    struct error *e) {
     struct read_task *r = context;
     struct read_worker w = {.task = r, .device = tape_device(pass->tape)};
-    struct read_sample sample = {.random = 1};
-    int side;
-    plan_most(r, &sample, &side);
-    int rc = read_sample_full(&sample, side, e);
+    struct read_sample samples[READ_TOGETHER] = {{.random = 1}};
+    int side, rc = 0;
+    plan_most(r, &samples[0], &side);
+    int64_t count = read_step_together(&r->plan),
+            own = pages_of(r, r->plan.size, threads) / threads;
+    count = count < own ? count : own;
+    for (int64_t i = 0; i < count && rc == 0; i++) {
+        samples[i].random = 1;
+        samples[i].merges = samples[0].merges;
+        rc = read_sample_full(&samples[i], side, e);
+    }
     if (rc == 0) {
         rc = open_losses(&w, e);
     }
     if (rc == 0) {
-        rc = read_step_page(&w.pass, &sample, pass, e);
+        rc = read_step_pages(&w.pass, samples, count, pass, e);
     }
     w.device->ops->release(w.device, &w.pass.losses);
-    read_sample_close(&sample);
+    for (int64_t i = 0; i < count; i++) {
+        read_sample_close(&samples[i]);
+    }
     return rc;
 }
 

@@ -83,7 +83,10 @@ typedef int tape_sink(void *context, const void *key, const struct tensor *gradi
                       struct error *e);
 void tape_set_sink(struct tape *t, tape_sink *sink, void *context); /* NULL: none */
 
-/* A tensor of the device, for this step: a dense one of the host, uploaded. data NULL: failed. */
+/* A tensor of the device for this step, of the shape and type of `like`, not filled. data NULL:
+ * failed. */
+struct tensor tape_space(struct tape *t, const struct tensor *like);
+/* The same, filled from a dense one of the host. */
 struct tensor tape_upload(struct tape *t, const struct tensor *host);
 /* Memory of the host for this step, zeroed: for what is to be uploaded. NULL: failed. */
 void *tape_host(struct tape *t, size_t count, size_t size);
