@@ -11,15 +11,26 @@ enum compute_choice { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
 const char *const COMPUTES[] = {
     [COMPUTE_AUTO] = "auto", [COMPUTE_F32] = "f32", [COMPUTE_BF16] = "bf16", NULL};
 
-int encoder_choice_settle(struct encoder_choice *c, struct error *e) {
-    if (c->device == DEVICE_CUDA) {
-        return error_set(e, ERR_USAGE, "--device cuda: this build has no CUDA");
-    }
+int encoder_choice_check(const struct encoder_choice *c, struct error *e) {
+    return c->device == DEVICE_CUDA
+               ? error_set(e, ERR_USAGE, "--device cuda: this build has no CUDA")
+               : 0;
+}
+
+int encoder_choice_find(struct encoder_choice *c, struct error *e) {
     if (c->file != NULL) {
         return 0;
     }
     c->file = c->bundled;
-    int rc = data_file_find(c->bundled, sizeof c->bundled, "nano.safetensors", e);
+    return data_file_find(c->bundled, sizeof c->bundled, "nano.safetensors", e);
+}
+
+int encoder_choice_settle(struct encoder_choice *c, struct error *e) {
+    int rc = encoder_choice_check(c, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = encoder_choice_find(c, e);
     return rc < 0 ? error_context(e, "no encoder is named (--model FILE), and the bundled one") : 0;
 }
 

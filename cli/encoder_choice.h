@@ -7,7 +7,7 @@
 #include "compress/backend.h"
 
 struct encoder_choice {
-    const char *file;    /* as named; after encoder_choice_settle the bundled one where none was */
+    const char *file;    /* as named; after encoder_choice_find the bundled one where none was */
     int device, compute; /* index into DEVICES, COMPUTES */
     char bundled[4096];  /* the path of the encoder that ships with the programs */
 };
@@ -33,7 +33,11 @@ extern const char *const COMPUTES[]; /* auto, f32, bf16 */
             .choices = COMPUTES                                                                    \
     }
 
-/* Finds the bundled encoder where none is named. ERR_USAGE: the device is not in this build. */
+/* ERR_USAGE: the device is not in this build. */
+int encoder_choice_check(const struct encoder_choice *c, struct error *e);
+/* Finds the bundled encoder where none is named. */
+int encoder_choice_find(struct encoder_choice *c, struct error *e);
+/* Both, for programs that do nothing without an encoder. */
 int encoder_choice_settle(struct encoder_choice *c, struct error *e);
 /* After that: what computes, and in which numbers. */
 const struct backend_ops *encoder_choice_backend(const struct encoder_choice *c);
