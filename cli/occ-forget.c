@@ -61,11 +61,12 @@ static const struct option_spec OPTIONS[] = {
              "render puts as much of the text as fits on a smaller page; auto is merge, but does "
              "nothing where the store has no maps and its encoder is not at hand or has none",
      .choices = SHRINKING_WAYS},
-    {"model", 'm', OPTION_TEXT, FIELD(shrinking.model), "FILE",
-     .help = "the store's encoder, for resize and render, and for merge if the store does not have "
-             "the maps yet; default: the bundled one",
-     .environment = "OCC_MODEL"},
-    DEVICE_ROW(struct arguments, shrinking.device),
+    ENCODER_FILE_ROW(
+        struct arguments, shrinking.encoder,
+        "the store's encoder, for resize and render, and for merge if the store does not have the "
+        "maps yet; default: the bundled one"),
+    DEVICE_ROW(struct arguments, shrinking.encoder.device),
+    COMPUTE_ROW(struct arguments, shrinking.encoder.device),
     {"profile", 0, OPTION_CHOICE, FIELD(shrinking.profile), "NAME",
      .help = "typeface and spacing of the pages, for resize and render", .choices = PROFILE_NAMES},
     {"", .help = "Pins"},
@@ -141,7 +142,7 @@ static int check(struct arguments *a, int operands, struct error *e) {
     a->forget.tau = a->tau_ms / 1000;
     a->shrinking.store = a->store;
     a->shrinking.look_only = a->forget.dry_run;
-    int rc = device_choice_settle(&a->shrinking.device, e);
+    int rc = device_choice_settle(&a->shrinking.encoder.device, e);
     return rc == 0 ? read_now(a->now, &a->forget.now, e) : rc;
 }
 
