@@ -13,22 +13,23 @@ const char *const BACKEND_NAMES[] = {"auto", "cpu", "cuda", NULL};
 
 int backend_open(const struct backend **out, const char *name, struct error *e) {
     bool any = strcmp(name, "auto") == 0;
+    struct error reason; /* of one that is not there: no failure where another is */
     *out = NULL;
     for (int i = 0; i < BACKEND_COUNT; i++) {
         bool named = strcmp(name, BACKENDS[i]->name) == 0;
         if (!any && !named) {
             continue;
         }
-        int rc = BACKENDS[i]->probe(e);
+        int rc = BACKENDS[i]->probe(&reason);
         if (rc == 0) {
             *out = BACKENDS[i];
+            return 0;
         }
-        if (rc == 0 || named) {
-            return rc;
+        if (named || i == BACKEND_COUNT - 1) {
+            return error_set(e, rc, "%s", reason.text);
         }
     }
-    return any ? ERR_UNSUPPORTED /* the last probe's reason */
-               : error_set(e, ERR_USAGE, "there is no device '%s': auto, cpu, cuda", name);
+    return error_set(e, ERR_USAGE, "there is no device '%s': auto, cpu, cuda", name);
 }
 
 int backend_compute(const struct backend *b, const char *name, enum dtype *out, struct error *e) {

@@ -33,6 +33,7 @@ struct backend {
      * each should be given at once. */
     int (*workers)(void);
     int (*batch)(void);
+    bool host_memory; /* its memory is the host's: it reads what lies there */
     int (*device_open)(struct device **out, enum dtype compute, struct error *e);
     void (*device_close)(struct device *d); /* NULL is allowed */
 };

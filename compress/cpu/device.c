@@ -77,5 +77,6 @@ const struct backend CPU_BACKEND = {.name = "cpu",
                                     .has_bf16 = has_bf16,
                                     .workers = cpu_count,
                                     .batch = batch,
+                                    .host_memory = true,
                                     .device_open = open_device,
                                     .device_close = close_device};
