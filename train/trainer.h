@@ -3,11 +3,10 @@
  *
  * A step:  plan    one thread: the task says what the samples of the step are
  *          load    each thread makes its samples: every threads-th one
- *          learn   each goes forward and back over its samples, one after the other, adding to
- *                  gradients of its own; each loss is divided by the targets of the whole step, so
- *                  that it does not matter how many samples are learned from at a time
- *          reduce  each sums a part of the gradients of all threads
- *          update  each moves that part of the weights, and clears those gradients
+ *          learn   each goes forward and back over its samples, as many at a time as the task
+ * likes, adding to gradients of its own; each loss is divided by the targets of the whole step, so
+ * that it does not matter how many these are reduce  each sums a part of the gradients of all
+ * threads update  each moves that part of the weights, and clears those gradients
  *
  * Between two of them all threads wait for each other, and one of them decides what comes next.
  * What is learned follows from the options, the step's number and the count of threads alone: a run
