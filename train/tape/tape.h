@@ -43,8 +43,8 @@ enum tape_recompute {
 extern const char *const TAPE_RECOMPUTE_NAMES[]; /* "none", "block", "all", NULL */
 
 struct tape_options {
-    /* F32; or BF16: results are stored rounded, except sums (tape_add, tape_combine), which stay
-     * F32, as do all gradients. */
+    /* F32; or BF16: results are stored rounded, except sums (tape_add, tape_combine), softmax,
+     * cosines and resampled tables, which stay F32, as do all gradients. */
     enum dtype storage;
     enum tape_recompute recompute;
 };
@@ -141,6 +141,9 @@ struct node *tape_layer_norm(struct tape *t, struct node *x, struct node *gamma,
                              float eps);
 struct node *tape_rms_norm(struct tape *t, struct node *x, struct node *gamma, float eps);
 struct node *tape_softmax(struct tape *t, struct node *x);
+/* The k largest of each row, largest first; *index: their places, I32 (rows, k) of the device, for
+ * this step. */
+struct node *tape_top_k(struct tape *t, struct node *x, int64_t k, struct tensor *index);
 /* Cosines of the rows of a and b: (rows). */
 struct node *tape_cosine(struct tape *t, struct node *a, struct node *b);
 /* Row i of the result is row index[i] of x; of zeros where index[i] < 0. index: I32 (rows), of the
