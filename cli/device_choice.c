@@ -4,10 +4,13 @@
 const char *const COMPUTES[] = {"auto", "f32", "bf16", NULL};
 
 int device_choice_settle(struct device_choice *c, struct error *e) {
-    int rc = backend_open(&c->backend, BACKEND_NAMES[c->device], e);
-    if (rc < 0) {
-        return error_context(e, "--device %s", BACKEND_NAMES[c->device]);
+    const char *device = BACKEND_NAMES[c->device], *compute = COMPUTES[c->compute];
+    struct error why;
+    if (backend_open(&c->backend, device, &why) < 0) {
+        return error_set(e, ERR_USAGE, "--device %s: %.400s", device, why.text);
     }
-    rc = backend_compute(c->backend, COMPUTES[c->compute], &c->type, e);
-    return rc < 0 ? error_context(e, "--compute %s", COMPUTES[c->compute]) : 0;
+    if (backend_compute(c->backend, compute, &c->type, &why) < 0) {
+        return error_set(e, ERR_USAGE, "--compute %s: %.400s", compute, why.text);
+    }
+    return 0;
 }

@@ -28,7 +28,7 @@ extern const char *const COMPUTES[]; /* auto, f32, bf16 */
             .choices = COMPUTES                                                                    \
     }
 
-/* Errors name the option: ERR_UNSUPPORTED where the device is not there, or lacks the type. */
+/* ERR_USAGE, with the option and the reason, where the device is not there or lacks the type. */
 int device_choice_settle(struct device_choice *c, struct error *e);
 
 #endif

@@ -244,4 +244,5 @@ int main(int argc, char **argv) {
         summarize(&a, &result);
         status = result.failed + result.repeated > 0 ? EXIT_SOME : EXIT_DONE;
     }
+    return status;
 }
