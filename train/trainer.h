@@ -31,9 +31,9 @@ struct trainer_options {
     struct optimizer_options optimizer;
     struct schedule schedule;
     struct tape_options tape; /* storage BF16: where products are BF16 too */
-    int64_t threads; /* 0: as many as the device has workers */
-    int64_t save_ms; /* time between checkpoints */
-    int64_t stop_at; /* step to stop after, as if a signal came; 0: none */
+    int64_t threads;          /* 0: as many as the device has workers */
+    int64_t save_ms;          /* time between checkpoints */
+    int64_t stop_at;          /* step to stop after, as if a signal came; 0: none */
 };
 #define TRAINER_DEFAULTS                                                                           \
     {                                                                                              \

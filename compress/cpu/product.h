@@ -39,7 +39,7 @@ struct matmul_shape {
     enum dtype type, out_type; /* of a and b; of out: each F32 or BF16 */
     bool accumulate;
 };
-int product_multiply(struct products *p, void *out, const void *a, const void *b,
-                     const float *bias, const struct matmul_shape *shape, struct error *e);
+int product_multiply(struct products *p, void *out, const void *a, const void *b, const float *bias,
+                     const struct matmul_shape *shape, struct error *e);
 
 #endif

@@ -119,8 +119,8 @@ static int multiplication_find(struct multiplication **out, struct products *p,
     return 0;
 }
 
-int product_multiply(struct products *p, void *out, const void *a, const void *b,
-                     const float *bias, const struct matmul_shape *shape, struct error *e) {
+int product_multiply(struct products *p, void *out, const void *a, const void *b, const float *bias,
+                     const struct matmul_shape *shape, struct error *e) {
     struct multiplication *m = NULL;
     int rc = multiplication_find(&m, p, shape, bias != NULL, e);
     if (rc < 0) {
