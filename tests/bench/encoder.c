@@ -7,8 +7,8 @@
  * page (wall time / pages), the rate of multiplications and additions, the share of the rate that a
  * single large product reaches in the same run, by wall and by processor time ("cpu_share": the one
  * to read on a machine that has other work), memory above the weights, and where the processor time
- * went (where.h). --tokens: the tokens
- * of one page, raw F32, to be compared with those of another program for the same page (page_of).
+ * went (where.h). --tokens: the tokens of one page, raw F32, to be compared with those of another
+ * program for the same page (page_of).
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -89,7 +89,8 @@ struct job {
 };
 
 /* Rate of a product of the network's own shape, in the thread that will encode. */
-static void find_rate(struct job *j) {
+/* Half of it before the pages, half after them. */
+static void add_rate(struct job *j) {
     enum { ROWS = 256, IN = 768, OUT = 3072, RUNS = 200 };
     struct products *p;
     struct packed *w;
@@ -110,8 +111,8 @@ static void find_rate(struct job *j) {
         must(product_run(p, out, DTYPE_F32, OUT, x, IN, ROWS, w, false, &e), &e);
     }
     const double done = 2.0 * ROWS * IN * OUT * RUNS;
-    j->rate = done / (now() - start);
-    j->cpu_rate = done / (seconds(CLOCK_THREAD_CPUTIME_ID) - cpu);
+    j->rate += done / (now() - start) / 2;
+    j->cpu_rate += done / (seconds(CLOCK_THREAD_CPUTIME_ID) - cpu) / 2;
     product_packed_close(w);
     products_close(p);
     free(matrix);
@@ -134,7 +135,7 @@ static void *encode(void *argument) {
     must(encoder_session_open(&s, j->n, &e), &e);
     must(run(j, s, &e), &e); /* makes tables and products */
     pthread_barrier_wait(j->barrier);
-    find_rate(j);
+    add_rate(j);
     pthread_barrier_wait(j->barrier);
     if (j->samples) {
         where_start();
@@ -146,6 +147,11 @@ static void *encode(void *argument) {
     }
     j->end = now();
     j->cpu = seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    pthread_barrier_wait(j->barrier);
+    if (j->samples) {
+        where_stop();
+    }
+    add_rate(j);
     encoder_session_close(s);
     return NULL;
 }
@@ -204,7 +210,6 @@ static void measure(const struct encoder *n, enum page_mode mode, int threads, i
         cpu += jobs[i].cpu;
         cpu_rate += jobs[i].cpu_rate / threads;
     }
-    where_stop();
     double each = (end - start) / (repeat * threads * batch);
     double page = operations(encoder_config(n), side, shape.phases), done = page / each;
     double cpu_done = page * repeat * threads * batch / cpu;
