@@ -285,7 +285,7 @@ int main(int argc, char **argv) {
     if (rc == 0 && command->check != NULL) {
         rc = command->check(&a, &e);
     }
-    if (rc < 0) {
+    if (rc != 0) {
         return options_usage_error(&TOOL, &e);
     }
     a.messages.verbose += a.messages.verbose == 0 && isatty(STDERR_FILENO);
