@@ -65,8 +65,8 @@ static const struct option_spec OPTIONS[] = {
         struct arguments, shrinking.encoder,
         "the store's encoder, for resize and render, and for merge if the store does not have the "
         "maps yet; default: the bundled one"),
-    ENCODER_DEVICE_ROW(struct arguments, shrinking.encoder),
-    ENCODER_COMPUTE_ROW(struct arguments, shrinking.encoder),
+    DEVICE_ROW(struct arguments, shrinking.encoder.device),
+    COMPUTE_ROW(struct arguments, shrinking.encoder.device),
     {"profile", 0, OPTION_CHOICE, FIELD(shrinking.profile), "NAME",
      .help = "typeface and spacing of the pages, for resize and render", .choices = PROFILE_NAMES},
     {"", .help = "Pins"},
@@ -84,17 +84,18 @@ static const struct tool TOOL = {
     .name = "occ-forget",
     .summary = "let old pages keep fewer tokens",
     .operands = "[KEY...]",
-    .description =
-        "Goes through a store and halves the token grid of each page as often as its age requires: "
-        "a page of age a is in bucket k = floor(log2(1 + a / tau)) and keeps 1 / 2^k of its "
-        "tokens. Past the last bucket, the mean of its tokens is added to the account's style "
-        "token and the page is removed. So a store grows with the logarithm of its history. Pages "
-        "without a usable date never age.\n\nRun it every night: each account is one transaction, "
-        "a run with nothing to do changes nothing, and a run that was killed is completed by the "
-        "next. What was forgotten does not come back.",
-    .examples = "occ forget --store tokens.occ --dry-run\n    pages and tokens by bucket, as they "
-                "would be\nocc forget --store tokens.occ --pin banana/7312345678901234567\n    "
-                "never forget this sample\n",
+    .description = "Goes through a store and halves the token grid of each page as often as its "
+                   "age requires: a page of age a is in bucket k = floor(log2(1 + a / tau)) and "
+                   "keeps 1 / 2^k of its tokens. Past the last bucket, the mean of its tokens is "
+                   "added to the account's style token and the page is removed. So a store grows "
+                   "with the logarithm of its history. Pages without a usable date never age.\n\n"
+                   "Run it every night: each account is one transaction, a run with nothing to do "
+                   "changes nothing, and a run that was killed is completed by the next. What was "
+                   "forgotten does not come back.",
+    .examples = "occ forget --store tokens.occ --dry-run\n"
+                "    pages and tokens by bucket, as they would be\n"
+                "occ forget --store tokens.occ --pin banana/7312345678901234567\n"
+                "    never forget this sample\n",
     .options = OPTIONS,
 };
 
@@ -142,7 +143,7 @@ static int check(struct arguments *a, int operands, struct error *e) {
     a->forget.tau = a->tau_ms / 1000;
     a->shrinking.store = a->store;
     a->shrinking.look_only = a->forget.dry_run;
-    int rc = encoder_choice_check(&a->shrinking.encoder, e);
+    int rc = device_choice_settle(&a->shrinking.encoder.device, e);
     return rc == 0 ? read_now(a->now, &a->forget.now, e) : rc;
 }
 

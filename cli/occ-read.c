@@ -42,8 +42,8 @@ static const struct option_spec OPTIONS[] = {
         struct arguments, encoder,
         "an encoder with a reading head; for a store, the one that made it; default: the "
         "bundled one"),
-    ENCODER_DEVICE_ROW(struct arguments, encoder),
-    ENCODER_COMPUTE_ROW(struct arguments, encoder),
+    DEVICE_ROW(struct arguments, encoder.device),
+    COMPUTE_ROW(struct arguments, encoder.device),
     {"", .help = "Messages"},
     TOOL_QUIET_ROW(struct arguments, messages),
     TOOL_VERBOSE_ROW(struct arguments, messages, "say how much was read"),
@@ -57,21 +57,24 @@ static const struct tool TOOL = {
     .description =
         "Reads with the encoder's reading head, without a language model or a dictionary: what "
         "comes out is what the tokens hold. The reading head knows the alphabet and the typeface "
-        "that it was trained on.\n\nWith --store, it reads the pages of the samples KEY..., or all "
-        "pages, in whatever state forgetting left them: merged grids are unmerged, the mean of "
-        "several tokens is read in the place of each of them, and pages that were encoded again at "
-        "a smaller size are read as smaller pages. Without --store, it reads the pages of the "
-        "streams that 'occ render' writes, from FILEs ('-' is standard input) or standard input; a "
-        "FILE may hold several streams, as cat joins them. FILEs that are pictures of pages (PNG, "
-        "JPEG, PGM, PPM) are encoded and read after the streams.\n\nPrints one JSON object per "
-        "line for each page: key, page, rows (text, confidence from 0 to 1, x and y in pixels of "
-        "the page), confidence (the mean over its characters, null where nothing was read), "
-        "characters, and, where the page's text is known, accuracy: 1 - edit distance / length. "
-        "Pages of a store also have bucket and, where it is above 0, shrunk_by. A page that cannot "
-        "be read and a sample whose key came before are named, and the rest goes on (exit 3).",
-    .examples =
-        "occ read -s tokens.occ --text | less\n    what a store still knows\nocc render -m base "
-        "s.tar | occ read | jq -r .accuracy\n    how well each page can be read back\n",
+        "that it was trained on.\n\n"
+        "With --store, it reads the pages of the samples KEY..., or all pages, in whatever state "
+        "forgetting left them: merged grids are unmerged, the mean of several tokens is read in "
+        "the place of each of them, and pages that were encoded again at a smaller size are read "
+        "as smaller pages. Without --store, it reads the pages of the streams that 'occ render' "
+        "writes, from FILEs ('-' is standard input) or standard input; a FILE may hold several "
+        "streams, as cat joins them. FILEs that are pictures of pages (PNG, JPEG, PGM, PPM) are "
+        "encoded and read after the streams.\n\n"
+        "Prints one JSON object per line for each page: key, page, rows (text, confidence from 0 "
+        "to 1, x and y in pixels of the page), confidence (the mean over its characters, null "
+        "where nothing was read), characters, and, where the page's text is known, accuracy: 1 - "
+        "edit distance / length. Pages of a store also have bucket and, where it is above 0, "
+        "shrunk_by. A page that cannot be read and a sample whose key came before are named, and "
+        "the rest goes on (exit 3).",
+    .examples = "occ read -s tokens.occ --text | less\n"
+                "    what a store still knows\n"
+                "occ render -m base s.tar | occ read | jq -r .accuracy\n"
+                "    how well each page can be read back\n",
     .options = OPTIONS,
 };
 
@@ -289,7 +292,7 @@ static int read_page(struct run *r, const char *key, int number, struct encoded_
     return print_page(r, &page, e);
 }
 
-static int read_work(struct run *r, struct work *w, const char *name, bool picture,
+static int read_work(struct run *r, struct encode_job *w, const char *name, bool picture,
                      struct error *e) {
     const char *text = w->text, *end = w->text + w->text_size;
     int rc = 0;
@@ -334,7 +337,7 @@ static int choose_mode(const struct run *r, struct encoded_page *page, struct er
 }
 
 static int read_picture(struct run *r, const char *path, struct error *e) {
-    struct work *w = NULL;
+    struct encode_job *w = NULL;
     struct error why;
     int rc = sample_from_file(&w, path, MODE_BASE, false, &why);
     if (rc == 0) {
@@ -342,22 +345,22 @@ static int read_picture(struct run *r, const char *path, struct error *e) {
         rc = rc < 0 ? error_context(&why, "%s", path) : 0;
     }
     rc = rc < 0 ? skip(r, &why, e) : read_work(r, w, path, true, e);
-    work_free(w);
+    encode_job_free(w);
     return rc;
 }
 
 static int take_sample(struct run *r, const struct stream_reader *reader,
                        const struct stream_sample *sample, bool again, struct error *e) {
-    struct work *w = NULL;
+    struct encode_job *w = NULL;
     struct error why;
     if (again) {
-        sample_tell_again(reader, sample);
+        sample_report_repeated(reader, sample);
         r->again++;
         return 0;
     }
     int rc = sample_from_stream(&w, sample, &why) == 0 ? read_work(r, w, w->key, false, e)
                                                        : skip(r, &why, e);
-    work_free(w);
+    encode_job_free(w);
     return rc;
 }
 
@@ -398,8 +401,8 @@ static int check(struct arguments *a, int operands, char **argv, struct error *e
 static int run_open(struct run *r, struct error *e) {
     const struct arguments *a = r->a;
     const char *file = a->encoder.file;
-    const struct backend_ops *backend = encoder_choice_backend(&a->encoder);
-    enum dtype compute = encoder_choice_compute(&a->encoder);
+    const struct backend *backend = a->encoder.device.backend;
+    enum dtype compute = a->encoder.device.type;
     bytes_init(&r->text, (size_t)256 << 20);
     bytes_init(&r->out, (size_t)1 << 30);
     int rc = reader_open(&r->reader, file, backend, compute, e);

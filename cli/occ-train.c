@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/device_choice.h"
 #include "cli/mix.h"
 #include "cli/number.h"
 #include "cli/tool.h"
@@ -16,15 +17,16 @@
 #include "store/file.h"
 #include "store/log.h"
 #include "train/plot.h"
-#include "train/read.h"
 #include "train/read/pages.h"
+#include "train/read/read.h"
 
 struct arguments {
     struct read_options read;
-    struct reading_mix mix;
+    struct training_mix mix;
     const char *output, *sizes, *profiles, *random, *pictures, *rate, *average, *merging, *simple,
         *staged;
     int64_t seed;
+    struct device_choice device;
     struct tool_messages messages;
     bool some; /* what could not be read was left out */
 };
@@ -51,13 +53,13 @@ static const struct option_spec OPTIONS[] = {
     {"", .help = "How (read)"},
     {"from", 0, OPTION_TEXT, FIELD(read.from), "FILE",
      .help = "initial weights: an encoder's file, as this command writes it or as it is bundled"},
-    {"steps", 0, OPTION_INTEGER, FIELD(read.optimizer.steps), "N", .help = "number of steps",
+    {"steps", 0, OPTION_INTEGER, FIELD(read.trainer.schedule.steps), "N", .help = "number of steps",
      .minimum = 1},
     {"batch", 0, OPTION_INTEGER, FIELD(read.batch), "N",
      .help = "tiny pages per step; of larger ones, as many as cost the same", .minimum = 1,
      .maximum = 4096},
     {"rate", 0, OPTION_TEXT, FIELD(rate), "NUMBER", .help = "the highest learning rate"},
-    {"warm-up", 0, OPTION_INTEGER, FIELD(read.optimizer.warm_up), "N",
+    {"warm-up", 0, OPTION_INTEGER, FIELD(read.trainer.schedule.warm_up), "N",
      .help = "steps during which the learning rate rises; after them it falls as half a cosine"},
     {"average", 0, OPTION_TEXT, FIELD(average), "SHARE",
      .help = "write the running mean of the weights that keeps this share at each step; 0: the "
@@ -68,11 +70,13 @@ static const struct option_spec OPTIONS[] = {
     {"merging", 0, OPTION_TEXT, FIELD(merging), "SHARE",
      .help = "share of the pages in rows of 16 pixels that are also read after merging"},
     {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "seed of weights and pages"},
-    {"save", 0, OPTION_DURATION, FIELD(read.save_ms), "TIME", .help = "time between checkpoints"},
-    {"stop-at", 0, OPTION_INTEGER, FIELD(read.stop_at), "STEP",
+    {"save", 0, OPTION_DURATION, FIELD(read.trainer.save_ms), "TIME",
+     .help = "time between checkpoints"},
+    {"stop-at", 0, OPTION_INTEGER, FIELD(read.trainer.stop_at), "STEP",
      .help = "write a checkpoint after this step and stop, as after a signal; 0: never"},
-    {"threads", 'j', OPTION_INTEGER, FIELD(read.threads), "N",
+    {"threads", 'j', OPTION_INTEGER, FIELD(read.trainer.threads), "N",
      .help = "pages processed at the same time; 0 means one per core", .maximum = 256},
+    DEVICE_ROW(struct arguments, device),
     {"", .help = "Messages"},
     TOOL_QUIET_ROW(struct arguments, messages),
     TOOL_VERBOSE_ROW(
@@ -89,12 +93,13 @@ static const struct tool TOOL = {
         "read TEXT... trains an encoder and its reading head from random weights, on pages of the "
         "text files and of random strings, drawn as they are needed. After a training run was "
         "killed, the same command resumes it from its last checkpoint, and it ends with the same "
-        "bytes as one that was not killed.\n\nplot FOLDER draws the loss of a training run, "
-        "running or ended, by pages seen, from metrics.ndjson in its folder, as an SVG picture. "
-        "The file can be named instead.",
-    .examples = "occ train read -o run --profiles read10,dense text/*.txt\n    "
-                "run/encoder.safetensors is an encoder for 'occ compress --model'\nocc train plot "
-                "run -o curve.svg\n    the loss of that run\n",
+        "bytes as one that was not killed.\n\n"
+        "plot FOLDER draws the loss of a training run, running or ended, by pages seen, from "
+        "metrics.ndjson in its folder, as an SVG picture. The file can be named instead.",
+    .examples = "occ train read -o run --profiles read10,dense text/*.txt\n"
+                "    run/encoder.safetensors is an encoder for 'occ compress --model'\n"
+                "occ train plot run -o curve.svg\n"
+                "    the loss of that run\n",
     .options = OPTIONS,
 };
 
@@ -104,12 +109,13 @@ enum { PATIENCE = 60 /* seconds: a step in hand takes less */ };
 /* ---- read ----------------------------------------------------------------------------------- */
 
 static int check_read(struct arguments *a, struct error *e) {
-    struct optimizer_options *o = &a->read.optimizer;
+    struct trainer_options *o = &a->read.trainer;
     if (a->output == NULL) {
         return error_set(e, ERR_USAGE, "no folder is named: --output FOLDER");
     }
     a->read.seed = a->mix.seed = (uint64_t)a->seed;
-    a->read.folder = a->output;
+    o->folder = a->output;
+    o->device = BACKEND_NAMES[a->device.device];
     int rc = mix_parse(a->read.sizes, READ_SIZE_NAMES, "sizes", a->sizes, e);
     if (rc == 0) {
         rc = mix_parse(a->mix.profiles, PROFILE_NAMES, "profiles", a->profiles, e);
@@ -124,10 +130,10 @@ static int check_read(struct arguments *a, struct error *e) {
         rc = number_parse(&a->mix.simple, "simple", a->simple, 0, 0.5, e);
     }
     if (rc == 0) {
-        rc = number_parse(&o->rate, "rate", a->rate, 1e-8, 1, e);
+        rc = number_parse(&o->schedule.rate, "rate", a->rate, 1e-8, 1, e);
     }
     if (rc == 0) {
-        rc = number_parse(&o->average, "average", a->average, 0, 0.999999, e);
+        rc = number_parse(&o->optimizer.ema, "average", a->average, 0, 0.999999, e);
     }
     if (rc == 0) {
         rc = number_parse(&a->read.staged, "staged", a->staged, 0, 0.9, e);
@@ -154,28 +160,28 @@ static json_t *metadata_of(const struct arguments *a) {
 
 static int run_read(struct arguments *a, char **files, int count, struct error *e) {
     struct alphabet *alphabet = NULL;
-    struct reading_pages *pages = NULL;
-    struct read_result result = {0};
+    struct training_pages *pages = NULL;
+    struct trainer_result result = {0};
     int rc = alphabet_open(&alphabet, e);
     if (rc == 0) {
         rc = config_named(&a->read.encoder, "nano", e);
     }
     if (rc == 0) {
-        rc = reading_pages_open(&pages, &a->mix, alphabet, files, count, e);
+        rc = training_pages_open(&pages, &a->mix, alphabet, files, count, e);
     }
     if (rc == 0 && mkdir(a->output, 0777) != 0 && errno != EEXIST) {
         rc = error_errno(e, errno, "%s", a->output);
     }
     if (rc == 0) {
-        const struct read_source source = reading_pages_source(pages);
+        const struct read_source source = training_pages_source(pages);
         a->read.reading.classes = alphabet_count(alphabet);
         json_t *metadata = metadata_of(a);
         rc = read_train(&a->read, alphabet, &source, metadata, &cancelled, &result, e);
         json_decref(metadata);
         log_info("%" PRId64 " steps, %" PRId64 " pages, %.1f pages/s, %" PRId64 " steps skipped",
-                 result.step, result.pages, result.pages_per_second, result.skipped);
+                 result.step, result.samples, result.samples_per_second, result.skipped);
     }
-    reading_pages_close(pages);
+    training_pages_close(pages);
     alphabet_close(alphabet);
     return rc;
 }
@@ -274,7 +280,7 @@ int main(int argc, char **argv) {
     struct error e = {0};
     const struct command *command = NULL;
     int operands = 0;
-    a.read.optimizer.steps = 20000;
+    a.read.trainer.schedule.steps = 20000;
     int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;

@@ -44,10 +44,10 @@ const char *shrinking_name(const struct shrinking *k) {
 
 /* The encoder that is named, or the bundled one; it must be the store's. */
 static int open_encoder(struct shrinking *k, struct error *e) {
+    const struct device_choice *d = &k->choice.device;
     int rc = encoder_choice_find(&k->choice, e);
     if (rc == 0) {
-        rc = encoder_open(&k->encoder, k->choice.file, NULL, encoder_choice_backend(&k->choice),
-                          encoder_choice_compute(&k->choice), e);
+        rc = encoder_open(&k->encoder, k->choice.file, NULL, d->backend, d->type, e);
     }
     if (rc == 0 && encoder_fingerprint(k->encoder) != store_encoder(k->store)->fingerprint) {
         rc = error_set(e, ERR_UNSUPPORTED, "%s: is not the encoder of %s", k->choice.file,
@@ -56,7 +56,7 @@ static int open_encoder(struct shrinking *k, struct error *e) {
     return rc;
 }
 
-/* ---- Merging ------------------------------------------------------------------------------- */
+/* ---- Merging ------------------------------------------------------------------------- */
 
 static int take_maps(struct shrinking *k, struct error *e) {
     int rc = open_encoder(k, e);
@@ -81,8 +81,7 @@ static int open_merging(struct shrinking *k, struct error *e) {
                                                 : 0;
     if (rc == 0) {
         rc = reader_open_maps(&k->reader, k->maps.data, k->maps.size, k->options->store,
-                              store_encoder(k->store)->dim, encoder_choice_backend(&k->choice),
-                              DTYPE_F32, e);
+                              store_encoder(k->store)->dim, k->choice.device.backend, DTYPE_F32, e);
     }
     if (rc == 0) {
         rc = reader_session_open(&k->session, k->reader, e);
@@ -114,7 +113,7 @@ static int open_auto(struct shrinking *k, struct error *e) {
         k->options->store, why.text);
 }
 
-/* ---- Drawing again ------------------------------------------------------------------------- */
+/* ---- Drawing again ------------------------------------------------------------------- */
 
 static int open_drawing(struct shrinking *k, struct error *e) {
     enum repage_how how = k->options->way == WAY_RESIZE ? REPAGE_RESIZE : REPAGE_RENDER;
