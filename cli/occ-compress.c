@@ -147,7 +147,7 @@ static void summarize_dates(const struct compress_result *r) {
 
 static void summarize(const struct arguments *a, const struct compress_result *r) {
     log_info("%" PRId64 " samples with %" PRId64 " pages, %" PRId64 " tokens of %" PRId64
-             " characters, %.1f MB; %" PRId64 " samples were there already; %.1f pages/s",
+             " characters, %.1f MB; %" PRId64 " samples were already there; %.1f pages/s",
              r->samples, r->pages, r->tokens, r->characters, (double)r->bytes * 1e-6, r->skipped,
              r->seconds > 0 ? (double)r->pages / r->seconds : 0);
     if (r->removed > 0) {
@@ -245,4 +245,5 @@ int main(int argc, char **argv) {
         summarize(&a, &result);
         status = result.failed + result.repeated > 0 ? EXIT_SOME : EXIT_DONE;
     }
+    return status;
 }
