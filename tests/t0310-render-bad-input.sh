@@ -118,7 +118,7 @@ run members_that_cannot_be_read_cost_themselves_alone
 strange_text_becomes_pages() {
     stream_begin
     put_clip kiwi/1 1 'A line without end'
-    { # 1 MB without a space; control characters; floods of marks; what is no UTF-8
+    { # 1 MB without a space; control characters; floods of marks; bytes that are not UTF-8
         printf '[{"text": "'
         head -c 1000000 /dev/zero | tr '\0' 'x'
         printf '"}, {"text": "\\u0000\\u0007\\u001b[31mred\\ud800"}, {"text": "a'

@@ -184,7 +184,7 @@ json_of_a_store_is_sound() {
     stream_end >clips.tar
     expect_code 3 "$OCC_BIN/occ" compress --store s <clips.tar 2>told
     expect_match 'kiwi/2: json: invalid JSON' told
-    expect_match 'kiwi/3: json: is no object' told
+    expect_match 'kiwi/3: json: is not an object' told
     expect_equal kiwi/1 "$(store ls s)"
     expect_equal '' "$(store verify s)"
 }
