@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/device_choice.h"
 #include "cli/mix.h"
 #include "cli/number.h"
 #include "cli/tool.h"
@@ -16,15 +17,16 @@
 #include "store/file.h"
 #include "store/log.h"
 #include "train/plot.h"
-#include "train/read.h"
 #include "train/read/pages.h"
+#include "train/read/read.h"
 
 struct arguments {
     struct read_options read;
-    struct reading_mix mix;
+    struct training_mix mix;
     const char *output, *sizes, *profiles, *random, *pictures, *rate, *average, *merging, *simple,
         *staged;
     int64_t seed;
+    struct device_choice device;
     struct tool_messages messages;
     bool some; /* what could not be read was left out */
 };
@@ -50,13 +52,13 @@ static const struct option_spec OPTIONS[] = {
     {"from", 0, OPTION_TEXT, FIELD(read.from), "FILE",
      .help = "weights to begin with: an encoder's file, as this command writes it or as it is "
              "bundled"},
-    {"steps", 0, OPTION_INTEGER, FIELD(read.optimizer.steps), "N", .help = "steps in all",
+    {"steps", 0, OPTION_INTEGER, FIELD(read.trainer.schedule.steps), "N", .help = "steps in all",
      .minimum = 1},
     {"batch", 0, OPTION_INTEGER, FIELD(read.batch), "N",
      .help = "tiny pages in a step; of larger ones as many as cost the same", .minimum = 1,
      .maximum = 4096},
     {"rate", 0, OPTION_TEXT, FIELD(rate), "NUMBER", .help = "the highest learning rate"},
-    {"warm-up", 0, OPTION_INTEGER, FIELD(read.optimizer.warm_up), "N",
+    {"warm-up", 0, OPTION_INTEGER, FIELD(read.trainer.schedule.warm_up), "N",
      .help = "steps in which the learning rate rises; behind them it falls as half a cosine"},
     {"average", 0, OPTION_TEXT, FIELD(average), "SHARE",
      .help = "ship a running mean of the weights that keeps this share at each step; 0: the last"},
@@ -66,11 +68,13 @@ static const struct option_spec OPTIONS[] = {
     {"merging", 0, OPTION_TEXT, FIELD(merging), "SHARE",
      .help = "share of the pages in rows of 16 pixels that are read behind merges too"},
     {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "of weights and pages"},
-    {"save", 0, OPTION_DURATION, FIELD(read.save_ms), "TIME", .help = "time between checkpoints"},
-    {"stop-at", 0, OPTION_INTEGER, FIELD(read.stop_at), "STEP",
+    {"save", 0, OPTION_DURATION, FIELD(read.trainer.save_ms), "TIME",
+     .help = "time between checkpoints"},
+    {"stop-at", 0, OPTION_INTEGER, FIELD(read.trainer.stop_at), "STEP",
      .help = "write the checkpoint behind this step and end, as a signal would; 0: do not"},
-    {"threads", 'j', OPTION_INTEGER, FIELD(read.threads), "N",
+    {"threads", 'j', OPTION_INTEGER, FIELD(read.trainer.threads), "N",
      .help = "pages that are learned from at the same time; 0 is one a core", .maximum = 256},
+    DEVICE_ROW(struct arguments, device),
     {"", .help = "Messages"},
     TOOL_QUIET_ROW(struct arguments, messages),
     TOOL_VERBOSE_ROW(struct arguments, messages,
@@ -103,12 +107,13 @@ enum { PATIENCE = 60 /* seconds: a step in hand takes less */ };
 /* ---- read ----------------------------------------------------------------------------------- */
 
 static int check_read(struct arguments *a, struct error *e) {
-    struct optimizer_options *o = &a->read.optimizer;
+    struct trainer_options *o = &a->read.trainer;
     if (a->output == NULL) {
         return error_set(e, ERR_USAGE, "no folder is named: --output FOLDER");
     }
     a->read.seed = a->mix.seed = (uint64_t)a->seed;
-    a->read.folder = a->output;
+    o->folder = a->output;
+    o->device = BACKEND_NAMES[a->device.device];
     int rc = mix_parse(a->read.sizes, READ_SIZE_NAMES, "sizes", a->sizes, e);
     if (rc == 0) {
         rc = mix_parse(a->mix.profiles, PROFILE_NAMES, "profiles", a->profiles, e);
@@ -123,10 +128,10 @@ static int check_read(struct arguments *a, struct error *e) {
         rc = number_parse(&a->mix.simple, "simple", a->simple, 0, 0.5, e);
     }
     if (rc == 0) {
-        rc = number_parse(&o->rate, "rate", a->rate, 1e-8, 1, e);
+        rc = number_parse(&o->schedule.rate, "rate", a->rate, 1e-8, 1, e);
     }
     if (rc == 0) {
-        rc = number_parse(&o->average, "average", a->average, 0, 0.999999, e);
+        rc = number_parse(&o->optimizer.ema, "average", a->average, 0, 0.999999, e);
     }
     if (rc == 0) {
         rc = number_parse(&a->read.staged, "staged", a->staged, 0, 0.9, e);
@@ -153,28 +158,28 @@ static json_t *metadata_of(const struct arguments *a) {
 
 static int run_read(struct arguments *a, char **files, int count, struct error *e) {
     struct alphabet *alphabet = NULL;
-    struct reading_pages *pages = NULL;
-    struct read_result result = {0};
+    struct training_pages *pages = NULL;
+    struct trainer_result result = {0};
     int rc = alphabet_open(&alphabet, e);
     if (rc == 0) {
         rc = config_named(&a->read.encoder, "nano", e);
     }
     if (rc == 0) {
-        rc = reading_pages_open(&pages, &a->mix, alphabet, files, count, e);
+        rc = training_pages_open(&pages, &a->mix, alphabet, files, count, e);
     }
     if (rc == 0 && mkdir(a->output, 0777) != 0 && errno != EEXIST) {
         rc = error_errno(e, errno, "%s", a->output);
     }
     if (rc == 0) {
-        const struct read_source source = reading_pages_source(pages);
+        const struct read_source source = training_pages_source(pages);
         a->read.reading.classes = alphabet_count(alphabet);
         json_t *metadata = metadata_of(a);
         rc = read_train(&a->read, alphabet, &source, metadata, &cancelled, &result, e);
         json_decref(metadata);
         log_info("%" PRId64 " steps, %" PRId64 " pages, %.1f pages/s, %" PRId64 " steps skipped",
-                 result.step, result.pages, result.pages_per_second, result.skipped);
+                 result.step, result.samples, result.samples_per_second, result.skipped);
     }
-    reading_pages_close(pages);
+    training_pages_close(pages);
     alphabet_close(alphabet);
     return rc;
 }
@@ -273,7 +278,7 @@ int main(int argc, char **argv) {
     struct error e = {0};
     const struct command *command = NULL;
     int operands = 0;
-    a.read.optimizer.steps = 20000;
+    a.read.trainer.schedule.steps = 20000;
     int rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;

@@ -2,6 +2,7 @@
 #include "compress/config.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -183,102 +184,148 @@ json_t *config_json(const struct encoder_config *c) {
 /* ---- Tensors --------------------------------------------------------------------- */
 
 struct listing {
-    int (*take)(void *context, const struct config_tensor *t, struct error *e);
+    tensor_spec_take *take;
     void *context;
     int rc;
     struct error *e;
 };
 
-/* The sizes not given are 0. */
-static void list(struct listing *l, const int64_t shape[CONFIG_RANK], const char *format, ...)
+#define SHAPE(...) TENSOR_SPEC_SHAPE(__VA_ARGS__)
+
+double config_rate(int64_t inputs) {
+    return inputs > CONFIG_RATE_INPUTS ? (double)CONFIG_RATE_INPUTS / (double)inputs : 1;
+}
+
+static struct tensor_spec spec_of(enum tensor_kind kind, const int64_t shape[CONFIG_RANK]) {
+    struct tensor_spec s = tensor_spec_of(kind, CONFIG_GROUP, shape);
+    s.rate = kind == TENSOR_MATRIX ? config_rate(tensor_spec_width(&s)) : 1;
+    return s;
+}
+
+static void list(struct listing *l, const struct tensor_spec *spec, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void list(struct listing *l, const int64_t shape[CONFIG_RANK], const char *format, ...) {
+static void list(struct listing *l, const struct tensor_spec *spec, const char *format, ...) {
     if (l->rc < 0) {
         return;
     }
-    struct config_tensor t = {.rank = 0};
+    struct tensor_spec s = *spec;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(t.name, sizeof t.name, format, arguments);
+    vsnprintf(s.name, sizeof s.name, format, arguments);
     va_end(arguments);
-    while (t.rank < CONFIG_RANK && shape[t.rank] > 0) {
-        t.shape[t.rank] = shape[t.rank];
-        t.rank++;
-    }
-    t.optional = strstr(t.name, "patch_embedding") != NULL;
-    l->rc = l->take(l->context, &t, l->e);
+    l->rc = l->take(l->context, &s, l->e);
 }
 
-#define SHAPE(...) ((const int64_t[CONFIG_RANK]){__VA_ARGS__})
+static void list_table(struct listing *l, const int64_t shape[CONFIG_RANK], const char *prefix,
+                       const char *name) {
+    const struct tensor_spec s = spec_of(TENSOR_TABLE, shape);
+    list(l, &s, "%s%s", prefix, name);
+}
 
-static void list_pair(struct listing *l, const int64_t shape[CONFIG_RANK], const char *prefix,
+/* A weight and its bias. */
+static void list_both(struct listing *l, const struct tensor_spec *weight, const char *prefix,
                       const char *name) {
-    list(l, shape, "%s%s.weight", prefix, name);
-    list(l, SHAPE(shape[0]), "%s%s.bias", prefix, name);
+    const struct tensor_spec bias = spec_of(TENSOR_BIAS, SHAPE(weight->shape[0]));
+    list(l, weight, "%s%s.weight", prefix, name);
+    list(l, &bias, "%s%s.bias", prefix, name);
+}
+
+static void list_norm(struct listing *l, int64_t width, const char *prefix, const char *name) {
+    const struct tensor_spec gain = spec_of(TENSOR_GAIN, SHAPE(width));
+    list_both(l, &gain, prefix, name);
+}
+
+static void list_linear(struct listing *l, int64_t outputs, int64_t inputs, const char *prefix,
+                        const char *name) {
+    const struct tensor_spec weight = spec_of(TENSOR_MATRIX, SHAPE(outputs, inputs));
+    list_both(l, &weight, prefix, name);
+}
+
+/* One that ends a residual branch: of `depth` blocks with two each, which all add up, it begins
+ * with less. */
+static void list_branch(struct listing *l, int64_t outputs, int64_t inputs, int64_t depth,
+                        const char *prefix, const char *name) {
+    struct tensor_spec weight = spec_of(TENSOR_MATRIX, SHAPE(outputs, inputs));
+    weight.deviation = 1 / sqrt((double)inputs * (2 * (double)depth));
+    list_both(l, &weight, prefix, name);
+}
+
+static void list_convolution(struct listing *l, const int64_t shape[CONFIG_RANK],
+                             const char *prefix, const char *name) {
+    const struct tensor_spec weight = spec_of(TENSOR_MATRIX, shape);
+    list(l, &weight, "%s%s.weight", prefix, name);
 }
 
 static void list_sam_block(struct listing *l, const struct encoder_config *c, int64_t i) {
     char prefix[64];
     snprintf(prefix, sizeof prefix, "model.sam_model.blocks.%" PRId64 ".", i);
     int64_t side = 2 * (c->global[i] ? c->grid : c->window) - 1;
-    list_pair(l, SHAPE(c->dim), prefix, "norm1");
-    list_pair(l, SHAPE(3 * c->dim, c->dim), prefix, "attn.qkv");
-    list_pair(l, SHAPE(c->dim, c->dim), prefix, "attn.proj");
-    list(l, SHAPE(side, c->dim / c->heads), "%sattn.rel_pos_h", prefix);
-    list(l, SHAPE(side, c->dim / c->heads), "%sattn.rel_pos_w", prefix);
-    list_pair(l, SHAPE(c->dim), prefix, "norm2");
-    list_pair(l, SHAPE(c->mlp, c->dim), prefix, "mlp.lin1");
-    list_pair(l, SHAPE(c->dim, c->mlp), prefix, "mlp.lin2");
+    list_norm(l, c->dim, prefix, "norm1");
+    list_linear(l, 3 * c->dim, c->dim, prefix, "attn.qkv");
+    list_branch(l, c->dim, c->dim, c->depth, prefix, "attn.proj");
+    list_table(l, SHAPE(side, c->dim / c->heads), prefix, "attn.rel_pos_h");
+    list_table(l, SHAPE(side, c->dim / c->heads), prefix, "attn.rel_pos_w");
+    list_norm(l, c->dim, prefix, "norm2");
+    list_linear(l, c->mlp, c->dim, prefix, "mlp.lin1");
+    list_branch(l, c->dim, c->mlp, c->depth, prefix, "mlp.lin2");
 }
 
 static void list_sam(struct listing *l, const struct encoder_config *c) {
     const char *prefix = "model.sam_model.";
-    list(l, SHAPE(1, c->grid, c->grid, c->dim), "%spos_embed", prefix);
-    list_pair(l, SHAPE(c->dim, 3, c->patch, c->patch), prefix, "patch_embed.proj");
+    const struct tensor_spec patches = spec_of(TENSOR_MATRIX, SHAPE(c->dim, 3, c->patch, c->patch));
+    const struct tensor_spec patch_bias = spec_of(TENSOR_BIAS, SHAPE(c->dim));
+    list_table(l, SHAPE(1, c->grid, c->grid, c->dim), prefix, "pos_embed");
+    list(l, &patches, CONFIG_PATCH_WEIGHT);
+    list(l, &patch_bias, CONFIG_PATCH_BIAS);
     for (int64_t i = 0; i < c->depth; i++) {
         list_sam_block(l, c, i);
     }
-    list(l, SHAPE(c->neck, c->dim, 1, 1), "%sneck.0.weight", prefix);
-    list_pair(l, SHAPE(c->neck), prefix, "neck.1");
-    list(l, SHAPE(c->neck, c->neck, 3, 3), "%sneck.2.weight", prefix);
-    list_pair(l, SHAPE(c->neck), prefix, "neck.3");
-    list(l, SHAPE(c->net_2, c->neck, 3, 3), "%snet_2.weight", prefix);
-    list(l, SHAPE(c->net_3, c->net_2, 3, 3), "%snet_3.weight", prefix);
+    list_convolution(l, SHAPE(c->neck, c->dim, 1, 1), prefix, "neck.0");
+    list_norm(l, c->neck, prefix, "neck.1");
+    list_convolution(l, SHAPE(c->neck, c->neck, 3, 3), prefix, "neck.2");
+    list_norm(l, c->neck, prefix, "neck.3");
+    list_convolution(l, SHAPE(c->net_2, c->neck, 3, 3), prefix, "net_2");
+    list_convolution(l, SHAPE(c->net_3, c->net_2, 3, 3), prefix, "net_3");
+}
+
+static void list_clip_block(struct listing *l, const struct encoder_config *c, int64_t i) {
+    int64_t dim = c->clip_dim;
+    char prefix[64];
+    snprintf(prefix, sizeof prefix, "model.vision_model.transformer.layers.%" PRId64 ".", i);
+    list_norm(l, dim, prefix, "layer_norm1");
+    list_linear(l, 3 * dim, dim, prefix, "self_attn.qkv_proj");
+    list_branch(l, dim, dim, c->clip_depth, prefix, "self_attn.out_proj");
+    list_norm(l, dim, prefix, "layer_norm2");
+    list_linear(l, c->clip_mlp, dim, prefix, "mlp.fc1");
+    list_branch(l, dim, c->clip_mlp, c->clip_depth, prefix, "mlp.fc2");
 }
 
 static void list_clip(struct listing *l, const struct encoder_config *c) {
-    const char *top = "model.vision_model.";
-    int64_t dim = c->clip_dim;
-    list(l, SHAPE(dim), "%sembeddings.class_embedding", top);
-    list(l, SHAPE(dim, 3, 14, 14), "%sembeddings.patch_embedding.weight", top);
-    list(l, SHAPE(1 + c->clip_grid * c->clip_grid, dim), "%sembeddings.position_embedding.weight",
-         top);
-    list_pair(l, SHAPE(dim), top, "pre_layrnorm");
+    const char *prefix = "model.vision_model.";
+    struct tensor_spec patches = spec_of(TENSOR_MATRIX, SHAPE(c->clip_dim, 3, 14, 14));
+    patches.optional = true; /* this stage sees the first one's output */
+    list_table(l, SHAPE(c->clip_dim), prefix, "embeddings.class_embedding");
+    list(l, &patches, "%sembeddings.patch_embedding.weight", prefix);
+    list_table(l, SHAPE(1 + c->clip_grid * c->clip_grid, c->clip_dim), prefix,
+               "embeddings.position_embedding.weight");
+    list_norm(l, c->clip_dim, prefix, "pre_layrnorm");
     for (int64_t i = 0; i < c->clip_depth; i++) {
-        char prefix[64];
-        snprintf(prefix, sizeof prefix, "%stransformer.layers.%" PRId64 ".", top, i);
-        list_pair(l, SHAPE(dim), prefix, "layer_norm1");
-        list_pair(l, SHAPE(3 * dim, dim), prefix, "self_attn.qkv_proj");
-        list_pair(l, SHAPE(dim, dim), prefix, "self_attn.out_proj");
-        list_pair(l, SHAPE(dim), prefix, "layer_norm2");
-        list_pair(l, SHAPE(c->clip_mlp, dim), prefix, "mlp.fc1");
-        list_pair(l, SHAPE(dim, c->clip_mlp), prefix, "mlp.fc2");
+        list_clip_block(l, c, i);
     }
 }
 
-int config_tensors(const struct encoder_config *c,
-                   int (*take)(void *context, const struct config_tensor *t, struct error *e),
-                   void *context, struct error *e) {
+int config_tensors(const struct encoder_config *c, tensor_spec_take *take, void *context,
+                   struct error *e) {
     struct listing l = {.take = take, .context = context, .e = e};
     list_sam(&l, c);
     list_clip(&l, c);
-    list_pair(&l, SHAPE(c->token_dim, 2 * c->clip_dim), "model.", "projector.layers");
+    list_linear(&l, c->token_dim, 2 * c->clip_dim, "model.", "projector.layers");
     if (c->token_norm) {
-        list_pair(&l, SHAPE(c->token_dim), "model.", "token_norm");
+        list_norm(&l, c->token_dim, "model.", "token_norm");
     }
-    list(&l, SHAPE(c->token_dim), "model.image_newline");
-    list(&l, SHAPE(c->token_dim), "model.view_seperator");
+    list_table(&l, SHAPE(c->token_dim), "model.", "image_newline");
+    list_table(&l, SHAPE(c->token_dim), "model.", "view_seperator");
     return l.rc;
 }
 

@@ -10,9 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "compress/tensor_spec.h"
 #include "store/error.h"
 
-enum { CONFIG_DEPTH = 64, CONFIG_RANK = 4, CONFIG_NAME = 128 };
+enum { CONFIG_DEPTH = 64, CONFIG_RANK = TENSOR_SPEC_RANK, CONFIG_NAME = TENSOR_SPEC_NAME };
 
 struct encoder_config {
     char name[64];
@@ -40,16 +41,19 @@ int config_parse(struct encoder_config *c, const char *text, struct error *e);
 /* NULL: out of memory. */
 json_t *config_json(const struct encoder_config *c);
 
-struct config_tensor {
-    char name[CONFIG_NAME]; /* as in the published checkpoint */
-    int rank;
-    int64_t shape[CONFIG_RANK]; /* matrices (out, in), convolutions (out, in, ky, kx) */
-    bool optional;              /* part of published files, but never used */
-};
-/* Calls `take` for every tensor; a negative return ends it and comes back. */
-int config_tensors(const struct encoder_config *c,
-                   int (*take)(void *context, const struct config_tensor *t, struct error *e),
-                   void *context, struct error *e);
+/* The embedding of patches: the one matrix that sees pixels. */
+#define CONFIG_PATCH_WEIGHT "model.sam_model.patch_embed.proj.weight"
+#define CONFIG_PATCH_BIAS "model.sam_model.patch_embed.proj.bias"
+#define CONFIG_GROUP "encoder"
+
+/* Calls `take` for every tensor, with names as in the published checkpoint. */
+int config_tensors(const struct encoder_config *c, tensor_spec_take *take, void *context,
+                   struct error *e);
+/* The factor of the learning rate of a matrix of the encoder, its heads and maps: a step of Adam
+ * moves every weight as far, so what sums over many inputs is moved the further the more there are
+ * (Yang et al. 2022); from CONFIG_RATE_INPUTS on it is as many times less. */
+enum { CONFIG_RATE_INPUTS = 192 };
+double config_rate(int64_t inputs);
 /* Whether a name belongs to an encoder at all (a checkpoint holds other parts too). */
 bool config_owns(const char *name);
 

@@ -47,7 +47,7 @@ static int know(struct check *c, const char *name, const struct safetensor *foun
     return rc < 0 ? rc : 0;
 }
 
-static int check_tensor(void *context, const struct config_tensor *t, struct error *e) {
+static int check_tensor(void *context, const struct tensor_spec *t, struct error *e) {
     struct check *c = context;
     const struct safetensor *found = safetensors_find(c->file, t->name);
     if (found == NULL) {
@@ -104,7 +104,7 @@ int encoder_file_check(const struct safetensors *file, const struct encoder_conf
     char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
     int rc = table_open(&c.known, e);
     if (rc == 0 && (c.hash == NULL || text == NULL)) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+        rc = error_memory(e, NULL);
     }
     if (rc == 0) {
         XXH3_64bits_reset(c.hash);

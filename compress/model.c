@@ -23,7 +23,6 @@ static void normal_pair(uint64_t *state, double pair[2]) {
 /* ---- New files ---------------------------------------------------------------------------- */
 
 struct making {
-    const struct encoder_config *config;
     enum dtype type;
     uint64_t seed;
     struct safetensor *tensors;
@@ -31,58 +30,21 @@ struct making {
     size_t count, capacity;
 };
 
-static bool ends_in(const char *text, const char *end) {
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
-/* The deviation of a tensor's values; 0: all are `constant`. */
-static double deviation(const struct encoder_config *config, const struct config_tensor *t,
-                        float *constant) {
-    *constant = 0;
-    bool norm = strstr(t->name, "norm") != NULL || strstr(t->name, "neck.1") != NULL ||
-                strstr(t->name, "neck.3") != NULL;
-    if (ends_in(t->name, ".bias")) {
-        return 0;
-    }
-    if (norm) {
-        *constant = 1;
-        return 0;
-    }
-    if (!ends_in(t->name, ".weight") || strstr(t->name, "position_embedding") != NULL) {
-        return 0.02;
-    }
-    double inputs = (double)t->shape[1];
-    for (int i = 2; i < t->rank; i++) {
-        inputs *= (double)t->shape[i];
-    }
-    bool sam = ends_in(t->name, "attn.proj.weight") || ends_in(t->name, "lin2.weight");
-    bool clip = ends_in(t->name, "out_proj.weight") || ends_in(t->name, "fc2.weight");
-    double depth = (double)(sam ? config->depth : config->clip_depth);
-    return 1 / sqrt(inputs * (sam || clip ? 2 * depth : 1));
-}
-
-void model_fill(float *values, const struct config_tensor *t, const struct encoder_config *config,
-                uint64_t seed) {
-    float constant;
-    double spread = deviation(config, t, &constant);
-    size_t count = 1;
-    for (int i = 0; i < t->rank; i++) {
-        count *= (size_t)t->shape[i];
-    }
-    for (size_t i = 0; i < count; i += 2) {
+void model_fill(float *values, const struct tensor_spec *t, uint64_t seed) {
+    int64_t count = tensor_spec_count(t);
+    for (int64_t i = 0; i < count; i += 2) {
         double pair[2] = {0};
-        if (spread > 0) {
+        if (t->deviation > 0) {
             normal_pair(&seed, pair);
         }
-        values[i] = (float)(spread * pair[0]) + constant;
+        values[i] = (float)(t->deviation * pair[0]) + t->constant;
         if (i + 1 < count) {
-            values[i + 1] = (float)(spread * pair[1]) + constant;
+            values[i + 1] = (float)(t->deviation * pair[1]) + t->constant;
         }
     }
 }
 
-static int make_tensor(void *context, const struct config_tensor *t, struct error *e) {
+static int make_tensor(void *context, const struct tensor_spec *t, struct error *e) {
     struct making *m = context;
     if (t->optional) {
         return 0;
@@ -90,22 +52,21 @@ static int make_tensor(void *context, const struct config_tensor *t, struct erro
     if (m->count == m->capacity) {
         return error_set(e, ERR_LIMIT, "more tensors than an encoder can have");
     }
-    size_t elements = 1;
+    size_t elements = (size_t)tensor_spec_count(t);
     struct safetensor *s = &m->tensors[m->count];
     *s = (struct safetensor){.type = m->type, .rank = t->rank};
     for (int i = 0; i < t->rank; i++) {
         s->shape[i] = t->shape[i];
-        elements *= (size_t)t->shape[i];
     }
     float *values = malloc(elements * sizeof *values);
     void *data = malloc(elements * dtype_size(m->type));
     if (values == NULL || data == NULL) {
         free(values);
         free(data);
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     uint64_t state = m->seed + m->count; /* each tensor has numbers of its own */
-    model_fill(values, t, m->config, random_next(&state));
+    model_fill(values, t, random_next(&state));
     dtype_from_float(data, m->type, values, elements);
     free(values);
     memcpy(m->names[m->count], t->name, sizeof m->names[0]);
@@ -127,14 +88,14 @@ static json_t *metadata_of(const struct encoder_config *config) {
 int model_init(const char *path, const struct encoder_config *config, uint64_t seed,
                enum dtype type, struct error *e) {
     enum { FIXED = 32, EACH_BLOCK = 14 };
-    struct making m = {.config = config, .type = type, .seed = seed * 0x9E3779B97F4A7C15};
+    struct making m = {.type = type, .seed = seed * 0x9E3779B97F4A7C15};
     m.capacity = (size_t)(FIXED + EACH_BLOCK * (config->depth + config->clip_depth));
     m.tensors = calloc(m.capacity, sizeof *m.tensors);
     m.names = calloc(m.capacity, sizeof *m.names);
     json_t *metadata = metadata_of(config);
     int rc = 0;
     if (m.tensors == NULL || m.names == NULL || metadata == NULL) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+        rc = error_memory(e, NULL);
     }
     if (rc == 0) {
         rc = config_tensors(config, make_tensor, &m, e);
@@ -166,7 +127,9 @@ int model_info(struct model_info *info, const char *path, struct error *e) {
     }
     info->has_config = safetensors_metadata(file, CONFIG_METADATA) != NULL;
     rc = encoder_file_config(&info->config, file, path, e);
-    rc = rc == 0 ? encoder_file_check(file, &info->config, path, &info->fingerprint, e) : rc;
+    if (rc == 0) {
+        rc = encoder_file_check(file, &info->config, path, &info->fingerprint, e);
+    }
     for (size_t i = 0; i < safetensors_count(file) && rc == 0; i++) {
         const struct safetensor *t = safetensors_get(file, i);
         if (!config_owns(t->name)) {

@@ -18,9 +18,8 @@ int model_init(const char *path, const struct encoder_config *config, uint64_t s
  * (safetensors_floats), all else F32. Metadata is kept. */
 int model_convert(const char *path, const char *from, enum dtype type, struct error *e);
 
-/* The random values of one tensor of an encoder or of a reading head, by the rules above. */
-void model_fill(float *values, const struct config_tensor *t, const struct encoder_config *config,
-                uint64_t seed);
+/* The first values of a tensor, as its list has them. */
+void model_fill(float *values, const struct tensor_spec *t, uint64_t seed);
 
 struct model_info {
     struct encoder_config config;

@@ -4,44 +4,49 @@
 #include <stdio.h>
 
 struct listing {
-    int (*take)(void *context, const struct config_tensor *t, struct error *e);
+    tensor_spec_take *take;
     void *context;
+    const char *group, *prefix;
     int rc;
     struct error *e;
 };
 
 /* A matrix (outputs, inputs) and its bias. */
-static void list_pair(struct listing *l, const char *prefix, const char *name, int64_t outputs,
-                      int64_t inputs) {
-    struct config_tensor weight = {.rank = 2, .shape = {outputs, inputs}};
-    struct config_tensor bias = {.rank = 1, .shape = {outputs}};
-    snprintf(weight.name, sizeof weight.name, "%s%s.weight", prefix, name);
-    snprintf(bias.name, sizeof bias.name, "%s%s.bias", prefix, name);
-    l->rc = l->rc == 0 ? l->take(l->context, &weight, l->e) : l->rc;
-    l->rc = l->rc == 0 ? l->take(l->context, &bias, l->e) : l->rc;
+static void list_pair(struct listing *l, const char *name, int64_t outputs, int64_t inputs) {
+    struct tensor_spec weight =
+        tensor_spec_of(TENSOR_MATRIX, l->group, TENSOR_SPEC_SHAPE(outputs, inputs));
+    struct tensor_spec bias = tensor_spec_of(TENSOR_BIAS, l->group, TENSOR_SPEC_SHAPE(outputs));
+    weight.rate = config_rate(inputs);
+    snprintf(weight.name, sizeof weight.name, "%s%s.weight", l->prefix, name);
+    snprintf(bias.name, sizeof bias.name, "%s%s.bias", l->prefix, name);
+    if (l->rc == 0) {
+        l->rc = l->take(l->context, &weight, l->e);
+    }
+    if (l->rc == 0) {
+        l->rc = l->take(l->context, &bias, l->e);
+    }
 }
 
 int reading_tensors(const struct reading_config *c, const char *prefix, int64_t dim, int64_t rows,
-                    int64_t steps,
-                    int (*take)(void *context, const struct config_tensor *t, struct error *e),
-                    void *context, struct error *e) {
-    struct listing l = {.take = take, .context = context, .e = e};
-    list_pair(&l, prefix, "unfold", rows * steps * c->channels, dim);
-    list_pair(&l, prefix, "mix", c->hidden, READING_SEEN * c->channels);
-    list_pair(&l, prefix, "presence", 2 * READING_COLUMNS, c->hidden);
-    list_pair(&l, prefix, "character", READING_COLUMNS * c->embedding, c->hidden);
-    list_pair(&l, prefix, "class", c->classes, c->embedding);
+                    int64_t steps, tensor_spec_take *take, void *context, struct error *e) {
+    struct listing l = {
+        .take = take, .context = context, .group = READING_GROUP, .prefix = prefix, .e = e};
+    list_pair(&l, "unfold", rows * steps * c->channels, dim);
+    list_pair(&l, "mix", c->hidden, READING_SEEN * c->channels);
+    list_pair(&l, "presence", 2 * READING_COLUMNS, c->hidden);
+    list_pair(&l, "character", READING_COLUMNS * c->embedding, c->hidden);
+    list_pair(&l, "class", c->classes, c->embedding);
     return l.rc;
 }
 
-int merge_tensors(int64_t dim,
-                  int (*take)(void *context, const struct config_tensor *t, struct error *e),
-                  void *context, struct error *e) {
-    struct listing l = {.take = take, .context = context, .e = e};
-    list_pair(&l, "merge.", "columns", dim, 2 * dim);
-    list_pair(&l, "merge.", "rows", dim, 2 * dim);
-    list_pair(&l, "unmerge.", "columns", 2 * dim, dim);
-    list_pair(&l, "unmerge.", "rows", 2 * dim, dim);
+int merge_tensors(int64_t dim, tensor_spec_take *take, void *context, struct error *e) {
+    struct listing l = {.take = take, .context = context, .group = MERGE_GROUP, .e = e};
+    l.prefix = "merge.";
+    list_pair(&l, "columns", dim, 2 * dim);
+    list_pair(&l, "rows", dim, 2 * dim);
+    l.prefix = "unmerge.";
+    list_pair(&l, "columns", 2 * dim, dim);
+    list_pair(&l, "rows", 2 * dim, dim);
     return l.rc;
 }
 

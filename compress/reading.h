@@ -37,16 +37,15 @@ struct reading_config {
     { .channels = 64, .hidden = 320, .embedding = 64 }
 #define READING_METADATA "occ.reading" /* the key under which safetensors files hold the JSON */
 
+#define READING_GROUP "reader"
+#define MERGE_GROUP "merge"
+
 /* The tensors of a head called `prefix` ("reader.") that reads tokens of `dim` numbers, each
  * rows x steps cells. Calls `take` as config_tensors does. */
 int reading_tensors(const struct reading_config *c, const char *prefix, int64_t dim, int64_t rows,
-                    int64_t steps,
-                    int (*take)(void *context, const struct config_tensor *t, struct error *e),
-                    void *context, struct error *e);
+                    int64_t steps, tensor_spec_take *take, void *context, struct error *e);
 /* merge.columns, merge.rows, unmerge.columns, unmerge.rows of tokens of `dim` numbers. */
-int merge_tensors(int64_t dim,
-                  int (*take)(void *context, const struct config_tensor *t, struct error *e),
-                  void *context, struct error *e);
+int merge_tensors(int64_t dim, tensor_spec_take *take, void *context, struct error *e);
 
 /* Of two phases each token is 8 cells wide, but they stand 4 cells apart. A cell belongs to the
  * token *first, and of two phases also to *second (else equal to it); gives their place in a page's

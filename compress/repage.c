@@ -2,10 +2,9 @@
 #include "compress/repage.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "compress/image.h"
-#include "render/page/page.h"
+#include "compress/page_image.h"
+#include "render/draw.h"
 
 struct repager {
     struct store *s;
@@ -14,12 +13,10 @@ struct repager {
     struct fonts *fonts;
     struct encoder_session *session;
     struct bytes text;
-    struct image drawn; /* the first page; no pixels: none was finished */
-    float *pixels;
-    size_t pixels_size;
+    struct drawn_page drawn;
 };
 
-int repager_open(struct repager **out, struct store *s, const struct encoder *n,
+int repager_open(struct repager **out, struct store *s, const struct encoder *encoder,
                  enum repage_how how, int profile, struct error *e) {
     *out = NULL;
     struct repager *r = calloc(1, sizeof *r);
@@ -30,9 +27,10 @@ int repager_open(struct repager **out, struct store *s, const struct encoder *n,
     r->how = how;
     r->profile = &PROFILES[profile];
     bytes_init(&r->text, STREAM_MEMBER_LIMIT);
+    drawn_page_init(&r->drawn);
     int rc = fonts_open(&r->fonts, r->profile->family, e);
     if (rc == 0) {
-        rc = encoder_session_open(&r->session, n, e);
+        rc = encoder_session_open(&r->session, encoder, e);
     }
     if (rc < 0) {
         repager_close(r);
@@ -49,31 +47,11 @@ void repager_close(struct repager *r) {
     encoder_session_close(r->session);
     fonts_close(r->fonts);
     bytes_close(&r->text);
-    image_close(&r->drawn);
-    free(r->pixels);
+    drawn_page_close(&r->drawn);
     free(r);
 }
 
-/* ---- The page ----------------------------------------------------------------------- */
-
-/* Keeps the first page; the others do not fit. */
-static int keep_page(void *context, const struct page *page, struct error *e) {
-    struct repager *r = context;
-    if (r->drawn.rgb != NULL) {
-        return 0;
-    }
-    size_t area = (size_t)page->width * (size_t)page->height;
-    r->drawn.rgb = malloc(area * 3);
-    if (r->drawn.rgb == NULL) {
-        return error_memory(e, "a page");
-    }
-    r->drawn.width = page->width;
-    r->drawn.height = page->height;
-    for (size_t i = 0; i < area; i++) {
-        memset(r->drawn.rgb + 3 * i, page->grey[i], 3);
-    }
-    return 0;
-}
+/* ---- The page ------------------------------------------------------------------------ */
 
 static int draw(struct repager *r, enum page_mode mode, const char *text, size_t size, int rows,
                 int columns, struct error *e) {
@@ -82,66 +60,32 @@ static int draw(struct repager *r, enum page_mode mode, const char *text, size_t
                                      .profile = r->profile,
                                      .fonts = r->fonts,
                                      .rows = less ? rows : 0,
-                                     .columns = less ? columns : 0,
-                                     .context = r,
-                                     .done = keep_page};
-    const struct span span = {.text = text, .size = size, .source = 1};
-    struct pager *pager;
-    image_close(&r->drawn);
-    int rc = pager_open(&pager, &setup, e);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = pager_text(pager, PART_SCRIPT, &span, 1, 0, e);
-    if (rc == 0) {
-        rc = pager_flush(pager, e);
-    }
-    pager_close(pager);
-    return rc;
+                                     .columns = less ? columns : 0};
+    return draw_text(&r->drawn, &setup, text, size, e);
 }
 
-/* The upper left corner of the page drawn, in its place. */
-static int crop(struct repager *r, int width, int height, struct error *e) {
-    struct image *drawn = &r->drawn;
-    if (width > drawn->width || height > drawn->height) {
-        return error_set(e, ERR_UNSUPPORTED, "a page smaller than its tokens");
-    }
-    for (int y = 0; y < height; y++) {
-        memmove(drawn->rgb + (size_t)y * (size_t)width * 3,
-                drawn->rgb + (size_t)y * (size_t)drawn->width * 3, (size_t)width * 3);
-    }
-    drawn->width = width;
-    drawn->height = height;
-    return 0;
-}
-
-static int shrink_picture(struct repager *r, int width, int height, struct error *e) {
-    struct image small;
-    int rc = image_resize(&small, &r->drawn, width, height, e);
-    if (rc == 0) {
-        image_close(&r->drawn);
-        r->drawn = small;
-    }
-    return rc;
-}
-
-static int encode(struct repager *r, float *tokens, struct error *e) {
-    const struct encoder_shape shape = {1, r->drawn.height, r->drawn.width, 1};
-    size_t count = (size_t)shape.height * (size_t)shape.width * 3;
-    if (count > r->pixels_size) {
-        free(r->pixels);
-        r->pixels_size = 0;
-        r->pixels = malloc(count * sizeof *r->pixels);
-        if (r->pixels == NULL) {
-            return error_memory(e, "a page");
+/* The page drawn, in rows x columns cells: of its text as much as fits, or all of it, smaller. */
+static int shrink_page(struct repager *r, int rows, int columns, struct image *small,
+                       struct error *e) {
+    int width = columns * CELL, height = rows * CELL;
+    struct page *page = &r->drawn.page;
+    if (r->how == REPAGE_RENDER) {
+        if (width > page->width || height > page->height) {
+            return error_set(e, ERR_UNSUPPORTED, "a page smaller than its tokens");
         }
-        r->pixels_size = count;
+        drawn_page_crop(&r->drawn, 0, 0, width, height);
+        return page_image(small, page, e);
     }
-    image_normalize(r->pixels, &r->drawn);
-    return encoder_run(r->session, tokens, r->pixels, &shape, e);
+    struct image whole;
+    int rc = page_image(&whole, page, e);
+    if (rc == 0) {
+        rc = image_resize(small, &whole, width, height, e);
+        image_close(&whole);
+    }
+    return rc;
 }
 
-/* ---- The operator ------------------------------------------------------------------------ */
+/* ---- The operator -------------------------------------------------------------------- */
 
 /* The drawn mode whose pages have this grid, or -1. */
 static int mode_of(const struct token_header *h) {
@@ -180,13 +124,14 @@ static int shrink(void *context, const struct token_record *record, const float 
         text[i] = text[i] == '\n' ? ' ' : text[i]; /* rows of another width */
     }
     int rc = draw(r, (enum page_mode)mode, text, size, rows, columns, e);
-    if (rc < 0 || r->drawn.rgb == NULL) {
+    if (rc < 0 || !r->drawn.drawn) {
         return rc;
     }
-    rc = r->how == REPAGE_RENDER ? crop(r, columns * CELL, rows * CELL, e)
-                                 : shrink_picture(r, columns * CELL, rows * CELL, e);
+    struct image small;
+    rc = shrink_page(r, rows, columns, &small, e);
     if (rc == 0) {
-        rc = encode(r, tokens, e);
+        rc = encoder_run_image(r->session, tokens, &small, 1, e);
+        image_close(&small);
     }
     return rc < 0 ? rc : 1;
 }

@@ -11,7 +11,7 @@ enum repage_how { REPAGE_RESIZE, REPAGE_RENDER };
 struct repager; /* keeps to the thread that opened it */
 
 /* `profile`: index into PROFILES (render/text/profile.h). The encoder must be the store's. */
-int repager_open(struct repager **out, struct store *s, const struct encoder *n,
+int repager_open(struct repager **out, struct store *s, const struct encoder *encoder,
                  enum repage_how how, int profile, struct error *e);
 void repager_close(struct repager *r); /* NULL is allowed */
 

@@ -50,7 +50,7 @@ struct render {
     int64_t samples; /* read so far */
 };
 
-/* ---- The ends of the stream --------------------------------------------- */
+/* ---- The ends of the stream ---------------------------------------------------------- */
 
 /* The hash of the primary font's file, as the records of pages give it. */
 static int font_hash(const struct render *r, char hash[24], struct error *e) {
@@ -129,7 +129,7 @@ static int finish_output(struct render *r, struct error *e) {
     return rc;
 }
 
-/* ---- In a thread -------------------------------------------------------- */
+/* ---- In a thread --------------------------------------------------------------------- */
 
 static int work(void *context, void **state, void *job, struct job_output *out, struct error *e) {
     struct renderer *renderer = *state;
@@ -154,7 +154,7 @@ static int thread_count(int64_t wanted) {
     return (int)(count > JOBS_THREADS ? JOBS_THREADS : count);
 }
 
-/* ---- In the main thread ------------------------------------------------- */
+/* ---- In the main thread -------------------------------------------------------------- */
 
 /* Takes over `samples`, on failure too. */
 static int put_job(struct render *r, struct render_job job, struct error *e) {

@@ -67,7 +67,7 @@ int64_t accounts_split(const struct accounts *a) {
     return a->split;
 }
 
-/* ---- To jobs ------------------------------------------------------------- */
+/* ---- To jobs ------------------------------------------------------------------------- */
 
 /* The account is not among those that wait any more. */
 static int put_account(struct accounts *a, struct account *account, struct error *e) {
@@ -137,7 +137,7 @@ int accounts_finish(struct accounts *a, struct error *e) {
     return rc;
 }
 
-/* ---- From samples --------------------------------------------------------- */
+/* ---- From samples -------------------------------------------------------------------- */
 
 static int new_account(struct accounts *a, struct error *e) {
     void *items = a->items;

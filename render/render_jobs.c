@@ -53,7 +53,7 @@ struct job_output {
     struct bytes bytes;
 };
 
-/* ---- Stopping and waiting; all with the lock held ----------------------- */
+/* ---- Stopping and waiting; all with the lock held ------------------------------------ */
 
 static void fail(struct jobs *j, const struct error *e) {
     if (!j->failed) {
@@ -106,7 +106,7 @@ static int wait_for_turn(struct job_output *o, struct error *e) {
     return rc;
 }
 
-/* ---- Output ------------------------------------------------------------- */
+/* ---- Output -------------------------------------------------------------------------- */
 
 struct bytes *job_output_bytes(struct job_output *o) {
     return &o->bytes;
@@ -195,7 +195,7 @@ static int end_output(struct job_output *o, struct error *e) {
     return rc == 0 ? pass_turn(j, e) : rc;
 }
 
-/* ---- Threads ------------------------------------------------------------ */
+/* ---- Threads ------------------------------------------------------------------------- */
 
 /* The next job; false when there is none any more. */
 static bool take(struct jobs *j, struct job *job) {

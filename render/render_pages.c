@@ -145,7 +145,7 @@ static const char *page_suffix(const struct renderer *r) {
     return PAGE_FORMATS[r->options->format];
 }
 
-/* ---- What was left out -------------------------------------------------- */
+/* ---- What was left out --------------------------------------------------------------- */
 
 /* One line for people; parsers quote their input, which may try to steer the terminal. */
 static void tell_line(const char *key, const char *text) {
@@ -210,7 +210,7 @@ static int flow(struct renderer *r, const struct stream_sample *sample, struct e
     return rc;
 }
 
-/* ---- The pages of a sample ---------------------------------------------- */
+/* ---- The pages of a sample ----------------------------------------------------------- */
 
 static int take_sample_page(struct renderer *r, const struct page *page, struct error *e) {
     if (r->page_count >= r->page_limit || r->images.size + r->texts.size >= r->byte_limit ||
@@ -305,7 +305,7 @@ static int do_sample(struct renderer *r, struct error *e) {
     return rc == 0 ? put_sample(r, &h->sample, e) : rc;
 }
 
-/* ---- The pages of an account -------------------------------------------- */
+/* ---- The pages of an account --------------------------------------------------------- */
 
 /* "samples" and "created" of the samples that are on the page. They flow one after the other, so
  * the boxes name them in the order of r->order. */
@@ -460,7 +460,7 @@ static int do_pack(struct renderer *r, struct error *e) {
     return rc;
 }
 
-/* ---- Jobs --------------------------------------------------------------- */
+/* ---- Jobs ---------------------------------------------------------------------------- */
 
 static int take_page(void *context, const struct page *page, struct error *e) {
     struct renderer *r = context;

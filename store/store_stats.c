@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* ---- Counting --------------------------------------------------------------------------- */
+/* ---- Counting ------------------------------------------------------------------------ */
 
 struct counting {
     struct store_stats *stats;
@@ -95,7 +95,7 @@ static double share(double sum, int64_t count) {
     return count > 0 ? sum / (double)count : 0;
 }
 
-/* ---- As JSON ---------------------------------------------------------------------------- */
+/* ---- As JSON ------------------------------------------------------------------------- */
 
 static json_t *codecs_json(const struct store_stats *stats) {
     const struct store_counts *c = &stats->counts;

@@ -3,7 +3,8 @@
 
 #include "store/utf8.h"
 #include "tests/test.h"
-#include "train/read/pages.h"
+#include "train/read/labels.h"
+#include "train/read/text.h"
 
 static struct alphabet *open_alphabet(void) {
     struct alphabet *a;
@@ -97,14 +98,14 @@ static void the_longest_class_is_matched(void) {
 /* ---- Labels ---------------------------------------------------------------------------- */
 
 static int label(void *context, const struct page *page, struct error *e) {
-    struct read_labels *out = context;
+    struct page_labels *out = context;
     struct alphabet *a = open_alphabet();
-    int rc = out->count == 0 ? reading_labels(out, page, a, e) : 0;
+    int rc = out->count == 0 ? labels_of_page(out, page, a, e) : 0;
     alphabet_close(a);
     return rc;
 }
 
-static void label_text(struct read_labels *out, int profile, const char *text) {
+static void label_text(struct page_labels *out, int profile, const char *text) {
     struct fonts *fonts;
     struct pager *pager;
     CHECK_NUMBER(fonts_open(&fonts, PROFILES[profile].family, NULL), 0);
@@ -127,7 +128,7 @@ static void label_text(struct read_labels *out, int profile, const char *text) {
 static void labels_spell_the_text_in_its_place(void) {
     static const char TEXT[] = "The office: fi, 10%\n\u017dlu\u0165ou\u010dk\u00fd";
     for (int profile = 0; profile < PROFILE_COUNT; profile++) {
-        struct read_labels labels = {.list = NULL};
+        struct page_labels labels = {.list = NULL};
         struct alphabet *a = open_alphabet();
         struct bytes spelled;
         bytes_init(&spelled, 1 << 16);
@@ -156,12 +157,12 @@ static void random_text_is_of_the_letters_asked_for(void) {
     struct bytes text;
     uint64_t random = 1;
     bytes_init(&text, 1 << 20);
-    CHECK_NUMBER(reading_random_text(&text, a, READING_ASCII, 5000, &random, NULL), 0);
+    CHECK_NUMBER(text_random(&text, a, LETTERS_ASCII, 5000, &random, NULL), 0);
     for (size_t i = 0; i < text.size; i++) {
         CHECK(text.data[i] >= 0x20 && text.data[i] < 0x7F);
     }
     bytes_clear(&text);
-    CHECK_NUMBER(reading_random_text(&text, a, READING_ALL, 5000, &random, NULL), 0);
+    CHECK_NUMBER(text_random(&text, a, LETTERS_ALL, 5000, &random, NULL), 0);
     CHECK(utf8_is_valid(bytes_text(&text), text.size));
     CHECK(text.size >= 5000 && text.size < 5400);
     bytes_close(&text);

@@ -1,26 +1,20 @@
-/* cpu_test.c - each level of the CPU's operations against plain double precision. */
+/* cpu_test.c - kernels of the CPU's levels that no operation shows by itself. */
 #define _DEFAULT_SOURCE /* setenv */
-#include "compress/cpu/vector.h"
+#include "compress/cpu/level.h"
 
 #include <stdint.h>
 
+#include "store/dtype.h"
 #include "tests/test.h"
-
-/* Largest errors allowed: of elementwise operations relative to max(1, |x|), of a layer norm to the
- * largest output, of an attention to the largest value. */
-#define GELU_LIMIT 4e-7
-#define NORM_LIMIT 2e-6
-#define ATTENTION_LIMIT 3e-6
-#define ATTENTION_BF16_LIMIT 1.2e-2
 
 static const char *const LEVELS[] = {"portable", "avx2", "avx512", "avx512bf16", "amx"};
 enum { LEVEL_COUNT = 5 };
 
 /* The next level that this processor has, from *i on; NULL: none. */
-static const struct vector_ops *next_level(int *i) {
+static const struct level *next_level(int *i) {
     for (; *i < LEVEL_COUNT; ++*i) {
         setenv("OCC_CPU", LEVELS[*i], 1);
-        const struct vector_ops *ops = vector_ops_choose(NULL);
+        const struct level *ops = level_choose(NULL);
         if (ops != NULL) {
             ++*i;
             return ops;
@@ -45,140 +39,14 @@ static float normal(void) {
     return sum / 2;
 }
 
-static float *floats(int64_t count) {
-    float *values = aligned_alloc(64, ((size_t)count * sizeof *values + 127) / 64 * 64);
-    if (values == NULL) {
-        exit(1);
-    }
-    return values;
-}
-
 static const size_t COUNTS[] = {0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 100, 1000};
 enum { COUNT_COUNT = sizeof COUNTS / sizeof *COUNTS };
 #define SENTINEL 12345.0f
 
-/* ---- Elementwise ---------------------------------------------------------------------- */
+/* ---- BF16 ----------------------------------------------------------------------------- */
 
 static double gelu_of(double x) {
     return 0.5 * x * erfc(-x / sqrt(2));
-}
-
-static double quick_gelu_of(double x) {
-    return x / (1 + exp(-1.702 * x));
-}
-
-static void check_activation(void (*apply)(float *x, size_t count), double (*want)(double x),
-                             const char *level) {
-    static const float SPECIAL[] = {0,   -0.0f, 1e-40f, -1e-40f, 1e-20f, 3,
-                                    -3,  5.5f,  -5.5f,  9.2f,    -9.2f,  30,
-                                    -30, 1e5f,  -1e5f,  1e30f,   -1e30f};
-    enum { SPECIALS = sizeof SPECIAL / sizeof *SPECIAL };
-    for (int c = 0; c < COUNT_COUNT; c++) {
-        size_t count = COUNTS[c];
-        float *x = floats((int64_t)count + 1), *in = floats((int64_t)count + 1);
-        for (size_t i = 0; i < count; i++) {
-            in[i] = i < SPECIALS ? SPECIAL[i] : 4 * normal();
-        }
-        memcpy(x, in, count * sizeof *x);
-        x[count] = SENTINEL;
-        apply(x, count);
-        for (size_t i = 0; i < count; i++) {
-            double right = want((double)in[i]);
-            if (!CHECK_NEAR((double)x[i], right, GELU_LIMIT * fmax(1, fabs((double)in[i])))) {
-                printf("# %s of %g\n", level, (double)in[i]);
-            }
-        }
-        CHECK(x[count] == SENTINEL);
-        free(x);
-        free(in);
-    }
-}
-
-static void gelu_is_exact(void) {
-    int i = 0;
-    for (const struct vector_ops *ops = next_level(&i); ops != NULL; ops = next_level(&i)) {
-        check_activation(ops->gelu, gelu_of, ops->name);
-    }
-}
-
-static void quick_gelu_is_exact(void) {
-    int i = 0;
-    for (const struct vector_ops *ops = next_level(&i); ops != NULL; ops = next_level(&i)) {
-        check_activation(ops->quick_gelu, quick_gelu_of, ops->name);
-    }
-}
-
-static void check_norm(const struct vector_ops *ops, int64_t rows, int64_t width, float offset) {
-    float *x = floats(rows * width), *out = floats(rows * width + 1);
-    float *gamma = floats(width), *beta = floats(width);
-    double worst = 0, largest = 0, condition = 1;
-    for (int64_t i = 0; i < rows * width; i++) {
-        x[i] = normal() + offset;
-    }
-    for (int64_t i = 0; i < width; i++) {
-        gamma[i] = 1 + 0.3f * normal();
-        beta[i] = normal();
-    }
-    out[rows * width] = SENTINEL;
-    ops->layer_norm(out, x, rows, width, gamma, beta, 1e-6f);
-    for (int64_t r = 0; r < rows; r++) {
-        double mean = 0, variance = 0;
-        for (int64_t i = 0; i < width; i++) {
-            mean += (double)x[r * width + i] / (double)width;
-        }
-        for (int64_t i = 0; i < width; i++) {
-            variance += pow((double)x[r * width + i] - mean, 2) / (double)width;
-        }
-        condition = fmax(condition, fabs(mean) / sqrt(variance + (double)1e-6f));
-        for (int64_t i = 0; i < width; i++) {
-            double want = ((double)x[r * width + i] - mean) / sqrt(variance + (double)1e-6f) *
-                              (double)gamma[i] +
-                          (double)beta[i];
-            worst = fmax(worst, fabs((double)out[r * width + i] - want));
-            largest = fmax(largest, fabs(want));
-        }
-    }
-    /* the mean is rounded: values that lie close together far from 0 cost precision in any order of
-     * sums */
-    CHECK_NEAR(worst / largest, 0, NORM_LIMIT * condition);
-    CHECK(out[rows * width] == SENTINEL);
-    ops->layer_norm(x, x, rows, width, gamma, beta, 1e-6f);
-    CHECK(memcmp(x, out, (size_t)(rows * width) * sizeof *x) == 0);
-    free(x);
-    free(out);
-    free(gamma);
-    free(beta);
-}
-
-static void layer_norm_is_accurate_in_place_too(void) {
-    static const int64_t WIDTHS[] = {1, 2, 3, 15, 48, 80, 96, 257, 768, 1024};
-    int i = 0;
-    for (const struct vector_ops *ops = next_level(&i); ops != NULL; ops = next_level(&i)) {
-        for (size_t w = 0; w < sizeof WIDTHS / sizeof *WIDTHS; w++) {
-            check_norm(ops, 3, WIDTHS[w], 0);
-            check_norm(ops, 2, WIDTHS[w], 10);
-        }
-    }
-}
-
-static void add_is_a_sum(void) {
-    int level = 0;
-    for (const struct vector_ops *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
-        for (int c = 0; c < COUNT_COUNT; c++) {
-            size_t count = COUNTS[c];
-            float a[1001], b[1001], out[1001];
-            for (size_t i = 0; i < count; i++) {
-                a[i] = normal();
-                b[i] = normal();
-            }
-            out[count] = SENTINEL;
-            ops->add(out, a, b, count);
-            for (size_t i = 0; i < count; i++) {
-                CHECK(out[i] == a[i] + b[i]);
-            }
-            CHECK(out[count] == SENTINEL);
-        }
-    }
 }
 
 static void to_bf16_rounds_to_nearest_even(void) {
@@ -187,7 +55,7 @@ static void to_bf16_rounds_to_nearest_even(void) {
                                     0x7F800001, 0xFFC00000, 0x00000001, 0x00018000, 0x007FFFFF};
     enum { BIT_COUNT = sizeof BITS / sizeof *BITS };
     int level = 0;
-    for (const struct vector_ops *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
+    for (const struct level *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
         for (int c = 0; c < COUNT_COUNT; c++) {
             size_t count = COUNTS[c];
             float x[1001];
@@ -208,7 +76,7 @@ static void to_bf16_rounds_to_nearest_even(void) {
 
 static void gelu_to_bf16_is_as_good_as_bf16(void) {
     int level = 0;
-    for (const struct vector_ops *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
+    for (const struct level *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
         for (int c = 0; c < COUNT_COUNT; c++) {
             size_t count = COUNTS[c];
             float x[1001];
@@ -228,183 +96,8 @@ static void gelu_to_bf16_is_as_good_as_bf16(void) {
     }
 }
 
-/* ---- Attention ---------------------------------------------------------------------------- */
-
-struct problem {
-    int64_t tokens, dim, stride;
-    struct relative_position position; /* height 0: none */
-    float *qkv, *rel_h, *rel_w;
-    double *want;
-};
-
-static double dot(const float *a, const float *b, int64_t count) {
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++) {
-        sum += (double)a[i] * (double)b[i];
-    }
-    return sum;
-}
-
-static void solve(struct problem *p) {
-    const struct relative_position *at = &p->position;
-    double *scores = malloc((size_t)p->tokens * sizeof *scores);
-    if (scores == NULL) {
-        exit(1);
-    }
-    for (int64_t i = 0; i < p->tokens; i++) {
-        const float *q = p->qkv + i * p->stride;
-        double most = -1e300, total = 0;
-        for (int64_t j = 0; j < p->tokens; j++) {
-            const float *k = p->qkv + j * p->stride + p->dim;
-            scores[j] = dot(q, k, p->dim) / sqrt((double)p->dim);
-            if (at->height > 0) {
-                int64_t dy = i / at->width - j / at->width + at->height - 1;
-                int64_t dx = i % at->width - j % at->width + at->width - 1;
-                scores[j] += dot(q, at->rel_h + dy * p->dim, p->dim) +
-                             dot(q, at->rel_w + dx * p->dim, p->dim);
-            }
-            most = fmax(most, scores[j]);
-        }
-        for (int64_t j = 0; j < p->tokens; j++) {
-            scores[j] = exp(scores[j] - most);
-            total += scores[j];
-        }
-        for (int64_t d = 0; d < p->dim; d++) {
-            double sum = 0;
-            for (int64_t j = 0; j < p->tokens; j++) {
-                sum += scores[j] * (double)p->qkv[j * p->stride + 2 * p->dim + d];
-            }
-            p->want[i * p->dim + d] = sum / total;
-        }
-    }
-    free(scores);
-}
-
-static void problem_new(struct problem *p, int64_t tokens, int64_t dim, int64_t height,
-                        float spread) {
-    int64_t width = height > 0 ? tokens / height : 0;
-    *p = (struct problem){.tokens = tokens, .dim = dim, .stride = 3 * dim + 5};
-    p->qkv = floats(tokens * p->stride);
-    p->rel_h = floats((2 * height + 1) * dim);
-    p->rel_w = floats((2 * width + 1) * dim);
-    p->want = malloc((size_t)(tokens * dim) * sizeof *p->want);
-    for (int64_t i = 0; i < tokens * p->stride; i++) {
-        p->qkv[i] = normal() * (i % p->stride < 2 * dim ? spread : 1);
-    }
-    for (int64_t i = 0; i < (2 * height + 1) * dim; i++) {
-        p->rel_h[i] = 0.2f * normal();
-    }
-    for (int64_t i = 0; i < (2 * width + 1) * dim; i++) {
-        p->rel_w[i] = 0.2f * normal();
-    }
-    p->position = (struct relative_position){height, width, p->rel_h, p->rel_w};
-    solve(p);
-}
-
-static void problem_end(struct problem *p) {
-    free(p->qkv);
-    free(p->rel_h);
-    free(p->rel_w);
-    free(p->want);
-}
-
-/* max|out - want| / max|v|; also that nothing is written beside the output, and that nothing
- * depends on what the scratch memory held. */
-static double attention_error(const struct vector_ops *ops, const struct problem *p, bool bf16) {
-    const struct relative_position *position = p->position.height > 0 ? &p->position : NULL;
-    int64_t out_stride = p->dim + 3;
-    size_t scratch_size = ops->attention_scratch(p->tokens, p->dim, position);
-    float *out = floats(p->tokens * out_stride), *scratch = floats((int64_t)(scratch_size / 4) + 1);
-    for (size_t i = 0; i < scratch_size / 4; i++) {
-        scratch[i] = NAN;
-    }
-    for (int64_t i = 0; i < p->tokens * out_stride; i++) {
-        out[i] = SENTINEL;
-    }
-    ops->attention(out, out_stride, p->qkv, p->qkv + p->dim, p->qkv + 2 * p->dim, p->stride,
-                   p->tokens, p->dim, position, bf16, scratch);
-    double worst = 0, largest = 0;
-    for (int64_t i = 0; i < p->tokens; i++) {
-        for (int64_t d = 0; d < out_stride; d++) {
-            double got = (double)out[i * out_stride + d];
-            if (d >= p->dim) {
-                CHECK(got == (double)SENTINEL);
-                continue;
-            }
-            double miss = fabs(got - p->want[i * p->dim + d]);
-            worst = miss > worst || isnan(miss) ? miss : worst;
-            largest = fmax(largest, fabs((double)p->qkv[i * p->stride + 2 * p->dim + d]));
-        }
-    }
-    free(out);
-    free(scratch);
-    return worst / largest;
-}
-
-/* tokens, head_dim, rows of the grid (0: no positions) */
-static const int64_t SHAPES[][3] = {
-    {1, 16, 0},    {1, 64, 1},   {4, 12, 2},    {5, 7, 0},     {16, 16, 4},  {25, 12, 5},
-    {49, 12, 7},   {50, 80, 5},  {64, 32, 8},   {64, 64, 0},   {65, 64, 0},  {96, 64, 6},
-    {100, 1, 10},  {127, 64, 1}, {196, 64, 14}, {255, 64, 0},  {257, 64, 0}, {300, 33, 0},
-    {400, 64, 20}, {520, 16, 0}, {800, 64, 20}, {1025, 32, 0}, {36, 256, 4}};
-enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
-
-static void attention_equals_the_plain_formula(void) {
-    for (int i = 0; i < SHAPE_COUNT; i++) {
-        struct problem p;
-        problem_new(&p, SHAPES[i][0], SHAPES[i][1], SHAPES[i][2], 1);
-        int level = 0;
-        for (const struct vector_ops *ops = next_level(&level); ops != NULL;
-             ops = next_level(&level)) {
-            bool ok = CHECK_NEAR(attention_error(ops, &p, false), 0, ATTENTION_LIMIT);
-            if (ops->has_bf16) {
-                ok &= CHECK_NEAR(attention_error(ops, &p, true), 0, ATTENTION_BF16_LIMIT);
-            }
-            if (!ok) {
-                printf("# %s, %d tokens of %d, %d rows\n", ops->name, (int)SHAPES[i][0],
-                       (int)SHAPES[i][1], (int)SHAPES[i][2]);
-            }
-        }
-        problem_end(&p);
-    }
-}
-
-/* One key takes all: weights of the others are below what F32 can hold. */
-static void a_huge_spread_of_scores_gives_no_nan(void) {
-    struct problem p;
-    problem_new(&p, 300, 64, 0, 30);
-    int level = 0;
-    for (const struct vector_ops *ops = next_level(&level); ops != NULL; ops = next_level(&level)) {
-        CHECK_NEAR(attention_error(ops, &p, false), 0, 1e-3);
-        if (ops->has_bf16) {
-            CHECK(isfinite(attention_error(ops, &p, true)));
-        }
-    }
-    problem_end(&p);
-}
-
-/* ---- The choice ------------------------------------------------------------------------------ */
-
-static void an_unknown_level_is_refused_with_those_that_are_known(void) {
-    struct error e;
-    setenv("OCC_CPU", "nonsense", 1);
-    CHECK(vector_ops_choose(&e) == NULL);
-    CHECK_TEXT(e.text, "OCC_CPU=nonsense: the levels are amx, avx512bf16, avx512, avx2, portable");
-    setenv("OCC_CPU", "portable", 1);
-    CHECK_TEXT(vector_ops_choose(&e)->name, "portable");
-    unsetenv("OCC_CPU");
-    CHECK(vector_ops_choose(&e) != NULL);
-}
-
 int main(void) {
-    RUN(gelu_is_exact);
-    RUN(quick_gelu_is_exact);
-    RUN(layer_norm_is_accurate_in_place_too);
-    RUN(add_is_a_sum);
     RUN(to_bf16_rounds_to_nearest_even);
     RUN(gelu_to_bf16_is_as_good_as_bf16);
-    RUN(attention_equals_the_plain_formula);
-    RUN(a_huge_spread_of_scores_gives_no_nan);
-    RUN(an_unknown_level_is_refused_with_those_that_are_known);
     return test_finish();
 }

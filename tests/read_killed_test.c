@@ -26,9 +26,9 @@ static pid_t begin(const char *folder) {
     struct source s = SOURCE;
     struct read_source source = source_of(&s);
     struct read_options o = OPTIONS;
-    struct read_result result;
-    o.optimizer.steps = STEPS;
-    o.folder = folder;
+    struct trainer_result result;
+    o.trainer.schedule.steps = STEPS;
+    o.trainer.folder = folder;
     _exit(read_train(&o, alphabet, &source, NULL, NULL, &result, NULL) == 0 ? 0 : 1);
 }
 

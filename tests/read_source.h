@@ -1,5 +1,6 @@
 /* read_source.h - made-up pages to learn reading from, a tiny encoder, and what trainings leave in
- * folders, for tests of train/read.h. Everything happens in a scratch folder of the test's own. */
+ * folders, for tests of train/read/read.h. Everything happens in a scratch folder of the test's
+ * own. */
 #ifndef OCC_TESTS_READ_SOURCE_H
 #define OCC_TESTS_READ_SOURCE_H
 
@@ -16,7 +17,7 @@
 #include "store/file.h"
 #include "store/random.h"
 #include "store/safetensors.h"
-#include "train/read.h"
+#include "train/read/read.h"
 
 enum { SIDE = 128, TOKEN = 12, CLASSES = 4, LABELS = (SIDE / 16) * (SIDE / 16) };
 
@@ -145,14 +146,14 @@ static inline bool source_begin(struct alphabet **alphabet) {
     OPTIONS = READ_DEFAULTS;
     OPTIONS.reading =
         (struct reading_config){.channels = 4, .hidden = 16, .embedding = 8, .classes = CLASSES};
-    OPTIONS.optimizer.steps = 40;
-    OPTIONS.optimizer.warm_up = 5;
-    OPTIONS.optimizer.rate = 0.01;
-    OPTIONS.optimizer.average = 0.5;
+    OPTIONS.trainer.schedule.steps = 40;
+    OPTIONS.trainer.schedule.warm_up = 5;
+    OPTIONS.trainer.schedule.rate = 0.01;
+    OPTIONS.trainer.optimizer.ema = 0.5;
     OPTIONS.seed = 1;
     OPTIONS.batch = 4;
-    OPTIONS.threads = 2;
-    OPTIONS.save_ms = -1; /* with each line of the metrics */
+    OPTIONS.trainer.threads = 2;
+    OPTIONS.trainer.save_ms = -1; /* with each line of the metrics */
     OPTIONS.staged = 0;
     OPTIONS.merging = 0.5;
     OPTIONS.merging_from = 0.25;
@@ -211,20 +212,19 @@ static inline bool same_file(const char *a, const char *b, const char *name) {
     return same;
 }
 
-/* Whether the weights and their running means are the same in the checkpoints of two folders. */
+/* Whether the weights and their moments are the same in the checkpoints of two folders. */
 static inline bool same_arrays(const char *a, const char *b) {
-    static const char *const NAMES[] = {"values", "means", "variances"};
     char path[256];
     struct safetensors *x = NULL, *y = NULL;
     snprintf(path, sizeof path, "%s/checkpoint.safetensors", a);
     int rc = safetensors_open(&x, path, NULL);
     snprintf(path, sizeof path, "%s/checkpoint.safetensors", b);
     rc = rc == 0 ? safetensors_open(&y, path, NULL) : rc;
-    bool same = rc == 0;
-    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES && same; i++) {
-        const struct safetensor *one = safetensors_find(x, NAMES[i]);
-        const struct safetensor *other = safetensors_find(y, NAMES[i]);
-        same = one != NULL && other != NULL && one->bytes == other->bytes &&
+    bool same = rc == 0 && safetensors_count(x) == safetensors_count(y);
+    for (size_t i = 0; same && i < safetensors_count(x); i++) {
+        const struct safetensor *one = safetensors_get(x, i);
+        const struct safetensor *other = safetensors_find(y, one->name);
+        same = other != NULL && one->bytes == other->bytes &&
                memcmp(one->data, other->data, one->bytes) == 0;
     }
     safetensors_close(x);

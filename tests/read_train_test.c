@@ -1,18 +1,21 @@
 /* The loop of a training, on pages of a made-up source: what is asked for, what is left behind, how
  * it stops and goes on, what it does not follow. A killed one: read_killed_test.c. */
 #define _GNU_SOURCE /* pthread_setattr_default_np */
+#include "tests/cpu_backend.h"
 #include "tests/read_source.h"
 #include "tests/test.h"
 
+#include "compress/encoder.h"
 #include "store/log.h"
+#include "tests/trained.h"
 #include "train/checkpoint.h"
-#include "train/read_step.h"
+#include "train/read/step.h"
 
 static struct alphabet *alphabet;
 
-static int train(const struct read_options *o, struct source *s, struct read_result *result,
+static int train(const struct read_options *o, struct source *s, struct trainer_result *result,
                  struct error *e) {
-    struct read_result ignored;
+    struct trainer_result ignored;
     struct read_source source = source_of(s);
     result = result != NULL ? result : &ignored;
     return read_train(o, alphabet, &source, NULL, &s->cancelled, result, e);
@@ -24,7 +27,7 @@ static void train_whole(const struct read_options *o, const char *folder) {
     struct read_options own = *o;
     struct error e = {0};
     make_folder(folder);
-    own.folder = folder;
+    own.trainer.folder = folder;
     CHECK_NUMBER(train(&own, &s, NULL, &e), 0);
     CHECK_TEXT(e.text, "");
     source_clear(&s);
@@ -75,7 +78,7 @@ static void stages_come_one_by_one(void) {
     } WANTED[] = {{1, 0}, {1, 0}, {2, 1}, {3, 2}, {4, 3}, {4, 3}, {4, 0}, {4, 0}};
     enum { LINES = sizeof WANTED / sizeof *WANTED };
     struct read_options o = OPTIONS;
-    o.optimizer.steps = LINES * 20;
+    o.trainer.schedule.steps = LINES * 20;
     o.staged = 0.5;
     train_whole(&o, "staged");
     FILE *file = fopen("staged/metrics.ndjson", "r");
@@ -97,9 +100,38 @@ static void stages_come_one_by_one(void) {
     remove_folder("staged");
 }
 
+/* What a run will take is known before its first step: values, gradients and moments to the byte,
+ * all of it within a tenth. */
+static void memory_is_predicted(void) {
+    for (int64_t threads = 1; threads <= 2; threads++) {
+        struct read_options o = OPTIONS;
+        struct source s = SOURCE;
+        struct trainer_result result;
+        o.trainer.schedule.steps = 8;
+        o.trainer.threads = threads;
+        o.trainer.folder = "run";
+        o.merging = 1;
+        o.merging_from = 0;
+        make_folder("run");
+        CHECK_NUMBER(train(&o, &s, &result, NULL), 0);
+        const size_t *will = result.ledger.predicted, *did = result.ledger.measured;
+        for (int i = 0; i < LEDGER_COUNT; i++) {
+            printf("# %s: %zu predicted, %zu measured\n", LEDGER_NAMES[i], will[i], did[i]);
+        }
+        /* the device rounds each tensor to cache lines */
+        for (int i = LEDGER_WEIGHTS; i <= LEDGER_MOMENTS; i++) {
+            CHECK(did[i] > 0);
+            CHECK_NEAR((double)will[i] / (double)did[i], 1, 0.1);
+        }
+        CHECK_NEAR((double)will[LEDGER_ACTIVATIONS] / (double)did[LEDGER_ACTIVATIONS], 1, 0.1);
+        CHECK_NEAR((double)ledger_total(will) / (double)ledger_total(did), 1, 0.1);
+        remove_folder("run");
+    }
+}
+
 static void the_seed_decides(void) {
     struct read_options o = OPTIONS;
-    o.optimizer.steps = 3;
+    o.trainer.schedule.steps = 3;
     train_whole(&o, "one");
     train_whole(&o, "same");
     o.seed++;
@@ -126,60 +158,63 @@ static void whiten(struct whitening *w, size_t count) {
     CHECK_NUMBER(whiten_finish(w, NULL), 0);
 }
 
-/* What a checkpoint holds; NULL: failed. */
-static struct parameters *parameters_of(const char *path, const struct read_options *o) {
-    struct parameters *p = NULL;
-    struct optimizer optimizer = {.step = 0};
+/* What a checkpoint holds. */
+static bool load_trained(struct trained *t, const char *path, const struct read_options *o) {
     json_t *state = NULL;
-    int rc = parameters_open(&p, NULL);
-    rc = rc == 0 ? read_parameters(p, o, NULL) : rc;
-    rc = rc == 0 ? parameters_allocate(p, NULL) : rc;
-    rc = rc == 0 ? optimizer_open(&optimizer, p, &o->optimizer, NULL) : rc;
-    rc = rc == 0 ? checkpoint_load(path, p, &optimizer, &state, NULL) : rc;
+    trained_begin(t, DTYPE_F32);
+    CHECK_NUMBER(read_parameters(t->parameters, o, NULL), 0);
+    trained_open(t, &o->trainer.optimizer, NULL, 0);
+    int rc = checkpoint_load(path, &t->optimizer, &state, NULL);
     json_decref(state);
-    optimizer_close(&optimizer);
-    return rc == 1 ? p : NULL;
+    return rc == 1;
 }
 
 /* Training sees patches whitened, the encoder that ships sees pixels. */
 static void what_is_shipped_computes_what_was_trained(void) {
     struct read_options o = OPTIONS;
     struct source s = SOURCE;
+    struct trained trained;
     struct tape *t = NULL;
     struct encoder *encoder = NULL;
     struct encoder_session *session = NULL;
     static struct whitening whitening;
     static uint8_t grey[SIDE * SIDE];
-    static float pixels[SIDE * SIDE * 3], whitened[SIDE * SIDE * 3], tokens[4 * TOKEN];
-    const struct encoder_shape shape = {1, SIDE, SIDE, 1};
-    o.optimizer.average = 0;
-    o.optimizer.steps = 5;
-    o.folder = "run";
+    static float whitened[SIDE * SIDE], tokens[4 * TOKEN];
+    const struct image page = {.width = SIDE, .height = SIDE, .channels = 1, .pixels = grey};
+    o.trainer.optimizer.ema = 0;
+    o.trainer.schedule.steps = 5;
+    o.trainer.folder = "run";
     make_folder("run");
     CHECK_NUMBER(train(&o, &s, NULL, NULL), 0);
     whiten(&whitening, s.whitening);
-    for (int i = 0; i < SIDE * SIDE * 3; i++) {
-        grey[i / 3] = (uint8_t)(i / 3 * 7 % 41 < 5 ? i / 3 % 100 : 255);
-        pixels[i] = (float)grey[i / 3] / 127.5f - 1.0f;
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        grey[i] = (uint8_t)(i * 7 % 41 < 5 ? i % 100 : 255);
     }
     whiten_page(&whitening, whitened, grey, SIDE);
-    int rc = encoder_open(&encoder, "run/encoder.safetensors", NULL, &BACKEND_CPU, DTYPE_F32, NULL);
-    rc = rc == 0 ? encoder_session_open(&session, encoder, NULL) : rc;
-    rc = rc == 0 ? encoder_run(session, tokens, pixels, &shape, NULL) : rc;
-    rc = rc == 0 ? tape_open(&t, &BACKEND_CPU, DTYPE_F32, NULL) : rc;
-    struct parameters *p = parameters_of("run/checkpoint.safetensors", &o);
-    if (!CHECK(rc == 0 && p != NULL)) {
+    int rc =
+        encoder_open(&encoder, "run/encoder.safetensors", NULL, cpu_backend(), DTYPE_F32, NULL);
+    if (rc == 0) {
+        rc = encoder_session_open(&session, encoder, NULL);
+    }
+    if (rc == 0) {
+        rc = encoder_run_image(session, tokens, &page, 1, NULL);
+    }
+    bool loaded = load_trained(&trained, "run/checkpoint.safetensors", &o);
+    if (!CHECK(rc == 0 && loaded) ||
+        !CHECK_NUMBER(tape_open(&t, trained.device, &o.trainer.tape, NULL), 0)) {
         return;
     }
-    const struct encoder_taping taping = {.config = &o.encoder, .parameters = p};
+    const struct tape_source source = parameters_source(trained.parameters);
+    const struct tensor input =
+        tensor_of(whitened, DTYPE_F32, NULL, TENSOR_SHAPE(1, SIDE, SIDE, 1));
     struct encoder_stages stages;
     tape_begin(t);
-    encoder_tape(&taping, t, whitened, &shape, STAGE_TOKENS, &stages);
+    encoder_tape(&o.encoder, &source, t, &input, 1, STAGE_TOKENS, &stages);
     for (int i = 0; i < 4 * TOKEN && CHECK(stages.tokens != NULL); i++) {
-        CHECK_NEAR((double)stages.tokens->value[i], (double)tokens[i], 1e-3);
+        CHECK_NEAR((double)((float *)stages.tokens->value.data)[i], (double)tokens[i], 1e-3);
     }
     tape_close(t);
-    parameters_close(p);
+    trained_close(&trained);
     encoder_session_close(session);
     encoder_close(encoder);
     remove_folder("run");
@@ -189,11 +224,11 @@ static void it_can_begin_with_what_was_shipped(void) {
     struct read_options o = OPTIONS;
     struct source s = SOURCE;
     struct error e = {0};
-    o.optimizer.average = 0;
-    o.optimizer.steps = 3;
+    o.trainer.optimizer.ema = 0;
+    o.trainer.schedule.steps = 3;
     train_whole(&o, "first");
     o.from = "first/encoder.safetensors";
-    o.optimizer.rate = 0; /* nothing moves */
+    o.trainer.schedule.rate = 0; /* nothing moves */
     o.seed++;
     train_whole(&o, "second");
     CHECK(weights_apart("first/encoder.safetensors", "second/encoder.safetensors") < 1e-4);
@@ -201,7 +236,7 @@ static void it_can_begin_with_what_was_shipped(void) {
     train_whole(&o, "third");
     CHECK(weights_apart("first/encoder.safetensors", "third/encoder.safetensors") > 0.1);
     make_folder("fourth");
-    o.folder = "fourth";
+    o.trainer.folder = "fourth";
     o.from = "first/nothing.safetensors";
     CHECK(train(&o, &s, NULL, &e) < 0);
     CHECK(strstr(e.text, "first/nothing.safetensors") != NULL);
@@ -218,9 +253,9 @@ static void ask(const struct read_options *options, int64_t threads, struct sour
     struct read_options o = *options;
     *s = SOURCE;
     make_folder("run");
-    o.folder = "run";
-    o.optimizer.steps = 3;
-    o.threads = threads;
+    o.trainer.folder = "run";
+    o.trainer.schedule.steps = 3;
+    o.trainer.threads = threads;
     CHECK_NUMBER(train(&o, s, NULL, NULL), 0);
     source_sort(s);
     remove_folder("run");
@@ -289,8 +324,8 @@ static void a_failing_source_is_reported(void) {
         struct source s = SOURCE;
         struct read_options o = OPTIONS;
         struct error e = {0};
-        o.folder = "run";
-        o.threads = threads;
+        o.trainer.folder = "run";
+        o.trainer.threads = threads;
         make_folder("run");
         s.fail_at = 6;
         CHECK_NUMBER(train(&o, &s, NULL, &e), ERR_FORMAT);
@@ -315,13 +350,13 @@ static void a_thread_that_cannot_be_started_is_reported(void) {
     struct read_options o = OPTIONS;
     struct error e = {0};
     pthread_attr_t attributes, before;
-    o.threads = 3;
+    o.trainer.threads = 3;
     CHECK_NUMBER(pthread_getattr_default_np(&before), 0);
     CHECK_NUMBER(pthread_attr_init(&attributes), 0);
     CHECK_NUMBER(pthread_attr_setstacksize(&attributes, (size_t)1 << 46), 0);
     CHECK_NUMBER(pthread_setattr_default_np(&attributes), 0);
     make_folder("stacks");
-    o.folder = "stacks";
+    o.trainer.folder = "stacks";
     CHECK_NUMBER(train(&o, &s, NULL, &e), ERR_MEMORY);
     CHECK_TEXT(e.text, "thread 1 cannot be started");
     CHECK_NUMBER(pthread_setattr_default_np(&before), 0);
@@ -335,7 +370,7 @@ static void a_folder_that_is_not_there_is_named(void) {
     struct source s = SOURCE;
     struct read_options o = OPTIONS;
     struct error e = {0};
-    o.folder = "nowhere";
+    o.trainer.folder = "nowhere";
     CHECK_NUMBER(train(&o, &s, NULL, &e), ERR_IO);
     CHECK(strstr(e.text, "nowhere/") != NULL);
     CHECK_NUMBER(s.count, 0);
@@ -346,16 +381,16 @@ static void a_folder_that_is_not_there_is_named(void) {
 static void a_stopped_training_goes_on(void) {
     struct source s = SOURCE;
     struct read_options o = OPTIONS;
-    struct read_result result;
+    struct trainer_result result;
     struct error e = {0};
     train_whole(&o, "whole");
     make_folder("run");
-    o.folder = "run";
-    o.stop_at = 13;
+    o.trainer.folder = "run";
+    o.trainer.stop_at = 13;
     CHECK_NUMBER(train(&o, &s, &result, &e), ERR_CANCELLED);
     CHECK_TEXT(e.text, "stopped at step 13");
     CHECK_NUMBER(result.step, 13);
-    o.stop_at = 0;
+    o.trainer.stop_at = 0;
     s.cancel_at = 29 * 4 + 1; /* as a signal would, in the middle of a step */
     CHECK_NUMBER(train(&o, &s, &result, &e), ERR_CANCELLED);
     CHECK_NUMBER(result.step, 30);
@@ -363,7 +398,7 @@ static void a_stopped_training_goes_on(void) {
     s.cancelled = 0;
     CHECK_NUMBER(train(&o, &s, &result, NULL), 0);
     CHECK_NUMBER(result.step, 40);
-    CHECK_NUMBER(result.pages, 160);
+    CHECK_NUMBER(result.samples, 160);
     CHECK_NUMBER(s.count, 160);
     CHECK(same_file("whole", "run", "encoder.safetensors"));
     CHECK(same_arrays("whole", "run"));
@@ -375,11 +410,11 @@ static void a_stopped_training_goes_on(void) {
 static void a_finished_training_stays_as_it_is(void) {
     struct source s = SOURCE;
     struct read_options o = OPTIONS;
-    struct read_result result;
-    o.optimizer.steps = 20;
+    struct trainer_result result;
+    o.trainer.schedule.steps = 20;
     train_whole(&o, "whole");
     train_whole(&o, "run");
-    o.folder = "run";
+    o.trainer.folder = "run";
     CHECK_NUMBER(train(&o, &s, &result, NULL), 0);
     CHECK_NUMBER(result.step, 20);
     CHECK_NUMBER(s.count, 0);
@@ -395,17 +430,17 @@ static void other_options_are_refused(void) {
     struct read_options others[OTHERS];
     struct read_options o = OPTIONS;
     struct error e = {0};
-    o.optimizer.steps = 3;
+    o.trainer.schedule.steps = 3;
     train_whole(&o, "run");
-    o.folder = "run";
+    o.trainer.folder = "run";
     for (int i = 0; i < OTHERS; i++) {
         others[i] = o;
     }
     others[0].seed++;
     others[1].batch++;
-    others[2].threads++;
-    others[3].optimizer.decay *= 2;
-    others[4].optimizer.clip /= 2;
+    others[2].trainer.threads++;
+    others[3].trainer.optimizer.decay *= 2;
+    others[4].trainer.optimizer.clip /= 2;
     others[5].merging /= 2;
     others[6].sizes[READ_CROP]++;
     others[7].merges[1] = 0;
@@ -426,12 +461,12 @@ static void other_options_are_refused(void) {
 static void a_training_may_become_longer(void) {
     struct source s = SOURCE;
     struct read_options o = OPTIONS;
-    struct read_result result;
-    o.optimizer.steps = 3;
+    struct trainer_result result;
+    o.trainer.schedule.steps = 3;
     train_whole(&o, "run");
-    o.folder = "run";
-    o.optimizer.steps = 5;
-    o.optimizer.rate /= 2;
+    o.trainer.folder = "run";
+    o.trainer.schedule.steps = 5;
+    o.trainer.schedule.rate /= 2;
     CHECK_NUMBER(train(&o, &s, &result, NULL), 0);
     CHECK_NUMBER(result.step, 5);
     CHECK_NUMBER(s.count, 8);
@@ -444,7 +479,7 @@ static char warnings[4096];
 
 /* As `train`, with what is printed on standard error in `warnings`. */
 static int train_listening(const struct read_options *o, struct source *s,
-                           struct read_result *result) {
+                           struct trainer_result *result) {
     int kept = dup(STDERR_FILENO), rc = -1;
     FILE *file = tmpfile();
     if (CHECK(kept >= 0 && file != NULL && dup2(fileno(file), STDERR_FILENO) >= 0)) {
@@ -461,11 +496,11 @@ static int train_listening(const struct read_options *o, struct source *s,
 static void a_gradient_that_is_no_number_is_skipped(void) {
     struct source s = SOURCE;
     struct read_options o = OPTIONS;
-    struct read_result result;
-    o.optimizer.steps = 20; /* the last one is told of in the metrics, too */
-    o.optimizer.warm_up = 0;
-    o.optimizer.rate = 1e30; /* what the second step computes is no number */
-    o.folder = "run";
+    struct trainer_result result;
+    o.trainer.schedule.steps = 20; /* the last one is told of in the metrics, too */
+    o.trainer.schedule.warm_up = 0;
+    o.trainer.schedule.rate = 1e30; /* what the second step computes is no number */
+    o.trainer.folder = "run";
     make_folder("run");
     CHECK_NUMBER(train_listening(&o, &s, &result), 0);
     CHECK_NUMBER(result.skipped, 19);
@@ -486,28 +521,28 @@ static void a_gradient_out_of_all_proportion_is_skipped(void) {
     enum { ODD_ONE = 230 };
     struct source s = SOURCE;
     struct read_options o = OPTIONS;
-    struct read_result result;
-    o.batch = o.threads = 1;
+    struct trainer_result result;
+    o.batch = o.trainer.threads = 1;
     o.merging = 0;
-    o.optimizer.steps = 1000;
-    o.optimizer.rate = 0.01;
+    o.trainer.schedule.steps = 1000;
+    o.trainer.schedule.rate = 0.01;
     s.side = SIDE / 2;
     s.alike = true;
     s.odd_one = ODD_ONE;
-    o.stop_at = ODD_ONE;
-    o.folder = "before";
+    o.trainer.stop_at = ODD_ONE;
+    o.trainer.folder = "before";
     make_folder("before");
     CHECK_NUMBER(train_listening(&o, &s, &result), ERR_CANCELLED);
     CHECK_NUMBER(result.skipped, 0);
-    o.stop_at = ODD_ONE + 1;
-    o.folder = "behind";
+    o.trainer.stop_at = ODD_ONE + 1;
+    o.trainer.folder = "behind";
     make_folder("behind");
     CHECK_NUMBER(train_listening(&o, &s, &result), ERR_CANCELLED);
     CHECK_NUMBER(result.skipped, 1);
     CHECK(strstr(warnings, "step 231 was skipped: its gradient has the norm ") != NULL);
     printf("# %s", warnings);
     CHECK(same_arrays("before", "behind"));
-    o.stop_at = ODD_ONE + 2; /* the next one is followed, and remembers */
+    o.trainer.stop_at = ODD_ONE + 2; /* the next one is followed, and remembers */
     CHECK_NUMBER(train_listening(&o, &s, &result), ERR_CANCELLED);
     CHECK_NUMBER(result.skipped, 1);
     CHECK_TEXT(warnings, "");
@@ -523,6 +558,7 @@ int main(void) {
     }
     RUN(losses_fall_and_metrics_tell);
     RUN(stages_come_one_by_one);
+    RUN(memory_is_predicted);
     RUN(the_seed_decides);
     RUN(what_is_shipped_computes_what_was_trained);
     RUN(it_can_begin_with_what_was_shipped);

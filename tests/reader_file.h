@@ -7,6 +7,7 @@
 
 #include "compress/model.h"
 #include "compress/reader.h"
+#include "tests/cpu_backend.h"
 #include "tests/test.h"
 
 /* MEANS: two tokens merge to their mean, and a token unmerges to two of itself. */
@@ -38,7 +39,7 @@ struct reader_writing {
 };
 
 /* (dim, 2 dim) halves of merges, (2 dim, dim) ones of unmerges. */
-static inline void fill_means(float *values, const struct config_tensor *t) {
+static inline void fill_means(float *values, const struct tensor_spec *t) {
     bool merge = t->name[0] == 'm';
     int64_t inputs = t->shape[1], dim = merge ? t->shape[0] : inputs;
     for (int64_t i = 0; i < t->shape[0] && t->rank == 2; i++) {
@@ -48,22 +49,22 @@ static inline void fill_means(float *values, const struct config_tensor *t) {
     }
 }
 
-static inline void fill_presence(float *values, const struct config_tensor *t,
+static inline void fill_presence(float *values, const struct tensor_spec *t,
                                  const double *presence) {
     for (int i = 0; i < READING_COLUMNS && t->rank == 1; i++) {
         values[2 * i + 1] = (float)log(presence[i] / (1 - presence[i]));
     }
 }
 
-static inline int reader_tensor(void *context, const struct config_tensor *t, struct error *e) {
+static inline int reader_tensor(void *context, const struct tensor_spec *t, struct error *e) {
     struct reader_writing *w = context;
-    struct encoder_config config;
+    (void)e;
     int64_t shape[2] = {t->shape[0], t->rank > 1 ? t->shape[1] : 1};
     if (w->file->left_out != NULL && strcmp(t->name, w->file->left_out) == 0) {
         return 0;
     }
     float *values = calloc((size_t)(shape[0] * shape[1]), sizeof *values);
-    if (values == NULL || w->count == READER_FILE_TENSORS || config_named(&config, "nano", e) < 0) {
+    if (values == NULL || w->count == READER_FILE_TENSORS) {
         exit(1);
     }
     bool map = strstr(t->name, "merge.") != NULL;
@@ -72,7 +73,7 @@ static inline int reader_tensor(void *context, const struct config_tensor *t, st
     } else if (strstr(t->name, ".presence.") != NULL && w->file->presence != NULL) {
         fill_presence(values, t, w->file->presence);
     } else {
-        model_fill(values, t, &config, w->count + 1);
+        model_fill(values, t, w->count + 1);
     }
     bool reshaped = w->file->reshaped != NULL && strcmp(t->name, w->file->reshaped) == 0;
     snprintf(w->names[w->count], CONFIG_NAME, "%s", t->name);
@@ -112,7 +113,7 @@ static inline struct reader *reader_of(const char *path, const struct reader_fil
     struct reader *r = NULL;
     struct error e = {0};
     reader_file_write(path, file);
-    if (!CHECK_NUMBER(reader_open(&r, path, &BACKEND_CPU, DTYPE_F32, &e), 0)) {
+    if (!CHECK_NUMBER(reader_open(&r, path, cpu_backend(), DTYPE_F32, &e), 0)) {
         printf("# %s\n", e.text);
         exit(1);
     }

@@ -391,7 +391,7 @@ static void the_published_configuration_has_the_published_tensors(void) {
     json_decref(json);
 }
 
-static int add_up(void *context, const struct config_tensor *t, struct error *e) {
+static int add_up(void *context, const struct tensor_spec *t, struct error *e) {
     int64_t *sums = context, elements = 1;
     (void)e;
     for (int i = 0; i < t->rank; i++) {

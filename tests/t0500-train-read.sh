@@ -90,6 +90,22 @@ stopped_by_step_or_signal_it_goes_on() {
     expect_same_weights "$whole" run
 }
 
+# Predicted before the first step, measured after the last, in megabytes.
+memory_is_accounted_for() {
+    read_text ledger 1 --staged 0 -v 2>told
+    expect_match 'will take [0-9.]+ MB of memory: weights [0-9.]+, gradients [0-9.]+, moments [0-9.]+, activations [0-9.]+, scratch [0-9.]+' told
+    expect_match 'took [0-9.]+ MB of memory: weights ' told
+    sed -nE 's/.* (will take|took) ([0-9.]+) MB of memory.*/\2/p' told >totals
+    awk 'NR == 1 {will = $1} END {exit NR != 2 || will < 0.9 * $1 || will > 1.1 * $1}' totals
+}
+
+devices_are_chosen_or_explained() {
+    expect_code 0 read_text cpu 1 --device cpu
+    expect_code 1 read_text cuda 1 --device cuda 2>told
+    expect_match 'CUDA' told
+    expect_code 2 read_text abacus 1 --device abacus 2>told
+}
+
 the_seed_decides() {
     read_text one 2
     read_text same 2
@@ -113,7 +129,7 @@ other_options_are_refused() {
         expect_match 'run/checkpoint.safetensors: was made with other options, or of other text; name another folder' told
     done
     expect_code 1 read_text run 2 --average 0.9 2>told
-    expect_match "run/checkpoint.safetensors: 'averages' is missing" told
+    expect_match "run/checkpoint.safetensors: 'ema.*' is missing" told
     expect_code 0 read_text run 2
     cmp before run/checkpoint.safetensors
     # what is no checkpoint is not written over
@@ -158,6 +174,8 @@ run it_learns_and_tells
 run what_it_trains_is_an_encoder
 run killed_at_any_time_it_ends_with_the_same_bytes
 run stopped_by_step_or_signal_it_goes_on
+run memory_is_accounted_for
+run devices_are_chosen_or_explained
 run the_seed_decides
 run two_threads_give_the_same_bytes_each_time
 run other_options_are_refused

@@ -1,28 +1,32 @@
 /* Losses of the tape against the definition of the cross-entropy in double precision, and their
  * gradients against its central differences. */
-#include "tests/test.h"
-#include "train/tape.h"
+#include "tests/tape_device.h"
 
 /* More rows than a chunk of tape_classify has (256), and one chunk that is not full. */
 enum { ROWS = 300, WIDTH = 5, CLASSES = 21, MATRIX = CLASSES * WIDTH };
 #define SCALE 0.25
 
-static uint64_t state = 1;
+/* ---- Tensors --------------------------------------------------------------------------------- */
 
-static double random_number(void) { /* -1 to 1 */
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (double)(int64_t)(state >> 11) * 0x1p-52 - 1.0;
+static struct tensor floats(struct tape *t, float *numbers, int64_t rows, int64_t width) {
+    const struct tensor host = tensor_matrix(numbers, DTYPE_F32, NULL, rows, width);
+    return tape_upload(t, &host);
 }
 
-static const char *const LEVELS[] = {"portable", "avx2", "avx512"};
-enum { LEVEL_COUNT = sizeof LEVELS / sizeof *LEVELS };
+static struct tensor zero(struct tape *t) {
+    float nothing = 0;
+    return floats(t, &nothing, 1, 1);
+}
 
-static struct tape *open_tape(const char *level, enum dtype compute) {
-    struct tape *t = NULL;
-    setenv("OCC_CPU", level, 1);
-    int rc = tape_open(&t, &BACKEND_CPU, compute, NULL);
-    unsetenv("OCC_CPU");
-    return rc == 0 ? t : NULL;
+static struct tensor numbers_of(struct tape *t, const int32_t *labels, int64_t count) {
+    const struct tensor host = tensor_vector((void *)(uintptr_t)labels, DTYPE_I32, NULL, count);
+    return tape_upload(t, &host);
+}
+
+static double number_of(struct tape *t, const struct tensor *one) {
+    float number = 0;
+    download_floats(t, &number, one);
+    return (double)number;
 }
 
 /* Of one row; 0 for a negative label. */
@@ -41,7 +45,7 @@ static void cross_entropy_is_that_of_the_definition(void) {
     static const int32_t labels[LOGIT_ROWS] = {0, 20, -1, 7, 7, -5, 3};
     const double h = 1e-5;
     for (size_t level = 0; level < LEVEL_COUNT; level++) {
-        struct tape *t = open_tape(LEVELS[level], DTYPE_F32);
+        struct tape *t = open_tape(LEVELS[level], DTYPE_F32, NULL);
         float values[LOGIT_ROWS * CLASSES], gradient[LOGIT_ROWS * CLASSES] = {0};
         double logits[LOGIT_ROWS * CLASSES], wanted = 0;
         for (int i = 0; i < LOGIT_ROWS * CLASSES; i++) {
@@ -52,9 +56,13 @@ static void cross_entropy_is_that_of_the_definition(void) {
             continue;
         }
         tape_begin(t);
-        struct tensor *x = tape_input(t, values, NULL, LOGIT_ROWS, CLASSES, gradient);
-        double loss = tape_cross_entropy(t, x, labels, (float)SCALE);
+        const struct tensor value = floats(t, values, LOGIT_ROWS, CLASSES);
+        const struct tensor place = floats(t, gradient, LOGIT_ROWS, CLASSES);
+        const struct tensor wanted_labels = numbers_of(t, labels, LOGIT_ROWS), sum = zero(t);
+        tape_cross_entropy(t, tape_input(t, &value, &place), &wanted_labels, (float)SCALE, &sum);
         CHECK_NUMBER(tape_backward(t, NULL), 0);
+        download_floats(t, gradient, &place);
+        const double loss = number_of(t, &sum);
         for (int r = 0; r < LOGIT_ROWS; r++) {
             double *row = logits + r * CLASSES;
             wanted += cross_entropy(row, labels[r]);
@@ -70,11 +78,11 @@ static void cross_entropy_is_that_of_the_definition(void) {
             }
         }
         CHECK_NEAR(loss, wanted, 1e-4);
-        tape_close(t);
+        close_tape(t);
     }
 }
 
-/* ---- Behind a linear layer ------------------------------------------------------------------- */
+/* ---- After a linear layer ------------------------------------------------------------------- */
 
 /* Each number in both precisions. */
 struct problem {
@@ -131,34 +139,61 @@ static double slope(const struct problem *p, double *one, int row) {
     return SCALE * (above - below) / (2 * h);
 }
 
-enum { WANT_X = 1, WANT_WEIGHT = 2, WANT_BIAS = 4, WANT_ALL = 7 };
+enum { NEED_X = 1, NEED_WEIGHT = 2, NEED_BIAS = 4, NEED_ALL = 7 };
 
-/* The loss, with gradients of what is wanted; `rows`: the first ones of the problem. */
-static double classify(struct tape *t, struct problem *p, int64_t rows, int wanted) {
+struct inputs {
+    struct node *x, *weight, *bias;
+    struct tensor dx, dweight, dbias;
+};
+
+static struct inputs come_in(struct tape *t, struct problem *p, int64_t rows, int needed) {
+    const struct tensor x = floats(t, p->x_values, rows, WIDTH);
+    const struct tensor weight = floats(t, p->weight_values, CLASSES, WIDTH);
+    const struct tensor bias = floats(t, p->bias_values, 1, CLASSES);
+    struct inputs in = {.dx = floats(t, p->dx, rows, WIDTH),
+                        .dweight = floats(t, p->dweight, CLASSES, WIDTH),
+                        .dbias = floats(t, p->dbias, 1, CLASSES)};
+    in.x = tape_input(t, &x, needed & NEED_X ? &in.dx : NULL);
+    in.weight = tape_input(t, &weight, needed & NEED_WEIGHT ? &in.dweight : NULL);
+    in.bias = tape_input(t, &bias, needed & NEED_BIAS ? &in.dbias : NULL);
+    return in;
+}
+
+/* The loss, with gradients of what needs them; `rows`: the first ones of the problem; `apart`: of
+ * logits that are kept. */
+static double learn(struct tape *t, struct problem *p, int64_t rows, int needed, bool apart) {
     memset(p->dx, 0, sizeof p->dx);
     memset(p->dweight, 0, sizeof p->dweight);
     memset(p->dbias, 0, sizeof p->dbias);
     tape_begin(t);
-    struct tensor *x =
-        tape_input(t, p->x_values, NULL, rows, WIDTH, wanted & WANT_X ? p->dx : NULL);
-    struct tensor *weight = tape_input(t, p->weight_values, NULL, CLASSES, WIDTH,
-                                       wanted & WANT_WEIGHT ? p->dweight : NULL);
-    struct tensor *bias =
-        tape_input(t, p->bias_values, NULL, 1, CLASSES, wanted & WANT_BIAS ? p->dbias : NULL);
-    double loss = tape_classify(t, x, weight, bias, p->labels, (float)SCALE);
+    const struct inputs in = come_in(t, p, rows, needed);
+    const struct tensor labels = numbers_of(t, p->labels, rows), sum = zero(t);
+    if (apart) {
+        struct node *logits = tape_linear(t, in.x, in.weight, in.bias);
+        tape_cross_entropy(t, logits, &labels, (float)SCALE, &sum);
+    } else {
+        tape_classify(t, in.x, in.weight, in.bias, &labels, (float)SCALE, &sum);
+    }
     CHECK_NUMBER(tape_backward(t, NULL), 0);
-    return loss;
+    download_floats(t, p->dx, &in.dx);
+    download_floats(t, p->dweight, &in.dweight);
+    download_floats(t, p->dbias, &in.dbias);
+    return number_of(t, &sum);
+}
+
+static double classify(struct tape *t, struct problem *p, int64_t rows, int needed) {
+    return learn(t, p, rows, needed, false);
 }
 
 static void classify_has_the_gradients_of_its_loss(void) {
     static struct problem p;
     make_problem(&p);
     for (size_t level = 0; level < LEVEL_COUNT; level++) {
-        struct tape *t = open_tape(LEVELS[level], DTYPE_F32);
+        struct tape *t = open_tape(LEVELS[level], DTYPE_F32, NULL);
         if (t == NULL) {
             continue;
         }
-        CHECK_NEAR(classify(t, &p, ROWS, WANT_ALL), loss_of(&p), 1e-3);
+        CHECK_NEAR(classify(t, &p, ROWS, NEED_ALL), loss_of(&p), 1e-3);
         for (int i = 0; i < ROWS * WIDTH; i++) {
             CHECK_NEAR((double)p.dx[i], slope(&p, &p.x[i], i / WIDTH),
                        p.labels[i / WIDTH] < 0 ? 0 : 1e-6);
@@ -169,45 +204,37 @@ static void classify_has_the_gradients_of_its_loss(void) {
         for (int i = 0; i < CLASSES; i++) {
             CHECK_NEAR((double)p.dbias[i], slope(&p, &p.bias[i], -1), 3e-5);
         }
-        tape_close(t);
+        close_tape(t);
     }
 }
 
-static void classify_computes_what_is_wanted(void) {
+static void classify_computes_what_is_needed(void) {
     static struct problem p, all;
-    struct tape *t = open_tape("portable", DTYPE_F32);
+    struct tape *t = open_tape("portable", DTYPE_F32, NULL);
     make_problem(&p);
-    classify(t, &p, ROWS, WANT_ALL);
+    classify(t, &p, ROWS, NEED_ALL);
     all = p;
-    for (int wanted = 0; wanted < WANT_ALL; wanted++) {
+    for (int needed = 0; needed < NEED_ALL; needed++) {
         static const float nothing[ROWS * WIDTH];
-        CHECK_NEAR(classify(t, &p, ROWS, wanted), loss_of(&p), 1e-3);
-        CHECK(memcmp(p.dx, wanted & WANT_X ? all.dx : nothing, sizeof p.dx) == 0);
-        CHECK(memcmp(p.dweight, wanted & WANT_WEIGHT ? all.dweight : nothing, sizeof p.dweight) ==
+        CHECK_NEAR(classify(t, &p, ROWS, needed), loss_of(&p), 1e-3);
+        CHECK(memcmp(p.dx, needed & NEED_X ? all.dx : nothing, sizeof p.dx) == 0);
+        CHECK(memcmp(p.dweight, needed & NEED_WEIGHT ? all.dweight : nothing, sizeof p.dweight) ==
               0);
-        CHECK(memcmp(p.dbias, wanted & WANT_BIAS ? all.dbias : nothing, sizeof p.dbias) == 0);
+        CHECK(memcmp(p.dbias, needed & NEED_BIAS ? all.dbias : nothing, sizeof p.dbias) == 0);
     }
-    tape_close(t);
+    close_tape(t);
 }
 
 /* Whatever the number of rows: one, a chunk, one more, none that counts. */
 static void classify_is_linear_and_cross_entropy(void) {
     static const int64_t COUNTS[] = {1, 255, 256, 257, ROWS};
     static struct problem p, apart;
-    struct tape *t = open_tape("portable", DTYPE_F32);
+    struct tape *t = open_tape("portable", DTYPE_F32, NULL);
     make_problem(&p);
     for (size_t i = 0; i < sizeof COUNTS / sizeof *COUNTS; i++) {
         apart = p;
-        tape_begin(t);
-        struct tensor *x = tape_input(t, apart.x_values, NULL, COUNTS[i], WIDTH, apart.dx);
-        struct tensor *w = tape_input(t, apart.weight_values, NULL, CLASSES, WIDTH, apart.dweight);
-        struct tensor *b = tape_input(t, apart.bias_values, NULL, 1, CLASSES, apart.dbias);
-        memset(apart.dx, 0, sizeof apart.dx);
-        memset(apart.dweight, 0, sizeof apart.dweight);
-        memset(apart.dbias, 0, sizeof apart.dbias);
-        double loss = tape_cross_entropy(t, tape_linear(t, x, w, b), p.labels, (float)SCALE);
-        CHECK_NUMBER(tape_backward(t, NULL), 0);
-        CHECK_NEAR(classify(t, &p, COUNTS[i], WANT_ALL), loss, 1e-3);
+        const double loss = learn(t, &apart, COUNTS[i], NEED_ALL, true);
+        CHECK_NEAR(classify(t, &p, COUNTS[i], NEED_ALL), loss, 1e-3);
         for (int k = 0; k < ROWS * WIDTH; k++) {
             CHECK_NEAR((double)p.dx[k], (double)apart.dx[k], 1e-6);
         }
@@ -218,18 +245,18 @@ static void classify_is_linear_and_cross_entropy(void) {
     for (int r = 0; r < ROWS; r++) {
         p.labels[r] = -1;
     }
-    CHECK_NEAR(classify(t, &p, ROWS, WANT_ALL), 0, 0);
+    CHECK_NEAR(classify(t, &p, ROWS, NEED_ALL), 0, 0);
     for (int k = 0; k < MATRIX; k++) {
         CHECK_NEAR((double)p.dweight[k], 0, 0);
     }
-    tape_close(t);
+    close_tape(t);
 }
 
 /* Two classifiers without bias read what a product gives: its gradient is the sum of theirs. */
 static void gradients_of_several_losses_add_up(void) {
     static struct problem p;
-    static float once[WIDTH * WIDTH], twice[WIDTH * WIDTH];
-    struct tape *t = open_tape("portable", DTYPE_F32);
+    static float sums[2][WIDTH * WIDTH];
+    struct tape *t = open_tape("portable", DTYPE_F32, NULL);
     float mix[WIDTH * WIDTH];
     make_problem(&p);
     for (int i = 0; i < WIDTH * WIDTH; i++) {
@@ -237,37 +264,38 @@ static void gradients_of_several_losses_add_up(void) {
     }
     for (int heads = 1; heads <= 2; heads++) {
         tape_begin(t);
-        struct tensor *x = tape_input(t, p.x_values, NULL, ROWS, WIDTH, NULL);
-        struct tensor *y = tape_linear(
-            t, x, tape_input(t, mix, NULL, WIDTH, WIDTH, heads == 1 ? once : twice), NULL);
-        struct tensor *w = tape_input(t, p.weight_values, NULL, CLASSES, WIDTH, NULL);
+        const struct inputs in = come_in(t, &p, ROWS, 0);
+        const struct tensor labels = numbers_of(t, p.labels, ROWS), sum = zero(t);
+        const struct tensor matrix = floats(t, mix, WIDTH, WIDTH);
+        const struct tensor place = floats(t, sums[heads - 1], WIDTH, WIDTH);
+        struct node *y = tape_linear(t, in.x, tape_input(t, &matrix, &place), NULL);
         for (int i = 0; i < heads; i++) {
-            tape_classify(t, y, w, NULL, p.labels, (float)SCALE);
+            tape_classify(t, y, in.weight, NULL, &labels, (float)SCALE, &sum);
         }
         CHECK_NUMBER(tape_backward(t, NULL), 0);
+        download_floats(t, sums[heads - 1], &place);
     }
     for (int i = 0; i < WIDTH * WIDTH; i++) {
-        CHECK(once[i] != 0);
-        CHECK_NEAR((double)twice[i], 2 * (double)once[i], 1e-4);
+        CHECK(sums[0][i] != 0);
+        CHECK_NEAR((double)sums[1][i], 2 * (double)sums[0][i], 1e-4);
     }
-    tape_close(t);
+    close_tape(t);
 }
 
 /* The products' rounding to BF16 moves a gradient by little. */
 static void bf16_gradients_point_the_same_way(void) {
     static struct problem p, exact;
-    struct tape *t = NULL;
-    if (!BACKEND_CPU.has_bf16()) {
+    struct tape *t = open_tape(NULL, DTYPE_F32, NULL);
+    make_problem(&exact);
+    classify(t, &exact, ROWS, NEED_ALL);
+    close_tape(t);
+    t = open_tape(NULL, DTYPE_BF16, NULL);
+    if (t == NULL) {
         printf("# no bf16 products on this processor\n");
         return;
     }
-    CHECK_NUMBER(tape_open(&t, &BACKEND_CPU, DTYPE_F32, NULL), 0);
-    make_problem(&exact);
-    classify(t, &exact, ROWS, WANT_ALL);
-    tape_close(t);
-    CHECK_NUMBER(tape_open(&t, &BACKEND_CPU, DTYPE_BF16, NULL), 0);
     p = exact;
-    CHECK_NEAR(classify(t, &p, ROWS, WANT_ALL) / loss_of(&p), 1, 1e-3);
+    CHECK_NEAR(classify(t, &p, ROWS, NEED_ALL) / loss_of(&p), 1, 1e-3);
     double ab = 0, aa = 0, bb = 0;
     for (int i = 0; i < MATRIX; i++) {
         double a = (double)exact.dweight[i], b = (double)p.dweight[i];
@@ -276,14 +304,14 @@ static void bf16_gradients_point_the_same_way(void) {
         bb += b * b;
     }
     CHECK_NEAR(ab / sqrt(aa * bb), 1, 1e-3);
-    tape_close(t);
+    close_tape(t);
 }
 
 int main(void) {
     RUN(bf16_gradients_point_the_same_way); /* first: oneDNN is limited to the first level named */
     RUN(cross_entropy_is_that_of_the_definition);
     RUN(classify_has_the_gradients_of_its_loss);
-    RUN(classify_computes_what_is_wanted);
+    RUN(classify_computes_what_is_needed);
     RUN(classify_is_linear_and_cross_entropy);
     RUN(gradients_of_several_losses_add_up);
     return test_finish();

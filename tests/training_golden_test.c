@@ -1,17 +1,20 @@
 /* training_golden_test.c - a tiny encoder with all its reading heads against PyTorch: losses, the
  * gradient of every parameter, steps of AdamW, and the losses of a short training
  * (golden/training/make.py). */
+#include <jansson.h>
+
 #include "store/safetensors.h"
-#include "tests/test.h"
-#include "train/encoder_tape.h"
+#include "tests/tape_device.h"
+#include "train/encoder/encoder_tape.h"
 #include "train/optimizer.h"
-#include "train/read_head.h"
+#include "train/read/head.h"
+#include "train/schedule.h"
 
 #define GOLDEN TEST_FOLDER "/golden/training/training.safetensors"
 
 /* max|x - g| / max|g| of a tensor's gradient; rounding is 1e-6. */
 #define GRADIENT_LIMIT 2e-5
-/* Largest difference of a parameter behind three steps, as a part of the learning rate. */
+/* Largest difference of a parameter after three steps, as a part of the learning rate. */
 #define STEP_LIMIT 1e-3
 #define BF16_COSINE 0.999
 
@@ -23,9 +26,11 @@ struct golden {
     struct encoder_config encoder;
     struct reading_config reading;
     struct optimizer_options optimizer;
+    struct schedule schedule;
     struct parameters *parameters;
+    struct gradients gradients;
     struct tape *tape;
-    float *gradients, *pixels;
+    float *pixels;
     struct read_rows asked[HEADS];
     float scales[HEADS];
 };
@@ -75,62 +80,95 @@ static void read_facts(struct golden *g) {
                                 .hidden = (int64_t)number(facts, "reading", "hidden"),
                                 .embedding = (int64_t)number(facts, "reading", "embedding"),
                                 .classes = (int64_t)number(facts, "reading", "classes")};
-    g->optimizer =
-        (struct optimizer_options){.rate = number(facts, "optimizer", "rate"),
-                                   .decay = number(facts, "optimizer", "decay"),
-                                   .beta1 = number(facts, "optimizer", "beta1"),
-                                   .beta2 = number(facts, "optimizer", "beta2"),
-                                   .epsilon = number(facts, "optimizer", "epsilon"),
-                                   .clip = number(facts, "optimizer", "clip"),
-                                   .steps = (int64_t)number(facts, "optimizer", "steps"),
-                                   .warm_up = (int64_t)number(facts, "optimizer", "warm_up")};
+    g->optimizer = (struct optimizer_options){.decay = number(facts, "optimizer", "decay"),
+                                              .beta1 = number(facts, "optimizer", "beta1"),
+                                              .beta2 = number(facts, "optimizer", "beta2"),
+                                              .epsilon = number(facts, "optimizer", "epsilon"),
+                                              .clip = number(facts, "optimizer", "clip")};
+    g->schedule = (struct schedule){.rate = number(facts, "optimizer", "rate"),
+                                    .steps = (int64_t)number(facts, "optimizer", "steps"),
+                                    .warm_up = (int64_t)number(facts, "optimizer", "warm_up")};
     free(encoder);
     json_decref(facts);
-}
-
-static int add(void *context, const struct config_tensor *t, struct error *e) {
-    return parameters_add(context, t, e);
 }
 
 static void make_parameters(struct golden *g) {
     const struct encoder_config *c = &g->encoder;
     const int64_t dims[EARLY] = {c->neck, c->net_2, c->net_3};
-    must(parameters_open(&g->parameters, NULL) == 0, "parameters");
-    int rc = parameters_add_encoder(g->parameters, c, NULL);
+    must(parameters_open(&g->parameters, tape_device(g->tape), NULL) == 0, "parameters");
+    int rc = config_tensors(c, parameters_take, g->parameters, NULL);
     for (int i = 0; i < EARLY; i++) {
         char prefix[16];
         snprintf(prefix, sizeof prefix, "%s.", NAMES[i]);
-        rc |=
-            reading_tensors(&g->reading, prefix, dims[i], 2 << i, 2 << i, add, g->parameters, NULL);
+        rc |= reading_tensors(&g->reading, prefix, dims[i], 2 << i, 2 << i, parameters_take,
+                              g->parameters, NULL);
     }
-    rc |= reading_tensors(&g->reading, "reader.", c->token_dim, READING_ROWS, READING_STEPS, add,
-                          g->parameters, NULL);
-    rc |= merge_tensors(c->token_dim, add, g->parameters, NULL);
+    rc |= reading_tensors(&g->reading, "reader.", c->token_dim, READING_ROWS, READING_STEPS,
+                          parameters_take, g->parameters, NULL);
+    rc |= merge_tensors(c->token_dim, parameters_take, g->parameters, NULL);
     must(rc == 0 && parameters_allocate(g->parameters, NULL) == 0, "parameters");
+    must(gradients_open(&g->gradients, g->parameters, tape_device(g->tape), NULL) == 0,
+         "gradients");
+    tape_set_sink(g->tape, gradients_sink, &g->gradients);
 }
 
 static void load_weights(const struct golden *g) {
     for (size_t i = 0; i < parameters_count(g->parameters); i++) {
-        const struct parameter *p = parameters_get(g->parameters, i);
-        const struct safetensor *t = find(g, "weight.", p->tensor.name);
-        must(t->type == DTYPE_F32 && t->rank == p->tensor.rank &&
-                 memcmp(t->shape, p->tensor.shape, (size_t)t->rank * sizeof *t->shape) == 0,
-             p->tensor.name);
-        memcpy(parameters_values(g->parameters) + p->offset, t->data, t->bytes);
+        const struct tensor_spec *p = &parameters_get(g->parameters, i)->spec;
+        const struct safetensor *t = find(g, "weight.", p->name);
+        must(t->type == DTYPE_F32 && t->rank == p->rank &&
+                 memcmp(t->shape, p->shape, (size_t)t->rank * sizeof *t->shape) == 0,
+             p->name);
+        float *values = copy_of(g, "weight.", p->name);
+        must(parameters_set(g->parameters, i, values, NULL) == 0, p->name);
+        free(values);
     }
+}
+
+static size_t count_of(const struct golden *g, size_t i) {
+    return (size_t)tensor_count(&parameters_get(g->parameters, i)->value);
+}
+
+/* The gradient of a parameter, to be freed. */
+static float *gradient_of(const struct golden *g, size_t i) {
+    float *numbers = malloc(count_of(g, i) * sizeof *numbers);
+    must(numbers != NULL, "memory");
+    download_floats(g->tape, numbers, &g->gradients.list[i]);
+    return numbers;
+}
+
+/* Gradients that lie in the golden file. */
+static void load_gradients(struct golden *g, const char *kind) {
+    struct device *d = tape_device(g->tape);
+    for (size_t i = 0; i < parameters_count(g->parameters); i++) {
+        const struct parameter *p = parameters_get(g->parameters, i);
+        float *numbers = copy_of(g, kind, p->spec.name);
+        const struct tensor host = tensor_of(numbers, DTYPE_F32, NULL, p->value.shape);
+        must(d->ops->upload(d, &g->gradients.list[i], &host, NULL) == 0, "upload");
+        must(gradients_sink(&g->gradients, p, &g->gradients.list[i], NULL) == 0, "sink");
+        free(numbers);
+    }
+}
+
+static void clear_gradients(struct golden *g) {
+    struct device *d = tape_device(g->tape);
+    for (size_t i = 0; i < parameters_count(g->parameters); i++) {
+        must(d->ops->fill(d, &g->gradients.list[i], 0, NULL) == 0, "fill");
+    }
+    gradients_forget(&g->gradients);
 }
 
 static void open_golden(struct golden *g, enum dtype compute) {
     *g = (struct golden){.file = NULL};
     must(safetensors_open(&g->file, GOLDEN, NULL) == 0, GOLDEN);
     read_facts(g);
+    g->tape = open_tape(NULL, compute, NULL);
+    must(g->tape != NULL, "tape");
     make_parameters(g);
     load_weights(g);
-    must(tape_open(&g->tape, &BACKEND_CPU, compute, NULL) == 0, "tape");
-    g->gradients = calloc(parameters_total(g->parameters), sizeof *g->gradients);
     const struct safetensor *bytes = find(g, "pixels", "");
     g->pixels = malloc(bytes->bytes * sizeof *g->pixels);
-    must(g->gradients != NULL && g->pixels != NULL, "memory");
+    must(g->pixels != NULL, "memory");
     for (size_t i = 0; i < bytes->bytes; i++) {
         g->pixels[i] = (float)((const uint8_t *)bytes->data)[i] / 128.0f - 1.0f;
     }
@@ -154,60 +192,77 @@ static void close_golden(struct golden *g) {
         free(g->asked[i].places);
         free(g->asked[i].classes);
     }
-    free(g->gradients);
     free(g->pixels);
-    tape_close(g->tape);
+    gradients_close(&g->gradients);
     parameters_close(g->parameters);
+    close_tape(g->tape);
     safetensors_close(g->file);
 }
 
 /* ---- The network ----------------------------------------------------------------------------- */
 
-static void read_with(struct golden *g, const struct read_taping *n, int head, struct tensor *x,
-                      const struct reading_grid *grid, struct read_loss *loss) {
+/* A page on a tape. */
+struct pass {
+    const struct golden *g;
+    struct tape_source source;
+    struct tensor losses; /* (HEADS, READ_LOSSES) */
+};
+
+static void read_with(const struct pass *p, int head, struct node *x,
+                      const struct reading_grid *grid) {
     char prefix[16];
     snprintf(prefix, sizeof prefix, "%s.", head == MERGED ? "reader" : NAMES[head]);
-    read_head_tape(n, g->tape, prefix, x, grid, &g->asked[head], g->scales[head], &loss[head]);
+    const struct tensor losses = tensor_row_range(&p->losses, head, 1);
+    read_head_tape(&p->g->reading, &p->source, p->g->tape, prefix, x, grid, &p->g->asked[head],
+                   p->g->scales[head], &losses);
 }
 
-static struct tensor *merge_and_back(const struct golden *g, const struct read_taping *n,
-                                     struct tensor *x, int64_t rows, int64_t columns) {
+static struct node *merge_and_back(const struct pass *p, struct node *x, int64_t rows,
+                                   int64_t columns) {
     for (int by_rows = 0; by_rows < 2; by_rows++) {
-        x = merge_tape(n, g->tape, x, &rows, &columns, by_rows);
+        x = merge_tape(&p->source, p->g->tape, x, &rows, &columns, by_rows);
     }
     for (int by_rows = 1; by_rows >= 0; by_rows--) {
-        x = unmerge_tape(n, g->tape, x, &rows, &columns, by_rows);
+        x = unmerge_tape(&p->source, p->g->tape, x, &rows, &columns, by_rows);
     }
     return x;
 }
 
+static void all_heads(const struct pass *p, const struct encoder_stages *stages, int phases) {
+    const int64_t patch = p->g->encoder.patch;
+    const struct reading_grid patches = {HEIGHT / patch, WIDTH / patch, 2, 2, 1};
+    const struct reading_grid halves = {HEIGHT / patch / 2, WIDTH / patch / 2, 4, 4, 1};
+    const struct reading_grid tokens = {HEIGHT / patch / 4, WIDTH / patch / 4 * phases, 8, 8,
+                                        phases};
+    read_with(p, 0, stages->neck, &patches);
+    read_with(p, 1, stages->net_2, &halves);
+    read_with(p, 2, stages->net_3, &tokens);
+    read_with(p, 3, stages->tokens, &tokens);
+    read_with(p, MERGED, merge_and_back(p, stages->tokens, tokens.rows, tokens.columns), &tokens);
+}
+
 /* Losses, and the gradients of their scaled sum, which comes back. */
-static double learn(struct golden *g, int phases, struct read_loss loss[HEADS]) {
-    const struct encoder_taping encoding = {
-        .config = &g->encoder, .parameters = g->parameters, .gradients = g->gradients};
-    const struct read_taping reading = {
-        .config = &g->reading, .parameters = g->parameters, .gradients = g->gradients};
-    const struct encoder_shape shape = {BATCH, HEIGHT, WIDTH, phases};
+static double learn(struct golden *g, int phases, float losses[HEADS][READ_LOSSES]) {
+    struct pass p = {.g = g, .source = gradients_source(&g->gradients)};
     struct encoder_stages stages;
     struct error e = {0};
-    memset(g->gradients, 0, parameters_total(g->parameters) * sizeof *g->gradients);
-    memset(loss, 0, HEADS * sizeof *loss);
+    memset(losses, 0, HEADS * sizeof *losses);
+    clear_gradients(g);
     tape_begin(g->tape);
-    encoder_tape(&encoding, g->tape, g->pixels, &shape, STAGE_TOKENS, &stages);
-    const struct reading_grid patches = {HEIGHT / 16, WIDTH / 16, 2, 2, 1};
-    const struct reading_grid halves = {HEIGHT / 32, WIDTH / 32, 4, 4, 1};
-    const struct reading_grid tokens = {HEIGHT / 64, WIDTH / 64 * phases, 8, 8, phases};
-    read_with(g, &reading, 0, stages.neck, &patches, loss);
-    read_with(g, &reading, 1, stages.net_2, &halves, loss);
-    read_with(g, &reading, 2, stages.net_3, &tokens, loss);
-    read_with(g, &reading, 3, stages.tokens, &tokens, loss);
-    struct tensor *merged = merge_and_back(g, &reading, stages.tokens, tokens.rows, tokens.columns);
-    read_with(g, &reading, MERGED, merged, &tokens, loss);
+    const struct tensor page =
+        tensor_of(g->pixels, DTYPE_F32, NULL, TENSOR_SHAPE(BATCH, HEIGHT, WIDTH, 3));
+    const struct tensor zeros = tensor_matrix(losses, DTYPE_F32, NULL, HEADS, READ_LOSSES);
+    const struct tensor pixels = tape_upload(g->tape, &page);
+    p.losses = tape_upload(g->tape, &zeros);
+    encoder_tape(&g->encoder, &p.source, g->tape, &pixels, phases, STAGE_TOKENS, &stages);
+    all_heads(&p, &stages, phases);
     CHECK_NUMBER(tape_backward(g->tape, &e), 0);
     CHECK_TEXT(e.text, "");
+    download_floats(g->tape, losses[0], &p.losses);
     double sum = 0;
     for (int i = 0; i < HEADS; i++) {
-        sum += (double)g->scales[i] * (loss[i].presence + loss[i].character);
+        sum += (double)g->scales[i] *
+               ((double)losses[i][READ_PRESENCE] + (double)losses[i][READ_CHARACTER]);
     }
     return sum;
 }
@@ -228,28 +283,28 @@ static double difference(const float *x, const struct safetensor *t, double *lar
 }
 
 static void compare_case(struct golden *g, const char *name, int phases) {
-    struct read_loss loss[HEADS];
+    float loss[HEADS][READ_LOSSES], wanted[HEADS][READ_LOSSES];
     char kind[32];
     double worst = 0;
-    float wanted[HEADS][2];
     learn(g, phases, loss);
     memcpy(wanted, find(g, name, ".loss")->data, sizeof wanted);
     for (int i = 0; i < HEADS; i++) {
-        CHECK_NEAR(loss[i].presence / (double)wanted[i][0], 1, 1e-5);
-        CHECK_NEAR(loss[i].character / (double)wanted[i][1], 1, 1e-5);
-        CHECK_NUMBER(loss[i].characters, g->asked[i].characters);
+        for (int k = 0; k < READ_LOSSES; k++) {
+            CHECK_NEAR((double)loss[i][k] / (double)wanted[i][k], 1, 1e-5);
+        }
     }
     snprintf(kind, sizeof kind, "%s.gradient.", name);
     for (size_t i = 0; i < parameters_count(g->parameters); i++) {
-        const struct parameter *p = parameters_get(g->parameters, i);
-        double largest,
-            most = difference(g->gradients + p->offset, find(g, kind, p->tensor.name), &largest);
-        bool unused = strcmp(p->tensor.name, "model.image_newline") == 0 ||
-                      strcmp(p->tensor.name, "model.view_seperator") == 0;
+        const char *parameter = parameters_get(g->parameters, i)->spec.name;
+        float *gradient = gradient_of(g, i);
+        double largest, most = difference(gradient, find(g, kind, parameter), &largest);
+        bool unused = strcmp(parameter, "model.image_newline") == 0 ||
+                      strcmp(parameter, "model.view_seperator") == 0;
+        free(gradient);
         CHECK(unused == (largest == 0));
         worst = fmax(worst, unused ? 0 : most / largest);
         if (!CHECK(most <= GRADIENT_LIMIT * largest)) {
-            printf("# %s%s: %g of %g\n", kind, p->tensor.name, most, largest);
+            printf("# %s%s: %g of %g\n", kind, parameter, most, largest);
         }
     }
     printf("# %s: the worst tensor differs by %.2g of its largest gradient\n", name, worst);
@@ -267,46 +322,52 @@ static void gradients_are_those_of_pytorch(void) {
 static void gradients_in_bf16_point_the_same_way(void) {
     static const char *const CASES[] = {"one.gradient.", "two.gradient."};
     struct golden g;
-    struct context *context;
-    struct read_loss loss[HEADS];
-    if (!BACKEND_CPU.has_bf16()) {
+    float loss[HEADS][READ_LOSSES];
+    struct tape *t = open_tape(NULL, DTYPE_BF16, NULL);
+    if (t == NULL) {
         printf("# no bf16 products on this processor\n");
         return;
     }
+    close_tape(t);
     open_golden(&g, DTYPE_BF16);
-    CHECK_NUMBER(BACKEND_CPU.context_open(&context, DTYPE_BF16, NULL), 0);
-    CHECK_NUMBER(parameters_round(g.parameters, &BACKEND_CPU, context, 0,
-                                  parameters_total(g.parameters), NULL),
-                 0);
     for (int phases = 1; phases <= 2; phases++) {
         double ab = 0, aa = 0, bb = 0;
         learn(&g, phases, loss);
         for (size_t i = 0; i < parameters_count(g.parameters); i++) {
-            const struct parameter *p = parameters_get(g.parameters, i);
-            float *wanted = copy_of(&g, CASES[phases - 1], p->tensor.name);
-            for (size_t k = 0; k < p->count; k++) {
-                double a = (double)wanted[k], b = (double)g.gradients[p->offset + k];
+            float *wanted =
+                copy_of(&g, CASES[phases - 1], parameters_get(g.parameters, i)->spec.name);
+            float *gradient = gradient_of(&g, i);
+            for (size_t k = 0; k < count_of(&g, i); k++) {
+                double a = (double)wanted[k], b = (double)gradient[k];
                 ab += a * b;
                 aa += a * a;
                 bb += b * b;
             }
             free(wanted);
+            free(gradient);
         }
         printf("# cosine %.6f\n", ab / sqrt(aa * bb));
         CHECK(ab / sqrt(aa * bb) >= BF16_COSINE);
     }
-    BACKEND_CPU.context_close(context);
     close_golden(&g);
 }
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
 
-/* As read.c takes one: clipped to a norm. */
+/* As the trainer takes one: clipped to a norm. */
 static void take_step(struct golden *g, struct optimizer *o) {
-    size_t total = parameters_total(g->parameters);
-    double norm = sqrt(o->kernels->square_sum(g->gradients, total));
+    const struct gradients *const lists[] = {&g->gradients};
+    struct device *d = tape_device(g->tape);
+    size_t first, end;
+    double norm = 0;
+    optimizer_activate(o, lists, 1);
+    optimizer_share(o, 0, 1, &first, &end);
+    must(optimizer_reduce(o, d, lists, 1, first, end, NULL) == 0, "reduce");
+    must(optimizer_norm(o, &norm, NULL) == 0, "norm");
     CHECK(norm > o->options.clip);
-    optimizer_update(o, g->parameters, g->gradients, o->options.clip / norm, 0, total);
+    must(optimizer_update(o, d, lists, 1, schedule_rate(&g->schedule, o->step),
+                          o->options.clip / norm, first, end, NULL) == 0,
+         "update");
     o->step++;
 }
 
@@ -315,23 +376,21 @@ static void steps_are_those_of_pytorch(void) {
     struct golden g;
     struct optimizer o;
     open_golden(&g, DTYPE_F32);
-    CHECK_NUMBER(optimizer_open(&o, g.parameters, &g.optimizer, NULL), 0);
+    CHECK_NUMBER(optimizer_open(&o, g.parameters, &g.optimizer, NULL, 0, NULL), 0);
     for (size_t step = 0; step < sizeof CASES / sizeof *CASES; step++) {
-        for (size_t i = 0; i < parameters_count(g.parameters); i++) {
-            const struct parameter *p = parameters_get(g.parameters, i);
-            memcpy(g.gradients + p->offset, find(&g, CASES[step], p->tensor.name)->data,
-                   p->count * sizeof *g.gradients);
-        }
+        load_gradients(&g, CASES[step]);
         take_step(&g, &o);
     }
     double worst = 0;
     for (size_t i = 0; i < parameters_count(g.parameters); i++) {
-        const struct parameter *p = parameters_get(g.parameters, i);
-        const float *values = parameters_values(g.parameters) + p->offset;
-        double largest, most = difference(values, find(&g, "after.", p->tensor.name), &largest);
-        worst = fmax(worst, most / g.optimizer.rate);
-        if (!CHECK(most <= STEP_LIMIT * g.optimizer.rate)) {
-            printf("# %s: %g\n", p->tensor.name, most);
+        const char *name = parameters_get(g.parameters, i)->spec.name;
+        float *values = malloc(count_of(&g, i) * sizeof *values);
+        must(values != NULL && parameters_read(g.parameters, i, values, NULL) == 0, name);
+        double largest, most = difference(values, find(&g, "after.", name), &largest);
+        free(values);
+        worst = fmax(worst, most / g.schedule.rate);
+        if (!CHECK(most <= STEP_LIMIT * g.schedule.rate)) {
+            printf("# %s: %g\n", name, most);
         }
     }
     printf("# the worst parameter differs by %.2g of a step\n", worst);
@@ -342,11 +401,10 @@ static void steps_are_those_of_pytorch(void) {
 static void losses_fall_as_those_of_pytorch(void) {
     struct golden g;
     struct optimizer o;
-    struct read_loss loss[HEADS];
-    float wanted[LOSSES];
+    float loss[HEADS][READ_LOSSES], wanted[LOSSES];
     open_golden(&g, DTYPE_F32);
     memcpy(wanted, find(&g, "losses", "")->data, sizeof wanted);
-    CHECK_NUMBER(optimizer_open(&o, g.parameters, &g.optimizer, NULL), 0);
+    CHECK_NUMBER(optimizer_open(&o, g.parameters, &g.optimizer, NULL, 0, NULL), 0);
     for (int step = 0; step < LOSSES; step++) {
         CHECK_NEAR(learn(&g, 1, loss) / (double)wanted[step], 1, 1e-5);
         take_step(&g, &o);

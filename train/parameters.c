@@ -2,29 +2,27 @@
 #include "train/parameters.h"
 
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "compress/ops.h"
+#include "store/array.h"
 #include "store/table.h"
 
-enum { ALIGNMENT = 64, APART = ALIGNMENT / sizeof(uint16_t) };
-
 struct parameters {
+    struct device *device;
     struct parameter *list;
-    size_t count, capacity, total;
+    size_t count, capacity;
     struct table *names;
-    float *values;
-    uint16_t *halves;
 };
 
-int parameters_open(struct parameters **out, struct error *e) {
+int parameters_open(struct parameters **out, struct device *device, struct error *e) {
     *out = NULL;
     struct parameters *p = calloc(1, sizeof *p);
     if (p == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
+    p->device = device;
     int rc = table_open(&p->names, e);
     if (rc < 0) {
         free(p);
@@ -38,83 +36,96 @@ void parameters_close(struct parameters *p) {
     if (p == NULL) {
         return;
     }
+    for (size_t i = 0; i < p->count; i++) {
+        if (!p->list[i].mapped) {
+            p->device->ops->release(p->device, &p->list[i].value);
+        }
+        p->device->ops->release(p->device, &p->list[i].bf16);
+    }
     table_close(p->names);
     free(p->list);
-    free(p->values);
-    free(p->halves);
     free(p);
 }
 
-static int grow(struct parameters *p, struct error *e) {
-    if (p->count < p->capacity) {
-        return 0;
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+/* What products multiply is held in the type that they multiply in. */
+static enum dtype value_type(const struct parameters *p, const struct tensor_spec *spec) {
+    bool half = !spec->trainable && spec->kind == TENSOR_MATRIX && p->device->compute == DTYPE_BF16;
+    return half ? DTYPE_BF16 : DTYPE_F32;
+}
+
+static bool needs_bf16(const struct parameters *p, const struct tensor_spec *spec) {
+    return spec->trainable && spec->kind == TENSOR_MATRIX && p->device->compute == DTYPE_BF16;
+}
+
+static struct tensor shape_of(const struct tensor_spec *spec, enum dtype type) {
+    return tensor_matrix(NULL, type, NULL, spec->rows, tensor_spec_width(spec));
+}
+
+int parameters_add(struct parameters *p, const struct tensor_spec *spec, struct error *e) {
+    if (table_find(p->names, spec->name, NULL)) {
+        return error_set(e, ERR_FORMAT, "two parameters are called %s", spec->name);
     }
-    size_t capacity = p->capacity > 0 ? 2 * p->capacity : 64;
-    struct parameter *list = realloc(p->list, capacity * sizeof *list);
+    struct parameter *list = array_grow(p->list, &p->capacity, p->count + 1, sizeof *list, e);
     if (list == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return ERR_MEMORY;
     }
     p->list = list;
-    p->capacity = capacity;
-    return 0;
-}
-
-static bool is_matrix(const struct config_tensor *t) {
-    return t->rank >= 2 && strstr(t->name, "pos") == NULL && strstr(t->name, "embed") == NULL;
-}
-
-int parameters_add(struct parameters *p, const struct config_tensor *tensor, struct error *e) {
-    assert(p->values == NULL);
-    if (table_find(p->names, tensor->name, NULL)) {
-        return error_set(e, ERR_FORMAT, "two parameters are called %s", tensor->name);
-    }
-    int rc = grow(p, e);
-    if (rc == 0) {
-        rc = table_add(p->names, tensor->name, p->count, NULL, e);
-    }
+    int rc = table_add(p->names, spec->name, p->count, NULL, e);
     if (rc < 0) {
         return rc;
     }
-    struct parameter *added = &p->list[p->count++];
-    *added = (struct parameter){.tensor = *tensor, .rows = 1, .width = 1, .offset = p->total};
-    for (int i = 0; i < tensor->rank; i++) {
-        added->width *= tensor->shape[i];
-    }
-    added->count = (size_t)added->width;
-    /* position tables are (1, height, width, dim): rows of dim numbers */
-    if (tensor->rank == 4 && tensor->shape[0] == 1) {
-        added->rows = added->width / tensor->shape[3];
-    } else if (tensor->rank >= 2) {
-        added->rows = tensor->shape[0];
-    }
-    added->width /= added->rows;
-    added->decays = is_matrix(tensor) || strstr(tensor->name, "patch_embed.proj.weight") != NULL;
-    added->rate = added->decays && added->width > PARAMETERS_INPUTS
-                      ? (double)PARAMETERS_INPUTS / (double)added->width
-                      : 1;
-    p->total += (added->count + APART - 1) / APART * APART;
+    p->list[p->count++] = (struct parameter){.spec = *spec,
+                                             .value = shape_of(spec, value_type(p, spec)),
+                                             .bf16 = shape_of(spec, DTYPE_BF16)};
     return 0;
 }
 
-static int add_needed(void *context, const struct config_tensor *t, struct error *e) {
-    return t->optional ? 0 : parameters_add(context, t, e);
+int parameters_take(void *context, const struct tensor_spec *spec, struct error *e) {
+    return spec->optional ? 0 : parameters_add(context, spec, e);
 }
 
-int parameters_add_encoder(struct parameters *p, const struct encoder_config *config,
-                           struct error *e) {
-    return config_tensors(config, add_needed, p, e);
+void parameters_place(struct parameters *p, size_t index, const struct tensor *value) {
+    struct parameter *one = &p->list[index];
+    assert(!one->spec.trainable && one->value.data == NULL);
+    assert(tensor_same_shape(value, &one->value));
+    one->value = *value;
+    one->mapped = true;
 }
 
 int parameters_allocate(struct parameters *p, struct error *e) {
-    assert(p->values == NULL && p->total > 0);
-    p->values = aligned_alloc(ALIGNMENT, p->total * sizeof *p->values);
-    p->halves = aligned_alloc(ALIGNMENT, p->total * sizeof *p->halves);
-    if (p->values == NULL || p->halves == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for %zu parameters", p->total);
+    const struct ops *ops = p->device->ops;
+    int rc = 0;
+    for (size_t i = 0; i < p->count && rc == 0; i++) {
+        struct parameter *one = &p->list[i];
+        if (!one->mapped) {
+            rc = ops->alloc(p->device, &one->value, e);
+        }
+        if (rc == 0 && !one->mapped) {
+            rc = ops->fill(p->device, &one->value, 0, e);
+        }
+        if (rc == 0 && needs_bf16(p, &one->spec)) {
+            rc = ops->alloc(p->device, &one->bf16, e);
+        }
+        if (rc == 0 && one->bf16.data != NULL) {
+            rc = ops->fill(p->device, &one->bf16, 0, e);
+        }
     }
-    memset(p->values, 0, p->total * sizeof *p->values);
-    return 0;
+    return rc < 0 ? error_context(e, "%zu parameters", p->count) : 0;
 }
+
+size_t parameters_bytes(const struct parameters *p) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        const struct parameter *one = &p->list[i];
+        bytes += one->mapped ? 0 : tensor_bytes(&one->value);
+        bytes += needs_bf16(p, &one->spec) ? tensor_bytes(&one->bf16) : 0;
+    }
+    return bytes;
+}
+
+/* ---- Finding --------------------------------------------------------------------------------- */
 
 size_t parameters_count(const struct parameters *p) {
     return p->count;
@@ -124,33 +135,146 @@ const struct parameter *parameters_get(const struct parameters *p, size_t index)
     return &p->list[index];
 }
 
+size_t parameters_index(const struct parameters *p, const struct parameter *one) {
+    return (size_t)(one - p->list);
+}
+
 const struct parameter *parameters_find(const struct parameters *p, const char *name) {
     size_t index;
     return table_find(p->names, name, &index) ? &p->list[index] : NULL;
 }
 
-size_t parameters_total(const struct parameters *p) {
-    return p->total;
+struct device *parameters_device(const struct parameters *p) {
+    return p->device;
 }
 
-float *parameters_values(const struct parameters *p) {
-    return p->values;
+/* ---- Values ---------------------------------------------------------------------------------- */
+
+int parameters_set(struct parameters *p, size_t index, const float *values, struct error *e) {
+    const struct ops *ops = p->device->ops;
+    struct parameter *one = &p->list[index];
+    struct tensor host = shape_of(&one->spec, one->value.type);
+    uint16_t *half = NULL;
+    assert(!one->mapped);
+    host.data = (void *)(uintptr_t)values; /* only read */
+    if (one->value.type == DTYPE_BF16) {
+        half = malloc(tensor_bytes(&host));
+        if (half == NULL) {
+            return error_memory(e, one->spec.name);
+        }
+        dtype_from_float(half, DTYPE_BF16, values, (size_t)tensor_count(&host));
+        host.data = half;
+    }
+    int rc = ops->upload(p->device, &one->value, &host, e);
+    if (rc == 0 && one->bf16.data != NULL) {
+        rc = ops->copy(p->device, &one->bf16, &one->value, e);
+    }
+    if (rc == 0) {
+        rc = ops->synchronize(p->device, e);
+    }
+    free(half);
+    return rc;
 }
 
-int parameters_round(struct parameters *p, const struct backend_ops *ops, struct context *context,
-                     size_t first, size_t end, struct error *e) {
-    return ops->to_bf16(context, p->halves + first, p->values + first, end - first, e);
+int parameters_read(const struct parameters *p, size_t index, float *values, struct error *e) {
+    const struct parameter *one = &p->list[index];
+    struct tensor host = shape_of(&one->spec, one->value.type);
+    size_t count = (size_t)tensor_count(&host);
+    void *data = one->value.type == DTYPE_F32 ? values : malloc(tensor_bytes(&host));
+    if (data == NULL) {
+        return error_memory(e, one->spec.name);
+    }
+    host.data = data;
+    int rc = p->device->ops->download(p->device, &host, &one->value, e);
+    if (rc == 0 && data != values) {
+        dtype_to_float(values, data, one->value.type, count);
+    }
+    if (data != values) {
+        free(data);
+    }
+    return rc;
 }
 
-struct tensor *parameters_tensor(const struct parameters *p, struct tape *t, float *gradients,
-                                 const char *format, ...) {
-    char name[CONFIG_NAME];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(name, sizeof name, format, arguments);
-    va_end(arguments);
+/* ---- Gradients ------------------------------------------------------------------------------- */
+
+int gradients_open(struct gradients *g, const struct parameters *p, struct device *device,
+                   struct error *e) {
+    *g = (struct gradients){.parameters = p, .device = device};
+    g->list = calloc(p->count, sizeof *g->list);
+    g->arrived = calloc(p->count, sizeof *g->arrived);
+    int rc = g->list != NULL && g->arrived != NULL ? 0 : error_memory(e, "gradients");
+    for (size_t i = 0; i < p->count && rc == 0; i++) {
+        g->list[i] = shape_of(&p->list[i].spec, DTYPE_F32);
+        if (p->list[i].spec.trainable) {
+            rc = device->ops->alloc(device, &g->list[i], e);
+        }
+        if (g->list[i].data != NULL && rc == 0) {
+            rc = device->ops->fill(device, &g->list[i], 0, e);
+        }
+    }
+    return rc; /* what there is the caller closes */
+}
+
+void gradients_close(struct gradients *g) {
+    for (size_t i = 0; g->list != NULL && i < g->parameters->count; i++) {
+        g->device->ops->release(g->device, &g->list[i]);
+    }
+    free(g->list);
+    free(g->arrived);
+    *g = (struct gradients){.list = NULL};
+}
+
+size_t gradients_bytes(const struct parameters *p) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        const struct tensor_spec *spec = &p->list[i].spec;
+        bytes += spec->trainable ? (size_t)tensor_spec_count(spec) * sizeof(float) : 0;
+    }
+    return bytes;
+}
+
+/* ---- On a tape ------------------------------------------------------------------------------- */
+
+/* `g` NULL: it is only read. */
+static struct node *find(const struct parameters *p, const struct gradients *g, struct tape *t,
+                         const char *name) {
     const struct parameter *found = parameters_find(p, name);
-    assert(found != NULL);
-    return tape_input(t, p->values + found->offset, p->halves + found->offset, found->rows,
-                      found->width, gradients != NULL ? gradients + found->offset : NULL);
+    if (found == NULL) {
+        struct error e;
+        tape_fail(t, error_set(&e, ERR_FORMAT, "no parameter is called %s", name), &e);
+        return NULL;
+    }
+    const struct tensor *gradient =
+        g != NULL && found->spec.trainable ? &g->list[parameters_index(p, found)] : NULL;
+    return tape_parameter(t, &found->value, found->bf16.data != NULL ? &found->bf16 : NULL,
+                          gradient, found);
+}
+
+static struct node *find_trained(const void *context, struct tape *t, const char *name) {
+    const struct gradients *g = context;
+    return find(g->parameters, g, t, name);
+}
+
+static struct node *find_read(const void *context, struct tape *t, const char *name) {
+    return find(context, NULL, t, name);
+}
+
+struct tape_source gradients_source(const struct gradients *g) {
+    return (struct tape_source){.find = find_trained, .context = g};
+}
+
+struct tape_source parameters_source(const struct parameters *p) {
+    return (struct tape_source){.find = find_read, .context = p};
+}
+
+void gradients_forget(struct gradients *g) {
+    memset(g->arrived, 0, g->parameters->count * sizeof *g->arrived);
+}
+
+int gradients_sink(void *context, const void *key, const struct tensor *gradient, struct error *e) {
+    struct gradients *g = context;
+    (void)gradient;
+    (void)e;
+    g->arrived[parameters_index(g->parameters, key)] = true;
+    return 0;
 }

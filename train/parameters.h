@@ -1,66 +1,103 @@
-/* parameters.h - what is trained: named tensors side by side in one array.
+/* parameters.h - what a network computes with and what of it is trained: named tensors.
  *
- * The arrays of values, of their running means for AdamW and of gradients have the same layout:
- * parameter p lies at p->offset, each begins on 64 bytes. Gradients are the caller's, so that
- * several threads have some of their own. */
+ * Each has memory of its own on the device that it was opened with: the value, F32 where it is
+ * trained, and a BF16 copy of what products multiply where the device computes in BF16. A frozen
+ * one has no gradient, no moments and one copy: what products multiply is held in the device's
+ * type, and where the device reads the host's memory it may lie in the file that it comes from. */
 #ifndef OCC_TRAIN_PARAMETERS_H
 #define OCC_TRAIN_PARAMETERS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "compress/config.h"
-#include "train/tape.h"
+#include "compress/device.h"
+#include "compress/tensor.h"
+#include "compress/tensor_spec.h"
+#include "store/safetensors.h"
+#include "train/tape/source.h"
 
 struct parameter {
-    struct config_tensor tensor; /* name and shape, as in files */
-    int64_t rows, width;         /* as products see it: (outputs, inputs); vectors are (1, n) */
-    size_t offset, count;
-    bool decays; /* by weight decay: matrices, not biases, norms and positions */
-    double rate; /* factor of the learning rate: a step of Adam moves every weight as far, so what
-                    sums over many inputs is moved the further the more there are (Yang et al.
-                    2022); from PARAMETERS_INPUTS on it is as many times less */
+    struct tensor_spec spec;
+    struct tensor value; /* (spec.rows, width): F32, or BF16 where it is frozen */
+    struct tensor bf16;  /* the same in BF16; data NULL: not needed */
+    bool mapped;         /* value lies in a file */
 };
-
-enum { PARAMETERS_INPUTS = 192 };
 
 struct parameters; /* opaque */
 
-int parameters_open(struct parameters **out, struct error *e);
+/* `device` outlives them, and belongs to the calling thread. */
+int parameters_open(struct parameters **out, struct device *device, struct error *e);
 void parameters_close(struct parameters *p); /* NULL is allowed */
 
 /* Before parameters_allocate. ERR_FORMAT for a name given twice. */
-int parameters_add(struct parameters *p, const struct config_tensor *tensor, struct error *e);
-/* Of an encoder: what its file must hold (optional tensors are left out). */
-int parameters_add_encoder(struct parameters *p, const struct encoder_config *config,
-                           struct error *e);
+int parameters_add(struct parameters *p, const struct tensor_spec *spec, struct error *e);
+/* For lists of tensors, `context` the parameters: adds what is not optional. */
+tensor_spec_take parameters_take;
+
+/* Before parameters_allocate: a frozen parameter lies at `value`, of the device, which must outlive
+ * it. */
+void parameters_place(struct parameters *p, size_t index, const struct tensor *value);
+/* The same for all frozen parameters that `file` has where, and in the type in which, the device
+ * can read them; the others are left to parameters_load_some. */
+void parameters_map(struct parameters *p, const struct safetensors *file);
+/* Memory for the others, zeroed. */
 int parameters_allocate(struct parameters *p, struct error *e);
 
 size_t parameters_count(const struct parameters *p);
 const struct parameter *parameters_get(const struct parameters *p, size_t index);
 const struct parameter *parameters_find(const struct parameters *p, const char *name); /* or NULL */
-size_t parameters_total(const struct parameters *p); /* numbers in each array, gaps included */
-float *parameters_values(const struct parameters *p);
+size_t parameters_index(const struct parameters *p, const struct parameter *one);
+struct device *parameters_device(const struct parameters *p);
+/* Bytes of the values that are not mapped, with their copies: also before they are allocated. */
+size_t parameters_bytes(const struct parameters *p);
 
+/* ---- Values -------------------------------------------------------------------------------- */
+
+/* The values of a parameter from and to `count` numbers of the host; the copy in BF16 follows. */
+int parameters_set(struct parameters *p, size_t index, const float *values, struct error *e);
+int parameters_read(const struct parameters *p, size_t index, float *values, struct error *e);
+/* The first values of all that are not mapped, each from a stream of its own of `seed`. */
+int parameters_fill(struct parameters *p, uint64_t seed, struct error *e);
 /* The values of all parameters from a file; tensors of it that are not parameters are passed over.
  * ERR_FORMAT names what is missing or of another shape. */
 int parameters_load(struct parameters *p, const char *path, struct error *e);
-/* As parameters_load, but what is missing or of another shape keeps the values that it has; *kept:
- * how many these are. */
-int parameters_load_some(struct parameters *p, const char *path, size_t *kept, struct error *e);
-/* Writes the parameters for which `keep` holds (NULL: all) from `values`, an array of the same
- * layout, as F32. */
-int parameters_save(const struct parameters *p, const char *path, const float *values,
-                    bool (*keep)(const char *name), const json_t *metadata, struct error *e);
+/* As parameters_load, but what is missing or of another shape keeps the values that it has;
+ * *missing: how many these are. */
+int parameters_load_some(struct parameters *p, const struct safetensors *file, const char *path,
+                         size_t *missing, struct error *e);
 
-/* Numbers [first, end) of the values in BF16, for products: to be called after each change. */
-int parameters_round(struct parameters *p, const struct backend_ops *ops, struct context *context,
-                     size_t first, size_t end, struct error *e);
+/* Writes a file of F32 tensors, one after the other: `read` gives the numbers of specs[i]. */
+typedef int parameters_reader(void *context, size_t i, float *values, struct error *e);
+int parameters_write(const char *path, const struct tensor_spec *specs, size_t count,
+                     parameters_reader *read, void *context, const json_t *metadata,
+                     struct error *e);
 
-/* A parameter on a tape; its gradient is added to `gradients` at its offset, or not wanted where
- * that is NULL. The name is one that was added. */
-struct tensor *parameters_tensor(const struct parameters *p, struct tape *t, float *gradients,
-                                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* ---- Gradients ------------------------------------------------------------------------------ */
+
+/* A thread's own: of each trainable parameter (rows, width) in F32 on the thread's device, zeros
+ * at first, and whether something was added to it. */
+struct gradients {
+    const struct parameters *parameters;
+    struct device *device;
+    struct tensor *list; /* data NULL: frozen */
+    bool *arrived;
+};
+int gradients_open(struct gradients *g, const struct parameters *p, struct device *device,
+                   struct error *e);
+void gradients_close(struct gradients *g);
+size_t gradients_bytes(const struct parameters *p); /* of one thread's */
+
+/* ---- On a tape ------------------------------------------------------------------------------ */
+
+/* Parameters by name, for networks: those of gradients are learned, those alone only read. What is
+ * pointed to outlives the source. A name that was not added fails the tape. */
+struct tape_source gradients_source(const struct gradients *g);
+struct tape_source parameters_source(const struct parameters *p);
+/* A tape_sink, `context` the gradients: notes that a parameter's gradient has arrived. */
+int gradients_sink(void *context, const void *key, const struct tensor *gradient, struct error *e);
+/* None has arrived. */
+void gradients_forget(struct gradients *g);
 
 #endif

@@ -1,84 +1,167 @@
-/* parameters_file.c - parameters from and to safetensors files. */
+/* parameters_file.c - first values, and parameters from and to safetensors files. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/safetensors.h"
+#include "compress/model.h"
+#include "store/random.h"
 #include "train/parameters.h"
 
-static int load_one(struct parameters *p, const struct parameter *to,
-                    const struct safetensors *file, const char *path, struct error *e) {
-    const struct config_tensor *wanted = &to->tensor;
-    const struct safetensor *t = safetensors_find(file, wanted->name);
-    if (t == NULL) {
-        return error_set(e, ERR_FORMAT, "%s: %s is missing", path, wanted->name);
+/* The largest parameter in numbers. */
+static size_t largest(const struct parameters *p) {
+    size_t most = 1;
+    for (size_t i = 0; i < parameters_count(p); i++) {
+        size_t count = (size_t)tensor_spec_count(&parameters_get(p, i)->spec);
+        most = count > most ? count : most;
     }
-    if (t->rank != wanted->rank ||
-        memcmp(t->shape, wanted->shape, (size_t)t->rank * sizeof *t->shape) != 0) {
-        return error_set(e, ERR_FORMAT, "%s: %s is of another shape", path, wanted->name);
-    }
-    int rc = safetensors_floats(file, t, parameters_values(p) + to->offset, e);
-    return rc < 0 ? error_context(e, "%s", path) : 0;
+    return most;
 }
 
-static bool is_there(const struct parameter *wanted, const struct safetensors *file) {
-    const struct config_tensor *t = &wanted->tensor;
-    const struct safetensor *found = safetensors_find(file, t->name);
-    return found != NULL && found->rank == t->rank &&
-           memcmp(found->shape, t->shape, (size_t)t->rank * sizeof *t->shape) == 0;
-}
-
-int parameters_load_some(struct parameters *p, const char *path, size_t *kept, struct error *e) {
-    struct safetensors *file;
-    int rc = safetensors_open(&file, path, e);
-    *kept = 0;
-    if (rc < 0) {
-        return rc;
-    }
+int parameters_fill(struct parameters *p, uint64_t seed, struct error *e) {
+    float *values = malloc(largest(p) * sizeof *values);
+    int rc = values != NULL ? 0 : error_memory(e, "parameters");
     for (size_t i = 0; i < parameters_count(p) && rc == 0; i++) {
-        bool there = is_there(parameters_get(p, i), file);
-        *kept += !there;
-        rc = there ? load_one(p, parameters_get(p, i), file, path, e) : 0;
+        const struct parameter *one = parameters_get(p, i);
+        uint64_t state = random_stream(seed, i);
+        if (!one->mapped) {
+            model_fill(values, &one->spec, random_next(&state));
+            rc = parameters_set(p, i, values, e);
+        }
     }
-    safetensors_close(file);
+    free(values);
+    return rc;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+/* NULL: not there, or of another shape. */
+static const struct safetensor *find(const struct safetensors *file,
+                                     const struct tensor_spec *spec) {
+    const struct safetensor *t = safetensors_find(file, spec->name);
+    bool same = t != NULL && t->rank == spec->rank &&
+                memcmp(t->shape, spec->shape, (size_t)t->rank * sizeof *t->shape) == 0;
+    return same ? t : NULL;
+}
+
+/* Gains, biases and what products multiply are read in one type, rows of tables in both. */
+static bool readable(const struct parameter *one, const struct safetensor *t) {
+    bool type =
+        t->type == one->value.type || (one->spec.kind == TENSOR_TABLE && t->type == DTYPE_BF16);
+    return type && (uintptr_t)t->data % dtype_size(t->type) == 0;
+}
+
+void parameters_map(struct parameters *p, const struct safetensors *file) {
+    if (!parameters_device(p)->backend->host_memory) {
+        return;
+    }
+    for (size_t i = 0; i < parameters_count(p); i++) {
+        const struct parameter *one = parameters_get(p, i);
+        const struct safetensor *t = one->spec.trainable ? NULL : find(file, &one->spec);
+        if (t != NULL && readable(one, t)) {
+            void *data = (void *)(uintptr_t)t->data; /* frozen: only read */
+            const struct tensor value =
+                tensor_matrix(data, t->type, NULL, one->spec.rows, tensor_spec_width(&one->spec));
+            parameters_place(p, i, &value);
+        }
+    }
+}
+
+static int refuse(const struct safetensors *file, const struct tensor_spec *spec, const char *path,
+                  struct error *e) {
+    return error_set(e, ERR_FORMAT, "%s: %s is %s", path, spec->name,
+                     safetensors_find(file, spec->name) != NULL ? "of another shape" : "missing");
+}
+
+static int load_one(struct parameters *p, size_t index, const struct safetensors *file,
+                    const struct safetensor *t, float *values, const char *path, struct error *e) {
+    int rc = safetensors_floats(file, t, values, e);
+    if (rc < 0) {
+        return error_context(e, "%s", path);
+    }
+    return parameters_set(p, index, values, e);
+}
+
+int parameters_load_some(struct parameters *p, const struct safetensors *file, const char *path,
+                         size_t *missing, struct error *e) {
+    float *values = malloc(largest(p) * sizeof *values);
+    int rc = values != NULL ? 0 : error_memory(e, "parameters");
+    *missing = 0;
+    for (size_t i = 0; i < parameters_count(p) && rc == 0; i++) {
+        const struct parameter *one = parameters_get(p, i);
+        const struct safetensor *t = find(file, &one->spec);
+        *missing += t == NULL;
+        if (t != NULL && !one->mapped) {
+            rc = load_one(p, i, file, t, values, path, e);
+        }
+    }
+    free(values);
     return rc;
 }
 
 int parameters_load(struct parameters *p, const char *path, struct error *e) {
     struct safetensors *file;
+    size_t missing;
     int rc = safetensors_open(&file, path, e);
     if (rc < 0) {
         return rc;
     }
     for (size_t i = 0; i < parameters_count(p) && rc == 0; i++) {
-        rc = load_one(p, parameters_get(p, i), file, path, e);
+        const struct tensor_spec *spec = &parameters_get(p, i)->spec;
+        rc = find(file, spec) != NULL ? 0 : refuse(file, spec, path, e);
+    }
+    if (rc == 0) {
+        rc = parameters_load_some(p, file, path, &missing, e);
     }
     safetensors_close(file);
     return rc;
 }
 
-static void describe(struct safetensor *out, const struct parameter *p, const float *values) {
-    *out = (struct safetensor){.name = p->tensor.name,
-                               .type = DTYPE_F32,
-                               .rank = p->tensor.rank,
-                               .data = values + p->offset,
-                               .bytes = p->count * sizeof *values};
-    memcpy(out->shape, p->tensor.shape, sizeof p->tensor.shape);
-}
+/* ---- Writing --------------------------------------------------------------------------------- */
 
-int parameters_save(const struct parameters *p, const char *path, const float *values,
-                    bool (*keep)(const char *name), const json_t *metadata, struct error *e) {
-    size_t count = 0;
-    struct safetensor *tensors = calloc(parameters_count(p), sizeof *tensors);
-    if (tensors == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+static int put_all(struct safetensors_writer *w, const struct tensor_spec *specs, size_t count,
+                   parameters_reader *read, void *context, struct error *e) {
+    int64_t most = 1;
+    for (size_t i = 0; i < count; i++) {
+        int64_t numbers = tensor_spec_count(&specs[i]);
+        most = numbers > most ? numbers : most;
     }
-    for (size_t i = 0; i < parameters_count(p); i++) {
-        const struct parameter *one = parameters_get(p, i);
-        if (keep == NULL || keep(one->tensor.name)) {
-            describe(&tensors[count++], one, values);
+    float *values = malloc((size_t)most * sizeof *values);
+    int rc = values != NULL ? 0 : error_memory(e, "weights");
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        rc = read(context, i, values, e);
+        if (rc == 0) {
+            rc = safetensors_writer_put(w, i, values, NULL, e);
         }
     }
-    int rc = safetensors_write(path, tensors, count, metadata, e);
+    free(values);
+    return rc;
+}
+
+int parameters_write(const char *path, const struct tensor_spec *specs, size_t count,
+                     parameters_reader *read, void *context, const json_t *metadata,
+                     struct error *e) {
+    struct safetensors_writer *writer = NULL;
+    struct safetensor *tensors = calloc(count + 1, sizeof *tensors);
+    if (tensors == NULL) {
+        return error_memory(e, "weights");
+    }
+    for (size_t i = 0; i < count; i++) {
+        tensors[i] =
+            (struct safetensor){.name = specs[i].name,
+                                .type = DTYPE_F32,
+                                .rank = specs[i].rank,
+                                .bytes = (size_t)tensor_spec_count(&specs[i]) * sizeof(float)};
+        memcpy(tensors[i].shape, specs[i].shape, sizeof specs[i].shape);
+    }
+    int rc = safetensors_writer_open(&writer, path, tensors, count, metadata, e);
+    if (rc == 0) {
+        rc = put_all(writer, specs, count, read, context, e);
+    }
+    if (rc == 0) {
+        rc = safetensors_writer_commit(writer, e);
+    } else {
+        safetensors_writer_close(writer);
+    }
     free(tensors);
     return rc;
 }

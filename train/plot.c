@@ -54,7 +54,7 @@ struct plot {
     int rc; /* of the writing so far */
 };
 
-/* ---- Lines to points ----------------------------------------------------------------------- */
+/* ---- Lines to points ----------------------------------------------------------------- */
 
 static int find_curve(const struct plot *p, const char *name) {
     for (int i = 0; i < p->count; i++) {
@@ -217,7 +217,7 @@ static int read_lines(struct plot *p, const char *text, size_t size, struct plot
     return 0;
 }
 
-/* ---- Points to curves ---------------------------------------------------------------------- */
+/* ---- Points to curves ---------------------------------------------------------------- */
 
 /* Running means, of as many points before as behind; at the end of what is there. */
 static int smooth(struct plot *p, struct curve *c) {
@@ -265,7 +265,7 @@ static double y_of(const struct plot *p, double loss) {
     return BOTTOM - (BOTTOM - TOP) * (log10(loss) - p->low_log) / (p->high_log - p->low_log);
 }
 
-/* ---- Drawing ------------------------------------------------------------------------------- */
+/* ---- Drawing ------------------------------------------------------------------------- */
 
 static void put(struct plot *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

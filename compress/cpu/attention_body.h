@@ -1,304 +1,323 @@
-/* attention_body.h - fused attention of one head, for every level: included after vector_body.h
- * with
+/* attention_body.h - fused attention, for every level: included once for each compute type
+ * of a level, which has defined
  *
  *     PACK           values of the inner dimension that one 4-byte element holds: 1 (F32), 2 (BF16)
+ *     DEPTH_UNIT     elements that the inner dimension of a product is a multiple of
+ *     KEY_UNIT       keys that are taken together: a multiple of LANES and of PACK * DEPTH_UNIT
+ *     QUERY_BLOCK    queries at a time: a multiple of LANES * PACK and of a tile's rows
  *     multiply_add   (vec sum, element a of all lanes, vector of elements b) -> vec
- *     or, where there are tiles, block_product itself
+ *     or, where there are tiles, block_product itself and ROW_UNIT
+ *     and for BF16   store_bf16, pair_of
  *
  * Flash attention (Dao et al. 2022): blocks of queries against blocks of keys, with a running
- * maximum and sum for each query, so that no matrix of tokens x tokens exists. Keys lie in rows of
- * the grid, each padded to whole vectors; what is padded gets a bias of EXCLUDED and so a weight
- * of 0. Without positions the rows are of FLAT_WIDTH tokens and the bias is 0. */
+ * maximum and sum for each query, so that no matrix of tokens x tokens exists. Keys that no query
+ * of a block sees are not looked at. The bias is put where the product of queries and keys is then
+ * added to; what one query does not see gets a score of EXCLUDED, and so a weight of 0. */
+#include "compress/cpu/attention.h"
+#include "compress/cpu/attention_pack_body.h"
 
-enum { FLAT_WIDTH = 256, KEY_BLOCK = 512 };
+enum { KEY_BLOCK = 256, PAD = 16 /* keeps rows from falling on each other in the cache */ };
 #define EXCLUDED (-1e30f)
 /* Scores are kept in units of ln 2, so that weights are powers of 2. */
 #define LOG2_E 1.44269504f
 
-/* Sizes of a head, and where its parts lie in the scratch memory (offsets in floats). */
+/* Sizes in floats (elements), and where the parts lie in the scratch memory. */
 struct plan {
-    int64_t tokens, dim;
-    int64_t height, width; /* of the rows of keys */
-    int64_t padded;        /* width in whole vectors */
-    bool whole;            /* a small grid: no row is padded, each query has the bias of each key */
-    int64_t depth;         /* elements of a query: dim, packed and padded */
-    int64_t columns;       /* of a value: dim in whole vectors */
-    int64_t block_rows;    /* rows of keys in a block */
-    int64_t rel_h, rel_w;  /* columns of the reversed tables */
-    size_t keys, values, table_h, table_w, queries, scores, weights, sums, bias_h, bias_w, zeros,
-        tail, end;
+    int64_t wide, depth, tall; /* of a head: in whole vectors, of elements, in whole tiles */
+    int64_t block, blocks;     /* keys */
+    int64_t stride, line;      /* of rows of a block of keys: floats or pairs; elements of pairs */
+    int64_t places, sides;     /* of the tables of relative positions; height + width */
+    int64_t query;             /* elements of a query: see plan_tables */
+    size_t table, table_pairs, ones, dtable;        /* of the call */
+    size_t keys, values, key_pairs, dkeys, dvalues; /* of a group */
+    size_t staged, dstaged, packed, queries, query_turned, douts, dout_turned;
+    size_t relative, scores, dscores, weights, dweights, dlines, sums;
+    size_t by_side, by_place, by_lines, by_pairs;
+    size_t end;
 };
 
-static int64_t round_up(int64_t x, int64_t unit) {
-    return (x + unit - 1) / unit * unit;
+static size_t reserve(struct plan *p, int64_t floats) {
+    size_t at = p->end;
+    p->end += (size_t)round_up(floats, PAD);
+    return at;
 }
 
-static struct plan make_plan(int64_t tokens, int64_t dim,
-                             const struct relative_position *position) {
-    struct plan p = {.tokens = tokens, .dim = dim};
-    p.width = position != NULL ? position->width : tokens < FLAT_WIDTH ? tokens : FLAT_WIDTH;
-    p.height = (tokens + p.width - 1) / p.width;
-    p.whole = position != NULL && p.width % KEY_UNIT != 0 && p.width % PACK == 0 &&
-              tokens % KEY_UNIT == 0 && tokens <= FLAT_WIDTH;
-    p.padded = p.whole ? p.width : round_up(p.width, KEY_UNIT);
-    p.depth = round_up((dim + PACK - 1) / PACK, DEPTH_UNIT);
-    p.columns = round_up(dim, LANES);
-    p.block_rows = p.padded > KEY_BLOCK ? 1 : KEY_BLOCK / p.padded;
-    if (p.whole || p.block_rows > p.height) {
-        p.block_rows = p.height;
+/* In BF16, queries and tables are split into what rounding leaves, a, and what it loses, b: the sum
+ * of products a a + b a + a b is nearly as precise as F32. So a query is a, b, a, and the tables
+ * are a, a, b. */
+static void plan_tables(struct plan *p, const struct attention_call *c) {
+    p->query = PACK == 2 && c->height > 0 ? 3 * p->depth : p->depth;
+    p->places = c->height > 0 ? round_up(2 * c->height - 1 + 2 * c->width - 1, KEY_UNIT) : 0;
+    p->sides = round_up(c->height + c->width, LANES);
+    p->table = reserve(p, p->query * p->places);
+    p->relative = reserve(p, QUERY_BLOCK * (p->places + PAD));
+    if (c->backward) {
+        p->table_pairs = reserve(p, p->places / PACK * p->wide);
+        p->ones = reserve(p, round_up(c->height * c->width, KEY_UNIT) / PACK * p->sides);
+        p->dtable = reserve(p, p->tall * p->places);
+        p->by_side = reserve(p, QUERY_BLOCK * p->sides);
+        p->by_place = reserve(p, QUERY_BLOCK * p->places);
+        p->by_lines = PACK == 1 ? p->by_place : reserve(p, QUERY_BLOCK * p->places / PACK);
+        p->by_pairs = PACK == 1 ? p->by_place : reserve(p, QUERY_BLOCK / PACK * p->places);
     }
-    p.rel_h = position != NULL ? 2 * p.height - 1 + LANES : 0;
-    p.rel_w = position != NULL ? 2 * p.width - 1 + LANES : 0;
-    size_t at = 0;
-    const struct {
-        size_t *offset;
-        int64_t floats;
-    } parts[] = {
-        {&p.keys, p.depth * p.height * p.padded},
-        {&p.values, p.height * p.padded / PACK * p.columns},
-        {&p.table_h, dim * p.rel_h},
-        {&p.table_w, dim * p.rel_w},
-        {&p.queries, QUERY_BLOCK * p.depth},
-        {&p.scores, QUERY_BLOCK * p.block_rows * p.padded},
-        {&p.weights, PACK == 1 ? 0 : QUERY_BLOCK * p.block_rows * p.padded / 2},
-        {&p.sums, QUERY_BLOCK * p.columns},
-        {&p.bias_h, QUERY_BLOCK * round_up(p.height + 1, LANES)},
-        {&p.bias_w, QUERY_BLOCK * (p.whole ? tokens : p.padded)},
-        {&p.zeros, round_up(p.padded, LANES)},
-        {&p.tail, p.padded},
-    };
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        *parts[i].offset = at;
-        at += (size_t)round_up(parts[i].floats, 16);
+}
+
+static void plan_block(struct plan *p, const struct attention_call *c) {
+    const int64_t lines = QUERY_BLOCK > KEY_UNIT ? QUERY_BLOCK : KEY_UNIT;
+    p->staged = reserve(p, (lines + 1) * p->wide);
+    p->packed = reserve(p, lines * p->depth);
+    p->queries = reserve(p, QUERY_BLOCK * p->query);
+    p->scores = reserve(p, QUERY_BLOCK * p->stride);
+    p->sums = reserve(p, QUERY_BLOCK * p->wide);
+    if (!c->backward) {
+        p->weights = PACK == 1 ? p->scores : reserve(p, QUERY_BLOCK * p->line);
+        return;
     }
-    p.end = at;
+    p->dstaged = reserve(p, (QUERY_BLOCK + 1) * p->wide);
+    p->query_turned = reserve(p, p->tall * QUERY_BLOCK / PACK);
+    p->douts = reserve(p, QUERY_BLOCK * p->depth);
+    p->dout_turned = reserve(p, p->tall * QUERY_BLOCK / PACK);
+    p->dscores = reserve(p, QUERY_BLOCK * p->stride);
+    p->weights = PACK == 1 ? p->scores : reserve(p, QUERY_BLOCK / PACK * p->stride);
+    p->dweights = PACK == 1 ? p->dscores : reserve(p, QUERY_BLOCK / PACK * p->stride);
+    p->dlines = PACK == 1 ? p->dscores : reserve(p, QUERY_BLOCK * p->line);
+}
+
+/* For a group with so many keys; more keys never take less. */
+static struct plan make_plan(const struct attention_call *c, int64_t keys) {
+    struct plan p = {.wide = round_up(c->dim, LANES * PACK)};
+    p.depth = p.wide / PACK;
+    p.tall = round_up(p.wide, ROW_UNIT);
+    p.block = round_up(keys < KEY_BLOCK ? keys : KEY_BLOCK, KEY_UNIT);
+    p.blocks = (keys + p.block - 1) / p.block;
+    p.stride = p.block + PAD;
+    p.line = PACK == 1 ? p.stride : p.block / PACK + PAD;
+    plan_tables(&p, c);
+    plan_block(&p, c);
+    p.keys = reserve(&p, p.blocks * p.depth * p.stride);
+    if (c->backward) {
+        p.values = reserve(&p, p.blocks * p.depth * p.stride);
+        p.key_pairs = reserve(&p, p.blocks * p.block / PACK * p.wide);
+        p.dkeys = reserve(&p, p.blocks * p.tall * p.stride);
+        p.dvalues = reserve(&p, p.blocks * p.tall * p.stride);
+    } else {
+        p.values = reserve(&p, p.blocks * p.block / PACK * p.wide);
+    }
     return p;
 }
 
-static size_t attention_scratch(int64_t tokens, int64_t head_dim,
-                                const struct relative_position *position) {
-    return make_plan(tokens, head_dim, position).end * sizeof(float);
+static size_t attention_scratch(const struct attention_call *c) {
+    return make_plan(c, c->keys).end * sizeof(float);
 }
 
-/* ---- Packing ------------------------------------------------------------------------- */
+/* ---- Tables of relative positions ------------------------------------------------------------ */
 
-#if PACK == 2
-static inline float element_of(float low, float high) {
-    uint32_t bits = (uint32_t)bf16_of(high) << 16 | bf16_of(low);
-    float element;
-    memcpy(&element, &bits, sizeof element);
-    return element;
+/* Lines `first` to `first + KEY_UNIT` of both tables, backwards, one after the other, over `scale`:
+ * then the biases of a query at y are those from height - 1 - y on, in the order of the keys, and
+ * likewise across. */
+static void stage_places(const struct attention_call *c, const struct plan *p, float *staged,
+                         int64_t first) {
+    const struct source down = {.rows = &c->rel_h, .dim = c->dim, .wide = p->wide};
+    const struct source across = {.rows = &c->rel_w, .dim = c->dim, .wide = p->wide};
+    int64_t rows = 2 * c->height - 1, columns = 2 * c->width - 1;
+    for (int64_t m = first; m < first + KEY_UNIT; m++, staged += p->wide) {
+        if (m < rows) {
+            stage_line(staged, &down, rows - 1 - m);
+        } else if (m < rows + columns) {
+            stage_line(staged, &across, rows + columns - 1 - m);
+        } else {
+            memset(staged, 0, (size_t)p->wide * sizeof *staged);
+        }
+        for (int64_t d = 0; d < p->wide; d++) {
+            staged[d] *= 1.0f / c->scale;
+        }
+    }
 }
-#endif
 
-/* keys[d][key]: the element of inner index d for all keys, rows padded. */
-static void pack_keys(float *keys, const struct plan *p, const float *k, int64_t stride) {
-    int64_t all_keys = p->height * p->padded;
-    memset(keys, 0, (size_t)(p->depth * all_keys) * sizeof *keys);
-    for (int64_t t = 0; t < p->tokens; t++) {
-        float *column = keys + t / p->width * p->padded + t % p->width;
-        const float *key = k + t * stride;
+static void pack_places(const struct attention_call *c, const struct plan *p, float *s,
+                        int64_t first) {
+    const float *lines[KEY_UNIT];
+    float *table = s + p->table + first, *packed = s + p->packed;
+    stage_places(c, p, s + p->staged, first);
+    dense_lines(lines, s + p->staged, p->wide, KEY_UNIT);
+    pack_lines(packed, p->depth, lines, KEY_UNIT, p->wide);
+    for (int64_t d = 0; d < p->query; d += p->depth) {
+        if (d == 2 * p->depth) {
+            pack_rest(packed, p->depth, lines, KEY_UNIT, p->wide);
+        }
+        turn(table + d * p->places, p->places, packed, p->depth, KEY_UNIT, p->depth);
+    }
+    if (c->backward) {
+        pack_pairs(s + p->table_pairs + first / PACK * p->wide, lines, KEY_UNIT, p->wide);
+    }
+}
+
+/* Which row and which column each key stands in: (keys, sides) of 0 and 1, pairs of keys. */
+static void mark_sides(const struct attention_call *c, const struct plan *p, float *ones) {
+    int64_t keys = c->height * c->width;
+    memset(ones, 0, (size_t)(round_up(keys, KEY_UNIT) / PACK * p->sides) * sizeof *ones);
+    for (int64_t t = 0; t < keys; t++) {
+        float *row = ones + t / PACK * p->sides;
+        float *marks[] = {row + t / c->width, row + c->height + t % c->width};
+        for (int i = 0; i < 2; i++) {
 #if PACK == 1
-        for (int64_t d = 0; d < p->dim; d++) {
-            column[d * all_keys] = key[d];
-        }
+            *marks[i] = 1;
 #else
-        for (int64_t d = 0; d < p->dim; d += 2) {
-            column[d / 2 * all_keys] = element_of(key[d], d + 1 < p->dim ? key[d + 1] : 0);
-        }
+            ((uint16_t *)(void *)marks[i])[t % 2] = bf16_of(1);
 #endif
-    }
-}
-
-/* values[key][column], or for pairs of keys [key / 2][column] with both. */
-static void pack_values(float *values, const struct plan *p, const float *v, int64_t stride) {
-    memset(values, 0, (size_t)(p->height * p->padded / PACK * p->columns) * sizeof *values);
-#if PACK == 1
-    for (int64_t t = 0; t < p->tokens; t++) {
-        int64_t place = t / p->width * p->padded + t % p->width;
-        memcpy(values + place * p->columns, v + t * stride, (size_t)p->dim * sizeof *v);
-    }
-#else
-    for (int64_t y = 0; y < p->height; y++) {
-        for (int64_t x = 0; x < p->width; x += 2) {
-            int64_t t = y * p->width + x;
-            if (t >= p->tokens) {
-                break;
-            }
-            bool pair = x + 1 < p->width && t + 1 < p->tokens;
-            float *row = values + (y * p->padded + x) / 2 * p->columns;
-            for (int64_t d = 0; d < p->dim; d++) {
-                row[d] = element_of(v[t * stride + d], pair ? v[(t + 1) * stride + d] : 0);
-            }
-        }
-    }
-#endif
-}
-
-/* table[d][m] = rel[last - m][d]: then the biases of a query at place y are the columns from
- * side - 1 - y on, in the order of the keys. */
-static void pack_table(float *table, int64_t columns, const float *rel, int64_t side, int64_t dim) {
-    int64_t last = 2 * side - 2;
-    memset(table, 0, (size_t)(dim * columns) * sizeof *table);
-    for (int64_t m = 0; m <= last; m++) {
-        for (int64_t d = 0; d < dim; d++) {
-            table[d * columns + m] = rel[(last - m) * dim + d];
         }
     }
 }
 
-/* ---- Products ---------------------------------------------------------------------------- */
-
-#ifndef BLOCK_PRODUCT
-/* c (TILE_ROWS, vectors) (+)= a (TILE_ROWS, depth) b (depth, vectors); strides in elements. */
-static inline __attribute__((always_inline)) void
-tile_product(float *c, int64_t c_stride, const float *a, int64_t a_stride, const float *b,
-             int64_t b_stride, int64_t depth, int vectors, bool accumulate) {
-    vec sums[TILE_ROWS][TILE_VECTORS];
-    for (int i = 0; i < TILE_ROWS; i++) {
-        for (int j = 0; j < vectors; j++) {
-            sums[i][j] = accumulate ? load(c + i * c_stride + j * LANES) : (vec){0};
-        }
+static void attention_begin(const struct attention_call *c, void *scratch) {
+    struct plan p = make_plan(c, c->keys);
+    float *s = scratch;
+    /* What no query has written takes part in products, and is never looked at; it must not hold
+     * what slows the processor down (denormals, NaN). */
+    memset(s, 0, p.keys * sizeof *s);
+    for (int64_t m = 0; m < p.places; m += KEY_UNIT) {
+        pack_places(c, &p, s, m);
     }
-    for (int64_t d = 0; d < depth; d++) {
-        vec row[TILE_VECTORS];
-        for (int j = 0; j < vectors; j++) {
-            row[j] = load(b + d * b_stride + j * LANES);
-        }
-        for (int i = 0; i < TILE_ROWS; i++) {
-            vec element = all_of(a + i * a_stride + d);
-            for (int j = 0; j < vectors; j++) {
-                sums[i][j] = multiply_add(sums[i][j], element, row[j]);
-            }
-        }
-    }
-    for (int i = 0; i < TILE_ROWS; i++) {
-        for (int j = 0; j < vectors; j++) {
-            store(c + i * c_stride + j * LANES, sums[i][j]);
-        }
-    }
-}
-
-/* rows: rounded up to whole tiles by the callers' buffers; columns: whole vectors. */
-static void block_product(float *c, int64_t c_stride, const float *a, int64_t a_stride,
-                          const float *b, int64_t b_stride, int64_t rows, int64_t columns,
-                          int64_t depth, bool accumulate) {
-    int64_t step = TILE_VECTORS * LANES;
-    for (int64_t j = 0; j < columns; j += step) {
-        int64_t vectors = columns - j < step ? (columns - j) / LANES : TILE_VECTORS;
-        for (int64_t i = 0; i < rows; i += TILE_ROWS) {
-            float *out = c + i * c_stride + j;
-            const float *left = a + i * a_stride, *right = b + j;
-            switch (vectors) {
-#if TILE_VECTORS > 2
-            case 4:
-                tile_product(out, c_stride, left, a_stride, right, b_stride, depth, 4, accumulate);
-                break;
-            case 3:
-                tile_product(out, c_stride, left, a_stride, right, b_stride, depth, 3, accumulate);
-                break;
-#endif
-            case 2:
-                tile_product(out, c_stride, left, a_stride, right, b_stride, depth, 2, accumulate);
-                break;
-            default:
-                tile_product(out, c_stride, left, a_stride, right, b_stride, depth, 1, accumulate);
-            }
-        }
-    }
-}
-#endif
-
-/* out[0 .. columns) = log2 e times q (dim) . table (dim, columns from `first` on); writes whole
- * vectors. */
-static void bias_row(float *out, const float *q, const float *table, int64_t stride, int64_t first,
-                     int64_t columns, int64_t dim) {
-    for (int64_t j = 0; j < columns; j += LANES) {
-        vec sum = {0};
-        for (int64_t d = 0; d < dim; d++) {
-            sum += q[d] * load(table + d * stride + first + j);
-        }
-        store(out + j, sum * LOG2_E);
+    if (c->backward && c->height > 0) {
+        mark_sides(c, &p, s + p.ones);
     }
 }
 
 /* ---- One block of queries -------------------------------------------------------------------- */
 
-struct head {
+struct attending {
+    const struct attention_call *call;
+    const struct attention_group *group;
     struct plan plan;
-    const struct relative_position *position;
     float *scratch;
-    float scale;
-    float largest[QUERY_BLOCK], total[QUERY_BLOCK];
+    float scale; /* of scores, in units of ln 2 */
+    int64_t head, first, rows;
+    float largest[QUERY_BLOCK], total[QUERY_BLOCK]; /* before scaling; of weights */
+    float log_sum[QUERY_BLOCK + 1];                 /* in units of ln 2 */
+    float product[QUERY_BLOCK + 1];                 /* of out and dout */
 };
 
-static void pack_queries(struct head *h, const float *q, int64_t stride, int64_t first,
-                         int64_t rows) {
+/* The keys that query i of the group sees: [*from, *to). */
+static void visible(const struct attending *h, int64_t i, int64_t *from, int64_t *to) {
+    const struct attention_call *c = h->call;
+    int64_t end = h->group->start + i + 1;
+    *to = c->causal && end < h->group->keys ? end : h->group->keys;
+    *from = c->causal && c->span > 0 && end > c->span ? end - c->span : 0;
+}
+
+/* Keys [first, first + count) of block `block`, all of one block: what the queries that are at hand
+ * are taken against. */
+struct keys {
+    int64_t first, count, block, column;
+};
+
+/* The next keys that any query at hand sees, from k->first + k->count on; false: none. */
+static bool next_keys(const struct attending *h, struct keys *k) {
+    int64_t from, to, unused, next = k->first + k->count;
+    visible(h, h->first, &from, &unused);
+    visible(h, h->first + h->rows - 1, &unused, &to);
+    from = from / KEY_UNIT * KEY_UNIT;
+    k->first = next < from ? from : next;
+    k->block = k->first / h->plan.block;
+    k->column = k->first % h->plan.block;
+    int64_t end = (k->block + 1) * h->plan.block;
+    k->count = (to < end ? round_up(to, KEY_UNIT) : end) - k->first;
+    return k->first < to;
+}
+
+static struct source source_of(const struct attending *h, const struct attention_rows *rows,
+                               int64_t head) {
+    return (struct source){.rows = rows,
+                           .place = h->group->place,
+                           .head = head,
+                           .dim = h->call->dim,
+                           .wide = h->plan.wide};
+}
+
+static void pack_queries(struct attending *h, int64_t count) {
     const struct plan *p = &h->plan;
-    float *queries = h->scratch + p->queries;
-    memset(queries, 0, (size_t)(QUERY_BLOCK * p->depth) * sizeof *queries);
-    for (int64_t i = 0; i < rows; i++) {
-        const float *query = q + (first + i) * stride;
-#if PACK == 1
-        memcpy(queries + i * p->depth, query, (size_t)p->dim * sizeof *query);
-#else
-        to_bf16((uint16_t *)(void *)(queries + i * p->depth), query, (size_t)p->dim);
-#endif
+    const struct source q = source_of(h, &h->group->q, h->head);
+    const float *lines[QUERY_BLOCK];
+    float *s = h->scratch, *queries = s + p->queries;
+    find_lines(lines, s + p->staged, &q, h->first, h->rows, count);
+    pack_lines(queries, p->query, lines, count, p->wide);
+    if (p->query > p->depth) {
+        pack_rest(queries + p->depth, p->query, lines, count, p->wide);
+        pack_lines(queries + 2 * p->depth, p->query, lines, count, p->wide);
+    }
+    if (h->call->backward) {
+        pack_pairs(s + p->packed, lines, count, p->wide);
+        turn(s + p->query_turned, QUERY_BLOCK / PACK, s + p->packed, p->wide, count / PACK,
+             p->wide);
+    }
+    if (p->places > 0) {
+        block_product(s + p->relative, p->places + PAD, queries, p->query, s + p->table, p->places,
+                      h->rows, p->places, p->query, false);
     }
 }
 
-static void make_biases(struct head *h, const float *q, int64_t stride, int64_t first,
-                        int64_t rows) {
+/* Scores of query i at keys [k->first, k->first + k->count) = bias over scale. Writes up to LANES
+ * floats too many. */
+static void spread_bias(const struct attending *h, int64_t i, const struct keys *k, float *scores) {
+    const struct attention_call *c = h->call;
+    int64_t place = h->group->start + h->first + i;
+    const float *down = h->scratch + h->plan.relative + i * (h->plan.places + PAD);
+    const float *across = down + 2 * c->height - 1 + c->width - 1 - place % c->width;
+    down += c->height - 1 - place / c->width;
+    int64_t y = k->first / c->width, x = k->first % c->width;
+    for (int64_t at = 0; at < k->count; y++, x = 0) {
+        int64_t count = c->width - x < k->count - at ? c->width - x : k->count - at;
+        vec row = all(y < c->height ? down[y] : 0);
+        for (int64_t j = 0; j < count; j += LANES) {
+            store(scores + at + j, load(across + x + j) + row);
+        }
+        at += count;
+    }
+}
+
+/* What query i does not see of these keys. */
+static void exclude(const struct attending *h, int64_t i, const struct keys *k, float *scores) {
+    int64_t from, to;
+    visible(h, h->first + i, &from, &to);
+    for (int64_t j = k->first; j < from && j < k->first + k->count; j++) {
+        scores[j - k->first] = EXCLUDED;
+    }
+    for (int64_t j = to > k->first ? to : k->first; j < k->first + k->count; j++) {
+        scores[j - k->first] = EXCLUDED;
+    }
+}
+
+/* Scores of the queries at hand at keys k, before scaling. */
+static void score(const struct attending *h, const struct keys *k) {
     const struct plan *p = &h->plan;
-    float *s = h->scratch;
-    int64_t step = round_up(p->height + 1, LANES);
-    for (int64_t i = 0; i < rows; i++) {
-        const float *query = q + (first + i) * stride;
-        int64_t y = (first + i) / p->width, x = (first + i) % p->width;
-        float *across = p->whole ? s + p->zeros : s + p->bias_w + i * p->padded;
-        float *down = s + p->bias_h + i * step;
-        bias_row(down, query, s + p->table_h, p->rel_h, p->height - 1 - y, p->height, p->dim);
-        bias_row(across, query, s + p->table_w, p->rel_w, p->width - 1 - x, p->width, p->dim);
-        for (int64_t t = 0; t < p->tokens && p->whole; t += p->width) {
-            for (int64_t j = 0; j < p->width; j++) {
-                s[p->bias_w + (size_t)(i * p->tokens + t + j)] = down[t / p->width] + across[j];
-            }
-        }
-        for (int64_t j = p->width; j < p->padded; j++) {
-            across[j] = EXCLUDED;
-        }
+    float *s = h->scratch, *scores = s + p->scores;
+    for (int64_t i = 0; i < h->rows && p->places > 0; i++) {
+        spread_bias(h, i, k, scores + i * p->stride);
+    }
+    block_product(scores, p->stride, s + p->queries, p->query,
+                  s + p->keys + k->block * p->depth * p->stride + k->column, p->stride, h->rows,
+                  k->count, p->depth, p->places > 0);
+    for (int64_t i = 0; i < h->rows; i++) {
+        exclude(h, i, k, scores + i * p->stride);
     }
 }
 
 /* Scores of query i become weights 2^(score - largest); returns what the sums so far are to be
- * multiplied with. */
-static float weigh(struct head *h, int64_t i, int64_t first_row, int64_t key_rows) {
+ * multiplied with. `begun`: there are such. */
+static float weigh(struct attending *h, int64_t i, int64_t count, bool begun) {
     const struct plan *p = &h->plan;
-    float *s = h->scratch, *scores = s + p->scores + i * p->block_rows * p->padded;
-    int64_t width = p->whole ? p->tokens : p->padded, rows = p->whole ? 1 : key_rows;
-    const float *across = h->position != NULL ? s + p->bias_w + i * width : s + p->zeros;
-    const float *down = s + p->bias_h + i * round_up(p->height + 1, LANES);
+    float *s = h->scratch, *scores = s + p->scores + i * p->stride;
     vec largest = all(h->largest[i]);
-    for (int64_t r = 0; r < rows; r++) {
-        const float *bias = across;
-        if (h->position == NULL && first_row + r == p->height - 1) {
-            bias = s + p->tail;
-        }
-        vec row_bias = all(h->position != NULL && !p->whole ? down[first_row + r] : 0);
-        for (int64_t j = 0; j < width; j += LANES) {
-            float *at = scores + r * width + j;
-            vec score = load(at) * h->scale + (load(bias + j) + row_bias);
-            largest = larger(largest, score);
-            store(at, score);
-        }
+    for (int64_t j = 0; j < count; j += LANES) {
+        largest = larger(largest, load(scores + j));
     }
-    float now = largest_of(largest), before = h->largest[i];
+    float now = largest_of(largest), before = h->largest[i], peak = now * h->scale;
     vec total = {0};
 #if PACK == 2
-    uint16_t *weights = (uint16_t *)(void *)(s + p->weights) + i * p->block_rows * p->padded;
+    uint16_t *weights = (uint16_t *)(void *)(s + p->weights + i * p->line);
 #endif
-    for (int64_t j = 0; j < key_rows * p->padded; j += LANES) {
-        vec weight = power_of_two(load(scores + j) - now, PACK == 2);
+    for (int64_t j = 0; j < count; j += LANES) {
+        vec weight = power_of_two(load(scores + j) * h->scale - peak, PACK == 2);
         total += weight;
 #if PACK == 1
         store(scores + j, weight);
@@ -306,75 +325,78 @@ static float weigh(struct head *h, int64_t i, int64_t first_row, int64_t key_row
         store_bf16(weights + j, weight);
 #endif
     }
-    vec shrink = power_of_two(all(before - now), false);
+    float shrink =
+        begun && now != before ? power_of_two(all((before - now) * h->scale), false)[0] : 1;
     h->largest[i] = now;
-    h->total[i] = h->total[i] * shrink[0] + sum_of(total);
-    return shrink[0];
+    h->total[i] = h->total[i] * shrink + sum_of(total);
+    return shrink;
 }
 
-static void attend_block(struct head *h, int64_t rows) {
+static void attend_block(struct attending *h) {
     const struct plan *p = &h->plan;
     float *s = h->scratch, *sums = s + p->sums;
-    int64_t keys = p->height * p->padded, stride = p->block_rows * p->padded;
-    for (int64_t i = 0; i < rows; i++) {
+    for (int64_t i = 0; i < h->rows; i++) {
         h->largest[i] = EXCLUDED;
         h->total[i] = 0;
     }
-    memset(sums, 0, (size_t)(QUERY_BLOCK * p->columns) * sizeof *sums);
-    for (int64_t first = 0; first < p->height; first += p->block_rows) {
-        int64_t key_rows = p->height - first < p->block_rows ? p->height - first : p->block_rows;
-        int64_t count = key_rows * p->padded;
-        block_product(s + p->scores, stride, s + p->queries, p->depth,
-                      s + p->keys + first * p->padded, keys, rows, count, p->depth, false);
-        for (int64_t i = 0; i < rows; i++) {
-            float shrink = weigh(h, i, first, key_rows);
-            for (int64_t j = 0; j < p->columns; j += LANES) {
-                store(sums + i * p->columns + j, load(sums + i * p->columns + j) * shrink);
+    bool begun = false;
+    for (struct keys k = {0}; next_keys(h, &k); begun = true) {
+        score(h, &k);
+        for (int64_t i = 0; i < h->rows; i++) {
+            float shrink = weigh(h, i, k.count, begun), *row = sums + i * p->wide;
+            for (int64_t j = 0; j < p->wide && begun && shrink != 1; j += LANES) {
+                store(row + j, load(row + j) * shrink);
             }
         }
-        block_product(sums, p->columns, s + (PACK == 1 ? p->scores : p->weights), stride / PACK,
-                      s + p->values + first * p->padded / PACK * p->columns, p->columns, rows,
-                      p->columns, count / PACK, true);
+        block_product(sums, p->wide, s + p->weights, p->line,
+                      s + p->values + k.first / PACK * p->wide, p->wide, h->rows, p->wide,
+                      k.count / PACK, begun);
     }
 }
 
-static void attention(float *out, int64_t out_stride, const float *q, const float *k,
-                      const float *v, int64_t stride, int64_t tokens, int64_t head_dim,
-                      const struct relative_position *position, void *scratch) {
-    struct head h = {.plan = make_plan(tokens, head_dim, position),
-                     .position = position,
-                     .scratch = scratch,
-                     .scale = LOG2_E / sqrtf((float)head_dim)};
-    const struct plan *p = &h.plan;
-    float *s = scratch;
-    /* Rows behind the last query take part in products, and are never looked at; they must not
-     * hold what slows the processor down (denormals, NaN). */
-    memset(s + p->scores, 0, (p->end - p->scores) * sizeof *s);
-    pack_keys(s + p->keys, p, k, stride);
-    pack_values(s + p->values, p, v, stride);
-    if (position != NULL) {
-        pack_table(s + p->table_h, p->rel_h, position->rel_h, p->height, head_dim);
-        pack_table(s + p->table_w, p->rel_w, position->rel_w, p->width, head_dim);
-    } else {
-        int64_t last = tokens - (p->height - 1) * p->width;
-        for (int64_t j = 0; j < p->padded; j++) {
-            s[p->zeros + (size_t)j] = j < p->width ? 0 : EXCLUDED;
-            s[p->tail + (size_t)j] = j < last ? 0 : EXCLUDED;
-        }
+/* ---- One group ---------------------------------------------------------------------------------
+ */
+
+static void pack_keys(const struct attending *h) {
+    const struct plan *p = &h->plan;
+    const struct attention_group *g = h->group;
+    const struct source k = source_of(h, &g->k, 0), v = source_of(h, &g->v, 0);
+    const float *lines[KEY_UNIT];
+    float *s = h->scratch;
+    for (int64_t t = 0; t < g->keys; t += KEY_UNIT) {
+        int64_t count = g->keys - t < KEY_UNIT ? g->keys - t : KEY_UNIT;
+        float *keys = s + p->keys + t / p->block * p->depth * p->stride + t % p->block;
+        find_lines(lines, s + p->staged, &k, t, count, KEY_UNIT);
+        pack_lines(s + p->packed, p->depth, lines, KEY_UNIT, p->wide);
+        turn(keys, p->stride, s + p->packed, p->depth, KEY_UNIT, p->depth);
+        find_lines(lines, s + p->staged, &v, t, count, KEY_UNIT);
+        pack_pairs(s + p->values + t / PACK * p->wide, lines, KEY_UNIT, p->wide);
     }
-    for (int64_t first = 0; first < tokens; first += QUERY_BLOCK) {
-        int64_t rows = tokens - first < QUERY_BLOCK ? tokens - first : QUERY_BLOCK;
-        pack_queries(&h, q, stride, first, rows);
-        if (position != NULL) {
-            make_biases(&h, q, stride, first, rows);
-        }
-        attend_block(&h, rows);
-        for (int64_t i = 0; i < rows; i++) {
-            float share = 1.0f / h.total[i];
-            const float *sum = s + p->sums + i * p->columns;
-            for (int64_t d = 0; d < head_dim; d++) {
-                out[(first + i) * out_stride + d] = sum[d] * share;
+}
+
+static void attention_forward(const struct attention_call *c, const struct attention_group *g,
+                              void *scratch) {
+    struct attending h = {.call = c,
+                          .group = g,
+                          .plan = make_plan(c, g->keys),
+                          .scratch = scratch,
+                          .scale = c->scale * LOG2_E};
+    pack_keys(&h);
+    for (h.head = 0; h.head < g->heads; h.head++) {
+        for (h.first = 0; h.first < g->queries; h.first += QUERY_BLOCK) {
+            int64_t rest = g->queries - h.first;
+            h.rows = rest < QUERY_BLOCK ? rest : QUERY_BLOCK;
+            pack_queries(&h, round_up(h.rows, LANES * PACK));
+            attend_block(&h);
+            for (int64_t i = 0; i < h.rows; i++) {
+                if (g->log_sum_exp != NULL) {
+                    g->log_sum_exp[h.head * g->log_head + h.first + i] =
+                        h.largest[i] * c->scale + logf(h.total[i]);
+                }
+                h.total[i] = 1.0f / h.total[i];
             }
+            set_rows(&g->out, g->place, h.head, h.first, h.rows, c->dim, h.scratch + h.plan.sums,
+                     h.plan.wide, h.total);
         }
     }
 }

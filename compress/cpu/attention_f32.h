@@ -12,3 +12,5 @@ static inline vec multiply_add(vec sum, vec a, vec b) {
 }
 
 #include "compress/cpu/attention_body.h"
+
+#include "compress/cpu/attention_backward_body.h"

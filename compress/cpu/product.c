@@ -1,82 +1,16 @@
-/* product.c - see product.h. oneDNN 2.x describes operations in two steps and memory by value, 3.x
- * in one step and by handle; the differences are in the first part of this file. */
+/* product.c - see product.h: the engine, packed weights and products by them. */
 #include "compress/cpu/product.h"
 
 #include <assert.h>
-#include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "compress/cpu/product_state.h"
+
 /* Of OpenMP, on which Debian's oneDNN runs; declared here because omp.h comes with each compiler's
  * own library, and it is libgomp that must hear it. */
 void omp_set_num_threads(int count);
-
-/* ---- 2.x and 3.x ----------------------------------------------------------- */
-
-#if DNNL_VERSION_MAJOR >= 3
-
-typedef const_dnnl_memory_desc_t description;
-
-static dnnl_status_t describe(dnnl_memory_desc_t *d, int64_t rows, int64_t columns, enum dtype type,
-                              dnnl_format_tag_t order) {
-    dnnl_data_type_t data = type == DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
-    return dnnl_memory_desc_create_with_tag(d, 2, (dnnl_dims_t){rows, columns}, data, order);
-}
-static dnnl_status_t describe_batch(dnnl_memory_desc_t *d, const dnnl_dims_t sizes, enum dtype type,
-                                    dnnl_format_tag_t order) {
-    return dnnl_memory_desc_create_with_tag(d, 3, sizes, type == DTYPE_BF16 ? dnnl_bf16 : dnnl_f32,
-                                            order);
-}
-static description described(const dnnl_memory_desc_t *d) {
-    return *d;
-}
-static void describe_end(dnnl_memory_desc_t *d) {
-    dnnl_memory_desc_destroy(*d);
-}
-static dnnl_status_t add_sum(dnnl_post_ops_t post) {
-    return dnnl_post_ops_append_sum(post, 1.0f, 0, dnnl_data_type_undef);
-}
-static dnnl_status_t product_describe(dnnl_primitive_desc_t *out, dnnl_engine_t engine,
-                                      description x, description w, description bias, description y,
-                                      dnnl_primitive_attr_t attributes) {
-    return dnnl_matmul_primitive_desc_create(out, engine, x, w, bias, y, attributes);
-}
-
-#else
-
-typedef const dnnl_memory_desc_t *description;
-
-static dnnl_status_t describe(dnnl_memory_desc_t *d, int64_t rows, int64_t columns, enum dtype type,
-                              dnnl_format_tag_t order) {
-    dnnl_data_type_t data = type == DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
-    return dnnl_memory_desc_init_by_tag(d, 2, (dnnl_dims_t){rows, columns}, data, order);
-}
-static dnnl_status_t describe_batch(dnnl_memory_desc_t *d, const dnnl_dims_t sizes, enum dtype type,
-                                    dnnl_format_tag_t order) {
-    return dnnl_memory_desc_init_by_tag(d, 3, sizes, type == DTYPE_BF16 ? dnnl_bf16 : dnnl_f32,
-                                        order);
-}
-static description described(const dnnl_memory_desc_t *d) {
-    return d;
-}
-static void describe_end(dnnl_memory_desc_t *d) {
-    (void)d;
-}
-static dnnl_status_t add_sum(dnnl_post_ops_t post) {
-    return dnnl_post_ops_append_sum(post, 1.0f);
-}
-static dnnl_status_t product_describe(dnnl_primitive_desc_t *out, dnnl_engine_t engine,
-                                      description x, description w, description bias, description y,
-                                      dnnl_primitive_attr_t attributes) {
-    dnnl_matmul_desc_t operation;
-    dnnl_status_t status = dnnl_matmul_desc_init(&operation, x, w, bias, y);
-    return status != dnnl_success
-               ? status
-               : dnnl_primitive_desc_create(out, &operation, attributes, engine, NULL);
-}
-
-#endif
 
 /* ---- The engine, one for the process ----------------------------------------- */
 
@@ -112,7 +46,7 @@ static void limit(const char *level) {
     pthread_mutex_unlock(&shared.lock);
 }
 
-static int failed(dnnl_status_t status, const char *what, struct error *e) {
+int product_failed(dnnl_status_t status, const char *what, struct error *e) {
     if (status == dnnl_out_of_memory) {
         return error_set(e, ERR_MEMORY, "out of memory in %s", what);
     }
@@ -123,44 +57,31 @@ static int failed(dnnl_status_t status, const char *what, struct error *e) {
 /* ---- Weights ----------------------------------------------------------------- */
 
 struct weights {
-    int64_t outputs, inputs;
-    enum dtype type;
+    struct packed head;
     dnnl_memory_t packed; /* its memory is oneDNN's */
     dnnl_memory_t bias;   /* over bias_values; NULL: none */
     float *bias_values;
 };
 
 /* A product that is ready: the memory objects are empty handles, given pointers at each run. */
+struct product_size {
+    int64_t rows, outputs, inputs, out_stride, x_stride;
+    int64_t type, out_type, has_bias,
+        accumulate; /* as wide as the others, so that memcmp compares */
+};
+
 struct product {
     struct product *next;
-    int64_t rows, outputs, inputs;
-    enum dtype type;
-    bool has_bias, accumulate;
+    struct product_size size;
     dnnl_primitive_desc_t description;
     dnnl_primitive_t run;
     dnnl_memory_t x, y;
 };
 
-enum { BUCKETS = 64 };
-
-/* The same for a product of two matrices of which none is packed. */
-struct multiplication {
-    struct multiplication *next;
-    struct product_shape shape;
-    dnnl_primitive_t run;
-    dnnl_memory_t a, b, y;
-};
-
-struct products {
-    dnnl_stream_t stream;
-    struct product *buckets[BUCKETS];
-    struct multiplication *multiplications[BUCKETS];
-};
-
 /* The rows for which weights choose their order; all numbers of rows are then computed in it. */
 enum { TYPICAL_ROWS = 256 };
 
-static dnnl_status_t make_attributes(dnnl_primitive_attr_t *out, bool accumulate) {
+dnnl_status_t product_attributes(dnnl_primitive_attr_t *out, bool accumulate) {
     dnnl_post_ops_t post = NULL;
     dnnl_status_t status = dnnl_primitive_attr_create(out);
     if (status == dnnl_success && accumulate) {
@@ -178,24 +99,29 @@ static dnnl_status_t make_attributes(dnnl_primitive_attr_t *out, bool accumulate
     return status;
 }
 
+static dnnl_status_t describe_matrix(dnnl_memory_desc_t *d, int64_t rows, int64_t columns,
+                                     int64_t stride, enum dtype type) {
+    return describe(d, 2, (dnnl_dims_t){rows, columns}, (dnnl_dims_t){stride, 1}, type);
+}
+
 /* `packed` NULL: oneDNN is free to choose the weights' order. */
-static int make_description(dnnl_primitive_desc_t *out, int64_t rows, int64_t outputs,
-                            int64_t inputs, enum dtype type, bool has_bias, bool accumulate,
+static int make_description(dnnl_primitive_desc_t *out, const struct product_size *s,
                             description packed, struct error *e) {
     dnnl_memory_desc_t x, w, y, bias;
     dnnl_primitive_attr_t attributes = NULL;
-    dnnl_status_t status = describe(&x, rows, inputs, type, dnnl_ab);
+    enum dtype type = (enum dtype)s->type;
+    dnnl_status_t status = describe_matrix(&x, s->rows, s->inputs, s->x_stride, type);
     if (status != dnnl_success) {
-        return failed(status, "describe a product", e);
+        return product_failed(status, "describe a product", e);
     }
-    describe(&w, inputs, outputs, type, dnnl_format_tag_any);
-    describe(&y, rows, outputs, DTYPE_F32, dnnl_ab);
-    describe(&bias, 1, outputs, DTYPE_F32, dnnl_ab);
-    status = make_attributes(&attributes, accumulate);
+    describe_free(&w, 2, (dnnl_dims_t){s->inputs, s->outputs}, type);
+    describe_matrix(&y, s->rows, s->outputs, s->out_stride, (enum dtype)s->out_type);
+    describe_matrix(&bias, 1, s->outputs, s->outputs, DTYPE_F32);
+    status = product_attributes(&attributes, s->accumulate != 0);
     if (status == dnnl_success) {
-        status = product_describe(out, shared.engine, described(&x),
-                                  packed != NULL ? packed : described(&w),
-                                  has_bias ? described(&bias) : NULL, described(&y), attributes);
+        status = product_describe(
+            out, shared.engine, described(&x), packed != NULL ? packed : described(&w),
+            s->has_bias != 0 ? described(&bias) : NULL, described(&y), attributes);
     }
     if (attributes != NULL) {
         dnnl_primitive_attr_destroy(attributes);
@@ -204,7 +130,7 @@ static int make_description(dnnl_primitive_desc_t *out, int64_t rows, int64_t ou
     describe_end(&y);
     describe_end(&w);
     describe_end(&x);
-    return status == dnnl_success ? 0 : failed(status, "make a product", e);
+    return status == dnnl_success ? 0 : product_failed(status, "make a product", e);
 }
 
 /* The matrix as it came, in `type`; the caller frees it. */
@@ -236,13 +162,22 @@ static int reorder(struct weights *w, struct products *p, void *matrix, struct e
     dnnl_primitive_t move = NULL;
     dnnl_memory_t plain = NULL;
     dnnl_memory_desc_t plain_order;
-    int rc = make_description(&product, TYPICAL_ROWS, w->outputs, w->inputs, w->type,
-                              w->bias != NULL, false, NULL, e);
+    int64_t outputs = w->head.outputs, inputs = w->head.inputs;
+    const struct product_size size = {.rows = TYPICAL_ROWS,
+                                      .outputs = outputs,
+                                      .inputs = inputs,
+                                      .out_stride = outputs,
+                                      .x_stride = inputs,
+                                      .type = w->head.type,
+                                      .out_type = DTYPE_F32,
+                                      .has_bias = w->bias != NULL};
+    int rc = make_description(&product, &size, NULL, e);
     if (rc < 0) {
         return rc;
     }
     description order = dnnl_primitive_desc_query_md(product, dnnl_query_weights_md, 0);
-    dnnl_status_t status = describe(&plain_order, w->inputs, w->outputs, w->type, dnnl_ba);
+    dnnl_status_t status = describe(&plain_order, 2, (dnnl_dims_t){inputs, outputs},
+                                    (dnnl_dims_t){1, inputs}, w->head.type);
     if (status == dnnl_success) {
         status = dnnl_memory_create(&plain, described(&plain_order), shared.engine, matrix);
     }
@@ -263,30 +198,33 @@ static int reorder(struct weights *w, struct products *p, void *matrix, struct e
     if (status == dnnl_success) {
         status = dnnl_stream_wait(p->stream);
     }
+    w->head.bytes += dnnl_memory_desc_get_size(order);
     dnnl_primitive_destroy(move);
     dnnl_primitive_desc_destroy(moving);
     dnnl_memory_destroy(plain);
     describe_end(&plain_order);
     dnnl_primitive_desc_destroy(product);
-    return status == dnnl_success ? 0 : failed(status, "pack weights", e);
+    return status == dnnl_success ? 0 : product_failed(status, "pack weights", e);
 }
 
 static int keep_bias(struct weights *w, const float *bias, struct error *e) {
-    w->bias_values = malloc((size_t)w->outputs * sizeof *bias);
+    int64_t outputs = w->head.outputs;
+    w->head.bytes = (size_t)outputs * sizeof *bias;
+    w->bias_values = malloc(w->head.bytes);
     if (w->bias_values == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
-    memcpy(w->bias_values, bias, (size_t)w->outputs * sizeof *bias);
+    memcpy(w->bias_values, bias, w->head.bytes);
     dnnl_memory_desc_t order;
-    dnnl_status_t status = describe(&order, 1, w->outputs, DTYPE_F32, dnnl_ab);
+    dnnl_status_t status = describe_matrix(&order, 1, outputs, outputs, DTYPE_F32);
     if (status == dnnl_success) {
         status = dnnl_memory_create(&w->bias, described(&order), shared.engine, w->bias_values);
         describe_end(&order);
     }
-    return status == dnnl_success ? 0 : failed(status, "keep a bias", e);
+    return status == dnnl_success ? 0 : product_failed(status, "keep a bias", e);
 }
 
-int weights_pack(struct weights **out, struct products *p, const void *matrix, enum dtype type,
+int product_pack(struct packed **out, struct products *p, const void *matrix, enum dtype type,
                  int64_t outputs, int64_t inputs, const float *bias, enum dtype compute,
                  struct error *e) {
     assert(outputs > 0 && inputs > 0 && (compute == DTYPE_F32 || compute == DTYPE_BF16));
@@ -295,10 +233,10 @@ int weights_pack(struct weights **out, struct products *p, const void *matrix, e
     void *values = matrix_in(compute, matrix, type, (size_t)outputs * (size_t)inputs);
     int rc = 0;
     if (w == NULL || values == NULL) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+        rc = error_memory(e, NULL);
         goto done;
     }
-    *w = (struct weights){.outputs = outputs, .inputs = inputs, .type = compute};
+    w->head = (struct packed){.outputs = outputs, .inputs = inputs, .type = compute};
     if (bias != NULL) {
         rc = keep_bias(w, bias, e);
     }
@@ -308,14 +246,15 @@ int weights_pack(struct weights **out, struct products *p, const void *matrix, e
 done:
     free(values);
     if (rc < 0) {
-        weights_close(w);
+        product_packed_close(w != NULL ? &w->head : NULL);
         return rc;
     }
-    *out = w;
+    *out = &w->head;
     return 0;
 }
 
-void weights_close(struct weights *w) {
+void product_packed_close(struct packed *packed) {
+    struct weights *w = (struct weights *)packed;
     if (w == NULL) {
         return;
     }
@@ -325,18 +264,6 @@ void weights_close(struct weights *w) {
     free(w);
 }
 
-int64_t weights_outputs(const struct weights *w) {
-    return w->outputs;
-}
-
-int64_t weights_inputs(const struct weights *w) {
-    return w->inputs;
-}
-
-enum dtype weights_type(const struct weights *w) {
-    return w->type;
-}
-
 /* ---- Products ------------------------------------------------------------------ */
 
 int products_open(struct products **out, const char *level, struct error *e) {
@@ -344,28 +271,21 @@ int products_open(struct products **out, const char *level, struct error *e) {
     limit(level);
     pthread_once(&shared.once, open_engine);
     if (shared.status != dnnl_success) {
-        return failed(shared.status, "start", e);
+        return product_failed(shared.status, "start", e);
     }
     omp_set_num_threads(1); /* of the calling thread; oneDNN asks for it when it makes a product */
     struct products *p = calloc(1, sizeof *p);
     if (p == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     dnnl_status_t status = dnnl_stream_create(&p->stream, shared.engine, dnnl_stream_default_flags);
     if (status != dnnl_success) {
         free(p);
-        return failed(status, "start", e);
+        return product_failed(status, "start", e);
     }
+    p->engine = shared.engine;
     *out = p;
     return 0;
-}
-
-static void multiplication_close(struct multiplication *m) {
-    dnnl_memory_destroy(m->a);
-    dnnl_memory_destroy(m->b);
-    dnnl_memory_destroy(m->y);
-    dnnl_primitive_destroy(m->run);
-    free(m);
 }
 
 static void product_close(struct product *product) {
@@ -380,76 +300,64 @@ void products_close(struct products *p) {
     if (p == NULL) {
         return;
     }
-    for (int i = 0; i < BUCKETS; i++) {
+    for (int i = 0; i < PRODUCT_BUCKETS; i++) {
         while (p->buckets[i] != NULL) {
             struct product *first = p->buckets[i];
             p->buckets[i] = first->next;
             product_close(first);
         }
-        while (p->multiplications[i] != NULL) {
-            struct multiplication *first = p->multiplications[i];
-            p->multiplications[i] = first->next;
-            multiplication_close(first);
-        }
     }
+    multiplications_close(p);
     dnnl_stream_destroy(p->stream);
     free(p);
 }
 
 static int product_make(struct product *product, const struct weights *w, struct error *e) {
-    dnnl_memory_desc_t order_x, order_y;
+    const struct product_size *s = &product->size;
+    dnnl_memory_desc_t x, y;
     description packed;
     dnnl_status_t status = dnnl_memory_get_memory_desc(w->packed, &packed);
     if (status != dnnl_success) {
-        return failed(status, "find packed weights", e);
+        return product_failed(status, "find packed weights", e);
     }
-    int rc = make_description(&product->description, product->rows, w->outputs, w->inputs, w->type,
-                              product->has_bias, product->accumulate, packed, e);
+    int rc = make_description(&product->description, s, packed, e);
     if (rc < 0) {
         return rc;
     }
     status = dnnl_primitive_create(&product->run, product->description);
     if (status == dnnl_success) {
-        status = describe(&order_x, product->rows, w->inputs, w->type, dnnl_ab);
+        status = describe_matrix(&x, s->rows, s->inputs, s->x_stride, w->head.type);
     }
     if (status != dnnl_success) {
-        return failed(status, "make a product", e);
+        return product_failed(status, "make a product", e);
     }
-    status = dnnl_memory_create(&product->x, described(&order_x), shared.engine, DNNL_MEMORY_NONE);
-    describe_end(&order_x);
+    status = dnnl_memory_create(&product->x, described(&x), shared.engine, DNNL_MEMORY_NONE);
+    describe_end(&x);
     if (status == dnnl_success) {
-        status = describe(&order_y, product->rows, w->outputs, DTYPE_F32, dnnl_ab);
+        status = describe_matrix(&y, s->rows, s->outputs, s->out_stride, (enum dtype)s->out_type);
     }
     if (status == dnnl_success) {
-        status =
-            dnnl_memory_create(&product->y, described(&order_y), shared.engine, DNNL_MEMORY_NONE);
-        describe_end(&order_y);
+        status = dnnl_memory_create(&product->y, described(&y), shared.engine, DNNL_MEMORY_NONE);
+        describe_end(&y);
     }
-    return status == dnnl_success ? 0 : failed(status, "make a product", e);
+    return status == dnnl_success ? 0 : product_failed(status, "make a product", e);
 }
 
-static int product_find(struct product **out, struct products *p, int64_t rows,
-                        const struct weights *w, bool accumulate, struct error *e) {
-    uint64_t mixed = (uint64_t)rows * 31 + (uint64_t)w->outputs * 7 + (uint64_t)w->inputs * 131;
-    struct product **bucket = &p->buckets[mixed % BUCKETS];
+static int product_find(struct product **out, struct products *p, const struct product_size *s,
+                        const struct weights *w, struct error *e) {
+    uint64_t mixed = (uint64_t)s->rows * 31 + (uint64_t)s->outputs * 7 + (uint64_t)s->inputs * 131;
+    struct product **bucket = &p->buckets[mixed % PRODUCT_BUCKETS];
     for (struct product *it = *bucket; it != NULL; it = it->next) {
-        if (it->rows == rows && it->outputs == w->outputs && it->inputs == w->inputs &&
-            it->type == w->type && it->has_bias == (w->bias != NULL) &&
-            it->accumulate == accumulate) {
+        if (memcmp(&it->size, s, sizeof *s) == 0) {
             *out = it;
             return 0;
         }
     }
     struct product *product = calloc(1, sizeof *product);
     if (product == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
-    product->rows = rows;
-    product->outputs = w->outputs;
-    product->inputs = w->inputs;
-    product->type = w->type;
-    product->has_bias = w->bias != NULL;
-    product->accumulate = accumulate;
+    product->size = *s;
     int rc = product_make(product, w, e);
     if (rc < 0) {
         product_close(product);
@@ -461,18 +369,25 @@ static int product_find(struct product **out, struct products *p, int64_t rows,
     return 0;
 }
 
-int product_run(struct products *p, float *out, const void *x, int64_t rows,
-                const struct weights *w, bool accumulate, struct error *e) {
+int product_run(struct products *p, void *out, enum dtype out_type, int64_t out_stride,
+                const void *x, int64_t x_stride, int64_t rows, const struct packed *packed,
+                bool accumulate, struct error *e) {
+    const struct weights *w = (const struct weights *)packed;
+    const struct product_size size = {.rows = rows,
+                                      .outputs = packed->outputs,
+                                      .inputs = packed->inputs,
+                                      .out_stride = rows > 1 ? out_stride : packed->outputs,
+                                      .x_stride = rows > 1 ? x_stride : packed->inputs,
+                                      .type = packed->type,
+                                      .out_type = out_type,
+                                      .has_bias = w->bias != NULL,
+                                      .accumulate = accumulate};
     struct product *product = NULL;
-    int rc = product_find(&product, p, rows, w, accumulate, e);
+    int rc = product_find(&product, p, &size, w, e);
     if (rc < 0) {
         return rc;
     }
-    union {
-        const void *read;
-        void *handle;
-    } input = {.read = x}; /* oneDNN's handles are not const; it reads from this one */
-    dnnl_memory_set_data_handle(product->x, input.handle);
+    product_read(product->x, x);
     dnnl_memory_set_data_handle(product->y, out);
     const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, product->x},
                                          {DNNL_ARG_WEIGHTS, w->packed},
@@ -483,103 +398,5 @@ int product_run(struct products *p, float *out, const void *x, int64_t rows,
     if (status == dnnl_success) {
         status = dnnl_stream_wait(p->stream);
     }
-    return status == dnnl_success ? 0 : failed(status, "run a product", e);
-}
-
-/* ---- Products of two plain matrices ---------------------------------------------------- */
-
-static int multiplication_make(struct multiplication *m, struct error *e) {
-    const struct product_shape *s = &m->shape;
-    dnnl_memory_desc_t a, b, y;
-    dnnl_primitive_desc_t product = NULL;
-    dnnl_primitive_attr_t attributes = NULL;
-    dnnl_status_t status = describe_batch(&a, (dnnl_dims_t){s->batch, s->m, s->k}, s->type,
-                                          s->a_transposed ? dnnl_acb : dnnl_abc);
-    if (status != dnnl_success) {
-        return failed(status, "describe a product", e);
-    }
-    describe_batch(&b, (dnnl_dims_t){s->batch, s->k, s->n}, s->type,
-                   s->b_transposed ? dnnl_acb : dnnl_abc);
-    describe_batch(&y, (dnnl_dims_t){s->batch, s->m, s->n}, DTYPE_F32, dnnl_abc);
-    status = make_attributes(&attributes, s->accumulate);
-    if (status == dnnl_success) {
-        status = product_describe(&product, shared.engine, described(&a), described(&b), NULL,
-                                  described(&y), attributes);
-    }
-    if (status == dnnl_success) {
-        status = dnnl_primitive_create(&m->run, product);
-    }
-    if (status == dnnl_success) {
-        status = dnnl_memory_create(&m->a, described(&a), shared.engine, DNNL_MEMORY_NONE);
-    }
-    if (status == dnnl_success) {
-        status = dnnl_memory_create(&m->b, described(&b), shared.engine, DNNL_MEMORY_NONE);
-    }
-    if (status == dnnl_success) {
-        status = dnnl_memory_create(&m->y, described(&y), shared.engine, DNNL_MEMORY_NONE);
-    }
-    if (attributes != NULL) {
-        dnnl_primitive_attr_destroy(attributes);
-    }
-    dnnl_primitive_desc_destroy(product);
-    describe_end(&y);
-    describe_end(&b);
-    describe_end(&a);
-    return status == dnnl_success ? 0 : failed(status, "make a product", e);
-}
-
-static bool same_shape(const struct product_shape *a, const struct product_shape *b) {
-    return a->batch == b->batch && a->m == b->m && a->n == b->n && a->k == b->k &&
-           a->a_transposed == b->a_transposed && a->b_transposed == b->b_transposed &&
-           a->accumulate == b->accumulate && a->type == b->type;
-}
-
-static int multiplication_find(struct multiplication **out, struct products *p,
-                               const struct product_shape *s, struct error *e) {
-    uint64_t mixed = (uint64_t)s->m * 31 + (uint64_t)s->n * 7 + (uint64_t)s->k * 131 +
-                     (uint64_t)s->batch * 13 + s->a_transposed + 2 * s->b_transposed;
-    struct multiplication **bucket = &p->multiplications[mixed % BUCKETS];
-    for (struct multiplication *it = *bucket; it != NULL; it = it->next) {
-        if (same_shape(&it->shape, s)) {
-            *out = it;
-            return 0;
-        }
-    }
-    struct multiplication *m = calloc(1, sizeof *m);
-    if (m == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
-    }
-    m->shape = *s;
-    int rc = multiplication_make(m, e);
-    if (rc < 0) {
-        multiplication_close(m);
-        return rc;
-    }
-    m->next = *bucket;
-    *bucket = m;
-    *out = m;
-    return 0;
-}
-
-int product_multiply(struct products *p, float *out, const void *a, const void *b,
-                     const struct product_shape *shape, struct error *e) {
-    struct multiplication *m = NULL;
-    int rc = multiplication_find(&m, p, shape, e);
-    if (rc < 0) {
-        return rc;
-    }
-    union {
-        const void *read;
-        void *handle;
-    } first = {.read = a}, second = {.read = b}; /* as in product_run */
-    dnnl_memory_set_data_handle(m->a, first.handle);
-    dnnl_memory_set_data_handle(m->b, second.handle);
-    dnnl_memory_set_data_handle(m->y, out);
-    const dnnl_exec_arg_t arguments[] = {
-        {DNNL_ARG_SRC, m->a}, {DNNL_ARG_WEIGHTS, m->b}, {DNNL_ARG_DST, m->y}};
-    dnnl_status_t status = dnnl_primitive_execute(m->run, p->stream, 3, arguments);
-    if (status == dnnl_success) {
-        status = dnnl_stream_wait(p->stream);
-    }
-    return status == dnnl_success ? 0 : failed(status, "run a product", e);
+    return status == dnnl_success ? 0 : product_failed(status, "run a product", e);
 }

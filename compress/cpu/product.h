@@ -1,4 +1,4 @@
-/* product.h - matrix products through oneDNN: the only file that knows it.
+/* product.h - matrix products through oneDNN: only product*.[ch] know it.
  *
  * One thread computes a product: pages run beside each other, not products. */
 #ifndef OCC_COMPRESS_CPU_PRODUCT_H
@@ -8,33 +8,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "compress/backend.h"
 #include "store/dtype.h"
 #include "store/error.h"
 
-struct weights;  /* a matrix (outputs, inputs) and a bias in oneDNN's order; read-only, shared */
+struct packed;   /* of compress/ops.h */
 struct products; /* the products that a thread has met, ready to run */
 
-/* `level`: of vector.h; limits oneDNN to the same instruction sets, once for the process. */
+/* `level`: of level.h; limits oneDNN to the same instruction sets, once for the process. */
 int products_open(struct products **out, const char *level, struct error *e);
 void products_close(struct products *p); /* NULL is allowed */
 
 /* matrix (outputs, inputs) of F32, F16 or BF16, any alignment; bias (outputs) or NULL. `compute`:
  * F32 or BF16. */
-int weights_pack(struct weights **out, struct products *p, const void *matrix, enum dtype type,
+int product_pack(struct packed **out, struct products *p, const void *matrix, enum dtype type,
                  int64_t outputs, int64_t inputs, const float *bias, enum dtype compute,
                  struct error *e);
-void weights_close(struct weights *w); /* NULL is allowed */
-int64_t weights_outputs(const struct weights *w);
-int64_t weights_inputs(const struct weights *w);
-enum dtype weights_type(const struct weights *w);
+void product_packed_close(struct packed *w); /* NULL is allowed */
 
-/* out (rows, outputs) = [out +] x (rows, inputs) W^T + bias. x: of the weights' type, dense. */
-int product_run(struct products *p, float *out, const void *x, int64_t rows,
-                const struct weights *w, bool accumulate, struct error *e);
+/* out (rows, outputs), rows `out_stride` apart, = [out +] x (rows, inputs) W^T + bias. x: of the
+ * weights' type, rows `x_stride` apart. out: F32, or BF16 if the weights are. */
+int product_run(struct products *p, void *out, enum dtype out_type, int64_t out_stride,
+                const void *x, int64_t x_stride, int64_t rows, const struct packed *w,
+                bool accumulate, struct error *e);
 
-/* See product_shape in backend.h. */
-int product_multiply(struct products *p, float *out, const void *a, const void *b,
-                     const struct product_shape *shape, struct error *e);
+/* out (batch, m, n) = [out +] a (batch, m, k) b (batch, k, n), with nothing packed. Of the last two
+ * strides of a and of b one is 1, and out's last one is. */
+struct matmul_shape {
+    int64_t batch, m, n, k;
+    int64_t a_stride[3], b_stride[3], out_stride[3];
+    enum dtype type, out_type; /* of a and b; of out: each F32 or BF16 */
+    bool accumulate;
+};
+int product_multiply(struct products *p, void *out, const void *a, const void *b,
+                     const struct matmul_shape *shape, struct error *e);
 
 #endif

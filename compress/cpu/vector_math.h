@@ -49,23 +49,35 @@ static inline vec smaller(vec a, vec b) {
     return -larger(-a, -b);
 }
 
+/* Of all lanes: halves onto each other until one is left. */
 static inline float sum_of(vec v) {
-    float lanes[LANES], sum = 0;
+#if LANES == 16
+    return _mm512_reduce_add_ps((__m512)v);
+#else
+    float lanes[LANES];
     memcpy(lanes, &v, sizeof lanes);
-    for (int i = 0; i < LANES; i++) {
-        sum += lanes[i];
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) {
+            lanes[i] += lanes[i + half];
+        }
     }
-    return sum;
+    return lanes[0];
+#endif
 }
 
 static inline float largest_of(vec v) {
+#if LANES == 16
+    return _mm512_reduce_max_ps((__m512)v);
+#else
     float lanes[LANES];
     memcpy(lanes, &v, sizeof lanes);
-    float largest = lanes[0];
-    for (int i = 1; i < LANES; i++) {
-        largest = lanes[i] > largest ? lanes[i] : largest;
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) {
+            lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
+        }
     }
-    return largest;
+    return lanes[0];
+#endif
 }
 
 /* The first `count` lanes from memory, the rest zeros; and back. */
@@ -79,6 +91,15 @@ static inline void store_part(float *p, vec v, size_t count) {
     float lanes[LANES];
     store(lanes, v);
     memcpy(p, lanes, count * sizeof *p);
+}
+
+static inline hvec bf16_lanes(vec x) {
+    uvec bits = (uvec)x;
+    uvec rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+    uvec quiet = bits >> 16 | 0x40;
+    uvec is_nan = (uvec)((bits & 0x7FFFFFFF) > 0x7F800000);
+    rounded = (is_nan & quiet) | (~is_nan & rounded);
+    return __builtin_convertvector(rounded, hvec);
 }
 
 /* ---- exp, and what is made of it -------------------------------------------------- */
@@ -103,12 +124,12 @@ static inline vec exponential(vec x) {
     return (vec)((ivec)p + ((ivec)shifted << 23));
 }
 
-/* 2^x for x <= 127; below -126 it gives 2^-126, near enough to 0. x = n + r, |r| <= 1/2; 2^r by its
- * Taylor polynomial: of degree 6 the relative error is below 2e-7, of degree 4 below 5e-5, which is
- * far less than a rounding to BF16. */
+/* 2^x for x <= 127; from -127 down it gives 0. x = n + r, |r| <= 1/2; 2^r by its Taylor polynomial:
+ * of degree 6 the relative error is below 2e-7, of degree 4 below 5e-5, which is far less than a
+ * rounding to BF16. */
 static inline vec power_of_two(vec x, bool coarse) {
     const vec magic = all(12582912.0f);
-    x = larger(x, all(-126.0f));
+    x = larger(x, all(-127.0f));
     vec shifted = x + magic, r = x - (shifted - magic), p;
     if (coarse) {
         p = all(9.61812911e-3f) * r + 5.55041087e-2f;

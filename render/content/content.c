@@ -16,7 +16,7 @@ enum { DATE_BYTES = 16, POINTER_BYTES = 64, LANGUAGE_BYTES = 36 };
 #define LATEST_DATE INT64_C(253402300799) /* the last second of 9999 */
 static const char ABOUT[] = "json", MEL[] = "mel.pgm";
 
-/* ---- Options ----------------------------------------------------------------- */
+/* ---- Options ------------------------------------------------------------------------- */
 
 static int part_of_name(const char *name, size_t size) {
     for (int i = 0; i < PART_COUNT; i++) {
@@ -54,7 +54,7 @@ int content_parse_parts(struct content_options *o, const char *list, struct erro
     return 0;
 }
 
-/* ---- Sources ----------------------------------------------------------------- */
+/* ---- Sources ------------------------------------------------------------------------- */
 
 static int source_texts(struct content_layout *l, struct page_source *s, const char *suffix,
                         const char *pointer) {
@@ -98,7 +98,7 @@ int layout_item_source(struct content_layout *l, const char *suffix, size_t inde
     return layout_source(l, suffix, pointer, number, e);
 }
 
-/* ---- Members ----------------------------------------------------------------- */
+/* ---- Members ------------------------------------------------------------------------- */
 
 /* Adds "SUFFIX: text" to the warnings. */
 static int warn(struct content_layout *l, const char *suffix, const char *text, struct error *e) {
@@ -165,7 +165,7 @@ struct content_string content_string(const json_t *object, const char *name) {
                 : (struct content_string){NULL, 0};
 }
 
-/* ---- Header -------------------------------------------------------------------- */
+/* ---- Header -------------------------------------------------------------------------- */
 
 /* Text that no source holds, behind a separator where there is something already. */
 static int header_item(struct phrase *p, const char *text, struct error *e) {
@@ -242,7 +242,7 @@ static int layout_header(struct content_layout *l, const json_t *about, struct e
     return rc == 0 ? layout_spans(l, PART_HEADER, p.spans, p.count, 0, e) : rc;
 }
 
-/* ---- Pictures -------------------------------------------------------------------- */
+/* ---- Pictures ------------------------------------------------------------------------ */
 
 /* "000.jpg" */
 static bool is_thumb(const char *suffix) {
@@ -303,7 +303,7 @@ static int layout_audio(struct content_layout *l, struct error *e) {
     return rc;
 }
 
-/* ---- Description ------------------------------------------------------------------- */
+/* ---- Description --------------------------------------------------------------------- */
 
 static int layout_description(struct content_layout *l, const json_t *about, struct error *e) {
     struct content_string title = content_string(about, "title");
@@ -316,7 +316,7 @@ static int layout_description(struct content_layout *l, const json_t *about, str
                : rc;
 }
 
-/* ---- All of it --------------------------------------------------------------------- */
+/* ---- All of it ----------------------------------------------------------------------- */
 
 /* The language as BCP 47; ingest has it as files name it: "eng", "zh_TW", "pt-BR". */
 static void set_language(struct content_layout *l, const json_t *about) {

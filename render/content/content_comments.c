@@ -34,7 +34,7 @@ struct forest {
     size_t count, unreadable;
 };
 
-/* ---- Reading ------------------------------------------------------------------ */
+/* ---- Reading ------------------------------------------------------------------------- */
 
 static int read_nodes(struct content_layout *l, const json_t *list, struct forest *t,
                       struct error *e) {
@@ -100,7 +100,7 @@ static void open_rings(struct forest *t) {
     }
 }
 
-/* ---- Order -------------------------------------------------------------------- */
+/* ---- Order --------------------------------------------------------------------------- */
 
 static int compare_nodes(const struct node *x, const struct node *y) {
     if (x->pinned != y->pinned) {
@@ -159,7 +159,7 @@ static void measure(struct forest *t) {
     }
 }
 
-/* ---- Choice ------------------------------------------------------------------- */
+/* ---- Choice -------------------------------------------------------------------------- */
 
 /* A binary heap of those that may be chosen next: roots, and answers to what was chosen. */
 struct heap {
@@ -218,7 +218,7 @@ static void choose(struct forest *t, int64_t most) {
     }
 }
 
-/* ---- Showing ------------------------------------------------------------------ */
+/* ---- Showing ------------------------------------------------------------------------- */
 
 /* A string of a comment as an isolate of its own. */
 static int put_string(struct content_layout *l, struct phrase *p, const struct node *n,

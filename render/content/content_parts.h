@@ -43,7 +43,7 @@ int layout_source(struct content_layout *l, const char *suffix, const char *poin
 int layout_item_source(struct content_layout *l, const char *suffix, size_t index, const char *name,
                        uint32_t *number, struct error *e);
 
-/* ---- A paragraph put together (content_text.c) -------------------------- */
+/* ---- A paragraph put together (content_text.c) --------------------------------------- */
 
 struct phrase {
     struct arena *arena;
@@ -87,7 +87,7 @@ void content_number(char text[CONTENT_NUMBER], int64_t value);
  * whatever the blanks are. */
 bool content_repeats(struct content_string title, struct content_string description);
 
-/* ---- Parts --------------------------------------------------------------- */
+/* ---- Parts --------------------------------------------------------------------------- */
 
 int layout_script(struct content_layout *l, struct error *e);
 int layout_comments(struct content_layout *l, struct error *e);

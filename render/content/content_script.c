@@ -57,7 +57,7 @@ static int put_phrase(struct content_layout *l, struct phrase *p, struct error *
     return rc;
 }
 
-/* ---- Speakers ---------------------------------------------------------------- */
+/* ---- Speakers ------------------------------------------------------------------------ */
 
 /* Another one, or nobody known, goes on: a new line. */
 static int change_speaker(struct content_layout *l, struct script *s, size_t index,
@@ -83,7 +83,7 @@ static int change_speaker(struct content_layout *l, struct script *s, size_t ind
     return rc == 0 ? phrase_mark(&s->phrase, ": ", e) : rc;
 }
 
-/* ---- Times --------------------------------------------------------------------- */
+/* ---- Times --------------------------------------------------------------------------- */
 
 static int time_mark(struct phrase *p, int64_t ms, struct error *e) {
     char text[MARK_BYTES];
@@ -210,7 +210,7 @@ static int put_timed(struct content_layout *l, struct script *s, struct error *e
     return rc;
 }
 
-/* ---- The part -------------------------------------------------------------------- */
+/* ---- The part ------------------------------------------------------------------------ */
 
 int layout_script(struct content_layout *l, struct error *e) {
     int rc = 0;

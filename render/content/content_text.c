@@ -11,7 +11,7 @@
 /* Of a paragraph; a text that would need more keeps its newlines, which takes one span. */
 enum { SPANS_MOST = 1 << 20 };
 
-/* ---- Characters ------------------------------------------------------------ */
+/* ---- Characters ---------------------------------------------------------------------- */
 
 /* The size of the newline at text[0], as clean.h has them; 0: there is none. */
 static size_t newline_size(const char *text, size_t size) {
@@ -76,7 +76,7 @@ static bool is_spaceless(uint32_t c) {
            script == USCRIPT_KHMER || script == USCRIPT_MYANMAR;
 }
 
-/* ---- Phrases --------------------------------------------------------------- */
+/* ---- Phrases ------------------------------------------------------------------------- */
 
 void phrase_isolate(struct phrase *p, bool leads) {
     p->isolate = ++p->isolates;
@@ -149,7 +149,7 @@ int phrase_text(struct phrase *p, struct content_string s, uint32_t source, uint
     return rc;
 }
 
-/* ---- To the pager ----------------------------------------------------------- */
+/* ---- To the pager -------------------------------------------------------------------- */
 
 int layout_spans(struct content_layout *l, enum page_part part, const struct span *spans,
                  size_t count, int indent, struct error *e) {
@@ -166,7 +166,7 @@ int layout_string(struct content_layout *l, enum page_part part, struct content_
     return rc == 0 ? layout_spans(l, part, &span, 1, 0, e) : rc;
 }
 
-/* ---- Small things ------------------------------------------------------------ */
+/* ---- Small things -------------------------------------------------------------------- */
 
 void content_number(char text[CONTENT_NUMBER], int64_t value) {
     static const char *const UNITS[] = {"", "K", "M", "B", "T"};

@@ -25,7 +25,7 @@ void *page_list_add(struct page_list *l, size_t size, struct error *e) {
     return page_list_reserve(l, 1, size, e) == 0 ? (char *)l->items + l->count++ * size : NULL;
 }
 
-/* ---- Geometry ------------------------------------------------------------ */
+/* ---- Geometry ------------------------------------------------------------------------ */
 
 /* Whether a row over the whole width would hold more than COLUMN_CHARACTERS of English. */
 static int wants_columns(struct pager *p, int width, bool *wants, struct error *e) {
@@ -69,7 +69,7 @@ static int set_geometry(struct pager *p, struct error *e) {
     return rc;
 }
 
-/* ---- Pages --------------------------------------------------------------- */
+/* ---- Pages --------------------------------------------------------------------------- */
 
 static void begin_page(struct pager *p) {
     canvas_clear(&p->canvas);
@@ -163,7 +163,7 @@ void pager_mark(struct pager *p, int x, int y, int width, int height) {
     }
 }
 
-/* ---- Text ---------------------------------------------------------------- */
+/* ---- Text ---------------------------------------------------------------------------- */
 
 int pager_left(const struct pager *p, int y) {
     int left = p->column_x[p->column];
@@ -221,7 +221,7 @@ int pager_text(struct pager *p, enum page_part part, const struct span *spans, s
     return rc == 0 ? flow_paragraph(p, e) : rc;
 }
 
-/* ---- The pager ----------------------------------------------------------- */
+/* ---- The pager ----------------------------------------------------------------------- */
 
 int pager_gap(struct pager *p, int rows, struct error *e) {
     if (p->y == p->top) {

@@ -14,7 +14,7 @@ enum { PNG_LEVEL = 2, PNG_BUFFER = 64 << 10, HEADER_BYTES = 64 };
 const char *const PAGE_FORMATS[FORMAT_COUNT + 1] = {
     [FORMAT_PGM] = "pgm", [FORMAT_PPM] = "ppm", [FORMAT_PNG] = "png"};
 
-/* ---- PGM, PPM ------------------------------------------------------------- */
+/* ---- PGM, PPM ------------------------------------------------------------------------ */
 
 static int append_pgm(struct bytes *out, const struct page *page, struct error *e) {
     char header[HEADER_BYTES];
@@ -47,7 +47,7 @@ static int append_ppm(struct bytes *out, const struct page *page, struct error *
     return 0;
 }
 
-/* ---- PNG ------------------------------------------------------------------ */
+/* ---- PNG ----------------------------------------------------------------------------- */
 
 /* What libpng's callbacks and its error exit share. It lies outside the function that calls setjmp,
  * so that nothing in it is lost by the jump. */

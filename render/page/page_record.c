@@ -77,7 +77,7 @@ void page_record_clear(struct page_record *r) {
     r->hash = 0;
 }
 
-/* ---- JSON --------------------------------------------------------------------- */
+/* ---- JSON ---------------------------------------------------------------------------- */
 
 static char *put_number(char *to, int64_t value) {
     char digits[NUMBER_BYTES];
@@ -151,7 +151,7 @@ static void cut(struct bytes *out, size_t size) {
     }
 }
 
-/* ---- Sources ------------------------------------------------------------------ */
+/* ---- Sources ------------------------------------------------------------------------- */
 
 /* The caller's sources are `count` now. */
 static int make_places(struct page_record *r, size_t count, struct error *e) {
@@ -216,7 +216,7 @@ static int place_source(struct page_record *r, const struct page_sources *source
     return 0;
 }
 
-/* ---- Pages -------------------------------------------------------------------- */
+/* ---- Pages --------------------------------------------------------------------------- */
 
 static int append_box(struct page_record *r, const struct page_box *box,
                       const struct page_sources *sources, struct error *e) {
@@ -357,7 +357,7 @@ int page_record_add(struct page_record *r, const struct page *page, const struct
     return 0;
 }
 
-/* ---- The member --------------------------------------------------------------- */
+/* ---- The member ---------------------------------------------------------------------- */
 
 /* A number of 1/64 without trailing zeros: at most six decimals. */
 static int append_size(struct bytes *out, int size, struct error *e) {

@@ -42,7 +42,7 @@ static int check_target(int width, int height, struct error *e) {
     return 0;
 }
 
-/* ---- Scaling --------------------------------------------------------------- */
+/* ---- Scaling ------------------------------------------------------------------------- */
 
 /* The part of a line of `from8` / 8 pixels that becomes pixel `at` of [0, to): pixel `first` counts
  * first_weight, `last` last_weight, those between 8 * `to` each; together `from8`. Where it gets
@@ -147,7 +147,7 @@ static int scale(const struct raster *in, const struct raster *out, struct arena
     return 0;
 }
 
-/* ---- JPEG ------------------------------------------------------------------ */
+/* ---- JPEG ---------------------------------------------------------------------------- */
 
 struct jpeg {
     tjhandle decoder;
@@ -345,7 +345,7 @@ int picture_read_jpeg(struct picture *p, const void *data, size_t size, int widt
     return rc;
 }
 
-/* ---- PGM ------------------------------------------------------------------- */
+/* ---- PGM ----------------------------------------------------------------------------- */
 
 static bool is_blank(uint8_t c) {
     return c == ' ' || (c >= '\t' && c <= '\r');

@@ -126,7 +126,7 @@ int breaker_clusters(struct breaker *b, const char *text, size_t size, const uin
     return rc;
 }
 
-/* ---- Hashtags, handles, URLs --------------------------------------------- */
+/* ---- Hashtags, handles, URLs --------------------------------------------------------- */
 
 static bool is_tag_start(uint32_t code_point) {
     return code_point == '#' || code_point == '@' || code_point == 0xFF03 || code_point == 0xFF20;
@@ -295,7 +295,7 @@ int breaker_lines(struct breaker *b, const char *text, size_t size, const uint32
     return rc;
 }
 
-/* ---- Chunks --------------------------------------------------------------- */
+/* ---- Chunks -------------------------------------------------------------------------- */
 
 enum han_class { HAN_NONE, HAN_ID, HAN_CLOSE, HAN_OPEN };
 

@@ -59,7 +59,7 @@ struct faces {
     int baseline;          /* pixels */
 };
 
-/* ---- Files --------------------------------------------------------------------- */
+/* ---- Files --------------------------------------------------------------------------- */
 
 /* Not a FIFO, of which open would wait for the other end. */
 static int map_file(struct file *file, const char *path, struct error *e) {
@@ -112,7 +112,7 @@ static int get_file(struct faces *f, const char *path, const struct file **out, 
     return 0;
 }
 
-/* ---- Sizes --------------------------------------------------------------------- */
+/* ---- Sizes --------------------------------------------------------------------------- */
 
 /* Of a line, in units of `upem`; both positive where the font is sane. */
 struct line_box {
@@ -175,7 +175,7 @@ static void place_baseline(struct faces *f, hb_font_t *hb, const struct line_box
     f->baseline = (int)(baseline < f->profile->pitch ? baseline : f->profile->pitch);
 }
 
-/* ---- Opening a font -------------------------------------------------------------- */
+/* ---- Opening a font ------------------------------------------------------------------ */
 
 static void close_opened(struct opened *o) {
     for (int fit = 0; fit < FIT_COUNT; fit++) {
@@ -318,7 +318,7 @@ const struct face *faces_opened(const struct faces *f, int font) {
     return f->opened[font].face.hb != NULL ? &f->opened[font].face : NULL;
 }
 
-/* ---- The faces ------------------------------------------------------------------- */
+/* ---- The faces ----------------------------------------------------------------------- */
 
 /* FREETYPE_PROPERTIES in the environment may turn stem darkening on: pages must not depend on it.
  */
@@ -392,7 +392,7 @@ int faces_below(const struct faces *f) {
     return f->rasterizer.below;
 }
 
-/* ---- Slots ----------------------------------------------------------------------- */
+/* ---- Slots --------------------------------------------------------------------------- */
 
 static struct opened *opened_of(struct faces *f, int font) {
     return font == FONT_NONE || font == FACES_NO_FONT ? &f->codes : &f->opened[font];
@@ -491,7 +491,7 @@ void faces_trim(struct faces *f, size_t limit) {
     f->rasterizer.used = 0;
 }
 
-/* ---- What glyphs take ------------------------------------------------------------- */
+/* ---- What glyphs take ---------------------------------------------------------------- */
 
 struct glyph_area faces_area(const struct faces *f, const struct glyph_slot *slot) {
     hb_glyph_extents_t box = {0};

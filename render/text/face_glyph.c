@@ -183,7 +183,7 @@ int rasterizer_outline(struct rasterizer *rasterizer, FT_Face face, uint32_t id,
     return rasterizer_keep(rasterizer, w.left, -w.top, w.width, w.height, false, glyph, e);
 }
 
-/* ---- Colour ------------------------------------------------------------------ */
+/* ---- Colour -------------------------------------------------------------------------- */
 
 /* Numbers the columns (or rows) of the bitmap and of the page on one scale: a column of the bitmap
  * is `size` units wide, one of the page `strike` units, and the pen is at 0. */

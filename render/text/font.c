@@ -27,7 +27,7 @@ struct search {
     FT_Library library;
 };
 
-/* ---- Candidates ----------------------------------------------------------- */
+/* ---- Candidates ---------------------------------------------------------------------- */
 
 /* NULL when there is none. */
 static const char *text_of(const FcPattern *p, const char *object) {
@@ -150,7 +150,7 @@ static int rank(struct search *s, const char *family, const char *language, FcFo
     return *order != NULL ? 0 : error_memory(e, "the list of fonts");
 }
 
-/* ---- What a file holds ---------------------------------------------------- */
+/* ---- What a file holds --------------------------------------------------------------- */
 
 /* Neither WOFF nor a bare CFF, which fontconfig reports alike. */
 static bool is_sfnt(const char *path) {
@@ -205,7 +205,7 @@ static bool is_drawable(const struct search *s, const FcPattern *p, bool *color)
     return FT_Done_Face(face) == 0 && is;
 }
 
-/* ---- The list -------------------------------------------------------------- */
+/* ---- The list ------------------------------------------------------------------------ */
 
 static bool has_han(const FcCharSet *charset) {
     return FcCharSetHasChar(charset, 0x4E00) && FcCharSetHasChar(charset, 0x4EBA) &&
@@ -344,7 +344,7 @@ static int add_all(struct fonts *f, struct search *s, const char *family, struct
     return rc;
 }
 
-/* ---- Opening and closing --------------------------------------------------- */
+/* ---- Opening and closing ------------------------------------------------------------- */
 
 static int open_search(struct search *s, const char *family, struct error *e) {
     s->config = FcInitLoadConfigAndFonts();

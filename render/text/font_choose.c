@@ -4,7 +4,7 @@
 
 #include "render/text/font_list.h"
 
-/* ---- Main fonts of scripts ------------------------------------------------- */
+/* ---- Main fonts of scripts ----------------------------------------------------------- */
 
 /* Index in `main`; 0 (common) where a script says nothing about the font. */
 static int script_of(uint32_t c) {
@@ -53,7 +53,7 @@ int fonts_find_main(struct fonts *f, struct error *e) {
     return 0;
 }
 
-/* ---- Choosing ---------------------------------------------------------------- */
+/* ---- Choosing ------------------------------------------------------------------------ */
 
 static bool needs_glyph(uint32_t c) {
     return !u_hasBinaryProperty((UChar32)c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT);

@@ -66,7 +66,7 @@ static int make_room(struct levels *l, const struct clean *text, struct error *e
     return utf16 != NULL && closing != NULL && bytes != NULL ? 0 : ERR_MEMORY;
 }
 
-/* ---- The copy ------------------------------------------------------------ */
+/* ---- The copy ------------------------------------------------------------------------ */
 
 static void put(struct levels *l, uint32_t code_point) {
     if (code_point > 0xFFFF) {
@@ -170,7 +170,7 @@ static UBiDiLevel paragraph_level(const struct levels *l, const struct clean *te
     return rtl ? 1 : 0;
 }
 
-/* ---- From units to bytes --------------------------------------------------- */
+/* ---- From units to bytes ------------------------------------------------------------- */
 
 static size_t spread_text(struct levels *l, const char *text, size_t from, size_t to,
                           const UBiDiLevel *resolved, size_t unit) {

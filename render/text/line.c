@@ -74,7 +74,7 @@ void line_breaker_close(struct line_breaker *l) {
     free(l);
 }
 
-/* ---- From text to items -------------------------------------------------- */
+/* ---- From text to items -------------------------------------------------------------- */
 
 static int more_items(struct line_breaker *l, struct error *e) {
     size_t capacity = l->capacity, level_capacity = capacity, visual_capacity = capacity;
@@ -118,7 +118,7 @@ static inline struct line_item word_item(const struct word *word, size_t start, 
                               .may_break = may_break};
 }
 
-/* ---- From items to lines ------------------------------------------------- */
+/* ---- From items to lines ------------------------------------------------------------- */
 
 static void set_visual_x(struct line_breaker *l, struct line_item *items, size_t count) {
     for (size_t i = 0; i < count; i++) {

@@ -8,7 +8,7 @@
 
 #include "store/utf8.h"
 
-/* ---- ASCII ----------------------------------------------------------------- */
+/* ---- ASCII --------------------------------------------------------------------------- */
 
 static int ask_harfbuzz(void *context, const char *text, size_t size, uint32_t *ids,
                         int32_t *advances, size_t *count, bool *plain, struct error *e) {
@@ -64,7 +64,7 @@ static int make_ascii(struct word_maker *m, const char *text, size_t size, struc
     return 0;
 }
 
-/* ---- The finished word --------------------------------------------------- */
+/* ---- The finished word --------------------------------------------------------------- */
 
 static int by_start(const void *a, const void *b) {
     const struct word_cluster *x = a, *y = b;
@@ -213,7 +213,7 @@ int maker_make(struct word_maker *m, const char *text, size_t size, bool rtl, bo
     return piece || rtl || ascii_is_solid(text, size) ? 0 : find_pieces(m, text, size, e);
 }
 
-/* ---- Opening ------------------------------------------------------------------ */
+/* ---- Opening ------------------------------------------------------------------------- */
 
 /* Whether a table of the primary font has rules of its own for Latin text of this language. */
 static bool has_rules_for(hb_face_t *face, hb_tag_t table, hb_language_t language) {

@@ -41,7 +41,7 @@ int maker_add(struct word_maker *m, int font, uint32_t id, uint32_t cluster, str
     return 0;
 }
 
-/* ---- Missing characters ----------------------------------------------------- */
+/* ---- Missing characters -------------------------------------------------------------- */
 
 /* In the primary font, "[1FAE9]", where the rows are too low for a box. */
 static int add_code(struct word_maker *m, uint32_t cluster, uint32_t code_point, struct error *e) {
@@ -132,7 +132,7 @@ static uint32_t lacking(const struct face *face, const char *text, size_t at, si
     return 0;
 }
 
-/* ---- HarfBuzz ------------------------------------------------------------------ */
+/* ---- HarfBuzz ------------------------------------------------------------------------ */
 
 /* A word without its borrowed marks, and where each byte of it was. */
 struct stripped {

@@ -20,9 +20,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "compress/cpu/level.h"
 #include "compress/cpu/product.h"
-#include "compress/cpu/vector.h"
-#include "train/read.h"
+#include "train/read/read.h"
 
 enum { SIDE = 512, ROWS = SIDE / 16, A_ROW = 56 /* characters, as read10 has them */, WARM = 2 };
 
@@ -52,27 +52,27 @@ static void *product_rate(void *argument) {
     enum { TOKENS = 256, IN = 768, OUT = 3072, RUNS = 300, WARM_RUNS = 20 };
     struct rate *r = argument;
     struct products *p;
-    struct weights *w;
+    struct packed *w;
     struct error e;
-    must(products_open(&p, vector_ops_choose(&e)->name, &e), &e);
+    must(products_open(&p, level_choose(&e)->name, &e), &e);
     float *matrix = calloc((size_t)IN * OUT, sizeof *matrix), *x = calloc(TOKENS * IN, sizeof *x);
     float *out = calloc((size_t)TOKENS * OUT, sizeof *out);
     if (matrix == NULL || x == NULL || out == NULL) {
         exit(1);
     }
-    must(weights_pack(&w, p, matrix, DTYPE_F32, OUT, IN, NULL, r->compute, &e), &e);
+    must(product_pack(&w, p, matrix, DTYPE_F32, OUT, IN, NULL, r->compute, &e), &e);
     for (int i = 0; i < WARM_RUNS; i++) {
-        must(product_run(p, out, x, TOKENS, w, false, &e), &e);
+        must(product_run(p, out, DTYPE_F32, OUT, x, IN, TOKENS, w, false, &e), &e);
     }
     pthread_barrier_wait(r->barrier);
     double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
     for (int i = 0; i < RUNS; i++) {
-        must(product_run(p, out, x, TOKENS, w, false, &e), &e);
+        must(product_run(p, out, DTYPE_F32, OUT, x, IN, TOKENS, w, false, &e), &e);
     }
     double operations = 2.0 * TOKENS * IN * OUT * RUNS;
     r->wall = operations / (seconds(CLOCK_MONOTONIC) - wall);
     r->cpu = operations / (seconds(CLOCK_THREAD_CPUTIME_ID) - cpu);
-    weights_close(w);
+    product_packed_close(w);
     products_close(p);
     free(matrix);
     free(x);
@@ -107,7 +107,7 @@ static double encoder_products(const struct encoder_config *c) {
     double g = (double)SIDE / (double)c->patch, n = g * g, dim = (double)c->dim, sum = 0;
     double neck = (double)c->neck, net_2 = (double)c->net_2, net_3 = (double)c->net_3;
     double tokens = n / 16, d = (double)c->clip_dim;
-    sum += n * dim * 3 * (double)(c->patch * c->patch);
+    sum += n * dim * (double)(c->patch * c->patch); /* whitened: of one channel */
     for (int64_t i = 0; i < c->depth; i++) {
         double side = c->global[i] ? g : (double)c->window;
         sum += n * (4 * dim * dim + 2 * dim * (double)c->mlp);
@@ -130,7 +130,7 @@ static double head_products(const struct reading_config *c, double inputs, doubl
     return sum + ROWS * A_ROW * share * (double)(c->embedding * c->classes);
 }
 
-/* See train/read_step.c for the shares. */
+/* See train/read/step.c for the shares. */
 static double reading_products(const struct encoder_config *e, const struct reading_config *c) {
     double n = (double)(SIDE / e->patch * (SIDE / e->patch)), d = (double)e->token_dim;
     const double cells = READING_ROWS * READING_STEPS;
@@ -214,24 +214,27 @@ static void remove_run(const char *folder) {
 static void measure(const struct alphabet *alphabet, int threads, int64_t batch, int64_t steps) {
     static struct source s = {.lock = PTHREAD_MUTEX_INITIALIZER};
     char folder[] = "bench-train-XXXXXX";
-    enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
+    enum dtype compute = DTYPE_F32;
+    const struct backend *processor;
     struct read_options o = READ_DEFAULTS;
-    struct read_result result;
+    struct trainer_result result;
     struct rate rate = {.wall = 0};
     struct error e;
+    must(backend_open(&processor, "cpu", &e), &e);
+    must(backend_compute(processor, "auto", &compute, &e), &e);
     must(config_named(&o.encoder, "nano", &e), &e);
     o.reading.classes = alphabet_count(alphabet);
-    o.threads = threads;
+    o.trainer.threads = threads;
     o.batch = batch - batch % threads;
-    o.stop_at = WARM + steps + 1;
-    o.optimizer.steps = 1000 * o.stop_at; /* the early heads stay */
-    o.save_ms = INT64_MAX / 2;
+    o.trainer.stop_at = WARM + steps + 1;
+    o.trainer.schedule.steps = 1000 * o.trainer.stop_at; /* the early heads stay */
+    o.trainer.save_ms = INT64_MAX / 2;
     o.staged = 0; /* all of the network */
     o.merging = 1;
     o.merging_from = 0;
     memcpy(o.merges, (const double[READ_MERGES]){1}, sizeof o.merges);
-    o.folder = mkdtemp(folder);
-    if (o.folder == NULL) {
+    o.trainer.folder = mkdtemp(folder);
+    if (o.trainer.folder == NULL) {
         perror(folder);
         exit(1);
     }
@@ -248,14 +251,14 @@ static void measure(const struct alphabet *alphabet, int threads, int64_t batch,
     double pages = (double)(steps * o.batch);
     double wall = pages / (s.wall[1] - s.wall[0]), cpu = pages / (s.cpu[1] - s.cpu[0]);
     double forward = encoder_products(&o.encoder), heads = reading_products(&o.encoder, &o.reading);
-    double pixels = (double)(SIDE * SIDE * 3 * o.encoder.dim); /* want no gradient */
+    double pixels = (double)(SIDE * SIDE * o.encoder.dim); /* need no gradient */
     double operations = 2 * (3 * (forward + heads) - pixels);
     printf("{\"config\": \"nano\", \"dtype\": \"%s\", \"level\": \"%s\", \"threads\": %d, "
            "\"batch\": %" PRId64 ", \"pages_per_second\": %.2f, \"pages_per_cpu_second\": %.2f, "
            "\"forward_gmacs\": %.2f, \"heads_gmacs\": %.2f, \"gflops\": %.0f, "
            "\"product_gflops\": %.0f, \"share\": %.3f, \"cpu_share\": %.3f}\n",
-           compute == DTYPE_BF16 ? "bf16" : "f32", vector_ops_choose(&e)->name, threads, o.batch,
-           wall, cpu, forward * 1e-9, heads * 1e-9, operations * wall * 1e-9, rate.wall / 2 * 1e-9,
+           compute == DTYPE_BF16 ? "bf16" : "f32", level_choose(&e)->name, threads, o.batch, wall,
+           cpu, forward * 1e-9, heads * 1e-9, operations * wall * 1e-9, rate.wall / 2 * 1e-9,
            operations * wall / (rate.wall / 2), operations * cpu / (rate.cpu / 2));
     fflush(stdout);
 }

@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compress/image.h"
+#include "compress/page_image.h"
+#include "compress/reading_text.h"
+#include "compress/text_distance.h"
+#include "render/draw.h"
 #include "store/forget.h"
 #include "store/random.h"
-#include "train/read/pages.h"
+#include "train/read/text.h"
 
 const char *const FIDELITY_OPERATOR_NAMES[FIDELITY_OPERATORS + 1] = {"merge", "pool", "resize",
                                                                      "render", NULL};
@@ -24,15 +27,6 @@ struct measuring {
     struct fidelity_result *results;
 };
 
-/* A page as it was drawn. */
-struct drawn {
-    int width, height;
-    uint8_t *grey;
-    struct bytes text;
-    int64_t characters;
-    bool taken;
-};
-
 /* Of a thread. */
 struct meter {
     struct measuring *m;
@@ -42,55 +36,22 @@ struct meter {
     struct tokenizer_state *tokenizer;
     struct bytes source, packed;
     struct reading_text read;
-    struct drawn page, small;
-    float *pixels, *tokens, *work; /* work: tokens that something was done to */
+    struct drawn_page page, small;
+    float *tokens, *work; /* work: tokens that something was done to */
     struct fidelity_result *result;
 };
 
-/* ---- Pages ---------------------------------------------------------------------------------- */
-
-static int take(void *context, const struct page *page, struct error *e) {
-    struct drawn *d = context;
-    size_t area = (size_t)page->width * (size_t)page->height;
-    if (d->taken) {
-        return 0;
-    }
-    free(d->grey);
-    d->grey = malloc(area);
-    if (d->grey == NULL) {
-        return error_memory(e, "a page");
-    }
-    memcpy(d->grey, page->grey, area);
-    d->width = page->width;
-    d->height = page->height;
-    d->characters = page->counts.characters;
-    d->taken = true;
-    bytes_clear(&d->text);
-    return bytes_append(&d->text, page->text, page->text_size, e);
-}
+/* ---- Pages --------------------------------------------------------------------------- */
 
 /* The first page of m->source; rows and columns: cells that may be filled, 0: all. */
-static int draw(struct meter *m, struct drawn *out, int rows, int columns, struct error *e) {
+static int draw(struct meter *m, struct drawn_page *out, int rows, int columns, struct error *e) {
     const struct page_setup setup = {.mode = m->m->o->mode,
                                      .profile = &PROFILES[m->m->o->profile],
                                      .fonts = m->m->fonts,
                                      .rows = rows,
-                                     .columns = columns,
-                                     .context = out,
-                                     .done = take};
-    const struct span span = {.text = bytes_text(&m->source), .size = m->source.size};
-    struct pager *pager;
-    out->taken = false;
-    int rc = pager_open(&pager, &setup, e);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = pager_text(pager, PART_SCRIPT, &span, 1, 0, e);
-    if (rc == 0 && !out->taken) {
-        rc = pager_flush(pager, e);
-    }
-    pager_close(pager);
-    return rc == 0 && !out->taken ? error_set(e, ERR_FORMAT, "the text gives no page") : rc;
+                                     .columns = columns};
+    int rc = draw_text(out, &setup, bytes_text(&m->source), m->source.size, e);
+    return rc == 0 && !out->drawn ? error_set(e, ERR_FORMAT, "the text gives no page") : rc;
 }
 
 /* More text than a page of ASCII holds: from a place in the held-out text on, or random. */
@@ -101,46 +62,16 @@ static int fill_source(struct meter *m, enum fidelity_kind kind, int64_t number,
     uint64_t random = random_stream(o->seed, (uint64_t)number);
     bytes_clear(&m->source);
     if (kind == FIDELITY_RANDOM) {
-        return reading_random_text(&m->source, reader_alphabet(o->reader), READING_ASCII, size,
-                                   &random, e);
+        return text_random(&m->source, reader_alphabet(o->reader), LETTERS_ASCII, size, &random, e);
     }
     size_t at = (size_t)((double)o->text_size * (double)number / (double)o->pages);
-    const char *line = memchr(o->text + at, '\n', o->text_size - at);
-    at = line != NULL ? (size_t)(line + 1 - o->text) : 0;
-    int rc = 0;
-    while (m->source.size < size && rc == 0) { /* round and round where the text is short */
-        size_t part = o->text_size - at, wanted = size - m->source.size;
-        part = part < wanted ? part : wanted;
-        rc = bytes_append(&m->source, o->text + at, part, e);
-        at = 0;
-    }
-    for (size_t i = 0; i < m->source.size; i++) { /* one paragraph: all rows are full */
-        m->source.data[i] = m->source.data[i] == '\n' ? ' ' : m->source.data[i];
-    }
+    /* one paragraph: all rows are full */
+    int rc = text_stretch(&m->source, o->text, o->text_size, at, size, e);
+    text_join_lines(&m->source);
     return rc;
 }
 
-/* ---- Reading -----------------------------------------------------------------------------------
- */
-
-static int encode(struct meter *m, float *tokens, const struct image *image, int phases,
-                  struct error *e) {
-    const struct encoder_shape shape = {1, image->height, image->width, phases};
-    image_normalize(m->pixels, image);
-    return encoder_run(m->encoder, tokens, m->pixels, &shape, e);
-}
-
-static int image_of(struct image *out, const struct drawn *d, struct error *e) {
-    size_t area = (size_t)d->width * (size_t)d->height;
-    *out = (struct image){.width = d->width, .height = d->height, .rgb = malloc(area * 3)};
-    if (out->rgb == NULL) {
-        return error_memory(e, "a page");
-    }
-    for (size_t i = 0; i < area; i++) {
-        memset(out->rgb + 3 * i, d->grey[i], 3);
-    }
-    return 0;
-}
+/* ---- Reading ------------------------------------------------------------------------- */
 
 /* Adds what was read of the tokens, compared with the whole page's text. */
 static int compare(struct meter *m, const float *tokens, int rows, int columns, int width,
@@ -154,8 +85,8 @@ static int compare(struct meter *m, const float *tokens, int rows, int columns, 
                                e);
     }
     if (rc == 0) {
-        rc = reading_distance(bytes_text(&m->read.text), m->read.text.size,
-                              bytes_text(&m->page.text), m->page.text.size, &distance, &length, e);
+        rc = text_distance(bytes_text(&m->read.text), m->read.text.size, m->page.page.text,
+                           m->page.page.text_size, &distance, &length, e);
     }
     if (rc == 0) {
         errors->distance += distance;
@@ -176,14 +107,13 @@ static int read_codecs(struct meter *m, int rows, int columns, struct error *e) 
                               (int64_t)rows * columns, dim, e);
         }
         if (rc == 0) {
-            rc = compare(m, m->work, rows, columns, m->page.width, &m->result->codecs[i], e);
+            rc = compare(m, m->work, rows, columns, m->page.page.width, &m->result->codecs[i], e);
         }
     }
     return rc;
 }
 
-/* ---- Forgetting
- * ------------------------------------------------------------------------------------ */
+/* ---- Forgetting ---------------------------------------------------------------------- */
 
 static int read_merged(struct meter *m, int rows, int columns, struct error *e) {
     size_t size = (size_t)(rows * columns) * (size_t)reader_dim(m->m->o->reader) * sizeof(float);
@@ -200,7 +130,7 @@ static int read_merged(struct meter *m, int rows, int columns, struct error *e) 
             rc = reader_unmerge(m->reader, m->work, rows, columns, k + 1, e);
         }
         if (rc == 0) {
-            rc = compare(m, m->work, rows, columns, m->page.width,
+            rc = compare(m, m->work, rows, columns, m->page.page.width,
                          &m->result->forgotten[FIDELITY_MERGE][k], e);
         }
     }
@@ -225,63 +155,60 @@ static int read_pooled(struct meter *m, int rows, int columns, struct error *e) 
             memcpy(m->work + (size_t)i * dim, pooled + (size_t)(y * c + x) * dim,
                    dim * sizeof(float));
         }
-        rc = compare(m, m->work, rows, columns, m->page.width,
+        rc = compare(m, m->work, rows, columns, m->page.page.width,
                      &m->result->forgotten[FIDELITY_POOL][k], e);
     }
     free(pooled);
     return rc;
 }
 
-/* A smaller page with as many tokens, encoded anew: of the same picture, or of as much of the text
- * as fits. */
+/* The page in r x c cells: the same picture made smaller, or as much of the text as fits. */
+static int draw_smaller(struct meter *m, struct image *small, int r, int c,
+                        enum fidelity_operator how, struct error *e) {
+    int width = c * CELL, height = r * CELL;
+    if (how == FIDELITY_RENDER) {
+        int rc = draw(m, &m->small, r, c, e);
+        if (rc < 0) {
+            return rc;
+        }
+        drawn_page_crop(&m->small, 0, 0, width, height);
+        return page_image(small, &m->small.page, e);
+    }
+    struct image whole;
+    int rc = page_image(&whole, &m->page.page, e);
+    if (rc == 0) {
+        rc = image_resize(small, &whole, width, height, e);
+        image_close(&whole);
+    }
+    return rc;
+}
+
+/* A smaller page with as many tokens, encoded anew. */
 static int read_smaller(struct meter *m, int rows, int columns, enum fidelity_operator how,
                         struct error *e) {
     int rc = 0;
     for (int k = 0; k < m->m->o->steps && rc == 0; k++) {
         int r = rows, c = columns;
-        struct image whole, small = {.rgb = NULL};
+        struct image small;
         forget_grid(&r, &c, k + 1);
-        struct drawn *page = &m->page;
-        if (how == FIDELITY_RENDER) {
-            rc = draw(m, &m->small, r, c, e);
-            page = &m->small;
-        }
-        if (rc == 0) {
-            rc = image_of(&whole, page, e);
-        }
+        rc = draw_smaller(m, &small, r, c, how, e);
         if (rc < 0) {
             return rc;
         }
-        if (how == FIDELITY_RESIZE) {
-            rc = image_resize(&small, &whole, c * CELL, r * CELL, e);
-        } else {
-            small = (struct image){.width = c * CELL,
-                                   .height = r * CELL,
-                                   .rgb = malloc((size_t)(c * CELL * r * CELL) * 3)};
-            rc = small.rgb != NULL ? 0 : error_memory(e, "a page");
-            for (int y = 0; y < small.height && rc == 0; y++) {
-                memcpy(small.rgb + (size_t)y * (size_t)small.width * 3,
-                       whole.rgb + (size_t)y * (size_t)whole.width * 3, (size_t)small.width * 3);
-            }
-        }
-        if (rc == 0) {
-            rc = encode(m, m->work, &small, 1, e);
-        }
+        rc = encoder_run_image(m->encoder, m->work, &small, 1, e);
         if (rc == 0) {
             rc = compare(m, m->work, r, c, small.width, &m->result->forgotten[how][k], e);
         }
-        image_close(&whole);
         image_close(&small);
     }
     return rc;
 }
 
-/* ---- A page
- * -------------------------------------------------------------------------------------------- */
+/* ---- A page -------------------------------------------------------------------------- */
 
 static int count_text(struct meter *m, struct error *e) {
     size_t count;
-    int rc = tokenizer_count(m->tokenizer, bytes_text(&m->page.text), m->page.text.size,
+    int rc = tokenizer_count(m->tokenizer, m->page.page.text, m->page.page.text_size,
                              TOKENIZER_ORDINARY, &count, e);
     m->result->text_tokens += rc == 0 ? (int64_t)count : 0;
     return rc;
@@ -290,22 +217,22 @@ static int count_text(struct meter *m, struct error *e) {
 static int measure_page(struct meter *m, enum fidelity_kind kind, int64_t number, struct error *e) {
     const struct fidelity_options *o = m->m->o;
     int phases = PAGE_SIZES[o->mode].column_offsets;
-    struct image image = {.rgb = NULL};
+    struct image image = {.pixels = NULL};
     int rc = fill_source(m, kind, number, e);
     if (rc == 0) {
         rc = draw(m, &m->page, 0, 0, e);
     }
     if (rc == 0) {
-        rc = image_of(&image, &m->page, e);
+        rc = page_image(&image, &m->page.page, e);
     }
     if (rc == 0) {
-        rc = encode(m, m->tokens, &image, phases, e);
+        rc = encoder_run_image(m->encoder, m->tokens, &image, phases, e);
     }
     int rows = image.height / CELL, columns = image.width / CELL * phases;
     image_close(&image);
     struct fidelity_errors page = {0};
     if (rc == 0) {
-        rc = compare(m, m->tokens, rows, columns, m->page.width, &page, e);
+        rc = compare(m, m->tokens, rows, columns, m->page.page.width, &page, e);
     }
     if (rc == 0) {
         rc = count_text(m, e);
@@ -329,29 +256,26 @@ static int measure_page(struct meter *m, enum fidelity_kind kind, int64_t number
     m->result->pages++;
     m->result->fresh.distance += page.distance;
     m->result->fresh.length += page.length;
-    m->result->characters += m->page.characters;
+    m->result->characters += m->page.page.counts.characters;
     m->result->visual_tokens += (int64_t)rows * columns;
     m->result->worst = accuracy < m->result->worst ? accuracy : m->result->worst;
     return rc;
 }
 
-/* ---- Threads
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Threads ------------------------------------------------------------------------- */
 
 static int meter_open(struct meter *m, struct error *e) {
     const struct fidelity_options *o = m->m->o;
-    size_t side = (size_t)PAGE_SIZES[o->mode].side, dim = (size_t)reader_dim(o->reader);
+    size_t dim = (size_t)reader_dim(o->reader);
     size_t tokens = (size_t)mode_tokens(o->mode) * dim;
     bytes_init(&m->source, (size_t)1 << 24);
     bytes_init(&m->packed, (size_t)1 << 28);
-    bytes_init(&m->page.text, (size_t)1 << 24);
-    bytes_init(&m->small.text, (size_t)1 << 24);
+    drawn_page_init(&m->page);
+    drawn_page_init(&m->small);
     reading_text_init(&m->read);
-    m->pixels = malloc(side * side * 3 * sizeof *m->pixels);
     m->tokens = malloc(tokens * sizeof *m->tokens);
     m->work = malloc(tokens * sizeof *m->work);
-    int rc = m->pixels != NULL && m->tokens != NULL && m->work != NULL ? 0 : error_memory(e, NULL);
+    int rc = m->tokens != NULL && m->work != NULL ? 0 : error_memory(e, NULL);
     if (rc == 0) {
         rc = encoder_session_open(&m->encoder, o->encoder, e);
     }
@@ -372,11 +296,8 @@ static void meter_close(struct meter *m) {
     reading_text_close(&m->read);
     bytes_close(&m->source);
     bytes_close(&m->packed);
-    bytes_close(&m->page.text);
-    bytes_close(&m->small.text);
-    free(m->page.grey);
-    free(m->small.grey);
-    free(m->pixels);
+    drawn_page_close(&m->page);
+    drawn_page_close(&m->small);
     free(m->tokens);
     free(m->work);
 }

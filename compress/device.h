@@ -1,0 +1,54 @@
+/* device.h - what computes: the processor, later a GPU; which there are and how they are opened.
+ *
+ * A device is opened by the thread that uses it and belongs to that thread; packed weights and
+ * memory may be read by all devices of one backend. */
+#ifndef OCC_COMPRESS_DEVICE_H
+#define OCC_COMPRESS_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/dtype.h"
+#include "store/error.h"
+
+struct backend;
+struct ops;
+
+/* The head of what each backend calls its device. */
+struct device {
+    const struct backend *backend;
+    const struct ops *ops;
+    enum dtype compute; /* what products multiply: F32, or BF16 with F32 sums */
+    /* Of its memory, scratch included and packed weights not: taken now, and the most at a time. */
+    size_t bytes, peak_bytes;
+};
+
+struct backend {
+    const char *name;
+    /* 0, or ERR_UNSUPPORTED with what is missing: not built, no driver, no such processor. */
+    int (*probe)(struct error *e);
+    bool (*has_bf16)(void);
+    /* How many devices should be open at a time (a thread each), and how many pages of 1024 x 1024
+     * each should be given at once. */
+    int (*workers)(void);
+    int (*batch)(void);
+    bool host_memory; /* its memory is the host's: it reads what lies there */
+    int (*device_open)(struct device **out, enum dtype compute, struct error *e);
+    void (*device_close)(struct device *d); /* NULL is allowed */
+};
+
+/* "cpu", "cuda", or "auto": the fastest that is there. ERR_USAGE for another name, ERR_UNSUPPORTED
+ * with the reason where a backend was not built or finds no device. */
+int backend_open(const struct backend **out, const char *name, struct error *e);
+/* "auto", "cpu", "cuda", NULL: for option tables. */
+extern const char *const BACKEND_NAMES[];
+
+/* The type that `name` stands for: "bf16", "f32", or "auto": BF16 where the backend has it.
+ * ERR_UNSUPPORTED where it has not. */
+int backend_compute(const struct backend *b, const char *name, enum dtype *out, struct error *e);
+
+int device_open(struct device **out, const struct backend *b, enum dtype compute, struct error *e);
+void device_close(struct device *d); /* NULL is allowed */
+
+#endif

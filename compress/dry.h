@@ -1,0 +1,15 @@
+/* dry.h - a device that computes nothing: what is run on it takes the memory that it would take
+ * elsewhere, by `bytes` and `peak_bytes`, but no time; addresses are set aside and never touched.
+ *
+ * So a network says before its first step what it will keep. Numbers that come back are what the
+ * caller had there. */
+#ifndef OCC_COMPRESS_DRY_H
+#define OCC_COMPRESS_DRY_H
+
+#include "compress/device.h"
+
+/* `compute`: that of the device that is stood in for. */
+int dry_open(struct device **out, enum dtype compute, struct error *e);
+void dry_close(struct device *d); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,22 @@
+/* op_sum_rows_test.c */
+#define _DEFAULT_SOURCE /* setenv */
+#include "tests/ops.h"
+
+static void check(struct device *d, const struct op_case *c) {
+    struct array *x = array_normal(d, c, 1), *sums = array_vector(d, c->width, 1);
+    double *want = array_copy(sums);
+    CHECK_NUMBER(d->ops->sum_rows(d, &sums->t, &x->t, NULL), 0);
+    for (int64_t i = 0; i < c->rows * c->width; i++) {
+        want[i % c->width] += x->values[i];
+    }
+    array_near(sums, want, 1e-6);
+}
+
+static void sums_are_added_to_what_is_there(void) {
+    each_case(check);
+}
+
+int main(void) {
+    RUN(sums_are_added_to_what_is_there);
+    return test_finish();
+}

@@ -1,0 +1,31 @@
+/* ledger.c - see ledger.h. */
+#include "train/ledger.h"
+
+#include <stdio.h>
+
+#include "store/log.h"
+
+const char *const LEDGER_NAMES[LEDGER_COUNT] = {[LEDGER_WEIGHTS] = "weights",
+                                                [LEDGER_GRADIENTS] = "gradients",
+                                                [LEDGER_MOMENTS] = "moments",
+                                                [LEDGER_ACTIVATIONS] = "activations",
+                                                [LEDGER_SCRATCH] = "scratch"};
+
+size_t ledger_total(const size_t bytes[LEDGER_COUNT]) {
+    size_t sum = 0;
+    for (int i = 0; i < LEDGER_COUNT; i++) {
+        sum += bytes[i];
+    }
+    return sum;
+}
+
+void ledger_log(const char *title, const size_t bytes[LEDGER_COUNT]) {
+    char text[256];
+    size_t used = 0;
+    for (int i = 0; i < LEDGER_COUNT && used < sizeof text; i++) {
+        int n = snprintf(text + used, sizeof text - used, "%s%s %.1f", i > 0 ? ", " : "",
+                         LEDGER_NAMES[i], (double)bytes[i] * 1e-6);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    log_info("%s %.1f MB of memory: %s", title, (double)ledger_total(bytes) * 1e-6, text);
+}

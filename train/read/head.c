@@ -1,0 +1,143 @@
+/* head.c - see head.h. */
+#include "train/read/head.h"
+
+#include <assert.h>
+
+static struct tensor upload(struct tape *t, int32_t *numbers, int64_t count) {
+    const struct tensor host = tensor_vector(numbers, DTYPE_I32, NULL, count);
+    return tape_upload(t, &host);
+}
+
+/* The cells of the rows that `asked` names, in the order of the page: (cells, channels). */
+static struct node *pick(struct tape *t, struct node *cells, const struct reading_grid *g,
+                         const struct read_rows *asked) {
+    const int64_t count = asked->count * asked->steps;
+    const int64_t page = g->rows * g->columns * g->down * g->across;
+    int32_t *first = tape_host(t, (size_t)count, sizeof *first);
+    int32_t *second = tape_host(t, (size_t)count, sizeof *second);
+    if (second == NULL) {
+        return NULL;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t row = asked->rows[i / asked->steps];
+        if (row < 0) {
+            first[i] = second[i] = -1;
+            continue;
+        }
+        reading_place(g, row % asked->page_rows, i % asked->steps, &first[i], &second[i]);
+        first[i] += (int32_t)(row / asked->page_rows * page);
+        second[i] += (int32_t)(row / asked->page_rows * page);
+    }
+    const struct tensor own_index = upload(t, first, count);
+    struct node *own = tape_gather(t, cells, &own_index);
+    if (g->phases != 2) {
+        return own;
+    }
+    const struct tensor other_index = upload(t, second, count);
+    return tape_combine(t, 0.5f, own, 0.5f, tape_gather(t, cells, &other_index));
+}
+
+/* Of (steps): the cells that each cell sees. */
+static void fill_neighbours(int32_t *out, int64_t count, const int64_t *shape) {
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t cell = i / READING_SEEN, side = i % READING_SEEN - READING_REACH;
+        const int64_t step = cell % shape[0] + side;
+        out[i] = step >= 0 && step < shape[0] ? (int32_t)(cell + side) : -1;
+    }
+}
+
+/* Each cell with its neighbours in the row, from left to right: (cells, READING_SEEN * channels).
+ */
+static struct node *neighbourhood(struct tape *t, struct node *own, int64_t steps) {
+    if (own == NULL) {
+        return NULL;
+    }
+    const int64_t cells = tensor_rows(&own->value), channels = tensor_width(&own->value);
+    const struct tensor index =
+        tape_table(t, fill_neighbours, cells * READING_SEEN, TAPE_TABLE(steps));
+    return tape_matrix(t, tape_gather(t, own, &index), cells, READING_SEEN * channels);
+}
+
+void read_head_tape(const struct reading_config *config, const struct tape_source *parameters,
+                    struct tape *t, const char *prefix, struct node *x,
+                    const struct reading_grid *grid, const struct read_rows *asked, float scale,
+                    const struct tensor *losses) {
+    const int64_t cells = asked->count * asked->steps;
+    struct node *unfolded = tape_named_linear(parameters, t, x, prefix, "unfold");
+    if (unfolded == NULL || cells == 0) {
+        return;
+    }
+    unfolded = tape_matrix(t, unfolded, tensor_rows(&x->value) * grid->down * grid->across,
+                           config->channels);
+    struct node *hidden = neighbourhood(t, pick(t, unfolded, grid, asked), asked->steps);
+    hidden = tape_gelu(t, tape_named_linear(parameters, t, hidden, prefix, "mix"));
+    struct node *presence = tape_named_linear(parameters, t, hidden, prefix, "presence");
+    presence = tape_matrix(t, presence, cells * READING_COLUMNS, 2);
+    const struct tensor there = upload(t, asked->presence, cells * READING_COLUMNS);
+    const struct tensor presence_loss = tensor_column_range(losses, READ_PRESENCE, 1);
+    tape_cross_entropy(t, presence, &there, scale, &presence_loss);
+    if (asked->characters == 0) {
+        return;
+    }
+    struct node *characters = tape_named_linear(parameters, t, hidden, prefix, "character");
+    characters = tape_matrix(t, characters, cells * READING_COLUMNS, config->embedding);
+    const struct tensor places = upload(t, asked->places, asked->characters);
+    const struct tensor classes = upload(t, asked->classes, asked->characters);
+    const struct tensor character_loss = tensor_column_range(losses, READ_CHARACTER, 1);
+    tape_classify(
+        t, tape_gather(t, characters, &places), tape_named(parameters, t, "%sclass.weight", prefix),
+        tape_named(parameters, t, "%sclass.bias", prefix), &classes, scale, &character_loss);
+}
+
+/* ---- Merging --------------------------------------------------------------------------------- */
+
+/* Of (rows, columns, back): rows two by two: token (2r + i, c) of the page stands at (r, c, i);
+ * `back`: the other way round. */
+static void fill_pairs(int32_t *out, int64_t count, const int64_t *shape) {
+    const int64_t rows = shape[0], columns = shape[1];
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t page = i / (rows * columns) * rows * columns, r = i / columns % rows;
+        const int64_t paired = page + (r / 2 * columns + i % columns) * 2 + r % 2;
+        out[shape[2] != 0 ? i : paired] = (int32_t)(shape[2] != 0 ? paired : i);
+    }
+}
+
+static struct node *pair_rows(struct tape *t, struct node *x, int64_t rows, int64_t columns,
+                              bool back) {
+    if (x == NULL) {
+        return NULL;
+    }
+    const struct tensor index =
+        tape_table(t, fill_pairs, tensor_rows(&x->value), TAPE_TABLE(rows, columns, back));
+    return tape_gather(t, x, &index);
+}
+
+/* Twice as many rows, half as wide, or the other way round. */
+static struct node *halves(struct tape *t, struct node *x, bool join) {
+    if (x == NULL) {
+        return NULL;
+    }
+    const int64_t rows = tensor_rows(&x->value), width = tensor_width(&x->value);
+    return join ? tape_matrix(t, x, rows / 2, 2 * width) : tape_matrix(t, x, 2 * rows, width / 2);
+}
+
+struct node *merge_tape(const struct tape_source *parameters, struct tape *t, struct node *x,
+                        int64_t *rows, int64_t *columns, bool by_rows) {
+    assert(by_rows ? *rows % 2 == 0 : *columns % 2 == 0);
+    if (by_rows) {
+        x = pair_rows(t, x, *rows, *columns, false);
+    }
+    *rows /= by_rows ? 2 : 1;
+    *columns /= by_rows ? 1 : 2;
+    return tape_named_linear(parameters, t, halves(t, x, true), "merge.",
+                             by_rows ? "rows" : "columns");
+}
+
+struct node *unmerge_tape(const struct tape_source *parameters, struct tape *t, struct node *x,
+                          int64_t *rows, int64_t *columns, bool by_rows) {
+    x = tape_named_linear(parameters, t, x, "unmerge.", by_rows ? "rows" : "columns");
+    *rows *= by_rows ? 2 : 1;
+    *columns *= by_rows ? 1 : 2;
+    x = halves(t, x, false);
+    return by_rows ? pair_rows(t, x, *rows, *columns, true) : x;
+}

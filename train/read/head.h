@@ -1,0 +1,43 @@
+/* head.h - a reading head (compress/reading.h) on a tape, and the labels that it learns from. */
+#ifndef OCC_TRAIN_READ_HEAD_H
+#define OCC_TRAIN_READ_HEAD_H
+
+#include "compress/reading.h"
+#include "train/tape/source.h"
+
+/* A character on a page: the cell row (pixels / READING_ROW) and the column (pixels /
+ * READING_COLUMN) of its middle. In order of row, then column; no two in one place. */
+struct read_label {
+    int16_t row, column;
+    int32_t class_index;
+};
+
+/* What heads are asked: rows of cells of a batch of pages, and what stands in them. Of the host. */
+struct read_rows {
+    const int32_t *rows; /* page * rows of a page + row; -1: none, only to fill up */
+    int64_t count;
+    int64_t page_rows, steps;  /* cells of a page, down and across */
+    int32_t *presence;         /* (count, steps * READING_COLUMNS): 0 or 1, -1: not asked */
+    int32_t *places, *classes; /* of the characters: index into presence; class */
+    int64_t characters;
+};
+
+/* What a head adds its losses to: sums of cross-entropies, not scaled. */
+enum { READ_PRESENCE, READ_CHARACTER, READ_LOSSES };
+
+/* Adds `scale` times the cross-entropies of what the head `prefix` says of `asked` to the tape's
+ * loss, and their sums to `losses`, F32 (READ_LOSSES) of the device. x (batch * tokens, dim), grid
+ * of one page. */
+void read_head_tape(const struct reading_config *config, const struct tape_source *parameters,
+                    struct tape *t, const char *prefix, struct node *x,
+                    const struct reading_grid *grid, const struct read_rows *asked, float scale,
+                    const struct tensor *losses);
+
+/* One merge of a grid, or back: (batch * rows * columns, dim) -> half as many tokens; *rows and
+ * *columns become those of the result. Sides are even where they are halved. */
+struct node *merge_tape(const struct tape_source *parameters, struct tape *t, struct node *x,
+                        int64_t *rows, int64_t *columns, bool by_rows);
+struct node *unmerge_tape(const struct tape_source *parameters, struct tape *t, struct node *x,
+                          int64_t *rows, int64_t *columns, bool by_rows);
+
+#endif

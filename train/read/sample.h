@@ -1,0 +1,30 @@
+/* sample.h - a page to learn reading from, and what heads are asked about it. */
+#ifndef OCC_TRAIN_READ_SAMPLE_H
+#define OCC_TRAIN_READ_SAMPLE_H
+
+#include "store/buffer.h"
+#include "train/read/read.h"
+#include "train/read/whiten.h"
+
+struct read_sample {
+    struct buffer pixels; /* floats (side, side), whitened */
+    struct buffer labels; /* struct read_label, in order of rows */
+    size_t label_count;
+    int side, kind;
+    bool merging;
+    int merges; /* of the second reading, 0: none */
+    uint64_t random;
+};
+void read_sample_close(struct read_sample *s);
+/* A copy of a page. */
+int read_sample_take(struct read_sample *s, const struct read_page *page,
+                     const struct whitening *whitening, struct error *e);
+/* A page with as much text as most have at most: a character every 8 pixels in rows of 16. */
+int read_sample_full(struct read_sample *s, int side, struct error *e);
+
+/* Of the rows of cells with text a share, of the empty ones another, filled up so that products
+ * have few shapes. Memory is the tape's; false: it failed. */
+bool read_sample_rows(struct tape *t, const struct read_sample *s, double share, double empty_share,
+                      uint64_t *random, struct read_rows *out);
+
+#endif

@@ -1,0 +1,50 @@
+/* step.h - one page of a training step: forward, losses, backward; and what its heads have lost. */
+#ifndef OCC_TRAIN_READ_STEP_H
+#define OCC_TRAIN_READ_STEP_H
+
+#include "train/encoder/encoder_tape.h"
+#include "train/read/sample.h"
+
+enum { READ_EARLY = 3 /* heads that are not shipped */ };
+
+/* What a step's pages have in common. */
+struct read_plan {
+    uint64_t number; /* of the step */
+    double progress; /* share of the run before it */
+    enum read_size size;
+    enum encoder_stage last;  /* of those that are there yet: its head has the weight 1 */
+    double early[READ_EARLY]; /* weights of the heads before it */
+    bool merging;
+};
+
+/* Whose losses: the head before the last stage of that number, that of the last stage by the kind
+ * of the page, that after so many merges. */
+enum {
+    READ_OF_EARLY,
+    READ_OF_KIND = READ_OF_EARLY + READ_EARLY,
+    READ_OF_MERGE = READ_OF_KIND + READ_KINDS,
+    READ_HEADS = READ_OF_MERGE + READ_MERGES
+};
+
+/* Sums over pages. */
+struct read_sums {
+    double loss[READ_HEADS][READ_LOSSES]; /* cross-entropies, not scaled */
+    int64_t characters[READ_HEADS];
+};
+
+/* All parameters: the encoder's, the heads' ("early.0.", ..., "reader."), the merges'. */
+int read_parameters(struct parameters *p, const struct read_options *o, struct error *e);
+
+/* What a thread has of its own for it. */
+struct read_pass {
+    const struct read_options *options;
+    const struct read_plan *plan;
+    struct tensor losses;           /* F32 (READ_HEADS, READ_LOSSES) of the device: added to */
+    int64_t characters[READ_HEADS]; /* added to */
+};
+
+/* Adds the gradients of a page's losses, each divided by the targets of the step: characters. */
+int read_step_page(struct read_pass *pass, const struct read_sample *sample,
+                   const struct trainer_pass *trainer, struct error *e);
+
+#endif

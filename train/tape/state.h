@@ -1,0 +1,159 @@
+/* state.h - what the files of the tape share. */
+#ifndef OCC_TRAIN_TAPE_STATE_H
+#define OCC_TRAIN_TAPE_STATE_H
+
+#include "store/arena.h"
+#include "train/tape/tape.h"
+
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+struct memory_block;
+struct size_class;
+
+/* Of the device: large blocks, from which tensors are cut one after the other, and lists of what
+ * was given back, by size: a network asks for few sizes, and for the same ones again and again. */
+struct memory {
+    struct device *device;
+    struct memory_block *blocks, *current;
+    size_t used, peak;
+    struct size_class *classes; /* in the arena of the host */
+    struct free_chunk *spare;
+    struct arena *arena;
+};
+
+void memory_open(struct memory *m, struct device *device, struct arena *arena);
+void memory_close(struct memory *m);
+/* All tensors end. To be called before the arena is reset. */
+void memory_reset(struct memory *m);
+/* Fills in data, stride and home of a tensor whose shape and type are set; ERR_MEMORY. */
+int memory_take(struct memory *m, struct tensor *x, struct error *e);
+void memory_give(struct memory *m, struct tensor *x); /* data NULL is allowed; becomes NULL */
+
+/* ---- The tape -------------------------------------------------------------------------------- */
+
+/* The gradient of a node, or of several nodes while none of them adds to it. */
+struct gradient {
+    struct tensor value; /* F32, dense */
+    int nodes;
+    bool owned; /* memory of the tape */
+};
+
+/* A parameter between its first use and its gradient's end. */
+struct parameter_use {
+    struct parameter_use *next; /* in a bucket of the table of keys */
+    struct node node;
+    const void *key;
+    int64_t pending; /* recorded operations that read it and were not gone back over */
+    bool lent;       /* its gradient is the tape's memory, until the sink has seen it */
+};
+
+/* A recorded operation; the first member of the struct of its own that an operation may have. */
+enum { RECORD_INPUTS = 5 };
+struct record {
+    struct record *earlier;
+    /* dy: the gradient of y, dense. NULL: nothing to do. */
+    void (*backward)(struct tape *t, struct record *r, const struct tensor *dy);
+    struct node *y;                /* NULL: a loss */
+    struct node *x[RECORD_INPUTS]; /* NULL where there is none */
+};
+#define INPUTS(...) ((struct node *const[RECORD_INPUTS]){__VA_ARGS__})
+
+enum { KEY_BUCKETS = 256 };
+struct tape {
+    struct device *device;
+    const struct ops *ops;
+    struct tape_options options;
+    enum dtype compute;
+    struct arena *arena;
+    struct memory memory;
+    struct table *tables;
+    struct parameter_use *parameters[KEY_BUCKETS];
+    struct tensor **kept; /* tensors that end with the next tape_begin, or with their block */
+    size_t kept_count, kept_capacity;
+    struct record *last;
+    bool discarding; /* a block runs that will run again on the way back: nothing is recorded */
+    bool repeating;  /* it does so now */
+    tape_sink *sink;
+    void *sink_context;
+    int rc;
+    struct error failure, error; /* the first one; that of the last call */
+};
+
+/* Keeps the first failure, which is in t->error. */
+void tape_check(struct tape *t, int rc);
+/* Calls an entry of the table, unless the tape has failed. */
+#define CALL(t, entry, ...)                                                                        \
+    tape_check(t, (t)->rc < 0 ? 0 : (t)->ops->entry((t)->device, __VA_ARGS__, &(t)->error))
+
+/* ---- Nodes ----------------------------------------------------------------------------------- */
+
+/* The node whose memory x shows. */
+struct node *tape_root(struct node *x);
+/* The part of what is like the root's value that x shows. */
+struct tensor tape_shown(const struct node *x, const struct tensor *root);
+/* A new node whose value is not filled, which needs a gradient where one of the inputs does; NULL:
+ * failed. */
+struct node *tape_node(struct tape *t, enum dtype type, const int64_t shape[TENSOR_RANK],
+                       struct node *const inputs[RECORD_INPUTS]);
+/* The same as a matrix. */
+struct node *tape_rows(struct tape *t, enum dtype type, int64_t rows, int64_t width,
+                       struct node *const inputs[RECORD_INPUTS]);
+/* A node without value or memory. */
+struct node *tape_empty(struct tape *t);
+/* A zeroed record, where y needs a gradient and is not computed only for later; else NULL. */
+void *tape_record(struct tape *t, size_t size,
+                  void (*backward)(struct tape *, struct record *, const struct tensor *dy),
+                  struct node *y, struct node *const inputs[RECORD_INPUTS]);
+
+static inline bool tape_ready(const struct tape *t, const struct node *x) {
+    return x != NULL && t->rc == 0;
+}
+static inline struct node *tape_done(const struct tape *t, struct node *y) {
+    return t->rc == 0 ? y : NULL;
+}
+
+/* Memory for x's shape and type until the next tape_begin, or until the block ends that runs;
+ * *x stays where it is. */
+void tape_keep(struct tape *t, struct tensor *x);
+/* Memory until it is given back. */
+struct tensor tape_scratch(struct tape *t, enum dtype type, const int64_t shape[TENSOR_RANK]);
+void tape_scratch_end(struct tape *t, struct tensor *x);
+/* Keeps of what was kept since `mark` the memory of y alone (NULL: nothing). */
+void tape_forget(struct tape *t, size_t mark, struct node *y);
+
+/* The value in the type that products read, made where it was not, and then kept. */
+struct tensor tape_operand(struct tape *t, struct node *x);
+/* x in another type: itself, or a copy in scratch memory. */
+struct tensor tape_converted(struct tape *t, const struct tensor *x, enum dtype type);
+void tape_converted_end(struct tape *t, struct tensor *converted, const struct tensor *x);
+
+/* ---- Gradients ------------------------------------------------------------------------------- */
+
+/* Where the gradient of x is added to; NULL: not needed, or failed. */
+const struct tensor *tape_gradient(struct tape *t, struct node *x);
+/* The same, and whether it holds something: where not, it may hold anything. */
+const struct tensor *tape_gradient_to_set(struct tape *t, struct node *x, bool *holds);
+/* Adds the gradient that has arrived at y to that of x, of the same shape. */
+void tape_pass_on(struct tape *t, struct node *x, struct node *y);
+/* Adds scratch memory to the gradient of x, of the same shape, and ends it. */
+void tape_hand_over(struct tape *t, struct node *x, struct tensor *gradient);
+/* The gradient of x is read no more. */
+void tape_gradient_end(struct tape *t, struct node *x);
+/* Goes back over records, the last one first. */
+void tape_go_back(struct tape *t, struct record *last);
+
+/* ---- Parts of a product: linear.c ---------------------------------------------------------------
+ */
+
+/* y += bias; NULL: none. */
+void tape_add_bias(struct tape *t, struct node *y, const struct node *bias);
+void tape_bias_backward(struct tape *t, struct node *bias, const struct tensor *dy);
+/* dW += dy^T x, of what products read. */
+void tape_weight_backward(struct tape *t, struct node *weight, const struct tensor *dy,
+                          const struct tensor *input);
+
+/* ---- Parts ----------------------------------------------------------------------------------- */
+
+void tape_tables_close(struct tape *t);
+
+#endif

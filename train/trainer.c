@@ -1,0 +1,343 @@
+/* trainer.c - see trainer.h: the phases of a step and the threads that go through them. */
+#include "train/trainer.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "store/clock.h"
+#include "train/trainer_state.h"
+
+/* ---- Phases ---------------------------------------------------------------------------------- */
+
+static int64_t slots(const struct trainer *t) {
+    return t->step.samples / t->worker_count;
+}
+
+static int load(struct worker *w) {
+    struct trainer *t = w->trainer;
+    int rc = 0;
+    w->targets = 0;
+    for (int64_t i = 0; i < slots(t) && rc == 0; i++) {
+        double targets = 0;
+        rc = t->task->load(w->task, i, i * t->worker_count + w->index, &targets, &w->error);
+        w->targets += targets;
+    }
+    return rc;
+}
+
+static int learn(struct worker *w) {
+    struct trainer *t = w->trainer;
+    const struct tape_source source = gradients_source(&w->gradients);
+    const struct trainer_pass pass = {
+        .tape = w->tape, .parameters = &source, .targets = t->step.targets};
+    int rc = 0;
+    for (int64_t i = 0; i < slots(t) && rc == 0; i++) {
+        rc = t->task->learn(w->task, i, &pass, &w->error);
+    }
+    return rc;
+}
+
+static int reduce(struct worker *w) {
+    struct trainer *t = w->trainer;
+    return optimizer_reduce(&t->optimizer, w->device, t->gradients, (size_t)t->worker_count,
+                            w->first_piece, w->end_piece, &w->error);
+}
+
+static int update(struct worker *w) {
+    struct trainer *t = w->trainer;
+    return optimizer_update(&t->optimizer, w->device, t->gradients, (size_t)t->worker_count,
+                            t->step.rate, t->step.scale, w->first_piece, w->end_piece, &w->error);
+}
+
+/* ---- Between the phases: one thread ---------------------------------------------------------- */
+
+static void fail(struct trainer *t, int rc, const struct error *e) {
+    if (rc < 0 && t->step.rc == 0) {
+        t->step.rc = rc;
+        t->step.error = *e;
+    }
+}
+
+/* The first failure of a thread becomes that of the run. */
+static void collect(struct trainer *t) {
+    for (int64_t i = 0; i < t->worker_count; i++) {
+        fail(t, t->workers[i].rc, &t->workers[i].error);
+    }
+}
+
+static void plan(struct trainer *t) {
+    const struct schedule *s = &t->options->schedule;
+    t->step.plan = (struct trainer_step){.number = t->optimizer.step,
+                                         .progress = (double)t->optimizer.step / (double)s->steps,
+                                         .threads = t->worker_count};
+    t->step.rate = schedule_rate(s, t->optimizer.step);
+    t->step.samples = t->task->plan(t->task->context, &t->step.plan);
+}
+
+static void begin(struct trainer *t) {
+    collect(t);
+    t->step.done = t->step.rc < 0 || t->optimizer.step >= t->options->schedule.steps;
+    if (!t->step.done) {
+        plan(t);
+    }
+}
+
+static void before_learning(struct trainer *t) {
+    collect(t);
+    t->step.targets = 0;
+    for (int64_t i = 0; i < t->worker_count; i++) {
+        t->step.targets += t->workers[i].targets;
+    }
+    t->step.targets = t->step.targets > 0 ? t->step.targets : 1;
+}
+
+/* What no gradient came to in this step stays as it is. */
+static void before_reducing(struct trainer *t) {
+    collect(t);
+    optimizer_activate(&t->optimizer, t->gradients, (size_t)t->worker_count);
+}
+
+/* A gradient that is no number, or far longer than those before it, is not followed. */
+static void before_update(struct trainer *t) {
+    enum { OUTLIER = 30, SETTLED = 200 /* steps */ };
+    double norm = 0, clip = t->options->optimizer.clip;
+    struct error e;
+    collect(t);
+    if (t->step.rc < 0) {
+        return;
+    }
+    fail(t, optimizer_norm(&t->optimizer, &norm, &e), &e);
+    t->step.norm = norm;
+    bool outlier = t->optimizer.step > SETTLED && norm > OUTLIER * t->run.usual_norm;
+    /* outliers raise what is usual, so that what stays is followed in the end */
+    double counted = outlier ? OUTLIER * t->run.usual_norm : norm;
+    if (isfinite(norm)) {
+        t->run.usual_norm =
+            t->optimizer.step == 0 ? norm : 0.99 * t->run.usual_norm + 0.01 * counted;
+    }
+    if (!isfinite(norm) || outlier) {
+        t->step.scale = 0;
+        t->run.skipped++;
+        return;
+    }
+    t->step.scale = clip > 0 && norm > clip ? clip / norm : 1;
+}
+
+static void after_update(struct trainer *t) {
+    struct error e;
+    collect(t);
+    for (int64_t i = 0; i < t->worker_count && t->step.rc == 0; i++) {
+        gradients_forget(&t->workers[i].gradients);
+        fail(t, t->task->collect(t->task->context, t->workers[i].task, &e), &e);
+    }
+    t->optimizer.step++;
+    t->run.samples += t->step.samples;
+    if (t->step.rc == 0) {
+        fail(t, trainer_files_note(t, &e), &e);
+    }
+    const struct trainer_options *o = t->options;
+    bool cancelled = t->cancel != NULL && *t->cancel;
+    t->step.done = t->step.rc < 0 || cancelled || t->optimizer.step >= o->schedule.steps ||
+                   (o->stop_at > 0 && t->optimizer.step >= o->stop_at);
+    if (!t->step.done) {
+        plan(t);
+    }
+}
+
+/* ---- Threads --------------------------------------------------------------------------------- */
+
+/* All threads come here; one of them runs `between`. */
+static void meet(struct worker *w, void (*between)(struct trainer *t)) {
+    int first = pthread_barrier_wait(&w->trainer->barrier);
+    if (first == PTHREAD_BARRIER_SERIAL_THREAD) {
+        between(w->trainer);
+    }
+    pthread_barrier_wait(&w->trainer->barrier);
+}
+
+static int worker_open(struct worker *w) {
+    struct trainer *t = w->trainer;
+    int rc = 0;
+    if (w->device == NULL) {
+        rc = device_open(&w->device, t->backend, t->compute, &w->error);
+    }
+    if (rc == 0) {
+        rc = tape_open(&w->tape, w->device, &t->options->tape, &w->error);
+    }
+    if (rc == 0) {
+        rc = t->task->open(t->task->context, &w->task, w->device, &w->error);
+    }
+    size_t before = w->device != NULL ? w->device->bytes : 0;
+    if (rc == 0) {
+        rc = gradients_open(&w->gradients, t->parameters, w->device, &w->error);
+    }
+    if (rc == 0) {
+        w->gradient_bytes = w->device->bytes - before;
+        tape_set_sink(w->tape, gradients_sink, &w->gradients);
+        optimizer_share(&t->optimizer, (size_t)w->index, (size_t)t->worker_count, &w->first_piece,
+                        &w->end_piece);
+    }
+    return rc;
+}
+
+static void *work(void *argument) {
+    struct worker *w = argument;
+    struct trainer *t = w->trainer;
+    w->rc = worker_open(w);
+    meet(w, begin);
+    while (!t->step.done) {
+        w->rc = load(w);
+        meet(w, before_learning);
+        w->rc = t->step.rc == 0 ? learn(w) : 0;
+        meet(w, before_reducing);
+        w->rc = t->step.rc == 0 ? reduce(w) : 0;
+        meet(w, before_update);
+        w->rc = t->step.rc == 0 ? update(w) : 0;
+        meet(w, after_update);
+    }
+    return NULL;
+}
+
+/* The parameters' device is closed by who opened it. */
+static void worker_close(struct worker *w) {
+    if (w->task != NULL) {
+        w->trainer->task->close(w->task);
+    }
+    gradients_close(&w->gradients);
+    tape_close(w->tape);
+    if (w->index > 0) {
+        device_close(w->device);
+    }
+}
+
+/* A thread that waits at the barrier for one that could not be started would wait for ever. */
+static void *work_with_all(void *argument) {
+    struct trainer *t = ((struct worker *)argument)->trainer;
+    pthread_mutex_lock(&t->gate);
+    int rc = t->step.rc;
+    pthread_mutex_unlock(&t->gate);
+    return rc == 0 ? work(argument) : NULL;
+}
+
+/* How many there are, the caller's included. */
+static int64_t start_threads(struct trainer *t) {
+    for (int64_t i = 1; i < t->worker_count; i++) {
+        struct worker *w = &t->workers[i];
+        if (pthread_create(&w->thread, NULL, work_with_all, w) != 0) {
+            t->step.rc =
+                error_set(&t->step.error, ERR_MEMORY, "thread %" PRId64 " cannot be started", i);
+            return i;
+        }
+    }
+    return t->worker_count;
+}
+
+static int run_threads(struct trainer *t, struct error *e) {
+    if (pthread_barrier_init(&t->barrier, NULL, (unsigned)t->worker_count) != 0) {
+        return error_set(e, ERR_MEMORY, "no barrier for the threads");
+    }
+    pthread_mutex_init(&t->gate, NULL); /* cannot fail with the default attributes */
+    pthread_mutex_lock(&t->gate);
+    int64_t started = start_threads(t);
+    pthread_mutex_unlock(&t->gate);
+    work_with_all(&t->workers[0]);
+    for (int64_t i = 1; i < started; i++) {
+        pthread_join(t->workers[i].thread, NULL);
+    }
+    trainer_measure(t);
+    for (int64_t i = 0; i < started; i++) {
+        worker_close(&t->workers[i]);
+    }
+    pthread_barrier_destroy(&t->barrier);
+    pthread_mutex_destroy(&t->gate);
+    if (t->step.rc < 0 && e != NULL) {
+        *e = t->step.error;
+    }
+    return t->step.rc;
+}
+
+/* ---- The run --------------------------------------------------------------------------------- */
+
+static int open_device(struct trainer *t, struct error *e) {
+    int rc = backend_open(&t->backend, t->options->device, e);
+    if (rc == 0) {
+        rc = backend_compute(t->backend, "auto", &t->compute, e);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    t->worker_count = t->options->threads > 0 ? t->options->threads : t->backend->workers();
+    t->workers = calloc((size_t)t->worker_count, sizeof *t->workers);
+    t->gradients = calloc((size_t)t->worker_count, sizeof *t->gradients);
+    if (t->workers == NULL || t->gradients == NULL) {
+        return error_memory(e, "the threads");
+    }
+    for (int64_t i = 0; i < t->worker_count; i++) {
+        t->workers[i] = (struct worker){.trainer = t, .index = i};
+        t->gradients[i] = &t->workers[i].gradients;
+    }
+    return device_open(&t->workers[0].device, t->backend, t->compute, e);
+}
+
+static int open_parameters(struct trainer *t, struct error *e) {
+    const struct task *task = t->task;
+    struct device *device = t->workers[0].device;
+    int rc = parameters_open(&t->parameters, device, e);
+    if (rc == 0) {
+        rc = task->list(task->context, t->parameters, e);
+    }
+    if (rc == 0) {
+        rc = parameters_allocate(t->parameters, e);
+    }
+    t->ledger.measured[LEDGER_WEIGHTS] = device->bytes;
+    if (rc == 0) {
+        rc = task->fill(task->context, t->parameters, e);
+    }
+    if (rc == 0) {
+        rc = optimizer_open(&t->optimizer, t->parameters, &t->options->optimizer, NULL, 0, e);
+    }
+    t->ledger.measured[LEDGER_MOMENTS] = device->bytes - t->ledger.measured[LEDGER_WEIGHTS];
+    return rc;
+}
+
+static void trainer_close(struct trainer *t) {
+    optimizer_close(&t->optimizer);
+    parameters_close(t->parameters);
+    device_close(t->workers != NULL ? t->workers[0].device : NULL);
+    free(t->workers);
+    free(t->gradients);
+}
+
+int trainer_run(const struct trainer_options *options, const struct task *task,
+                const volatile sig_atomic_t *cancel, struct trainer_result *result,
+                struct error *e) {
+    struct trainer t = {.options = options, .task = task, .cancel = cancel};
+    int rc = open_device(&t, e);
+    if (rc == 0) {
+        rc = open_parameters(&t, e);
+    }
+    if (rc == 0) {
+        rc = trainer_files_open(&t, e);
+    }
+    if (rc == 0) {
+        rc = trainer_predict(&t, e);
+    }
+    if (rc == 0) {
+        rc = run_threads(&t, e);
+    }
+    double seconds = clock_seconds() - t.files.started;
+    int closed = trainer_files_close(&t, rc, e);
+    rc = rc == 0 ? closed : rc;
+    *result = (struct trainer_result){.step = t.optimizer.step,
+                                      .samples = t.run.samples,
+                                      .skipped = t.run.skipped,
+                                      .samples_per_second =
+                                          (double)(t.run.samples - t.files.first_samples) / seconds,
+                                      .ledger = t.ledger};
+    if (rc == 0 && t.optimizer.step < options->schedule.steps) {
+        rc = error_set(e, ERR_CANCELLED, "stopped at step %" PRId64, t.optimizer.step);
+    }
+    trainer_close(&t);
+    return rc;
+}

@@ -1,0 +1,112 @@
+/* trainer.h - trains any network: threads, sums of gradients, clipping, metrics, checkpoints. What
+ * is learned is a task's (struct task); train/read/ is one.
+ *
+ * A step:  plan    one thread: the task says what the samples of the step are
+ *          load    each thread makes its samples: every threads-th one
+ *          learn   each goes forward and back over its samples, one after the other, adding to
+ *                  gradients of its own; each loss is divided by the targets of the whole step, so
+ *                  that it does not matter how many samples are learned from at a time
+ *          reduce  each sums a part of the gradients of all threads
+ *          update  each moves that part of the weights, and clears those gradients
+ *
+ * Between two of them all threads wait for each other, and one of them decides what comes next.
+ * What is learned follows from the options, the step's number and the count of threads alone: a run
+ * that was killed and goes on from its checkpoint ends with the same bytes as one that was not.
+ *
+ * A gradient that is no number, or far longer than those before it, is not followed: its step is
+ * skipped, and counted. */
+#ifndef OCC_TRAIN_TRAINER_H
+#define OCC_TRAIN_TRAINER_H
+
+#include <jansson.h>
+#include <signal.h>
+
+#include "train/ledger.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
+#include "train/tape/tape.h"
+
+struct trainer_options {
+    const char *folder; /* checkpoint.safetensors, metrics.ndjson, and what the task ships */
+    const char *device; /* see backend_open */
+    struct optimizer_options optimizer;
+    struct schedule schedule;
+    struct tape_options tape;
+    int64_t threads; /* 0: as many as the device has workers */
+    int64_t save_ms; /* time between checkpoints */
+    int64_t stop_at; /* step to stop after, as if a signal came; 0: none */
+};
+#define TRAINER_DEFAULTS                                                                           \
+    {                                                                                              \
+        .device = "auto", .optimizer = OPTIMIZER_DEFAULTS, .schedule = SCHEDULE_DEFAULTS,          \
+        .save_ms = 5 * 60 * 1000                                                                   \
+    }
+
+struct trainer_result {
+    int64_t step, samples;     /* all in all */
+    int64_t skipped;           /* steps that were not followed */
+    double samples_per_second; /* of this run */
+    struct ledger ledger;
+};
+
+/* ---- What is learned --------------------------------------------------------------------------
+ */
+
+struct trainer_step {
+    int64_t number;  /* steps before it */
+    double progress; /* share of the run before it */
+    int64_t threads;
+};
+
+/* What a thread learns with: its own. */
+struct trainer_pass {
+    struct tape *tape;
+    const struct tape_source *parameters;
+    double targets; /* of the whole step: losses are divided by it */
+};
+
+/* Entries with `worker` are called by its thread, all of them at the same time; the others by one
+ * thread while no other is at work. Those that return int give 0 or a negative code. */
+struct task {
+    void *context;
+    const char *samples; /* what they are called, in metrics and messages: "pages" */
+    const char *shipped; /* the file of weights in the folder: "encoder.safetensors" */
+
+    /* ---- The network */
+    int (*list)(void *context, struct parameters *p, struct error *e);
+    /* Its first values; also called where a checkpoint follows. */
+    int (*fill)(void *context, struct parameters *p, struct error *e);
+    /* What a run goes on with only as it began: a new reference; NULL: out of memory. */
+    json_t *(*options)(void *context);
+    /* Writes the file of weights, of the values that optimizer_read gives. */
+    int (*ship)(void *context, const struct optimizer *o, const char *path, struct error *e);
+
+    /* ---- A step */
+    /* How many samples it has, a multiple of the threads. */
+    int64_t (*plan)(void *context, const struct trainer_step *step);
+    int (*open)(void *context, void **worker, struct device *device, struct error *e);
+    void (*close)(void *worker); /* NULL is allowed */
+    /* Makes sample `index` of the step, the thread's sample `slot`; *targets: what its losses are
+     * sums over. */
+    int (*load)(void *worker, int64_t slot, int64_t index, double *targets, struct error *e);
+    /* Forward, losses and backward of that sample. */
+    int (*learn)(void *worker, int64_t slot, const struct trainer_pass *pass, struct error *e);
+    /* One thread: forward and backward of a sample that takes as much memory as any, on a device
+     * that computes nothing. */
+    int (*rehearse)(void *context, const struct trainer_pass *pass, struct error *e);
+
+    /* ---- Metrics */
+    /* What a thread has found out goes into the task's sums. */
+    int (*collect)(void *context, void *worker, struct error *e);
+    /* Adds these to a line of metrics and clears them; *loss: for messages. NULL `line`: *loss
+     * alone, nothing is cleared. */
+    void (*report)(void *context, json_t *line, double *loss);
+};
+
+/* Goes on from the checkpoint in the folder where there is one; ERR_USAGE when that was made with
+ * other options. ERR_CANCELLED after a signal: the checkpoint is written. */
+int trainer_run(const struct trainer_options *options, const struct task *task,
+                const volatile sig_atomic_t *cancel, struct trainer_result *result,
+                struct error *e);
+
+#endif
