@@ -28,8 +28,8 @@ static const struct option_spec OPTIONS[] = {
         struct arguments, encoder,
         "the encoder: a safetensors file, an index of several or a folder with either; "
         "default: the bundled one"),
-    ENCODER_DEVICE_ROW(struct arguments, encoder),
-    ENCODER_COMPUTE_ROW(struct arguments, encoder),
+    DEVICE_ROW(struct arguments, encoder.device),
+    COMPUTE_ROW(struct arguments, encoder.device),
     {"mode", 0, OPTION_CHOICE, FIELD(compress.mode), "MODE",
      .help =
          "how loose pictures are fitted: tiny 512 pixels (64 tokens), small 640 (100), base "
@@ -104,7 +104,7 @@ static int check(struct arguments *a, int operands, char **argv, struct error *e
 }
 
 static void summarize_readback(const struct arguments *a, const struct compress_result *r) {
-    const struct compress_readback *all = &r->readback, *strange = &r->strange;
+    const struct compress_readback *all = &r->readback, *unseen = &r->unseen;
     char came[64] = "";
     if (all->pages > 0) {
         log_info("read back: %.2f%% of the text of %" PRId64 " pages on average; worst %.2f%%, "
@@ -114,14 +114,14 @@ static void summarize_readback(const struct arguments *a, const struct compress_
     } else if (a->verify) {
         log_info("read back: no page with text");
     }
-    if (strange->pages > 0) {
+    if (unseen->pages > 0) {
         snprintf(came, sizeof came, "; %.2f%% of their text was read back",
-                 100 * strange->accuracy / (double)strange->pages);
+                 100 * unseen->accuracy / (double)unseen->pages);
     }
-    if (r->strange_pages > 0) {
+    if (r->unseen_pages > 0) {
         log_warning("%" PRId64 " pages are set in profile %s%s, which this encoder was not "
                     "trained on (%s)%s",
-                    r->strange_pages, r->strange_profile, r->strange_more ? " and others" : "",
+                    r->unseen_pages, r->unseen_profile, r->unseen_more ? " and others" : "",
                     r->trained_profiles, came);
     }
 }
@@ -146,7 +146,7 @@ static void summarize_dates(const struct compress_result *r) {
 static void summarize(const struct arguments *a, const struct compress_result *r) {
     log_info("%" PRId64 " samples with %" PRId64 " pages, %" PRId64 " tokens of %" PRId64
              " characters, %.1f MB; %" PRId64 " samples were there already; %.1f pages/s",
-             r->samples, r->pages, r->tokens, r->characters, (double)r->bytes * 1e-6, r->kept,
+             r->samples, r->pages, r->tokens, r->characters, (double)r->bytes * 1e-6, r->skipped,
              r->seconds > 0 ? (double)r->pages / r->seconds : 0);
     if (r->removed > 0) {
         log_info("%" PRId64 " packs of earlier runs were replaced", r->removed);
@@ -162,8 +162,8 @@ static void summarize(const struct arguments *a, const struct compress_result *r
     summarize_dates(r);
     summarize_readback(a, r);
     legibility_warn(&r->legibility);
-    if (r->again > 0) {
-        log_warning("%" PRId64 " samples were skipped: their keys came before", r->again);
+    if (r->repeated > 0) {
+        log_warning("%" PRId64 " samples were skipped: their keys came before", r->repeated);
     }
     if (r->failed > 0) {
         log_warning("%" PRId64 " samples could not be encoded", r->failed);
@@ -174,8 +174,7 @@ static void summarize(const struct arguments *a, const struct compress_result *r
 static int open_reader(struct reader **out, const struct arguments *a, const struct encoder *n,
                        struct error *e) {
     const char *file = a->encoder.file;
-    int rc = reader_open(out, file, encoder_choice_backend(&a->encoder),
-                         encoder_choice_compute(&a->encoder), e);
+    int rc = reader_open(out, file, a->encoder.device.backend, a->encoder.device.type, e);
     if (rc == 0 && reader_dim(*out) != encoder_config(n)->token_dim) {
         rc = error_set(e, ERR_FORMAT, "%s: its reading head reads tokens of another size", file);
     }
@@ -196,8 +195,7 @@ static int run(struct arguments *a, int count, char **files, struct compress_res
     struct reader *reader = NULL;
     struct store *s = NULL;
     struct compress_input in = {.streams = NULL};
-    int rc = encoder_open(&n, a->encoder.file, NULL, encoder_choice_backend(&a->encoder),
-                          encoder_choice_compute(&a->encoder), e);
+    int rc = encoder_open(&n, a->encoder.file, NULL, a->encoder.device.backend, a->encoder.device.type, e);
     if (rc == 0 && a->verify) {
         rc = open_reader(&reader, a, n, e);
     }
@@ -242,7 +240,6 @@ int main(int argc, char **argv) {
     int status = tool_end(rc, TOOL_RESUMES, &e);
     if (status == EXIT_DONE) {
         summarize(&a, &result);
-        status = result.failed + result.again > 0 ? EXIT_SOME : EXIT_DONE;
+        status = result.failed + result.repeated > 0 ? EXIT_SOME : EXIT_DONE;
     }
-    return status;
 }

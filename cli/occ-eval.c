@@ -42,8 +42,8 @@ static const struct option_spec OPTIONS[] = {
     {"", .help = "How"},
     ENCODER_FILE_ROW(struct arguments, encoder,
                      "an encoder with a reading head; default: the bundled one"),
-    ENCODER_DEVICE_ROW(struct arguments, encoder),
-    ENCODER_COMPUTE_ROW(struct arguments, encoder),
+    DEVICE_ROW(struct arguments, encoder.device),
+    COMPUTE_ROW(struct arguments, encoder.device),
     {"threads", 'j', OPTION_INTEGER, FIELD(threads), "N",
      .help = "pages at the same time; 0 is one a core", .maximum = 256},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "a JSON object a line for each kind of page"},
@@ -178,8 +178,8 @@ static int read_texts(struct bench *b, const struct arguments *a, struct error *
 
 static int bench_open(struct bench *b, const struct arguments *a, struct error *e) {
     char ranks[4096];
-    const struct backend_ops *backend = encoder_choice_backend(&a->encoder);
-    enum dtype compute = encoder_choice_compute(&a->encoder);
+    const struct backend *backend = a->encoder.device.backend;
+    enum dtype compute = a->encoder.device.type;
     int rc = 0;
     snprintf(ranks, sizeof ranks, "%s", a->tokenizer != NULL ? a->tokenizer : "");
     bytes_init(&b->text, (size_t)1 << 30);

@@ -63,6 +63,7 @@ static const struct option_spec OPTIONS[] = {
      .help = "the store's encoder, for resize and render, and for merge where the store does not "
              "keep the maps yet; without it, the bundled one",
      .environment = "OCC_MODEL"},
+    DEVICE_ROW(struct arguments, shrinking.device),
     {"profile", 0, OPTION_CHOICE, FIELD(shrinking.profile), "NAME",
      .help = "how the pages were set, for resize and render", .choices = PROFILE_NAMES},
     {"", .help = "Pins"},
@@ -120,7 +121,7 @@ static int read_now(const char *text, int64_t *now, struct error *e) {
             return 0;
         }
     }
-    return error_set(e, ERR_USAGE, "--now: '%.40s' is no day (2026-11-23) and no Unix time", text);
+    return error_set(e, ERR_USAGE, "--now: '%.40s' is neither a day (2026-11-23) nor a Unix time", text);
 }
 
 static int check(struct arguments *a, int operands, struct error *e) {
@@ -139,7 +140,8 @@ static int check(struct arguments *a, int operands, struct error *e) {
     a->forget.tau = a->tau_ms / 1000;
     a->shrinking.store = a->store;
     a->shrinking.look_only = a->forget.dry_run;
-    return read_now(a->now, &a->forget.now, e);
+    int rc = device_choice_settle(&a->shrinking.device, e);
+    return rc == 0 ? read_now(a->now, &a->forget.now, e) : rc;
 }
 
 /* ---- The clock ----------------------------------------------------------------------------- */

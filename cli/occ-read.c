@@ -42,8 +42,8 @@ static const struct option_spec OPTIONS[] = {
         struct arguments, encoder,
         "an encoder with a reading head; for a store, the one that made it; default: the "
         "bundled one"),
-    ENCODER_DEVICE_ROW(struct arguments, encoder),
-    ENCODER_COMPUTE_ROW(struct arguments, encoder),
+    DEVICE_ROW(struct arguments, encoder.device),
+    COMPUTE_ROW(struct arguments, encoder.device),
     {"", .help = "Messages"},
     TOOL_QUIET_ROW(struct arguments, messages),
     TOOL_VERBOSE_ROW(struct arguments, messages, "say how much was read"),
@@ -291,7 +291,7 @@ static int read_page(struct run *r, const char *key, int number, struct encoded_
     return print_page(r, &page, e);
 }
 
-static int read_work(struct run *r, struct work *w, const char *name, bool picture,
+static int read_work(struct run *r, struct encode_job *w, const char *name, bool picture,
                      struct error *e) {
     const char *text = w->text, *end = w->text + w->text_size;
     int rc = 0;
@@ -336,7 +336,7 @@ static int choose_mode(const struct run *r, struct encoded_page *page, struct er
 }
 
 static int read_picture(struct run *r, const char *path, struct error *e) {
-    struct work *w = NULL;
+    struct encode_job *w = NULL;
     struct error why;
     int rc = sample_from_file(&w, path, MODE_BASE, false, &why);
     if (rc == 0) {
@@ -344,22 +344,22 @@ static int read_picture(struct run *r, const char *path, struct error *e) {
         rc = rc < 0 ? error_context(&why, "%s", path) : 0;
     }
     rc = rc < 0 ? skip(r, &why, e) : read_work(r, w, path, true, e);
-    work_free(w);
+    encode_job_free(w);
     return rc;
 }
 
 static int take_sample(struct run *r, const struct stream_reader *reader,
                        const struct stream_sample *sample, bool again, struct error *e) {
-    struct work *w = NULL;
+    struct encode_job *w = NULL;
     struct error why;
     if (again) {
-        sample_tell_again(reader, sample);
+        sample_report_repeated(reader, sample);
         r->again++;
         return 0;
     }
     int rc = sample_from_stream(&w, sample, &why) == 0 ? read_work(r, w, w->key, false, e)
                                                        : skip(r, &why, e);
-    work_free(w);
+    encode_job_free(w);
     return rc;
 }
 
@@ -400,8 +400,8 @@ static int check(struct arguments *a, int operands, char **argv, struct error *e
 static int run_open(struct run *r, struct error *e) {
     const struct arguments *a = r->a;
     const char *file = a->encoder.file;
-    const struct backend_ops *backend = encoder_choice_backend(&a->encoder);
-    enum dtype compute = encoder_choice_compute(&a->encoder);
+    const struct backend *backend = a->encoder.device.backend;
+    enum dtype compute = a->encoder.device.type;
     bytes_init(&r->text, (size_t)256 << 20);
     bytes_init(&r->out, (size_t)1 << 30);
     int rc = reader_open(&r->reader, file, backend, compute, e);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/device_choice.h"
 #include "cli/mix.h"
 #include "cli/number.h"
 #include "cli/tool.h"
@@ -25,7 +26,7 @@ struct arguments {
     const char *output, *sizes, *profiles, *random, *pictures, *rate, *average, *merging, *simple,
         *staged;
     int64_t seed;
-    int device;
+    struct device_choice device;
     struct tool_messages messages;
     bool some; /* what could not be read was left out */
 };
@@ -73,8 +74,7 @@ static const struct option_spec OPTIONS[] = {
      .help = "write the checkpoint behind this step and end, as a signal would; 0: do not"},
     {"threads", 'j', OPTION_INTEGER, FIELD(read.trainer.threads), "N",
      .help = "pages that are learned from at the same time; 0 is one a core", .maximum = 256},
-    {"device", 0, OPTION_CHOICE, FIELD(device), "NAME",
-     .help = "what computes; auto is the fastest that is there", .choices = BACKEND_NAMES},
+    DEVICE_ROW(struct arguments, device),
     {"", .help = "Messages"},
     TOOL_QUIET_ROW(struct arguments, messages),
     TOOL_VERBOSE_ROW(struct arguments, messages,
@@ -113,7 +113,7 @@ static int check_read(struct arguments *a, struct error *e) {
     }
     a->read.seed = a->mix.seed = (uint64_t)a->seed;
     o->folder = a->output;
-    o->device = BACKEND_NAMES[a->device];
+    o->device = BACKEND_NAMES[a->device.device];
     int rc = mix_parse(a->read.sizes, READ_SIZE_NAMES, "sizes", a->sizes, e);
     if (rc == 0) {
         rc = mix_parse(a->mix.profiles, PROFILE_NAMES, "profiles", a->profiles, e);

@@ -46,7 +46,7 @@ const char *shrinking_name(const struct shrinking *k) {
 
 /* The encoder that is named, or the bundled one; it must be the store's. */
 static int open_encoder(struct shrinking *k, struct error *e) {
-    enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
+    const struct device_choice *d = &k->options->device;
     int rc = 0;
     k->model = k->options->model;
     if (k->model == NULL) {
@@ -54,7 +54,7 @@ static int open_encoder(struct shrinking *k, struct error *e) {
         k->model = k->bundled;
     }
     if (rc == 0) {
-        rc = encoder_open(&k->encoder, k->model, NULL, &BACKEND_CPU, compute, e);
+        rc = encoder_open(&k->encoder, k->model, NULL, d->backend, d->type, e);
     }
     if (rc == 0 && encoder_fingerprint(k->encoder) != store_encoder(k->store)->fingerprint) {
         rc = error_set(e, ERR_UNSUPPORTED, "%s: is not the encoder of %s", k->model,
@@ -88,7 +88,7 @@ static int open_merging(struct shrinking *k, struct error *e) {
                                          : 0;
     if (rc == 0) {
         rc = reader_open_maps(&k->reader, k->maps.data, k->maps.size, k->options->store,
-                              store_encoder(k->store)->dim, &BACKEND_CPU, DTYPE_F32, e);
+                              store_encoder(k->store)->dim, k->options->device.backend, DTYPE_F32, e);
     }
     if (rc == 0) {
         rc = reader_session_open(&k->session, k->reader, e);

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/array.h"
 #include "store/table.h"
 #include "store/utf8.h"
 
 struct alphabet {
     char **texts;
-    int count, capacity;
+    int count;
+    size_t capacity;
     struct table *classes;
     int longest;     /* code points of a class */
     bool ascii[128]; /* classes of one byte */
@@ -88,22 +90,18 @@ void alphabet_range(enum alphabet_part part, int *first, int *end) {
 /* ---- The list ------------------------------------------------------------------------- */
 
 static int add(struct alphabet *a, const char *text, struct error *e) {
-    if (a->count == a->capacity) {
-        int capacity = a->capacity > 0 ? 2 * a->capacity : 1024;
-        char **texts = realloc(a->texts, (size_t)capacity * sizeof *texts);
-        if (texts == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory");
-        }
-        a->texts = texts;
-        a->capacity = capacity;
+    char **texts = array_grow(a->texts, &a->capacity, (size_t)a->count + 1, sizeof *texts, e);
+    if (texts == NULL) {
+        return ERR_MEMORY;
     }
+    a->texts = texts;
     int rc = table_add(a->classes, text, (size_t)a->count, NULL, e);
     if (rc <= 0) {
         return rc < 0 ? rc : error_set(e, ERR_FORMAT, "alphabet: '%s' is there twice", text);
     }
     char *copy = strdup(text);
     if (copy == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     a->texts[a->count++] = copy;
     int length = 0;
@@ -120,7 +118,7 @@ static int add(struct alphabet *a, const char *text, struct error *e) {
 static int begin(struct alphabet **out, struct alphabet **a, struct error *e) {
     *out = NULL;
     *a = calloc(1, sizeof **a);
-    return *a != NULL ? table_open(&(*a)->classes, e) : error_set(e, ERR_MEMORY, "out of memory");
+    return *a != NULL ? table_open(&(*a)->classes, e) : error_memory(e, NULL);
 }
 
 static int finish(struct alphabet **out, struct alphabet *a, int rc) {
@@ -135,7 +133,9 @@ static int finish(struct alphabet **out, struct alphabet *a, int rc) {
 int alphabet_open(struct alphabet **out, struct error *e) {
     struct alphabet *a;
     int rc = begin(out, &a, e);
-    rc = rc == 0 ? add(a, "\xEF\xBF\xBD", e) : rc;
+    if (rc == 0) {
+        rc = add(a, "\xEF\xBF\xBD", e);
+    }
     for (size_t i = 0; i < RANGE_COUNT && rc == 0; i++) {
         for (uint32_t c = RANGES[i].first; c <= RANGES[i].last && rc == 0; c++) {
             char text[5] = {0};
@@ -163,7 +163,9 @@ int alphabet_parse(struct alphabet **out, const json_t *list, struct error *e) {
             rc = error_set(e, ERR_FORMAT, "alphabet: class %zu is no text of 1 to %d bytes", i,
                            ALPHABET_TEXT);
         }
-        rc = rc == 0 ? add(a, json_string_value(item), e) : rc;
+        if (rc == 0) {
+            rc = add(a, json_string_value(item), e);
+        }
     }
     return finish(out, a, rc);
 }

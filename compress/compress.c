@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "compress/encode_pool.h"
 #include "compress/intake.h"
 #include "compress/reading.h"
 #include "compress/sample.h"
-#include "compress/work.h"
+#include "store/clock.h"
 #include "store/json.h"
 #include "store/key_set.h"
 #include "store/log.h"
@@ -20,18 +20,18 @@
 #define QUEUE_BYTES ((size_t)256 << 20)
 
 struct compress {
-    const struct encoder *n;
+    const struct encoder *encoder;
     struct store *store;
     const struct compress_options *options;
     const volatile sig_atomic_t *cancel;
     struct compress_result *result;
-    struct works *works;
+    struct encode_pool *pool;
     /* What the journal remembers of the options. Geometry is part of how a picture was encoded. */
     char settings[64], picture_settings[128];
-    json_t *trained;           /* profiles that the encoder knows; NULL: it does not say */
-    struct alphabet *alphabet; /* of its reading head; NULL: it has none */
-    struct key_set *seen;      /* keys of this run */
-    struct table *touched;     /* accounts that packs came of */
+    json_t *trained;                /* profiles that the encoder knows; NULL: it does not say */
+    struct alphabet *alphabet;      /* of its reading head; NULL: it has none */
+    struct key_set *seen;           /* keys of this run */
+    struct table *accounts_changed; /* accounts that packs came of */
     int64_t read;
     double committed; /* when, seconds */
 };
@@ -40,16 +40,10 @@ static bool is_cancelled(const struct compress *c) {
     return c->cancel != NULL && *c->cancel;
 }
 
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 /* ---- Profiles ----------------------------------------------------------------------------- */
 
 static void read_trained(struct compress *c) {
-    const char *text = encoder_metadata(c->n, COMPRESS_PROFILES);
+    const char *text = encoder_metadata(c->encoder, COMPRESS_PROFILES);
     char *list = c->result->trained_profiles;
     size_t i, used = 0, room = sizeof c->result->trained_profiles;
     const json_t *name;
@@ -63,7 +57,7 @@ static void read_trained(struct compress *c) {
 }
 
 /* Whether the encoder says what it was trained on, and this profile is not among it. */
-static bool is_strange(const struct compress *c, const char *profile) {
+static bool is_unseen(const struct compress *c, const char *profile) {
     const json_t *name;
     size_t i;
     json_array_foreach(c->trained, i, name) {
@@ -76,7 +70,7 @@ static bool is_strange(const struct compress *c, const char *profile) {
 
 /* A head that is damaged is the reader's matter. */
 static void read_alphabet(struct compress *c) {
-    const char *text = encoder_metadata(c->n, READING_METADATA);
+    const char *text = encoder_metadata(c->encoder, READING_METADATA);
     json_t *root = text != NULL ? json_loads(text, 0, NULL) : NULL;
     const json_t *list = json_object_get(root, "alphabet");
     if (list != NULL) {
@@ -87,80 +81,80 @@ static void read_alphabet(struct compress *c) {
 
 /* ---- Putting into the store -------------------------------------------------------------- */
 
-static void count_readback(struct compress_readback *r, const struct work *w) {
-    for (size_t i = 0; i < w->stored_count; i++) {
-        double share = token_accuracy_share(w->stored[i].accuracy);
+static void count_readback(struct compress_readback *r, const struct encode_job *job) {
+    for (size_t i = 0; i < job->stored_count; i++) {
+        double share = token_accuracy_share(job->stored[i].accuracy);
         if (share < 0) {
             continue;
         }
         if (r->pages == 0 || share < r->worst) {
             r->worst = share;
-            r->worst_page = w->stored[i].page;
-            memcpy(r->worst_key, w->key, sizeof r->worst_key);
+            r->worst_page = job->stored[i].page;
+            memcpy(r->worst_key, job->key, sizeof r->worst_key);
         }
         r->pages++;
         r->accuracy += share;
     }
 }
 
-static void count(struct compress *c, const struct work *w) {
+static void count(struct compress *c, const struct encode_job *job) {
     struct compress_result *r = c->result;
     r->samples++;
-    intake_count(r, w);
-    for (size_t i = 0; i < w->stored_count; i++) {
+    intake_count(r, job);
+    for (size_t i = 0; i < job->stored_count; i++) {
         r->pages++;
-        r->tokens += (int64_t)w->stored[i].rows * w->stored[i].columns;
-        r->characters += w->stored[i].characters;
-        r->bytes += (int64_t)w->stored[i].size;
+        r->tokens += (int64_t)job->stored[i].rows * job->stored[i].columns;
+        r->characters += job->stored[i].characters;
+        r->bytes += (int64_t)job->stored[i].size;
     }
-    r->loss.squares += w->loss.squares;
-    r->loss.signal += w->loss.signal;
-    r->loss.largest = w->loss.largest > r->loss.largest ? w->loss.largest : r->loss.largest;
-    count_readback(&r->readback, w);
-    legibility_add(&r->legibility, &w->legibility);
-    if (is_strange(c, w->profile)) {
-        if (r->strange_pages == 0) {
-            memcpy(r->strange_profile, w->profile, sizeof r->strange_profile);
+    r->loss.squares += job->loss.squares;
+    r->loss.signal += job->loss.signal;
+    r->loss.largest = job->loss.largest > r->loss.largest ? job->loss.largest : r->loss.largest;
+    count_readback(&r->readback, job);
+    legibility_add(&r->legibility, &job->legibility);
+    if (is_unseen(c, job->profile)) {
+        if (r->unseen_pages == 0) {
+            memcpy(r->unseen_profile, job->profile, sizeof r->unseen_profile);
         }
-        r->strange_more = r->strange_more || strcmp(r->strange_profile, w->profile) != 0;
-        r->strange_pages += (int64_t)w->stored_count;
-        count_readback(&r->strange, w);
+        r->unseen_more = r->unseen_more || strcmp(r->unseen_profile, job->profile) != 0;
+        r->unseen_pages += (int64_t)job->stored_count;
+        count_readback(&r->unseen, job);
     }
 }
 
-static int put(struct compress *c, struct work *w, struct error *e) {
+static int put(struct compress *c, struct encode_job *job, struct error *e) {
     struct compress_result *r = c->result;
-    if (w->rc == ERR_MEMORY) {
-        *e = w->error;
-        return w->rc;
+    if (job->rc == ERR_MEMORY) {
+        *e = job->error;
+        return job->rc;
     }
-    if (w->rc < 0) {
-        log_error("%s: %s", w->key, w->error.text);
+    if (job->rc < 0) {
+        log_error("%s: %s", job->key, job->error.text);
         r->failed++;
         return 0;
     }
-    int rc = intake_date(c->store, w, e);
+    int rc = intake_date(c->store, job, e);
     if (rc < 0) {
         return rc;
     }
-    const struct store_sample sample = {.key = w->key,
-                                        .created = w->created,
-                                        .json = w->json,
-                                        .json_size = w->json_size,
-                                        .text = w->text,
-                                        .text_size = w->text_size,
-                                        .pages = w->stored,
-                                        .page_count = w->stored_count,
-                                        .input = w->input,
-                                        .options = w->settings};
+    const struct store_sample sample = {.key = job->key,
+                                        .created = job->created,
+                                        .json = job->json,
+                                        .json_size = job->json_size,
+                                        .text = job->text,
+                                        .text_size = job->text_size,
+                                        .pages = job->stored,
+                                        .page_count = job->stored_count,
+                                        .input = job->input,
+                                        .options = job->settings};
     rc = store_put(c->store, &sample, e);
-    log_debug("%s: %zu pages", w->key, w->stored_count);
+    log_debug("%s: %zu pages", job->key, job->stored_count);
     if (rc == 0 && (store_pending(c->store) >= (size_t)c->options->commit ||
-                    seconds_now() - c->committed >= COMPRESS_SECONDS)) {
+                    clock_seconds() - c->committed >= COMPRESS_SECONDS)) {
         rc = store_commit(c->store, e);
-        c->committed = seconds_now();
+        c->committed = clock_seconds();
     }
-    count(c, w);
+    count(c, job);
     return rc;
 }
 
@@ -171,12 +165,12 @@ static int drain(struct compress *c, size_t limit, struct error *e) {
         if (is_cancelled(c)) {
             return error_set(e, ERR_CANCELLED, "stopped by a signal");
         }
-        struct work *w = works_take(c->works, works_bytes(c->works) > limit);
-        if (w == NULL) {
+        struct encode_job *job = encode_pool_pop(c->pool, encode_pool_bytes(c->pool) > limit);
+        if (job == NULL) {
             break;
         }
-        rc = put(c, w, e);
-        work_free(w);
+        rc = put(c, job, e);
+        encode_job_free(job);
         progress_set((uint64_t)c->read);
     }
     return rc;
@@ -189,28 +183,28 @@ static int remember(struct compress *c, const char *key, struct error *e) {
     int rc = key_set_add(c->seen, key, e);
     if (rc >= 0 && stream_is_pack(key)) {
         stream_account(account, key);
-        rc = table_add(c->touched, account, 0, NULL, e);
+        rc = table_add(c->accounts_changed, account, 0, NULL, e);
     }
     return rc < 0 ? rc : 0;
 }
 
 /* Takes the sample over. */
-static int take(struct compress *c, struct work *w, struct error *e) {
-    int rc = remember(c, w->key, e);
+static int take(struct compress *c, struct encode_job *job, struct error *e) {
+    int rc = remember(c, job->key, e);
     if (rc == 0) {
-        rc = intake_is_folded(c->store, w, e);
+        rc = intake_is_folded(c->store, job, e);
         c->result->folded += rc > 0;
     }
     if (rc == 0) {
-        rc = store_is_done(c->store, w->key, w->input, w->settings, e);
+        rc = store_is_done(c->store, job->key, job->input, job->settings, e);
     }
     if (rc != 0) {
-        c->result->kept += rc > 0;
-        log_debug("%s: nothing to do", w->key);
-        work_free(w);
+        c->result->skipped += rc > 0;
+        log_debug("%s: nothing to do", job->key);
+        encode_job_free(job);
         return rc < 0 ? rc : 0;
     }
-    works_put(c->works, w);
+    encode_pool_push(c->pool, job);
     return drain(c, QUEUE_BYTES, e);
 }
 
@@ -226,20 +220,20 @@ static int skip(struct compress *c, const struct error *why, struct error *e) {
 }
 
 static int take_sample(struct compress *c, struct stream_reader *reader,
-                       const struct stream_sample *sample, bool again, struct error *e) {
-    struct work *w;
+                       const struct stream_sample *sample, bool repeated, struct error *e) {
+    struct encode_job *job;
     struct error why;
     c->read++;
-    if (again) {
-        sample_tell_again(reader, sample);
-        c->result->again++;
+    if (repeated) {
+        sample_report_repeated(reader, sample);
+        c->result->repeated++;
         return 0;
     }
-    if (sample_from_stream(&w, sample, &why) < 0) {
+    if (sample_from_stream(&job, sample, &why) < 0) {
         return skip(c, &why, e);
     }
-    w->settings = c->settings;
-    return take(c, w, e);
+    job->settings = c->settings;
+    return take(c, job, e);
 }
 
 /* All samples. When the input fails, what came before is done all the same: *input is that
@@ -269,18 +263,18 @@ static int read_streams(struct compress *c, struct stream_reader *reader, int *i
 static int read_pictures(struct compress *c, const struct compress_input *in, struct error *e) {
     int rc = 0;
     for (int i = 0; i < in->picture_count && rc == 0; i++) {
-        struct work *w;
+        struct encode_job *job;
         struct error why;
         c->read++;
         if (is_cancelled(c)) {
             return error_set(e, ERR_CANCELLED, "stopped by a signal");
         }
-        if (sample_from_file(&w, in->pictures[i], (enum page_mode)c->options->mode,
+        if (sample_from_file(&job, in->pictures[i], (enum page_mode)c->options->mode,
                              c->options->date == COMPRESS_DATE_MTIME, &why) < 0) {
             rc = skip(c, &why, e);
         } else {
-            w->settings = c->picture_settings;
-            rc = take(c, w, e);
+            job->settings = c->picture_settings;
+            rc = take(c, job, e);
         }
     }
     return rc;
@@ -288,14 +282,14 @@ static int read_pictures(struct compress *c, const struct compress_input *in, st
 
 /* ---- Packs that were replaced --------------------------------------------------------------- */
 
-struct stale {
+struct superseded {
     struct compress *c;
     struct bytes json, keys; /* keys: of packs to be removed, each with its zero */
 };
 
 /* Whether all samples that the pack holds have come in this run, and so have newer packs; but where
  * all of them were folded, no newer pack was taken in. */
-static bool is_replaced(struct stale *s, const char *key) {
+static bool is_replaced(struct superseded *s, const char *key) {
     int64_t shown = 0, folded = 0;
     bytes_clear(&s->json);
     if (store_get_json(s->c->store, key, &s->json, NULL) != 1) {
@@ -314,28 +308,28 @@ static bool is_replaced(struct stale *s, const char *key) {
     return all && folded < shown;
 }
 
-static int find_stale(void *context, const char *key, const char *journal, size_t size,
-                      struct error *e) {
-    struct stale *s = context;
+static int find_superseded(void *context, const char *key, const char *journal, size_t size,
+                           struct error *e) {
+    struct superseded *s = context;
     char account[STREAM_KEY_BYTES];
     (void)journal;
     (void)size;
     stream_account(account, key);
     if (!stream_is_pack(key) || key_set_has(s->c->seen, key) ||
-        !table_find(s->c->touched, account, NULL) || !is_replaced(s, key)) {
+        !table_find(s->c->accounts_changed, account, NULL) || !is_replaced(s, key)) {
         return 0;
     }
     return bytes_append(&s->keys, key, strlen(key) + 1, e);
 }
 
-static int remove_stale(struct compress *c, struct error *e) {
-    struct stale s = {.c = c};
-    if (table_count(c->touched) == 0) {
+static int remove_superseded(struct compress *c, struct error *e) {
+    struct superseded s = {.c = c};
+    if (table_count(c->accounts_changed) == 0) {
         return 0;
     }
     bytes_init(&s.json, STREAM_MEMBER_LIMIT);
     bytes_init(&s.keys, STREAM_SAMPLE_LIMIT);
-    int rc = store_each_sample(c->store, find_stale, &s, e);
+    int rc = store_each_sample(c->store, find_superseded, &s, e);
     const char *key = bytes_text(&s.keys), *end = key + s.keys.size;
     for (; rc == 0 && key < end; key += strlen(key) + 1) {
         rc = store_remove(c->store, key, e);
@@ -358,7 +352,7 @@ static int put_maps(struct compress *c, struct error *e) {
         return rc < 0 ? rc : 0;
     }
     bytes_init(&maps, (size_t)1 << 30);
-    rc = encoder_maps(c->n, &maps, e);
+    rc = encoder_maps(c->encoder, &maps, e);
     rc = rc == 1 ? store_put_maps(c->store, maps.data, maps.size, e) : rc;
     bytes_close(&maps);
     return rc;
@@ -366,25 +360,27 @@ static int put_maps(struct compress *c, struct error *e) {
 
 static int begin(struct compress *c, struct error *e) {
     const struct compress_options *o = c->options;
-    c->committed = seconds_now();
+    c->committed = clock_seconds();
     snprintf(c->settings, sizeof c->settings, "codec=%s", CODEC_NAMES[o->codec]);
     snprintf(c->picture_settings, sizeof c->picture_settings, "%s mode=%s", c->settings,
              MODE_NAMES[o->mode]);
     int rc = key_set_open(&c->seen, e);
     if (rc == 0) {
-        rc = table_open(&c->touched, e);
+        rc = table_open(&c->accounts_changed, e);
     }
     if (rc == 0) {
         rc = store_vectors(c->store) != NULL
                  ? 0
-                 : store_put_vectors(c->store, encoder_vectors(c->n), e);
+                 : store_put_vectors(c->store, encoder_vectors(c->encoder), e);
     }
-    rc = rc == 0 ? put_maps(c, e) : rc;
+    if (rc == 0) {
+        rc = put_maps(c, e);
+    }
     if (rc == 0) {
         read_trained(c);
         read_alphabet(c);
-        rc = works_open(&c->works, c->n, o->reader, c->alphabet, (enum codec)o->codec, o->threads,
-                        o->batch, e);
+        rc = encode_pool_open(&c->pool, c->encoder, o->reader, c->alphabet, (enum codec)o->codec,
+                              o->threads, o->batch, e);
     }
     return rc;
 }
@@ -395,7 +391,7 @@ static int finish(struct compress *c, int rc, bool whole, struct error *e) {
         rc = drain(c, 0, e);
     }
     if (rc == 0 && whole) {
-        rc = remove_stale(c, e);
+        rc = remove_superseded(c, e);
     }
     if (rc == 0 || rc == ERR_CANCELLED) {
         struct error why;
@@ -405,31 +401,35 @@ static int finish(struct compress *c, int rc, bool whole, struct error *e) {
             rc = code;
         }
     }
-    works_close(c->works);
+    encode_pool_close(c->pool);
     key_set_close(c->seen);
-    table_close(c->touched);
+    table_close(c->accounts_changed);
     json_decref(c->trained);
     alphabet_close(c->alphabet);
     return rc;
 }
 
-int compress_run(const struct encoder *n, struct store *s, const struct compress_input *in,
+int compress_run(const struct encoder *encoder, struct store *s, const struct compress_input *in,
                  const struct compress_options *options, const volatile sig_atomic_t *cancel,
                  struct compress_result *result, struct error *e) {
     struct compress c = {
-        .n = n, .store = s, .options = options, .cancel = cancel, .result = result};
+        .encoder = encoder, .store = s, .options = options, .cancel = cancel, .result = result};
     struct error input_error = {0};
-    double start = seconds_now();
+    double start = clock_seconds();
     int input = 0;
     *result = (struct compress_result){.samples = 0};
     uint64_t total = in->streams == NULL ? (uint64_t)in->picture_count : 0;
     progress_begin("compress", total, options->progress);
     int rc = begin(&c, e);
-    rc = rc == 0 ? read_streams(&c, in->streams, &input, &input_error, e) : rc;
-    rc = rc == 0 ? read_pictures(&c, in, e) : rc;
+    if (rc == 0) {
+        rc = read_streams(&c, in->streams, &input, &input_error, e);
+    }
+    if (rc == 0) {
+        rc = read_pictures(&c, in, e);
+    }
     rc = finish(&c, rc, input == 0, e);
     progress_end();
-    result->seconds = seconds_now() - start;
+    result->seconds = clock_seconds() - start;
     if (rc == 0 && input < 0) {
         *e = input_error;
         return input;

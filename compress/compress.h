@@ -18,8 +18,8 @@
 
 struct compress_options {
     int codec;       /* enum codec */
-    int64_t threads; /* that encode; 0: one a core */
-    int64_t batch;   /* pages that go through the network together */
+    int64_t threads; /* that encode; 0: the device's answer, one per core */
+    int64_t batch;   /* pages that go through the network together; 0: the device's answer */
     int mode;        /* enum page_mode, of loose pictures */
     int64_t commit;  /* bytes that wait for a commit at most; COMPRESS_SECONDS pass at most, too */
     int date;        /* enum compress_date, of loose pictures */
@@ -28,7 +28,7 @@ struct compress_options {
     const struct reader *reader;
 };
 #define COMPRESS_DEFAULTS                                                                          \
-    { .codec = CODEC_BF16, .batch = 1, .mode = MODE_BASE, .commit = (int64_t)STORE_BATCH }
+    { .codec = CODEC_BF16, .mode = MODE_BASE, .commit = (int64_t)STORE_BATCH }
 enum compress_date { COMPRESS_DATE_NONE, COMPRESS_DATE_MTIME };
 enum { COMPRESS_SECONDS = 5, COMPRESS_NAMED = 3 };
 #define COMPRESS_PROFILES "occ.profiles"
@@ -49,20 +49,20 @@ struct compress_readback {
 
 struct compress_result {
     int64_t samples, pages, tokens, characters; /* put into the store */
-    int64_t kept;                               /* samples that were there already */
+    int64_t skipped;                            /* samples that were there already */
     int64_t folded;                             /* of these, samples that were folded */
     int64_t failed;                             /* samples that could not be encoded */
-    int64_t again;                              /* samples whose keys came before */
+    int64_t repeated;                           /* samples whose keys came before */
     int64_t removed;                            /* packs that were replaced */
     int64_t bytes;                              /* of packed tokens */
     struct codec_loss loss;
     struct compress_readback readback;
     /* Pages of profiles that the encoder was not trained on, where its metadata has a list of them
      * (COMPRESS_PROFILES, JSON); the first such profile, and whether there were more. */
-    int64_t strange_pages;
-    char strange_profile[32], trained_profiles[128];
-    bool strange_more;
-    struct compress_readback strange;
+    int64_t unseen_pages;
+    char unseen_profile[32], trained_profiles[128];
+    bool unseen_more;
+    struct compress_readback unseen;
     struct legibility legibility; /* of pages put into the store */
     /* Of those that were put: samples without a usable date, which never age; pictures without one,
      * because it was not asked for; samples whose date came in parts of a second, and is taken as
@@ -82,7 +82,7 @@ struct compress_input {
     char *const *pictures;
     int picture_count;
 };
-int compress_run(const struct encoder *n, struct store *s, const struct compress_input *in,
+int compress_run(const struct encoder *encoder, struct store *s, const struct compress_input *in,
                  const struct compress_options *options, const volatile sig_atomic_t *cancel,
                  struct compress_result *result, struct error *e);
 

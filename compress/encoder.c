@@ -1,47 +1,18 @@
-/* encoder.c - the forward pass: operations of the backend in the order of the network. */
+/* encoder.c - the forward pass: operations of the device in the order of the network. */
 #include "compress/encoder.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "compress/encoder_state.h"
-#include "compress/resample.h"
-
-/* Position tables, fitted to one grid. */
-struct tables {
-    struct tables *next;                              /* the most recently used first */
-    int64_t height, width;                            /* patches */
-    float *position;                                  /* (height, width, dim) */
-    float *rel_h[CONFIG_DEPTH], *rel_w[CONFIG_DEPTH]; /* of global blocks */
-    /* of the global stage, one phase: (1 + tokens, clip_dim), row 0 with the class embedding */
-    int64_t clip_height, clip_width;
-    float *clip_position;
-};
-enum { TABLES = 4 /* kept: the modes of a stream alternate */ };
-
-/* X and Y are the two sides of most operations, WIDE has queries, keys and values, KEPT what the
- * compressor gave, until the end. */
-enum { BUFFER_X, BUFFER_Y, BUFFER_WIDE, BUFFER_KEPT, BUFFERS };
-
-struct encoder_session {
-    const struct encoder *n;
-    struct context *context;
-    struct tables *tables;
-    float *buffers[BUFFERS];
-    size_t sizes[BUFFERS]; /* floats */
-    float *grey;           /* host: one channel of the pixels */
-    size_t grey_size;
-    void (*show)(void *context, const char *name, const float *data, int64_t rows, int64_t columns);
-    void *show_context;
-};
 
 /* ---- Shapes ---------------------------------------------------------------------- */
 
-int encoder_grid(const struct encoder *n, const struct encoder_shape *shape, int64_t *rows,
+int encoder_grid(const struct encoder *encoder, const struct encoder_shape *shape, int64_t *rows,
                  int64_t *columns, struct error *e) {
-    int64_t unit = 4 * n->config.patch, largest = 64 * unit;
+    int64_t unit = 4 * encoder->config.patch, largest = 64 * unit;
     if (shape->height < unit || shape->width < unit || shape->height % unit != 0 ||
         shape->width % unit != 0 || shape->height > largest || shape->width > largest) {
         return error_set(e, ERR_USAGE,
@@ -54,138 +25,17 @@ int encoder_grid(const struct encoder *n, const struct encoder_shape *shape, int
     return 0;
 }
 
-/* ---- Tables ------------------------------------------------------------------------ */
-
-static void tables_close(struct encoder_session *s, struct tables *t) {
-    const struct backend_ops *ops = s->n->ops;
-    ops->release(s->context, t->position);
-    ops->release(s->context, t->clip_position);
-    for (int i = 0; i < CONFIG_DEPTH; i++) {
-        ops->release(s->context, t->rel_h[i]);
-        ops->release(s->context, t->rel_w[i]);
-    }
-    free(t);
-}
-
-/* Frees `host`. */
-static int to_device(struct encoder_session *s, float **out, float *host, size_t count,
-                     struct error *e) {
-    const struct backend_ops *ops = s->n->ops;
-    *out = ops->alloc(s->context, count);
-    int rc = *out != NULL ? ops->upload(s->context, *out, host, count, e)
-                          : error_set(e, ERR_MEMORY, "out of memory");
-    free(host);
-    return rc;
-}
-
-static int fit_position(struct encoder_session *s, struct tables *t, struct error *e) {
-    const struct encoder_config *c = &s->n->config;
-    size_t count = (size_t)(t->height * t->width * c->dim);
-    float *host = malloc(count * sizeof *host);
-    if (host == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
-    }
-    int rc = resample_bicubic(host, t->height, t->width, s->n->host_position, c->grid, c->grid,
-                              c->dim, e);
-    if (rc < 0) {
-        free(host);
-        return rc;
-    }
-    return to_device(s, &t->position, host, count, e);
-}
-
-static int fit_relative(struct encoder_session *s, float **out, const float *from, int64_t side,
-                        struct error *e) {
-    const struct encoder_config *c = &s->n->config;
-    int64_t rows = 2 * side - 1, width = c->dim / c->heads;
-    float *host = malloc((size_t)(rows * width) * sizeof *host);
-    if (host == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
-    }
-    resample_linear(host, rows, from, 2 * c->grid - 1, width);
-    return to_device(s, out, host, (size_t)(rows * width), e);
-}
-
-/* The class embedding is added to its position here, so that a page's tokens are only added to. */
-static int fit_clip(struct encoder_session *s, struct tables *t, struct error *e) {
-    const struct encoder_config *c = &s->n->config;
-    int64_t dim = c->clip_dim, tokens = t->clip_height * t->clip_width;
-    size_t count = (size_t)((1 + tokens) * dim);
-    float *host = malloc(count * sizeof *host);
-    if (host == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
-    }
-    for (int64_t i = 0; i < dim; i++) {
-        host[i] = s->n->host_class[i] + s->n->host_clip_position[i];
-    }
-    int rc = resample_bicubic(host + dim, t->clip_height, t->clip_width,
-                              s->n->host_clip_position + dim, c->clip_grid, c->clip_grid, dim, e);
-    if (rc < 0) {
-        free(host);
-        return rc;
-    }
-    return to_device(s, &t->clip_position, host, count, e);
-}
-
-static int tables_make(struct encoder_session *s, struct tables *t, struct error *e) {
-    const struct encoder *n = s->n;
-    int rc = fit_position(s, t, e);
-    for (int64_t i = 0; i < n->config.depth && rc == 0; i++) {
-        if (!n->config.global[i]) {
-            continue;
-        }
-        rc = fit_relative(s, &t->rel_h[i], n->blocks[i].host_rel_h, t->height, e);
-        if (rc == 0) {
-            rc = fit_relative(s, &t->rel_w[i], n->blocks[i].host_rel_w, t->width, e);
-        }
-    }
-    return rc == 0 ? fit_clip(s, t, e) : rc;
-}
-
-static int tables_find(struct encoder_session *s, int64_t height, int64_t width, struct error *e) {
-    int kept = 0;
-    for (struct tables **link = &s->tables; *link != NULL; link = &(*link)->next) {
-        struct tables *t = *link;
-        if (t->height == height && t->width == width) {
-            *link = t->next;
-            t->next = s->tables;
-            s->tables = t;
-            return 0;
-        }
-        if (++kept == TABLES) {
-            *link = NULL;
-            tables_close(s, t);
-            break;
-        }
-    }
-    struct tables *t = calloc(1, sizeof *t);
-    if (t == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
-    }
-    t->height = height;
-    t->width = width;
-    t->clip_height = height / 4;
-    t->clip_width = width / 4;
-    int rc = tables_make(s, t, e);
-    if (rc < 0) {
-        tables_close(s, t);
-        return rc;
-    }
-    t->next = s->tables;
-    s->tables = t;
-    return 0;
-}
-
 /* ---- Session ------------------------------------------------------------------------- */
 
-int encoder_session_open(struct encoder_session **out, const struct encoder *n, struct error *e) {
+int encoder_session_open(struct encoder_session **out, const struct encoder *encoder,
+                         struct error *e) {
     *out = NULL;
     struct encoder_session *s = calloc(1, sizeof *s);
     if (s == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
-    s->n = n;
-    int rc = n->ops->context_open(&s->context, n->compute, e);
+    s->encoder = encoder;
+    int rc = device_open(&s->device, encoder->backend, encoder->compute, e);
     if (rc < 0) {
         free(s);
         return rc;
@@ -198,16 +48,11 @@ void encoder_session_close(struct encoder_session *s) {
     if (s == NULL) {
         return;
     }
-    while (s->tables != NULL) {
-        struct tables *first = s->tables;
-        s->tables = first->next;
-        tables_close(s, first);
-    }
+    position_tables_close(s);
     for (int i = 0; i < BUFFERS; i++) {
-        s->n->ops->release(s->context, s->buffers[i]);
+        device_buffer_release(&s->buffers[i], s->device);
     }
-    s->n->ops->context_close(s->context);
-    free(s->grey);
+    device_close(s->device);
     free(s);
 }
 
@@ -219,357 +64,449 @@ void encoder_trace(struct encoder_session *s,
     s->show_context = context;
 }
 
-static void show(struct encoder_session *s, const char *name, int64_t index, const float *data,
-                 int64_t rows, int64_t columns) {
-    if (s->show == NULL) {
-        return;
-    }
-    char full[64];
-    snprintf(full, sizeof full, index < 0 ? "%s" : "%s.%" PRId64, name, index);
-    s->show(s->show_context, full, data, rows, columns);
-}
-
-static int buffer_get(struct encoder_session *s, int index, int64_t count, struct error *e) {
-    const struct backend_ops *ops = s->n->ops;
-    if ((size_t)count <= s->sizes[index]) {
-        return 0;
-    }
-    ops->release(s->context, s->buffers[index]);
-    s->sizes[index] = 0;
-    s->buffers[index] = ops->alloc(s->context, (size_t)count);
-    if (s->buffers[index] == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for a page's activations");
-    }
-    s->sizes[index] = (size_t)count;
-    return 0;
-}
-
 /* ---- The network ------------------------------------------------------------------------ */
 
-/* A pass: sizes, and the buffers as they are used. The first error ends it. */
+/* A pass: sizes, and what it computes with. The first error ends it. */
 struct pass {
     struct encoder_session *s;
-    const struct encoder *n;
-    const struct backend_ops *ops;
-    struct context *context;
-    struct encoder_shape shape;
+    const struct encoder *encoder;
+    const struct encoder_config *config;
+    struct device *device;
+    const struct ops *ops;
+    int64_t batch, phases;
     int64_t height, width; /* patches */
     int64_t rows, columns; /* tokens of one phase */
     struct error *e;
 };
 
-/* x (rows, dim) += attention and MLP of a block. y: (rows, dim); wide: (rows, 3 dim). */
-static int run_block(struct pass *p, const struct block *b, float *x, float *y, float *wide,
-                     int64_t batch, const struct attention *shape, float eps,
-                     enum activation activation) {
-    const struct backend_ops *ops = p->ops;
-    int64_t dim = shape->heads * shape->head_dim, rows = batch * shape->tokens;
-    int rc = ops->layer_norm(p->context, y, x, rows, dim, b->norm1.gamma, b->norm1.beta, eps, p->e);
+static struct tensor buffer_of(const struct pass *p, int index, int64_t rows, int64_t width) {
+    return device_buffer_matrix(&p->s->buffers[index], rows, width);
+}
+
+static int show(const struct pass *p, const char *name, int64_t index, const struct tensor *x) {
+    if (p->s->show == NULL) {
+        return 0;
+    }
+    char full[64];
+    float *host = malloc(tensor_bytes(x));
+    if (host == NULL) {
+        return error_memory(p->e, NULL);
+    }
+    struct tensor copy = tensor_matrix(host, DTYPE_F32, NULL, tensor_rows(x), tensor_width(x));
+    snprintf(full, sizeof full, index < 0 ? "%s" : "%s.%" PRId64, name, index);
+    int rc = p->ops->download(p->device, &copy, x, p->e);
     if (rc == 0) {
-        rc = ops->linear(p->context, wide, y, rows, b->qkv, ACTIVATION_NONE, NULL, p->e);
+        p->s->show(p->s->show_context, full, host, tensor_rows(x), tensor_width(x));
+    }
+    free(host);
+    return rc;
+}
+
+static int run_norm(const struct pass *p, const struct tensor *out, const struct tensor *x,
+                    const struct norm *norm, float eps) {
+    return p->ops->layer_norm(p->device, out, x, &norm->gamma, &norm->beta, eps, p->e);
+}
+
+static int run_linear(const struct pass *p, const struct tensor *out, const struct tensor *x,
+                      const struct packed *w, const struct tensor *residual) {
+    return p->ops->linear(p->device, out, x, w, ACTIVATION_NONE, residual, p->e);
+}
+
+/* out (sequences * tokens, dim) = attention of qkv (sequences * tokens, 3 dim). */
+static int run_attention(const struct pass *p, const struct tensor *out, const struct tensor *qkv,
+                         int64_t sequences, int64_t heads, const struct attention_options *o) {
+    int64_t dim = tensor_width(out), head_dim = dim / heads;
+    struct tensor q = tensor_heads(qkv, sequences, 0, heads, head_dim);
+    struct tensor k = tensor_heads(qkv, sequences, dim, heads, head_dim);
+    struct tensor v = tensor_heads(qkv, sequences, 2 * dim, heads, head_dim);
+    struct tensor result = tensor_heads(out, sequences, 0, heads, head_dim);
+    return p->ops->attention(p->device, &result, NULL, &q, &k, &v, o, p->e);
+}
+
+struct block_options {
+    int64_t sequences, heads;
+    struct attention_options attention;
+    float eps;
+    enum activation activation;
+};
+
+/* x (sequences * tokens, dim) += attention and MLP of a block. */
+static int run_block(const struct pass *p, const struct block *b, const struct tensor *x,
+                     const struct block_options *o) {
+    int64_t rows = tensor_rows(x), dim = tensor_width(x);
+    struct tensor y = buffer_of(p, BUFFER_Y, rows, dim);
+    struct tensor wide = buffer_of(p, BUFFER_WIDE, rows, 3 * dim);
+    int rc = run_norm(p, &y, x, &b->norm1, o->eps);
+    if (rc == 0) {
+        rc = run_linear(p, &wide, &y, b->qkv, NULL);
     }
     if (rc == 0) {
-        rc = ops->attention(p->context, y, wide, batch, shape, p->e);
+        rc = run_attention(p, &y, &wide, o->sequences, o->heads, &o->attention);
     }
     if (rc == 0) {
-        rc = ops->linear(p->context, x, y, rows, b->proj, ACTIVATION_NONE, x, p->e);
+        rc = run_linear(p, x, &y, b->proj, x);
     }
     if (rc == 0) {
-        rc = ops->layer_norm(p->context, y, x, rows, dim, b->norm2.gamma, b->norm2.beta, eps, p->e);
+        rc = run_norm(p, &y, x, &b->norm2, o->eps);
     }
     if (rc == 0) {
-        rc = ops->mlp(p->context, x, y, rows, b->mlp1, activation, b->mlp2, x, p->e);
+        rc = p->ops->mlp(p->device, x, &y, b->mlp1, o->activation, b->mlp2, x, p->e);
     }
     return rc;
 }
 
-static bool is_grey(const float *pixels, size_t count) {
-    for (size_t i = 0; i < count; i++, pixels += 3) {
-        if (pixels[0] != pixels[1] || pixels[1] != pixels[2]) {
-            return false;
-        }
-    }
-    return true;
-}
+/* ---- Windowed stage ------------------------------------------------------------------------ */
 
-/* The pixels to the device; of grey pages one channel. *channels: how many. */
-static int upload_pixels(struct pass *p, float *to, const float *pixels, int *channels) {
-    size_t count = (size_t)(p->shape.batch * p->shape.height * p->shape.width);
-    *channels = is_grey(pixels, count) ? 1 : 3;
-    if (*channels == 3) {
-        return p->ops->upload(p->context, to, pixels, 3 * count, p->e);
-    }
-    struct encoder_session *s = p->s;
-    if (s->grey_size < count) {
-        free(s->grey);
-        s->grey_size = 0;
-        s->grey = malloc(count * sizeof *s->grey);
-        if (s->grey == NULL) {
-            return error_set(p->e, ERR_MEMORY, "out of memory for a page");
-        }
-        s->grey_size = count;
-    }
-    for (size_t i = 0; i < count; i++) {
-        s->grey[i] = pixels[3 * i];
-    }
-    return p->ops->upload(p->context, to, s->grey, count, p->e);
-}
-
-/* One block on `height` rows of patches of one page: all of them, or whole rows of windows. */
-static int run_sam_block(struct pass *p, int64_t i, int64_t height, float *x, float *y,
-                         float *wide) {
-    const struct encoder_config *c = &p->n->config;
-    const struct tables *t = p->s->tables;
-    const struct block *b = &p->n->blocks[i];
+/* One block on x, `height` rows of patches of one page: all of them, or whole rows of windows. */
+static int run_sam_block(const struct pass *p, int64_t i, int64_t height, const struct tensor *x) {
+    const struct encoder_config *c = p->config;
+    const struct position_tables *t = p->s->tables;
+    const struct block *b = &p->encoder->blocks[i];
     bool global = c->global[i];
-    const struct relative_position position = {.height = global ? height : c->window,
-                                               .width = global ? p->width : c->window,
-                                               .rel_h = global ? t->rel_h[i] : b->rel_h,
-                                               .rel_w = global ? t->rel_w[i] : b->rel_w};
-    const struct attention shape = {.heads = c->heads,
-                                    .head_dim = c->dim / c->heads,
-                                    .tokens = height * p->width,
-                                    .position = &position,
-                                    .window = global ? 0 : c->window,
-                                    .grid_height = height,
-                                    .grid_width = p->width,
-                                    .pad = b->qkv_bias};
-    return run_block(p, b, x, y, wide, 1, &shape, CONFIG_EPS, ACTIVATION_GELU);
+    const struct block_options o = {.sequences = 1,
+                                    .heads = c->heads,
+                                    .eps = CONFIG_EPS,
+                                    .activation = ACTIVATION_GELU,
+                                    .attention = {.height = global ? height : c->window,
+                                                  .width = global ? p->width : c->window,
+                                                  .rel_h = global ? &t->rel_h[i] : &b->rel_h,
+                                                  .rel_w = global ? &t->rel_w[i] : &b->rel_w,
+                                                  .window = global ? 0 : c->window,
+                                                  .grid_height = height,
+                                                  .grid_width = p->width,
+                                                  .pad = &b->qkv_bias}};
+    return run_block(p, b, x, &o);
 }
 
 /* Blocks `first` to `end`, none of them global, on one page: a row of windows goes through all of
  * them while it is in the cache, if it fits. */
-static int run_strips(struct pass *p, int64_t first, int64_t end, float *x, float *y, float *wide) {
+static int run_strips(const struct pass *p, int64_t first, int64_t end, const struct tensor *x) {
     enum { FITS = 3 << 19 /* bytes of queries, keys and values */ };
-    const struct encoder_config *c = &p->n->config;
-    int64_t bytes = c->window * p->width * 3 * c->dim * (int64_t)sizeof *x;
+    const struct encoder_config *c = p->config;
+    int64_t bytes = c->window * p->width * 3 * c->dim * (int64_t)sizeof(float);
     int64_t strip = bytes <= FITS ? c->window : p->height;
     int rc = 0;
-    for (int64_t y0 = 0; y0 < p->height; y0 += strip) {
-        int64_t height = p->height - y0 < strip ? p->height - y0 : strip;
+    for (int64_t y = 0; y < p->height; y += strip) {
+        int64_t height = p->height - y < strip ? p->height - y : strip;
+        struct tensor rows = tensor_row_range(x, y * p->width, height * p->width);
         for (int64_t i = first; i < end && rc == 0; i++) {
-            rc = run_sam_block(p, i, height, x + y0 * p->width * c->dim, y, wide);
+            rc = run_sam_block(p, i, height, &rows);
         }
     }
     return rc;
 }
 
-static int run_sam_blocks(struct pass *p, float *x, float *y, float *wide) {
-    const struct encoder_config *c = &p->n->config;
-    int64_t page = p->height * p->width * c->dim, end;
+static int run_sam_blocks(const struct pass *p, const struct tensor *x) {
+    const struct encoder_config *c = p->config;
+    int64_t page = p->height * p->width, end;
     int rc = 0;
     for (int64_t i = 0; i < c->depth && rc == 0; i = end) {
         end = i + 1;
         while (p->s->show == NULL && !c->global[i] && end < c->depth && !c->global[end]) {
             end++;
         }
-        for (int64_t k = 0; k < p->shape.batch && rc == 0; k++) {
-            rc = c->global[i] ? run_sam_block(p, i, p->height, x + k * page, y, wide)
-                              : run_strips(p, i, end, x + k * page, y, wide);
-        }
-        show(p->s, "sam.block", i, x, p->shape.batch * p->height * p->width, c->dim);
-    }
-    return rc;
-}
-
-static int run_windowed_stage(struct pass *p, const float *pixels, int channels, float *x, float *y,
-                              float *wide) {
-    const struct encoder_config *c = &p->n->config;
-    const struct convolution patches = {.height = p->shape.height,
-                                        .width = p->shape.width,
-                                        .channels = channels,
-                                        .size = (int)c->patch,
-                                        .stride_y = (int)c->patch,
-                                        .stride_x = (int)c->patch};
-    int64_t batch = p->shape.batch, tokens = p->height * p->width;
-    const struct weights *weights = channels == 1 ? p->n->patch_grey : p->n->patch;
-    int rc = p->ops->convolve(p->context, x, pixels, batch, &patches, weights, p->e);
-    if (rc == 0) {
-        rc = p->ops->add(p->context, x, x, p->s->tables->position, batch, (size_t)(tokens * c->dim),
-                         p->e);
-    }
-    show(p->s, "sam.embed", -1, x, batch * tokens, c->dim);
-    return rc == 0 ? run_sam_blocks(p, x, y, wide) : rc;
-}
-
-/* x (patches, dim) -> neck -> net_2 -> net_3: kept (tokens of all phases, net_3). */
-static int run_compressor(struct pass *p, float *x, float *y, float *kept) {
-    const struct encoder_config *c = &p->n->config;
-    const struct encoder *n = p->n;
-    struct convolution shape = {.height = p->height,
-                                .width = p->width,
-                                .channels = c->neck,
-                                .size = 3,
-                                .stride_y = 1,
-                                .stride_x = 1,
-                                .pad = 1};
-    int64_t batch = p->shape.batch, rows = batch * p->height * p->width;
-    int rc = p->ops->linear(p->context, y, x, rows, n->neck_0, ACTIVATION_NONE, NULL, p->e);
-    if (rc == 0) {
-        rc = p->ops->layer_norm(p->context, y, y, rows, c->neck, n->neck_1.gamma, n->neck_1.beta,
-                                CONFIG_EPS, p->e);
-    }
-    if (rc == 0) {
-        rc = p->ops->convolve(p->context, x, y, batch, &shape, n->neck_2, p->e);
-    }
-    if (rc == 0) {
-        rc = p->ops->layer_norm(p->context, y, x, rows, c->neck, n->neck_3.gamma, n->neck_3.beta,
-                                CONFIG_EPS, p->e);
-    }
-    show(p->s, "sam.neck", -1, y, rows, c->neck);
-    shape.stride_y = shape.stride_x = 2;
-    if (rc == 0) {
-        rc = p->ops->convolve(p->context, x, y, batch, &shape, n->net_2, p->e);
-    }
-    show(p->s, "sam.net_2", -1, x, rows / 4, c->net_2);
-    shape.height = p->height / 2;
-    shape.width = p->width / 2;
-    shape.channels = c->net_2;
-    shape.stride_x = p->shape.phases == 2 ? 1 : 2;
-    if (rc == 0) {
-        rc = p->ops->convolve(p->context, kept, x, batch, &shape, n->net_3, p->e);
-    }
-    show(p->s, "sam.net_3", -1, kept, rows / 16 * p->shape.phases, c->net_3);
-    return rc;
-}
-
-/* The compressor's output -> tokens x (pages of all phases, 1 + tokens, dim): page b's phase f is
- * sequence b * phases + f; its tokens are every phases-th of the page. */
-static int run_clip_input(struct pass *p, const float *kept, float *x) {
-    const struct encoder_config *c = &p->n->config;
-    int64_t dim = c->clip_dim, tokens = p->rows * p->columns;
-    int64_t phases = p->shape.phases, sequences = p->shape.batch * phases;
-    int rc = 0;
-    for (int64_t i = 0; i < sequences && rc == 0; i++) {
-        float *sequence = x + i * (1 + tokens) * dim;
-        const float *page = kept + i / phases * phases * tokens * dim;
-        const float *position = p->s->tables->clip_position;
-        rc = p->ops->copy(p->context, sequence, dim, position, dim, 1, dim, p->e);
-        if (rc == 0) {
-            rc = p->ops->copy(p->context, sequence + dim, dim, page + i % phases * dim,
-                              phases * dim, tokens, dim, p->e);
+        for (int64_t k = 0; k < p->batch && rc == 0; k++) {
+            struct tensor one = tensor_row_range(x, k * page, page);
+            rc = c->global[i] ? run_sam_block(p, i, p->height, &one) : run_strips(p, i, end, &one);
         }
         if (rc == 0) {
-            rc = p->ops->add(p->context, sequence + dim, sequence + dim, position + dim, 1,
-                             (size_t)(tokens * dim), p->e);
+            rc = show(p, "sam.block", i, x);
         }
     }
-    if (rc == 0) {
-        rc = p->ops->layer_norm(p->context, x, x, sequences * (1 + tokens), dim,
-                                p->n->pre_norm.gamma, p->n->pre_norm.beta, CONFIG_CLIP_EPS, p->e);
-    }
-    show(p->s, "clip.input", -1, x, sequences * (1 + tokens), dim);
     return rc;
 }
 
-static int run_global_stage(struct pass *p, float *x, float *y, float *wide) {
-    const struct encoder_config *c = &p->n->config;
-    int64_t tokens = 1 + p->rows * p->columns, sequences = p->shape.batch * p->shape.phases;
-    const struct attention shape = {
-        .heads = c->clip_heads, .head_dim = c->clip_dim / c->clip_heads, .tokens = tokens};
-    int rc = 0;
-    for (int64_t i = 0; i < c->clip_depth && rc == 0; i++) {
-        rc = run_block(p, &p->n->clip_blocks[i], x, y, wide, sequences, &shape, CONFIG_CLIP_EPS,
-                       ACTIVATION_QUICK_GELU);
-        show(p->s, "clip.layer", i, x, sequences * tokens, c->clip_dim);
+/* Pixels to the device, normalised there where they are bytes: (batch, height, width, channels). */
+static int send_pixels(const struct pass *p, const struct tensor *pixels, struct tensor *out) {
+    static const float HALF[3] = {IMAGE_MEAN, IMAGE_MEAN, IMAGE_MEAN};
+    static const float DEVIATION[3] = {IMAGE_DEVIATION, IMAGE_DEVIATION, IMAGE_DEVIATION};
+    struct tensor wide = buffer_of(p, BUFFER_WIDE, tensor_rows(pixels), tensor_width(pixels));
+    *out = tensor_reshape(&wide, pixels->shape);
+    if (pixels->type == DTYPE_F32) {
+        return p->ops->upload(p->device, out, pixels, p->e);
+    }
+    struct tensor bytes =
+        tensor_of(p->s->buffers[BUFFER_INPUT].memory.data, DTYPE_U8, p->device, pixels->shape);
+    int rc = p->ops->upload(p->device, &bytes, pixels, p->e);
+    if (rc == 0) {
+        rc = p->ops->normalize_pixels(p->device, out, &bytes, HALF, DEVIATION, p->e);
     }
     return rc;
 }
 
-/* Both stages side by side, phases interleaved again, through the projector: y. */
-static int run_projector(struct pass *p, const float *x, const float *kept, float *both, float *y) {
-    const struct encoder_config *c = &p->n->config;
-    int64_t dim = c->clip_dim, tokens = p->rows * p->columns;
-    int64_t phases = p->shape.phases, all = p->shape.batch * phases * tokens;
-    int rc = 0;
-    for (int64_t i = 0; i < p->shape.batch * phases && rc == 0; i++) {
-        float *page = both + i / phases * phases * tokens * 2 * dim;
-        rc = p->ops->copy(p->context, page + i % phases * 2 * dim, phases * 2 * dim,
-                          x + (i * (1 + tokens) + 1) * dim, dim, tokens, dim, p->e);
+static int run_windowed_stage(const struct pass *p, const struct tensor *pixels,
+                              const struct tensor *x) {
+    const struct encoder_config *c = p->config;
+    int64_t channels = tensor_width(pixels);
+    const struct convolution_options patches = {.height = pixels->shape[1],
+                                                .width = pixels->shape[2],
+                                                .channels = channels,
+                                                .size = (int)c->patch,
+                                                .stride_y = (int)c->patch,
+                                                .stride_x = (int)c->patch};
+    const struct packed *w = channels == 1 ? p->encoder->patch_grey : p->encoder->patch;
+    struct tensor input;
+    int rc = send_pixels(p, pixels, &input);
+    if (rc == 0) {
+        rc = p->ops->convolve(p->device, x, &input, &patches, w, p->e);
     }
     if (rc == 0) {
-        rc = p->ops->copy(p->context, both + dim, 2 * dim, kept, dim, all, dim, p->e);
+        rc = p->ops->add(p->device, x, x, &p->s->tables->position, p->e);
     }
-    show(p->s, "concat", -1, both, all, 2 * dim);
     if (rc == 0) {
-        rc = p->ops->linear(p->context, y, both, all, p->n->projector, ACTIVATION_NONE, NULL, p->e);
+        rc = show(p, "sam.embed", -1, x);
     }
-    if (rc == 0 && c->token_norm) {
-        rc = p->ops->layer_norm(p->context, y, y, all, c->token_dim, p->n->token_norm.gamma,
-                                p->n->token_norm.beta, CONFIG_CLIP_EPS, p->e);
+    if (rc == 0) {
+        rc = run_sam_blocks(p, x);
     }
-    show(p->s, "tokens", -1, y, all, c->token_dim);
     return rc;
 }
+
+/* ---- Compressor ---------------------------------------------------------------------------- */
+
+/* out (batch * out_height * out_width, outputs) of x (batch * height * width, channels): a kernel
+ * of 3 x 3. */
+static int run_convolution(const struct pass *p, const struct tensor *out, const struct tensor *x,
+                           int64_t height, int64_t width, int stride_y, int stride_x,
+                           const struct packed *w) {
+    const struct convolution_options o = {.height = height,
+                                          .width = width,
+                                          .channels = tensor_width(x),
+                                          .size = 3,
+                                          .stride_y = stride_y,
+                                          .stride_x = stride_x,
+                                          .pad = 1};
+    struct tensor pictures =
+        tensor_reshape(x, TENSOR_SHAPE(p->batch, height, width, tensor_width(x)));
+    return p->ops->convolve(p->device, out, &pictures, &o, w, p->e);
+}
+
+/* x (patches, dim) -> neck -> net_2 -> net_3: compressed (tokens of all phases, net_3). */
+static int run_compressor(const struct pass *p, const struct tensor *x,
+                          const struct tensor *compressed) {
+    const struct encoder_config *c = p->config;
+    const struct encoder *n = p->encoder;
+    int64_t patches = tensor_rows(x);
+    struct tensor neck = buffer_of(p, BUFFER_Y, patches, c->neck);
+    struct tensor wide_neck = buffer_of(p, BUFFER_X, patches, c->neck);
+    struct tensor net_2 = buffer_of(p, BUFFER_X, patches / 4, c->net_2);
+    int rc = run_linear(p, &neck, x, n->neck_0, NULL);
+    if (rc == 0) {
+        rc = run_norm(p, &neck, &neck, &n->neck_1, CONFIG_EPS);
+    }
+    if (rc == 0) {
+        rc = run_convolution(p, &wide_neck, &neck, p->height, p->width, 1, 1, n->neck_2);
+    }
+    if (rc == 0) {
+        rc = run_norm(p, &neck, &wide_neck, &n->neck_3, CONFIG_EPS);
+    }
+    if (rc == 0) {
+        rc = show(p, "sam.neck", -1, &neck);
+    }
+    if (rc == 0) {
+        rc = run_convolution(p, &net_2, &neck, p->height, p->width, 2, 2, n->net_2);
+    }
+    if (rc == 0) {
+        rc = show(p, "sam.net_2", -1, &net_2);
+    }
+    if (rc == 0) {
+        rc = run_convolution(p, compressed, &net_2, p->height / 2, p->width / 2, 2,
+                             p->phases == 2 ? 1 : 2, n->net_3);
+    }
+    if (rc == 0) {
+        rc = show(p, "sam.net_3", -1, compressed);
+    }
+    return rc;
+}
+
+/* ---- Global stage ---------------------------------------------------------------------------- */
+
+/* Tokens (pages of all phases, tokens, width) of a matrix in the order of the page, in which the
+ * columns of the phases take turns: page b's phase f is sequence b * phases + f. */
+static struct tensor phases_of(const struct pass *p, const struct tensor *x) {
+    int64_t width = tensor_width(x), stride = x->stride[TENSOR_RANK - 2];
+    struct tensor view = *x;
+    const int64_t shape[TENSOR_RANK] = {p->batch, p->phases, p->rows * p->columns, width};
+    const int64_t strides[TENSOR_RANK] = {p->phases * p->rows * p->columns * stride, stride,
+                                          p->phases * stride, 1};
+    for (int i = 0; i < TENSOR_RANK; i++) {
+        view.shape[i] = shape[i];
+        view.stride[i] = strides[i];
+    }
+    return view;
+}
+
+/* Of sequences that begin with a class token, the rest: (batch, phases, tokens, width). */
+static struct tensor tokens_of(const struct pass *p, const struct tensor *x) {
+    int64_t tokens = p->rows * p->columns;
+    struct tensor all =
+        tensor_reshape(x, TENSOR_SHAPE(p->batch, p->phases, 1 + tokens, tensor_width(x)));
+    return tensor_slice(&all, TENSOR_RANK - 2, 1, tokens);
+}
+
+/* The compressor's output -> x (pages of all phases * (1 + tokens), dim). */
+static int run_clip_input(const struct pass *p, const struct tensor *compressed,
+                          const struct tensor *x) {
+    int64_t sequences = p->batch * p->phases, dim = tensor_width(x);
+    struct tensor tokens = tokens_of(p, x), from = phases_of(p, compressed);
+    struct tensor all =
+        tensor_reshape(x, TENSOR_SHAPE(1, sequences, tensor_rows(x) / sequences, dim));
+    struct tensor class_rows = tensor_slice(&all, TENSOR_RANK - 2, 0, 1);
+    int rc = p->ops->fill(p->device, &class_rows, 0, p->e);
+    if (rc == 0) {
+        rc = p->ops->copy(p->device, &tokens, &from, p->e);
+    }
+    if (rc == 0) {
+        rc = p->ops->add(p->device, x, x, &p->s->tables->clip_position, p->e);
+    }
+    if (rc == 0) {
+        rc = run_norm(p, x, x, &p->encoder->pre_norm, CONFIG_CLIP_EPS);
+    }
+    if (rc == 0) {
+        rc = show(p, "clip.input", -1, x);
+    }
+    return rc;
+}
+
+static int run_global_stage(const struct pass *p, const struct tensor *x) {
+    const struct block_options o = {.sequences = p->batch * p->phases,
+                                    .heads = p->config->clip_heads,
+                                    .eps = CONFIG_CLIP_EPS,
+                                    .activation = ACTIVATION_QUICK_GELU};
+    int rc = 0;
+    for (int64_t i = 0; i < p->config->clip_depth && rc == 0; i++) {
+        rc = run_block(p, &p->encoder->clip_blocks[i], x, &o);
+        if (rc == 0) {
+            rc = show(p, "clip.layer", i, x);
+        }
+    }
+    return rc;
+}
+
+/* Both stages side by side, phases interleaved again, through the projector: tokens. */
+static int run_projector(const struct pass *p, const struct tensor *x,
+                         const struct tensor *compressed, const struct tensor *tokens) {
+    int64_t dim = tensor_width(compressed), all = tensor_rows(compressed);
+    struct tensor both = buffer_of(p, BUFFER_WIDE, all, 2 * dim);
+    struct tensor left = tensor_column_range(&both, 0, dim);
+    struct tensor right = tensor_column_range(&both, dim, dim);
+    struct tensor to = phases_of(p, &left), from = tokens_of(p, x);
+    int rc = p->ops->copy(p->device, &to, &from, p->e);
+    if (rc == 0) {
+        rc = p->ops->copy(p->device, &right, compressed, p->e);
+    }
+    if (rc == 0) {
+        rc = show(p, "concat", -1, &both);
+    }
+    if (rc == 0) {
+        rc = run_linear(p, tokens, &both, p->encoder->projector, NULL);
+    }
+    if (rc == 0 && p->config->token_norm) {
+        rc = run_norm(p, tokens, tokens, &p->encoder->token_norm, CONFIG_CLIP_EPS);
+    }
+    if (rc == 0) {
+        rc = show(p, "tokens", -1, tokens);
+    }
+    return rc;
+}
+
+/* ---- All of it ---------------------------------------------------------------------------------
+ */
 
 static int64_t larger(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
-static int get_buffers(struct pass *p) {
-    const struct encoder_config *c = &p->n->config;
-    int64_t patches = p->shape.batch * p->height * p->width;
-    int64_t sequences = p->shape.batch * p->shape.phases;
+static int reserve_buffers(const struct pass *p, const struct tensor *pixels) {
+    const struct encoder_config *c = p->config;
+    int64_t patches = p->batch * p->height * p->width, sequences = p->batch * p->phases;
     int64_t tokens = sequences * p->rows * p->columns, clip = tokens + sequences;
     int64_t narrow = patches * larger(larger(c->dim, c->neck), (c->net_2 + 3) / 4);
-    const int64_t sizes[BUFFERS] = {
+    int64_t wide = larger(patches * 3 * c->dim, clip * 3 * c->clip_dim);
+    const int64_t counts[BUFFERS] = {
+        [BUFFER_INPUT] =
+            pixels->type == DTYPE_U8 ? (tensor_count(pixels) + 3) / (int64_t)sizeof(float) : 0,
         [BUFFER_X] = larger(narrow, clip * c->clip_dim),
         [BUFFER_Y] = larger(larger(narrow, clip * c->clip_dim), tokens * c->token_dim),
-        [BUFFER_WIDE] = larger(larger(patches * 3 * c->dim, patches * 3 * c->patch * c->patch),
-                               clip * 3 * c->clip_dim),
-        [BUFFER_KEPT] = tokens * c->clip_dim};
+        [BUFFER_WIDE] = larger(wide, tensor_count(pixels)),
+        [BUFFER_COMPRESSED] = tokens * c->clip_dim};
     int rc = 0;
     for (int i = 0; i < BUFFERS && rc == 0; i++) {
-        rc = buffer_get(p->s, i, sizes[i], p->e);
+        rc = counts[i] > 0 ? device_buffer_reserve(&p->s->buffers[i], p->device, counts[i], p->e)
+                           : 0;
     }
     return rc;
 }
 
-int encoder_run(struct encoder_session *s, float *tokens, const float *pixels,
-                const struct encoder_shape *shape, struct error *e) {
-    const struct encoder *n = s->n;
+/* What `tokens` becomes, of the device: in the buffer Y. */
+static int run_network(const struct pass *p, const struct tensor *pixels, struct tensor *tokens) {
+    const struct encoder_config *c = p->config;
+    int64_t sequences = p->batch * p->phases, all = sequences * p->rows * p->columns;
+    struct tensor patches = buffer_of(p, BUFFER_X, p->batch * p->height * p->width, c->dim);
+    struct tensor compressed = buffer_of(p, BUFFER_COMPRESSED, all, c->clip_dim);
+    struct tensor clip = buffer_of(p, BUFFER_X, all + sequences, c->clip_dim);
+    *tokens = buffer_of(p, BUFFER_Y, all, c->token_dim);
+    int rc = run_windowed_stage(p, pixels, &patches);
+    if (rc == 0) {
+        rc = run_compressor(p, &patches, &compressed);
+    }
+    if (rc == 0) {
+        rc = run_clip_input(p, &compressed, &clip);
+    }
+    if (rc == 0) {
+        rc = run_global_stage(p, &clip);
+    }
+    if (rc == 0) {
+        rc = run_projector(p, &clip, &compressed, tokens);
+    }
+    return rc;
+}
+
+int encoder_run(struct encoder_session *s, const struct tensor *tokens, const struct tensor *pixels,
+                int phases, struct error *e) {
+    const struct encoder *n = s->encoder;
+    const struct encoder_shape shape = {pixels->shape[0], pixels->shape[1], pixels->shape[2],
+                                        phases};
     struct pass p = {.s = s,
-                     .n = n,
-                     .ops = n->ops,
-                     .context = s->context,
-                     .shape = *shape,
-                     .height = shape->height / n->config.patch,
-                     .width = shape->width / n->config.patch,
+                     .encoder = n,
+                     .config = &n->config,
+                     .device = s->device,
+                     .ops = s->device->ops,
+                     .batch = shape.batch,
+                     .phases = phases,
+                     .height = shape.height / n->config.patch,
+                     .width = shape.width / n->config.patch,
                      .e = e};
-    int rc = encoder_grid(n, shape, &p.rows, &p.columns, e);
+    struct tensor result;
+    int rc = encoder_grid(n, &shape, &p.rows, &p.columns, e);
     if (rc == 0) {
-        p.columns /= shape->phases;
-        rc = tables_find(s, p.height, p.width, e);
+        p.columns /= phases;
+        rc = position_tables_find(s, p.height, p.width, e);
     }
     if (rc == 0) {
-        rc = get_buffers(&p);
+        rc = reserve_buffers(&p, pixels);
     }
+    if (rc == 0) {
+        rc = run_network(&p, pixels, &result);
+    }
+    if (rc == 0) {
+        assert(tensor_count(tokens) == tensor_count(&result));
+        struct tensor to = tensor_as_matrix(tokens);
+        rc = s->device->ops->download(s->device, &to, &result, e);
+    }
+    return rc;
+}
+
+int encoder_run_image(struct encoder_session *s, float *tokens, const struct image *image,
+                      int phases, struct error *e) {
+    const struct encoder_shape shape = {1, image->height, image->width, phases};
+    int64_t rows, columns;
+    int rc = encoder_grid(s->encoder, &shape, &rows, &columns, e);
     if (rc < 0) {
         return rc;
     }
-    float *x = s->buffers[BUFFER_X], *y = s->buffers[BUFFER_Y];
-    float *wide = s->buffers[BUFFER_WIDE], *kept = s->buffers[BUFFER_KEPT];
-    int64_t sequences = shape->batch * shape->phases;
-    int channels;
-    rc = upload_pixels(&p, wide, pixels, &channels);
-    if (rc == 0) {
-        rc = run_windowed_stage(&p, wide, channels, x, y, wide);
-    }
-    if (rc == 0) {
-        rc = run_compressor(&p, x, y, kept);
-    }
-    if (rc == 0) {
-        rc = run_clip_input(&p, kept, x);
-    }
-    if (rc == 0) {
-        rc = run_global_stage(&p, x, y, wide);
-    }
-    if (rc == 0) {
-        rc = run_projector(&p, x, kept, wide, y);
-    }
-    if (rc == 0) {
-        rc = n->ops->download(s->context, tokens, y,
-                              (size_t)(sequences * p.rows * p.columns * n->config.token_dim), e);
-    }
-    return rc;
+    struct tensor pixels = image_tensor(image);
+    struct tensor to =
+        tensor_matrix(tokens, DTYPE_F32, NULL, rows * columns, s->encoder->config.token_dim);
+    return encoder_run(s, &to, &pixels, phases, e);
 }

@@ -104,7 +104,7 @@ int encoder_file_check(const struct safetensors *file, const struct encoder_conf
     char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
     int rc = table_open(&c.known, e);
     if (rc == 0 && (c.hash == NULL || text == NULL)) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+        rc = error_memory(e, NULL);
     }
     if (rc == 0) {
         XXH3_64bits_reset(c.hash);

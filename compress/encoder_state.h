@@ -2,42 +2,70 @@
 #ifndef OCC_COMPRESS_ENCODER_STATE_H
 #define OCC_COMPRESS_ENCODER_STATE_H
 
+#include "compress/device_buffer.h"
 #include "compress/encoder.h"
 #include "store/safetensors.h"
 
-/* Floats of the device, except where host is said. */
 struct norm {
-    float *gamma, *beta;
+    struct tensor gamma, beta; /* (width); data NULL: there is none */
 };
 
 struct block {
     struct norm norm1, norm2;
-    struct weights *qkv, *proj, *mlp1, *mlp2;
-    float *qkv_bias;                /* for what stands outside the page in a window */
-    float *rel_h, *rel_w;           /* windowed blocks: (2 window - 1, head_dim) */
-    float *host_rel_h, *host_rel_w; /* global blocks, host: (2 grid - 1, head_dim) */
+    struct packed *qkv, *proj, *mlp1, *mlp2;
+    struct tensor qkv_bias; /* of what stands outside the page in a window */
+    struct tensor rel_h,
+        rel_w; /* (2 window - 1, head_dim), or (2 grid - 1, head_dim) where global */
 };
 
+/* All tensors are of the device. */
 struct encoder {
     struct encoder_config config;
-    const struct backend_ops *ops;
+    const struct backend *backend;
     enum dtype compute;
-    struct context *context; /* of the thread that opened it; packs weights */
+    struct device *device; /* of the thread that opened it: it packs the weights */
     struct safetensors *file;
     uint64_t fingerprint;
 
-    struct weights *patch;
-    struct weights *patch_grey; /* of pixels whose three channels are equal: their sum */
-    float *host_position;       /* host: (grid, grid, dim) */
+    struct packed *patch;
+    struct packed *patch_grey; /* of one channel that stands for three: their sum */
+    struct tensor position;    /* (grid * grid, dim) */
     struct block blocks[CONFIG_DEPTH];
-    struct weights *neck_0, *neck_2, *net_2, *net_3;
+    struct packed *neck_0, *neck_2, *net_2, *net_3;
     struct norm neck_1, neck_3;
-    float *host_class, *host_clip_position; /* host: (clip_dim); (1 + clip_grid^2, clip_dim) */
+    struct tensor class_row;     /* (clip_dim) */
+    struct tensor clip_position; /* (1 + clip_grid * clip_grid, clip_dim) */
     struct norm pre_norm;
     struct block clip_blocks[CONFIG_DEPTH];
-    struct weights *projector;
-    struct norm token_norm; /* NULL pointers: none */
-    float *host_vectors;    /* host: (2, token_dim) */
+    struct packed *projector;
+    struct norm token_norm; /* perhaps none */
+    float *host_vectors;    /* of the host: (2, token_dim) */
 };
+
+/* Position tables, fitted to the grid of one page. */
+struct position_tables {
+    struct position_tables *next;                           /* used before this one */
+    int64_t height, width;                                  /* patches */
+    struct tensor position;                                 /* (height * width, dim) */
+    struct tensor rel_h[CONFIG_DEPTH], rel_w[CONFIG_DEPTH]; /* of global blocks */
+    struct tensor clip_position; /* (1 + tokens of a phase, clip_dim), row 0 with the class row */
+};
+
+/* INPUT has the bytes of pages; X and Y are the two sides of most operations; WIDE has pixels,
+ * then queries, keys and values; COMPRESSED what the compressor gave, until the end. */
+enum { BUFFER_INPUT, BUFFER_X, BUFFER_Y, BUFFER_WIDE, BUFFER_COMPRESSED, BUFFERS };
+
+struct encoder_session {
+    const struct encoder *encoder;
+    struct device *device;
+    struct position_tables *tables; /* the most recently used first */
+    struct device_buffer buffers[BUFFERS];
+    void (*show)(void *context, const char *name, const float *data, int64_t rows, int64_t columns);
+    void *show_context;
+};
+
+/* Puts the tables of a grid of patches first. */
+int position_tables_find(struct encoder_session *s, int64_t height, int64_t width, struct error *e);
+void position_tables_close(struct encoder_session *s);
 
 #endif

@@ -1,31 +1,35 @@
-/* image.h - picture files become what an encoder takes: RGB pixels of its size.
+/* image.h - picture files become what an encoder takes: grey or RGB pixels of its size.
  *
  * Decodes PNG (libpng), JPEG (libjpeg-turbo) and binary PNM (P5, P6, 8 bit; ours). Resizing is
  * the bicubic of Pillow up to 12.3 to the bit (13.0 resizes portrait pictures otherwise; a = -0.5,
  * antialiased, 22-bit coefficients, horizontal pass first, each rounded to 8 bits), because the
- * published weights were trained behind it. */
+ * published weights were trained on its output. */
 #ifndef OCC_COMPRESS_IMAGE_H
 #define OCC_COMPRESS_IMAGE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compress/tensor.h"
 #include "store/error.h"
 
-#define IMAGE_PIXELS                                                                               \
-    ((size_t)178956970) /* Pillow's limit against decompression bombs, also ours                   \
-                         */
+/* Pillow's limit against decompression bombs, also ours. */
+#define IMAGE_PIXELS ((size_t)178956970)
 
 struct image {
     int width, height;
-    uint8_t *rgb; /* (height, width, 3); owned */
+    int channels;    /* 1: grey, or 3: RGB */
+    uint8_t *pixels; /* (height, width, channels); owned */
 };
+/* Its pixels are not set. ERR_LIMIT, ERR_MEMORY. */
+int image_new(struct image *i, int64_t width, int64_t height, int channels, struct error *e);
 void image_close(struct image *i);
+size_t image_stride(const struct image *i); /* bytes of a row */
 
 /* Whatever of the three the bytes are. The orientation that EXIF or XMP tells (image_exif.h) is
  * applied; alpha is dropped as Pillow's convert("RGB") does; of 16 bits the high byte is taken,
- * where Pillow clips grey; grey and palettes become RGB. ERR_FORMAT, ERR_TRUNCATED, ERR_LIMIT,
- * ERR_UNSUPPORTED, ERR_MEMORY. */
+ * where Pillow clips grey; palettes become RGB, grey stays grey. ERR_FORMAT, ERR_TRUNCATED,
+ * ERR_LIMIT, ERR_UNSUPPORTED, ERR_MEMORY. */
 int image_decode(struct image *out, const void *data, size_t size, struct error *e);
 
 int image_resize(struct image *out, const struct image *in, int width, int height, struct error *e);
@@ -42,10 +46,14 @@ void image_grid(int width, int height, int side, int most, int *columns, int *ro
 int image_tiles(struct image *out, const struct image *in, int side, int columns, int rows,
                 struct error *e);
 
-/* Luma in all three channels, as the renderer's grey pages have it (BT.601 in 1/256). */
+/* One channel: luma as the renderer's grey pages have it (BT.601 in 1/256). */
 void image_grey(struct image *i);
 
-/* (height, width, 3) floats in [-1, 1]: (v / 255 - 0.5) / 0.5. */
-void image_normalize(float *out, const struct image *in);
+/* Pixels are (v / 255 - IMAGE_MEAN) / IMAGE_DEVIATION to an encoder: in [-1, 1]. */
+#define IMAGE_MEAN 0.5f
+#define IMAGE_DEVIATION 0.5f
+
+/* A view of it, of the host: (1, height, width, channels). */
+struct tensor image_tensor(const struct image *i);
 
 #endif

@@ -1,4 +1,4 @@
-/* image_decode.c - PNG, JPEG and PNM to RGB. */
+/* image_decode.c - PNG, JPEG and PNM to grey or RGB. */
 #include <png.h>
 #include <setjmp.h>
 #include <stdbool.h>
@@ -10,23 +10,28 @@
 #include "compress/image_exif.h"
 
 void image_close(struct image *i) {
-    free(i->rgb);
-    *i = (struct image){.rgb = NULL};
+    free(i->pixels);
+    *i = (struct image){.pixels = NULL};
 }
 
-int image_new(struct image *i, int64_t width, int64_t height, struct error *e) {
-    *i = (struct image){.rgb = NULL};
+size_t image_stride(const struct image *i) {
+    return (size_t)i->width * (size_t)i->channels;
+}
+
+int image_new(struct image *i, int64_t width, int64_t height, int channels, struct error *e) {
+    *i = (struct image){.pixels = NULL};
     if (width < 1 || height < 1 || width > INT32_MAX || height > INT32_MAX ||
         (size_t)width > IMAGE_PIXELS / (size_t)height) {
         return error_set(e, ERR_LIMIT, "a picture of %lld x %lld pixels; %zu at most",
                          (long long)width, (long long)height, IMAGE_PIXELS);
     }
-    i->rgb = malloc((size_t)width * (size_t)height * 3);
-    if (i->rgb == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for a picture");
+    i->pixels = malloc((size_t)width * (size_t)height * (size_t)channels);
+    if (i->pixels == NULL) {
+        return error_memory(e, "a picture");
     }
     i->width = (int)width;
     i->height = (int)height;
+    i->channels = channels;
     return 0;
 }
 
@@ -62,12 +67,11 @@ static void png_warn(png_structp png, png_const_charp text) {
     (void)text;
 }
 
-/* All kinds become 8-bit RGB; transparency is dropped. */
-static void png_to_rgb(png_structp png, png_infop info) {
+/* All kinds become 8-bit grey or RGB; transparency is dropped. */
+static void png_to_bytes(png_structp png, png_infop info) {
     png_set_strip_16(png);
     png_set_palette_to_rgb(png);
     png_set_expand_gray_1_2_4_to_8(png);
-    png_set_gray_to_rgb(png);
     png_set_strip_alpha(png);
     png_set_interlace_handling(png);
     png_read_update_info(png, info);
@@ -104,20 +108,22 @@ static int png_read_all(png_structp png, png_infop info, struct image *out, png_
         return error_set(e, s->ended ? ERR_TRUNCATED : ERR_FORMAT, "PNG: %s", s->text);
     }
     png_read_info(png, info);
-    int rc = image_new(out, png_get_image_width(png, info), png_get_image_height(png, info), e);
+    bool colour = (png_get_color_type(png, info) & PNG_COLOR_MASK_COLOR) != 0;
+    int rc = image_new(out, png_get_image_width(png, info), png_get_image_height(png, info),
+                       colour ? 3 : 1, e);
     if (rc < 0) {
         return rc;
     }
-    png_to_rgb(png, info);
-    if (png_get_rowbytes(png, info) != (size_t)out->width * 3) {
+    png_to_bytes(png, info);
+    if (png_get_rowbytes(png, info) != image_stride(out)) {
         return error_set(e, ERR_UNSUPPORTED, "PNG: a kind of pixels that is not known");
     }
     *rows = malloc((size_t)out->height * sizeof **rows);
     if (*rows == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for a picture");
+        return error_memory(e, "a picture");
     }
     for (int y = 0; y < out->height; y++) {
-        (*rows)[y] = out->rgb + (size_t)y * (size_t)out->width * 3;
+        (*rows)[y] = out->pixels + (size_t)y * image_stride(out);
     }
     png_read_image(png, *rows);
     png_read_end(png, info);
@@ -133,7 +139,7 @@ static int decode_png(struct image *out, const uint8_t *data, size_t size, int *
     png_infop info = png != NULL ? png_create_info_struct(png) : NULL;
     int rc;
     if (info == NULL) {
-        rc = error_set(e, ERR_MEMORY, "out of memory for a picture");
+        rc = error_memory(e, "a picture");
     } else {
         png_set_read_fn(png, &source, png_source_read);
         png_set_user_limits(png, INT32_MAX, INT32_MAX);
@@ -154,7 +160,7 @@ static int decode_jpeg(struct image *out, const uint8_t *data, size_t size, int 
     int width = 0, height = 0, subsampling = TJSAMP_444, colours = -1;
     tjhandle jpeg = tjInitDecompress();
     if (jpeg == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for a picture");
+        return error_memory(e, "a picture");
     }
     int rc = 0;
     if (size > UINT32_MAX || (tjDecompressHeader3(jpeg, data, (unsigned long)size, &width, &height,
@@ -164,10 +170,11 @@ static int decode_jpeg(struct image *out, const uint8_t *data, size_t size, int 
     } else if (colours == TJCS_CMYK || colours == TJCS_YCCK) {
         rc = error_set(e, ERR_UNSUPPORTED, "JPEG: in the colours of print (CMYK)");
     } else {
-        rc = image_new(out, width, height, e);
+        rc = image_new(out, width, height, colours == TJCS_GRAY ? 1 : 3, e);
     }
-    if (rc == 0 && tjDecompress2(jpeg, data, (unsigned long)size, out->rgb, width, 0, height,
-                                 TJPF_RGB, TJFLAG_ACCURATEDCT) != 0) {
+    if (rc == 0 &&
+        tjDecompress2(jpeg, data, (unsigned long)size, out->pixels, width, 0, height,
+                      out->channels == 1 ? TJPF_GRAY : TJPF_RGB, TJFLAG_ACCURATEDCT) != 0) {
         /* Warnings of libjpeg are about bytes that it could do without, but for this one. */
         const char *text = tjGetErrorStr2(jpeg);
         if (tjGetErrorCode(jpeg) != TJERR_WARNING) {
@@ -203,7 +210,8 @@ static int64_t pnm_number(const uint8_t *data, size_t size, size_t *at) {
 }
 
 static int decode_pnm(struct image *out, const uint8_t *data, size_t size, struct error *e) {
-    size_t at = 2, channels = data[1] == '6' ? 3 : 1;
+    size_t at = 2;
+    int channels = data[1] == '6' ? 3 : 1;
     int64_t width = pnm_number(data, size, &at), height = pnm_number(data, size, &at);
     int64_t largest = pnm_number(data, size, &at);
     if (width < 1 || height < 1 || largest < 1 || at >= size ||
@@ -216,16 +224,16 @@ static int decode_pnm(struct image *out, const uint8_t *data, size_t size, struc
     }
     at++;
     if ((size_t)width > IMAGE_PIXELS / (size_t)height) { /* before the product is used */
-        return image_new(out, width, height, e);
+        return image_new(out, width, height, channels, e);
     }
-    size_t pixels = (size_t)width * (size_t)height;
-    if (size - at < pixels * channels) {
+    size_t bytes = (size_t)width * (size_t)height * (size_t)channels;
+    if (size - at < bytes) {
         return error_set(e, ERR_TRUNCATED, "PNM: %zu bytes of pixels, %zu are needed", size - at,
-                         pixels * channels);
+                         bytes);
     }
-    int rc = image_new(out, width, height, e);
-    for (size_t i = 0; i < pixels * 3 && rc == 0; i++) {
-        out->rgb[i] = data[at + (channels == 3 ? i : i / 3)];
+    int rc = image_new(out, width, height, channels, e);
+    if (rc == 0) {
+        memcpy(out->pixels, data + at, bytes);
     }
     return rc;
 }
@@ -236,7 +244,7 @@ int image_decode(struct image *out, const void *data, size_t size, struct error 
     static const uint8_t PNG[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
     const uint8_t *bytes = data;
     int orientation = 0, rc;
-    *out = (struct image){.rgb = NULL};
+    *out = (struct image){.pixels = NULL};
     if (size >= 8 && memcmp(bytes, PNG, 8) == 0) {
         rc = decode_png(out, bytes, size, &orientation, e);
     } else if (size >= 3 && bytes[0] == 0xFF && bytes[1] == 0xD8 && bytes[2] == 0xFF) {

@@ -125,7 +125,7 @@ int exif_xmp_orientation(const void *packet, size_t size) {
     return 0;
 }
 
-/* The next marker at or behind `at`, past what is none and past the FF that may fill up before it;
+/* The next marker at or after `at`, past what is none and past the FF that may fill up before it;
  * its segment begins at *segment. -1: the data ends. */
 static int next_marker(const uint8_t *data, size_t size, size_t at, size_t *segment) {
     for (; at + 1 < size; at++) {
@@ -173,7 +173,7 @@ int exif_apply(struct image *i, int orientation, struct error *e) {
     struct image upright;
     int64_t w = i->width, h = i->height;
     bool turned = orientation >= 5;
-    int rc = image_new(&upright, turned ? h : w, turned ? w : h, e);
+    int rc = image_new(&upright, turned ? h : w, turned ? w : h, i->channels, e);
     if (rc < 0) {
         return rc;
     }
@@ -181,13 +181,14 @@ int exif_apply(struct image *i, int orientation, struct error *e) {
      * far side in these orientations. */
     bool far_column = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
     bool far_row = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-    uint8_t *to = upright.rgb;
+    int64_t pixel = i->channels;
+    uint8_t *to = upright.pixels;
     for (int64_t y = 0; y < upright.height; y++) {
-        for (int64_t x = 0; x < upright.width; x++, to += 3) {
+        for (int64_t x = 0; x < upright.width; x++, to += pixel) {
             int64_t column = turned ? y : x, row = turned ? x : y;
             column = far_column ? w - 1 - column : column;
             row = far_row ? h - 1 - row : row;
-            memcpy(to, i->rgb + (row * w + column) * 3, 3);
+            memcpy(to, i->pixels + (row * w + column) * pixel, (size_t)pixel);
         }
     }
     image_close(i);

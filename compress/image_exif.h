@@ -20,7 +20,4 @@ int exif_jpeg_orientation(const uint8_t *data, size_t size);
 /* Turns the picture upright; orientations of 0 and 1 leave it as it is. */
 int exif_apply(struct image *i, int orientation, struct error *e);
 
-/* An image of that size, its pixels not set. ERR_LIMIT, ERR_MEMORY. */
-int image_new(struct image *i, int64_t width, int64_t height, struct error *e);
-
 #endif

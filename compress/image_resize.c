@@ -54,7 +54,7 @@ static int taps_make(struct taps *t, int in, int out, struct error *e) {
     double *weights = calloc((size_t)t->most, sizeof *weights);
     int rc = 0;
     if (t->first == NULL || t->count == NULL || t->weights == NULL || weights == NULL) {
-        rc = error_set(e, ERR_MEMORY, "out of memory for a picture");
+        rc = error_memory(e, "a picture");
         goto done;
     }
     for (int i = 0; i < out; i++) {
@@ -77,27 +77,37 @@ static inline uint8_t clip(int32_t sum) {
     return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
+/* A row of one picture to that of another; `channels` is a constant where it is called. */
+static inline __attribute__((always_inline)) void
+resize_row(uint8_t *to, const uint8_t *row, const struct taps *t, int width, int channels) {
+    for (int x = 0; x < width; x++, to += channels) {
+        const int32_t *weights = t->weights + (size_t)x * (size_t)t->most;
+        const uint8_t *from = row + (size_t)t->first[x] * (size_t)channels;
+        int32_t sums[3] = {1 << (BITS - 1), 1 << (BITS - 1), 1 << (BITS - 1)};
+        for (int i = 0; i < t->count[x]; i++, from += channels) {
+            for (int c = 0; c < channels; c++) {
+                sums[c] += from[c] * weights[i];
+            }
+        }
+        for (int c = 0; c < channels; c++) {
+            to[c] = clip(sums[c]);
+        }
+    }
+}
+
 static int resize_rows(struct image *out, const struct image *in, int width, struct error *e) {
     struct taps t = {.first = NULL};
     int rc = taps_make(&t, in->width, width, e);
     if (rc == 0) {
-        rc = image_new(out, width, in->height, e);
+        rc = image_new(out, width, in->height, in->channels, e);
     }
     for (int y = 0; y < in->height && rc == 0; y++) {
-        const uint8_t *row = in->rgb + (size_t)y * (size_t)in->width * 3;
-        uint8_t *to = out->rgb + (size_t)y * (size_t)width * 3;
-        for (int x = 0; x < width; x++, to += 3) {
-            const int32_t *weights = t.weights + (size_t)x * (size_t)t.most;
-            const uint8_t *from = row + (size_t)t.first[x] * 3;
-            int32_t r = 1 << (BITS - 1), g = r, b = r;
-            for (int i = 0; i < t.count[x]; i++, from += 3) {
-                r += from[0] * weights[i];
-                g += from[1] * weights[i];
-                b += from[2] * weights[i];
-            }
-            to[0] = clip(r);
-            to[1] = clip(g);
-            to[2] = clip(b);
+        const uint8_t *row = in->pixels + (size_t)y * image_stride(in);
+        uint8_t *to = out->pixels + (size_t)y * image_stride(out);
+        if (in->channels == 1) {
+            resize_row(to, row, &t, width, 1);
+        } else {
+            resize_row(to, row, &t, width, 3);
         }
     }
     taps_close(&t);
@@ -106,17 +116,16 @@ static int resize_rows(struct image *out, const struct image *in, int width, str
 
 static int resize_columns(struct image *out, const struct image *in, int height, struct error *e) {
     struct taps t = {.first = NULL};
-    size_t stride = (size_t)in->width * 3;
+    size_t stride = image_stride(in);
     int32_t *sums = calloc(stride, sizeof *sums);
-    int rc = sums != NULL ? taps_make(&t, in->height, height, e)
-                          : error_set(e, ERR_MEMORY, "out of memory for a picture");
+    int rc = sums != NULL ? taps_make(&t, in->height, height, e) : error_memory(e, "a picture");
     if (rc == 0) {
-        rc = image_new(out, in->width, height, e);
+        rc = image_new(out, in->width, height, in->channels, e);
     }
     for (int y = 0; y < height && rc == 0; y++) {
         const int32_t *weights = t.weights + (size_t)y * (size_t)t.most;
-        const uint8_t *from = in->rgb + (size_t)t.first[y] * stride;
-        uint8_t *to = out->rgb + (size_t)y * stride;
+        const uint8_t *from = in->pixels + (size_t)t.first[y] * stride;
+        uint8_t *to = out->pixels + (size_t)y * stride;
         for (size_t x = 0; x < stride; x++) {
             sums[x] = 1 << (BITS - 1);
         }
@@ -135,17 +144,17 @@ static int resize_columns(struct image *out, const struct image *in, int height,
 }
 
 static int copy(struct image *out, const struct image *in, struct error *e) {
-    int rc = image_new(out, in->width, in->height, e);
+    int rc = image_new(out, in->width, in->height, in->channels, e);
     if (rc == 0) {
-        memcpy(out->rgb, in->rgb, (size_t)in->width * (size_t)in->height * 3);
+        memcpy(out->pixels, in->pixels, (size_t)in->height * image_stride(in));
     }
     return rc;
 }
 
 int image_resize(struct image *out, const struct image *in, int width, int height,
                  struct error *e) {
-    struct image between = {.rgb = NULL};
-    *out = (struct image){.rgb = NULL};
+    struct image between = {.pixels = NULL};
+    *out = (struct image){.pixels = NULL};
     if (width == in->width && height == in->height) {
         return copy(out, in, e);
     }
@@ -179,7 +188,7 @@ int image_letterbox(struct image *out, const struct image *in, int side, struct 
     struct image fit;
     int width = in->width < in->height ? fitted(in->width, in->height, side) : side;
     int height = in->height < in->width ? fitted(in->height, in->width, side) : side;
-    *out = (struct image){.rgb = NULL};
+    *out = (struct image){.pixels = NULL};
     int rc = image_resize(&fit, in, width, height, e);
     if (rc < 0) {
         return rc;
@@ -188,14 +197,15 @@ int image_letterbox(struct image *out, const struct image *in, int side, struct 
         *out = fit;
         return 0;
     }
-    rc = image_new(out, side, side, e);
+    rc = image_new(out, side, side, in->channels, e);
     if (rc == 0) {
-        int left = (int)nearbyint((side - width) * 0.5),
-            top = (int)nearbyint((side - height) * 0.5);
-        memset(out->rgb, PAD_GREY, (size_t)side * (size_t)side * 3);
-        for (int y = 0; y < height; y++) {
-            memcpy(out->rgb + ((size_t)(top + y) * (size_t)side + (size_t)left) * 3,
-                   fit.rgb + (size_t)y * (size_t)width * 3, (size_t)width * 3);
+        size_t pixel = (size_t)in->channels;
+        size_t left = (size_t)nearbyint((side - width) * 0.5) * pixel;
+        size_t top = (size_t)nearbyint((side - height) * 0.5);
+        memset(out->pixels, PAD_GREY, (size_t)side * image_stride(out));
+        for (size_t y = 0; y < (size_t)height; y++) {
+            memcpy(out->pixels + (top + y) * image_stride(out) + left,
+                   fit.pixels + y * image_stride(&fit), image_stride(&fit));
         }
     }
     image_close(&fit);
@@ -237,14 +247,15 @@ int image_tiles(struct image *out, const struct image *in, int side, int columns
     struct image whole;
     int rc = image_resize(&whole, in, side * columns, side * rows, e);
     for (int i = 0; i < columns * rows; i++) {
-        out[i] = (struct image){.rgb = NULL};
+        out[i] = (struct image){.pixels = NULL};
     }
     for (int i = 0; i < columns * rows && rc == 0; i++) {
-        rc = image_new(&out[i], side, side, e);
-        for (int y = 0; y < side && rc == 0; y++) {
-            size_t row = (size_t)(i / columns * side + y), left = (size_t)(i % columns * side);
-            memcpy(out[i].rgb + (size_t)y * (size_t)side * 3,
-                   whole.rgb + (row * (size_t)whole.width + left) * 3, (size_t)side * 3);
+        rc = image_new(&out[i], side, side, in->channels, e);
+        size_t top = (size_t)(i / columns * side), tile = (size_t)(side * in->channels);
+        for (size_t y = 0; y < (size_t)side && rc == 0; y++) {
+            memcpy(out[i].pixels + y * tile,
+                   whole.pixels + (top + y) * image_stride(&whole) + (size_t)(i % columns) * tile,
+                   tile);
         }
     }
     image_close(&whole);
@@ -258,20 +269,13 @@ int image_tiles(struct image *out, const struct image *in, int side, int columns
 
 void image_grey(struct image *i) {
     size_t count = (size_t)i->width * (size_t)i->height;
-    for (size_t k = 0; k < count; k++) {
-        uint8_t *rgb = i->rgb + 3 * k;
-        uint8_t luma = (uint8_t)((77 * rgb[0] + 150 * rgb[1] + 29 * rgb[2] + 128) >> 8);
-        rgb[0] = rgb[1] = rgb[2] = luma;
+    for (size_t k = 0; k < count && i->channels == 3; k++) {
+        const uint8_t *rgb = i->pixels + 3 * k;
+        i->pixels[k] = (uint8_t)((77 * rgb[0] + 150 * rgb[1] + 29 * rgb[2] + 128) >> 8);
     }
+    i->channels = 1;
 }
 
-void image_normalize(float *out, const struct image *in) {
-    float values[256];
-    for (int v = 0; v < 256; v++) {
-        values[v] = ((float)v / 255.0f - 0.5f) / 0.5f;
-    }
-    size_t count = (size_t)in->width * (size_t)in->height * 3;
-    for (size_t i = 0; i < count; i++) {
-        out[i] = values[in->rgb[i]];
-    }
+struct tensor image_tensor(const struct image *i) {
+    return tensor_of(i->pixels, DTYPE_U8, NULL, TENSOR_SHAPE(1, i->height, i->width, i->channels));
 }

@@ -9,21 +9,21 @@
 
 enum { DAY = 24 * 3600 };
 
-static json_t *pack_json(const struct work *w) {
-    return stream_is_pack(w->key) ? json_loadb(w->json, w->json_size, 0, NULL) : NULL;
+static json_t *pack_json(const struct encode_job *job) {
+    return stream_is_pack(job->key) ? json_loadb(job->json, job->json_size, 0, NULL) : NULL;
 }
 
-int intake_is_folded(struct store *s, const struct work *w, struct error *e) {
-    json_t *json = pack_json(w);
+int intake_is_folded(struct store *s, const struct encode_job *job, struct error *e) {
+    json_t *json = pack_json(job);
     int64_t shown, folded;
-    int rc = store_count_folded(s, w->key, json, &shown, &folded, e);
+    int rc = store_count_folded(s, job->key, json, &shown, &folded, e);
     json_decref(json);
     return rc < 0 ? rc : shown == folded;
 }
 
-int intake_date(struct store *s, struct work *w, struct error *e) {
-    json_t *json = pack_json(w);
-    const json_t *samples = store_pack_samples(w->key, json), *name;
+int intake_date(struct store *s, struct encode_job *job, struct error *e) {
+    json_t *json = pack_json(job);
+    const json_t *samples = store_pack_samples(job->key, json), *name;
     int64_t newest = 0, created;
     bool dated = true;
     size_t i;
@@ -31,13 +31,13 @@ int intake_date(struct store *s, struct work *w, struct error *e) {
     json_array_foreach(samples, i, name) {
         if (rc >= 0 && json_is_string(name)) {
             rc = store_get_created(s, json_string_value(name), &created, e);
-            created = rc == 0 ? w->created : created; /* a stream without its samples */
+            created = rc == 0 ? job->created : created; /* a stream without its samples */
             dated = dated && created > STORE_UNDATED;
             newest = created > newest ? created : newest;
         }
     }
     if (rc >= 0 && samples != NULL) {
-        w->created = dated ? newest : STORE_UNDATED;
+        job->created = dated ? newest : STORE_UNDATED;
     }
     json_decref(json);
     return rc < 0 ? rc : 0;
@@ -53,18 +53,18 @@ static void note(struct compress_named *n, const char *key) {
     n->count++;
 }
 
-void intake_count(struct compress_result *result, const struct work *w) {
-    if (stream_is_pack(w->key)) {
+void intake_count(struct compress_result *result, const struct encode_job *job) {
+    if (stream_is_pack(job->key)) {
         return;
     }
-    if (w->date == DATE_NONE) {
-        note(&result->undated, w->key);
-    } else if (w->date == DATE_LEFT_OUT) {
+    if (job->date == DATE_NONE) {
+        note(&result->undated, job->key);
+    } else if (job->date == DATE_LEFT_OUT) {
         result->undated_pictures++;
-    } else if (w->created - DAY > (int64_t)time(NULL)) {
-        note(&result->future, w->key);
+    } else if (job->created - DAY > (int64_t)time(NULL)) {
+        note(&result->future, job->key);
     }
-    if (w->date == DATE_SCALED) {
-        note(&result->scaled, w->key);
+    if (job->date == DATE_SCALED) {
+        note(&result->scaled, job->key);
     }
 }

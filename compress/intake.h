@@ -8,13 +8,13 @@
 #define OCC_COMPRESS_INTAKE_H
 
 #include "compress/compress.h"
-#include "compress/work.h"
+#include "compress/encode_pool.h"
 
 /* 1: all that the sample shows was folded; 0: not. */
-int intake_is_folded(struct store *s, const struct work *w, struct error *e);
+int intake_is_folded(struct store *s, const struct encode_job *job, struct error *e);
 /* Gives a pack the date of the samples on it, which are in the store by now. */
-int intake_date(struct store *s, struct work *w, struct error *e);
+int intake_date(struct store *s, struct encode_job *job, struct error *e);
 /* Counts a sample that was put into the store among those whose date is not as it should be. */
-void intake_count(struct compress_result *result, const struct work *w);
+void intake_count(struct compress_result *result, const struct encode_job *job);
 
 #endif

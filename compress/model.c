@@ -63,7 +63,7 @@ static int make_tensor(void *context, const struct tensor_spec *t, struct error 
     if (values == NULL || data == NULL) {
         free(values);
         free(data);
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     uint64_t state = m->seed + m->count; /* each tensor has numbers of its own */
     model_fill(values, t, random_next(&state));
@@ -95,7 +95,7 @@ int model_init(const char *path, const struct encoder_config *config, uint64_t s
     json_t *metadata = metadata_of(config);
     int rc = 0;
     if (m.tensors == NULL || m.names == NULL || metadata == NULL) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+        rc = error_memory(e, NULL);
     }
     if (rc == 0) {
         rc = config_tensors(config, make_tensor, &m, e);
@@ -127,7 +127,9 @@ int model_info(struct model_info *info, const char *path, struct error *e) {
     }
     info->has_config = safetensors_metadata(file, CONFIG_METADATA) != NULL;
     rc = encoder_file_config(&info->config, file, path, e);
-    rc = rc == 0 ? encoder_file_check(file, &info->config, path, &info->fingerprint, e) : rc;
+    if (rc == 0) {
+        rc = encoder_file_check(file, &info->config, path, &info->fingerprint, e);
+    }
     for (size_t i = 0; i < safetensors_count(file) && rc == 0; i++) {
         const struct safetensor *t = safetensors_get(file, i);
         if (!config_owns(t->name)) {

@@ -36,7 +36,7 @@ static void *add(struct converting *c, const char *name, enum dtype type, int ra
     size_t bytes = elements * dtype_size(type);
     void *data = malloc(bytes);
     if (data == NULL) {
-        error_set(e, ERR_MEMORY, "out of memory");
+        error_memory(e, NULL);
         return NULL;
     }
     struct safetensor *t = &c->tensors[c->count];
@@ -82,7 +82,7 @@ static int convert(struct converting *c, const struct safetensor *t, struct erro
     }
     float *values = elements > 0 ? malloc(elements * sizeof *values) : NULL;
     if (values == NULL) {
-        return elements > 0 ? error_set(e, ERR_MEMORY, "out of memory")
+        return elements > 0 ? error_memory(e, NULL)
                             : error_set(e, ERR_FORMAT, "%s is empty", t->name);
     }
     int rc = safetensors_floats(c->from, t, values, e);
@@ -114,7 +114,7 @@ int model_convert(const char *path, const char *from, enum dtype type, struct er
                            .data = calloc(most, sizeof *c.data),
                            .scale_names = calloc(most, sizeof *c.scale_names)};
     if (c.tensors == NULL || c.data == NULL || c.scale_names == NULL) {
-        rc = error_set(e, ERR_MEMORY, "out of memory");
+        rc = error_memory(e, NULL);
     }
     for (size_t i = 0; i < safetensors_count(file) && rc == 0; i++) {
         const struct safetensor *t = safetensors_get(file, i);
@@ -125,7 +125,9 @@ int model_convert(const char *path, const char *from, enum dtype type, struct er
     }
     rc = rc < 0 ? error_context(e, "%s", from) : rc;
     json_t *metadata = safetensors_metadata_all(file);
-    rc = rc == 0 ? safetensors_write(path, c.tensors, c.count, metadata, e) : rc;
+    if (rc == 0) {
+        rc = safetensors_write(path, c.tensors, c.count, metadata, e);
+    }
     json_decref(metadata);
     for (size_t i = 0; i < c.count; i++) {
         free(c.data[i]);

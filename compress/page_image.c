@@ -1,17 +1,12 @@
 /* page_image.c - see page_image.h. */
 #include "compress/page_image.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 int page_image(struct image *out, const struct page *page, struct error *e) {
-    size_t area = (size_t)page->width * (size_t)page->height;
-    *out = (struct image){.width = page->width, .height = page->height, .rgb = malloc(area * 3)};
-    if (out->rgb == NULL) {
-        return error_memory(e, "a page");
+    int rc = image_new(out, page->width, page->height, 1, e);
+    if (rc == 0) {
+        memcpy(out->pixels, page->grey, (size_t)page->height * image_stride(out));
     }
-    for (size_t i = 0; i < area; i++) {
-        memset(out->rgb + 3 * i, page->grey[i], 3);
-    }
-    return 0;
+    return rc;
 }

@@ -8,11 +8,11 @@
 #include "compress/sequence.h"
 
 struct page_encoder {
-    const struct encoder *n;
+    const struct encoder *encoder;
     struct encoder_session *session;
-    bool grey;     /* colours would be new to the encoder */
-    float *pixels; /* of a batch */
-    size_t pixels_size;
+    bool grey;      /* colours would be new to the encoder */
+    uint8_t *bytes; /* pixels of a batch */
+    size_t size;
 };
 
 void encoded_page_close(struct encoded_page *p) {
@@ -23,15 +23,15 @@ void encoded_page_close(struct encoded_page *p) {
     p->view_count = 0;
 }
 
-int page_encoder_open(struct page_encoder **out, const struct encoder *n, struct error *e) {
+int page_encoder_open(struct page_encoder **out, const struct encoder *encoder, struct error *e) {
     *out = NULL;
     struct page_encoder *p = calloc(1, sizeof *p);
     if (p == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
-    p->n = n;
-    p->grey = encoder_is_grey(n);
-    int rc = encoder_session_open(&p->session, n, e);
+    p->encoder = encoder;
+    p->grey = encoder_is_grey(encoder);
+    int rc = encoder_session_open(&p->session, encoder, e);
     if (rc < 0) {
         free(p);
         return rc;
@@ -45,38 +45,62 @@ void page_encoder_close(struct page_encoder *p) {
         return;
     }
     encoder_session_close(p->session);
-    free(p->pixels);
+    free(p->bytes);
     free(p);
 }
 
-static int get_pixels(struct page_encoder *p, size_t count, struct error *e) {
-    if (count <= p->pixels_size) {
-        return 0;
+/* Pictures of one size, one after another, as one tensor: those of one channel become three where
+ * another has three. The memory is p's until the next call. */
+static int join_pictures(struct page_encoder *p, const struct image *pictures, int count,
+                         struct tensor *out, struct error *e) {
+    int channels = 1;
+    for (int i = 0; i < count; i++) {
+        channels = pictures[i].channels > channels ? pictures[i].channels : channels;
     }
-    free(p->pixels);
-    p->pixels_size = 0;
-    p->pixels = malloc(count * sizeof *p->pixels);
-    if (p->pixels == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for pages");
+    size_t area = (size_t)pictures[0].width * (size_t)pictures[0].height;
+    size_t each = area * (size_t)channels, size = each * (size_t)count;
+    if (p->size < size) {
+        free(p->bytes);
+        p->bytes = malloc(size);
+        p->size = p->bytes != NULL ? size : 0;
     }
-    p->pixels_size = count;
+    if (p->bytes == NULL) {
+        return error_memory(e, "pages");
+    }
+    for (int i = 0; i < count; i++) {
+        uint8_t *to = p->bytes + (size_t)i * each;
+        if (pictures[i].channels == channels) {
+            memcpy(to, pictures[i].pixels, each);
+            continue;
+        }
+        for (size_t k = 0; k < each; k++) {
+            to[k] = pictures[i].pixels[k / 3];
+        }
+    }
+    *out = tensor_of(p->bytes, DTYPE_U8, NULL,
+                     TENSOR_SHAPE(count, pictures[0].height, pictures[0].width, channels));
     return 0;
 }
 
-/* Encodes what is in p->pixels; *tokens is the caller's. */
-static int run(struct page_encoder *p, float **tokens, const struct encoder_shape *shape,
+/* Encodes pixels (pages, side, side, channels); *tokens is the caller's. */
+static int run(struct page_encoder *p, float **tokens, const struct tensor *pixels, int phases,
                int64_t *rows, int64_t *columns, struct error *e) {
+    const struct encoder_shape shape = {pixels->shape[0], pixels->shape[1], pixels->shape[2],
+                                        phases};
+    int64_t dim = encoder_config(p->encoder)->token_dim;
     *tokens = NULL;
-    int rc = encoder_grid(p->n, shape, rows, columns, e);
+    int rc = encoder_grid(p->encoder, &shape, rows, columns, e);
     if (rc < 0) {
         return rc;
     }
-    size_t count = (size_t)(shape->batch * *rows * *columns * encoder_config(p->n)->token_dim);
-    *tokens = malloc(count * sizeof **tokens);
+    struct tensor to =
+        tensor_of(NULL, DTYPE_F32, NULL, TENSOR_SHAPE(1, shape.batch, *rows * *columns, dim));
+    *tokens = malloc(tensor_bytes(&to));
     if (*tokens == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for tokens");
+        return error_memory(e, "tokens");
     }
-    rc = encoder_run(p->session, *tokens, p->pixels, shape, e);
+    to.data = *tokens;
+    rc = encoder_run(p->session, &to, pixels, phases, e);
     if (rc < 0) {
         free(*tokens);
         *tokens = NULL;
@@ -109,28 +133,15 @@ static int load_picture(const struct page_encoder *p, struct image *out,
     return rc;
 }
 
-/* The tiles of a gundam page as one grid: its second view. */
+/* Encodes tiles; their tokens as one grid are the page's second view. */
 static int encode_tiles(struct page_encoder *p, struct encoded_page *page,
-                        const struct image *picture, int columns, int rows) {
-    struct image tiles[GUNDAM_TILES];
-    size_t area = (size_t)GUNDAM_TILE * GUNDAM_TILE * 3;
-    int count = columns * rows;
-    int rc = image_tiles(tiles, picture, GUNDAM_TILE, columns, rows, &page->error);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = get_pixels(p, (size_t)count * area, &page->error);
-    for (int i = 0; i < count; i++) {
-        if (rc == 0) {
-            image_normalize(p->pixels + (size_t)i * area, &tiles[i]);
-        }
-        image_close(&tiles[i]);
-    }
+                        const struct image *tiles, int columns, int rows) {
+    struct tensor pixels;
     float *tokens = NULL;
-    int64_t side, across, dim = encoder_config(p->n)->token_dim;
-    const struct encoder_shape shape = {count, GUNDAM_TILE, GUNDAM_TILE, 1};
+    int64_t side = 0, across = 0, dim = encoder_config(p->encoder)->token_dim;
+    int rc = join_pictures(p, tiles, columns * rows, &pixels, &page->error);
     if (rc == 0) {
-        rc = run(p, &tokens, &shape, &side, &across, &page->error);
+        rc = run(p, &tokens, &pixels, 1, &side, &across, &page->error);
     }
     if (rc < 0) {
         return rc;
@@ -140,7 +151,7 @@ static int encode_tiles(struct page_encoder *p, struct encoded_page *page,
     view->columns = (int)across * columns;
     view->tokens = malloc((size_t)(view->rows * view->columns * dim) * sizeof(float));
     if (view->tokens == NULL) {
-        rc = error_set(&page->error, ERR_MEMORY, "out of memory for tokens");
+        rc = error_memory(&page->error, "tokens");
     } else {
         sequence_join_tiles(view->tokens, tokens, rows, columns, side, dim);
         page->view_count = 2;
@@ -149,33 +160,53 @@ static int encode_tiles(struct page_encoder *p, struct encoded_page *page,
     return rc;
 }
 
+static int cut_and_encode_tiles(struct page_encoder *p, struct encoded_page *page,
+                                const struct image *picture, int columns, int rows) {
+    struct image tiles[GUNDAM_TILES];
+    int rc = image_tiles(tiles, picture, GUNDAM_TILE, columns, rows, &page->error);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = encode_tiles(p, page, tiles, columns, rows);
+    for (int i = 0; i < columns * rows; i++) {
+        image_close(&tiles[i]);
+    }
+    return rc;
+}
+
+/* The picture as a whole: the page's first view. */
+static int encode_global_view(struct page_encoder *p, struct encoded_page *page,
+                              const struct image *picture) {
+    struct image global;
+    struct tensor pixels;
+    int64_t rows = 0, columns = 0;
+    int rc = image_letterbox(&global, picture, PAGE_SIZES[MODE_GUNDAM].side, &page->error);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = join_pictures(p, &global, 1, &pixels, &page->error);
+    image_close(&global);
+    if (rc == 0) {
+        rc = run(p, &page->views[0].tokens, &pixels, 1, &rows, &columns, &page->error);
+    }
+    page->views[0].rows = (int)rows;
+    page->views[0].columns = (int)columns;
+    page->view_count = rc == 0;
+    return rc;
+}
+
 /* The global view, then the tiles where the picture is large enough for them. */
 static int encode_gundam(struct page_encoder *p, struct encoded_page *page) {
-    struct image picture, global;
-    int side = PAGE_SIZES[MODE_GUNDAM].side, columns, rows;
+    struct image picture;
+    int columns, rows;
     int rc = load_picture(p, &picture, page, &page->error);
     if (rc < 0) {
         return rc;
     }
-    rc = image_letterbox(&global, &picture, side, &page->error);
-    if (rc == 0) {
-        rc = get_pixels(p, (size_t)side * (size_t)side * 3, &page->error);
-        if (rc == 0) {
-            image_normalize(p->pixels, &global);
-        }
-        image_close(&global);
-    }
-    int64_t grid_rows = 0, grid_columns = 0;
-    const struct encoder_shape shape = {1, side, side, 1};
-    if (rc == 0) {
-        rc = run(p, &page->views[0].tokens, &shape, &grid_rows, &grid_columns, &page->error);
-    }
-    page->views[0].rows = (int)grid_rows;
-    page->views[0].columns = (int)grid_columns;
-    page->view_count = rc == 0;
+    rc = encode_global_view(p, page, &picture);
     image_grid(picture.width, picture.height, GUNDAM_TILE, GUNDAM_TILES, &columns, &rows);
     if (rc == 0 && columns * rows > 1) {
-        rc = encode_tiles(p, page, &picture, columns, rows);
+        rc = cut_and_encode_tiles(p, page, &picture, columns, rows);
     }
     image_close(&picture);
     return rc;
@@ -183,41 +214,34 @@ static int encode_gundam(struct page_encoder *p, struct encoded_page *page) {
 
 /* ---- Batches --------------------------------------------------------------------------- */
 
-/* Loads pages of one mode into p->pixels, one behind the other; those that can be loaded are left
- * in `loaded`. */
+/* Loads pages of one mode; those that can be loaded are left in `loaded`, with their pictures. */
 static int load_batch(struct page_encoder *p, struct encoded_page *const *pages, int count,
-                      struct encoded_page **loaded) {
-    size_t side = (size_t)PAGE_SIZES[pages[0]->mode].side, area = side * side * 3;
+                      struct encoded_page **loaded, struct image *pictures) {
     int good = 0;
     for (int i = 0; i < count; i++) {
-        struct image picture;
-        struct encoded_page *page = pages[i];
-        page->rc = get_pixels(p, (size_t)count * area, &page->error);
-        if (page->rc == 0) {
-            page->rc = load_picture(p, &picture, page, &page->error);
-        }
-        if (page->rc == 0) {
-            image_normalize(p->pixels + (size_t)good * area, &picture);
-            image_close(&picture);
-            loaded[good++] = page;
+        pages[i]->rc = load_picture(p, &pictures[good], pages[i], &pages[i]->error);
+        if (pages[i]->rc == 0) {
+            loaded[good++] = pages[i];
         }
     }
     return good;
 }
 
-/* Shares the tokens of a batch among its pages. */
-static void share(struct encoded_page *const *pages, int count, const float *tokens, int64_t rows,
+/* Gives each page its tokens of a batch's; the first takes over `tokens` itself. */
+static void share(struct encoded_page *const *pages, int count, float *tokens, int64_t rows,
                   int64_t columns, int64_t dim) {
     size_t each = (size_t)(rows * columns * dim);
     for (int i = 0; i < count; i++) {
         struct encoded_page *page = pages[i];
         struct view *view = &page->views[0];
-        view->tokens = malloc(each * sizeof *view->tokens);
+        view->tokens = i == 0 ? tokens : malloc(each * sizeof *view->tokens);
         if (view->tokens == NULL) {
-            page->rc = error_set(&page->error, ERR_MEMORY, "out of memory for tokens");
+            page->rc = error_memory(&page->error, "tokens");
             continue;
         }
-        memcpy(view->tokens, tokens + (size_t)i * each, each * sizeof *tokens);
+        if (i > 0) {
+            memcpy(view->tokens, tokens + (size_t)i * each, each * sizeof *tokens);
+        }
         view->rows = (int)rows;
         view->columns = (int)columns;
         page->view_count = 1;
@@ -226,25 +250,29 @@ static void share(struct encoded_page *const *pages, int count, const float *tok
 
 static void encode_batch(struct page_encoder *p, struct encoded_page *const *pages, int count) {
     struct encoded_page *loaded[PAGES_BATCH];
-    int good = load_batch(p, pages, count, loaded);
+    struct image pictures[PAGES_BATCH];
+    struct tensor pixels;
+    struct error e = {0};
+    float *tokens = NULL;
+    int64_t rows = 0, columns = 0;
+    int good = load_batch(p, pages, count, loaded, pictures);
     if (good == 0) {
         return;
     }
-    const struct page_size *mode = &PAGE_SIZES[pages[0]->mode];
-    const struct encoder_shape shape = {good, mode->side, mode->side, mode->column_offsets};
-    struct error e = {0};
-    float *tokens = NULL;
-    int64_t rows, columns;
-    int rc = run(p, &tokens, &shape, &rows, &columns, &e);
-    if (rc < 0) {
-        for (int i = 0; i < good; i++) {
-            loaded[i]->rc = rc;
-            loaded[i]->error = e;
-        }
-        return;
+    int rc = join_pictures(p, pictures, good, &pixels, &e);
+    for (int i = 0; i < good; i++) {
+        image_close(&pictures[i]);
     }
-    share(loaded, good, tokens, rows, columns, encoder_config(p->n)->token_dim);
-    free(tokens);
+    if (rc == 0) {
+        rc = run(p, &tokens, &pixels, PAGE_SIZES[pages[0]->mode].column_offsets, &rows, &columns, &e);
+    }
+    for (int i = 0; i < good && rc < 0; i++) {
+        loaded[i]->rc = rc;
+        loaded[i]->error = e;
+    }
+    if (rc == 0) {
+        share(loaded, good, tokens, rows, columns, encoder_config(p->encoder)->token_dim);
+    }
 }
 
 void pages_encode(struct page_encoder *p, struct encoded_page *const *pages, int count) {

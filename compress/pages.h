@@ -29,7 +29,7 @@ struct encoded_page {
 void encoded_page_close(struct encoded_page *p); /* the views */
 
 struct page_encoder; /* of one thread */
-int page_encoder_open(struct page_encoder **out, const struct encoder *n, struct error *e);
+int page_encoder_open(struct page_encoder **out, const struct encoder *encoder, struct error *e);
 void page_encoder_close(struct page_encoder *p); /* NULL is allowed */
 
 /* Encodes up to PAGES_BATCH pages; those of equal mode that follow each other go through the

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compress/text_distance.h"
+
 struct readback {
     const struct reader *r;
     struct reader_session *session;
@@ -17,12 +19,14 @@ int readback_open(struct readback **out, const struct reader *r, struct error *e
     *out = NULL;
     struct readback *b = calloc(1, sizeof *b);
     if (b == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     b->r = r;
     reading_text_init(&b->text);
     int rc = reader_session_open(&b->session, r, e);
-    rc = rc == 0 ? codec_open(&b->codec, e) : rc;
+    if (rc == 0) {
+        rc = codec_open(&b->codec, e);
+    }
     if (rc < 0) {
         readback_close(b);
         return rc;
@@ -68,7 +72,7 @@ int readback_compare(const struct readback_page *page, const char *text, size_t 
     *accuracy = -1;
     const struct bytes *read = &page->text->text;
     return text != NULL && size > 0
-               ? reading_accuracy(bytes_text(read), read->size, text, size, accuracy, e)
+               ? text_accuracy(bytes_text(read), read->size, text, size, accuracy, e)
                : 0;
 }
 
@@ -84,7 +88,7 @@ static int reserve(struct readback *b, size_t count, struct error *e) {
     b->tokens = malloc(count * sizeof *b->tokens);
     b->whole = malloc(count * sizeof *b->whole);
     if (b->tokens == NULL || b->whole == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for tokens");
+        return error_memory(e, "tokens");
     }
     b->size = count;
     return 0;
@@ -121,9 +125,10 @@ int readback_record(struct readback *b, const struct token_header *h, const void
                          h->columns, h->bucket, h->full_rows, h->full_columns);
     }
     int rc = reserve(b, (size_t)h->full_rows * h->full_columns * h->dim, e);
-    rc = rc == 0 ? codec_unpack(b->codec, b->tokens, (enum codec)h->codec, payload, h->payload,
-                                stored, h->dim, e)
-                 : rc;
+    if (rc == 0) {
+        rc = codec_unpack(b->codec, b->tokens, (enum codec)h->codec, payload, h->payload, stored,
+                          h->dim, e);
+    }
     if (rc < 0 || h->bucket == 0 || h->shrunk_by == SHRINK_RESIZE ||
         h->shrunk_by == SHRINK_RENDER) {
         return rc < 0 ? rc : readback_tokens(b, b->tokens, h->rows, h->columns, page, e);

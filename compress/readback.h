@@ -3,7 +3,7 @@
 #ifndef OCC_COMPRESS_READBACK_H
 #define OCC_COMPRESS_READBACK_H
 
-#include "compress/reader.h"
+#include "compress/reading_text.h"
 #include "store/forget.h"
 
 struct readback; /* of one thread */
@@ -24,7 +24,7 @@ int readback_tokens(struct readback *b, const float *tokens, int rows, int colum
  * as the smaller page that it is. ERR_FORMAT for a grid that its bucket does not explain. */
 int readback_record(struct readback *b, const struct token_header *header, const void *payload,
                     struct readback_page *page, struct error *e);
-/* The share of a page's text (with a newline behind each row) that was read: reading_accuracy; -1
+/* The share of a page's text (with a newline behind each row) that was read: text_accuracy; -1
  * where there is none (`text` NULL or empty). */
 int readback_compare(const struct readback_page *page, const char *text, size_t size,
                      double *accuracy, struct error *e);

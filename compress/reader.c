@@ -1,4 +1,4 @@
-/* reader.c - opening a reading head, its memory, and merging. */
+/* reader.c - opening a reading head. */
 #include "compress/reader.h"
 
 #include <stdio.h>
@@ -16,8 +16,8 @@ static const char *const NAMES[READER_MATRICES] = {
 
 /* ---- Loading --------------------------------------------------------------------------- */
 
-struct loading {
-    struct reader *r;
+struct loader {
+    struct reader *reader;
     const char *path;
 };
 
@@ -32,8 +32,8 @@ static int matrix_named(const char *name) {
 }
 
 /* The tensor as floats, malloc's; NULL: failed. */
-static float *read_tensor(const struct loading *l, const struct tensor_spec *t, struct error *e) {
-    const struct safetensor *found = safetensors_find(l->r->file, t->name);
+static float *read_tensor(const struct loader *l, const struct tensor_spec *t, struct error *e) {
+    const struct safetensor *found = safetensors_find(l->reader->file, t->name);
     size_t count = 1;
     for (int i = 0; i < t->rank; i++) {
         count *= (size_t)t->shape[i];
@@ -46,10 +46,10 @@ static float *read_tensor(const struct loading *l, const struct tensor_spec *t, 
     }
     float *values = malloc(count * sizeof *values);
     if (values == NULL) {
-        error_set(e, ERR_MEMORY, "out of memory");
+        error_memory(e, NULL);
         return NULL;
     }
-    if (safetensors_floats(l->r->file, found, values, e) < 0) {
+    if (safetensors_floats(l->reader->file, found, values, e) < 0) {
         error_context(e, "%s", l->path);
         free(values);
         return NULL;
@@ -59,7 +59,8 @@ static float *read_tensor(const struct loading *l, const struct tensor_spec *t, 
 
 /* Weights come before their bias, and are packed with it. */
 static int load_matrix(void *context, const struct tensor_spec *t, struct error *e) {
-    struct loading *l = context;
+    const struct loader *l = context;
+    struct reader *r = l->reader;
     int index = matrix_named(t->name);
     if (index < 0) {
         return 0;
@@ -68,9 +69,11 @@ static int load_matrix(void *context, const struct tensor_spec *t, struct error 
     snprintf(bias.name, sizeof bias.name, "%s.bias", NAMES[index]);
     float *weight = read_tensor(l, t, e);
     float *added = weight != NULL ? read_tensor(l, &bias, e) : NULL;
-    int rc = added != NULL ? l->r->ops->pack(l->r->context, &l->r->matrices[index], weight,
-                                             DTYPE_F32, t->shape[0], t->shape[1], added, e)
-                           : e->code;
+    struct tensor matrix = tensor_matrix(weight, DTYPE_F32, NULL, t->shape[0], t->shape[1]);
+    struct tensor vector = tensor_vector(added, DTYPE_F32, NULL, t->shape[0]);
+    int rc = added != NULL
+                 ? r->device->ops->pack(r->device, &r->matrices[index], &matrix, &vector, e)
+                 : e->code;
     free(weight);
     free(added);
     return rc;
@@ -107,7 +110,7 @@ static int parse(struct reader *r, const char *path, struct error *e) {
 }
 
 static int load(struct reader *r, const char *path, struct error *e) {
-    struct loading l = {.r = r, .path = path};
+    struct loader l = {.reader = r, .path = path};
     r->merges = safetensors_find(r->file, "merge.columns.weight") != NULL;
     int rc = reading_tensors(&r->config, "reader.", r->dim, READING_ROWS, READING_STEPS,
                              load_matrix, &l, e);
@@ -117,21 +120,27 @@ static int load(struct reader *r, const char *path, struct error *e) {
     return rc;
 }
 
-int reader_open(struct reader **out, const char *path, const struct backend_ops *ops,
+int reader_open(struct reader **out, const char *path, const struct backend *backend,
                 enum dtype compute, struct error *e) {
     struct error local;
     e = e != NULL ? e : &local;
     *out = NULL;
     struct reader *r = calloc(1, sizeof *r);
     if (r == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
-    r->ops = ops;
+    r->backend = backend;
     r->compute = compute;
     int rc = safetensors_open(&r->file, path, e);
-    rc = rc == 0 ? parse(r, path, e) : rc;
-    rc = rc == 0 ? ops->context_open(&r->context, compute, e) : rc;
-    rc = rc == 0 ? load(r, path, e) : rc;
+    if (rc == 0) {
+        rc = parse(r, path, e);
+    }
+    if (rc == 0) {
+        rc = device_open(&r->device, backend, compute, e);
+    }
+    if (rc == 0) {
+        rc = load(r, path, e);
+    }
     if (rc < 0) {
         reader_close(r);
         return rc;
@@ -145,20 +154,24 @@ static int load_merge(void *context, const struct tensor_spec *t, struct error *
 }
 
 int reader_open_maps(struct reader **out, const void *file, size_t size, const char *name,
-                     int64_t dim, const struct backend_ops *ops, enum dtype compute,
+                     int64_t dim, const struct backend *backend, enum dtype compute,
                      struct error *e) {
     struct error local;
     e = e != NULL ? e : &local;
     *out = NULL;
     struct reader *r = calloc(1, sizeof *r);
     if (r == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
-    struct loading l = {.r = r, .path = name};
-    *r = (struct reader){.ops = ops, .compute = compute, .dim = dim, .merges = true};
+    struct loader l = {.reader = r, .path = name};
+    *r = (struct reader){.backend = backend, .compute = compute, .dim = dim, .merges = true};
     int rc = safetensors_open_memory(&r->file, file, size, name, e);
-    rc = rc == 0 ? ops->context_open(&r->context, compute, e) : rc;
-    rc = rc == 0 ? merge_tensors(dim, load_merge, &l, e) : rc;
+    if (rc == 0) {
+        rc = device_open(&r->device, backend, compute, e);
+    }
+    if (rc == 0) {
+        rc = merge_tensors(dim, load_merge, &l, e);
+    }
     if (rc < 0) {
         reader_close(r);
         return rc;
@@ -172,9 +185,11 @@ void reader_close(struct reader *r) {
         return;
     }
     for (int i = 0; i < READER_MATRICES; i++) {
-        r->ops->weights_close(r->matrices[i]);
+        if (r->matrices[i] != NULL) {
+            r->device->ops->packed_close(r->matrices[i]);
+        }
     }
-    r->ops->context_close(r->context);
+    device_close(r->device);
     alphabet_close(r->alphabet);
     safetensors_close(r->file);
     free(r);
@@ -190,169 +205,4 @@ int64_t reader_dim(const struct reader *r) {
 
 bool reader_merges(const struct reader *r) {
     return r->merges;
-}
-
-/* ---- Sessions ----------------------------------------------------------------------------- */
-
-int reader_session_open(struct reader_session **out, const struct reader *r, struct error *e) {
-    *out = NULL;
-    struct reader_session *s = calloc(1, sizeof *s);
-    if (s == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
-    }
-    s->r = r;
-    int rc = r->ops->context_open(&s->context, r->compute, e);
-    if (rc < 0) {
-        free(s);
-        return rc;
-    }
-    *out = s;
-    return 0;
-}
-
-void reader_session_close(struct reader_session *s) {
-    if (s == NULL) {
-        return;
-    }
-    for (int i = 0; i < READER_BUFFERS; i++) {
-        free(s->buffers[i].data);
-    }
-    s->r->ops->release(s->context, s->input);
-    s->r->ops->release(s->context, s->output);
-    s->r->ops->context_close(s->context);
-    free(s->characters);
-    free(s);
-}
-
-float *reader_buffer_get(struct reader_session *s, int index, size_t count, struct error *e) {
-    struct reader_buffer *b = &s->buffers[index];
-    if (b->count < count) {
-        free(b->data);
-        b->count = 0;
-        b->data = malloc(count * sizeof *b->data);
-        if (b->data == NULL) {
-            error_set(e, ERR_MEMORY, "out of memory for a page's reading");
-            return NULL;
-        }
-        b->count = count;
-    }
-    return b->data;
-}
-
-static int device_get(struct reader_session *s, float **data, size_t *have, size_t count,
-                      struct error *e) {
-    const struct backend_ops *ops = s->r->ops;
-    if (*have >= count) {
-        return 0;
-    }
-    ops->release(s->context, *data);
-    *have = 0;
-    *data = ops->alloc(s->context, count);
-    if (*data == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for a page's reading");
-    }
-    *have = count;
-    return 0;
-}
-
-int reader_apply(struct reader_session *s, enum reader_matrix matrix, float *to, const float *x,
-                 int64_t rows, int64_t inputs, int64_t outputs, enum activation activation,
-                 struct error *e) {
-    const struct backend_ops *ops = s->r->ops;
-    size_t in = (size_t)(rows * inputs), out = (size_t)(rows * outputs);
-    int rc = device_get(s, &s->input, &s->input_count, in, e);
-    rc = rc == 0 ? device_get(s, &s->output, &s->output_count, out, e) : rc;
-    rc = rc == 0 ? ops->upload(s->context, s->input, x, in, e) : rc;
-    rc = rc == 0 ? ops->linear(s->context, s->output, s->input, rows, s->r->matrices[matrix],
-                               activation, NULL, e)
-                 : rc;
-    return rc == 0 ? ops->download(s->context, to, s->output, out, e) : rc;
-}
-
-/* ---- Merging ----------------------------------------------------------------------------------
- */
-
-/* Both sides of the maps: token (r, c) beside (r, c + 1), or above (r + 1, c), as one row of 2 dim
- * numbers; a token without a neighbour stands for it too. `back` takes the pairs apart. */
-static void pair(float *pairs, float *tokens, int rows, int columns, bool by_rows, size_t dim,
-                 bool back) {
-    int down = by_rows ? (rows + 1) / 2 : rows, across = by_rows ? columns : (columns + 1) / 2;
-    for (int i = 0; i < down * across; i++) {
-        int r = i / across * (by_rows ? 2 : 1), c = i % across * (by_rows ? 1 : 2);
-        int r2 = by_rows && r + 1 < rows ? r + 1 : r, c2 = !by_rows && c + 1 < columns ? c + 1 : c;
-        float *first = tokens + (size_t)(r * columns + c) * dim;
-        float *second = tokens + (size_t)(r2 * columns + c2) * dim;
-        float *to = pairs + (size_t)i * 2 * dim;
-        if (!back) {
-            memcpy(to, first, dim * sizeof *to);
-            memcpy(to + dim, second, dim * sizeof *to);
-            continue;
-        }
-        if (second != first) {
-            memcpy(second, to + dim, dim * sizeof *to);
-        }
-        memcpy(first, to, dim * sizeof *to);
-    }
-}
-
-/* As forget_grid: the longer side, columns where both are equal. */
-static void halve(int *rows, int *columns, bool *by_rows) {
-    *by_rows = *rows > *columns;
-    *rows = *by_rows ? (*rows + 1) / 2 : *rows;
-    *columns = *by_rows ? *columns : (*columns + 1) / 2;
-}
-
-int reader_merge(struct reader_session *s, float *tokens, int *rows, int *columns,
-                 struct error *e) {
-    size_t dim = (size_t)s->r->dim;
-    int from_rows = *rows, from_columns = *columns;
-    bool by_rows;
-    if (!s->r->merges) {
-        return error_set(e, ERR_UNSUPPORTED, "this encoder carries no maps for merging");
-    }
-    if (*rows * *columns < 2) {
-        return error_set(e, ERR_UNSUPPORTED, "a single token cannot be merged");
-    }
-    halve(rows, columns, &by_rows);
-    size_t count = (size_t)(*rows * *columns);
-    float *pairs = reader_buffer_get(s, BUFFER_TOKENS, count * 2 * dim, e);
-    if (pairs == NULL) {
-        return ERR_MEMORY;
-    }
-    pair(pairs, tokens, from_rows, from_columns, by_rows, dim, false);
-    return reader_apply(s, by_rows ? READER_MERGE_ROWS : READER_MERGE_COLUMNS, tokens, pairs,
-                        (int64_t)count, 2 * (int64_t)dim, (int64_t)dim, ACTIVATION_NONE, e);
-}
-
-int reader_unmerge(struct reader_session *s, float *tokens, int rows, int columns, int bucket,
-                   struct error *e) {
-    size_t dim = (size_t)s->r->dim;
-    if (s->r->matrices[READER_UNMERGE_COLUMNS] == NULL && bucket > 0) {
-        return error_set(e, ERR_UNSUPPORTED, "this encoder carries no maps for merging");
-    }
-    for (int k = bucket - 1; k >= 0; k--) {
-        int to_rows = rows, to_columns = columns, half_rows, half_columns;
-        bool by_rows = false;
-        for (int i = 0; i < k; i++) {
-            halve(&to_rows, &to_columns, &by_rows);
-        }
-        if (to_rows * to_columns == 1) {
-            continue; /* there was nothing left to halve */
-        }
-        half_rows = to_rows;
-        half_columns = to_columns;
-        halve(&half_rows, &half_columns, &by_rows);
-        size_t count = (size_t)(half_rows * half_columns);
-        float *pairs = reader_buffer_get(s, BUFFER_TOKENS, count * 2 * dim, e);
-        int rc = pairs != NULL
-                     ? reader_apply(s, by_rows ? READER_UNMERGE_ROWS : READER_UNMERGE_COLUMNS,
-                                    pairs, tokens, (int64_t)count, (int64_t)dim, 2 * (int64_t)dim,
-                                    ACTIVATION_NONE, e)
-                     : ERR_MEMORY;
-        if (rc < 0) {
-            return rc;
-        }
-        pair(pairs, tokens, to_rows, to_columns, by_rows, dim, true);
-    }
-    return 0;
 }

@@ -9,21 +9,20 @@
 #include <stdbool.h>
 
 #include "compress/alphabet.h"
-#include "compress/backend.h"
+#include "compress/device.h"
 #include "compress/reading.h"
-#include "store/bytes.h"
 
 struct reader;         /* weights: read-only, shared by threads */
 struct reader_session; /* buffers: of the thread that opened it */
 
 /* From the file of an encoder. ERR_UNSUPPORTED when it carries no reading head, ERR_FORMAT when
  * that is not whole. */
-int reader_open(struct reader **out, const char *path, const struct backend_ops *ops,
+int reader_open(struct reader **out, const char *path, const struct backend *backend,
                 enum dtype compute, struct error *e);
 /* That only merges: from a safetensors file in memory with merge.columns and merge.rows for tokens
  * of `dim` numbers (encoder_maps), which must outlive it; `name` stands for its path. */
 int reader_open_maps(struct reader **out, const void *file, size_t size, const char *name,
-                     int64_t dim, const struct backend_ops *ops, enum dtype compute,
+                     int64_t dim, const struct backend *backend, enum dtype compute,
                      struct error *e);
 void reader_close(struct reader *r); /* NULL is allowed; sessions first */
 const struct alphabet *reader_alphabet(const struct reader *r);
@@ -55,31 +54,5 @@ struct reading_character {
  * phases. *characters is the session's, valid until its next call; in order of row, column. */
 int reader_run(struct reader_session *s, const float *tokens, int rows, int columns,
                const struct reading_character **characters, size_t *count, struct error *e);
-
-struct reading_row {
-    size_t start, end; /* bytes of the text, without the newline */
-    int x, y;          /* pixels: of its first character, of its top */
-    float confidence;  /* mean of its characters */
-};
-struct reading_text {
-    struct bytes text; /* rows, each ended by a newline */
-    struct reading_row *rows;
-    size_t row_count, row_capacity;
-};
-void reading_text_init(struct reading_text *t);
-void reading_text_close(struct reading_text *t);
-/* Characters as rows in order of reading: a page whose rows all leave the middle free is read as
- * two columns. `width`: of the page, pixels. */
-int reading_text_fill(struct reading_text *t, const struct alphabet *alphabet,
-                      const struct reading_character *characters, size_t count, int width,
-                      struct error *e);
-
-/* 1 - edit distance / length of `text` (Levenshtein over code points), not below 0; 1 for two empty
- * texts. Newlines count as characters. */
-int reading_accuracy(const char *read, size_t read_size, const char *text, size_t size,
-                     double *accuracy, struct error *e);
-/* The distance itself, and the length of `text` in code points. */
-int reading_distance(const char *read, size_t read_size, const char *text, size_t size,
-                     int64_t *distance, int64_t *length, struct error *e);
 
 #endif

@@ -1,55 +1,120 @@
 /* reader_run.c - from tokens to characters. */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "compress/reader_state.h"
+#include "store/array.h"
 
-/* Products of few shapes: each new one costs a millisecond to prepare. */
+/* Rows of a product at a time: products of few shapes, and logits that stay in the cache. */
 enum { CHUNK = 256 };
 
 struct reading_pass {
     struct reader_session *s;
     const struct reading_config *c;
+    struct device *device;
+    const struct ops *ops;
     struct reading_grid grid;
     int64_t rows, steps; /* cells of the page */
     struct error *e;
 };
 
-/* The unfolded cells in the order of the page, each with its neighbours. */
-static void arrange(const struct reading_pass *p, float *to, const float *cells) {
-    size_t channels = (size_t)p->c->channels;
+/* ---- Cells in the order of the page, each with its neighbours ------------------------------- */
+
+void reading_index_close(struct reader_session *s) {
+    const struct ops *ops = s->device->ops;
+    if (s->index.first.data != NULL) {
+        ops->release(s->device, &s->index.first);
+    }
+    if (s->index.second.data != NULL) {
+        ops->release(s->device, &s->index.second);
+    }
+    s->index = (struct reading_index){.rows = 0};
+}
+
+/* Of each cell and its neighbours the unfolded cell of the first phase, or of the second. */
+static void list_neighbours(const struct reading_pass *p, int32_t *index, bool second) {
     for (int64_t i = 0; i < p->rows * p->steps; i++) {
-        int64_t step = i % p->steps;
-        for (int side = 0; side < READING_SEEN; side++, to += channels) {
-            int64_t at = step + side - READING_REACH;
-            if (at < 0 || at >= p->steps) {
-                memset(to, 0, channels * sizeof *to);
-                continue;
+        for (int64_t side = -READING_REACH; side <= READING_REACH; side++) {
+            int32_t places[2] = {-1, -1};
+            int64_t step = i % p->steps + side;
+            if (step >= 0 && step < p->steps) {
+                reading_place(&p->grid, i / p->steps, step, &places[0], &places[1]);
             }
-            int32_t first, second;
-            reading_place(&p->grid, i / p->steps, at, &first, &second);
-            const float *a = cells + (size_t)first * channels;
-            const float *b = cells + (size_t)second * channels;
-            for (size_t k = 0; k < channels; k++) {
-                to[k] = p->grid.phases == 2 ? 0.5f * (a[k] + b[k]) : a[k];
-            }
+            *index++ = places[second];
         }
     }
 }
 
+static int make_index(const struct reading_pass *p, struct tensor *out, bool second) {
+    int64_t count = p->rows * p->steps * READING_SEEN;
+    int rc = buffer_reserve(&p->s->host, (size_t)count, sizeof(int32_t), p->e);
+    if (rc < 0) {
+        return rc;
+    }
+    struct tensor host = tensor_vector(p->s->host.data, DTYPE_I32, NULL, count);
+    list_neighbours(p, p->s->host.data, second);
+    *out = tensor_vector(NULL, DTYPE_I32, p->device, count);
+    rc = p->ops->alloc(p->device, out, p->e);
+    if (rc == 0) {
+        rc = p->ops->upload(p->device, out, &host, p->e);
+    }
+    return rc;
+}
+
+static int find_index(const struct reading_pass *p) {
+    struct reading_index *index = &p->s->index;
+    if (index->rows == p->grid.rows && index->columns == p->grid.columns) {
+        return 0;
+    }
+    reading_index_close(p->s);
+    int rc = make_index(p, &index->first, false);
+    if (rc == 0 && p->grid.phases == 2) {
+        rc = make_index(p, &index->second, true);
+    }
+    if (rc == 0) {
+        index->rows = (int)p->grid.rows;
+        index->columns = (int)p->grid.columns;
+    }
+    return rc;
+}
+
+/* out (cells of the page * READING_SEEN, channels) of unfolded cells: of two phases the mean. */
+static int arrange(const struct reading_pass *p, const struct tensor *unfolded,
+                   struct tensor *out) {
+    int64_t rows = p->rows * p->steps * READING_SEEN, channels = p->c->channels;
+    struct tensor second;
+    int rc = find_index(p);
+    if (rc == 0) {
+        rc = reader_matrix_of(p->s, BUFFER_SEEN, rows, channels, out, p->e);
+    }
+    if (rc == 0) {
+        rc = p->ops->gather(p->device, out, unfolded, &p->s->index.first, p->e);
+    }
+    if (rc < 0 || p->grid.phases != 2) {
+        return rc;
+    }
+    rc = reader_matrix_of(p->s, BUFFER_SECOND, rows, channels, &second, p->e);
+    if (rc == 0) {
+        rc = p->ops->gather(p->device, &second, unfolded, &p->s->index.second, p->e);
+    }
+    if (rc == 0) {
+        rc = p->ops->combine(p->device, out, 0.5f, out, 0.5f, &second, p->e);
+    }
+    return rc;
+}
+
+/* ---- Where there are characters ---------------------------------------------------------------
+ */
+
 static int add_character(struct reader_session *s, int64_t row, int64_t column, float presence,
                          struct error *e) {
-    if (s->count == s->capacity) {
-        size_t capacity = s->capacity > 0 ? 2 * s->capacity : 4096;
-        struct reading_character *list = realloc(s->characters, capacity * sizeof *list);
-        if (list == NULL) {
-            return error_set(e, ERR_MEMORY, "out of memory for characters");
-        }
-        s->characters = list;
-        s->capacity = capacity;
+    struct reading_character *list =
+        array_grow(s->characters, &s->capacity, s->count + 1, sizeof *list, e);
+    if (list == NULL) {
+        return ERR_MEMORY;
     }
-    s->characters[s->count++] = (struct reading_character){
+    s->characters = list;
+    list[s->count++] = (struct reading_character){
         .row = (int16_t)row, .column = (int16_t)column, .confidence = presence};
     return 0;
 }
@@ -97,55 +162,179 @@ static int find_characters(struct reading_pass *p, float *presence) {
     return rc;
 }
 
-/* The likeliest class of each character of a chunk, and how likely it is. */
-static void choose(const struct reading_pass *p, struct reading_character *list, size_t count,
-                   const float *logits) {
-    for (size_t i = 0; i < count; i++, logits += p->c->classes) {
-        int64_t best = 0;
-        float sum = 0;
-        for (int64_t k = 1; k < p->c->classes; k++) {
-            best = logits[k] > logits[best] ? k : best;
-        }
-        for (int64_t k = 0; k < p->c->classes; k++) {
-            sum += expf(logits[k] - logits[best]);
-        }
-        list[i].class_index = (int32_t)best;
-        list[i].confidence /= sum;
+/* ---- Which -------------------------------------------------------------------------------------
+ */
+
+/* Classes and their probabilities of characters [first, first + CHUNK), whose features are rows of
+ * `wide` (cells * columns, embedding). */
+static int classify_chunk(struct reading_pass *p, const struct tensor *wide,
+                          const struct tensor *places, const struct tensor *values,
+                          const struct tensor *classes) {
+    struct tensor rows, logits;
+    int rc = reader_matrix_of(p->s, BUFFER_CELLS, CHUNK, p->c->embedding, &rows, p->e);
+    if (rc == 0) {
+        rc = reader_matrix_of(p->s, BUFFER_LOGITS, CHUNK, p->c->classes, &logits, p->e);
     }
+    if (rc == 0) {
+        rc = p->ops->gather(p->device, &rows, wide, places, p->e);
+    }
+    if (rc == 0) {
+        rc = reader_linear(p->s, &logits, &rows, READER_CLASS, ACTIVATION_NONE, p->e);
+    }
+    if (rc == 0) {
+        rc = p->ops->softmax(p->device, &logits, &logits, p->e);
+    }
+    if (rc == 0) {
+        rc = p->ops->top_k(p->device, values, classes, &logits, p->e);
+    }
+    return rc;
 }
 
-/* wide (cells, columns * embedding). */
-static int name_characters(struct reading_pass *p, const float *wide) {
-    size_t embedding = (size_t)p->c->embedding;
-    float *rows = reader_buffer_get(p->s, BUFFER_CELLS, CHUNK * embedding, p->e);
-    float *logits = reader_buffer_get(p->s, BUFFER_LOGITS, CHUNK * (size_t)p->c->classes, p->e);
-    if (rows == NULL || logits == NULL) {
-        return ERR_MEMORY;
+/* Where the characters' features are; filled up to whole chunks with none. */
+static int send_places(struct reading_pass *p, int64_t padded, struct tensor *out) {
+    int rc = buffer_reserve(&p->s->host, (size_t)padded, sizeof(int32_t), p->e);
+    if (rc < 0) {
+        return rc;
     }
-    for (size_t first = 0; first < p->s->count; first += CHUNK) {
-        size_t count = p->s->count - first < CHUNK ? p->s->count - first : CHUNK;
-        memset(rows, 0, CHUNK * embedding * sizeof *rows);
-        for (size_t i = 0; i < count; i++) {
-            const struct reading_character *c = &p->s->characters[first + i];
-            size_t place = (size_t)(c->row * p->steps * READING_COLUMNS + c->column);
-            memcpy(rows + i * embedding, wide + place * embedding, embedding * sizeof *rows);
-        }
-        int rc = reader_apply(p->s, READER_CLASS, logits, rows, CHUNK, p->c->embedding,
-                              p->c->classes, ACTIVATION_NONE, p->e);
-        if (rc < 0) {
-            return rc;
-        }
-        choose(p, p->s->characters + first, count, logits);
+    int32_t *places = p->s->host.data;
+    for (int64_t i = 0; i < padded; i++) {
+        places[i] = -1;
     }
-    return 0;
+    for (size_t i = 0; i < p->s->count; i++) {
+        const struct reading_character *c = &p->s->characters[i];
+        places[i] = (int32_t)(c->row * p->steps * READING_COLUMNS + c->column);
+    }
+    return reader_send_index(p->s, places, padded, out, p->e);
+}
+
+/* The best of each character comes back: its class and how likely that is. */
+static int receive_classes(struct reading_pass *p, const struct tensor *values,
+                           const struct tensor *classes) {
+    int64_t count = (int64_t)p->s->count;
+    int rc = buffer_reserve(&p->s->host, (size_t)count, sizeof(float) + sizeof(int32_t), p->e);
+    if (rc < 0) {
+        return rc;
+    }
+    float *likely = p->s->host.data;
+    int32_t *which = (void *)(likely + count);
+    struct tensor to_values = tensor_matrix(likely, DTYPE_F32, NULL, count, 1);
+    struct tensor to_classes = tensor_matrix(which, DTYPE_I32, NULL, count, 1);
+    struct tensor from_values = tensor_row_range(values, 0, count);
+    struct tensor from_classes = tensor_row_range(classes, 0, count);
+    rc = p->ops->download(p->device, &to_values, &from_values, p->e);
+    if (rc == 0) {
+        rc = p->ops->download(p->device, &to_classes, &from_classes, p->e);
+    }
+    for (int64_t i = 0; i < count && rc == 0; i++) {
+        p->s->characters[i].class_index = which[i];
+        p->s->characters[i].confidence *= likely[i];
+    }
+    return rc;
+}
+
+static int name_characters(struct reading_pass *p, const struct tensor *wide) {
+    int64_t padded = ((int64_t)p->s->count + CHUNK - 1) / CHUNK * CHUNK;
+    struct tensor places, best;
+    if (padded == 0) {
+        return 0;
+    }
+    int rc = send_places(p, padded, &places);
+    if (rc == 0) {
+        rc = reader_matrix_of(p->s, BUFFER_BEST, 2 * padded, 1, &best, p->e);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    struct tensor values = tensor_row_range(&best, 0, padded);
+    struct tensor classes = tensor_row_range(&best, padded, padded);
+    classes.type = DTYPE_I32; /* as wide as the F32 that there is room for */
+    for (int64_t first = 0; first < padded && rc == 0; first += CHUNK) {
+        struct tensor some_values = tensor_row_range(&values, first, CHUNK);
+        struct tensor some_classes = tensor_row_range(&classes, first, CHUNK);
+        struct tensor some_places = tensor_column_range(&places, first, CHUNK);
+        rc = classify_chunk(p, wide, &some_places, &some_values, &some_classes);
+    }
+    return rc == 0 ? receive_classes(p, &values, &classes) : rc;
+}
+
+/* ---- A page ------------------------------------------------------------------------------------
+ */
+
+/* tokens of the host -> hidden (cells of the page, hidden). */
+static int run_hidden(struct reading_pass *p, const float *tokens, struct tensor *hidden) {
+    const struct reading_config *c = p->c;
+    int64_t all = p->grid.rows * p->grid.columns, cells = READING_ROWS * READING_STEPS;
+    union {
+        const float *read;
+        void *data;
+    } input = {.read = tokens}; /* a tensor's data is not const; upload reads it */
+    struct tensor host = tensor_matrix(input.data, DTYPE_F32, NULL, all, p->s->reader->dim);
+    struct tensor from, unfolded, seen;
+    int rc = reader_matrix_of(p->s, BUFFER_TOKENS, all, p->s->reader->dim, &from, p->e);
+    if (rc == 0) {
+        rc = reader_matrix_of(p->s, BUFFER_CELLS, all, cells * c->channels, &unfolded, p->e);
+    }
+    if (rc == 0) {
+        rc = p->ops->upload(p->device, &from, &host, p->e);
+    }
+    if (rc == 0) {
+        rc = reader_linear(p->s, &unfolded, &from, READER_UNFOLD, ACTIVATION_NONE, p->e);
+    }
+    if (rc == 0) {
+        unfolded = tensor_reshape(&unfolded, TENSOR_SHAPE(1, 1, all * cells, c->channels));
+        rc = arrange(p, &unfolded, &seen);
+    }
+    if (rc == 0) {
+        seen = tensor_reshape(&seen,
+                              TENSOR_SHAPE(1, 1, p->rows * p->steps, READING_SEEN * c->channels));
+        rc = reader_matrix_of(p->s, BUFFER_HIDDEN, p->rows * p->steps, c->hidden, hidden, p->e);
+    }
+    if (rc == 0) {
+        rc = reader_linear(p->s, hidden, &seen, READER_MIX, ACTIVATION_GELU, p->e);
+    }
+    return rc;
+}
+
+static int run_presence(struct reading_pass *p, const struct tensor *hidden) {
+    int64_t cells = p->rows * p->steps;
+    struct tensor presence;
+    int rc = reader_matrix_of(p->s, BUFFER_PRESENCE, cells, 2 * READING_COLUMNS, &presence, p->e);
+    if (rc == 0) {
+        rc = reader_linear(p->s, &presence, hidden, READER_PRESENCE, ACTIVATION_NONE, p->e);
+    }
+    if (rc == 0) {
+        rc = buffer_reserve(&p->s->host, (size_t)tensor_count(&presence), sizeof(float), p->e);
+    }
+    if (rc == 0) {
+        struct tensor host =
+            tensor_matrix(p->s->host.data, DTYPE_F32, NULL, cells, 2 * READING_COLUMNS);
+        rc = p->ops->download(p->device, &host, &presence, p->e);
+    }
+    return rc == 0 ? find_characters(p, p->s->host.data) : rc;
+}
+
+static int run_classes(struct reading_pass *p, const struct tensor *hidden) {
+    int64_t cells = p->rows * p->steps;
+    struct tensor wide;
+    int rc =
+        reader_matrix_of(p->s, BUFFER_WIDE, cells, READING_COLUMNS * p->c->embedding, &wide, p->e);
+    if (rc == 0) {
+        rc = reader_linear(p->s, &wide, hidden, READER_CHARACTER, ACTIVATION_NONE, p->e);
+    }
+    if (rc == 0) {
+        wide = tensor_reshape(&wide, TENSOR_SHAPE(1, 1, cells * READING_COLUMNS, p->c->embedding));
+        rc = name_characters(p, &wide);
+    }
+    return rc;
 }
 
 int reader_run(struct reader_session *s, const float *tokens, int rows, int columns,
                const struct reading_character **characters, size_t *count, struct error *e) {
-    const struct reading_config *c = &s->r->config;
     int phases = columns == 2 * rows ? 2 : 1;
     struct reading_pass p = {.s = s,
-                             .c = c,
+                             .c = &s->reader->config,
+                             .device = s->device,
+                             .ops = s->device->ops,
                              .grid = {.rows = rows,
                                       .columns = columns,
                                       .down = READING_ROWS,
@@ -154,34 +343,14 @@ int reader_run(struct reader_session *s, const float *tokens, int rows, int colu
                              .rows = (int64_t)rows * READING_ROWS,
                              .steps = (int64_t)columns / phases * READING_STEPS,
                              .e = e};
-    int64_t cells = p.rows * p.steps, all = (int64_t)rows * columns;
-    int64_t unfolded = READING_ROWS * READING_STEPS * c->channels;
-    float *cell = reader_buffer_get(s, BUFFER_CELLS, (size_t)(all * unfolded), e);
-    float *hidden = reader_buffer_get(
-        s, BUFFER_HIDDEN, (size_t)(cells * (c->hidden + READING_SEEN * c->channels)), e);
-    float *wide =
-        reader_buffer_get(s, BUFFER_WIDE, (size_t)(cells * READING_COLUMNS * c->embedding), e);
-    float *presence =
-        reader_buffer_get(s, BUFFER_PRESENCE, (size_t)(cells * READING_COLUMNS * 2), e);
-    *count = 0;
-    if (cell == NULL || hidden == NULL || wide == NULL || presence == NULL) {
-        return ERR_MEMORY;
-    }
-    int rc =
-        reader_apply(s, READER_UNFOLD, cell, tokens, all, s->r->dim, unfolded, ACTIVATION_NONE, e);
+    struct tensor hidden;
+    int rc = run_hidden(&p, tokens, &hidden);
     if (rc == 0) {
-        arrange(&p, hidden, cell);
-        rc = reader_apply(s, READER_MIX, hidden, hidden, cells, READING_SEEN * c->channels,
-                          c->hidden, ACTIVATION_GELU, e);
+        rc = run_presence(&p, &hidden);
     }
-    rc = rc == 0 ? reader_apply(s, READER_PRESENCE, presence, hidden, cells, c->hidden,
-                                2 * READING_COLUMNS, ACTIVATION_NONE, e)
-                 : rc;
-    rc = rc == 0 ? find_characters(&p, presence) : rc;
-    rc = rc == 0 ? reader_apply(s, READER_CHARACTER, wide, hidden, cells, c->hidden,
-                                READING_COLUMNS * c->embedding, ACTIVATION_NONE, e)
-                 : rc;
-    rc = rc == 0 ? name_characters(&p, wide) : rc;
+    if (rc == 0) {
+        rc = run_classes(&p, &hidden);
+    }
     *characters = s->characters;
     *count = rc == 0 ? s->count : 0;
     return rc;

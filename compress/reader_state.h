@@ -2,7 +2,9 @@
 #ifndef OCC_COMPRESS_READER_STATE_H
 #define OCC_COMPRESS_READER_STATE_H
 
+#include "compress/device_buffer.h"
 #include "compress/reader.h"
+#include "store/buffer.h"
 #include "store/safetensors.h"
 
 enum reader_matrix {
@@ -19,47 +21,59 @@ enum reader_matrix {
 };
 
 struct reader {
-    const struct backend_ops *ops;
+    const struct backend *backend;
     enum dtype compute;
-    struct context *context; /* of the thread that opened it; packs weights */
+    struct device *device; /* of the thread that opened it: it packs the weights */
     struct safetensors *file;
     struct alphabet *alphabet;
     struct reading_config config;
     int64_t dim;
-    struct weights *matrices[READER_MATRICES];
+    struct packed *matrices[READER_MATRICES];
     bool merges;
 };
 
-/* Host memory that grows. */
-struct reader_buffer {
-    float *data;
-    size_t count;
-};
+/* Of the device: what a step of reading makes, and the index tables that it gathers by. */
 enum {
     BUFFER_TOKENS,
+    BUFFER_PAIRS,
     BUFFER_CELLS,
+    BUFFER_SECOND, /* the cells of the second phase */
+    BUFFER_SEEN,
     BUFFER_HIDDEN,
-    BUFFER_WIDE,
     BUFFER_PRESENCE,
+    BUFFER_WIDE,
     BUFFER_LOGITS,
+    BUFFER_BEST,
+    BUFFER_INDEX,
     READER_BUFFERS
 };
 
+/* Where the cells of a page's rows lie among the unfolded ones: of its grid. */
+struct reading_index {
+    int rows, columns; /* of tokens; 0: none yet */
+    struct tensor first, second;
+};
+
 struct reader_session {
-    const struct reader *r;
-    struct context *context;
-    struct reader_buffer buffers[READER_BUFFERS];
-    float *input, *output; /* of the device */
-    size_t input_count, output_count;
+    const struct reader *reader;
+    struct device *device;
+    struct device_buffer buffers[READER_BUFFERS];
+    struct reading_index index;
+    struct buffer host; /* what comes back from the device, or goes there */
     struct reading_character *characters;
     size_t count, capacity;
 };
 
-/* NULL with `e` filled when there is no memory. */
-float *reader_buffer_get(struct reader_session *s, int index, size_t count, struct error *e);
-/* to (rows, outputs) = activation(x (rows, inputs) W^T + b); both on the host, `to` may be `x`. */
-int reader_apply(struct reader_session *s, enum reader_matrix matrix, float *to, const float *x,
-                 int64_t rows, int64_t inputs, int64_t outputs, enum activation activation,
-                 struct error *e);
+void reading_index_close(struct reader_session *s);
+
+/* A matrix of F32 in one of the buffers. */
+int reader_matrix_of(struct reader_session *s, int buffer, int64_t rows, int64_t width,
+                     struct tensor *out, struct error *e);
+/* out = activation(x W^T + b). */
+int reader_linear(struct reader_session *s, const struct tensor *out, const struct tensor *x,
+                  enum reader_matrix matrix, enum activation activation, struct error *e);
+/* `count` numbers of the host as a vector of I32 in BUFFER_INDEX. */
+int reader_send_index(struct reader_session *s, const int32_t *index, int64_t count,
+                      struct tensor *out, struct error *e);
 
 #endif

@@ -14,7 +14,6 @@ struct repager {
     struct encoder_session *session;
     struct bytes text;
     struct drawn_page drawn;
-    struct buffer pixels; /* floats, for the encoder */
 };
 
 int repager_open(struct repager **out, struct store *s, const struct encoder *encoder,
@@ -49,7 +48,6 @@ void repager_close(struct repager *r) {
     fonts_close(r->fonts);
     bytes_close(&r->text);
     drawn_page_close(&r->drawn);
-    buffer_free(&r->pixels);
     free(r);
 }
 
@@ -85,17 +83,6 @@ static int shrink_page(struct repager *r, int rows, int columns, struct image *s
         image_close(&whole);
     }
     return rc;
-}
-
-static int encode(struct repager *r, const struct image *image, float *tokens, struct error *e) {
-    const struct encoder_shape shape = {1, image->height, image->width, 1};
-    size_t count = (size_t)shape.height * (size_t)shape.width * 3;
-    int rc = buffer_reserve(&r->pixels, count, sizeof(float), e);
-    if (rc < 0) {
-        return rc;
-    }
-    image_normalize(r->pixels.data, image);
-    return encoder_run(r->session, tokens, r->pixels.data, &shape, e);
 }
 
 /* ---- The operator -------------------------------------------------------------------- */
@@ -143,7 +130,7 @@ static int shrink(void *context, const struct token_record *record, const float 
     struct image small;
     rc = shrink_page(r, rows, columns, &small, e);
     if (rc == 0) {
-        rc = encode(r, &small, tokens, e);
+        rc = encoder_run_image(r->session, tokens, &small, 1, e);
         image_close(&small);
     }
     return rc < 0 ? rc : 1;

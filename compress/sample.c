@@ -10,27 +10,28 @@
 
 #include "store/file.h"
 #include "store/json.h"
+#include "store/json_skip.h"
 #include "store/log.h"
 
 /* ---- Memory ------------------------------------------------------------------------ */
 
 /* One allocation for a sample of `pages` pages and `bytes` bytes of content; *content is their
  * beginning. */
-static struct work *work_new(const char *key, int pages, size_t bytes, char **content,
-                             struct error *e) {
+static struct encode_job *encode_job_new(const char *key, int pages, size_t bytes, char **content,
+                                         struct error *e) {
     size_t page_room = (size_t)pages * (sizeof(struct encoded_page) + sizeof(uint32_t));
-    struct work *w = calloc(1, sizeof *w + page_room + bytes + 2);
-    if (w == NULL) {
-        error_set(e, ERR_MEMORY, "out of memory for a sample");
+    struct encode_job *job = calloc(1, sizeof *job + page_room + bytes + 2);
+    if (job == NULL) {
+        error_memory(e, "a sample");
         return NULL;
     }
-    snprintf(w->key, sizeof w->key, "%s", key);
-    w->pages = (struct encoded_page *)(w + 1);
-    w->characters = (uint32_t *)(w->pages + pages);
-    w->page_count = pages;
-    w->bytes = sizeof *w + page_room + bytes;
-    *content = (char *)(w->characters + pages);
-    return w;
+    snprintf(job->key, sizeof job->key, "%s", key);
+    job->pages = (struct encoded_page *)(job + 1);
+    job->characters = (uint32_t *)(job->pages + pages);
+    job->page_count = pages;
+    job->bytes = sizeof *job + page_room + bytes;
+    *content = (char *)(job->characters + pages);
+    return job;
 }
 
 static char *append(char **at, const void *data, size_t size) {
@@ -64,7 +65,7 @@ static int read_json(struct record *r, const struct stream_member *member, struc
         return error_context(e, "json");
     }
     if (!json_is_object(r->sample)) {
-        return error_set(e, ERR_FORMAT, "json: is no object");
+        return error_set(e, ERR_FORMAT, "json: is not an object");
     }
     return repaired > 0 ? json_append(&r->json, r->sample, e)
                         : bytes_append(&r->json, member->data, member->size, e);
@@ -86,14 +87,27 @@ static const struct stream_member *page_member(const struct stream_sample *s, co
     return stream_member_find(s, suffix);
 }
 
+/* Boxes, a hundred thousand of them, are for others. */
+static int read_pages(struct record *r, const struct stream_member *member, struct error *e) {
+    struct bytes text;
+    bytes_init(&text, STREAM_MEMBER_LIMIT);
+    int rc = json_skip(&text, member->data, member->size, "boxes", e);
+    if (rc == 0) {
+        r->root = json_read(bytes_text(&text), text.size, NULL, e);
+        rc = r->root != NULL ? 0 : e->code;
+    }
+    bytes_close(&text);
+    return rc;
+}
+
 static int read_record(struct record *r, const struct stream_sample *s, struct error *e) {
     const struct stream_member *member = stream_member_find(s, "pages.json");
     int rc = read_json(r, &s->members[0], e);
     if (rc < 0 || member == NULL) {
         return rc;
     }
-    r->root = json_read(member->data, member->size, NULL, e);
-    if (r->root == NULL) {
+    rc = read_pages(r, member, e);
+    if (rc < 0) {
         return error_context(e, "pages.json");
     }
     const char *mode = json_get_text(r->root, "mode");
@@ -128,22 +142,22 @@ static int measure(const struct record *r, const struct stream_sample *s, size_t
 }
 
 /* Pictures first, then the texts with form feeds between them, so that each is in one piece. */
-static void copy_pages(struct work *w, const struct record *r, const struct stream_sample *s,
-                       char *at) {
+static void copy_pages(struct encode_job *job, const struct record *r,
+                       const struct stream_sample *s, char *at) {
     size_t i;
     const json_t *page;
-    w->json = append(&at, bytes_text(&r->json), r->json.size);
-    w->json_size = r->json.size;
+    job->json = append(&at, bytes_text(&r->json), r->json.size);
+    job->json_size = r->json.size;
     json_array_foreach(r->pages, i, page) {
         const struct stream_member *image = page_member(s, page, false);
         int64_t characters = json_get_integer(page, "characters", 0);
-        w->pages[i] = (struct encoded_page){.data = append(&at, image->data, image->size),
-                                            .size = image->size,
-                                            .mode = (enum page_mode)r->mode,
-                                            .exact = true};
-        w->characters[i] = characters > 0 && characters < UINT32_MAX ? (uint32_t)characters : 0;
+        job->pages[i] = (struct encoded_page){.data = append(&at, image->data, image->size),
+                                              .size = image->size,
+                                              .mode = (enum page_mode)r->mode,
+                                              .exact = true};
+        job->characters[i] = characters > 0 && characters < UINT32_MAX ? (uint32_t)characters : 0;
     }
-    w->text = at;
+    job->text = at;
     json_array_foreach(r->pages, i, page) {
         const struct stream_member *text = page_member(s, page, true);
         if (i > 0) {
@@ -153,54 +167,58 @@ static void copy_pages(struct work *w, const struct record *r, const struct stre
             append(&at, text->data, text->size);
         }
     }
-    w->text_size = r->pages != NULL ? (size_t)(at - w->text) : 0;
+    job->text_size = r->pages != NULL ? (size_t)(at - job->text) : 0;
 }
 
 /* What the pages are made of, for the journal. */
-static void hash_input(struct work *w) {
-    uint64_t hash = XXH3_64bits_withSeed(w->text, w->text_size, (uint64_t)w->created);
-    for (int i = 0; i < w->page_count; i++) {
-        const struct encoded_page *p = &w->pages[i];
+static void hash_input(struct encode_job *job) {
+    uint64_t hash = XXH3_64bits_withSeed(job->text, job->text_size, (uint64_t)job->created);
+    for (int i = 0; i < job->page_count; i++) {
+        const struct encoded_page *p = &job->pages[i];
         hash = XXH3_64bits_withSeed(p->data, p->size, hash + (uint64_t)p->mode);
     }
-    snprintf(w->input, sizeof w->input, "%016" PRIx64, hash);
+    snprintf(job->input, sizeof job->input, "%016" PRIx64, hash);
 }
 
-static int copy_sample(struct work **out, const struct record *r, const struct stream_sample *s,
-                       struct error *e) {
+static int copy_sample(struct encode_job **out, const struct record *r,
+                       const struct stream_sample *s, struct error *e) {
     size_t bytes;
     char *content;
     int rc = measure(r, s, &bytes, e);
     if (rc < 0) {
         return rc;
     }
-    struct work *w = work_new(s->key, (int)json_array_size(r->pages), bytes, &content, e);
-    if (w == NULL) {
+    struct encode_job *job =
+        encode_job_new(s->key, (int)json_array_size(r->pages), bytes, &content, e);
+    if (job == NULL) {
         return ERR_MEMORY;
     }
-    w->created = date_created(r->sample, &w->date);
+    job->created = date_created(r->sample, &job->date);
     const char *profile = json_get_text(json_object_get(r->root, "profile"), "name");
-    snprintf(w->profile, sizeof w->profile, "%s", profile != NULL ? profile : "");
-    copy_pages(w, r, s, content);
-    hash_input(w);
-    if (stream_is_pack(w->key)) { /* its number means something in its own stream alone */
-        stream_pack_key(w->key, s->key, w->input);
+    snprintf(job->profile, sizeof job->profile, "%s", profile != NULL ? profile : "");
+    copy_pages(job, r, s, content);
+    hash_input(job);
+    if (stream_is_pack(job->key)) { /* its number means something in its own stream alone */
+        stream_pack_key(job->key, s->key, job->input);
     }
-    *out = w;
+    *out = job;
     return 0;
 }
 
-int sample_from_stream(struct work **out, const struct stream_sample *sample, struct error *e) {
+int sample_from_stream(struct encode_job **out, const struct stream_sample *sample,
+                       struct error *e) {
     struct record record = {.mode = -1};
     *out = NULL;
     bytes_init(&record.json, STREAM_MEMBER_LIMIT);
     int rc = 0;
     if (strlen(sample->key) >= STREAM_KEY_BYTES || strchr(sample->key, '/') == NULL) {
-        rc = error_set(e, ERR_FORMAT, "its key is none of a stream");
+        rc = error_set(e, ERR_FORMAT, "its key is not one of a stream");
     }
     if (rc == 0) {
         rc = read_record(&record, sample, e);
-        rc = rc == 0 ? copy_sample(out, &record, sample, e) : rc;
+        if (rc == 0) {
+            rc = copy_sample(out, &record, sample, e);
+        }
     }
     record_close(&record);
     return rc < 0 ? error_context(e, "%.100s", sample->key) : 0;
@@ -208,7 +226,7 @@ int sample_from_stream(struct work **out, const struct stream_sample *sample, st
 
 /* ---- Streams that are not as they should be ----------------------------------------------- */
 
-void sample_tell_again(const struct stream_reader *r, const struct stream_sample *sample) {
+void sample_report_repeated(const struct stream_reader *r, const struct stream_sample *sample) {
     const char *input = stream_reader_input(r);
     log_error("%s%s%.330s: skipped, its key came before", input != NULL ? input : "",
               input != NULL ? ": " : "", sample->key);
@@ -258,13 +276,13 @@ static char *file_json(const char *path, const struct stat *status, bool dated, 
                              (json_int_t)status->st_size, "mtime", (json_int_t)status->st_mtime);
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     if (text == NULL) {
-        error_set(e, ERR_FORMAT, "%s: the name is no UTF-8", path);
+        error_set(e, ERR_FORMAT, "%s: the name is not UTF-8", path);
     }
     json_decref(root);
     return text;
 }
 
-int sample_from_file(struct work **out, const char *path, enum page_mode mode, bool dated,
+int sample_from_file(struct encode_job **out, const char *path, enum page_mode mode, bool dated,
                      struct error *e) {
     char key[STREAM_KEY_BYTES], *content;
     struct stat status;
@@ -282,20 +300,20 @@ int sample_from_file(struct work **out, const char *path, enum page_mode mode, b
     }
     if (rc == 0) {
         stream_key(key, "files", path);
-        struct work *w = work_new(key, 1, strlen(json) + data.size, &content, e);
-        rc = w != NULL ? 0 : ERR_MEMORY;
-        if (w != NULL) {
-            w->created = dated && status.st_mtime > 0 ? status.st_mtime : STORE_UNDATED;
-            w->date = !dated ? DATE_LEFT_OUT : w->created > 0 ? DATE_GIVEN : DATE_NONE;
-            w->json_size = strlen(json);
-            w->json = append(&content, json, w->json_size);
-            w->text = "";
-            w->pages[0] =
+        struct encode_job *job = encode_job_new(key, 1, strlen(json) + data.size, &content, e);
+        rc = job != NULL ? 0 : ERR_MEMORY;
+        if (job != NULL) {
+            job->created = dated && status.st_mtime > 0 ? status.st_mtime : STORE_UNDATED;
+            job->date = !dated ? DATE_LEFT_OUT : job->created > 0 ? DATE_GIVEN : DATE_NONE;
+            job->json_size = strlen(json);
+            job->json = append(&content, json, job->json_size);
+            job->text = "";
+            job->pages[0] =
                 (struct encoded_page){.data = append(&content, bytes_text(&data), data.size),
                                       .size = data.size,
                                       .mode = mode};
-            hash_input(w);
-            *out = w;
+            hash_input(job);
+            *out = job;
         }
     }
     free(json);

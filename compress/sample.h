@@ -2,17 +2,18 @@
 #ifndef OCC_COMPRESS_SAMPLE_H
 #define OCC_COMPRESS_SAMPLE_H
 
-#include "compress/work.h"
+#include "compress/encode_pool.h"
 
 /* Copies a sample: .json, its pages and their text. ERR_FORMAT for pages without a record
  * (pages.json), an unknown mode, missing pictures. */
-int sample_from_stream(struct work **out, const struct stream_sample *sample, struct error *e);
+int sample_from_stream(struct encode_job **out, const struct stream_sample *sample,
+                       struct error *e);
 /* A picture as sample "files/PATH"; `dated`: of the file's date, else of none. */
-int sample_from_file(struct work **out, const char *path, enum page_mode mode, bool dated,
+int sample_from_file(struct encode_job **out, const char *path, enum page_mode mode, bool dated,
                      struct error *e);
 
 /* For people: a sample whose key came before, and was left out. */
-void sample_tell_again(const struct stream_reader *r, const struct stream_sample *sample);
+void sample_report_repeated(const struct stream_reader *r, const struct stream_sample *sample);
 
 /* Streams that hold samples and no pages: `occ render` was left out of the pipe. All zero at the
  * beginning. */

@@ -82,7 +82,7 @@ struct token_header {
     uint8_t reserved[20]; /* zero */
 };
 enum { TOKEN_PINNED = 1, TOKEN_ACCURACY = 10000 };
-/* 1 + TOKEN_ACCURACY * the share of the text that was read back (reading_accuracy), rounded; below
+/* 1 + TOKEN_ACCURACY * the share of the text that was read back (text_accuracy), rounded; below
  * 0 is 0: not measured. */
 uint16_t token_accuracy(double share);
 double token_accuracy_share(uint16_t accuracy); /* -1: not measured */

@@ -7,6 +7,7 @@
 
 #include "compress/encoder.h"
 #include "compress/model.h"
+#include "tests/cpu_backend.h"
 #include "tests/tape_device.h"
 #include "train/parameters.h"
 
@@ -94,7 +95,7 @@ static void compare_with_encoder(const struct encoder_config *config,
     if (!open_fixture(&f, config, NULL)) {
         return;
     }
-    CHECK_NUMBER(encoder_open(&encoder, f.path, NULL, &BACKEND_CPU, DTYPE_F32, NULL), 0);
+    CHECK_NUMBER(encoder_open(&encoder, f.path, NULL, cpu_backend(), DTYPE_F32, NULL), 0);
     CHECK_NUMBER(encoder_session_open(&session, encoder, NULL), 0);
     float *pixels = random_numbers((size_t)(shape->batch * shape->height * shape->width * 3));
     int64_t rows, columns;
@@ -102,7 +103,10 @@ static void compare_with_encoder(const struct encoder_config *config,
     int64_t count = shape->batch * rows * columns * config->token_dim;
     float *tokens = malloc((size_t)count * sizeof *tokens);
     float *taped = malloc((size_t)count * sizeof *taped);
-    CHECK_NUMBER(encoder_run(session, tokens, pixels, shape, NULL), 0);
+    struct tensor input = tensor_of(pixels, DTYPE_F32, NULL,
+                                    TENSOR_SHAPE(shape->batch, shape->height, shape->width, 3));
+    struct tensor output = tensor_vector(tokens, DTYPE_F32, NULL, count);
+    CHECK_NUMBER(encoder_run(session, &output, &input, shape->phases, NULL), 0);
     const struct node *y = tokens_of(&f, pixels, shape, 3, false);
     if (CHECK(y != NULL) && CHECK_NUMBER(tensor_count(&y->value), count)) {
         double most = 0;

@@ -4,6 +4,7 @@
 #include "compress/sequence.h"
 #include "store/file.h"
 #include "store/safetensors.h"
+#include "tests/cpu_backend.h"
 #include "tests/test.h"
 
 #define GOLDEN TEST_FOLDER "/golden/encoder/"
@@ -18,7 +19,7 @@ static struct encoder *open_golden(enum dtype compute) {
     bytes_init(&text, 1 << 20);
     bool ok = CHECK(file_read(GOLDEN "config.json", &text, &e) == 0) &&
               CHECK(config_parse(&config, bytes_text(&text), &e) == 0) &&
-              CHECK(encoder_open(&n, GOLDEN "weights.safetensors", &config, &BACKEND_CPU, compute,
+              CHECK(encoder_open(&n, GOLDEN "weights.safetensors", &config, cpu_backend(), compute,
                                  &e) == 0);
     if (!ok) {
         printf("# %s\n", e.text);
@@ -121,8 +122,10 @@ static void compare(void *context, const char *name, const float *data, int64_t 
     w->seen++;
 }
 
-static float *encode(struct encoder *n, const float *pixels, const struct encoder_shape *shape,
-                     struct watch *watch, int64_t *tokens) {
+/* pixels: (batch, height, width, channels) of the shape. */
+static float *encode_pixels(struct encoder *n, const struct tensor *pixels,
+                            const struct encoder_shape *shape, struct watch *watch,
+                            int64_t *tokens) {
     struct encoder_session *s = NULL;
     struct error e = {0};
     int64_t rows = 0, columns = 0;
@@ -135,11 +138,20 @@ static float *encode(struct encoder *n, const float *pixels, const struct encode
     }
     *tokens = shape->batch * rows * columns;
     float *out = new_floats(*tokens * encoder_config(n)->token_dim);
-    if (!CHECK(encoder_run(s, out, pixels, shape, &e) == 0)) {
+    struct tensor to = tensor_matrix(out, DTYPE_F32, NULL, *tokens, encoder_config(n)->token_dim);
+    if (!CHECK(encoder_run(s, &to, pixels, shape->phases, &e) == 0)) {
         printf("# %s\n", e.text);
     }
     encoder_session_close(s);
     return out;
+}
+
+/* pixels: F32 of three channels. */
+static float *encode(struct encoder *n, float *pixels, const struct encoder_shape *shape,
+                     struct watch *watch, int64_t *tokens) {
+    struct tensor input = tensor_of(pixels, DTYPE_F32, NULL,
+                                    TENSOR_SHAPE(shape->batch, shape->height, shape->width, 3));
+    return encode_pixels(n, &input, shape, watch, tokens);
 }
 
 static void check_case(const char *name, int64_t side, int least_seen) {
@@ -254,7 +266,7 @@ static void tiles_and_a_global_view_equal_the_published_modules(void) {
 }
 
 static void bf16_keeps_the_direction_of_the_tokens(void) {
-    if (!BACKEND_CPU.has_bf16()) {
+    if (!cpu_backend()->has_bf16()) {
         printf("# this processor has no bf16 products\n");
         return;
     }
@@ -304,23 +316,30 @@ static void a_page_of_a_batch_gets_the_tokens_that_it_gets_alone(void) {
 }
 
 /* One pixel with a trace of colour sends the whole page through the embedding of three channels. */
+/* Bytes of one channel, bytes of three, and the same numbers as floats. */
 static void a_grey_page_has_the_tokens_of_its_three_channels(void) {
     struct encoder *n = open_golden(DTYPE_F32);
     const struct encoder_shape shape = {1, 128, 128, 1};
+    static uint8_t bytes[128 * 128 * 3], grey_bytes[128 * 128];
     int64_t count, dim = encoder_config(n)->token_dim;
     float *pixels = new_floats(128 * 128 * 3);
     for (int64_t i = 0; i < 128 * 128 * 3; i++) {
-        pixels[i] = (float)(i / 3 * 7919 % 256) / 127.5f - 1;
+        bytes[i] = grey_bytes[i / 3] = (uint8_t)(i / 3 * 7919 % 256);
+        pixels[i] = ((float)bytes[i] / 255.0f - 0.5f) / 0.5f;
     }
-    float *grey = encode(n, pixels, &shape, NULL, &count);
-    pixels[0] += 1e-6f;
-    float *color = encode(n, pixels, &shape, NULL, &count);
+    struct tensor one = tensor_of(grey_bytes, DTYPE_U8, NULL, TENSOR_SHAPE(1, 128, 128, 1));
+    struct tensor three = tensor_of(bytes, DTYPE_U8, NULL, TENSOR_SHAPE(1, 128, 128, 3));
+    float *grey = encode_pixels(n, &one, &shape, NULL, &count);
+    float *color = encode_pixels(n, &three, &shape, NULL, &count);
+    float *floats = encode(n, pixels, &shape, NULL, &count);
     double worst = 0;
     for (int64_t i = 0; i < count * dim; i++) {
         worst = fmax(worst, fabs((double)grey[i] - (double)color[i]));
     }
     CHECK_NEAR(worst, 0, 1e-4);
     CHECK(worst > 0); /* else both went the same way */
+    CHECK(memcmp(color, floats, (size_t)(count * dim) * sizeof *color) == 0);
+    free(floats);
     free(color);
     free(grey);
     free(pixels);

@@ -1,6 +1,7 @@
 /* The loop of a training run, on pages of a made-up source: what is asked for, what is left behind,
  * how it stops and goes on, what it does not follow. A killed one: read_killed_test.c. */
 #define _GNU_SOURCE /* pthread_setattr_default_np */
+#include "tests/cpu_backend.h"
 #include "tests/read_source.h"
 #include "tests/test.h"
 
@@ -178,22 +179,26 @@ static void what_is_shipped_computes_what_was_trained(void) {
     struct encoder_session *session = NULL;
     static struct whitening whitening;
     static uint8_t grey[SIDE * SIDE];
-    static float pixels[SIDE * SIDE * 3], whitened[SIDE * SIDE], tokens[4 * TOKEN];
-    const struct encoder_shape shape = {1, SIDE, SIDE, 1};
+    static float whitened[SIDE * SIDE], tokens[4 * TOKEN];
+    const struct image page = {.width = SIDE, .height = SIDE, .channels = 1, .pixels = grey};
     o.trainer.optimizer.ema = 0;
     o.trainer.schedule.steps = 5;
     o.trainer.folder = "run";
     make_folder("run");
     CHECK_NUMBER(train(&o, &s, NULL, NULL), 0);
     whiten(&whitening, s.whitening);
-    for (int i = 0; i < SIDE * SIDE * 3; i++) {
-        grey[i / 3] = (uint8_t)(i / 3 * 7 % 41 < 5 ? i / 3 % 100 : 255);
-        pixels[i] = (float)grey[i / 3] / 127.5f - 1.0f;
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        grey[i] = (uint8_t)(i * 7 % 41 < 5 ? i % 100 : 255);
     }
     whiten_page(&whitening, whitened, grey, SIDE);
-    int rc = encoder_open(&encoder, "run/encoder.safetensors", NULL, &BACKEND_CPU, DTYPE_F32, NULL);
-    rc = rc == 0 ? encoder_session_open(&session, encoder, NULL) : rc;
-    rc = rc == 0 ? encoder_run(session, tokens, pixels, &shape, NULL) : rc;
+    int rc =
+        encoder_open(&encoder, "run/encoder.safetensors", NULL, cpu_backend(), DTYPE_F32, NULL);
+    if (rc == 0) {
+        rc = encoder_session_open(&session, encoder, NULL);
+    }
+    if (rc == 0) {
+        rc = encoder_run_image(session, tokens, &page, 1, NULL);
+    }
     bool loaded = load_trained(&trained, "run/checkpoint.safetensors", &o);
     if (!CHECK(rc == 0 && loaded) ||
         !CHECK_NUMBER(tape_open(&t, trained.device, &o.trainer.tape, NULL), 0)) {

@@ -7,6 +7,7 @@
 
 #include "compress/model.h"
 #include "compress/reader.h"
+#include "tests/cpu_backend.h"
 #include "tests/test.h"
 
 /* MEANS: two tokens merge to their mean, and a token unmerges to two of itself. */
@@ -112,7 +113,7 @@ static inline struct reader *reader_of(const char *path, const struct reader_fil
     struct reader *r = NULL;
     struct error e = {0};
     reader_file_write(path, file);
-    if (!CHECK_NUMBER(reader_open(&r, path, &BACKEND_CPU, DTYPE_F32, &e), 0)) {
+    if (!CHECK_NUMBER(reader_open(&r, path, cpu_backend(), DTYPE_F32, &e), 0)) {
         printf("# %s\n", e.text);
         exit(1);
     }

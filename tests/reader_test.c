@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "compress/readback.h"
+#include "compress/text_distance.h"
 #include "store/random.h"
 #include "store/utf8.h"
 #include "tests/reader_file.h"
@@ -27,7 +28,7 @@ static void check_refused(const struct reader_file *file, int code, const char *
     struct reader *r = NULL;
     struct error e = {0};
     reader_file_write(path, file);
-    CHECK_NUMBER(reader_open(&r, path, &BACKEND_CPU, DTYPE_F32, &e), code);
+    CHECK_NUMBER(reader_open(&r, path, cpu_backend(), DTYPE_F32, &e), code);
     if (!CHECK(r == NULL && strstr(e.text, text) != NULL)) {
         printf("# %s\n", e.text);
     }
@@ -60,9 +61,9 @@ static void encoders_without_a_head_are_refused(void) {
     struct error e = {0};
     CHECK_NUMBER(config_named(&config, "nano", &e), 0);
     CHECK_NUMBER(model_init(path, &config, 1, DTYPE_BF16, &e), 0);
-    CHECK_NUMBER(reader_open(&r, path, &BACKEND_CPU, DTYPE_F32, &e), ERR_UNSUPPORTED);
+    CHECK_NUMBER(reader_open(&r, path, cpu_backend(), DTYPE_F32, &e), ERR_UNSUPPORTED);
     CHECK(r == NULL && strstr(e.text, "carries no reading head") != NULL);
-    CHECK_NUMBER(reader_open(&r, "/nowhere/x.safetensors", &BACKEND_CPU, DTYPE_F32, &e), ERR_IO);
+    CHECK_NUMBER(reader_open(&r, "/nowhere/x.safetensors", cpu_backend(), DTYPE_F32, &e), ERR_IO);
 }
 
 /* What lies between two columns makes both unsure. */
@@ -447,7 +448,7 @@ static void distances_are_those_of_the_whole_matrix(void) {
         }
         n = round % 2 == 0 ? n : edit(b, a, m, letters < 26 ? letters : 26, &random);
         int64_t distance = -1, length = -1;
-        int rc = reading_distance(x, encode(a, m, x), y, encode(b, n, y), &distance, &length, NULL);
+        int rc = text_distance(x, encode(a, m, x), y, encode(b, n, y), &distance, &length, NULL);
         CHECK_NUMBER(rc, 0);
         CHECK_NUMBER(length, n);
         if (!CHECK_NUMBER(distance, plain_distance(a, m, b, n))) {
@@ -471,7 +472,7 @@ static void accuracies_are_between_0_and_1(void) {
                  {"\xc3\xa9\xe4\xb8\xad", "e\xe4\xb8\xad", 0.5}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         double accuracy = -1;
-        CHECK_NUMBER(reading_accuracy(CASES[i].read, strlen(CASES[i].read), CASES[i].text,
+        CHECK_NUMBER(text_accuracy(CASES[i].read, strlen(CASES[i].read), CASES[i].text,
                                       strlen(CASES[i].text), &accuracy, NULL),
                      0);
         CHECK_NEAR(accuracy, CASES[i].want, 1e-12);

@@ -42,7 +42,7 @@ days_and_seconds_are_dates() {
     expect_equal "$(content_of a)" "$(content_of b)"
     for date in 2023-13-01 2023-02-30 yesterday 2023-12-24x ''; do
         expect_code 2 "$OCC_BIN/occ" forget --store a --now "$date" 2>told
-        expect_match 'is no day' told
+        expect_match 'is neither a day' told
     done
 }
 

@@ -36,15 +36,13 @@ static void must(int rc, const struct error *e) {
     }
 }
 
-/* Pixels of a page that looks like text, already normalised; peer_torch.py has the same formula. */
-static void page_of(float *pixels, int side) {
+/* Grey pixels of a page that looks like text; peer_torch.py has the same formula, normalised. */
+static void page_of(uint8_t *pixels, int side) {
     for (int y = 0; y < side; y++) {
         for (int x = 0; x < side; x++) {
             int ink =
                 (37 * (x / 3) + 101 * (y / 16) + 13 * (x / 11) * (y / 16)) % 7 < 3 && y % 16 < 11;
-            for (int c = 0; c < 3; c++) {
-                pixels[(y * side + x) * 3 + c] = ink ? -1.0f : 1.0f;
-            }
+            pixels[y * side + x] = ink ? 0 : 255;
         }
     }
 }
@@ -72,8 +70,9 @@ static double operations(const struct encoder_config *c, int64_t side, int phase
 struct job {
     const struct encoder *n;
     struct encoder_shape shape;
-    const float *pixels;
+    uint8_t *pixels;
     float *tokens;
+    size_t token_count;
     int repeat;
     enum dtype compute;
     double rate; /* of large products, operations a second */
@@ -110,18 +109,26 @@ static double product_rate(const struct job *j) {
     return rate;
 }
 
+static int run(struct job *j, struct encoder_session *s, struct error *e) {
+    struct tensor pixels =
+        tensor_of(j->pixels, DTYPE_U8, NULL,
+                  TENSOR_SHAPE(j->shape.batch, j->shape.height, j->shape.width, 1));
+    struct tensor tokens = tensor_vector(j->tokens, DTYPE_F32, NULL, (int64_t)j->token_count);
+    return encoder_run(s, &tokens, &pixels, j->shape.phases, e);
+}
+
 static void *encode(void *argument) {
     struct job *j = argument;
     struct encoder_session *s;
     struct error e;
     must(encoder_session_open(&s, j->n, &e), &e);
-    must(encoder_run(s, j->tokens, j->pixels, &j->shape, &e), &e); /* makes tables and products */
+    must(run(j, s, &e), &e); /* makes tables and products */
     pthread_barrier_wait(j->barrier);
     j->rate = product_rate(j);
     pthread_barrier_wait(j->barrier);
     j->start = now();
     for (int i = 0; i < j->repeat; i++) {
-        must(encoder_run(s, j->tokens, j->pixels, &j->shape, &e), &e);
+        must(run(j, s, &e), &e);
     }
     j->end = now();
     encoder_session_close(s);
@@ -154,8 +161,8 @@ static void measure(const struct encoder *n, enum page_mode mode, int threads, i
     struct encoder_shape shape = {batch, side, side, PAGE_SIZES[mode].column_offsets};
     must(encoder_grid(n, &shape, &rows, &columns, &e), &e);
     size_t count = (size_t)(rows * columns * encoder_config(n)->token_dim);
-    size_t area = (size_t)(side * side * 3);
-    float *pixels = malloc((size_t)batch * area * sizeof *pixels);
+    size_t area = (size_t)(side * side);
+    uint8_t *pixels = malloc((size_t)batch * area);
     long before = peak_kib();
     pthread_barrier_init(&barrier, NULL, (unsigned)threads);
     for (int i = 0; i < batch; i++) {
@@ -166,6 +173,7 @@ static void measure(const struct encoder *n, enum page_mode mode, int threads, i
                                .shape = shape,
                                .pixels = pixels,
                                .tokens = malloc((size_t)batch * count * sizeof(float)),
+                               .token_count = (size_t)batch * count,
                                .repeat = repeat,
                                .compute = compute,
                                .barrier = &barrier};
@@ -204,8 +212,10 @@ int main(int argc, char **argv) {
                                             {"tokens", 1, NULL, 'o'},  {0}};
     const char *model = NULL, *tokens = NULL;
     int mode = MODE_TINY, threads = 1, batch = 1, repeat = 3, c;
-    enum dtype compute = BACKEND_CPU.has_bf16() ? DTYPE_BF16 : DTYPE_F32;
     struct error e;
+    const struct backend *cpu;
+    must(backend_open(&cpu, "cpu", &e), &e);
+    enum dtype compute = cpu->has_bf16() ? DTYPE_BF16 : DTYPE_F32;
     struct encoder *n;
     for (c = getopt_long(argc, argv, "", OPTIONS, NULL); c != -1;
          c = getopt_long(argc, argv, "", OPTIONS, NULL)) {
@@ -240,7 +250,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "see the head of tests/bench/encoder.c\n");
         return 2;
     }
-    must(encoder_open(&n, model, NULL, &BACKEND_CPU, compute, &e), &e);
+    must(encoder_open(&n, model, NULL, cpu, compute, &e), &e);
     measure(n, (enum page_mode)mode, threads, batch, repeat, compute, tokens);
     encoder_close(n);
     return 0;

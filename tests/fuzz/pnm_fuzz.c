@@ -13,11 +13,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (image_decode(&i, data, size, NULL) < 0) {
         return 0;
     }
-    if (i.width < 1 || i.height < 1 || i.rgb == NULL) {
+    if (i.width < 1 || i.height < 1 || i.pixels == NULL) {
         abort();
     }
-    for (size_t p = 0; p < (size_t)i.width * (size_t)i.height * 3; p++) {
-        sum += i.rgb[p];
+    for (size_t p = 0; p < (size_t)i.height * image_stride(&i); p++) {
+        sum += i.pixels[p];
     }
     image_close(&i);
     return sum == 0x12345678; /* so that the reads are not left out */

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "compress/page_image.h"
+#include "compress/reading_text.h"
+#include "compress/text_distance.h"
 #include "render/draw.h"
 #include "store/forget.h"
 #include "store/random.h"
@@ -35,7 +37,7 @@ struct worker {
     struct bytes source, packed;
     struct reading_text read;
     struct drawn_page page, small;
-    float *pixels, *tokens, *work; /* work: tokens that something was done to */
+    float *tokens, *work; /* work: tokens that something was done to */
     struct fidelity_result *result;
 };
 
@@ -71,13 +73,6 @@ static int fill_source(struct worker *w, enum fidelity_kind kind, int64_t number
 
 /* ---- Reading ------------------------------------------------------------------------- */
 
-static int encode(struct worker *w, float *tokens, const struct image *image, int phases,
-                  struct error *e) {
-    const struct encoder_shape shape = {1, image->height, image->width, phases};
-    image_normalize(w->pixels, image);
-    return encoder_run(w->encoder, tokens, w->pixels, &shape, e);
-}
-
 /* Adds what was read of the tokens, compared with the whole page's text. */
 static int compare(struct worker *w, const float *tokens, int rows, int columns, int width,
                    struct fidelity_errors *errors, struct error *e) {
@@ -90,8 +85,8 @@ static int compare(struct worker *w, const float *tokens, int rows, int columns,
                                width, e);
     }
     if (rc == 0) {
-        rc = reading_distance(bytes_text(&w->read.text), w->read.text.size, w->page.page.text,
-                              w->page.page.text_size, &distance, &length, e);
+        rc = text_distance(bytes_text(&w->read.text), w->read.text.size, w->page.page.text,
+                           w->page.page.text_size, &distance, &length, e);
     }
     if (rc == 0) {
         errors->distance += distance;
@@ -201,7 +196,7 @@ static int read_smaller(struct worker *w, int rows, int columns, enum fidelity_o
         if (rc < 0) {
             return rc;
         }
-        rc = encode(w, w->work, &small, 1, e);
+        rc = encoder_run_image(w->encoder, w->work, &small, 1, e);
         if (rc == 0) {
             rc = compare(w, w->work, r, c, small.width, &w->result->forgotten[how][k], e);
         }
@@ -224,7 +219,7 @@ static int measure_page(struct worker *w, enum fidelity_kind kind, int64_t numbe
                         struct error *e) {
     const struct fidelity_options *o = w->context->o;
     int phases = PAGE_SIZES[o->mode].column_offsets;
-    struct image image = {.rgb = NULL};
+    struct image image = {.pixels = NULL};
     int rc = fill_source(w, kind, number, e);
     if (rc == 0) {
         rc = draw(w, &w->page, 0, 0, e);
@@ -233,7 +228,7 @@ static int measure_page(struct worker *w, enum fidelity_kind kind, int64_t numbe
         rc = page_image(&image, &w->page.page, e);
     }
     if (rc == 0) {
-        rc = encode(w, w->tokens, &image, phases, e);
+        rc = encoder_run_image(w->encoder, w->tokens, &image, phases, e);
     }
     int rows = image.height / CELL, columns = image.width / CELL * phases;
     image_close(&image);
@@ -273,17 +268,16 @@ static int measure_page(struct worker *w, enum fidelity_kind kind, int64_t numbe
 
 static int worker_open(struct worker *w, struct error *e) {
     const struct fidelity_options *o = w->context->o;
-    size_t side = (size_t)PAGE_SIZES[o->mode].side, dim = (size_t)reader_dim(o->reader);
+    size_t dim = (size_t)reader_dim(o->reader);
     size_t tokens = (size_t)mode_tokens(o->mode) * dim;
     bytes_init(&w->source, (size_t)1 << 24);
     bytes_init(&w->packed, (size_t)1 << 28);
     drawn_page_init(&w->page);
     drawn_page_init(&w->small);
     reading_text_init(&w->read);
-    w->pixels = malloc(side * side * 3 * sizeof *w->pixels);
     w->tokens = malloc(tokens * sizeof *w->tokens);
     w->work = malloc(tokens * sizeof *w->work);
-    int rc = w->pixels != NULL && w->tokens != NULL && w->work != NULL ? 0 : error_memory(e, NULL);
+    int rc = w->tokens != NULL && w->work != NULL ? 0 : error_memory(e, NULL);
     if (rc == 0) {
         rc = encoder_session_open(&w->encoder, o->encoder, e);
     }
@@ -306,7 +300,6 @@ static void worker_close(struct worker *w) {
     bytes_close(&w->packed);
     drawn_page_close(&w->page);
     drawn_page_close(&w->small);
-    free(w->pixels);
     free(w->tokens);
     free(w->work);
 }

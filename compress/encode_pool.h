@@ -1,7 +1,7 @@
-/* work.h - the samples between the reader and the store, and the threads that encode them; for
- * compress.c. */
-#ifndef OCC_COMPRESS_WORK_H
-#define OCC_COMPRESS_WORK_H
+/* encode_pool.h - the samples between the reader and the store, and the threads that encode them;
+ * for compress.c. */
+#ifndef OCC_COMPRESS_ENCODE_POOL_H
+#define OCC_COMPRESS_ENCODE_POOL_H
 
 #include <signal.h>
 
@@ -12,8 +12,8 @@
 #include "store/store.h"
 
 /* A sample on its way; in one allocation with the bytes that it points to. */
-struct work {
-    struct work *next;
+struct encode_job {
+    struct encode_job *next;
     char key[STREAM_KEY_BYTES];
     int64_t created;     /* or STORE_UNDATED */
     enum date_kind date; /* how that is known */
@@ -36,23 +36,23 @@ struct work {
     int rc; /* the first failure */
     struct error error;
 };
-void work_free(struct work *w); /* NULL is allowed */
+void encode_job_free(struct encode_job *job); /* NULL is allowed */
 
-struct works; /* the queue and its threads */
+struct encode_pool; /* the queue and its threads */
 
-/* `threads` 0: one a core. `reader`: reads packed pages back (NULL: not); they get an accuracy
- * where they have text. `alphabet`: that text should be of (NULL: of any). */
-int works_open(struct works **out, const struct encoder *n, const struct reader *reader,
-               const struct alphabet *alphabet, enum codec codec, int64_t threads, int64_t batch,
-               struct error *e);
+/* `threads` and `batch` 0: the device's answer. `reader`: reads packed pages back (NULL: not); they
+ * get an accuracy where they have text. `alphabet`: that text should be of (NULL: of any). */
+int encode_pool_open(struct encode_pool **out, const struct encoder *encoder,
+                     const struct reader *reader, const struct alphabet *alphabet, enum codec codec,
+                     int64_t threads, int64_t batch, struct error *e);
 /* Stops the threads after the pages in hand; frees what is left. NULL is allowed. */
-void works_close(struct works *w);
+void encode_pool_close(struct encode_pool *pool);
 
 /* Takes the sample over. */
-void works_put(struct works *w, struct work *work);
+void encode_pool_push(struct encode_pool *pool, struct encode_job *jobork);
 /* The oldest sample: waits until it is done if `wait`, else NULL unless it is. NULL too when there
  * is none. The caller frees it. */
-struct work *works_take(struct works *w, bool wait);
-size_t works_bytes(struct works *w); /* in the queue */
+struct encode_job *encode_pool_pop(struct encode_pool *pool, bool wait);
+size_t encode_pool_bytes(struct encode_pool *pool); /* in the queue */
 
 #endif

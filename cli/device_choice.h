@@ -1,0 +1,34 @@
+/* device_choice.h - the options of programs that compute: on which device, in which numbers. */
+#ifndef OCC_CLI_DEVICE_CHOICE_H
+#define OCC_CLI_DEVICE_CHOICE_H
+
+#include "cli/options.h"
+#include "compress/device.h"
+
+struct device_choice {
+    int device, compute; /* index into BACKEND_NAMES, COMPUTES */
+    /* after device_choice_settle: */
+    const struct backend *backend;
+    enum dtype type; /* of the numbers in products */
+};
+
+extern const char *const COMPUTES[]; /* auto, f32, bf16 */
+
+/* Rows of an option table; `field` is the struct device_choice in `type`. */
+#define DEVICE_ROW(type, field)                                                                    \
+    {                                                                                              \
+        "device", 0, OPTION_CHOICE, offsetof(type, field.device), "NAME",                          \
+            .help = "where to compute: auto is the fastest device that is there",                  \
+            .choices = BACKEND_NAMES                                                               \
+    }
+#define COMPUTE_ROW(type, field)                                                                   \
+    {                                                                                              \
+        "compute", 0, OPTION_CHOICE, offsetof(type, field.compute), "TYPE",                        \
+            .help = "number type of matrix products; auto is bf16 where the device has it",        \
+            .choices = COMPUTES                                                                    \
+    }
+
+/* Errors name the option: ERR_UNSUPPORTED where the device is not there, or lacks the type. */
+int device_choice_settle(struct device_choice *c, struct error *e);
+
+#endif

@@ -1,0 +1,129 @@
+/* encoder_tables.c - position tables that were learned for one grid, fitted to that of a page. */
+#include <stdlib.h>
+
+#include "compress/encoder_state.h"
+
+enum { TABLES = 4 /* that are held: the modes of a stream take turns */ };
+
+static void tables_close(struct encoder_session *s, struct position_tables *t) {
+    const struct ops *ops = s->device->ops;
+    ops->release(s->device, &t->position);
+    ops->release(s->device, &t->clip_position);
+    for (int i = 0; i < CONFIG_DEPTH; i++) {
+        ops->release(s->device, &t->rel_h[i]);
+        ops->release(s->device, &t->rel_w[i]);
+    }
+    free(t);
+}
+
+void position_tables_close(struct encoder_session *s) {
+    while (s->tables != NULL) {
+        struct position_tables *first = s->tables;
+        s->tables = first->next;
+        tables_close(s, first);
+    }
+}
+
+static int fit(struct encoder_session *s, const struct tensor *out, const struct tensor *from,
+               int64_t from_side, int64_t rows, int64_t columns, struct error *e) {
+    const struct resample_options o = {.from_rows = from_side,
+                                       .from_columns = from_side,
+                                       .rows = rows,
+                                       .columns = columns,
+                                       .bicubic = true};
+    return s->device->ops->resample(s->device, out, from, &o, e);
+}
+
+static int fit_position(struct encoder_session *s, struct position_tables *t, struct error *e) {
+    const struct encoder *n = s->encoder;
+    t->position = tensor_matrix(NULL, DTYPE_F32, s->device, t->height * t->width, n->config.dim);
+    int rc = s->device->ops->alloc(s->device, &t->position, e);
+    if (rc == 0) {
+        rc = fit(s, &t->position, &n->position, n->config.grid, t->height, t->width, e);
+    }
+    return rc;
+}
+
+static int fit_relative(struct encoder_session *s, struct tensor *out, const struct tensor *from,
+                        int64_t side, struct error *e) {
+    const struct resample_options o = {
+        .from_rows = tensor_rows(from), .from_columns = 1, .rows = 2 * side - 1, .columns = 1};
+    *out = tensor_matrix(NULL, DTYPE_F32, s->device, o.rows, tensor_width(from));
+    int rc = s->device->ops->alloc(s->device, out, e);
+    if (rc == 0) {
+        rc = s->device->ops->resample(s->device, out, from, &o, e);
+    }
+    return rc;
+}
+
+/* The class row is added to its position here, so that a page's tokens are only added to. */
+static int fit_clip(struct encoder_session *s, struct position_tables *t, struct error *e) {
+    const struct encoder *n = s->encoder;
+    int64_t rows = t->height / 4, columns = t->width / 4, grid = n->config.clip_grid;
+    t->clip_position =
+        tensor_matrix(NULL, DTYPE_F32, s->device, 1 + rows * columns, n->config.clip_dim);
+    int rc = s->device->ops->alloc(s->device, &t->clip_position, e);
+    if (rc < 0) {
+        return rc;
+    }
+    struct tensor first = tensor_row_range(&t->clip_position, 0, 1);
+    struct tensor rest = tensor_row_range(&t->clip_position, 1, rows * columns);
+    struct tensor from_first = tensor_row_range(&n->clip_position, 0, 1);
+    struct tensor from_rest = tensor_row_range(&n->clip_position, 1, grid * grid);
+    rc = s->device->ops->add(s->device, &first, &n->class_row, &from_first, e);
+    if (rc == 0) {
+        rc = fit(s, &rest, &from_rest, grid, rows, columns, e);
+    }
+    return rc;
+}
+
+static int tables_make(struct encoder_session *s, struct position_tables *t, struct error *e) {
+    const struct encoder *n = s->encoder;
+    int rc = fit_position(s, t, e);
+    for (int64_t i = 0; i < n->config.depth && rc == 0; i++) {
+        if (!n->config.global[i]) {
+            continue;
+        }
+        rc = fit_relative(s, &t->rel_h[i], &n->blocks[i].rel_h, t->height, e);
+        if (rc == 0) {
+            rc = fit_relative(s, &t->rel_w[i], &n->blocks[i].rel_w, t->width, e);
+        }
+    }
+    if (rc == 0) {
+        rc = fit_clip(s, t, e);
+    }
+    return rc;
+}
+
+int position_tables_find(struct encoder_session *s, int64_t height, int64_t width,
+                         struct error *e) {
+    int held = 0;
+    for (struct position_tables **link = &s->tables; *link != NULL; link = &(*link)->next) {
+        struct position_tables *t = *link;
+        if (t->height == height && t->width == width) {
+            *link = t->next;
+            t->next = s->tables;
+            s->tables = t;
+            return 0;
+        }
+        if (++held == TABLES) {
+            *link = NULL;
+            tables_close(s, t);
+            break;
+        }
+    }
+    struct position_tables *t = calloc(1, sizeof *t);
+    if (t == NULL) {
+        return error_memory(e, NULL);
+    }
+    t->height = height;
+    t->width = width;
+    int rc = tables_make(s, t, e);
+    if (rc < 0) {
+        tables_close(s, t);
+        return rc;
+    }
+    t->next = s->tables;
+    s->tables = t;
+    return 0;
+}

@@ -1,0 +1,18 @@
+/* cpu_backend.h - the backend that is everywhere, for tests of what is made of operations. */
+#ifndef OCC_TESTS_CPU_BACKEND_H
+#define OCC_TESTS_CPU_BACKEND_H
+
+#include <stdlib.h>
+
+#include "compress/device.h"
+#include "tests/test.h"
+
+static inline const struct backend *cpu_backend(void) {
+    const struct backend *b = NULL;
+    if (!CHECK_NUMBER(backend_open(&b, "cpu", NULL), 0)) {
+        exit(1);
+    }
+    return b;
+}
+
+#endif
