@@ -9,7 +9,7 @@
 
 /* Of a TIFF structure, with or without "Exif\0\0" before it: the tag's last entry that is a whole
  * number of 8 bits with a sign, of 16 or of 32 bits. */
-int exif_orientation(const uint8_t *tiff, size_t size);
+int exif_orientation(const uint8_t *data, size_t size);
 /* Of the hexadecimal text that ImageMagick 6 writes into PNGs as "Raw profile type exif". */
 int exif_profile_orientation(const char *text, size_t size);
 /* Of an XMP packet. */

@@ -12,7 +12,11 @@
 #include "store/log.h"
 
 /* Address space cannot be limited where a sanitizer keeps terabytes of it for its shadow. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifndef __has_feature /* clang's way to say it; gcc has macros of its own */
+#define __has_feature(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define CAN_LIMIT_MEMORY false
 #else
 #define CAN_LIMIT_MEMORY true

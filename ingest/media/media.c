@@ -128,7 +128,7 @@ static int open_text(struct media_reader *r, AVStream *stream, struct error *e) 
     struct media_track *track = &m->tracks[m->track_count];
     const AVDictionaryEntry *language = av_dict_get(stream->metadata, "language", NULL, 0);
     *track = (struct media_track){
-        .language = language != NULL && strcmp(language->value, "und")
+        .language = language != NULL && strcmp(language->value, "und") != 0
                         ? copy_text(m, language->value)
                         : NULL,
         .kind = about != NULL ? about->name : "unknown",
