@@ -11,7 +11,7 @@
 
 static const char BESIDE[] = "/share/occ";
 
-/* PREFIX/share/occ of a program PREFIX/bin/NAME; false where it cannot be told. */
+/* PREFIX/share/occ of a program PREFIX/bin/NAME; false where it cannot be known. */
 static bool own_folder(char out[PATH_MAX]) {
     ssize_t size = readlink("/proc/self/exe", out, PATH_MAX - sizeof BESIDE);
     if (size <= 0 || size >= (ssize_t)(PATH_MAX - sizeof BESIDE)) { /* cut, maybe */

@@ -1,13 +1,18 @@
 /* device_choice.c - see device_choice.h. */
 #include "cli/device_choice.h"
 
+#include <string.h>
+
 const char *const COMPUTES[] = {"auto", "f32", "bf16", NULL};
 
 int device_choice_settle(struct device_choice *c, struct error *e) {
-    int rc = backend_open(&c->backend, BACKEND_NAMES[c->device], e);
+    const char *device = BACKEND_NAMES[c->device], *compute = COMPUTES[c->compute];
+    struct error why;
+    int rc = backend_open(&c->backend, device, &why);
     if (rc < 0) {
-        return error_context(e, "--device %s", BACKEND_NAMES[c->device]);
+        bool named = strcmp(device, "auto") != 0;
+        return error_set(e, named ? ERR_USAGE : rc, "--device %s: %.400s", device, why.text);
     }
-    rc = backend_compute(c->backend, COMPUTES[c->compute], &c->type, e);
-    return rc < 0 ? error_context(e, "--compute %s", COMPUTES[c->compute]) : 0;
+    rc = backend_compute(c->backend, compute, &c->type, e);
+    return rc < 0 ? error_context(e, "--compute %s", compute) : 0;
 }

@@ -28,7 +28,8 @@ extern const char *const COMPUTES[]; /* auto, f32, bf16 */
             .choices = COMPUTES                                                                    \
     }
 
-/* Errors name the option: ERR_UNSUPPORTED where the device is not there, or lacks the type. */
+/* ERR_USAGE, with the reason, for a device that was named and is not there; ERR_UNSUPPORTED where
+ * there is none at all, or it lacks the type. */
 int device_choice_settle(struct device_choice *c, struct error *e);
 
 #endif

@@ -6,7 +6,7 @@
 #include "cli/device_choice.h"
 
 struct encoder_choice {
-    const char *file; /* as named; after encoder_choice_settle the bundled one where none was */
+    const char *file; /* as named; after encoder_choice_find the bundled one where none was */
     struct device_choice device;
     char bundled[4096]; /* the path of the encoder that ships with the programs */
 };
@@ -18,7 +18,9 @@ struct encoder_choice {
                                                                        .environment = "OCC_MODEL"  \
     }
 
-/* Finds the device, and the bundled encoder where none is named. */
+/* Finds the bundled encoder where none is named. */
+int encoder_choice_find(struct encoder_choice *c, struct error *e);
+/* That, and the device (device_choice_settle): for programs that do nothing without an encoder. */
 int encoder_choice_settle(struct encoder_choice *c, struct error *e);
 
 #endif

@@ -32,37 +32,39 @@ static const struct option_spec OPTIONS[] = {
     COMPUTE_ROW(struct arguments, encoder.device),
     {"mode", 0, OPTION_CHOICE, FIELD(compress.mode), "MODE",
      .help =
-         "how loose pictures are fitted: tiny 512 pixels (64 tokens), small 640 (100), base "
-         "1024 (256), large 1280 (400), hifi 1280 (800), gundam tiles of 640 and a view of 1024",
+         "how loose pictures are scaled: tiny 512 pixels (64 tokens), small 640 (100), base 1024 "
+         "(256), large 1280 (400), hifi 1280 (800), gundam tiles of 640 and a view of 1024",
      .choices = MODE_NAMES},
     {"date", 0, OPTION_CHOICE, FIELD(compress.date), "DATE",
-     .help =
-         "the date of loose pictures: none, so that 'occ forget' never ages them, or mtime, when "
-         "their files were last changed",
+     .help = "date of loose pictures: none, so that 'occ forget' never ages them, or mtime, when "
+             "their files were last changed",
      .choices = DATES},
     {"", .help = "Store"},
-    {"store", 's', OPTION_TEXT, FIELD(store), "FOLDER", .help = "the token store; made if missing",
-     .environment = "OCC_STORE"},
+    {"store", 's', OPTION_TEXT, FIELD(store), "FOLDER",
+     .help = "the token store; created if missing", .environment = "OCC_STORE"},
     {"codec", 0, OPTION_CHOICE, FIELD(compress.codec), "NAME",
-     .help = "how tokens are packed: bf16 without loss, int8 or int4 with a scale each token",
+     .help = "how tokens are packed: bf16 without loss, int8 or int4 with one scale per token",
      .choices = CODEC_NAMES},
     {"verify", 0, OPTION_FLAG, FIELD(verify),
-     .help = "read each page back as it was packed, and store the share of its text that came "
-             "back; the encoder must have a reading head. Pages that are there already are not "
+     .help = "read each page back from its packed tokens, and store the share of its text that was "
+             "recovered; the encoder must have a reading head. Pages already in the store are not "
              "read"},
     {"commit", 0, OPTION_SIZE, FIELD(compress.commit), "SIZE",
-     .help = "commit when so much waits: a killed run loses no more than that, or five seconds",
+     .help =
+         "commit when SIZE of data is waiting; a killed run loses at most that, or five seconds",
      .minimum = 1, .maximum = (int64_t)1 << 30},
     {"", .help = "Work"},
     {"threads", 'j', OPTION_INTEGER, FIELD(compress.threads), "N",
-     .help = "pages that are encoded at the same time, one a thread; 0 is one a core",
+     .help = "pages encoded at the same time, one per thread; 0 means one per core",
      .maximum = 256},
     {"batch", 0, OPTION_INTEGER, FIELD(compress.batch), "N",
-     .help = "pages that a thread takes through the network together", .minimum = 1, .maximum = 64},
+     .help = "pages that each thread sends through the network together", .minimum = 1,
+     .maximum = 64},
     {"", .help = "Messages"},
     TOOL_PROGRESS_ROW(struct arguments, messages),
     TOOL_QUIET_ROW(struct arguments, messages),
-    TOOL_VERBOSE_ROW(struct arguments, messages, "say what was done; twice: also each sample"),
+    TOOL_VERBOSE_ROW(struct arguments, messages,
+                     "say what was done; twice: also name every sample"),
     TOOL_LOG_ROW(struct arguments, messages),
     {0}};
 
@@ -73,18 +75,17 @@ static const struct tool TOOL = {
     .description =
         "Reads the streams of samples with pages that 'occ render' writes, from FILEs ('-' is "
         "standard input) or standard input, encodes each page into visual tokens and puts them, "
-        "with the sample's JSON and text, into a token store. Streams may also stand one behind "
-        "the other, as cat joins them. A sample that the store has already, made of the same "
-        "pages with the same options, is passed over; a changed one is replaced; a killed run "
-        "goes on when it is run again. A damaged page fails its sample, and a sample whose key "
-        "came before in this run is skipped: both are named, and the rest goes on (exit 3). "
-        "Samples that 'occ forget' folded do not come again.\n\n"
-        "FILEs that are pictures (PNG, JPEG, PGM, PPM) are encoded, too, behind the streams, "
-        "under keys files/PATH.",
-    .examples = "occ render -m base s.tar | occ compress -s tokens.occ --verify\n"
-                "    pages become tokens, and each says how well it is read back\n"
-                "occ compress -s scans.occ -m DeepSeek-OCR/ --mode gundam scans/*.jpg\n"
-                "    the encoder of a published checkpoint on loose pictures\n",
+        "with the sample's JSON and text, into a token store. A FILE may hold several streams, as "
+        "cat joins them. A sample already in the store, made of the same pages with the same "
+        "options, is left as it is; a changed one is replaced. After a run that was killed, run it "
+        "again to resume. A damaged page fails its sample, and a sample whose key came before in "
+        "this run is skipped: both are named, and the rest goes on (exit 3). Samples that 'occ "
+        "forget' folded do not come back.\n\nFILEs that are pictures (PNG, JPEG, PGM, PPM) are "
+        "encoded after the streams, under keys files/PATH.",
+    .examples =
+        "occ render -m base s.tar | occ compress -s tokens.occ --verify\n    pages become tokens; "
+        "how well each can be read back is measured\nocc compress -s scans.occ -m DeepSeek-OCR/ "
+        "--mode gundam scans/*.jpg\n    the encoder of a published checkpoint on loose pictures\n",
     .options = OPTIONS,
 };
 
@@ -96,9 +97,9 @@ static int check(struct arguments *a, int operands, char **argv, struct error *e
         return error_set(e, ERR_USAGE, "no store is named: --store FOLDER");
     }
     if (inputs_are_standard(argv + 1, operands) && isatty(STDIN_FILENO)) {
-        return error_set(e, ERR_USAGE,
-                         "standard input is a terminal: use 'occ render ... | occ compress', or "
-                         "name FILES");
+        return error_set(
+            e, ERR_USAGE,
+            "standard input is a terminal: use 'occ render ... | occ compress', or name FILEs");
     }
     return encoder_choice_settle(&a->encoder, e);
 }
@@ -112,7 +113,7 @@ static void summarize_readback(const struct arguments *a, const struct compress_
                  100 * all->accuracy / (double)all->pages, all->pages, 100 * all->worst,
                  all->worst_key, all->worst_page);
     } else if (a->verify) {
-        log_info("read back: no page with text");
+        log_info("read back: no page has text");
     }
     if (unseen->pages > 0) {
         snprintf(came, sizeof came, "; %.2f%% of their text was read back",
@@ -135,7 +136,7 @@ static void warn_of(const struct compress_named *n, const char *what) {
 
 static void summarize_dates(const struct compress_result *r) {
     warn_of(&r->undated, "have no usable date (created) and never age");
-    warn_of(&r->scaled, "give their date in milliseconds, and were dated so");
+    warn_of(&r->scaled, "give their date in milliseconds, and were dated accordingly");
     warn_of(&r->future, "are dated in the future, and do not age until then");
     if (r->undated_pictures > 0) {
         log_info("%" PRId64 " pictures have no date and never age (--date mtime gives them one)",
@@ -145,7 +146,7 @@ static void summarize_dates(const struct compress_result *r) {
 
 static void summarize(const struct arguments *a, const struct compress_result *r) {
     log_info("%" PRId64 " samples with %" PRId64 " pages, %" PRId64 " tokens of %" PRId64
-             " characters, %.1f MB; %" PRId64 " samples were there already; %.1f pages/s",
+             " characters, %.1f MB; %" PRId64 " samples were already there; %.1f pages/s",
              r->samples, r->pages, r->tokens, r->characters, (double)r->bytes * 1e-6, r->skipped,
              r->seconds > 0 ? (double)r->pages / r->seconds : 0);
     if (r->removed > 0) {
@@ -195,7 +196,8 @@ static int run(struct arguments *a, int count, char **files, struct compress_res
     struct reader *reader = NULL;
     struct store *s = NULL;
     struct compress_input in = {.streams = NULL};
-    int rc = encoder_open(&n, a->encoder.file, NULL, a->encoder.device.backend, a->encoder.device.type, e);
+    int rc = encoder_open(&n, a->encoder.file, NULL, a->encoder.device.backend,
+                          a->encoder.device.type, e);
     if (rc == 0 && a->verify) {
         rc = open_reader(&reader, a, n, e);
     }
@@ -242,4 +244,5 @@ int main(int argc, char **argv) {
         summarize(&a, &result);
         status = result.failed + result.repeated > 0 ? EXIT_SOME : EXIT_DONE;
     }
+    return status;
 }

@@ -18,7 +18,7 @@
 struct arguments {
     struct encoder_choice encoder;
     const char *tokenizer, *text, *modes, *profiles;
-    char **texts; /* text_count: behind the command */
+    char **texts; /* text_count of them, after the command */
     int text_count;
     int64_t pages, steps, threads, seed;
     struct tool_messages messages;
@@ -29,24 +29,29 @@ struct arguments {
 static const struct option_spec OPTIONS[] = {
     {"", .help = "What is measured"},
     {"text", 't', OPTION_TEXT, FIELD(text), "FILE",
-     .help = "UTF-8 text that the encoder was not trained on, as FILE behind the command is"},
-    {"modes", 0, OPTION_TEXT, FIELD(modes), "LIST", .help = "of tiny, base, hifi"},
-    {"profiles", 0, OPTION_TEXT, FIELD(profiles), "LIST", .help = "of read10, clear, dense"},
+     .help =
+         "UTF-8 text that the encoder was not trained on; FILEs after the command are added to it"},
+    {"modes", 0, OPTION_TEXT, FIELD(modes), "LIST", .help = "page sizes: any of tiny, base, hifi"},
+    {"profiles", 0, OPTION_TEXT, FIELD(profiles), "LIST",
+     .help = "typefaces and spacings: any of read10, clear, dense"},
     {"pages", 'n', OPTION_INTEGER, FIELD(pages), "N",
-     .help = "pages of text, and as many of random strings, of each kind", .minimum = 1},
+     .help = "pages of text, and as many of random strings, for each mode and profile",
+     .minimum = 1},
     {"steps", 'k', OPTION_INTEGER, FIELD(steps), "K",
-     .help = "halvings by each operator of forgetting", .maximum = FIDELITY_STEPS},
+     .help = "how often each operator of forgetting halves the pages", .maximum = FIDELITY_STEPS},
     {"tokenizer", 0, OPTION_TEXT, FIELD(tokenizer), "FILE",
-     .help = "what counts text tokens: a .tiktoken file or a tokenizer.json; without it, r50k"},
-    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "of the random strings"},
+     .help = "the tokenizer that counts text tokens: a .tiktoken file or a tokenizer.json; "
+             "default: r50k"},
+    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "seed of the random strings"},
     {"", .help = "How"},
     ENCODER_FILE_ROW(struct arguments, encoder,
                      "an encoder with a reading head; default: the bundled one"),
     DEVICE_ROW(struct arguments, encoder.device),
     COMPUTE_ROW(struct arguments, encoder.device),
     {"threads", 'j', OPTION_INTEGER, FIELD(threads), "N",
-     .help = "pages at the same time; 0 is one a core", .maximum = 256},
-    {"json", 0, OPTION_FLAG, FIELD(json), .help = "a JSON object a line for each kind of page"},
+     .help = "pages at the same time; 0 means one per core", .maximum = 256},
+    {"json", 0, OPTION_FLAG, FIELD(json),
+     .help = "print one JSON object per line for each mode and profile"},
     {"quiet", 'q', OPTION_FLAG, FIELD(messages.quiet), .help = "print errors and results only"},
     {0}};
 
@@ -56,12 +61,12 @@ static const struct tool TOOL = {
     .operands = "COMMAND [FILE...]",
     .description =
         "fidelity renders pages of the text of all FILEs and of random strings of printable ASCII, "
-        "encodes them, "
-        "reads the tokens back with the encoder's reading head, and prints how many text tokens a "
-        "visual token stands for and the share of characters that came back: 1 - edit distance / "
-        "length, greedy, without a language model. The same after each codec and, with --steps, "
-        "after forgetting: merge (the encoder's own maps), pool (means), resize (the page made "
-        "smaller and encoded again), render (as much of the text as fits on a smaller page).",
+        "encodes them, reads the tokens back with the encoder's reading head, and prints how many "
+        "text tokens each visual token stands for and the share of characters that were recovered: "
+        "1 - edit distance / length, greedy, without a language model. It does the same after each "
+        "codec and, with --steps, after forgetting: merge (the encoder's own maps), pool (means), "
+        "resize (the page made smaller and encoded again), render (as much of the text as fits on "
+        "a smaller page).",
     .examples = "occ eval fidelity --text book.txt --profiles read10,dense --steps 3\n"
                 "    fidelity against compression and forgetting\n",
     .options = OPTIONS,
@@ -89,7 +94,7 @@ static void print_pair(const char *name, const struct fidelity_errors *prose,
 static void print_text(const struct arguments *a, const char *profile, const char *mode,
                        const struct fidelity_result *r) {
     const struct fidelity_result *prose = &r[FIDELITY_PROSE], *random = &r[FIDELITY_RANDOM];
-    printf("%s %s: %.1f text tokens (%.1f characters) a visual token; %" PRId64
+    printf("%s %s: %.1f text tokens (%.1f characters) per visual token; %" PRId64
            " pages; worst page %.2f%%\n",
            profile, mode, (double)prose->text_tokens / (double)prose->visual_tokens,
            (double)prose->characters / (double)prose->visual_tokens, prose->pages,

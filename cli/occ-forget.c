@@ -33,43 +33,46 @@ static const struct option_spec OPTIONS[] = {
     {"store", 's', OPTION_TEXT, FIELD(store), "FOLDER", .help = "the token store",
      .environment = "OCC_STORE"},
     {"now", 0, OPTION_TEXT, FIELD(now), "DATE",
-     .help = "the day that ages are counted to, as in 2026-11-23 (UTC), or Unix seconds; without "
-             "it, now"},
+     .help = "the day from which ages are counted, such as 2026-11-23 (UTC), or Unix seconds; "
+             "default: now"},
     {"tau", 0, OPTION_DURATION, FIELD(tau_ms), "TIME",
-     .help = "age at which a page gives up half of its tokens for the first time", .minimum = 1000},
+     .help = "age at which a page loses half of its tokens for the first time", .minimum = 1000},
     {"buckets", 0, OPTION_INTEGER, FIELD(forget.buckets), "K",
-     .help = "most halvings; older pages are folded into their account's style token",
+     .help = "how often a page is halved at most; older pages are folded into their account's "
+             "style token",
      .maximum = 62},
     {"weight", 0, OPTION_CHOICE, FIELD(weight), "HOW",
      .help = "age counts every day the same; adaptive lets pages with many reactions, compared to "
-             "others of their account, age up to twice as slowly, those with few as fast",
+             "others of their account, age up to twice as slowly, and those with few up to twice "
+             "as fast",
      .choices = WEIGHTS},
     {"account", 0, OPTION_TEXT, FIELD(forget.account), "NAME", .help = "only this account"},
     {"keep-text", 0, OPTION_FLAG, FIELD(forget.keep_text),
      .help = "keep JSON and text of samples whose pages were all folded"},
     {"force", 0, OPTION_FLAG, FIELD(force),
-     .help = "count to a day that is more than 90 days after the last pass: a wrong clock would "
-             "forget everything"},
+     .help = "accept a day more than 90 days after the last pass; without this, a wrong clock "
+             "could forget everything"},
     {"dry-run", 'n', OPTION_FLAG, FIELD(forget.dry_run),
-     .help = "print what would be done, and do nothing"},
+     .help = "print what would be done, and change nothing"},
     {"", .help = "How pages shrink"},
     {"operator", 0, OPTION_CHOICE, FIELD(shrinking.way), "NAME",
-     .help = "merge makes one token of two by maps that the encoder learned for it; pool takes "
+     .help = "merge makes one token of two, using maps that the encoder learned for it; pool takes "
              "their mean; resize draws the page again from its text, smaller, and encodes it; "
-             "render sets as much of the text as fits on a smaller page; auto is merge, and where "
-             "the store has no maps and its encoder is not at hand or has none, nothing is done",
+             "render puts as much of the text as fits on a smaller page; auto is merge, but does "
+             "nothing where the store has no maps and its encoder is not at hand or has none",
      .choices = SHRINKING_WAYS},
-    {"model", 'm', OPTION_TEXT, FIELD(shrinking.model), "FILE",
-     .help = "the store's encoder, for resize and render, and for merge where the store does not "
-             "keep the maps yet; without it, the bundled one",
-     .environment = "OCC_MODEL"},
-    DEVICE_ROW(struct arguments, shrinking.device),
+    ENCODER_FILE_ROW(
+        struct arguments, shrinking.encoder,
+        "the store's encoder, for resize and render, and for merge if the store does not have the "
+        "maps yet; default: the bundled one"),
+    DEVICE_ROW(struct arguments, shrinking.encoder.device),
+    COMPUTE_ROW(struct arguments, shrinking.encoder.device),
     {"profile", 0, OPTION_CHOICE, FIELD(shrinking.profile), "NAME",
-     .help = "how the pages were set, for resize and render", .choices = PROFILE_NAMES},
+     .help = "typeface and spacing of the pages, for resize and render", .choices = PROFILE_NAMES},
     {"", .help = "Pins"},
     {"pin", 0, OPTION_FLAG, FIELD(pin),
-     .help = "keep the pages that show the samples KEY... as they are from now on, packs too, and "
-             "when the samples are taken in anew; a pack stands for the samples on it"},
+     .help = "keep the pages that show the samples KEY... as they are from now on, even when the "
+             "samples are compressed again; a pack stands for the samples on it"},
     {"unpin", 0, OPTION_FLAG, FIELD(unpin), .help = "let the samples KEY... age again"},
     {"", .help = "Messages"},
     TOOL_QUIET_ROW(struct arguments, messages),
@@ -82,18 +85,16 @@ static const struct tool TOOL = {
     .summary = "let old pages keep fewer tokens",
     .operands = "[KEY...]",
     .description =
-        "Goes through a store and halves the token grid of each page as often as its age asks for: "
+        "Goes through a store and halves the token grid of each page as often as its age requires: "
         "a page of age a is in bucket k = floor(log2(1 + a / tau)) and keeps 1 / 2^k of its "
-        "tokens. Past the last bucket its mean is added to the account's style token and the page "
-        "removed. So a store grows with the logarithm of its history. Pages without a usable date "
-        "never age.\n\n"
-        "To be run nightly: an account is one transaction, a run with nothing to do changes "
-        "nothing, and a killed run is completed by the next. What was forgotten does not come "
-        "back.",
-    .examples = "occ forget --store tokens.occ --dry-run\n"
-                "    pages and tokens by bucket, as they would be\n"
-                "occ forget --store tokens.occ --pin banana/7312345678901234567\n"
-                "    this sample is not to be forgotten\n",
+        "tokens. Past the last bucket, the mean of its tokens is added to the account's style "
+        "token and the page is removed. So a store grows with the logarithm of its history. Pages "
+        "without a usable date never age.\n\nRun it every night: each account is one transaction, "
+        "a run with nothing to do changes nothing, and a run that was killed is completed by the "
+        "next. What was forgotten does not come back.",
+    .examples = "occ forget --store tokens.occ --dry-run\n    pages and tokens by bucket, as they "
+                "would be\nocc forget --store tokens.occ --pin banana/7312345678901234567\n    "
+                "never forget this sample\n",
     .options = OPTIONS,
 };
 
@@ -121,7 +122,8 @@ static int read_now(const char *text, int64_t *now, struct error *e) {
             return 0;
         }
     }
-    return error_set(e, ERR_USAGE, "--now: '%.40s' is neither a day (2026-11-23) nor a Unix time", text);
+    return error_set(e, ERR_USAGE, "--now: '%.40s' is neither a day (2026-11-23) nor a Unix time",
+                     text);
 }
 
 static int check(struct arguments *a, int operands, struct error *e) {
@@ -130,17 +132,17 @@ static int check(struct arguments *a, int operands, struct error *e) {
         return error_set(e, ERR_USAGE, "no store is named: --store FOLDER");
     }
     if (a->pin && a->unpin) {
-        return error_set(e, ERR_USAGE, "--pin and --unpin: one of them");
+        return error_set(e, ERR_USAGE, "--pin and --unpin cannot be used together");
     }
     if (pins != (operands > 0)) {
         return error_set(e, ERR_USAGE,
-                         pins ? "name the samples: KEY..." : "KEYs go with --pin or --unpin");
+                         pins ? "name the samples: KEY..." : "KEYs need --pin or --unpin");
     }
     a->forget.adaptive = a->weight == 1;
     a->forget.tau = a->tau_ms / 1000;
     a->shrinking.store = a->store;
     a->shrinking.look_only = a->forget.dry_run;
-    int rc = device_choice_settle(&a->shrinking.device, e);
+    int rc = device_choice_settle(&a->shrinking.encoder.device, e);
     return rc == 0 ? read_now(a->now, &a->forget.now, e) : rc;
 }
 
@@ -167,7 +169,7 @@ static int check_clock(struct store *s, const struct arguments *a, struct error 
     format_day(now, a->forget.now);
     return error_set(e, ERR_UNSUPPORTED,
                      "%s: this pass would count ages to %s, more than %d days after the last pass, "
-                     "%s. What is forgotten does not come back: if the day is right, say --force",
+                     "%s. What is forgotten does not come back: if the day is right, use --force",
                      a->store, now, JUMP / DAY, then);
 }
 
@@ -187,7 +189,7 @@ static void print_plan(const struct forget_result *r) {
     }
 }
 
-/* What is gone is told without being asked. */
+/* What is gone is reported without being asked for. */
 static void report_removed(const struct arguments *a, const struct forget_result *r) {
     if (r->folded > 0) {
         log_warning("%" PRId64 " samples with %" PRId64 " pages, %" PRId64
@@ -208,7 +210,7 @@ static void report_removed(const struct arguments *a, const struct forget_result
 static void report_left(const struct shrinking *k, const struct forget_result *r) {
     int64_t means = r->unshrinkable - r->left;
     if (means > 0) {
-        log_warning("%" PRId64 " pages had shrunk in another way before: for them the means were "
+        log_warning("%" PRId64 " pages had shrunk in another way before: for these, means were "
                     "taken, not %s",
                     means, shrinking_name(k));
     }
@@ -252,10 +254,10 @@ static int run_forget(struct store *s, const struct arguments *a, struct error *
     return rc;
 }
 
-/* Whatever the pass itself would be refused for is told beside the plan. */
+/* Whatever the pass itself would be refused for is reported with the plan. */
 static void warn_of_refusal(int rc, const struct error *why) {
     if (rc < 0) {
-        log_warning("without --dry-run this pass is refused: %s", why->text);
+        log_warning("without --dry-run this pass would be refused: %s", why->text);
     }
 }
 

@@ -21,37 +21,37 @@ struct arguments {
 static const struct option_spec OPTIONS[] = {
     {"", .help = "Input"},
     {"files-from", 0, OPTION_TEXT, FIELD(files_from), "FILE",
-     .help = "read further paths from FILE, one a line (- is standard input)"},
+     .help = "read further paths from FILE, one per line (- is standard input)"},
     {"null", '0', OPTION_FLAG, FIELD(null_separated),
      .help = "entries of lists end in a zero byte instead of a newline"},
     {"shard", 0, OPTION_SHARE, FIELD(ingest.shard), "I/N",
-     .help = "take only the I-th of N parts, counted from 0, split by the hash of the key"},
+     .help = "take only part I of N, counted from 0; samples are split by the hash of their keys"},
     {"skip-from", 0, OPTION_TEXT, FIELD(skip_from), "FILE",
-     .help = "leave out samples whose keys are in FILE, one a line (- is standard input)"},
+     .help = "leave out samples whose keys are listed in FILE, one per line (- is standard input)"},
     {"", .help = "Output"},
     {"output", 'o', OPTION_TEXT, FIELD(ingest.output), "FOLDER",
-     .help = "write numbered shards (ingest-000000.tar ...) into FOLDER instead of a stream to "
-             "standard output; run again after an interruption, it goes on where it was"},
+     .help = "write numbered shards (ingest-000000.tar ...) to FOLDER instead of a stream to "
+             "standard output; after an interruption, run it again to resume"},
     {"shard-size", 0, OPTION_SIZE, FIELD(ingest.shard_size), "SIZE",
-     .help = "begin a new shard before one would pass SIZE", .minimum = 65536},
+     .help = "start a new shard before one would exceed SIZE", .minimum = 65536},
     {"report", 0, OPTION_TEXT, FIELD(ingest.report), "FILE",
-     .help = "write one JSON line a clip to FILE: status, reason, frames, times"},
+     .help = "write one JSON line per clip to FILE: status, reason, frames, times"},
     {"force", 'f', OPTION_FLAG, FIELD(force), .help = "write the stream even to a terminal"},
     {"", .help = "Samples"},
-    {"thumbs", 0, OPTION_INTEGER, FIELD(ingest.thumbs), "N", .help = "thumbnails a clip",
+    {"thumbs", 0, OPTION_INTEGER, FIELD(ingest.thumbs), "N", .help = "thumbnails per clip",
      .maximum = 64},
     {"thumb-size", 0, OPTION_INTEGER, FIELD(ingest.thumb_size), "PIXELS",
-     .help = "longer side of the thumbnails", .minimum = 16, .maximum = 4096},
+     .help = "longer side of each thumbnail", .minimum = 16, .maximum = 4096},
     {"lang", 0, OPTION_TEXT, FIELD(ingest.languages), "LIST",
-     .help = "preferred caption languages, comma-separated, as in en,de; after those come the "
+     .help = "preferred caption languages, comma-separated, such as en,de; after those come the "
              "clip's own language and English"},
     {"audio", 0, OPTION_FLAG, FIELD(ingest.audio),
-     .help = "measure loudness and envelope and draw the log-mel picture"},
+     .help = "measure loudness and envelope, and draw a log-mel picture"},
     {"", .help = "Work"},
     {"jobs", 'j', OPTION_INTEGER, FIELD(ingest.workers), "N",
-     .help = "worker processes; 0 is one per core", .maximum = 256},
+     .help = "worker processes; 0 means one per core", .maximum = 256},
     {"stall", 0, OPTION_DURATION, FIELD(ingest.stall_ms), "TIME",
-     .help = "end a worker that makes no progress for TIME", .minimum = 100},
+     .help = "stop a worker that makes no progress for TIME", .minimum = 100},
     {"max-cpu", 0, OPTION_DURATION, FIELD(ingest.cpu_ms), "TIME",
      .help = "CPU time that one clip may use", .minimum = 1000},
     {"max-memory", 0, OPTION_SIZE, FIELD(ingest.memory), "SIZE",
@@ -60,8 +60,8 @@ static const struct option_spec OPTIONS[] = {
     TOOL_PROGRESS_ROW(struct arguments, messages),
     TOOL_QUIET_ROW(struct arguments, messages),
     TOOL_VERBOSE_ROW(struct arguments, messages,
-                     "say what the run took and, even with --report, each clip that is not whole; "
-                     "twice: also each clip that is"),
+                     "say what the run used and, even with --report, which clips are incomplete; "
+                     "twice: name every clip"),
     TOOL_LOG_ROW(struct arguments, messages),
     {0}};
 
@@ -70,18 +70,17 @@ static const struct tool TOOL = {
     .summary = "turn a video archive into a stream of samples",
     .operands = "[PATH...]",
     .description =
-        "Reads files and folders (recursively) as yt-dlp and gallery-dl leave them, joins media, "
-        "info.json, captions, comments and pictures of a clip, and writes one sample a clip: "
-        "metadata, script, comments, thumbnails, audio measures. The output is a WebDataset tar "
-        "on standard output, or shards in a folder with -o.\n\n"
-        "Decoding runs in worker processes: a file that crashes a decoder, hangs it or eats memory "
-        "costs that file alone. The order of the output is the order of the input whatever the "
-        "number of workers, and the same input gives the same bytes.",
-    .examples = "occ ingest /archive > samples.tar\n    all clips below /archive as one stream\n"
-                "occ ingest -o shards --report report.jsonl /archive\n"
-                "    shards of 1 GiB; run again after an interruption to go on\n"
-                "find . -newer last -print0 | occ ingest -0 --files-from - > new.tar\n"
-                "    only new files\n",
+        "Reads files and folders (recursively) as yt-dlp and gallery-dl leave them, joins the "
+        "media, info.json, captions, comments and pictures of each clip, and writes one sample per "
+        "clip: metadata, script, comments, thumbnails, audio measures. The output is a WebDataset "
+        "tar on standard output, or shards in a folder with -o.\n\nDecoding runs in worker "
+        "processes: a file that crashes or hangs a decoder, or makes it use too much memory, costs "
+        "that file alone. Samples come out in the order of the input whatever the number of "
+        "workers, and the same input gives the same bytes.",
+    .examples = "occ ingest /archive > samples.tar\n    all clips under /archive as one "
+                "stream\nocc ingest -o shards --report report.jsonl /archive\n    shards of 1 GiB; "
+                "after an interruption, run it again to resume\nfind . -newer last -print0 | occ "
+                "ingest -0 --files-from - > new.tar\n    only new files\n",
     .options = OPTIONS,
 };
 
@@ -150,15 +149,15 @@ static int check(const struct arguments *a, int operands, struct error *e) {
     bool both = a->files_from != NULL && a->skip_from != NULL && strcmp(a->files_from, "-") == 0 &&
                 strcmp(a->skip_from, "-") == 0;
     if (operands == 0 && a->files_from == NULL) {
-        return error_set(e, ERR_USAGE, "no PATH given");
+        return error_set(e, ERR_USAGE, "no PATH is named");
     }
     if (both) {
         return error_set(e, ERR_USAGE, "--files-from and --skip-from cannot both be -");
     }
     if (a->ingest.output == NULL && !a->force && isatty(STDOUT_FILENO)) {
         return error_set(e, ERR_USAGE,
-                         "the stream is binary and goes to standard output, which is "
-                         "a terminal: use a pipe, > FILE, -o DIR or --force");
+                         "the stream is binary and standard output is a terminal: use a pipe, > "
+                         "FILE, -o FOLDER or --force");
     }
     return 0;
 }

@@ -21,28 +21,25 @@ static const struct option_spec OPTIONS[] = {
     {"", .help = "Files to write (init, convert)"},
     {"output", 'o', OPTION_TEXT, FIELD(output), "FILE", .help = "the file to write"},
     {"dtype", 0, OPTION_CHOICE, FIELD(type), "TYPE",
-     .help = "type of the numbers in the file; int8 (convert only): matrices with a scale for each "
-             "row",
+     .help = "number type in the file; int8 (convert only): matrices with one scale per row",
      .choices = TYPES},
     {"", .help = "New encoders (init)"},
     {"config", 0, OPTION_CHOICE, FIELD(config), "NAME",
-     .help = "sizes of the network: deepencoder is that of DeepSeek-OCR, nano a small one",
+     .help = "size of the network: deepencoder is that of DeepSeek-OCR, nano a small one",
      .choices = CONFIG_NAMES},
-    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "of the random weights"},
+    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "seed of the random weights"},
     {0}};
 
 static const struct tool TOOL = {
     .name = "occ-model",
     .summary = "make, describe and convert encoder files",
     .operands = "init | info FILE | convert FILE",
-    .description =
-        "init writes an encoder with random weights, to be trained or to measure with.\n\n"
-        "info prints, as JSON, what the encoder in FILE is: FILE is a safetensors file, an index "
-        "of several, or a folder with either. Checkpoints of DeepSeek-OCR are read as they are "
-        "published; what is not of the encoder is only counted. A file that holds no whole encoder "
-        "is "
-        "refused.\n\n"
-        "convert writes the encoder in FILE, with its reading head, in numbers of another type.",
+    .description = "init writes an encoder with random weights, for training or measuring.\n\ninfo "
+                   "describes the encoder in FILE, as JSON: FILE is a safetensors file, an index "
+                   "of several, or a folder with either. Checkpoints of DeepSeek-OCR are read as "
+                   "they are published; tensors that are not part of the encoder are only counted. "
+                   "A file without a complete encoder is refused.\n\nconvert writes the encoder in "
+                   "FILE, with its reading head, in another number type.",
     .examples = "occ model init --config nano --seed 1 -o encoder.safetensors\n"
                 "    an encoder that has learned nothing yet\n"
                 "occ model info DeepSeek-OCR/\n"
@@ -91,7 +88,7 @@ static int run(const struct arguments *a, int operands, char **argv, struct erro
     }
     bool convert = operands == 2 && strcmp(argv[1], "convert") == 0;
     if (!convert && (operands != 1 || strcmp(argv[1], "init") != 0)) {
-        return error_set(e, ERR_USAGE, "say what to do: init, info FILE or convert FILE");
+        return error_set(e, ERR_USAGE, "name a command: init, info FILE or convert FILE");
     }
     if (a->output == NULL) {
         return error_set(e, ERR_USAGE, "%s needs --output FILE", argv[1]);

@@ -31,9 +31,9 @@ static const char *const MODES[] = {"auto", "tiny", "small", "base", "large", "h
 static const struct option_spec OPTIONS[] = {
     {"", .help = "What is read"},
     {"store", 's', OPTION_TEXT, FIELD(store), "FOLDER",
-     .help = "the token store; without KEYs, all that is in it"},
+     .help = "the token store; without KEYs, all of its pages are read"},
     {"mode", 0, OPTION_CHOICE, FIELD(mode), "MODE",
-     .help = "of pictures; auto goes by their size: 512 pixels are tiny, 1024 base, 1280 hifi",
+     .help = "mode of pictures; auto goes by their size: 512 pixels are tiny, 1024 base, 1280 hifi",
      .choices = MODES},
     {"text", 't', OPTION_FLAG, FIELD(text),
      .help = "print plain text, with a form feed between pages"},
@@ -55,25 +55,23 @@ static const struct tool TOOL = {
     .summary = "read visual tokens back into text",
     .operands = "[KEY...] | [FILE...]",
     .description =
-        "Reads with the encoder's reading head: what the tokens hold, without a language model "
-        "or a dictionary. It knows the alphabet and the type that it was trained on.\n\n"
-        "With --store, the pages of the samples KEY..., or of all, whatever was forgotten of "
-        "them: merged grids are unmerged, means stand in the places of all tokens that they are "
-        "the mean of, and pages that were encoded again smaller are read as the smaller pages "
-        "that they are. Else the pages of the streams that 'occ render' writes, from FILEs ('-' "
-        "is standard input) or standard input, which may also stand one behind the other, as cat "
-        "joins them, and behind them FILEs that are pictures of pages (PNG, JPEG, PGM, PPM) are "
-        "encoded and read.\n\n"
-        "Prints a JSON object a line for each page: key, page, rows (text, confidence from 0 to "
-        "1, x and y of the page's pixels), confidence (the mean of its characters', null where "
-        "nothing was read), characters, and, where the page's text is at hand, accuracy: 1 - "
-        "edit distance / length. Pages of a store also have bucket and, where it is above 0, "
-        "shrunk_by. A page that cannot be read and a sample whose key came before are named, and "
-        "the rest goes on (exit 3).",
-    .examples = "occ read -s tokens.occ --text | less\n"
-                "    what a store still knows\n"
-                "occ render -m base s.tar | occ read | jq -r .accuracy\n"
-                "    how well each page is read back\n",
+        "Reads with the encoder's reading head, without a language model or a dictionary: what "
+        "comes out is what the tokens hold. The reading head knows the alphabet and the typeface "
+        "that it was trained on.\n\nWith --store, it reads the pages of the samples KEY..., or all "
+        "pages, in whatever state forgetting left them: merged grids are unmerged, the mean of "
+        "several tokens is read in the place of each of them, and pages that were encoded again at "
+        "a smaller size are read as smaller pages. Without --store, it reads the pages of the "
+        "streams that 'occ render' writes, from FILEs ('-' is standard input) or standard input; a "
+        "FILE may hold several streams, as cat joins them. FILEs that are pictures of pages (PNG, "
+        "JPEG, PGM, PPM) are encoded and read after the streams.\n\nPrints one JSON object per "
+        "line for each page: key, page, rows (text, confidence from 0 to 1, x and y in pixels of "
+        "the page), confidence (the mean over its characters, null where nothing was read), "
+        "characters, and, where the page's text is known, accuracy: 1 - edit distance / length. "
+        "Pages of a store also have bucket and, where it is above 0, shrunk_by. A page that cannot "
+        "be read and a sample whose key came before are named, and the rest goes on (exit 3).",
+    .examples =
+        "occ read -s tokens.occ --text | less\n    what a store still knows\nocc render -m base "
+        "s.tar | occ read | jq -r .accuracy\n    how well each page can be read back\n",
     .options = OPTIONS,
 };
 
@@ -392,7 +390,7 @@ static int check(struct arguments *a, int operands, char **argv, struct error *e
     if (a->store == NULL && standard && isatty(STDIN_FILENO)) {
         return error_set(e, ERR_USAGE,
                          "standard input is a terminal: use 'occ render ... | occ read', name "
-                         "FILES, or --store FOLDER");
+                         "FILEs, or use --store FOLDER");
     }
     return encoder_choice_settle(&a->encoder, e);
 }
@@ -453,7 +451,7 @@ static void summarize(const struct run *r) {
         log_warning("%" PRId64 " samples were skipped: their keys came before", r->again);
     }
     if (r->failed > 0) {
-        log_warning("%" PRId64 " could not be read", r->failed);
+        log_warning("%" PRId64 " pages could not be read", r->failed);
     }
     legibility_warn(&r->fresh);
     if (r->aged.doubtful.count > 0) {

@@ -23,42 +23,43 @@ static const char *const PACKS[] = {"auto", "sample", "account", NULL}; /* auto:
 static const struct option_spec OPTIONS[] = {
     {"", .help = "Pages"},
     {"mode", 'm', OPTION_CHOICE, FIELD(mode), "MODE",
-     .help = "size of a page: 512, 1024 or 1280 pixels square", .choices = DRAWN_MODE_NAMES},
+     .help = "page size: 512, 1024 or 1280 pixels square", .choices = DRAWN_MODE_NAMES},
     {"profile", 0, OPTION_CHOICE, FIELD(render.profile), "NAME",
-     .help = "how the text is set: read10 (DejaVu Sans of 10 pixels, a row of patches each line), "
-             "clear (12 pixels, with margins) or dense (8 pixels, two lines to a row of patches)",
+     .help =
+         "typeface and spacing: read10 (DejaVu Sans of 10 pixels, one row of patches per line), "
+         "clear (12 pixels, with margins) or dense (8 pixels, two lines per row of patches)",
      .choices = PROFILE_NAMES},
     {"format", 0, OPTION_CHOICE, FIELD(render.format), "TYPE",
-     .help = "of the page images: pgm is grey; ppm and png keep the colours of emoji and "
+     .help = "format of the page images: pgm is grey; ppm and png keep the colours of emoji and "
              "thumbnails",
      .choices = PAGE_FORMATS},
     {"pack", 0, OPTION_CHOICE, FIELD(pack), "HOW",
-     .help = "pages for each sample, or pages that hold several samples of an account, with one "
-             "thumbnail each, and follow them as samples of their own; auto is sample in mode "
-             "tiny, else account",
+     .help = "sample gives each sample pages of its own; account puts several samples of an "
+             "account on a page, with one thumbnail each, and sends these pages after the samples, "
+             "as samples of their own; auto is sample in mode tiny, else account",
      .choices = PACKS},
     {"hold", 0, OPTION_SIZE, FIELD(render.hold), "SIZE",
-     .help = "samples that wait, in memory, for others of their account until the input ends; "
-             "where they take more, the pages of the largest accounts are put out early",
+     .help = "how many bytes of samples may wait in memory for others of their account; beyond "
+             "that, pages of the largest accounts are written early",
      .minimum = 1},
     {"", .help = "Content"},
     {"parts", 0, OPTION_TEXT, FIELD(parts), "LIST",
-     .help = "what goes onto the pages, in this order: of thumbs, header, description, script, "
-             "hashtags, comments, audio; without it all but audio, in that order"},
+     .help = "what goes on the pages, in this order: any of thumbs, header, description, script, "
+             "hashtags, comments, audio; default: all but audio, in that order"},
     {"marks", 0, OPTION_CHOICE, FIELD(render.content.marks), "WHAT",
-     .help = "what stands in front of the script's sentences", .choices = RENDER_MARKS},
+     .help = "what precedes each sentence of the script", .choices = RENDER_MARKS},
     {"comments", 0, OPTION_INTEGER, FIELD(render.content.comments), "N",
-     .help = "the N most liked comments of a sample; 0 is all of them"},
+     .help = "only the N most liked comments of each sample; 0 means all"},
     {"", .help = "Output"},
     {"force", 'f', OPTION_FLAG, FIELD(force), .help = "write the stream even to a terminal"},
     {"", .help = "Work"},
-    {"jobs", 'j', OPTION_INTEGER, FIELD(render.threads), "N", .help = "threads; 0 is one per core",
-     .maximum = 256},
+    {"jobs", 'j', OPTION_INTEGER, FIELD(render.threads), "N",
+     .help = "threads; 0 means one per core", .maximum = 256},
     {"", .help = "Messages"},
     TOOL_PROGRESS_ROW(struct arguments, messages),
     TOOL_QUIET_ROW(struct arguments, messages),
     TOOL_VERBOSE_ROW(struct arguments, messages,
-                     "say how much was put on pages; twice: also each sample"),
+                     "say how much was put on pages; twice: also name every sample"),
     TOOL_LOG_ROW(struct arguments, messages),
     {0}};
 
@@ -67,16 +68,15 @@ static const struct tool TOOL = {
     .summary = "put the text of samples onto pages",
     .operands = "[FILE...]",
     .description =
-        "Reads the streams of samples that 'occ ingest' writes, from FILEs ('-' is standard "
-        "input) or standard input, one after another, passes every sample on unchanged and adds "
-        "pages: images of the script, description, comments and thumbnails, set for an encoder "
-        "that sees them as patches of 16 x 16 pixels. Each page comes with its text and with a "
-        "record of what stands where (pages.json). The output is a WebDataset tar on standard "
-        "output: one stream, however many come in. Streams may also stand one behind the other "
-        "in a FILE, as cat joins them. A sample whose key came before is named and skipped (exit "
-        "3).\n\n"
-        "The same input gives the same bytes whatever the number of threads, as long as the "
-        "fonts are the same. Pages of an earlier render in the input are replaced.",
+        "Reads the streams of samples that 'occ ingest' writes, from FILEs ('-' is standard input) "
+        "or standard input, one after another. It passes every sample on unchanged and adds pages: "
+        "images of the script, description, comments and thumbnails, set for an encoder that sees "
+        "them as patches of 16 x 16 pixels. Each page comes with its text and with a record of "
+        "what is where (pages.json). The output is one WebDataset tar on standard output, however "
+        "many streams come in. A FILE may hold several streams, as cat joins them. A sample whose "
+        "key came before is named and skipped (exit 3).\n\nThe same input gives the same bytes "
+        "whatever the number of threads, as long as the fonts are the same. Pages of an earlier "
+        "render in the input are replaced.",
     .examples = "occ ingest /archive | occ render --mode base > pages.tar\n"
                 "    pages of 1024 x 1024 pixels, packed by account\n"
                 "occ render --mode tiny --format png samples.tar > pages.tar\n"
@@ -100,14 +100,14 @@ static int check(struct arguments *a, int operands, char **argv, struct error *e
         return error_context(e, "--parts");
     }
     if (inputs_are_standard(argv + 1, operands) && isatty(STDIN_FILENO)) {
-        return error_set(e, ERR_USAGE,
-                         "standard input is a terminal: give a FILE, or use "
-                         "'occ ingest ARCHIVE | occ render'");
+        return error_set(
+            e, ERR_USAGE,
+            "standard input is a terminal: name a FILE, or use 'occ ingest ARCHIVE | occ render'");
     }
     if (!a->force && isatty(STDOUT_FILENO)) {
         return error_set(e, ERR_USAGE,
-                         "the stream is binary and goes to standard output, which is a terminal: "
-                         "use a pipe, > FILE or --force");
+                         "the stream is binary and standard output is a terminal: use a pipe, > "
+                         "FILE or --force");
     }
     return 0;
 }
@@ -118,8 +118,7 @@ static void warn_of_missing(const struct missing_tally *scripts) {
     size_t count = missing_list(scripts, list, MISSING_SCRIPTS);
     for (size_t i = 0; i < count; i++) {
         const struct missing_script *s = &list[i];
-        log_warning("%" PRId64 " %s characters are in no font, and their code points stand in "
-                    "their place%s%s",
+        log_warning("%" PRId64 " %s characters are in no font and appear as code points%s%s",
                     s->characters, s->name, s->package != NULL ? ": install Debian's " : "",
                     s->package != NULL ? s->package : "");
     }
@@ -131,17 +130,18 @@ static void summarize(const struct arguments *a, const struct render_result *r) 
              " of %" PRId64 " areas of %d x %d pixels inked",
              c->samples, r->pages, r->characters, r->inked, r->cells, CELL, CELL);
     if (r->missing + r->replaced + r->dropped > 0) {
-        log_info("%" PRId64 " characters are in no font, %" PRId64 " sequences were no UTF-8, "
+        log_info("%" PRId64 " characters are in no font, %" PRId64 " sequences were not UTF-8, "
                  "%" PRId64 " characters were left out",
                  r->missing, r->replaced, r->dropped);
     }
     if (r->split > 0) {
         char hold[32];
         options_format(hold, OPTION_SIZE, a->render.hold);
-        log_warning("%" PRId64 " accounts came again after some of their pages had to be put out, "
-                    "because more than %s of samples waited: sort the input by account, or raise "
-                    "--hold",
-                    r->split, hold);
+        log_warning(
+            "%" PRId64 " accounts came again after some of their pages had to be written "
+            "early, because more than %s of samples waited: sort the input by account, or raise "
+            "--hold",
+            r->split, hold);
     }
     warn_of_missing(&r->scripts);
     if (r->again > 0) {

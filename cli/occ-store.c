@@ -28,20 +28,20 @@ static const struct option_spec OPTIONS[] = {
     {"text", 0, OPTION_FLAG, FIELD(text), .help = "get: the text of the pages, not the JSON"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "stats: as JSON"},
     {"tokenizer", 0, OPTION_TEXT, FIELD(tokenizer), "FILE",
-     .help = "stats: what counts text tokens, a .tiktoken file or a tokenizer.json; without it, "
-             "r50k"},
-    {"null", '0', OPTION_FLAG, FIELD(null), .help = "ls: end keys with NUL, not with a new line"},
+     .help = "stats: the tokenizer that counts text tokens, a .tiktoken file or a tokenizer.json; "
+             "default: r50k"},
+    {"null", '0', OPTION_FLAG, FIELD(null), .help = "ls: end keys with NUL, not with a newline"},
     {"pinned", 0, OPTION_FLAG, FIELD(pinned), .help = "ls: only samples that are pinned"},
     {"undated", 0, OPTION_FLAG, FIELD(undated),
      .help = "ls: only samples without a usable date, which never age"},
     {"format", 0, OPTION_CHOICE, FIELD(format), "FORMAT",
-     .help = "export: npy is a folder with a file a page (F32), safetensors one file (BF16), tar a "
-             "WebDataset with JSON and text",
+     .help = "export: npy is a folder with one file per page (F32), safetensors one file (BF16), "
+             "tar a WebDataset with JSON and text",
      .choices = EXPORT_FORMATS},
     {"output", 'o', OPTION_TEXT, FIELD(output), "PATH",
-     .help = "export: the folder or file to write; a tar goes to standard output without it"},
+     .help = "export: the folder or file to write; default for a tar: standard output"},
     {"account", 0, OPTION_TEXT, FIELD(account), "NAME",
-     .help = "rm: all samples of this account, in the place of keys"},
+     .help = "rm: all samples of this account, instead of keys"},
     {"force", 'f', OPTION_FLAG, FIELD(force), .help = "export: write a tar even to a terminal"},
     {"", .help = "Messages"},
     TOOL_QUIET_ROW(struct arguments, messages),
@@ -49,28 +49,25 @@ static const struct option_spec OPTIONS[] = {
 
 static const struct tool TOOL = {
     .name = "occ-store",
-    .summary = "look into token stores, check, export, merge, compact and take out of them",
+    .summary = "inspect, check, export, merge and compact token stores, and remove samples",
     .operands = "COMMAND STORE [ARGUMENT...]",
     .description =
-        "info STORE prints what it is, as JSON.\n\n"
-        "ls STORE prints the keys of its samples, one a line, as 'occ ingest --skip-from -' reads "
-        "them; without those that lost their page to rm and are to come again.\n\n"
-        "get STORE KEY prints a sample's JSON.\n\n"
-        "stats STORE prints pages, tokens, characters and text tokens per token, how much of the "
-        "text was read back of pages that 'occ compress --verify' measured, and the worst of them, "
-        "bytes by codec, and pages and tokens by steps of forgetting.\n\n"
-        "verify STORE checks every hash, length and reference; it prints what is wrong, exit 1.\n\n"
-        "export STORE [KEY...] writes tokens for other programs, of all samples or of those "
-        "named.\n\n"
-        "merge STORE FROM... puts the samples of other stores of the same encoder, as parallel "
-        "jobs wrote them, into STORE. A sample that is there already stays; those whose content "
-        "is another are named.\n\n"
-        "compact STORE COPY writes a copy of the records alone: what one publishes.\n\n"
-        "rm STORE KEY... (or --account NAME) takes samples out for good, all or none, with the "
-        "packs that show them; other samples on these are named, and made again when they come "
-        "in again. A sample that was folded is in the style token of its account, which is then "
-        "set back to nothing. The removed bytes are in free pages until those are used again: "
-        "compact leaves them out.",
+        "info STORE describes the store, as JSON.\n\nls STORE prints the keys of its samples, one "
+        "per line, as 'occ ingest --skip-from -' reads them; samples that lost their page to rm, "
+        "and are to be made again, are left out.\n\nget STORE KEY prints a sample's JSON.\n\nstats "
+        "STORE prints pages, tokens, characters and text tokens per token; how much of the text "
+        "was read back from pages that 'occ compress --verify' measured, and the worst of them; "
+        "bytes by codec; and pages and tokens by steps of forgetting.\n\nverify STORE checks every "
+        "hash, length and reference; it prints what is wrong, with exit 1.\n\nexport STORE "
+        "[KEY...] writes tokens for other programs, of all samples or of those named.\n\nmerge "
+        "STORE FROM... copies the samples of other stores of the same encoder, such as those of "
+        "parallel jobs, into STORE. A sample that STORE already has is not replaced; if its "
+        "content differs, it is named.\n\ncompact STORE COPY writes a copy that holds the records "
+        "alone, fit to be published.\n\nrm STORE KEY... (or --account NAME) removes samples for "
+        "good, all or none, together with the packs that show them. Other samples on those packs "
+        "are named, and made again when they come in again. A sample that was folded is part of "
+        "its account's style token, which is then reset. The removed bytes stay in free pages of "
+        "the file until those are used again; compact leaves them out.",
     .examples = "occ store ls tokens.occ | occ ingest --skip-from - /archive | ...\n"
                 "    the nightly run takes in what is new\n"
                 "occ store export --format safetensors -o clip.st tokens.occ banana/73123\n"
@@ -232,9 +229,9 @@ static int run_export(struct store *s, const struct arguments *a, char **keys, i
         return error_set(e, ERR_USAGE, "export needs --output PATH");
     }
     if (to_stdout && isatty(STDOUT_FILENO) && !a->force) {
-        return error_set(e, ERR_USAGE,
-                         "a tar is binary and standard output is a terminal: "
-                         "use > FILE or --force");
+        return error_set(
+            e, ERR_USAGE,
+            "a tar is binary and standard output is a terminal: use > FILE or --force");
     }
     int rc = 0;
     for (int i = 0; i < count && rc == 0; i++) { /* before the output is made */
@@ -255,7 +252,7 @@ static int run_export(struct store *s, const struct arguments *a, char **keys, i
 }
 
 static void name_differing(void *context, const char *key) {
-    log_warning("%s: %s has other content; what is there stays", key, (const char *)context);
+    log_warning("%s: %s has different content; what is there is kept", key, (const char *)context);
 }
 
 static int merge_one(struct store *to, char *from, struct error *e) {
@@ -268,7 +265,7 @@ static int merge_one(struct store *to, char *from, struct error *e) {
     }
     if (rc == 0) {
         log_info("%s: %" PRId64 " samples with %" PRId64 " pages; %" PRId64
-                 " were there already, %" PRId64 " of them with other content",
+                 " were already there, %" PRId64 " of them with different content",
                  from, copied.samples, copied.pages, copied.kept, copied.differing);
     }
     return rc;
@@ -302,13 +299,12 @@ static int run_merge(const char *path, char **from, int count, struct error *e) 
 
 static void name_page_lost(void *context, const char *key) {
     ++*(int64_t *)context;
-    log_warning("%s: was on a removed pack and has no page any more: bring it in again", key);
+    log_warning("%s: was on a removed pack and has no page any more: compress it again", key);
 }
 
 static void name_style_lost(void *context, const char *account) {
     (void)context;
-    log_warning("%s: a removed sample was folded into the style token of this account, which is "
-                "set back to nothing",
+    log_warning("%s: a removed sample was folded into this account's style token, which was reset",
                 account);
 }
 
@@ -329,8 +325,8 @@ static int run_remove(const char *path, const struct arguments *a, char **keys, 
     store_close(s);
     if (rc == 0) {
         log_info("removed %" PRId64 " samples, %" PRId64 " packs, %" PRId64 " pages; %" PRId64
-                 " other samples have lost their page. The bytes are in free pages of the file "
-                 "until 'occ store compact' leaves them out",
+                 " other samples have lost their page. The bytes stay in free pages of the file; "
+                 "'occ store compact' leaves them out",
                  removal.samples, removal.packs, removal.pages, lost);
     }
     return rc;

@@ -35,69 +35,70 @@ struct arguments {
 static const struct option_spec OPTIONS[] = {
     {"", .help = "What comes out"},
     {"output", 'o', OPTION_TEXT, FIELD(output), "PATH",
-     .help = "read: the folder for the checkpoint, metrics.ndjson and encoder.safetensors; a "
-             "training that is there goes on. plot: the file, - or none for standard output"},
+     .help =
+         "read: the folder for the checkpoint, metrics.ndjson and encoder.safetensors; a training "
+         "run that is there is resumed. plot: the file; default, or -: standard output"},
     {"", .help = "What is learned from (read)"},
     {"sizes", 0, OPTION_TEXT, FIELD(sizes), "MIX",
-     .help = "pages of a step: shares of tiny, base, hifi and crop (512 pixels of a base page)"},
+     .help = "page sizes: shares of tiny, base, hifi and crop (512 pixels of a base page)"},
     {"profiles", 0, OPTION_TEXT, FIELD(profiles), "MIX",
-     .help = "type of the pages: shares of read10, clear and dense"},
+     .help = "typefaces and spacings: shares of read10, clear and dense"},
     {"random", 0, OPTION_TEXT, FIELD(random), "SHARE",
      .help = "share of the pages that hold random strings, not text"},
     {"simple", 0, OPTION_TEXT, FIELD(simple), "SHARE",
-     .help = "share of the training that begins with pages of ASCII in the first profile alone"},
+     .help = "share of the training run, at its beginning, with pages of ASCII in the first "
+             "profile alone"},
     {"pictures", 0, OPTION_TEXT, FIELD(pictures), "SHARE",
-     .help = "share of the pages with pictures between the text"},
+     .help = "share of the pages that have pictures between the text"},
     {"", .help = "How (read)"},
     {"from", 0, OPTION_TEXT, FIELD(read.from), "FILE",
-     .help = "weights to begin with: an encoder's file, as this command writes it or as it is "
-             "bundled"},
-    {"steps", 0, OPTION_INTEGER, FIELD(read.trainer.schedule.steps), "N", .help = "steps in all",
+     .help = "initial weights: an encoder's file, as this command writes it or as it is bundled"},
+    {"steps", 0, OPTION_INTEGER, FIELD(read.trainer.schedule.steps), "N", .help = "number of steps",
      .minimum = 1},
     {"batch", 0, OPTION_INTEGER, FIELD(read.batch), "N",
-     .help = "tiny pages in a step; of larger ones as many as cost the same", .minimum = 1,
+     .help = "tiny pages per step; of larger ones, as many as cost the same", .minimum = 1,
      .maximum = 4096},
     {"rate", 0, OPTION_TEXT, FIELD(rate), "NUMBER", .help = "the highest learning rate"},
     {"warm-up", 0, OPTION_INTEGER, FIELD(read.trainer.schedule.warm_up), "N",
-     .help = "steps in which the learning rate rises; behind them it falls as half a cosine"},
+     .help = "steps during which the learning rate rises; after them it falls as half a cosine"},
     {"average", 0, OPTION_TEXT, FIELD(average), "SHARE",
-     .help = "ship a running mean of the weights that keeps this share at each step; 0: the last"},
+     .help = "write the running mean of the weights that keeps this share at each step; 0: the "
+             "last weights"},
     {"staged", 0, OPTION_TEXT, FIELD(staged), "SHARE",
-     .help = "share of the training in which the encoder's stages come one after another: until "
-             "half of it the patches alone learn, then the convolutions, then all"},
+     .help = "share of the training run in which the encoder's stages start to learn one after "
+             "another: until half of it the patches alone, then the convolutions too, then all"},
     {"merging", 0, OPTION_TEXT, FIELD(merging), "SHARE",
-     .help = "share of the pages in rows of 16 pixels that are read behind merges too"},
-    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "of weights and pages"},
+     .help = "share of the pages in rows of 16 pixels that are also read after merging"},
+    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "seed of weights and pages"},
     {"save", 0, OPTION_DURATION, FIELD(read.trainer.save_ms), "TIME",
      .help = "time between checkpoints"},
     {"stop-at", 0, OPTION_INTEGER, FIELD(read.trainer.stop_at), "STEP",
-     .help = "write the checkpoint behind this step and end, as a signal would; 0: do not"},
+     .help = "write a checkpoint after this step and stop, as after a signal; 0: never"},
     {"threads", 'j', OPTION_INTEGER, FIELD(read.trainer.threads), "N",
-     .help = "pages that are learned from at the same time; 0 is one a core", .maximum = 256},
+     .help = "pages processed at the same time; 0 means one per core", .maximum = 256},
     DEVICE_ROW(struct arguments, device),
     {"", .help = "Messages"},
     TOOL_QUIET_ROW(struct arguments, messages),
-    TOOL_VERBOSE_ROW(struct arguments, messages,
-                     "say how it goes: step, loss, rate, time left; default: when standard error "
-                     "is a terminal"),
+    TOOL_VERBOSE_ROW(
+        struct arguments, messages,
+        "report progress: step, loss, rate, time left; default: when standard error is a terminal"),
     TOOL_LOG_ROW(struct arguments, messages),
     {0}};
 
 static const struct tool TOOL = {
     .name = "occ-train",
-    .summary = "train encoders, draw how it goes",
+    .summary = "train encoders, plot their progress",
     .operands = "COMMAND FILE...",
     .description =
         "read TEXT... trains an encoder and its reading head from random weights, on pages of the "
-        "text files and of random strings that are drawn as they are needed. A killed training "
-        "goes on from its last checkpoint when the command is given again, and ends with the same "
-        "bytes as one that was not.\n\n"
-        "plot FOLDER draws the curve of a training, running or ended, as an SVG picture: loss by "
-        "pages seen, from metrics.ndjson in its folder. The file can be named instead.",
-    .examples = "occ train read -o run --profiles read10,dense text/*.txt\n"
-                "    run/encoder.safetensors is an encoder for 'occ compress --model'\n"
-                "occ train plot run -o curve.svg\n"
-                "    how it went\n",
+        "text files and of random strings, drawn as they are needed. After a training run was "
+        "killed, the same command resumes it from its last checkpoint, and it ends with the same "
+        "bytes as one that was not killed.\n\nplot FOLDER draws the loss of a training run, "
+        "running or ended, by pages seen, from metrics.ndjson in its folder, as an SVG picture. "
+        "The file can be named instead.",
+    .examples = "occ train read -o run --profiles read10,dense text/*.txt\n    "
+                "run/encoder.safetensors is an encoder for 'occ compress --model'\nocc train plot "
+                "run -o curve.svg\n    the loss of that run\n",
     .options = OPTIONS,
 };
 

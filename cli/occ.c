@@ -24,8 +24,8 @@ static const struct {
     {"compress", "pages to visual tokens in a store"},
     {"forget", "a store's old tokens to fewer tokens"},
     {"read", "visual tokens back to text, with the encoder's reading head"},
-    {"store", "look into stores, check, export, merge and compact them"},
-    {"train", "train encoders, draw how it went"},
+    {"store", "inspect, check, export, merge and compact stores"},
+    {"train", "train encoders, plot their progress"},
     {"eval", "measure what visual tokens keep of the text"},
     {"model", "make and describe encoder files"},
 };
@@ -67,7 +67,7 @@ struct verbs {
     size_t count, capacity;
 };
 
-/* The folder of this program, without a final slash; "" when it cannot be told. */
+/* The folder of this program, without a final slash; "" when it cannot be known. */
 static void own_folder(const char *argv0, char out[PATH_MAX]) {
     ssize_t size = readlink("/proc/self/exe", out, PATH_MAX - 1);
     if (size > 0) {
@@ -208,7 +208,7 @@ static int answer(int argc, char **argv, const struct verbs *found, struct error
         rc = options_parse(&tool, bare ? 2 : argc, bare ? full_help : argv, NULL, &operands, e);
     }
     bytes_close(&description);
-    return rc == OPTIONS_RUN ? error_set(e, ERR_USAGE, "a verb is missing") : rc;
+    return rc == OPTIONS_RUN ? error_set(e, ERR_USAGE, "no verb is named") : rc;
 }
 
 static int unknown_verb(const char *verb, const struct verbs *found, struct error *e) {

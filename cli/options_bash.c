@@ -12,7 +12,7 @@ static void put_function_name(struct page *p) {
     }
 }
 
-/* What may stand behind an option that takes a value. */
+/* What may follow an option that takes a value. */
 static void put_values(struct page *p, const struct option_spec *spec) {
     page_put(p, "    --");
     page_put(p, spec->name);

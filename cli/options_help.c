@@ -17,7 +17,7 @@ const struct page_status PAGE_STATUS[] = {
     {"1", "failed"},
     {"2", "wrong usage"},
     {"3", "finished, but some inputs were skipped; each was reported"},
-    {"75", "stopped by a signal; run again to continue"},
+    {"75", "stopped by a signal; run it again"},
     {NULL, NULL}};
 
 void page_put_bytes(struct page *p, const char *text, size_t size) {
@@ -102,7 +102,7 @@ static bool is_number(const struct option_spec *spec) {
            spec->type == OPTION_DURATION;
 }
 
-/* Members of the "(...)" behind the help sentence. */
+/* Members of the "(...)" after the help sentence. */
 static void put_detail(struct page *p, bool *any, const char *before, const char *text) {
     page_put(p, *any ? "; " : " (");
     page_put(p, before);
@@ -195,8 +195,8 @@ static void put_label(struct page *p, const struct option_spec *spec) {
 }
 
 /* Fills up the line that began at byte `start` of the page to `column`, then wraps `text`. */
-static void put_behind_label(struct page *p, size_t start, size_t column, const char *text,
-                             size_t size) {
+static void put_after_label(struct page *p, size_t start, size_t column, const char *text,
+                            size_t size) {
     size_t used = p->out->size - start;
     if (used + 2 > column) {
         page_put(p, "\n");
@@ -246,14 +246,14 @@ static void put_options(struct page *p, bool with_details) {
         }
         size_t start = p->out->size;
         put_label(p, s);
-        put_behind_label(p, start, column, bytes_text(&text), text.size);
+        put_after_label(p, start, column, bytes_text(&text), text.size);
     }
     size_t start = p->out->size;
     page_put(p, "  -h, --help[=FORM]");
-    put_behind_label(p, start, column, PAGE_HELP, strlen(PAGE_HELP));
+    put_after_label(p, start, column, PAGE_HELP, strlen(PAGE_HELP));
     start = p->out->size;
     page_put(p, "      --version");
-    put_behind_label(p, start, column, PAGE_VERSION, strlen(PAGE_VERSION));
+    put_after_label(p, start, column, PAGE_VERSION, strlen(PAGE_VERSION));
     p->rc = p->rc ? p->rc : detailed.rc;
     bytes_close(&text);
 }

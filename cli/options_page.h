@@ -22,7 +22,7 @@ void page_put_command(struct page *p); /* "occ-ingest" is called as "occ ingest"
 
 /* Help sentence with choices, limits, default and environment variable. */
 void page_put_option_text(struct page *p, const struct option_spec *spec);
-/* Whether to show --[no-]name: for what is on, or may be, unless told otherwise. */
+/* Whether to show --[no-]name: for what is on, or may be, unless the user says otherwise. */
 bool page_shows_negation(const struct page *p, const struct option_spec *spec);
 
 /* Cuts the next paragraph (up to an empty line or the end) off *text. */

@@ -1,6 +1,6 @@
 /* options_value.c - values of options from text, checked whole, and numbers back to text.
  *
- * A number that is not whole, has anything behind it or leaves its limits is refused with a text
+ * A number that is not whole, has anything after it or leaves its limits is refused with a text
  * that says what was expected; nothing is rounded or cut to fit, except that a duration is rounded
  * to the millisecond. Decimal digits only: no octal, no hexadecimal. */
 #include <ctype.h>
@@ -33,7 +33,7 @@ static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-/* The digits at the start of `digits`, which is a part of `text`; *end is behind them. */
+/* The digits at the start of `digits`, which is a part of `text`; *end is after them. */
 static int read_digits(const char *text, const char *digits, const char *expected, char **end,
                        int64_t *out, struct error *e) {
     if (!is_digit(digits[0]) && !(digits[0] == '-' && is_digit(digits[1]))) {

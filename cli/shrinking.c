@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/data_file.h"
 #include "compress/readback.h"
 #include "compress/repage.h"
 #include "store/log.h"
@@ -14,8 +13,7 @@ const char *const SHRINKING_WAYS[] = {"auto", "merge", "pool", "resize", "render
 struct shrinking {
     const struct shrinking_options *options;
     struct store *store;
-    char bundled[4096]; /* the path of the encoder that ships with the programs */
-    const char *model;
+    struct encoder_choice choice;
     struct encoder *encoder;
     struct bytes maps;
     struct reader *reader;
@@ -46,18 +44,13 @@ const char *shrinking_name(const struct shrinking *k) {
 
 /* The encoder that is named, or the bundled one; it must be the store's. */
 static int open_encoder(struct shrinking *k, struct error *e) {
-    const struct device_choice *d = &k->options->device;
-    int rc = 0;
-    k->model = k->options->model;
-    if (k->model == NULL) {
-        rc = data_file_find(k->bundled, sizeof k->bundled, "nano.safetensors", e);
-        k->model = k->bundled;
-    }
+    int rc = encoder_choice_find(&k->choice, e);
     if (rc == 0) {
-        rc = encoder_open(&k->encoder, k->model, NULL, d->backend, d->type, e);
+        rc = encoder_open(&k->encoder, k->choice.file, NULL, k->choice.device.backend,
+                          k->choice.device.type, e);
     }
     if (rc == 0 && encoder_fingerprint(k->encoder) != store_encoder(k->store)->fingerprint) {
-        rc = error_set(e, ERR_UNSUPPORTED, "%s: is not the encoder of %s", k->model,
+        rc = error_set(e, ERR_UNSUPPORTED, "%s: is not the encoder of %s", k->choice.file,
                        k->options->store);
     }
     return rc;
@@ -71,7 +64,7 @@ static int take_maps(struct shrinking *k, struct error *e) {
         rc = encoder_maps(k->encoder, &k->maps, e);
     }
     if (rc == 0) {
-        rc = error_set(e, ERR_UNSUPPORTED, "%s: carries no maps for merging", k->model);
+        rc = error_set(e, ERR_UNSUPPORTED, "%s: carries no maps for merging", k->choice.file);
     }
     if (rc == 1 && !k->options->look_only) {
         rc = store_put_maps(k->store, k->maps.data, k->maps.size, e);
@@ -82,20 +75,21 @@ static int take_maps(struct shrinking *k, struct error *e) {
 /* The maps compute in F32, which costs little and loses nothing. */
 static int open_merging(struct shrinking *k, struct error *e) {
     int kept = store_get_maps(k->store, &k->maps, e);
-    int rc = kept < 0                    ? kept
-             : kept == 0                 ? take_maps(k, e)
-             : k->options->model != NULL ? open_encoder(k, e)
-                                         : 0;
+    int rc = kept < 0                           ? kept
+             : kept == 0                        ? take_maps(k, e)
+             : k->options->encoder.file != NULL ? open_encoder(k, e)
+                                                : 0;
     if (rc == 0) {
         rc = reader_open_maps(&k->reader, k->maps.data, k->maps.size, k->options->store,
-                              store_encoder(k->store)->dim, k->options->device.backend, DTYPE_F32, e);
+                              store_encoder(k->store)->dim, k->choice.device.backend, DTYPE_F32, e);
     }
     if (rc == 0) {
         rc = reader_session_open(&k->session, k->reader, e);
     }
     if (rc == 0) {
         k->shrink = merge_operator(k->session);
-        log_info("pages are merged by the maps of %s", kept > 0 ? k->options->store : k->model);
+        log_info("pages are merged by the maps of %s",
+                 kept > 0 ? k->options->store : k->choice.file);
     }
     return rc;
 }
@@ -141,13 +135,14 @@ int shrinking_open(struct shrinking **out, struct store *s, const struct shrinki
         return error_memory(e, NULL);
     }
     k->options = options;
+    k->choice = options->encoder;
     k->store = s;
     bytes_init(&k->maps, (size_t)1 << 30);
     int rc = options->way == WAY_POOL    ? 0
              : options->way == WAY_AUTO  ? open_auto(k, e)
              : options->way == WAY_MERGE ? open_merging(k, e)
                                          : open_drawing(k, e);
-    if (rc < 0 && k->model == k->bundled && options->way != WAY_AUTO) {
+    if (rc < 0 && k->choice.file == k->choice.bundled && options->way != WAY_AUTO) {
         error_context(e, "--operator %s needs the store's encoder (--model FILE)",
                       SHRINKING_WAYS[options->way]);
     }

@@ -2,7 +2,7 @@
 #ifndef OCC_CLI_SHRINKING_H
 #define OCC_CLI_SHRINKING_H
 
-#include "cli/device_choice.h"
+#include "cli/encoder_choice.h"
 #include "store/forget.h"
 
 /* AUTO is merge. */
@@ -10,12 +10,11 @@ enum shrinking_way { WAY_AUTO, WAY_MERGE, WAY_POOL, WAY_RESIZE, WAY_RENDER };
 extern const char *const SHRINKING_WAYS[]; /* "auto", ..., NULL */
 
 struct shrinking_options {
-    int way;           /* enum shrinking_way */
-    const char *model; /* the encoder's file; NULL: the bundled one, if it is the store's */
-    const char *store; /* its path, for messages */
-    struct device_choice device; /* where to compute: settled */
-    int profile;       /* how pages were set, for resize and render: an index into PROFILES */
-    bool look_only;    /* nothing is written */
+    int way;                       /* enum shrinking_way */
+    struct encoder_choice encoder; /* the bundled one only if it is the store's */
+    const char *store;             /* its path, for messages */
+    int profile;    /* how pages were set, for resize and render: an index into PROFILES */
+    bool look_only; /* nothing is written */
 };
 
 struct shrinking;

@@ -155,12 +155,12 @@ int alphabet_parse(struct alphabet **out, const json_t *list, struct error *e) {
     size_t i;
     json_t *item;
     if (rc == 0 && (json_array_size(list) < 2 || json_array_size(list) > ALPHABET_CLASSES)) {
-        rc = error_set(e, ERR_FORMAT, "alphabet: is no list of 2 to %d texts", ALPHABET_CLASSES);
+        rc = error_set(e, ERR_FORMAT, "alphabet: is not a list of 2 to %d texts", ALPHABET_CLASSES);
     }
     json_array_foreach(list, i, item) {
         size_t length = json_string_length(item);
         if (rc == 0 && (length == 0 || length > ALPHABET_TEXT)) {
-            rc = error_set(e, ERR_FORMAT, "alphabet: class %zu is no text of 1 to %d bytes", i,
+            rc = error_set(e, ERR_FORMAT, "alphabet: class %zu is not a text of 1 to %d bytes", i,
                            ALPHABET_TEXT);
         }
         if (rc == 0) {

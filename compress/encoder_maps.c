@@ -18,8 +18,8 @@ static int take_map(const struct encoder *encoder, const char *name, struct safe
                 weight->shape[1] == 2 * dim && bias != NULL && bias->rank == 1 &&
                 bias->shape[0] == dim;
     if (!fits) {
-        return error_set(e, ERR_FORMAT, "%s is no map from two tokens of %lld numbers to one", name,
-                         (long long)dim);
+        return error_set(e, ERR_FORMAT, "%s is not a map from two tokens of %lld numbers to one",
+                         name, (long long)dim);
     }
     const struct safetensor *scale = safetensors_scale(encoder->file, weight);
     tensors[(*count)++] = *weight;

@@ -225,6 +225,9 @@ struct ops {
      * index I32 (rows, k). */
     int (*top_k)(struct device *d, const struct tensor *values, const struct tensor *index,
                  const struct tensor *x, struct error *e);
+    /* Numbers of dy (rows, k) go back to where the index of each says that it stood. */
+    int (*top_k_backward)(struct device *d, const struct tensor *dx, const struct tensor *dy,
+                          const struct tensor *index, struct error *e);
     /* cosine (rows) of rows of a and b; 0 for a row of zeros. */
     int (*cosine)(struct device *d, const struct tensor *out, const struct tensor *a,
                   const struct tensor *b, struct error *e);

@@ -264,7 +264,8 @@ static void encode_batch(struct page_encoder *p, struct encoded_page *const *pag
         image_close(&pictures[i]);
     }
     if (rc == 0) {
-        rc = run(p, &tokens, &pixels, PAGE_SIZES[pages[0]->mode].column_offsets, &rows, &columns, &e);
+        rc = run(p, &tokens, &pixels, PAGE_SIZES[pages[0]->mode].column_offsets, &rows, &columns,
+                 &e);
     }
     for (int i = 0; i < good && rc < 0; i++) {
         loaded[i]->rc = rc;

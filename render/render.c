@@ -169,13 +169,15 @@ static int put_job(struct render *r, struct render_job job, struct error *e) {
 
 static int put_sample(struct render *r, const struct stream_sample *sample, bool with_pages,
                       struct error *e) {
-    struct sample_copy *h =
+    struct sample_copy *copy =
         sample_copy_make(sample, with_pages ? copy_originals : copy_everything, NULL);
-    if (h == NULL) {
+    if (copy == NULL) {
         return error_memory(e, NULL);
     }
-    struct render_job job = {
-        .kind = with_pages ? JOB_SAMPLE : JOB_PASS, .samples = h, .count = 1, .bytes = h->bytes};
+    struct render_job job = {.kind = with_pages ? JOB_SAMPLE : JOB_PASS,
+                             .samples = copy,
+                             .count = 1,
+                             .bytes = copy->bytes};
     return put_job(r, job, e);
 }
 
@@ -186,8 +188,8 @@ static int put_pack(void *context, struct render_job job, struct error *e) {
 /* The account's pages get a copy of what they show. */
 static int gather(struct render *r, const struct stream_sample *sample, struct error *e) {
     struct content_options content = r->options->content;
-    struct sample_copy *h = sample_copy_make(sample, copy_for_pack, &content);
-    return h != NULL ? accounts_add(r->accounts, h, e) : error_memory(e, NULL);
+    struct sample_copy *copy = sample_copy_make(sample, copy_for_pack, &content);
+    return copy != NULL ? accounts_add(r->accounts, copy, e) : error_memory(e, NULL);
 }
 
 static int take_sample(struct render *r, const struct stream_sample *sample, struct error *e) {

@@ -52,8 +52,8 @@ struct render_result {
 };
 
 /* Reads all streams of `in` and writes one stream to `out`; both stay the caller's. A sample whose
- * key came before is told and left out. *cancel is looked at every 0.2 s, except while a write is
- * blocked: then the program has to end by itself. ERR_CANCELLED, ERR_CLOSED, ERR_TRUNCATED (the
+ * key came before is reported and skipped. *cancel is looked at every 0.2 s, except while a write
+ * is blocked: then the program has to end by itself. ERR_CANCELLED, ERR_CLOSED, ERR_TRUNCATED (the
  * stage before stopped early: what came until then was rendered and passed on, without __end__). */
 int render_run(struct stream_reader *in, int out, const struct render_options *options,
                const char *tool, const volatile sig_atomic_t *cancel, struct render_result *result,

@@ -2,7 +2,7 @@
  * belongs together in whatever order it comes.
  *
  * An account's samples become one job at the end of the stream. Before that only where more bytes
- * than `limit` would wait: then the accounts that have most waiting go first, the one that is just
+ * than `limit` would wait: then the accounts that have most waiting go first, the one that is
  * coming in last, until a quarter of `limit` is free. So a stream that is sorted by account loses
  * nothing, however long it is, unless a single account takes more than `limit`. */
 #ifndef OCC_RENDER_RENDER_ACCOUNTS_H

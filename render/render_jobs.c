@@ -41,7 +41,7 @@ struct jobs {
     struct bytes deferred[DEFERRED]; /* at number % DEFERRED */
     bool is_deferred[DEFERRED];
     size_t deferred_bytes;
-    int alive; /* threads that have not come to their end */
+    int alive; /* threads that have not ended */
     bool closing, failed;
     struct error error; /* the first one */
 };
@@ -84,8 +84,7 @@ static int check_cancel(struct jobs *j, struct error *e) {
     return check(j, e);
 }
 
-/* In the caller's thread: a signal handler cannot wake a condition, so it waits for a moment only.
- */
+/* In the caller's thread: a signal handler cannot wake a condition, so the wait is a short one. */
 static void wait_for_room(struct jobs *j) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -139,7 +138,7 @@ int job_output_flush_if_due(struct job_output *o, size_t elsewhere_bytes, struct
     return rc == 0 && o->in_turn ? write_collected(o, e) : rc;
 }
 
-/* Ends the turn and goes on with what is deferred behind it. */
+/* Ends the turn and goes on with the deferred output that follows. */
 static int pass_turn(struct jobs *j, struct error *e) {
     int rc = 0;
     pthread_mutex_lock(&j->lock);

@@ -2,7 +2,7 @@
  *
  * Jobs are numbered as they are put in. The thread whose job is the next in line writes straight
  * through; the others collect what they make. A thread that is done with a job out of turn leaves
- * its output deferred and takes the next one, and whoever ends the job in front of it writes it. So
+ * its output deferred and takes the next one, and whoever ends the job before it writes it. So
  * that memory stays bounded whatever the jobs make, a thread that has collected JOBS_COLLECT bytes
  * waits for its turn, and so does one that finds JOBS_DEFERRED bytes deferred already. Nothing can
  * wait for ever: jobs are taken in order, so the next in line is always being worked on, and it
@@ -48,8 +48,7 @@ void jobs_close(struct jobs *j);
 /* The encoded samples of a job are appended here. */
 struct bytes *job_output_bytes(struct job_output *o);
 /* To be called each time something was made: writes in turn; otherwise waits when the output and
- * the `elsewhere_bytes` bytes that the job holds elsewhere are too many. Fails when all is to stop.
- */
+ * the `elsewhere_bytes` that the job holds elsewhere are too many. Fails when all is to stop. */
 int job_output_flush_if_due(struct job_output *o, size_t elsewhere_bytes, struct error *e);
 /* Waits until all jobs before this one are done and written. */
 int job_output_wait(struct job_output *o, struct error *e);

@@ -13,7 +13,7 @@ struct pack_numbers {
     struct table *accounts; /* index into: */
     int64_t *next;
     size_t count, capacity;
-    char key[STREAM_KEY_BYTES]; /* of the pack in hand, and its members: */
+    char key[STREAM_KEY_BYTES]; /* of the current pack, and its members: */
     struct stream_member *members;
     size_t member_capacity;
     struct bytes json;
@@ -63,7 +63,7 @@ static int64_t *next_number(struct pack_numbers *p, const char *key, struct erro
     return added < 0 ? NULL : &p->next[index];
 }
 
-/* The .json with another id. What is no object is passed on as it is. */
+/* The .json with another id. Anything but an object is passed on as it is. */
 static int change_id(struct pack_numbers *p, const char *id, struct error *e) {
     json_t *object = json_read(p->members[0].data, p->members[0].size, NULL, NULL);
     int rc = 0;

@@ -16,7 +16,7 @@ enum {
     READER_MEMBERS = 4096, /* stream_read.c refuses more */
     RECORD_ROOM = 64 << 20,
     KEPT_BYTES = 64 << 20, /* larger buffers are given back after the job */
-    WARNINGS_TOLD = 8,     /* of one sample */
+    WARNINGS_REPORTED = 8, /* of one sample */
 };
 
 /* A page of a sample: its file ends at `image_end` of `images`, its text at `text_end`. */
@@ -42,8 +42,8 @@ struct renderer {
     struct made_page *pages; /* JOB_SAMPLE; in the arena */
     size_t page_count, page_capacity, page_limit, byte_limit, box_count;
     bool full;                  /* a limit was reached: the rest is left out */
-    struct sample_copy **order; /* JOB_PACK: the samples as they flow; in the arena */
-    size_t flowing, first;      /* the one being laid out; the first that may be on this page */
+    struct sample_copy **order; /* JOB_PACK: the samples in the order of layout; in the arena */
+    size_t current, first;      /* the one being laid out; the first that may be on this page */
     const json_t *account_json; /* .json of a sample of the account, or NULL */
 };
 
@@ -148,7 +148,7 @@ static const char *page_suffix(const struct renderer *r) {
 /* ---- What was left out --------------------------------------------------------------- */
 
 /* One line for people; parsers quote their input, which may try to steer the terminal. */
-static void tell_line(const char *key, const char *text) {
+static void report_line(const char *key, const char *text) {
     char line[480];
     snprintf(line, sizeof line, "%.160s: partial: %s", key, text);
     for (char *p = line; *p; p++) {
@@ -157,8 +157,9 @@ static void tell_line(const char *key, const char *text) {
     log_error("%s", line);
 }
 
-/* Tells of the warnings on a sample and counts it. */
-static void tell(struct renderer *r, const struct stream_sample *sample, const json_t *warnings) {
+/* Reports the warnings on a sample and counts it. */
+static void report_partial(struct renderer *r, const struct stream_sample *sample,
+                           const json_t *warnings) {
     size_t count = json_array_size(warnings);
     if (count == 0) {
         return;
@@ -170,18 +171,18 @@ static void tell(struct renderer *r, const struct stream_sample *sample, const j
     r->newly_partial += status == NULL || strcmp(status, "partial") != 0;
     json_decref(object);
     pthread_mutex_lock(&r->shared->lock);
-    for (size_t i = 0; i < count && i < WARNINGS_TOLD; i++) {
+    for (size_t i = 0; i < count && i < WARNINGS_REPORTED; i++) {
         const char *text = json_string_value(json_array_get(warnings, i));
-        tell_line(sample->key, text != NULL ? text : "?");
+        report_line(sample->key, text != NULL ? text : "?");
     }
-    if (count > WARNINGS_TOLD) {
-        tell_line(sample->key, "and more of the kind");
+    if (count > WARNINGS_REPORTED) {
+        report_line(sample->key, "and more of the kind");
     }
     pthread_mutex_unlock(&r->shared->lock);
 }
 
-/* Lays out one sample; what it lacks is told, and is no failure. */
-static int flow(struct renderer *r, const struct stream_sample *sample, struct error *e) {
+/* Lays out one sample; what it lacks is reported, and is not a failure. */
+static int lay_out(struct renderer *r, const struct stream_sample *sample, struct error *e) {
     json_t *warnings = json_array();
     struct content_options content = r->options->content;
     content.thumbs = r->job->kind == JOB_PACK ? 1 : 0;
@@ -204,7 +205,7 @@ static int flow(struct renderer *r, const struct stream_sample *sample, struct e
         rc = rc == 0 ? 0 : error_memory(e, NULL);
     }
     if (rc == 0) {
-        tell(r, sample, warnings);
+        report_partial(r, sample, warnings);
     }
     json_decref(warnings);
     return rc;
@@ -278,37 +279,37 @@ static int put_sample(struct renderer *r, const struct stream_sample *sample, st
 }
 
 /* How much may be added to what the sample has, so that the next stage still reads it. */
-static void set_limits(struct renderer *r, const struct sample_copy *h) {
-    size_t room = h->bytes + RECORD_ROOM < STREAM_SAMPLE_LIMIT
-                      ? STREAM_SAMPLE_LIMIT - RECORD_ROOM - h->bytes
+static void set_limits(struct renderer *r, const struct sample_copy *copy) {
+    size_t room = copy->bytes + RECORD_ROOM < STREAM_SAMPLE_LIMIT
+                      ? STREAM_SAMPLE_LIMIT - RECORD_ROOM - copy->bytes
                       : 0;
     size_t side = (size_t)PAGE_SIZES[r->options->mode].side;
     size_t one_page = side * side * 4; /* the last page may begin just below the limit */
     room = room > one_page ? room - one_page : 0;
     r->byte_limit = room < RENDER_SAMPLE_BYTES ? room : RENDER_SAMPLE_BYTES;
-    size_t members = h->sample.count < READER_MEMBERS ? READER_MEMBERS - h->sample.count : 0;
+    size_t members = copy->sample.count < READER_MEMBERS ? READER_MEMBERS - copy->sample.count : 0;
     size_t pages = members > 0 ? (members - 1) / 2 : 0;
     r->page_limit = pages < RENDER_SAMPLE_PAGES ? pages : RENDER_SAMPLE_PAGES;
 }
 
 static int do_sample(struct renderer *r, struct error *e) {
-    const struct sample_copy *h = r->job->samples;
+    const struct sample_copy *copy = r->job->samples;
     clear_bytes(&r->images);
     clear_bytes(&r->texts);
     clear_bytes(&r->record_text);
     page_record_clear(r->record);
-    set_limits(r, h);
-    int rc = flow(r, &h->sample, e);
+    set_limits(r, copy);
+    int rc = lay_out(r, &copy->sample, e);
     if (rc == 0) {
         rc = page_record_append(r->record, &r->sources, &r->record_text, e);
     }
-    return rc == 0 ? put_sample(r, &h->sample, e) : rc;
+    return rc == 0 ? put_sample(r, &copy->sample, e) : rc;
 }
 
 /* ---- The pages of an account --------------------------------------------------------- */
 
-/* "samples" and "created" of the samples that are on the page. They flow one after the other, so
- * the boxes name them in the order of r->order. */
+/* "samples" and "created" of the samples that are on the page. They are laid out one after another,
+ * so the boxes name them in the order of r->order. */
 static int add_samples(struct renderer *r, const struct page *page, json_t *object) {
     json_t *keys = json_array();
     int64_t created = INT64_MIN;
@@ -322,10 +323,10 @@ static int add_samples(struct renderer *r, const struct page *page, json_t *obje
             continue;
         }
         size_t place = at;
-        while (place <= r->flowing && strcmp(r->order[place]->sample.key, key) != 0) {
+        while (place <= r->current && strcmp(r->order[place]->sample.key, key) != 0) {
             place++;
         }
-        if (place <= r->flowing) {
+        if (place <= r->current) {
             at = place;
             created = r->order[at]->created > created ? r->order[at]->created : created;
         }
@@ -335,7 +336,7 @@ static int add_samples(struct renderer *r, const struct page *page, json_t *obje
             return -1;
         }
     }
-    r->first = r->flowing; /* the one being laid out may go on; those before it are done */
+    r->first = r->current; /* the one being laid out may go on; those before it are done */
     if (created != INT64_MIN &&
         json_object_set_new(object, "created", json_integer(created)) != 0) {
         json_decref(keys);
@@ -354,7 +355,7 @@ static int copy_text(json_t *object, const char *name, const json_t *from, const
 static int write_pack_json(struct renderer *r, const struct page *page, const char *id,
                            struct error *e) {
     char account[STREAM_KEY_BYTES];
-    const char *key = r->order[r->flowing]->sample.key;
+    const char *key = r->order[r->current]->sample.key;
     stream_account(account, key);
     json_t *object = json_pack("{s:s}", "id", id);
     int failed = object == NULL || copy_text(object, "account", r->account_json, account) != 0 ||
@@ -368,7 +369,7 @@ static int write_pack_json(struct renderer *r, const struct page *page, const ch
 
 static int take_pack_page(struct renderer *r, const struct page *page, struct error *e) {
     char key[STREAM_KEY_BYTES], id[PACK_ID_BYTES], image[16];
-    const char *sample_key = r->order[r->flowing]->sample.key;
+    const char *sample_key = r->order[r->current]->sample.key;
     pack_key(key, id, sample_key, r->job->account->packs);
     snprintf(image, sizeof image, "p000.%s", page_suffix(r));
     bytes_clear(&r->images);
@@ -419,12 +420,12 @@ static int order_samples(struct renderer *r, json_t **owner, struct error *e) {
         return error_memory(e, NULL);
     }
     size_t count = 0;
-    for (struct sample_copy *h = r->job->samples; h != NULL; h = h->next) {
-        const struct stream_member *member = &h->sample.members[0];
+    for (struct sample_copy *copy = r->job->samples; copy != NULL; copy = copy->next) {
+        const struct stream_member *member = &copy->sample.members[0];
         json_t *object = json_read(member->data, member->size, NULL, NULL);
-        h->created = json_get_integer(object, "created", INT64_MIN);
-        h->bytes = count;
-        r->order[count++] = h;
+        copy->created = json_get_integer(object, "created", INT64_MIN);
+        copy->bytes = count;
+        r->order[count++] = copy;
         if (*owner == NULL && json_get_text(object, "account") != NULL) {
             *owner = json_incref(object);
         }
@@ -445,12 +446,12 @@ static int do_pack(struct renderer *r, struct error *e) {
         rc = order_samples(r, &owner, e);
     }
     for (size_t i = 0; i < r->job->count && rc == 0; i++) {
-        r->flowing = i;
+        r->current = i;
         if (i > 0) {
             rc = pager_gap(r->pager, 1, e);
         }
         if (rc == 0) {
-            rc = flow(r, &r->order[i]->sample, e);
+            rc = lay_out(r, &r->order[i]->sample, e);
         }
     }
     if (rc == 0) {
@@ -475,7 +476,7 @@ int renderer_do(struct renderer *r, struct render_job *job, struct job_output *o
     r->page_count = r->page_capacity = r->box_count = 0;
     r->full = false;
     r->order = NULL;
-    r->flowing = r->first = 0;
+    r->current = r->first = 0;
     arena_reset(r->arena);
     r->sources = (struct page_sources){.arena = r->arena};
     if (job->kind == JOB_PACK) {

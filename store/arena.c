@@ -1,6 +1,6 @@
 /* arena.c - a chain of blocks, filled in order.
  *
- *   first -> block -> block -> NULL        current: the one being filled; those behind it are free
+ *   first -> block -> block -> NULL        current: the one being filled; those after it are free
  */
 #include "store/arena.h"
 

@@ -10,7 +10,8 @@ void *array_grow(void *items, size_t *capacity, size_t wanted, size_t size, stru
     if (items != NULL && wanted <= *capacity) {
         return items;
     }
-    size_t most = SIZE_MAX / 2 / (size > 0 ? size : 1);
+    size = size > 0 ? size : 1;
+    size_t most = SIZE_MAX / 2 / size;
     size_t larger = *capacity < most / 2 ? 2 * *capacity : most;
     larger = larger < wanted ? wanted : larger;
     larger = larger < FIRST_CAPACITY ? FIRST_CAPACITY : larger;

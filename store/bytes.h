@@ -2,7 +2,7 @@
  *
  * The limit is given at init, because most of what is collected here comes from hostile input:
  * an append that would pass it fails with ERR_LIMIT and leaves the buffer as it was. `data`
- * always has one zero byte behind `size` once anything was appended, so that text can be used
+ * always has one zero byte after `size` once anything was appended, so that text can be used
  * as a C string. */
 #ifndef OCC_STORE_BYTES_H
 #define OCC_STORE_BYTES_H

@@ -70,7 +70,7 @@ static int pack_bf16(struct codec_state *c, struct bytes *out, const float *toke
     }
     unsigned char *plane = c->plane.data;
     unsigned char *frame = out->data + start + sizeof(uint32_t);
-    unsigned char *low = frame + bound; /* moved up behind the frame when that is there */
+    unsigned char *low = frame + bound; /* moved up to the end of the frame once that is there */
     for (size_t i = 0; i < count; i++) {
         uint16_t bits = bf16_of(tokens[i]);
         plane[i] = (unsigned char)(bits >> 8);

@@ -14,7 +14,7 @@ enum { EARLIEST = 631152000 };
 
 /* ---- Texts --------------------------------------------------------------------------------- */
 
-/* Exactly `count` digits at *p, which moves behind them. */
+/* Exactly `count` digits at *p, which moves past them. */
 static bool read_digits(const char **p, int count, int *value) {
     *value = 0;
     for (; count > 0; count--, (*p)++) {

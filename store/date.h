@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Seconds since 1970 UTC of YYYYMMDD or YYYY-MM-DD, with an optional time HH:MM[:SS[.fraction]]
- * behind 'T' or a space and an optional zone (Z, +HH:MM, -HHMM); -1 for everything else. */
+ * after 'T' or a space and an optional zone (Z, +HH:MM, -HHMM); -1 for everything else. */
 int64_t time_from_text(const char *text);
 
 enum date_kind {
@@ -16,7 +16,7 @@ enum date_kind {
     DATE_LEFT_OUT, /* it was not asked for */
 };
 /* `created` of a sample's JSON (NULL is allowed): Unix seconds, as a number or a text, or what
- * time_from_text reads. 0 and DATE_NONE for what is no date: nothing on the web is older
+ * time_from_text reads. 0 and DATE_NONE for what is not a date: nothing on the web is older
  * than 1990. */
 int64_t date_created(const json_t *sample, enum date_kind *kind);
 

@@ -51,7 +51,7 @@ int file_read(const char *path, struct bytes *out, struct error *e) {
     for (;;) {
         size_t step = 64 * 1024;
         size_t room = out->limit - out->size;
-        /* one byte more than allowed is asked for, so that "exactly full" is no error */
+        /* one byte more than allowed is asked for, so that "exactly full" is not an error */
         unsigned char beyond;
         bool full = room == 0;
         if (!full) {

@@ -443,7 +443,7 @@ static int name_account(struct store *s, const char *account, struct bytes *name
     }
     return rc < 0   ? rc
            : rc > 0 ? add_name(names, account, e)
-                    : error_set(e, ERR_FORMAT, "%s: is no account of the store", account);
+                    : error_set(e, ERR_FORMAT, "%s: is not an account of the store", account);
 }
 
 int forget_run(struct store *s, const struct forget_options *options,

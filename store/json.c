@@ -68,7 +68,7 @@ static size_t no_number(const char *p, const char *end) {
 }
 
 /* A number outside strings. An integer of 19 or more digits is quoted, so that no digit is lost; a
- * real that no double holds becomes null. A zero byte stands behind `end`. */
+ * real that no double holds becomes null. A zero byte follows `end`. */
 static const char *mend_number(struct bytes *out, const char *p, const char *end, size_t *repaired,
                                struct error *e, int *rc) {
     const char *q = p + (*p == '-');
@@ -231,14 +231,24 @@ json_t *json_read_file(const char *path, size_t limit, size_t *repaired, struct 
     return tree;
 }
 
-static int append_piece(const char *piece, size_t size, void *out) {
-    return bytes_append(out, piece, size, NULL) == 0 ? 0 : -1;
+struct output {
+    struct bytes *bytes;
+    bool failed;
+};
+
+static int append_piece(const char *piece, size_t size, void *context) {
+    struct output *out = context;
+    out->failed = out->failed || bytes_append(out->bytes, piece, size, NULL) < 0;
+    return out->failed ? -1 : 0;
 }
 
 int json_append(struct bytes *out, const json_t *value, struct error *e) {
     size_t before = out->size;
     int flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9);
-    if (json_dump_callback(value, append_piece, out, flags) != 0) {
+    struct output output = {.bytes = out};
+    /* Jansson (2.14) goes on where a member's name could not be appended, and says that all is
+     * well. */
+    if (json_dump_callback(value, append_piece, &output, flags) != 0 || output.failed) {
         out->size = before;
         return error_set(e, ERR_MEMORY, "cannot write JSON: out of memory");
     }

@@ -4,7 +4,7 @@
  * refuses: invalid UTF-8, lone surrogates (a title cut in the middle of an emoji), \u0000, integers
  * that fit no 64 bits, and NaN and Infinity, as Python's json.dump writes them, which become null
  * like reals that fit no double. Where the parser stumbles, json_read mends these in the text,
- * counts what it mended, and tries again; what is no JSON at all fails with line and column. An id
+ * counts what it mended, and tries again; what is not JSON at all fails with line and column. An id
  * is a string always: json_get_id gives the exact digits of a number too. */
 #ifndef OCC_STORE_JSON_H
 #define OCC_STORE_JSON_H

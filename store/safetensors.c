@@ -84,7 +84,7 @@ static const char *read_tensor(struct safetensor *t, const json_t *entry, const 
         return "its dtype is unknown";
     }
     if (!json_is_array(shape) || json_array_size(shape) > SAFETENSORS_RANK) {
-        return "its shape is no list of at most 8 sizes";
+        return "its shape is not a list of at most 8 sizes";
     }
     t->rank = (int)json_array_size(shape);
     for (int i = 0; i < t->rank; i++) {
@@ -92,7 +92,7 @@ static const char *read_tensor(struct safetensor *t, const json_t *entry, const 
         t->shape[i] = json_integer_value(extent);
         if (!json_is_integer(extent) || t->shape[i] < 0 ||
             __builtin_mul_overflow(bits, (size_t)t->shape[i], &bits)) {
-            return "its shape holds what is no size";
+            return "its shape holds something other than sizes";
         }
     }
     if (bits % 8 != 0) {
@@ -102,10 +102,10 @@ static const char *read_tensor(struct safetensor *t, const json_t *entry, const 
     json_int_t begin = json_integer_value(first), end = json_integer_value(last);
     if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(last) ||
         begin < 0 || end < begin) {
-        return "its data_offsets are no pair of offsets";
+        return "its data_offsets are not a pair of offsets";
     }
     if ((size_t)end > size) {
-        return "its data lies behind the end of the file";
+        return "its data lies past the end of the file";
     }
     if ((size_t)(end - begin) != bits / 8) {
         return "its data_offsets do not fit its shape";
@@ -136,7 +136,7 @@ static int check_layout(const struct safetensor *t, size_t count, const unsigned
         end += t[i].bytes;
     }
     if (end != data + size) {
-        return error_set(e, ERR_FORMAT, "%s: %zu bytes behind the last tensor", path,
+        return error_set(e, ERR_FORMAT, "%s: %zu bytes after the last tensor", path,
                          size - (size_t)(end - data));
     }
     return 0;
@@ -152,13 +152,13 @@ static int add_tensor(struct safetensors *s, const struct safetensor *t, const c
     s->tensors = tensors;
     int rc = table_add(s->names, t->name, s->count, NULL, e);
     if (rc == 0) {
-        return error_set(e, ERR_FORMAT, "%s: tensor %s is there twice", path, t->name);
+        return error_set(e, ERR_FORMAT, "%s: tensor %s appears twice", path, t->name);
     }
     s->tensors[s->count++] = *t;
     return rc < 0 ? rc : 0;
 }
 
-/* All entries of a header; `data` are the `size` bytes behind it. */
+/* All entries of a header; `data` are the `size` bytes after it. */
 static int read_entries(struct safetensors *s, struct shard *shard, json_t *header,
                         const unsigned char *data, size_t size, const char *path, struct error *e) {
     const char *name;
@@ -206,7 +206,7 @@ static int read_header(struct safetensors *s, struct shard *shard, const char *p
         length |= (uint64_t)bytes[i] << 8 * i;
     }
     if (length > SAFETENSORS_HEADER) {
-        return error_set(e, ERR_LIMIT, "%s: a header of %" PRIu64 " bytes; no safetensors file?",
+        return error_set(e, ERR_LIMIT, "%s: a header of %" PRIu64 " bytes; not a safetensors file?",
                          path, length);
     }
     if (length > shard->size - 8) {
@@ -217,7 +217,7 @@ static int read_header(struct safetensors *s, struct shard *shard, const char *p
         json_loadb((const char *)bytes + 8, (size_t)length, JSON_REJECT_DUPLICATES, &fault);
     if (!json_is_object(header)) {
         json_decref(header);
-        return error_set(e, ERR_FORMAT, "%s: the header is no JSON object: %s", path,
+        return error_set(e, ERR_FORMAT, "%s: the header is not a JSON object: %s", path,
                          header == NULL ? fault.text : "something else");
     }
     int rc = read_entries(s, shard, header, bytes + 8 + length, shard->size - 8 - (size_t)length,
@@ -298,8 +298,8 @@ static int open_files(struct safetensors *s, const char *path, json_t *map, stru
     json_object_foreach(map, name, file) {
         const char *text = json_string_value(file);
         if (text == NULL || text[0] == '\0' || text[0] == '.' || strchr(text, '/') != NULL) {
-            rc = error_set(e, ERR_FORMAT, "%s: the file of %s is not one beside the index", path,
-                           name);
+            rc = error_set(e, ERR_FORMAT, "%s: the file that holds %s is not next to the index",
+                           path, name);
             break;
         }
         files[count++] = text;
@@ -325,8 +325,8 @@ static int open_index(struct safetensors *s, const char *path, struct error *e) 
         json_error_t fault;
         root = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &fault);
         if (!json_is_object(json_object_get(root, "weight_map"))) {
-            rc =
-                error_set(e, ERR_FORMAT, "%s: no index of safetensors files (no weight_map)", path);
+            rc = error_set(e, ERR_FORMAT, "%s: not an index of safetensors files (no weight_map)",
+                           path);
         }
     }
     json_t *map = json_object_get(root, "weight_map");

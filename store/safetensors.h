@@ -49,7 +49,7 @@ const struct safetensor *safetensors_find(const struct safetensors *s,
  * where the scale is missing or of another shape. */
 int safetensors_floats(const struct safetensors *s, const struct safetensor *t, float *to,
                        struct error *e);
-/* That scale, or NULL when `t` is no I8 or has none of the right shape. */
+/* That scale, or NULL when `t` is not I8 or has none of the right shape. */
 const struct safetensor *safetensors_scale(const struct safetensors *s, const struct safetensor *t);
 #define SAFETENSORS_SCALE ".scale"
 /* A text of __metadata__ (of the first shard that has it), or NULL. */

@@ -39,14 +39,14 @@ static int make_header(struct bytes *out, const struct safetensor *const *order,
     for (size_t i = 0; i < count && whole; i++) {
         if (i > 0 && strcmp(order[i]->name, order[i - 1]->name) == 0) {
             json_decref(header);
-            return error_set(e, ERR_USAGE, "%s: is there twice", order[i]->name);
+            return error_set(e, ERR_USAGE, "%s: appears twice", order[i]->name);
         }
         whole = json_object_set_new(header, order[i]->name, entry_of(order[i], end)) == 0;
         end += order[i]->bytes;
     }
     if (!whole) {
         json_decref(header);
-        return error_set(e, ERR_FORMAT, "a tensor's name is no UTF-8, or out of memory");
+        return error_set(e, ERR_FORMAT, "a tensor's name is not UTF-8, or out of memory");
     }
     unsigned char length[8] = {0};
     int rc = bytes_append(out, length, sizeof length, e);

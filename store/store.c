@@ -24,7 +24,7 @@ int store_begin(struct store *s, MDB_txn **txn, struct error *e) {
 
 int store_writable(struct store *s, struct error *e) {
     if (!s->writing) {
-        return error_set(e, ERR_USAGE, "%s: is open for reading", s->path);
+        return error_set(e, ERR_USAGE, "%s: is open for reading only", s->path);
     }
     if (s->txn != NULL) {
         return 0;
@@ -67,7 +67,7 @@ static int check_there(const char *path, struct error *e) {
         return 0;
     }
     return errno == ENOENT || errno == ENOTDIR
-               ? error_set(e, ERR_FORMAT, "%s: is no token store (no data.mdb in it)", path)
+               ? error_set(e, ERR_FORMAT, "%s: is not a token store (no data.mdb in it)", path)
                : error_errno(e, errno, "%s", path);
 }
 
@@ -115,7 +115,7 @@ static int check_folder(const char *path, struct error *e) {
     int rc = 0;
     for (const struct dirent *d = readdir(dir); d != NULL && rc == 0; d = readdir(dir)) {
         if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0 && !is_ours(d->d_name)) {
-            rc = error_set(e, ERR_FORMAT, "%s: is no token store: it holds %s", path, d->d_name);
+            rc = error_set(e, ERR_FORMAT, "%s: is not a token store: it holds %s", path, d->d_name);
         }
     }
     closedir(dir);

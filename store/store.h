@@ -92,7 +92,7 @@ double token_accuracy_share(uint16_t accuracy); /* -1: not measured */
  * share of the others was added. `repeated` was added to version 1. */
 struct account_header {
     char magic[4]; /* "OCA1" */
-    uint32_t dim;  /* doubles behind; 0: nothing was folded */
+    uint32_t dim;  /* doubles that follow; 0: nothing was folded */
     int64_t aged;  /* `now` of the last pass of forgetting; 0: none */
     int64_t folded_pages;
     int64_t folded_characters; /* on them */
@@ -110,7 +110,7 @@ struct token_record {
 struct store; /* opaque; of one thread */
 
 /* For reading: what is seen is the store of this moment, until it is closed; as long, pages that a
- * writer frees are not used again. ERR_FORMAT for what is no store, ERR_UNSUPPORTED for another
+ * writer frees are not used again. ERR_FORMAT for what is not a store, ERR_UNSUPPORTED for another
  * version, ERR_TRUNCATED where data.mdb was cut short, ERR_IO where lock.mdb, without which pages
  * would change, cannot be had (but on a file system that is mounted read-only). */
 int store_open(struct store **out, const char *path, struct error *e);

@@ -1,5 +1,5 @@
 /* store_compact.c - a copy of a store without free pages, and without anything that was removed:
- * records are put one behind the other into a new file. (LMDB's own compacting copy takes whole
+ * records are put one after the other into a new file. (LMDB's own compacting copy takes whole
  * pages, whose branches may still hold keys of records that are gone.) */
 #include <errno.h>
 #include <fcntl.h>
@@ -170,7 +170,7 @@ static int copy_into(struct store *s, const char *folder, const char *file, cons
 
 int store_compact(struct store *s, const char *path, struct error *e) {
     if (access(path, F_OK) == 0) {
-        return error_set(e, ERR_USAGE, "%s: is there already", path);
+        return error_set(e, ERR_USAGE, "%s: already exists", path);
     }
     size_t room = strlen(path) + sizeof ".tmp/data.mdb";
     char *names = malloc(3 * room);

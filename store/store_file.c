@@ -28,7 +28,7 @@ static const uint32_t MAGIC = 0xBEEFC0DE;
 
 struct page_header {
     uint64_t number;
-    uint16_t pad, flags, lower, upper; /* lower: behind the places of the nodes */
+    uint16_t pad, flags, lower, upper; /* lower: the end of the places of the nodes */
 };
 
 struct tree {
@@ -178,7 +178,7 @@ static int check(struct data_file *d, const char *file, struct error *e) {
     struct stat status;
     for (int i = 0; i < TRIES; i++) { /* a writer may be at work */
         bool known = read_meta(d, &meta);
-        if (fstat(d->fd, &status) != 0) { /* behind the meta: pages are written before it */
+        if (fstat(d->fd, &status) != 0) { /* after the meta: pages are written before it */
             return error_set(e, ERR_IO, "%s: cannot be read", file);
         }
         d->size = (uint64_t)status.st_size;
@@ -200,7 +200,7 @@ static int check(struct data_file *d, const char *file, struct error *e) {
     uint64_t most = UINT64_MAX / d->page_size - 1;
     return error_set(e, ERR_TRUNCATED,
                      "%s: has %" PRIu64 " bytes, needs %" PRIu64
-                     ": it was cut short, as by a copy that stopped",
+                     ": it was cut short, as by a copy that stopped early",
                      file, d->size, ((d->last < most ? d->last : most) + 1) * d->page_size);
 }
 
@@ -215,7 +215,7 @@ int store_check_file(const char *file, bool may_be_empty, struct error *e) {
     rc = !empty ? check(&d, file, e)
          : may_be_empty
              ? 0
-             : error_set(e, ERR_FORMAT, "%s: is no token store: the file is empty", file);
+             : error_set(e, ERR_FORMAT, "%s: is not a token store: the file is empty", file);
     close(d.fd);
     return rc;
 }

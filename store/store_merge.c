@@ -135,7 +135,9 @@ static int copy_sample(void *context, const char *key, const char *journal, size
     struct merge *m = context;
     int rc = store_has(m->to, key, e);
     if (rc != 0) {
-        rc = rc < 0 ? rc : keep_sample(m, key, journal, size, e);
+        if (rc >= 0) {
+            rc = keep_sample(m, key, journal, size, e);
+        }
         return rc < 0 ? rc : keep_marks(m, key, e);
     }
     rc = store_each_page(m->from, key, copy_record, m, e);

@@ -38,7 +38,7 @@ static int read_encoder(struct store *s, const MDB_val *value, struct error *e) 
     int rc = 0;
     char *end = NULL;
     if (name == NULL || print == NULL || dim < 1 || dim > 65535) {
-        rc = error_set(e, ERR_FORMAT, "%s: no encoder is named in its meta", s->path);
+        rc = error_set(e, ERR_FORMAT, "%s: its metadata names no encoder", s->path);
     } else {
         snprintf(s->encoder.name, sizeof s->encoder.name, "%s", name);
         s->encoder.fingerprint = strtoull(print, &end, 16);
@@ -54,13 +54,16 @@ static int write_encoder(struct store *s, struct error *e) {
     snprintf(format, sizeof format, "%s%d", FORMAT_PREFIX, STORE_VERSION);
     json_t *root = json_pack("{s:s, s:s, s:i}", "name", s->encoder.name, "fingerprint", print,
                              "dim", s->encoder.dim);
-    char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
-    int rc =
-        text != NULL ? store_put_meta(s, "encoder", text, strlen(text), e) : error_memory(e, NULL);
+    struct bytes text;
+    bytes_init(&text, STREAM_MEMBER_LIMIT);
+    int rc = root != NULL ? json_append(&text, root, e) : error_memory(e, NULL);
+    if (rc == 0) {
+        rc = store_put_meta(s, "encoder", text.data, text.size, e);
+    }
     if (rc == 0) {
         rc = store_put_meta(s, "format", format, strlen(format), e);
     }
-    free(text);
+    bytes_close(&text);
     json_decref(root);
     return rc;
 }
@@ -71,7 +74,7 @@ static int check_format(struct store *s, const MDB_val *format, struct error *e)
              (const char *)format->mv_data);
     size_t prefix = strlen(FORMAT_PREFIX);
     if (strncmp(text, FORMAT_PREFIX, prefix) != 0) {
-        return error_set(e, ERR_FORMAT, "%s: is no token store", s->path);
+        return error_set(e, ERR_FORMAT, "%s: is not a token store", s->path);
     }
     if (strtol(text + prefix, NULL, 10) != STORE_VERSION) {
         return error_set(e, ERR_UNSUPPORTED, "%s: format '%s', this program reads '%s%d'", s->path,
@@ -84,13 +87,13 @@ int store_read_meta(struct store *s, MDB_txn *txn, struct error *e) {
     MDB_val value;
     int rc = get_meta(s, txn, "format", &value, e);
     if (rc <= 0) {
-        return rc < 0 ? rc : error_set(e, ERR_FORMAT, "%s: is no token store", s->path);
+        return rc < 0 ? rc : error_set(e, ERR_FORMAT, "%s: is not a token store", s->path);
     }
     rc = check_format(s, &value, e);
     if (rc == 0) {
         rc = get_meta(s, txn, "encoder", &value, e);
         rc = rc == 1 ? read_encoder(s, &value, e)
-                     : error_set(e, ERR_FORMAT, "%s: no encoder is named in its meta", s->path);
+                     : error_set(e, ERR_FORMAT, "%s: its metadata names no encoder", s->path);
     }
     if (rc == 0) {
         rc = get_meta(s, txn, "dictionary", &value, e);
@@ -109,7 +112,8 @@ int store_read_meta(struct store *s, MDB_txn *txn, struct error *e) {
             memcpy(s->vectors, value.mv_data, size);
         }
         if (rc == 1 && value.mv_size != size) {
-            rc = error_set(e, ERR_FORMAT, "%s: vectors of a wrong size in its meta", s->path);
+            rc = error_set(e, ERR_FORMAT, "%s: its metadata holds vectors of the wrong size",
+                           s->path);
         }
     }
     return rc < 0 ? rc : 0;
@@ -119,7 +123,7 @@ int store_open_databases(struct store *s, MDB_txn *txn, unsigned flags, struct e
     for (int i = 0; i < DB_COUNT; i++) {
         int code = mdb_dbi_open(txn, STORE_DATABASES[i], flags, &s->databases[i]);
         if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE) {
-            return error_set(e, ERR_FORMAT, "%s: is no token store", s->path);
+            return error_set(e, ERR_FORMAT, "%s: is not a token store", s->path);
         }
         if (code != 0) {
             return store_failed(s, code, e);
@@ -144,7 +148,7 @@ int store_settle_meta(struct store *s, const struct store_encoder *encoder, stru
     MDB_val value;
     int rc = get_meta(s, s->txn, "format", &value, e);
     if (rc == 0 && encoder == NULL) {
-        return error_set(e, ERR_FORMAT, "%s: is no token store", s->path);
+        return error_set(e, ERR_FORMAT, "%s: is not a token store", s->path);
     }
     if (rc == 0) {
         s->encoder = *encoder;
@@ -154,9 +158,15 @@ int store_settle_meta(struct store *s, const struct store_encoder *encoder, stru
         }
         return rc == 0 ? store_commit(s, e) : rc;
     }
-    rc = rc < 0 ? rc : store_read_meta(s, s->txn, e);
-    rc = rc < 0 ? rc : check_encoder(s, encoder, e);
-    rc = rc < 0 ? rc : store_adopt_pins(s, e);
+    if (rc >= 0) {
+        rc = store_read_meta(s, s->txn, e);
+    }
+    if (rc >= 0) {
+        rc = check_encoder(s, encoder, e);
+    }
+    if (rc >= 0) {
+        rc = store_adopt_pins(s, e);
+    }
     return rc == 0 ? store_commit(s, e) : rc;
 }
 

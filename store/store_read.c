@@ -186,7 +186,7 @@ int store_each_account(struct store *s,
         rc = take(context, account, e);
         size_t length = strlen(account);
         memcpy(from, account, length);
-        from[length] = '\1'; /* behind all keys of this account, before those of a longer name */
+        from[length] = '\1'; /* after all keys of this account, before those of a longer name */
         from[length + 1] = '\0';
     }
     return rc;

@@ -41,7 +41,7 @@ static int remove_range(struct removing *r, enum store_database db, const void *
         *count += code == 0;
         if (code == 0) {
             code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
-        } /* the one behind */
+        } /* the one after it */
     }
     mdb_cursor_close(cursor);
     return code == 0 || code == MDB_NOTFOUND ? 0 : store_failed(r->s, code, e);
@@ -344,7 +344,7 @@ int store_remove_account(struct store *s, const char *account, struct store_remo
     char text[PREFIX_BYTES];
     double *sum = NULL;
     if (strlen(account) >= STREAM_KEY_BYTES || strchr(account, '/') != NULL) {
-        return error_set(e, ERR_FORMAT, "%s: is no account of the store", account);
+        return error_set(e, ERR_FORMAT, "%s: is not an account of the store", account);
     }
     account_text(text, account, "/");
     int rc = begin(&r, e);
@@ -355,7 +355,7 @@ int store_remove_account(struct store *s, const char *account, struct store_remo
         rc = store_get_account(s, account, &header, &sum, e);
         free(sum);
         if (rc == 0 && r.keys.size == 0) {
-            rc = error_set(e, ERR_FORMAT, "%s: is no account of the store", account);
+            rc = error_set(e, ERR_FORMAT, "%s: is not an account of the store", account);
         }
     }
     const char *key = bytes_text(&r.keys), *end = key + r.keys.size;
@@ -364,9 +364,10 @@ int store_remove_account(struct store *s, const char *account, struct store_remo
         removal->packs += pack;
         removal->samples += !pack;
     }
-    rc = rc < 0 ? rc
-                : remove_range(&r, DB_TOKENS, prefix, account_prefix(prefix, account),
-                               &removal->pages, e);
+    if (rc >= 0) {
+        rc = remove_range(&r, DB_TOKENS, prefix, account_prefix(prefix, account), &removal->pages,
+                          e);
+    }
     int64_t records = 0;
     for (int i = 0; i < BY_KEY_COUNT && rc == 0; i++) {
         rc = remove_range(&r, BY_KEY[i], text, strlen(text), &records, e);

@@ -111,7 +111,7 @@ int store_adopt_pins(struct store *s, struct error *e);
 /* Token keys. `account` and `id` point into `key`. */
 size_t token_key_make(unsigned char key[TOKEN_KEY], const char *sample_key, int64_t created,
                       int page);
-/* False if the bytes are no token key. */
+/* False if the bytes are not a token key. */
 bool token_key_read(struct token_record *record, int64_t *created, const MDB_val *key);
 /* Bytes of the account part, with its zero: what all keys of an account begin with. */
 size_t account_prefix(unsigned char key[TOKEN_KEY], const char *account);

@@ -50,7 +50,7 @@ static int check_payload(struct verify *v, const struct token_record *r, struct 
     }
     struct error why = {0};
     if (XXH3_64bits(r->payload, h->payload) != h->hash) {
-        fault(v, "%s page %d: the tokens do not have their hash", r->key, r->page);
+        fault(v, "%s page %d: the tokens do not match their hash", r->key, r->page);
     } else if (codec_unpack(v->codec, v->tokens.data, h->codec, r->payload, h->payload,
                             (int64_t)h->rows * h->columns, h->dim, &why) < 0) {
         fault(v, "%s page %d: %s", r->key, r->page, why.text);
@@ -125,7 +125,7 @@ static int check_journal(struct verify *v, const MDB_val *k, const MDB_val *valu
         !json_is_string(json_object_get(entry, "options"))) {
         fault(v, "%s: its journal entry is damaged", key);
     } else if (!is_mark(entry, MARK_PINNED) || !is_mark(entry, MARK_FOLDED)) {
-        fault(v, "%s: its journal entry has a mark that is neither there nor not", key);
+        fault(v, "%s: its journal entry has a mark that is neither true nor absent", key);
     } else {
         bool has = table_find(v->index, key, &place);
         int64_t there = has ? v->counts[place] : 0;
@@ -158,7 +158,7 @@ static int check_text(struct verify *v, enum store_database db, const MDB_val *k
     } else if (db == DB_SAMPLES) {
         json_t *root = json_loadb(bytes_text(&v->text), v->text.size, 0, NULL);
         if (!json_is_object(root)) {
-            fault(v, "%s: its JSON is no object", key);
+            fault(v, "%s: its JSON is not an object", key);
         }
         json_decref(root);
     }
@@ -181,7 +181,7 @@ static int check_account(struct verify *v, const MDB_val *k, const MDB_val *valu
     } else if (header.folded_pages < 0 || (header.folded_pages > 0) != (header.dim > 0)) {
         fault(v, "account %s: its count of folded pages is impossible", account);
     } else if (!(header.repeated >= 0 && header.repeated <= (double)header.folded_pages)) {
-        fault(v, "account %s: more is left out of its folded pages than there is", account);
+        fault(v, "account %s: its count of repeated pages is impossible", account);
     }
     return 0;
 }

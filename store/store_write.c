@@ -42,7 +42,7 @@ static int remove_pages(struct store *s, const char *key, int64_t created, struc
         s->pending += size;
         if (code == 0) {
             code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
-        } /* the one behind */
+        } /* the one after it */
     }
     mdb_cursor_close(cursor);
     return code == 0 || code == MDB_NOTFOUND ? 0 : store_failed(s, code, e);
@@ -173,7 +173,7 @@ int store_put(struct store *s, const struct store_sample *sample, struct error *
     struct lasting lasting = {.pinned = false};
     const char *slash = strchr(sample->key, '/');
     if (slash == NULL || slash == sample->key || strlen(sample->key) >= STREAM_KEY_BYTES) {
-        return error_set(e, ERR_USAGE, "'%s' is no key of a sample", sample->key);
+        return error_set(e, ERR_USAGE, "'%s' is not the key of a sample", sample->key);
     }
     int rc = store_writable(s, e);
     if (rc == 0) {

@@ -15,7 +15,7 @@
  * exactly one slash. SUFFIX is [a-z0-9.-]+ ("json", "script.json", "000.jpg"). The names __stream__
  * and __end__ have no extension on purpose: WebDataset's readers skip exactly such names.
  *
- * Streams may follow each other, as `cat` and `tar -A` join them: behind __end__, with or without
+ * Streams may follow each other, as `cat` and `tar -A` join them: after __end__, with or without
  * tar's end mark and any number of zero blocks, another __stream__ may stand, and nothing else.
  * Each __end__ counts the samples of its own stream. A key that came before, in the same stream or
  * in another, is not a new sample: the first one counts. Only keys ACCOUNT/pack%3ANNNNNN (at least
@@ -103,8 +103,8 @@ struct stream_reader;
  * nothing, by a name that ends in .tar; pipes and devices are taken for streams. */
 bool stream_recognise(const char *path);
 
-/* Reads and checks the first member. ERR_FORMAT when it is no stream of ours, ERR_UNSUPPORTED for
- * another version. `fd` stays the caller's. */
+/* Reads and checks the first member. ERR_FORMAT when it is not a stream of ours, ERR_UNSUPPORTED
+ * for another version. `fd` stays the caller's. */
 int stream_reader_open(struct stream_reader **out, int fd, struct error *e);
 /* The same of files, which are read one after another; "-", and no path at all, is standard input.
  * Errors name the file. The paths must outlive the reader. ERR_CANCELLED when *cancel (NULL is
@@ -119,7 +119,7 @@ int64_t stream_reader_number(const struct stream_reader *r); /* of that stream, 
 /* How messages name the input that it is in; NULL: nothing but standard input is read. */
 const char *stream_reader_input(const struct stream_reader *r);
 
-/* 1: *sample is filled. STREAM_AGAIN: it is filled, but its key came before; the caller tells of it
+/* 1: *sample is filled. STREAM_AGAIN: it is filled, but its key came before; the caller reports it
  * and leaves it out. 0: the last stream ended as it should. Negative: ERR_TRUNCATED ("the upstream
  * stage stopped early"), ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED, ERR_IO, ERR_CANCELLED, ERR_MEMORY.
  * After 0 or an error, only close. */

@@ -200,7 +200,7 @@ static int next_stream(struct stream_reader *r, struct error *e) {
     }
     return rc == ERR_CANCELLED || rc == ERR_IO
                ? rc
-               : error_context(e, "behind __end__, byte %lld", place);
+               : error_context(e, "after __end__, byte %lld", place);
 }
 
 /* ---- Opening ------------------------------------------------------------- */
@@ -242,7 +242,7 @@ int stream_reader_open_files(struct stream_reader **out, char *const *paths, int
     struct error local;
     e = e != NULL ? e : &local;
     int rc = reader_new(out, cancel, e);
-    for (int i = 0; i < count && rc == 0; i++) { /* before an hour of work, not behind it */
+    for (int i = 0; i < count && rc == 0; i++) { /* before an hour of work, not after it */
         if (strcmp(paths[i], "-") != 0 && access(paths[i], R_OK) != 0) {
             rc = error_errno(e, errno, "%s", paths[i]);
         }
@@ -346,7 +346,7 @@ static int check_member(struct stream_reader *r, const struct raw_member *raw, s
     }
     for (size_t i = 0; i < count; i++) {
         if (strcmp(raw[i].name, name) == 0) {
-            return error_set(e, ERR_FORMAT, "member '%.80s' comes twice", name);
+            return error_set(e, ERR_FORMAT, "member '%.80s' appears twice", name);
         }
     }
     return 0;

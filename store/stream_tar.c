@@ -217,7 +217,7 @@ int stream_tar_next(struct stream_tar *t, struct error *e) {
         return rc;
     }
     if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != NULL) {
-        return error_set(e, ERR_FORMAT, "member '%.80s' is no regular file", name);
+        return error_set(e, ERR_FORMAT, "member '%.80s' is not a regular file", name);
     }
     la_int64_t size = archive_entry_size(entry);
     if (size < 0 || (uint64_t)size > STREAM_MEMBER_LIMIT) {

@@ -197,7 +197,7 @@ int64_t stream_writer_bytes(const struct stream_writer *w) {
     return w->bytes;
 }
 
-/* One member that is no sample's; `tail` zero bytes follow it. */
+/* One member that belongs to no sample; `tail` zero bytes follow it. */
 static int write_mark(struct stream_writer *w, const char *name, const json_t *content, size_t tail,
                       struct error *e) {
     static const unsigned char zeros[TAR_END_BYTES];

@@ -1,7 +1,7 @@
 /* utf16.h - UTF-16 of other people's files (PowerShell's ">", Notepad's "Unicode"), as UTF-8.
  *
- * It is told by its byte order mark or, where there is none, by the zero bytes of its first two
- * characters, which are ASCII in JSON, SubRip, WebVTT and ASS (RFC 4627, section 3). */
+ * It is recognised by its byte order mark or, where there is none, by the zero bytes of its first
+ * two characters, which are ASCII in JSON, SubRip, WebVTT and ASS (RFC 4627, section 3). */
 #ifndef OCC_STORE_UTF16_H
 #define OCC_STORE_UTF16_H
 

@@ -36,7 +36,7 @@ static void escaped_braces_and_backslashes_are_text(void) {
     CHECK_STRIP("end \\", "end \\");
 }
 
-static void drawings_are_no_text(void) {
+static void drawings_are_not_text(void) {
     CHECK_STRIP("{\\p1}m 0 0 l 100 0 100 50{\\p0}caption", "caption");
     CHECK_STRIP("{\\an7\\p4\\bord0}m 0 0\\N<b> l 1 &amp; {not drawn}", "");
     CHECK_STRIP("{\\pos(1,2)\\pbo10}caption", "caption"); /* other overrides with a p */
@@ -49,7 +49,7 @@ static void html_is_text_in_ass(void) {
     CHECK_STRIP("so<00:00:00.560> <c>it</c>", "so<00:00:00.560> <c>it</c>");
 }
 
-static void known_html_goes_from_subrip_and_what_only_looks_like_it_stays(void) {
+static void known_html_goes_from_subrip_and_look_alikes_stay(void) {
     CHECK_SUBRIP("<i>Hi</i> <FONT color=\"#ff0000\" face='x'>red</FONT>", "Hi red");
     CHECK_SUBRIP("so<00:00:00.560><c> today</c><c.colorE5E5E5> we</c>", "so today we");
     CHECK_SUBRIP("<v Bob>one<br/>two", "one\ntwo");
@@ -240,7 +240,7 @@ static void add_spoken(int64_t start_ms, int64_t end_ms, const char *speaker, co
     cues.items[cues.count - 1].speaker = speaker;
 }
 
-static void what_different_speakers_say_is_not_joined(void) {
+static void texts_of_different_speakers_are_not_joined(void) {
     cues_begin();
     add_spoken(0, 1000, "Ann", "Yes.");
     add_spoken(1000, 2000, "Bob", "Yes.");
@@ -302,9 +302,9 @@ static void long_recordings_are_collapsed_too(void) {
 int main(void) {
     RUN(override_blocks_go_and_line_breaks_become_newlines);
     RUN(escaped_braces_and_backslashes_are_text);
-    RUN(drawings_are_no_text);
+    RUN(drawings_are_not_text);
     RUN(html_is_text_in_ass);
-    RUN(known_html_goes_from_subrip_and_what_only_looks_like_it_stays);
+    RUN(known_html_goes_from_subrip_and_look_alikes_stay);
     RUN(subrip_keeps_braces_backslashes_and_names_of_characters);
     RUN(blanks_collapse_and_zero_width_edges_go);
     RUN(strip_appends_and_leaves_nothing_behind_when_it_fails);
@@ -314,7 +314,7 @@ int main(void) {
     RUN(a_window_of_three_lines_that_scrolls_gives_each_line_once);
     RUN(words_are_never_lost_when_part_of_a_first_cue_scrolls_away);
     RUN(ordinary_captions_are_left_alone);
-    RUN(what_different_speakers_say_is_not_joined);
+    RUN(texts_of_different_speakers_are_not_joined);
     RUN(repeats_that_touch_are_joined_and_lists_put_into_order);
     RUN(long_recordings_are_collapsed_too);
     return test_finish();

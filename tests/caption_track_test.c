@@ -93,7 +93,7 @@ static void ass_files_lose_comments_and_drawings(void) {
     cues_end();
 }
 
-/* `text` in UTF-16 with a byte order mark, and half a surrogate pair behind it. */
+/* `text` in UTF-16 with a byte order mark, and half a surrogate pair after it. */
 static void encode_utf16(struct bytes *out, const char *text, bool big_endian) {
     uint32_t units[256] = {0xFEFF};
     size_t count = 1, size = strlen(text);

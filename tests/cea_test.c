@@ -105,7 +105,7 @@ static void other_sei_messages_in_the_same_unit(void) {
 }
 
 static void emulation_prevention_inside_the_captions(void) {
-    /* The window's last triplet is FE 00 00; with a marker of 00 behind it (which no standard
+    /* The window's last triplet is FE 00 00; with a marker of 00 after it (which no standard
      * allows, but nothing forbids to read) the bytes 00 00 00 need a 03. */
     CHECK_PACKET(AV_CODEC_ID_H264, "",
                  "\0\0\1\x06\x04\x23" T35 GA94("\x48") DTVCC_WINDOW "\x03\x00\x00\x03\x00" DTVCC_HI
@@ -113,7 +113,7 @@ static void emulation_prevention_inside_the_captions(void) {
                  "Hi");
 }
 
-static void what_is_no_caption_is_passed_over(void) {
+static void bytes_that_are_not_captions_are_passed_over(void) {
     CHECK_PACKET(AV_CODEC_ID_H264, "", "\0\0\1\x06\x05\x20" T35 CAPTION "\x80", NULL); /* type 5 */
     CHECK_PACKET(AV_CODEC_ID_H264, "", "\0\0\1\x07" SEI_CAPTION "\x80", NULL);         /* an SPS */
     CHECK_PACKET(AV_CODEC_ID_H264, "", "\0\0\1\x06\x04\x20\xB4\0\x31" CAPTION "\x80", NULL);
@@ -502,7 +502,7 @@ int main(void) {
     RUN(mpeg2_user_data);
     RUN(other_sei_messages_in_the_same_unit);
     RUN(emulation_prevention_inside_the_captions);
-    RUN(what_is_no_caption_is_passed_over);
+    RUN(bytes_that_are_not_captions_are_passed_over);
     RUN(a_codec_without_captions_needs_no_reader);
     RUN(packets_come_in_decoding_order);
     RUN(pop_on_608);

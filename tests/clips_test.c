@@ -23,7 +23,7 @@ static void named(const char *name, enum file_kind kind, const char *stem, const
     }
 }
 
-static void names_tell_what_a_file_is(void) {
+static void names_say_what_a_file_is(void) {
     named("A title [71].mp4", FILE_VIDEO, "A title [71]", "A title [71]");
     named("Mr. Beast vol.2 [71].info.json", FILE_INFO, "Mr. Beast vol.2 [71]",
           "Mr. Beast vol.2 [71]");
@@ -288,7 +288,7 @@ static void slides_belong_to_their_post(void) {
     remove_root();
 }
 
-static void an_orphan_is_told_and_the_rest_ignored(void) {
+static void an_orphan_is_reported_and_the_rest_ignored(void) {
     struct clips c;
     make_root();
     write_file("lost.en.vtt", "WEBVTT\n");
@@ -320,7 +320,7 @@ static void a_named_file_brings_its_sidecars_only(void) {
     remove_root();
 }
 
-static void loops_and_what_cannot_be_read_end_well(void) {
+static void loops_and_unreadable_folders_end_well(void) {
     struct clips c;
     make_root();
     write_file("a/1.mp4", "");
@@ -340,7 +340,7 @@ static void loops_and_what_cannot_be_read_end_well(void) {
 }
 
 int main(void) {
-    RUN(names_tell_what_a_file_is);
+    RUN(names_say_what_a_file_is);
     RUN(media_of_every_name_are_media);
     RUN(captions_that_are_not_read_are_known);
     RUN(unfinished_downloads_are_known);
@@ -352,8 +352,8 @@ int main(void) {
     RUN(sidecars_join_by_id_across_folders);
     RUN(one_export_serves_many_clips);
     RUN(slides_belong_to_their_post);
-    RUN(an_orphan_is_told_and_the_rest_ignored);
+    RUN(an_orphan_is_reported_and_the_rest_ignored);
     RUN(a_named_file_brings_its_sidecars_only);
-    RUN(loops_and_what_cannot_be_read_end_well);
+    RUN(loops_and_unreadable_folders_end_well);
     return test_finish();
 }

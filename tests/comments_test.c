@@ -145,7 +145,7 @@ static void tiktok_web_page_with_nested_replies(void) {
     CHECK(at(2)->by_creator); /* by the number of the account */
 }
 
-static void nested_reply_without_links_answers_what_it_lies_in(void) {
+static void nested_reply_without_links_answers_the_comment_around_it(void) {
     empty_list();
     CHECK_NUMBER(add("{'comments': [{'cid': 'a', 'text': 'root', 'replies': ["
                      "{'cid': 'b', 'text': 'reply', 'replies': [{'text': 'deeper'}]},"
@@ -442,7 +442,7 @@ static void deep_nesting_is_dropped(void) {
 
 /* ---- threads ---- */
 
-static void replies_go_behind_what_they_answer(void) {
+static void replies_go_after_the_comment_they_answer(void) {
     CHECK_TEXT(order_in_threads("[{'cid': 'a', 'text': 'A'}, {'cid': 'b', 'text': 'B'},"
                                 "{'cid': 'b1', 'text': 'B1', 'parent': 'b'},"
                                 "{'cid': 'a1', 'text': 'A1', 'parent': 'a'},"
@@ -564,7 +564,7 @@ static void json_of_the_list_reads_back(void) {
 int main(void) {
     RUN(ytdlp_info_file);
     RUN(tiktok_web_page_with_nested_replies);
-    RUN(nested_reply_without_links_answers_what_it_lies_in);
+    RUN(nested_reply_without_links_answers_the_comment_around_it);
     RUN(tiktok_research_page);
     RUN(clip_as_parent_means_root);
     RUN(scraper_export);
@@ -581,7 +581,7 @@ int main(void) {
     RUN(only_names_of_accounts_mark_the_creator);
     RUN(failure_leaves_the_list_as_it_was);
     RUN(deep_nesting_is_dropped);
-    RUN(replies_go_behind_what_they_answer);
+    RUN(replies_go_after_the_comment_they_answer);
     RUN(reply_that_comes_before_its_root);
     RUN(reply_without_its_parent_stays);
     RUN(reply_without_its_parent_stays_in_its_thread);

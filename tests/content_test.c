@@ -53,7 +53,7 @@ static void end_trial(struct trial *t) {
     *t = (struct trial){0};
 }
 
-/* One member, one part: what goes to the pager behind the language. */
+/* One member, one part: what goes to the pager after the language. */
 static void expect(const char *suffix, const char *json, const char *part, int marks,
                    const char *want) {
     struct trial t = {.options = {.marks = marks}};
@@ -444,7 +444,7 @@ static void unreadable_members_are_warned_of(void) {
         const char *json, *script, *comments, *want;
     } cases[] = {
         {"[]", "{}", "7",
-         "[\"json: no object\",\"script.json: no list\",\"comments.json: no list\"]"},
+         "[\"json: not an object\",\"script.json: not a list\",\"comments.json: not a list\"]"},
         {"{}", "[", "[{\"text\": \"\xFF", "\"script.json: invalid JSON at line 1"},
         {"{}", "[{\"text\": 5}, 7, null, {}, {\"text\": \"\"}, {\"text\": \"a\"}]",
          "[{\"id\": \"x\"}, {\"text\": \"a\"}]",

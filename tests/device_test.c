@@ -76,11 +76,27 @@ static void the_type_of_products_is_the_backends_best_or_what_was_asked_for(void
     unsetenv("OCC_CPU");
 }
 
+static void every_operation_of_the_processor_is_there(void) {
+    const struct backend *b;
+    struct device *d = NULL;
+    CHECK_NUMBER(backend_open(&b, "cpu", NULL), 0);
+    CHECK_NUMBER(device_open(&d, b, DTYPE_F32, NULL), 0);
+    void *entries[sizeof(struct ops) / sizeof(void *)];
+    memcpy(entries, d->ops, sizeof entries);
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        if (!CHECK(entries[i] != NULL)) {
+            printf("# entry %d of struct ops\n", (int)i);
+        }
+    }
+    device_close(d);
+}
+
 int main(void) {
     RUN(the_processor_is_always_there);
     RUN(a_backend_that_is_not_there_says_why);
     RUN(an_unknown_name_is_a_usage_error_with_those_that_are_known);
     RUN(occ_cpu_forces_a_level_or_says_which_there_are);
     RUN(the_type_of_products_is_the_backends_best_or_what_was_asked_for);
+    RUN(every_operation_of_the_processor_is_there);
     return test_finish();
 }

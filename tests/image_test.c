@@ -180,7 +180,11 @@ static void grey_is_the_renderer_s_luma(void) {
 }
 
 static void a_page_of_the_size_passes_untouched(void) {
-    struct image in = {.width = 1024, .height = 1024, .channels = 3, .pixels = malloc(1024 * 1024 * 3)}, out;
+    struct image in = {.width = 1024,
+                       .height = 1024,
+                       .channels = 3,
+                       .pixels = malloc(1024 * 1024 * 3)},
+                 out;
     if (!CHECK(in.pixels != NULL)) {
         exit(1);
     }

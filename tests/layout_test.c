@@ -115,7 +115,7 @@ static void ask_icu(const struct example *x, UBreakIteratorType type, bool *foun
     ubrk_close(iterator);
 }
 
-/* Places where we differ on purpose: within hashtags; in front of and behind spaces at the ends,
+/* Places where we differ on purpose: within hashtags; before and after spaces at the ends,
  * which no line holds. */
 static bool is_ours(const struct example *x, size_t i) {
     size_t last = x->count;

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# lib-ingest.sh - lib.sh and, for tests of `occ ingest`, clips and what to expect of them.
+# lib-ingest.sh - lib.sh and, for tests of `occ ingest`, clips and expectations of them.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 

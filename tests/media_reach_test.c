@@ -37,7 +37,7 @@ static void enough_groups_need_their_keyframes_only(void) {
     }
 }
 
-static void what_is_before_the_first_keyframe_is_covered(void) {
+static void pictures_before_the_first_keyframe_are_covered(void) {
     struct video_reach r = reach_of((int64_t[]){500}, 1);
     video_reach_plan(&r, 2, 1500);
     CHECK(video_reach_covers(&r, 0));
@@ -76,14 +76,14 @@ static void no_group_gets_more_pictures_than_it_has(void) {
 static void odd_times_are_harmless(void) {
     struct video_reach r = reach_of((int64_t[]){1000, 1000, 400, -1, 3000}, 5);
     CHECK_NUMBER(r.count, 2);
-    video_reach_plan(&r, 64, -1); /* no length: nothing behind the last keyframe */
+    video_reach_plan(&r, 64, -1); /* no length: nothing after the last keyframe */
     CHECK_NUMBER(r.until_ms[1], 3000);
     struct video_reach none = {0};
     video_reach_plan(&none, 4, 1000);
     CHECK(video_reach_covers(&none, 7));
 }
 
-static void too_many_groups_are_told(void) {
+static void too_many_groups_are_noticed(void) {
     struct video_reach r = {0};
     for (int i = 0; i < VIDEO_REACH_GROUPS; i++) {
         video_reach_add(&r, i);
@@ -98,10 +98,10 @@ int main(void) {
     RUN(one_group_is_decoded_to_its_last_picture);
     RUN(long_groups_get_the_pictures);
     RUN(enough_groups_need_their_keyframes_only);
-    RUN(what_is_before_the_first_keyframe_is_covered);
+    RUN(pictures_before_the_first_keyframe_are_covered);
     RUN(groups_are_reached_by_number_too);
     RUN(no_group_gets_more_pictures_than_it_has);
     RUN(odd_times_are_harmless);
-    RUN(too_many_groups_are_told);
+    RUN(too_many_groups_are_noticed);
     return test_finish();
 }

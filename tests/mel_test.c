@@ -44,7 +44,7 @@ static void feed_sine(struct mel *m, int rate, double seconds, double hertz, dou
     free(samples);
 }
 
-/* Ends the measurement. The pixels stand behind the head "P5\nCOLUMNS 64\n255\n"; NULL where that
+/* Ends the measurement. The pixels stand after the head "P5\nCOLUMNS 64\n255\n"; NULL where that
  * or the size is wrong. */
 static const unsigned char *picture_of(struct mel *m, struct bytes *pgm) {
     int columns = 0, rows = 0, end = 0;

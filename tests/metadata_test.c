@@ -114,7 +114,7 @@ static void cut_title_is_completed_from_the_description(void) {
     CHECK_TEXT(m->title, "Wait...");
 }
 
-static void title_made_up_by_the_tool_is_no_title(void) {
+static void title_made_up_by_the_tool_is_not_a_title(void) {
     CHECK_TEXT(read_ytdlp("{'id': '713', 'title': 'TikTok video #713'}")->title, NULL);
     CHECK_NUMBER(fixture.rc, 0);
     CHECK_TEXT(read_ytdlp("{'id': '713', 'title': 'My video #7134'}")->title, "My video #7134");
@@ -381,7 +381,7 @@ static void dates_of_gallery_dl(void) {
     }
 }
 
-static void gallery_dl_is_told_from_others(void) {
+static void gallery_dl_is_recognised(void) {
     static const char *const others[] = {
         "{'extractor': 'youtube', 'category': 'Music', 'id': '1'}",
         "{'id': '1'}",
@@ -402,7 +402,7 @@ static void gallery_dl_is_told_from_others(void) {
 int main(void) {
     RUN(tiktok_file_of_today);
     RUN(cut_title_is_completed_from_the_description);
-    RUN(title_made_up_by_the_tool_is_no_title);
+    RUN(title_made_up_by_the_tool_is_not_a_title);
     RUN(creator_goes_by_all_names_once);
     RUN(tiktok_file_of_old);
     RUN(account_of_each_site);
@@ -419,7 +419,7 @@ int main(void) {
     RUN(gallery_dl_file_of_a_tiktok_post);
     RUN(gallery_dl_file_of_another_site);
     RUN(dates_of_gallery_dl);
-    RUN(gallery_dl_is_told_from_others);
+    RUN(gallery_dl_is_recognised);
     close_fixture();
     return test_finish();
 }

@@ -95,8 +95,8 @@ static void check_linear(struct device *d, const int64_t shape[3], const struct 
     struct array *x = array_random(d, x_layout->type, x_layout->gap, in, 1);
     struct array *out = array_random(d, out_layout->type, out_layout->gap, result, 1);
     static const enum activation ACTIVATIONS[] = {ACTIVATION_NONE, ACTIVATION_GELU,
-                                                  ACTIVATION_QUICK_GELU};
-    for (int i = 0; i < 3; i++) {
+                                                  ACTIVATION_QUICK_GELU, ACTIVATION_SILU};
+    for (int i = 0; i < 4; i++) {
         double *want = array_numbers(out);
         solve(want, x->values, shape[0], &m, ACTIVATIONS[i]);
         CHECK_NUMBER(d->ops->linear(d, &out->t, &x->t, m.packed, ACTIVATIONS[i], NULL, NULL), 0);
@@ -174,6 +174,7 @@ static void check_mlps(struct device *d) {
     for (int i = 0; i < 4; i++) {
         check_mlp(d, 5, ACTIVATION_GELU, &LAYOUTS[i]);
         check_mlp(d, 270, ACTIVATION_QUICK_GELU, &LAYOUTS[i]);
+        check_mlp(d, 3, ACTIVATION_SILU, &LAYOUTS[i]);
     }
     check_mlp(d, 257, ACTIVATION_GELU, &LAYOUTS[0]);
 }

@@ -38,6 +38,11 @@ static void check_of(struct device *d, const struct op_case *c, int64_t k) {
     array_write(d, index);
     CHECK_NUMBER(d->ops->top_k(d, NULL, &index->t, &x->t, NULL), 0);
     array_near(index, want_index, 0);
+    for (int64_t i = 0; i < c->rows * k; i++) {
+        x->values[i / k * c->width + (int64_t)want_index[i]] += want[i];
+    }
+    CHECK_NUMBER(d->ops->top_k_backward(d, &x->t, &values->t, &index->t, NULL), 0);
+    array_near(x, x->values, 0);
 }
 
 static void check(struct device *d, const struct op_case *c) {
@@ -50,11 +55,11 @@ static void check(struct device *d, const struct op_case *c) {
     }
 }
 
-static void the_largest_come_first_and_of_equal_ones_the_first(void) {
+static void the_largest_come_first_and_go_back_to_their_places(void) {
     each_case(check);
 }
 
 int main(void) {
-    RUN(the_largest_come_first_and_of_equal_ones_the_first);
+    RUN(the_largest_come_first_and_go_back_to_their_places);
     return test_finish();
 }

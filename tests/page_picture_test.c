@@ -352,7 +352,7 @@ static void headers_of_pgm(void) {
         {"P5 2 5 255\n", ERR_TRUNCATED},
         {"P5 2 4 254\n", ERR_FORMAT},
         {"P5 2 4 65535\n", ERR_FORMAT},
-        {"P5 2 4 255", ERR_FORMAT}, /* the byte 1 is no blank */
+        {"P5 2 4 255", ERR_FORMAT}, /* the byte 1 is not a blank */
         {"P52 4 255\n", ERR_FORMAT},
         {"P5#2\n2 4 255\n", 0},
         {"P5 2 4 255#\n", ERR_FORMAT},

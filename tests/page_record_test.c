@@ -1,9 +1,8 @@
 /* page_record_test.c - the member .pages.json, read back by jansson. Fonts and faces are stand-ins,
  * so that names and hashes are known. */
-#include <time.h>
-
 #include "render/page/page_record.h"
 #include "render/text/face.h"
+#include "store/clock.h"
 #include "store/json.h"
 #include "tests/test.h"
 
@@ -227,7 +226,7 @@ static void many_pages_are_quick(void) {
         items[i] = (struct page_source){keys[i / 10], "script.json", "/1/text"};
     }
     struct page_sources many = {.items = items};
-    clock_t start = clock();
+    double start = clock_cpu_seconds();
     for (size_t p = 0; p < PAGES; p++) {
         for (size_t i = 0; i < BOXES; i++) {
             boxes[i] = first_boxes[0];
@@ -239,7 +238,7 @@ static void many_pages_are_quick(void) {
         many.count = (p + 1) * BOXES;
         CHECK_NUMBER(page_record_add(r, &page, NULL, &many, "p000.pgm", NULL), 0);
     }
-    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    double seconds = clock_cpu_seconds() - start;
     printf("# %.1f microseconds a page\n", seconds / PAGES * 1e6);
     struct bytes out;
     bytes_init(&out, 1 << 28);

@@ -142,7 +142,7 @@ static void no_progress_is_noticed(void) {
     CHECK_TEXT(plan.text[9], "9 after stall");
 }
 
-static void slow_progress_is_no_stall(void) {
+static void slow_progress_is_not_a_stall(void) {
     struct plan plan = {.deeds = {[1] = SLOW}}; /* one second in all, a heartbeat every 50 ms */
     CHECK(run(&plan, 2, 400, 0, NULL) == 0);
     CHECK_TEXT(plan.text[1], "1");
@@ -167,7 +167,7 @@ int main(void) {
     RUN(a_crash_costs_one_task);
     RUN(a_task_that_gives_up_is_tried_again);
     RUN(no_progress_is_noticed);
-    RUN(slow_progress_is_no_stall);
+    RUN(slow_progress_is_not_a_stall);
     RUN(endless_work_ends_at_the_limit);
     RUN(a_signal_ends_it);
     return test_finish();

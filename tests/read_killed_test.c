@@ -1,6 +1,6 @@
-/* kill -9 at random points of a training, most of all while it writes: given again, it ends with
- * the bytes of one that was left alone. Trainings are processes of their own, for which this one
- * has no threads. */
+/* kill -9 at random points of a training run, most of all while it writes: given again, it ends
+ * with the bytes of one that was left alone. Trainings are processes of their own, for which this
+ * one has no threads. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -32,7 +32,7 @@ static pid_t begin(const char *folder) {
     _exit(read_train(&o, alphabet, &source, NULL, NULL, &result, NULL) == 0 ? 0 : 1);
 }
 
-/* The exit status of a training, or -1 for one that was killed. */
+/* The exit status of a run, or -1 for one that was killed. */
 static int end(pid_t child) {
     int status = 0;
     CHECK(waitpid(child, &status, 0) == child);
@@ -44,7 +44,7 @@ static void wait_us(int64_t us) {
     nanosleep(&t, NULL);
 }
 
-/* Until a file begins to be written, or the training ends, at most for `us`. */
+/* Until a file begins to be written, or the run ends, at most for `us`. */
 static void wait_for_writing(const char *path, pid_t child, int64_t us) {
     siginfo_t info = {.si_pid = 0};
     for (int64_t until = now_us() + us; now_us() < until && info.si_pid == 0;) {
@@ -96,7 +96,7 @@ static void a_killed_training_ends_with_the_same_bytes(void) {
             make_folder("run");
         }
     }
-    printf("# %d killed, %d of them behind a checkpoint; %d finished\n", killed, cut, finished);
+    printf("# %d killed, %d of them after a checkpoint; %d finished\n", killed, cut, finished);
     CHECK(cut > 0);
     remove_folder("whole");
     remove_folder("run");

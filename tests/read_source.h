@@ -1,4 +1,4 @@
-/* read_source.h - made-up pages to learn reading from, a tiny encoder, and what trainings leave in
+/* read_source.h - made-up pages to learn reading from, a tiny encoder, and what runs leave in
  * folders, for tests of train/read/read.h. Everything happens in a scratch folder of the test's
  * own. */
 #ifndef OCC_TESTS_READ_SOURCE_H
@@ -25,7 +25,7 @@ enum { SIDE = 128, TOKEN = 12, CLASSES = 4, LABELS = (SIDE / 16) * (SIDE / 16) }
 
 struct source {
     pthread_mutex_t lock;
-    struct read_question asked[1024]; /* in the training, before it: `whitening` pages */
+    struct read_request requests[1024]; /* in the run, before it: `whitening` pages */
     size_t count, whitening;
     int opens; /* that succeed */
     int side;
@@ -42,32 +42,32 @@ static const struct source SOURCE = {.lock = PTHREAD_MUTEX_INITIALIZER,
                                      .fail_at = UINT64_MAX,
                                      .cancel_at = UINT64_MAX};
 
-struct maker {
+struct generator {
     struct source *source;
     uint8_t grey[SIDE * SIDE];
     struct read_label labels[LABELS];
 };
 
-static int maker_open(void *context, void **maker, struct error *e) {
+static int generator_open(void *context, void **generator, struct error *e) {
     struct source *s = context;
     pthread_mutex_lock(&s->lock);
     bool ok = s->opens-- > 0;
     pthread_mutex_unlock(&s->lock);
-    struct maker *m = ok ? calloc(1, sizeof *m) : NULL;
+    struct generator *m = ok ? calloc(1, sizeof *m) : NULL;
     if (m == NULL) {
-        return error_set(e, ERR_MEMORY, "no more makers");
+        return error_set(e, ERR_MEMORY, "no more generators");
     }
     m->source = s;
-    *maker = m;
+    *generator = m;
     return 0;
 }
 
-static void maker_close(void *maker) {
-    free(maker);
+static void generator_close(void *generator) {
+    free(generator);
 }
 
 /* A character in each square of 16 pixels: a bar, as wide and as high as its class says. */
-static size_t draw(struct maker *m, int side, uint64_t number) {
+static size_t draw(struct generator *m, int side, uint64_t number) {
     size_t count = 0;
     memset(m->grey, 255, sizeof m->grey);
     for (int y = 0; y < side; y += 16) {
@@ -87,17 +87,17 @@ static size_t draw(struct maker *m, int side, uint64_t number) {
     return count;
 }
 
-static int maker_make(void *maker, const struct read_question *q, struct read_page *page,
-                      struct error *e) {
-    const uint64_t number = q->number;
-    const bool before = q->progress >= 1; /* the training: pages to whiten by */
-    struct maker *m = maker;
+static int generator_make(void *generator, const struct read_request *r, struct read_page *page,
+                          struct error *e) {
+    const uint64_t number = r->number;
+    const bool before = r->progress >= 1; /* the run: pages to whiten by */
+    struct generator *m = generator;
     struct source *s = m->source;
     pthread_mutex_lock(&s->lock);
     if (before) {
         s->whitening++;
-    } else if (s->count < sizeof s->asked / sizeof *s->asked) {
-        s->asked[s->count++] = *q;
+    } else if (s->count < sizeof s->requests / sizeof *s->requests) {
+        s->requests[s->count++] = *r;
     }
     pthread_mutex_unlock(&s->lock);
     if (number == s->cancel_at && !before) {
@@ -122,9 +122,9 @@ static int maker_make(void *maker, const struct read_question *q, struct read_pa
 
 static struct read_source source_of(struct source *s) {
     return (struct read_source){.context = s,
-                                .open = maker_open,
-                                .close = maker_close,
-                                .make = maker_make,
+                                .open = generator_open,
+                                .close = generator_close,
+                                .make = generator_make,
                                 .kinds = {"even", "odd"}};
 }
 
@@ -256,13 +256,13 @@ static inline double weights_apart(const char *a, const char *b) {
     return most;
 }
 
-static inline int asked_order(const void *a, const void *b) {
-    const struct read_question *x = a, *y = b;
+static inline int request_order(const void *a, const void *b) {
+    const struct read_request *x = a, *y = b;
     return x->number < y->number ? -1 : x->number > y->number;
 }
 
 static inline void source_sort(struct source *s) {
-    qsort(s->asked, s->count, sizeof *s->asked, asked_order);
+    qsort(s->requests, s->count, sizeof *s->requests, request_order);
 }
 
 static inline void source_clear(struct source *s) {

@@ -1,5 +1,5 @@
-/* The loop of a training, on pages of a made-up source: what is asked for, what is left behind, how
- * it stops and goes on, what it does not follow. A killed one: read_killed_test.c. */
+/* The loop of a training run, on pages of a made-up source: what is asked for, what is left behind,
+ * how it stops and goes on, what it does not follow. A killed one: read_killed_test.c. */
 #define _GNU_SOURCE /* pthread_setattr_default_np */
 #include "tests/cpu_backend.h"
 #include "tests/read_source.h"
@@ -21,7 +21,7 @@ static int train(const struct read_options *o, struct source *s, struct trainer_
     return read_train(o, alphabet, &source, NULL, &s->cancelled, result, e);
 }
 
-/* A training of `folder` from the beginning to the end. */
+/* A run in `folder` from the beginning to the end. */
 static void train_whole(const struct read_options *o, const char *folder) {
     struct source s = SOURCE;
     struct read_options own = *o;
@@ -41,7 +41,7 @@ static double loss_in(const json_t *line, const char *name) {
     return json_number_value(json_array_get(pair, 0)) + json_number_value(json_array_get(pair, 1));
 }
 
-static void losses_fall_and_metrics_tell(void) {
+static void losses_fall_and_metrics_say_so(void) {
     struct read_options o = OPTIONS;
     json_t *lines[2];
     o.merging_from = 0.5;
@@ -71,7 +71,7 @@ static void losses_fall_and_metrics_tell(void) {
     remove_folder("whole");
 }
 
-/* The newest head reads by kind; those before it are told of by number, and leave at last. */
+/* The newest head reads by kind; those before it are named by number, and leave at last. */
 static void stages_come_one_by_one(void) {
     static const struct {
         int stages, early;
@@ -144,15 +144,15 @@ static void the_seed_decides(void) {
     remove_folder("other");
 }
 
-/* As the training does it, from as many pages as it asks for. */
+/* As the task does it, from as many pages as it asks for. */
 static void whiten(struct whitening *w, size_t count) {
     struct source s = SOURCE;
-    struct maker m = {.source = &s};
+    struct generator m = {.source = &s};
     memset(w, 0, sizeof *w);
     for (size_t i = 0; i < count; i++) {
         struct read_page page;
-        const struct read_question question = {.number = i, .pair = i / 2, .progress = 1};
-        CHECK_NUMBER(maker_make(&m, &question, &page, NULL), 0);
+        const struct read_request request = {.number = i, .pair = i / 2, .progress = 1};
+        CHECK_NUMBER(generator_make(&m, &request, &page, NULL), 0);
         whiten_add(w, page.grey, page.side);
     }
     CHECK_NUMBER(whiten_finish(w, NULL), 0);
@@ -248,8 +248,8 @@ static void it_can_begin_with_what_was_shipped(void) {
 
 /* ---- What is asked for ----------------------------------------------------------------------- */
 
-/* Three steps; what was asked comes in order of numbers. */
-static void ask(const struct read_options *options, int64_t threads, struct source *s) {
+/* Three steps; what was requested comes in order of numbers. */
+static void request_pages(const struct read_options *options, int64_t threads, struct source *s) {
     struct read_options o = *options;
     *s = SOURCE;
     make_folder("run");
@@ -265,21 +265,21 @@ static void pages_are_numbered_whatever_the_threads(void) {
     struct read_options o = OPTIONS;
     struct source one, some;
     o.sizes[READ_CROP] = 1; /* costs as much as a tiny one */
-    ask(&o, 1, &one);
+    request_pages(&o, 1, &one);
     CHECK_NUMBER(one.count, 12);
     for (size_t i = 0; i < one.count; i++) {
-        CHECK_NUMBER(one.asked[i].number, i);
-        CHECK_NUMBER(one.asked[i].pair, i / 2);
-        CHECK_NUMBER(one.asked[i].size, one.asked[i / 4 * 4].size); /* one size a step */
-        CHECK_NEAR(one.asked[i].progress, (double)(i / 4) / 3, 1e-15);
+        CHECK_NUMBER(one.requests[i].number, i);
+        CHECK_NUMBER(one.requests[i].pair, i / 2);
+        CHECK_NUMBER(one.requests[i].size, one.requests[i / 4 * 4].size); /* one size a step */
+        CHECK_NEAR(one.requests[i].progress, (double)(i / 4) / 3, 1e-15);
     }
     for (int64_t threads = 2; threads <= 4; threads += 2) {
-        ask(&o, threads, &some);
+        request_pages(&o, threads, &some);
         CHECK_NUMBER(some.count, one.count);
         for (size_t i = 0; i < one.count; i++) {
-            CHECK_NUMBER(some.asked[i].number, i);
-            CHECK_NUMBER(some.asked[i].pair, i / 2);
-            CHECK_NUMBER(some.asked[i].size, one.asked[i].size);
+            CHECK_NUMBER(some.requests[i].number, i);
+            CHECK_NUMBER(some.requests[i].pair, i / 2);
+            CHECK_NUMBER(some.requests[i].size, one.requests[i].size);
         }
         source_clear(&some);
     }
@@ -290,10 +290,10 @@ static void more_threads_than_pages_see_no_page_twice(void) {
     struct read_options o = OPTIONS;
     struct source s;
     o.batch = 2;
-    ask(&o, 3, &s);
+    request_pages(&o, 3, &s);
     CHECK_NUMBER(s.count, 9);
     for (size_t i = 0; i < s.count; i++) {
-        CHECK_NUMBER(s.asked[i].number, i);
+        CHECK_NUMBER(s.requests[i].number, i);
     }
     source_clear(&s);
 }
@@ -304,15 +304,15 @@ static void larger_pages_are_fewer(void) {
     o.sizes[READ_TINY] = 0;
     o.sizes[READ_BASE] = 1;
     o.batch = 8;
-    ask(&o, 2, &s);
+    request_pages(&o, 2, &s);
     CHECK_NUMBER(s.count, 6);
     for (size_t i = 0; i < s.count; i++) {
-        CHECK_NUMBER(s.asked[i].number, i / 2 * 8 + i % 2);
-        CHECK_NUMBER(s.asked[i].size, READ_BASE);
+        CHECK_NUMBER(s.requests[i].number, i / 2 * 8 + i % 2);
+        CHECK_NUMBER(s.requests[i].size, READ_BASE);
     }
     source_clear(&s);
     o.batch = 2; /* costs less than one of them: still one a thread */
-    ask(&o, 2, &s);
+    request_pages(&o, 2, &s);
     CHECK_NUMBER(s.count, 6);
     source_clear(&s);
 }
@@ -337,7 +337,7 @@ static void a_failing_source_is_reported(void) {
             s.opens = opens;
             e.text[0] = '\0';
             CHECK_NUMBER(train(&o, &s, NULL, &e), ERR_MEMORY);
-            CHECK_TEXT(e.text, "no more makers");
+            CHECK_TEXT(e.text, "no more generators");
             CHECK_NUMBER(s.count, 0);
         }
         remove_folder("run");
@@ -378,7 +378,7 @@ static void a_folder_that_is_not_there_is_named(void) {
 
 /* ---- Stopping and going on ------------------------------------------------------------------- */
 
-static void a_stopped_training_goes_on(void) {
+static void a_stopped_run_goes_on(void) {
     struct source s = SOURCE;
     struct read_options o = OPTIONS;
     struct trainer_result result;
@@ -407,7 +407,7 @@ static void a_stopped_training_goes_on(void) {
     source_clear(&s);
 }
 
-static void a_finished_training_stays_as_it_is(void) {
+static void a_finished_run_stays_as_it_is(void) {
     struct source s = SOURCE;
     struct read_options o = OPTIONS;
     struct trainer_result result;
@@ -458,7 +458,7 @@ static void other_options_are_refused(void) {
     remove_folder("run");
 }
 
-static void a_training_may_become_longer(void) {
+static void a_run_may_become_longer(void) {
     struct source s = SOURCE;
     struct read_options o = OPTIONS;
     struct trainer_result result;
@@ -497,7 +497,7 @@ static void a_gradient_that_is_no_number_is_skipped(void) {
     struct source s = SOURCE;
     struct read_options o = OPTIONS;
     struct trainer_result result;
-    o.trainer.schedule.steps = 20; /* the last one is told of in the metrics, too */
+    o.trainer.schedule.steps = 20; /* the last one is in the metrics, too */
     o.trainer.schedule.warm_up = 0;
     o.trainer.schedule.rate = 1e30; /* what the second step computes is no number */
     o.trainer.folder = "run";
@@ -518,7 +518,7 @@ static void a_gradient_that_is_no_number_is_skipped(void) {
 
 /* All pages but one are alike. */
 static void a_gradient_out_of_all_proportion_is_skipped(void) {
-    enum { ODD_ONE = 230 };
+    enum { ODD_ONE = 350 }; /* what the first steps had is nearly forgotten */
     struct source s = SOURCE;
     struct read_options o = OPTIONS;
     struct trainer_result result;
@@ -535,20 +535,20 @@ static void a_gradient_out_of_all_proportion_is_skipped(void) {
     CHECK_NUMBER(train_listening(&o, &s, &result), ERR_CANCELLED);
     CHECK_NUMBER(result.skipped, 0);
     o.trainer.stop_at = ODD_ONE + 1;
-    o.trainer.folder = "behind";
-    make_folder("behind");
+    o.trainer.folder = "after";
+    make_folder("after");
     CHECK_NUMBER(train_listening(&o, &s, &result), ERR_CANCELLED);
     CHECK_NUMBER(result.skipped, 1);
-    CHECK(strstr(warnings, "step 231 was skipped: its gradient has the norm ") != NULL);
+    CHECK(strstr(warnings, "step 351 was skipped: its gradient has the norm ") != NULL);
     printf("# %s", warnings);
-    CHECK(same_arrays("before", "behind"));
+    CHECK(same_arrays("before", "after"));
     o.trainer.stop_at = ODD_ONE + 2; /* the next one is followed, and remembers */
     CHECK_NUMBER(train_listening(&o, &s, &result), ERR_CANCELLED);
     CHECK_NUMBER(result.skipped, 1);
     CHECK_TEXT(warnings, "");
-    CHECK(!same_arrays("before", "behind"));
+    CHECK(!same_arrays("before", "after"));
     remove_folder("before");
-    remove_folder("behind");
+    remove_folder("after");
     source_clear(&s);
 }
 
@@ -556,7 +556,7 @@ int main(void) {
     if (!source_begin(&alphabet)) {
         return 1;
     }
-    RUN(losses_fall_and_metrics_tell);
+    RUN(losses_fall_and_metrics_say_so);
     RUN(stages_come_one_by_one);
     RUN(memory_is_predicted);
     RUN(the_seed_decides);
@@ -568,10 +568,10 @@ int main(void) {
     RUN(a_failing_source_is_reported);
     RUN(a_thread_that_cannot_be_started_is_reported);
     RUN(a_folder_that_is_not_there_is_named);
-    RUN(a_stopped_training_goes_on);
-    RUN(a_finished_training_stays_as_it_is);
+    RUN(a_stopped_run_goes_on);
+    RUN(a_finished_run_stays_as_it_is);
     RUN(other_options_are_refused);
-    RUN(a_training_may_become_longer);
+    RUN(a_run_may_become_longer);
     RUN(a_gradient_that_is_no_number_is_skipped);
     RUN(a_gradient_out_of_all_proportion_is_skipped);
     source_end(alphabet);

@@ -473,7 +473,7 @@ static void accuracies_are_between_0_and_1(void) {
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         double accuracy = -1;
         CHECK_NUMBER(text_accuracy(CASES[i].read, strlen(CASES[i].read), CASES[i].text,
-                                      strlen(CASES[i].text), &accuracy, NULL),
+                                   strlen(CASES[i].text), &accuracy, NULL),
                      0);
         CHECK_NEAR(accuracy, CASES[i].want, 1e-12);
     }

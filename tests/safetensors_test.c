@@ -148,7 +148,7 @@ static void tensors_put_one_by_one_give_the_same_file(void) {
     CHECK_NUMBER(file_read(in_folder("none"), &parts, NULL), ERR_IO);
     tensors[2].name = "b";
     CHECK_NUMBER(safetensors_writer_open(&w, in_folder("none"), tensors, 3, NULL, &e), ERR_USAGE);
-    CHECK_TEXT(e.text, "b: is there twice");
+    CHECK_TEXT(e.text, "b: appears twice");
     bytes_close(&whole);
     bytes_close(&parts);
 }
@@ -185,11 +185,11 @@ static void shards_and_folders_are_opened_as_one(void) {
     CHECK(safetensors_find(s, "x") != NULL && safetensors_find(s, "y")->bytes == 3);
     safetensors_close(s);
     static const char *const BAD[][2] = {
-        {"{\"weight_map\": {\"x\": \"../1.safetensors\"}}", "is not one beside the index"},
+        {"{\"weight_map\": {\"x\": \"../1.safetensors\"}}", "is not next to the index"},
         {"{\"weight_map\": {\"z\": \"1.safetensors\"}}", "z is not in 1.safetensors"},
         {"{\"weight_map\": {\"x\": \"3.safetensors\"}}", "3.safetensors: No such file"},
         {"{}", "no weight_map"},
-        {"[", "no index"}};
+        {"[", "not an index"}};
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
         write_bytes("model.safetensors.index.json", BAD[i][0], strlen(BAD[i][0]));
         CHECK(safetensors_open(&s, folder, &e) < 0);
@@ -215,18 +215,18 @@ static void hostile_headers_are_refused(void) {
     struct safetensors *s;
     write_bytes("bad", LONG, sizeof LONG);
     CHECK_NUMBER(safetensors_open(&s, in_folder("bad"), NULL), ERR_LIMIT);
-    expect_fault("[]", 0, ERR_FORMAT, "no JSON object");
-    expect_fault("{", 0, ERR_FORMAT, "no JSON object");
-    expect_fault(ENTRY("[2]", "[0,8]"), 7, ERR_FORMAT, "behind the end of the file");
-    expect_fault(ENTRY("[2]", "[0,8]"), 9, ERR_FORMAT, "bytes behind the last tensor");
+    expect_fault("[]", 0, ERR_FORMAT, "not a JSON object");
+    expect_fault("{", 0, ERR_FORMAT, "not a JSON object");
+    expect_fault(ENTRY("[2]", "[0,8]"), 7, ERR_FORMAT, "past the end of the file");
+    expect_fault(ENTRY("[2]", "[0,8]"), 9, ERR_FORMAT, "bytes after the last tensor");
     expect_fault(ENTRY("[2]", "[4,12]"), 12, ERR_FORMAT, "has a hole before it");
-    expect_fault(ENTRY("[2]", "[8,0]"), 8, ERR_FORMAT, "no pair of offsets");
-    expect_fault(ENTRY("[2]", "[-4,4]"), 8, ERR_FORMAT, "no pair of offsets");
-    expect_fault(ENTRY("[2]", "[0]"), 8, ERR_FORMAT, "no pair of offsets");
+    expect_fault(ENTRY("[2]", "[8,0]"), 8, ERR_FORMAT, "not a pair of offsets");
+    expect_fault(ENTRY("[2]", "[-4,4]"), 8, ERR_FORMAT, "not a pair of offsets");
+    expect_fault(ENTRY("[2]", "[0]"), 8, ERR_FORMAT, "not a pair of offsets");
     expect_fault(ENTRY("[3]", "[0,8]"), 8, ERR_FORMAT, "do not fit its shape");
-    expect_fault(ENTRY("[4611686018427387904,4]", "[0,0]"), 0, ERR_FORMAT, "no size");
-    expect_fault(ENTRY("[-1,-8]", "[0,32]"), 32, ERR_FORMAT, "no size");
-    expect_fault(ENTRY("[2.0]", "[0,8]"), 8, ERR_FORMAT, "no size");
+    expect_fault(ENTRY("[4611686018427387904,4]", "[0,0]"), 0, ERR_FORMAT, "other than sizes");
+    expect_fault(ENTRY("[-1,-8]", "[0,32]"), 32, ERR_FORMAT, "other than sizes");
+    expect_fault(ENTRY("[2.0]", "[0,8]"), 8, ERR_FORMAT, "other than sizes");
     expect_fault(ENTRY("[1,1,1,1,1,1,1,1,2]", "[0,8]"), 8, ERR_FORMAT, "at most 8 sizes");
     expect_fault(ENTRY("\"2\"", "[0,8]"), 8, ERR_FORMAT, "at most 8 sizes");
     expect_fault("{\"t\":{\"dtype\":\"F99\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, ERR_FORMAT,
@@ -237,7 +237,7 @@ static void hostile_headers_are_refused(void) {
                  6, ERR_FORMAT, "overlaps another");
     expect_fault("{\"t\":{\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[0,1]},"
                  "\"t\":{\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
-                 2, ERR_FORMAT, "no JSON object");
+                 2, ERR_FORMAT, "not a JSON object");
 }
 
 static void types_that_we_lack_are_listed(void) {
@@ -313,7 +313,7 @@ static void all_types_of_the_format_are_passed_over(void) {
                  "do not fit");
     expect_fault("{\"t\":{\"dtype\":\"F6_E2M3\",\"shape\":[4611686018427387904],"
                  "\"data_offsets\":[0,0]}}",
-                 0, ERR_FORMAT, "no size");
+                 0, ERR_FORMAT, "other than sizes");
 }
 
 /* ---- Encoders

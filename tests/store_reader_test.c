@@ -358,7 +358,7 @@ static void an_empty_file_is_no_store(void) {
     make_store(path, 1);
     copy_start(path, copy, 0);
     CHECK_NUMBER(store_open(&s, copy, &e), ERR_FORMAT);
-    CHECK(strstr(e.text, "is no token store: the file is empty") != NULL);
+    CHECK(strstr(e.text, "is not a token store: the file is empty") != NULL);
     CHECK_NUMBER(store_open_write(&s, copy, NULL, &e), ERR_FORMAT);
     CHECK_NUMBER(size_of(copy), 0);
     store_close(store_new(copy)); /* a writer that was killed at once leaves such a one */

@@ -185,7 +185,7 @@ static void an_account_goes_as_a_whole(void) {
     put(s, "ab/1", (int64_t)4000 * DAY, "{}", "other", 1);
     fold(s);
     CHECK_NUMBER(store_remove_account(s, "c", &removal, &e), ERR_FORMAT);
-    CHECK(strstr(e.text, "c: is no account of the store") != NULL);
+    CHECK(strstr(e.text, "c: is not an account of the store") != NULL);
     CHECK_NUMBER(store_remove_account(s, "a", &removal, NULL), 0);
     CHECK(removal.samples == 2 && removal.packs == 1 && removal.pages == 1);
     CHECK(store_has(s, "a/1", NULL) == 0 && store_has(s, "a/pack%3A1", NULL) == 0);

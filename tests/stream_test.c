@@ -373,7 +373,7 @@ static void nothing_else_follows_the_end(void) {
     for (size_t size = 1; size <= sizeof noise; size += 2999) {
         for (size_t zeros = 0; zeros <= END_MARK; zeros += 512) {
             int rc = read_with_tail(noise, size, zeros, &e);
-            snprintf(place, sizeof place, "behind __end__, byte %zu: ", 4096 + zeros);
+            snprintf(place, sizeof place, "after __end__, byte %zu: ", 4096 + zeros);
             CHECK(rc == ERR_FORMAT || rc == ERR_TRUNCATED);
             CHECK(strstr(e.text, place) != NULL);
         }

@@ -56,7 +56,7 @@ static void numbers_and_blank_lines_are_text_where_they_can_be(void) {
 }
 
 /* ingest 12 */
-static void what_only_looks_like_markup_stays(void) {
+static void text_that_only_looks_like_markup_stays(void) {
     CHECK_FILE(
         "1\n00:00:01,000 --> 00:00:02,000\n{\\an8}in C:\\New\\home {you} <i>I <3</i> &lt;b&gt;\n",
         "srt", "1000-2000 in C:\\New\\home {you} I <3 <b>;");
@@ -104,7 +104,7 @@ int main(void) {
     RUN(every_line_end_and_blanks_before_times_are_read);
     RUN(a_last_caption_without_an_end_gets_seven_seconds);
     RUN(numbers_and_blank_lines_are_text_where_they_can_be);
-    RUN(what_only_looks_like_markup_stays);
+    RUN(text_that_only_looks_like_markup_stays);
     RUN(ass_files_have_any_line_end);
     RUN(the_format_line_tells_the_order_of_fields);
     RUN(text_and_times_of_ass_are_taken_as_they_are);

@@ -123,7 +123,7 @@ languages_are_chosen() {
     expect_same wanted got
 }
 
-speakers_of_captions_are_told() {
+speakers_of_captions_are_named() {
     mkdir clips
     cp "$archive"/banana/*7301234567890123456].mp4 clips/a.mp4
     printf 'WEBVTT\n\n00:00.000 --> 00:01.000\n<v Ann>Bananas?\n<v.loud Bob>Yes.</v>\n\n' >clips/a.en.vtt
@@ -135,7 +135,7 @@ speakers_of_captions_are_told() {
     expect_match '"text":"Yes.","speaker":"Bob"' script
 }
 
-# ingest 11, 12, 14: what stands in the file is in the script
+# ingest 11, 12, 14: the text of the file is in the script
 captions_of_webvtt_are_read_as_the_standard_says() {
     mkdir clips
     cp "$archive"/banana/*7301234567890123456].mp4 clips/a.mp4
@@ -185,7 +185,7 @@ no_captions_is_a_result() {
     expect_no_match 'script' names
 }
 
-what_is_not_whole_is_named_under_q_too() { # store F14
+incomplete_clips_are_named_under_q_too() { # store F14
     expect_code 3 "$OCC_BIN/occ" ingest -q "$archive" >samples.tar 2>told
     expect_match '^occ-ingest: .*/pear/A pear falls .*: partial: the container lists 175 frames, 35 are there$' told
     expect_equal 1 "$(wc -l <told)"
@@ -229,11 +229,11 @@ run a_broken_download_keeps_what_it_has
 run the_same_input_gives_the_same_bytes
 run thumbs_and_audio_are_options
 run languages_are_chosen
-run speakers_of_captions_are_told
+run speakers_of_captions_are_named
 run captions_of_webvtt_are_read_as_the_standard_says
 run captions_of_video_sites_are_read
 run no_captions_is_a_result
-run what_is_not_whole_is_named_under_q_too
+run incomplete_clips_are_named_under_q_too
 run binary_never_goes_to_a_terminal
 run a_signal_while_looking_for_clips_ends_at_once
 test_finish

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# t0203-length.sh - a file that was cut off is told from one whose tracks end at different times,
+# t0203-length.sh - a file that was cut off is not confused with one whose tracks end at different times,
 # whose last picture is held, or whose clock does not begin at 0.
 # shellcheck source=tests/lib-ingest.sh
 . "$(dirname "$0")/lib-ingest.sh"
@@ -132,7 +132,7 @@ warnings_of() { # KEY: of the sample, and the report has the same
 }
 
 # ingest 8
-file_shorter_than_its_metadata_say_is_told() {
+file_shorter_than_its_metadata_say_is_reported() {
     local name
     mkdir in
     put_metadata broken '"duration": 1110.76'
@@ -154,10 +154,10 @@ file_shorter_than_its_metadata_say_is_told() {
         [ "$(warnings_of "u/$name")" = '[]' ] || complain "$name: $(warnings_of "u/$name")"
     done
 }
-run file_shorter_than_its_metadata_say_is_told
+run file_shorter_than_its_metadata_say_is_reported
 
 # ingest 8
-sound_that_ends_early_is_told() {
+sound_that_ends_early_is_reported() {
     make_clip early.mp4 20 3
     make_clip even.mp4 6 5
     expect_code 0 ingest --report report early.mp4 even.mp4 >out.tar
@@ -166,7 +166,7 @@ sound_that_ends_early_is_told() {
     [ "$(warnings_of "$folder/early")" = '["the sound ends at 3.0 s, the pictures at 20.0 s"]' ]
     [ "$(warnings_of "$folder/even")" = '[]' ]
 }
-run sound_that_ends_early_is_told
+run sound_that_ends_early_is_reported
 
 # ingest 20
 damage_in_the_middle_is_not_called_the_end() {

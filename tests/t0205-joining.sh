@@ -90,7 +90,7 @@ slides_of_gallery_dl_are_thumbnails_of_one_sample() {
 }
 run slides_of_gallery_dl_are_thumbnails_of_one_sample
 
-unfinished_downloads_and_playlists_are_no_clips() {
+unfinished_downloads_and_playlists_are_not_clips() {
     put_clip in/76.mp4 in/77.f137.mp4 in/77.temp.mp4
     touch in/78.mp4.part in/78.mp4.ytdl in/79.tmp in/80.mp4.part-Frag3.part in/notes.txt
     echo '{"id": "kiwi", "_type": "playlist", "title": "all of kiwi"}' >in/kiwi.info.json
@@ -98,7 +98,7 @@ unfinished_downloads_and_playlists_are_no_clips() {
     test "$(wc -l <report)" -eq 1
     expect_report report in/76.mp4 ok
 }
-run unfinished_downloads_and_playlists_are_no_clips
+run unfinished_downloads_and_playlists_are_not_clips
 
 a_file_operand_takes_its_sidecars_and_nothing_else() {
     put_clip in/81.mp4 in/82.mp4
@@ -198,7 +198,7 @@ a_key_comes_once() {
 }
 run a_key_comes_once
 
-the_end_of_the_stream_counts_what_the_report_tells() {
+the_end_of_the_stream_counts_as_the_report_does() {
     cp -pr "$archive" in
     touch in/empty.mp4 in/orphan.vtt
     expect_code 3 ingest --report report in >out.tar
@@ -208,7 +208,7 @@ the_end_of_the_stream_counts_what_the_report_tells() {
     test "$(grep -c '"status":"partial"' report)" -eq 1
     test "$(wc -l <report)" -eq 6
 }
-run the_end_of_the_stream_counts_what_the_report_tells
+run the_end_of_the_stream_counts_as_the_report_does
 
 one_export_gives_each_clip_its_own_comments() {
     put_clip in/a/81.mp4 in/a/82.mp4 # without any metadata: their names are their ids
@@ -263,7 +263,7 @@ media_are_known_by_many_names_and_by_their_info_json() {
 run media_are_known_by_many_names_and_by_their_info_json
 
 # ingest 10
-what_is_of_no_known_kind_is_told() {
+files_of_unknown_kinds_are_reported() {
     put_clip in/kiwi/a.mp4 'in/kiwi/lost [dQw4w9WgXcQ].weird'
     echo no media >in/kiwi/a.blob
     echo no media >in/kiwi/b.blob
@@ -277,7 +277,7 @@ what_is_of_no_known_kind_is_told() {
     expect_report report 'in/kiwi/lost [dQw4w9WgXcQ].weird' skipped orphan 'an unknown kind of file'
     test "$(wc -l <report)" -eq 3
 }
-run what_is_of_no_known_kind_is_told
+run files_of_unknown_kinds_are_reported
 
 # ingest 17
 captions_of_kinds_that_are_not_read_are_listed() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# t0206-kept-twice.sh - an archive holds a clip several times: which is taken, and what becomes of the others.
+# t0206-kept-twice.sh - an archive holds a clip several times: one is taken, and the others are reported.
 # shellcheck source=tests/lib-ingest.sh
 . "$(dirname "$0")/lib-ingest.sh"
 
@@ -21,7 +21,7 @@ put_captions() { # FILE
     printf 'WEBVTT\n\n00:00.000 --> 00:00.900\nhello\n' >"$1"
 }
 
-# ingest_to KEY ARGUMENT...: one sample of that key, its .json in `sample`; duplicates are told
+# ingest_to KEY ARGUMENT...: one sample of that key, its .json in `sample`; duplicates are reported
 ingest_to() {
     expect_code 3 ingest --thumbs 1 --no-audio --report report "${@:2}" >out.tar
     echo "$1" >wanted
@@ -118,7 +118,7 @@ two_media_of_one_stem_are_one_clip() {
 run two_media_of_one_stem_are_one_clip
 
 # ingest 1
-what_is_only_alike_stays_apart() {
+clips_that_are_only_alike_stay_apart() {
     put_clip 'in/a/clip [1080p].mp4' 'in/b/other [1080p].mp4' in/a/1.mp4 in/b/1.mp4 'in/a/Part (1).mp4' \
         'in/a/Part (2).mp4'
     put_info 1 A '' in/a/1.info.json
@@ -128,7 +128,7 @@ what_is_only_alike_stays_apart() {
     printf '%s\n' a/1 a/1080p a/Part%20%281%29 a/Part%20%282%29 b/1 b/1080p >wanted
     expect_same wanted got
 }
-run what_is_only_alike_stays_apart
+run clips_that_are_only_alike_stay_apart
 
 # ingest 1
 shares_and_workers_see_the_same_clips() {

@@ -106,7 +106,7 @@ parts_in_folders_of_their_own_join() {
 run parts_in_folders_of_their_own_join
 
 # ingest 2
-pictures_without_a_clip_are_a_post_or_told() {
+pictures_without_a_clip_are_a_post_or_reported() {
     for i in 1 2 3; do
         put p$i.jpg in/banana/${id}_$i.jpg
         put p$i.jpg in/banana/screenshot_$i.jpg
@@ -128,7 +128,7 @@ pictures_without_a_clip_are_a_post_or_told() {
     keys_of out.tar >got
     expect_match banana/folder got
 }
-run pictures_without_a_clip_are_a_post_or_told
+run pictures_without_a_clip_are_a_post_or_reported
 
 # ingest 3
 gallery_dl_puts_the_id_first() {

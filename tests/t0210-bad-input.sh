@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# t0210-bad-input.sh - what is wrong with one file costs that file alone: it gets a line in the
+# t0210-bad-input.sh - damage in one file costs that file alone: it gets a line in the
 # report that says so, and the clips beside it come out as if it were not there.
 # shellcheck source=tests/lib-ingest.sh
 . "$(dirname "$0")/lib-ingest.sh"
 
-# The good clips, and what they give when nothing else is there.
+# The good clips, and their samples when nothing else is there.
 cp -pr "$archive/banana" "$scratch/good"
 mkdir "$scratch/alone"
 (cd "$scratch/alone" && mkdir in && cp -pr ../good in/ && ingest in >out.tar && tar -xf out.tar) ||
@@ -35,7 +35,7 @@ offset_of() { # REGEX FILE: of the first match
     LC_ALL=C grep -aboP -m 1 -e "$1" "$2" | LC_ALL=C sed 's/:.*//;q'
 }
 
-files_that_are_no_media_are_told_apart() {
+files_that_are_not_media_are_recognised() {
     mkdir in
     touch in/empty.mp4
     echo 'not a film' >in/text.mp4
@@ -45,15 +45,15 @@ files_that_are_no_media_are_told_apart() {
     expect_report report in/text.mp4 failed not-media 'not a media file'
     expect_report report in/zeros.mp4 failed not-media 'not a media file'
 }
-run files_that_are_no_media_are_told_apart
+run files_that_are_not_media_are_recognised
 
-container_without_pictures_and_sound_is_no_media() {
+container_without_pictures_and_sound_is_not_media() {
     mkdir in # tracks of a kind and of codecs that nobody knows
     LC_ALL=C sed 's/vide/data/; s/soun/data/; s/avc1/xxxx/g; s/mp4a/xxxx/g' "$tiny" >in/data.mp4
     ingest_beside_good_clips 3
     expect_report report in/data.mp4 failed not-media 'neither video nor audio'
 }
-run container_without_pictures_and_sound_is_no_media
+run container_without_pictures_and_sound_is_not_media
 
 # Cuts a clip off at every 4 KiB: whatever is left, there is a line on it.
 ingest_cut_clips() { # CLIP
@@ -88,7 +88,7 @@ damage_within_the_pictures_is_survived() {
     for seed in {1..20}; do
         RANDOM=$seed
         cp "$archive/banana/$peel.mp4" "in/damaged-$seed.mp4"
-        for at in {1..8}; do # behind the index, which comes first
+        for at in {1..8}; do # after the index, which comes first
             at=$((20000 + (RANDOM * 32768 + RANDOM) % 130000))
             overwrite "in/damaged-$seed.mp4" $at "\\x$((RANDOM % 8))f\\x$((RANDOM % 8))7\\xff\\x00"
         done
@@ -114,9 +114,9 @@ pictures_too_large_to_decode_are_not_decoded() {
 }
 run pictures_too_large_to_decode_are_not_decoded
 
-# Playlists and the like name other files; what these hold must not get into the sample.
+# Playlists and the like name other files; their content must not get into the sample.
 # ingest 21
-what_cannot_be_decoded_is_named() {
+undecodable_codecs_are_named() {
     mkdir in
     LC_ALL=C sed 's/avc1/bvc2/g' "$tiny" >in/unknown.mp4
     make_media -i "$tiny" -c copy -encryption_scheme cenc-aes-ctr -encryption_key 000102030405060708090a0b0c0d0e0f \
@@ -126,7 +126,7 @@ what_cannot_be_decoded_is_named() {
     expect_match '"codec":"bvc2"' got/in/unknown.json
     expect_report report in/locked.mp4 partial no-decoder 'o: encrypted'
 }
-run what_cannot_be_decoded_is_named
+run undecodable_codecs_are_named
 
 files_that_name_other_files_are_not_followed() {
     mkdir in
@@ -144,7 +144,7 @@ files_that_name_other_files_are_not_followed() {
 }
 run files_that_name_other_files_are_not_followed
 
-what_is_no_file_is_reported_without_blocking() {
+pipes_and_broken_links_are_reported_without_blocking() {
     put_clip in/below/a.mp4
     mkfifo in/fifo.mp4
     mkdir in/folder.mp4
@@ -158,7 +158,7 @@ what_is_no_file_is_reported_without_blocking() {
     expect_report report in/below/a.mp4 ok
     test "$(wc -l <report)" -eq 6
 }
-run what_is_no_file_is_reported_without_blocking
+run pipes_and_broken_links_are_reported_without_blocking
 
 unreadable_files_are_reported() {
     local as_nobody=()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # t0225-resuming.sh - shards of a run that was killed, or made of other clips: run again, it ends as
-# if nothing had happened, and what is complete is not made twice.
+# if nothing had happened, and complete shards are not made twice.
 # shellcheck source=tests/lib-ingest.sh
 . "$(dirname "$0")/lib-ingest.sh"
 
@@ -94,7 +94,7 @@ leftovers_of_a_killed_run_are_removed() {
 }
 run leftovers_of_a_killed_run_are_removed
 
-a_full_disk_leaves_what_is_complete() {
+a_full_disk_leaves_complete_shards() {
     put_many_clips
     to_shards fresh
     mkdir disk kept
@@ -116,6 +116,6 @@ END
     to_shards kept
     expect_same_shards fresh kept
 }
-run a_full_disk_leaves_what_is_complete
+run a_full_disk_leaves_complete_shards
 
 test_finish

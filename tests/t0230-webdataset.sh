@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# t0230-webdataset.sh - what `occ ingest` writes is read by programs that are not ours: GNU tar,
+# t0230-webdataset.sh - the output of `occ ingest` is read by programs that are not ours: GNU tar,
 # Python's tarfile and the webdataset library. All must see the same members with the same bytes.
 # The library comes from PyPI into a virtual environment outside the tree, made on first use and
 # without torch, which webdataset only takes when it is there.

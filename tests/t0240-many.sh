@@ -11,7 +11,7 @@ put_clips() { # COUNT: in/00000.mp4 ..., the same file by many names
     done
 }
 
-# ASan keeps what was freed for a while, so that memory in use says nothing.
+# ASan keeps freed memory for a while, so that memory in use says nothing.
 is_sanitized() {
     grep -q __asan_init "$OCC_BIN/occ-ingest"
 }

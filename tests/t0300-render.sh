@@ -33,7 +33,7 @@ a_sample_gets_its_own_pages_in_mode_tiny() {
     tar tf pages.tar | grep '^banana/7301234567890123456' >names
     tar tf "$samples" | grep '^banana/7301234567890123456' >before
     head -n "$(wc -l <before)" names >first
-    expect_same before first # the pages stand behind what was there
+    expect_same before first # the pages come after what was there
     tail -n +"$(($(wc -l <before) + 1))" names | sed 's/^[^.]*//' >made
     count=$((($(wc -l <made) - 1) / 2))
     test $count -ge 1

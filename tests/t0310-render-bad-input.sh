@@ -118,7 +118,7 @@ run members_that_cannot_be_read_cost_themselves_alone
 strange_text_becomes_pages() {
     stream_begin
     put_clip kiwi/1 1 'A line without end'
-    { # 1 MB without a space; control characters; floods of marks; what is no UTF-8
+    { # 1 MB without a space; control characters; floods of marks; bytes that are not UTF-8
         printf '[{"text": "'
         head -c 1000000 /dev/zero | tr '\0' 'x'
         printf '"}, {"text": "\\u0000\\u0007\\u001b[31mred\\ud800"}, {"text": "a'
@@ -209,8 +209,8 @@ what_follows_a_stream_and_is_none_is_refused() { # render F5
         expect_match "^occ-render: $bad.tar: " $bad
         test "$(wc -l <$bad)" -eq 1
     done
-    expect_match "noise.tar: behind __end__, byte $(stat -c %s one.tar): not a sample stream" noise
-    expect_match "more.tar: behind __end__, byte [0-9]+: 'kiwi/3.json' follows" more
+    expect_match "noise.tar: after __end__, byte $(stat -c %s one.tar): not a sample stream" noise
+    expect_match "more.tar: after __end__, byte [0-9]+: 'kiwi/3.json' follows" more
     expect_match 'torn.tar: stream 2: the upstream stage stopped early' torn
     expect_match 'newer.tar: stream 2: stream version 2; this build reads version 1' newer
     expect_code 1 render -q one.tar torn.tar >pages.tar 2>messages
@@ -357,9 +357,9 @@ binary_never_goes_to_a_terminal() {
     small_stream
     stream_end >in.tar
     expect_code 2 script -qec "$OCC_BIN/occ-render in.tar" /dev/null >out </dev/null
-    expect_match 'goes to standard output, which is a terminal' out
+    expect_match 'standard output is a terminal' out
     expect_code 2 script -qec "$OCC_BIN/occ-render >pages.tar" /dev/null >out </dev/null
-    expect_match 'standard input is a terminal: give a FILE' out
+    expect_match 'standard input is a terminal: name a FILE' out
 }
 run binary_never_goes_to_a_terminal
 

@@ -44,7 +44,7 @@ a_second_run_keeps_what_is_there() {
     compress --store s <pages.tar
     before=$(content_of s)
     "$OCC_BIN/occ" compress -v --store s <pages.tar 2>told
-    expect_match ' 0 samples with 0 pages.*6 samples were there already' told
+    expect_match ' 0 samples with 0 pages.*6 samples were already there' told
     expect_equal "$before" "$(content_of s)"
 }
 
@@ -59,7 +59,7 @@ other_options_or_pages_replace() {
     sed -i 's/What happened on day 1/What was never told of day 1/' stream/kiwi/1.script.json
     stream_tar | render -q --mode tiny >changed.tar
     "$OCC_BIN/occ" compress -v --store s --codec int8 <changed.tar 2>told
-    expect_match ' 1 samples with 1 pages.*2 samples were there already' told
+    expect_match ' 1 samples with 1 pages.*2 samples were already there' told
     store get --text s kiwi/1 >text
     expect_words 'What was never told of day 1' text
     expect_equal '' "$(store verify s)"
@@ -144,7 +144,7 @@ streams_and_pictures_go_together() {
     compress --store s days.tar small.png
     expect_equal 'files/small%2Epng kiwi/0 kiwi/1 ' "$(store ls s | tr '\n' ' ')"
     "$OCC_BIN/occ" compress -v --store s small.png - <days.tar 2>told
-    expect_match ' 0 samples with 0 pages.*3 samples were there already' told
+    expect_match ' 0 samples with 0 pages.*3 samples were already there' told
 }
 
 a_signal_stops_it_after_the_pages_in_hand() {
@@ -156,7 +156,7 @@ a_signal_stops_it_after_the_pages_in_hand() {
     kill -TERM $!
     expect_code 75 wait $!
     expect_match 'stopped by a signal; run it again to resume' told
-    expect_equal '' "$(store verify s 2>&1 | grep -v 'is no token store' || true)"
+    expect_equal '' "$(store verify s 2>&1 | grep -v 'is not a token store' || true)"
     compress --store s <days.tar
     expect_equal $days "$(store ls s | wc -l)"
 }
@@ -205,7 +205,7 @@ shards_are_merged() {
     compress --store one <days.tar
     expect_code 0 "$OCC_BIN/occ" store merge -q new one
     expect_code 0 "$OCC_BIN/occ" store merge new all one 2>told
-    expect_match 'all: 2 samples with 2 pages; 2 were there already' told
+    expect_match 'all: 2 samples with 2 pages; 2 were already there' told
     expect_equal "$(content_of all)" "$(content_of new)"
     expect_code 0 "$OCC_BIN/occ" store compact new copy
     expect_equal "$(content_of all)" "$(content_of copy)"

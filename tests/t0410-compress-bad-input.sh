@@ -24,7 +24,7 @@ a_file_that_is_no_encoder_is_refused() {
     expect_match 'begun: the file ends in its header' told
     head -c 1000000 "$OCC_MODEL" >begun
     expect_code 1 "$OCC_BIN/occ" compress --store s --model begun </dev/null 2>told
-    expect_match 'begun: tensor .* behind the end of the file' told
+    expect_match 'begun: tensor .* past the end of the file' told
     # The metadata says nano, the tensors are of something else.
     sed 's/model.image_newline/model.image_newlino/' "$OCC_MODEL" >renamed
     expect_code 1 "$OCC_BIN/occ" compress --store s --model renamed </dev/null 2>told
@@ -115,7 +115,7 @@ what_follows_a_stream_and_is_none_is_refused() { # store F6
     make_days 3
     { cat days.tar && head -c 3000 /dev/urandom; } >noise.tar
     expect_code 1 "$OCC_BIN/occ" compress -q --store s <noise.tar 2>told
-    expect_match "^occ-compress: behind __end__, byte $(stat -c %s days.tar): not a sample stream" told
+    expect_match "^occ-compress: after __end__, byte $(stat -c %s days.tar): not a sample stream" told
     expect_equal 3 "$(store ls s | wc -l)" # what came before is kept
     expect_code 3 "$OCC_BIN/occ" compress -q --store s nowhere.png days.tar 2>told
     expect_match '^occ-compress: nowhere.png: No such file' told
@@ -146,11 +146,11 @@ a_store_of_another_encoder_or_format_is_refused() {
     mkdir home
     echo 'dear diary' >home/diary.txt
     expect_code 1 "$OCC_BIN/occ" compress --store home <days.tar 2>told
-    expect_match 'home: is no token store: it holds diary.txt' told
+    expect_match 'home: is not a token store: it holds diary.txt' told
     expect_equal diary.txt "$(ls home)"
     for command in info ls stats verify; do
         expect_code 1 "$OCC_BIN/occ" store $command home 2>told
-        expect_match 'home: is no token store' told
+        expect_match 'home: is not a token store' told
     done
     printf 'garbage' >home/data.mdb
     expect_code 1 "$OCC_BIN/occ" store info home 2>told
@@ -164,6 +164,11 @@ usage_is_checked() {
     expect_code 2 "$OCC_BIN/occ" model
     expect_code 2 "$OCC_BIN/occ" model init 2>told
     expect_match 'init needs --output' told
+    for verb in 'forget --store s' read 'eval fidelity x'; do
+        # shellcheck disable=SC2086 # words
+        expect_code 2 "$OCC_BIN/occ" $verb --device cuda </dev/null 2>told
+        expect_match 'no CUDA' told
+    done
     expect_code 2 "$OCC_BIN/occ" compress --store s --device cuda </dev/null 2>told
     expect_match 'this build has no CUDA' told
     OCC_CPU=z80 expect_code 1 "$OCC_BIN/occ" compress --store s </dev/null 2>told

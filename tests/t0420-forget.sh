@@ -54,7 +54,7 @@ past_the_last_bucket_pages_are_folded() {
     expect_equal '' "$(store verify s)"
     make_days 40 # the journal remembers: nothing comes again
     "$OCC_BIN/occ" compress -v --store s <days.tar 2>told
-    expect_match '40 samples were there already' told
+    expect_match '40 samples were already there' told
     copy kept
     pool --store kept --now 2024-12-24 --buckets 3 --keep-text
     store get --text kept kiwi/7 >text
@@ -96,7 +96,7 @@ what_cannot_be_is_refused() {
         expect_match "--operator $how needs the store's encoder \(--model FILE\): nano.safetensors" told
     done
     expect_code 2 "$OCC_BIN/occ" forget --store s kiwi/3 2>told
-    expect_match 'KEYs go with --pin or --unpin' told
+    expect_match 'KEYs need --pin or --unpin' told
     expect_code 1 "$OCC_BIN/occ" forget --store nowhere 2>told
     expect_match 'nowhere: No such file' told
     [ ! -e nowhere ]

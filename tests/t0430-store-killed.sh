@@ -41,7 +41,7 @@ killed_compress_loses_nothing_and_completes() {
         kill_after $((RANDOM % (length + 1))) "$OCC_BIN/occ-compress" -q --store s --commit 100k --threads 1 \
             <days.tar 2>/dev/null
         [ -e s/data.mdb ] || continue
-        faults=$(store verify s 2>&1) || [[ $faults == *'is no token store'* ]] || complain "$faults"
+        faults=$(store verify s 2>&1) || [[ $faults == *'is not a token store'* ]] || complain "$faults"
         now=$(store ls s 2>/dev/null || true)
         expect_equal "$committed" "$(comm -12 <(echo "$committed") <(echo "$now"))"
         if [ "$(echo "$now" | wc -l)" -eq $DAYS ]; then

@@ -39,7 +39,7 @@ try_all() {
 
 sound_and_complete() {
     if [ -e s/data.mdb ]; then
-        faults=$("$OCC_BIN/occ" store verify s 2>&1) || [[ $faults == *'is no token store'* ]] || complain "$faults"
+        faults=$("$OCC_BIN/occ" store verify s 2>&1) || [[ $faults == *'is not a token store'* ]] || complain "$faults"
     fi
     "$OCC_BIN/occ-compress" -q --store s --threads 1 <days.tar || return 1
     [ "$(content_of s)" = "$wanted" ]
@@ -58,7 +58,7 @@ compress_reports_each_failure() {
 compress_survives_without_memory() {
     make_days 1
     nothing() { rm -rf s; }
-    sound() { [ ! -e s/data.mdb ] || "$OCC_BIN/occ" store verify s >/dev/null 2>told || grep -q 'no token store' told; }
+    sound() { [ ! -e s/data.mdb ] || "$OCC_BIN/occ" store verify s >/dev/null 2>told || grep -q 'not a token store' told; }
     try_all malloc nothing sound "$OCC_BIN/occ-compress" -q --store s --threads 1
 }
 

@@ -51,7 +51,7 @@ an_account_goes_and_a_wrong_name_is_said() { # store F9
     rm_says 1 s ann/1 ann/nobody
     expect_match 'ann/nobody: is not in the store' told
     rm_says 1 s --account nobody
-    expect_match 'nobody: is no account of the store' told
+    expect_match 'nobody: is not an account of the store' told
     rm_says 2 s
     rm_says 2 s --account ann ann/1
     expect_equal "$before" "$(content_of s)"
@@ -71,7 +71,7 @@ a_folded_sample_sets_the_style_token_back() { # store F9
     store stats --json s >counts
     expect_json '.folded_pages == 2' counts
     rm_says 0 s ann/0
-    expect_match 'ann: a removed sample was folded into the style token' told
+    expect_match 'ann: a removed sample was folded into this account.s style token, which was reset' told
     store stats --json s >counts
     expect_json '.folded_pages == 0' counts
     expect_equal '' "$(store verify s)"
@@ -83,8 +83,8 @@ merge_tells_what_it_keeps() { # store F14
     sed -i 's/And then some more/And then much more/' stream/kiwi/1.script.json
     stream_tar | render -q --mode tiny | compress --store b
     "$OCC_BIN/occ" store merge a b 2>told
-    expect_match '0 samples with 0 pages; 3 were there already, 1 of them with other content' told
-    expect_match 'kiwi/1: b has other content; what is there stays' told
+    expect_match '0 samples with 0 pages; 3 were already there, 1 of them with different content' told
+    expect_match 'kiwi/1: b has different content; what is there is kept' told
     expect_code 2 "$OCC_BIN/occ" store merge a a 2>told
     expect_match 'a: is the store to merge into' told
 }

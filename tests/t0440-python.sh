@@ -139,7 +139,7 @@ a_store_that_was_cut_is_named() { # store F11
         expect_match "^ValueError cut/data.mdb: has $size bytes, needs [0-9]+: it was cut short" told
     done
     : >cut/data.mdb
-    expect_equal 'ValueError cut: is no token store: data.mdb is empty' "$(read_store opened cut)"
+    expect_equal 'ValueError cut: is not a token store: data.mdb is empty' "$(read_store opened cut)"
 }
 
 run pages_equal_their_export

@@ -33,7 +33,7 @@ nights_that_were_killed_are_made_up_for() {
         sleep "0.$(printf %03d $((RANDOM % 400)))"
         kill -9 $! 2>/dev/null || true
         wait $! 2>/dev/null || true
-        faults=$(store verify s 2>&1) || [[ $faults == *'is no token store'* ]] || complain "$faults"
+        faults=$(store verify s 2>&1) || [[ $faults == *'is not a token store'* ]] || complain "$faults"
     done
     "$nights" s 60
     expect_equal '' "$(store verify s)"

@@ -14,7 +14,7 @@ read_text() { # FOLDER STEPS [OPTION...]
     "$OCC_BIN/occ-train" read -o "$folder" --steps "$steps" --batch 1 -j 1 --warm-up 5 "$@" "${texts[@]}"
 }
 
-begin() { # as read_text, in the background: $! is the training
+begin() { # as read_text, in the background: $! is the run
     local folder=$1 steps=$2
     shift 2
     "$OCC_BIN/occ-train" read -o "$folder" --steps "$steps" --batch 1 -j 1 --warm-up 5 "$@" "${texts[@]}" &

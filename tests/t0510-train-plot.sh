@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# t0510-train-plot.sh - the curve of a training as a picture: what is in it, what is left out, what is refused.
+# t0510-train-plot.sh - the curves of a training run as a picture: what is in it, what is left out, what is refused.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -127,7 +127,7 @@ lines_that_are_wrong_are_left_out_and_told() {
         printf '\0\n\377\376\n{"step":200,"pages":1000,"read10":[0.1,0.2],"note":"x","rate":"fast"}\n{"pages":1'
     } >m.ndjson
     expect_code 3 plot m.ndjson -o curve.svg 2>told
-    expect_match '^occ-train: m.ndjson: 18 of 24 lines were left out; the first: line 6 is no JSON$' told
+    expect_match '^occ-train: m.ndjson: 18 of 24 lines were left out; the first: line 6 is not JSON$' told
     curves_of curve.svg >curves
     expect_match '^text 1000 pages in 200 steps$' curves
     expect_equal 9 "$(grep -c '^[a-z0-9-]* #' curves)"
@@ -140,10 +140,10 @@ each_fault_has_its_reason() {
         expect_code 3 plot m.ndjson -o curve.svg 2>told
         expect_match "the first: line 2 $2\$" told
     }
-    reason '[]' 'is no JSON object'
+    reason '[]' 'is not a JSON object'
     reason '{"a":[1,1]}' 'has no whole number "pages"'
     reason '{"pages":4,"a":[1,1]}' 'has fewer pages than one before it'
-    reason '{"pages":6,"a":[1,1,1]}' '"a" is no pair of numbers from 0 on'
+    reason '{"pages":6,"a":[1,1,1]}' '"a" is not a pair of numbers from 0 on'
     reason '{"pages":6,"a b":[1,1]}' 'has a loss whose name is not 1 to 16 of A-Z a-z 0-9 \. _ -'
     reason "{\"pages\":6$(printf ',"n%d":[1,1]' {1..24})}" 'brings more than 24 names of losses'
     expect_code 0 grep -q '"a":' m.ndjson
@@ -154,16 +154,16 @@ each_fault_has_its_reason() {
 what_holds_no_losses_is_refused() {
     : >empty.ndjson
     expect_code 1 plot empty.ndjson -o curve.svg 2>told
-    expect_match '^occ-train: empty.ndjson: is empty: no step is noted yet$' told
+    expect_match '^occ-train: empty.ndjson: is empty: no step has been recorded yet$' told
     printf '\n  \n' >blank.ndjson
     expect_code 1 plot blank.ndjson -o curve.svg 2>told
     expect_match 'blank.ndjson: is empty' told
     echo 'A text.' >text.ndjson
     expect_code 1 plot text.ndjson -o curve.svg 2>told
-    expect_match '^occ-train: text.ndjson: is no metrics of a training: line 1 is no JSON$' told
+    expect_match '^occ-train: text.ndjson: is not the metrics of a training run: line 1 is not JSON$' told
     echo '{"step":20,"pages":100}' >bare.ndjson
     expect_code 1 plot bare.ndjson -o curve.svg 2>told
-    expect_match '^occ-train: bare.ndjson: no loss is noted in its lines$' told
+    expect_match '^occ-train: bare.ndjson: its lines hold no loss$' told
     expect_code 1 plot nowhere -o curve.svg 2>told
     expect_match '^occ-train: nowhere: No such file' told
     mkdir run

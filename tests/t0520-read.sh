@@ -109,7 +109,7 @@ streams_one_behind_another_are_read() { # store F6
     expect_equal 'kiwi/0 kiwi/1 kiwi/2 kiwi/2.p000.pgm ' "$(jq -r .key mixed | tr '\n' ' ')"
     echo >>days.tar
     expect_code 1 "$OCC_BIN/occ" read -q days.tar >pages 2>told
-    expect_match '^occ-read: days.tar: behind __end__, byte [0-9]+: ' told
+    expect_match '^occ-read: days.tar: after __end__, byte [0-9]+: ' told
     expect_equal 3 "$(wc -l <pages)"
     make_days 0
     take_in "$archive" >samples.tar
@@ -156,7 +156,7 @@ merging_is_the_way_of_encoders_that_have_it() {
     [ "$before" != "$(content_of pooled)" ]
     # Means are not merged, they stay means.
     expect_code 0 "$OCC_BIN/occ" forget --store pooled --now 2024-12-24 --force --operator merge 2>told
-    expect_match '3 pages had shrunk in another way before: for them the means were taken' told
+    expect_match '3 pages had shrunk in another way before: for these, means were taken' told
 }
 
 # store F5: the store keeps the maps of its own encoder
@@ -199,7 +199,7 @@ a_store_without_maps_takes_those_of_its_encoder_or_asks() {
     OCC_DATA=$empty expect_code 1 "$OCC_BIN/occ" forget --store s --now 2023-12-24 2>told
     expect_match 's: keeps no maps for merging.*nano.safetensors: is not in.*--model FILE.*--operator pool' told
     OCC_DATA=$empty expect_code 0 "$OCC_BIN/occ" forget --dry-run --store s --now 2023-12-24 2>told >plan
-    expect_match 'without --dry-run this pass is refused: s: keeps no maps' told
+    expect_match 'without --dry-run this pass would be refused: s: keeps no maps' told
     expect_equal "$before" "$(content_of s)"
     forget --store s --now 2023-11-25 # from the bundled encoder, which is the store's
     OCC_DATA=$empty forget --store s --now 2023-12-24
@@ -266,13 +266,13 @@ what_cannot_be_read_is_named() {
     expect_code 3 "$OCC_BIN/occ" read "$test_folder/golden/preprocess/317x211.png" nowhere.png >pages 2>told
     expect_match '317x211.png: a picture of 317 x 211 pixels; pages have 512 x 512, 1024 x 1024 or 1280 x 1280' told
     expect_match 'nowhere.png: No such file' told
-    expect_match '2 could not be read' told
+    expect_match '2 pages could not be read' told
     [ ! -s pages ]
     OCC_MODEL=$model compress --store random <days.tar
     expect_code 1 "$OCC_BIN/occ" read --store random 2>told
     expect_match 'nano.safetensors: is not the encoder of random' told
     expect_code 1 "$OCC_BIN/occ" read --store nowhere 2>told
-    expect_match 'nowhere: is no token store' told
+    expect_match 'nowhere: is not a token store' told
     head -c 300000 days.tar >cut.tar
     expect_code 1 "$OCC_BIN/occ" read <cut.tar >pages 2>told
     mkdir unpacked

@@ -135,6 +135,27 @@ static struct node *softmax_taped(struct tape *t, struct node **x) {
     return tape_softmax(t, x[0]);
 }
 
+enum { LARGEST_OF_ROW = 3 };
+
+static void top_k_plain(struct matrix *y, const struct matrix *x) {
+    *y = (struct matrix){.rows = x[0].rows, .width = LARGEST_OF_ROW};
+    for (int64_t i = 0; i < x[0].rows * x[0].width; i++) {
+        const double *row = x[0].values + i / x[0].width * x[0].width;
+        int64_t before = 0;
+        for (int64_t k = 0; k < x[0].width; k++) {
+            before += row[k] > x[0].values[i];
+        }
+        if (before < LARGEST_OF_ROW) {
+            y->values[i / x[0].width * LARGEST_OF_ROW + before] = x[0].values[i];
+        }
+    }
+}
+
+static struct node *top_k_taped(struct tape *t, struct node **x) {
+    struct tensor index;
+    return tape_top_k(t, x[0], LARGEST_OF_ROW, &index);
+}
+
 static void cosine_plain(struct matrix *y, const struct matrix *x) {
     *y = (struct matrix){.rows = 1, .width = x[0].rows};
     for (int64_t r = 0; r < x[0].rows; r++) {
@@ -388,6 +409,7 @@ static const struct operation OPERATIONS[] = {
     {"layer norm", 3, {{5, 37}, {1, 37}, {1, 37}}, layer_norm_plain, layer_norm_taped},
     {"rms norm", 2, {{5, 37}, {1, 37}}, rms_norm_plain, rms_norm_taped},
     {"softmax", 1, {{5, 37}}, softmax_plain, softmax_taped},
+    {"top k", 1, {{5, 19}}, top_k_plain, top_k_taped},
     {"cosine", 2, {{5, 37}, {5, 37}}, cosine_plain, cosine_taped},
     {"add", 2, {{6, 17}, {6, 17}}, add_plain, add_taped},
     {"add, repeated", 2, {{6, 17}, {2, 17}}, add_plain, add_taped},

@@ -201,7 +201,7 @@ static void hostile_and_damaged_files_are_refused(void) {
     for (size_t i = 0; i < 80; i++) {
         memcpy(deep + i * 3, "<p>", 4);
     }
-    CHECK_ERROR(deep, "ttml", "more than 64 elements");
+    CHECK_ERROR(deep, "ttml", "more than 64 nested elements");
     CHECK_SCRIPT(
         "<!DOCTYPE tt SYSTEM 'http://example.com/tt.dtd'><tt><p begin='1s' end='2s'>a</p></tt>",
         "ttml", "1000-2000 a;"); /* nothing is fetched */

@@ -377,7 +377,7 @@ static void verify_finds_each_fault(void) {
         size_t new_size;
         const char *want;
     } FAULTS[] = {
-        {"tokens", KEY_OF_A1, sizeof KEY_OF_A1, flip_last, 0, "do not have their hash"},
+        {"tokens", KEY_OF_A1, sizeof KEY_OF_A1, flip_last, 0, "do not match their hash"},
         {"tokens", KEY_OF_A1, sizeof KEY_OF_A1, flip_first, 0, "has no header"},
         {"tokens", KEY_OF_A1, sizeof KEY_OF_A1, flip_created, 0, "different times"},
         {"tokens", KEY_OF_A1, sizeof KEY_OF_A1, set_codec, 0, "unknown codec"},
@@ -439,7 +439,7 @@ static void a_compact_copy_holds_the_same_in_less(void) {
     CHECK_NUMBER(store_commit(s, NULL), 0);
     CHECK_NUMBER(store_compact(s, copy, &e), 0);
     CHECK_NUMBER(store_compact(s, copy, &e), ERR_USAGE);
-    CHECK(strstr(e.text, "is there already") != NULL);
+    CHECK(strstr(e.text, "already exists") != NULL);
     store_close(s);
     check_verified(copy);
     s = store_reader(copy);

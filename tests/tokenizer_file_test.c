@@ -70,13 +70,14 @@ static void rank_files_that_are_wrong_are_refused(void) {
     expect_ranks("\xC3\xA9\xFF\xFE 256\n", ERR_FORMAT, "a/FILE: line 257: the token is not base64");
     expect_ranks(" 256\n", ERR_FORMAT, "a/FILE: line 257: the token is not base64");
     expect_ranks("YWI=  256\n", ERR_FORMAT,
-                 "a/FILE: line 257: the rank is no number below 4194304");
-    expect_ranks("YWI= -1\n", ERR_FORMAT, "a/FILE: line 257: the rank is no number below 4194304");
-    expect_ranks("YWI= \n", ERR_FORMAT, "a/FILE: line 257: the rank is no number below 4194304");
+                 "a/FILE: line 257: the rank is not a number below 4194304");
+    expect_ranks("YWI= -1\n", ERR_FORMAT,
+                 "a/FILE: line 257: the rank is not a number below 4194304");
+    expect_ranks("YWI= \n", ERR_FORMAT, "a/FILE: line 257: the rank is not a number below 4194304");
     expect_ranks("YWI= 1073741824\n", ERR_FORMAT,
-                 "a/FILE: line 257: the rank is no number below 4194304");
+                 "a/FILE: line 257: the rank is not a number below 4194304");
     expect_ranks("YWI= 99999999999999999999999999\n", ERR_FORMAT,
-                 "a/FILE: line 257: the rank is no number below 4194304");
+                 "a/FILE: line 257: the rank is not a number below 4194304");
     expect_ranks("YWI= 255\n", ERR_FORMAT, "a/FILE: line 257: two tokens have the id 255");
     expect_ranks("YWI= 256\nYWI= 257\n", ERR_FORMAT,
                  "a/FILE: line 258: the tokens 256 and 257 are the same bytes");
@@ -306,7 +307,7 @@ static void other_models_are_refused_by_name(void) {
     expect_changed(false, "pre_tokenizer",
                    "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\"},"
                    "{\"type\":\"Digits\"}]}",
-                   ERR_UNSUPPORTED, "a/FILE: a pre-tokenizer behind ByteLevel is not supported");
+                   ERR_UNSUPPORTED, "a/FILE: a pre-tokenizer after ByteLevel is not supported");
     expect_changed(false, "pre_tokenizer",
                    "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a(?R)\"},"
                    "\"behavior\":\"Isolated\"}",
@@ -322,19 +323,19 @@ static void expect_no_json(const char *text, size_t size) {
 }
 
 static void wrong_tokenizer_json_is_refused(void) {
-    expect_changed(true, "vocab", "[]", ERR_FORMAT, "a/FILE: model.vocab is no object");
+    expect_changed(true, "vocab", "[]", ERR_FORMAT, "a/FILE: model.vocab is not an object");
     expect_changed(true, "vocab", "{\"a\":0}", ERR_FORMAT,
                    "a/FILE: merge 0 is of tokens that model.vocab has not");
     expect_changed(true, "vocab", "{\"a\":\"b\"}", ERR_FORMAT,
-                   "a/FILE: the id of the token a is no number below 4194304");
+                   "a/FILE: the id of the token a is not a number below 4194304");
     expect_changed(true, "vocab", "{\"a\":1073741824}", ERR_FORMAT,
-                   "a/FILE: the id of the token a is no number below 4194304");
+                   "a/FILE: the id of the token a is not a number below 4194304");
     expect_changed(true, "vocab", "{\"a\":-1}", ERR_FORMAT,
-                   "a/FILE: the id of the token a is no number below 4194304");
+                   "a/FILE: the id of the token a is not a number below 4194304");
     expect_changed(true, "vocab", "{\"a\":1,\"b\":1}", ERR_FORMAT,
                    "a/FILE: two tokens have the id 1");
     expect_changed(true, "vocab", "{\"\":1}", ERR_FORMAT, "a/FILE: token 1 is empty");
-    expect_changed(true, "merges", "null", ERR_FORMAT, "a/FILE: model.merges is no array");
+    expect_changed(true, "merges", "null", ERR_FORMAT, "a/FILE: model.merges is not an array");
     expect_changed(true, "merges", "[]", 0, "");
     expect_changed(true, "merges", "[\"ab\"]", ERR_FORMAT,
                    "a/FILE: merge 0 is neither \"a b\" nor [\"a\",\"b\"]");

@@ -214,7 +214,7 @@ static void read_with(const struct pass *p, int head, struct node *x,
     snprintf(prefix, sizeof prefix, "%s.", head == MERGED ? "reader" : NAMES[head]);
     const struct tensor losses = tensor_row_range(&p->losses, head, 1);
     read_head_tape(&p->g->reading, &p->source, p->g->tape, prefix, x, grid, &p->g->asked[head],
-                   p->g->scales[head], &losses);
+                   &losses, 1, p->g->scales[head]);
 }
 
 static struct node *merge_and_back(const struct pass *p, struct node *x, int64_t rows,

@@ -13,7 +13,7 @@
  * Of web-platform-tests (webvtt/parsing/file-parsing) arrows, ids, newlines, whitespace-chars,
  * stylesheets-newlines and timings-omitted-hours give the cues that are wanted there; so does
  * nulls, but for three of its invalid times, which only have other numbers of digits, as those of
- * timings-too-short and timings-too-long have; the cues of timings-negative get an end behind their
+ * timings-too-short and timings-too-long have; the cues of timings-negative get an end after their
  * start. */
 #include "tests/caption_file.h"
 
@@ -57,12 +57,12 @@ static void a_line_with_an_arrow_ends_a_cue_and_begins_the_next(void) {
     CHECK_VTT("WEBVTT\n" FIRST "a", "1000-2000 a;");              /* header-timings */
     CHECK_VTT("WEBVTT\nKind: x\n" FIRST "a", "1000-2000 a;");     /* metadata_headers */
     CHECK_VTT(HEAD "NOTE\n" FIRST "a\n", "1000-2000 a;");         /* an identifier */
-    CHECK_VTT(HEAD "STYLE\n::cue{}\n" FIRST "a", "1000-2000 a;"); /* no blank line behind it */
+    CHECK_VTT(HEAD "STYLE\n::cue{}\n" FIRST "a", "1000-2000 a;"); /* no blank line after it */
     CHECK_VTT(HEAD "NOTE a\nb\n" FIRST "c\n", "1000-2000 c;");
     CHECK_LOST(HEAD FIRST "Text\n- --> 5\nText\n", 1, "1000-2000 Text;"); /* invalid_timeframe */
 }
 
-static void identifiers_and_blocks_of_other_kinds_are_no_text(void) {
+static void identifiers_and_blocks_of_other_kinds_are_not_text(void) {
     CHECK_VTT(HEAD " leading space\n" FIRST "a\n\n-- >\n" SECOND
                    "b\n\n \n00:05.000 --> 00:06.000\nc",
               "1000-2000 a;3000-4000 b;5000-6000 c;"); /* ids */
@@ -82,7 +82,7 @@ static void identifiers_and_blocks_of_other_kinds_are_no_text(void) {
 
 /* The blank line parts the text from its times: by the standard the cue is empty and the text
  * dropped. */
-static void text_behind_a_blank_line_is_kept_or_counted(void) {
+static void text_after_a_blank_line_is_kept_or_counted(void) {
     CHECK_VTT(HEAD FIRST "\ncongratulations\n\n" SECOND "last\n",
               "1000-2000 congratulations;3000-4000 last;");
     CHECK_VTT(HEAD "1\n" FIRST "\n\na\nb\n\nc\n\n2\n" SECOND "\n\nNOTE d\n\n10\n",
@@ -128,7 +128,7 @@ static void times_have_any_number_of_digits(void) {
 }
 
 /* ingest 13 */
-static void a_cue_that_does_not_end_behind_its_start_gets_an_end(void) {
+static void a_cue_that_does_not_end_after_its_start_gets_an_end(void) {
     CHECK_VTT(HEAD FIRST "beta\n\n00:05.000 --> 00:03.000\nalpha\n",
               "1000-2000 beta;5000-12000 alpha;");
     CHECK_VTT(
@@ -155,7 +155,7 @@ static void zero_bytes_are_replaced(void) {
 /* ---- text ------------------------------------------------------------------------------------ */
 
 /* ingest 12 */
-static void references_are_resolved_once_and_are_no_markup(void) {
+static void references_are_resolved_once_and_are_not_markup(void) {
     CHECK_TEXT_OF("use &lt;b&gt; for bold, &lt;br&gt; to break", "use <b> for bold, <br> to break");
     CHECK_TEXT_OF("write &amp;lt; for less, &amp;amp;", "write &lt; for less, &amp;");
     CHECK_TEXT_OF("see &lt;00:10.000&gt; &#60;i&#62; there", "see <00:10.000> <i> there");
@@ -191,7 +191,7 @@ static void tags_leave_no_trace(void) {
     CHECK_TEXT_OF("a > b", "a > b");
 }
 
-static void voices_are_told_apart(void) {
+static void voices_are_separated(void) {
     cues_begin();
     CHECK_NUMBER(
         read_text(HEAD FIRST "<v Bob &lt;b&gt; {x}>a</v> b <v.loud\tAnn>c <vol>d<v Ann>e", "vtt"),
@@ -229,17 +229,17 @@ static void long_texts_of_markup_take_no_time(void) {
 
 int main(void) {
     RUN(a_line_with_an_arrow_ends_a_cue_and_begins_the_next);
-    RUN(identifiers_and_blocks_of_other_kinds_are_no_text);
-    RUN(text_behind_a_blank_line_is_kept_or_counted);
+    RUN(identifiers_and_blocks_of_other_kinds_are_not_text);
+    RUN(text_after_a_blank_line_is_kept_or_counted);
     RUN(every_line_end_ends_a_line);
     RUN(blanks_stand_before_and_between_times);
     RUN(times_have_any_number_of_digits);
-    RUN(a_cue_that_does_not_end_behind_its_start_gets_an_end);
+    RUN(a_cue_that_does_not_end_after_its_start_gets_an_end);
     RUN(zero_bytes_are_replaced);
-    RUN(references_are_resolved_once_and_are_no_markup);
+    RUN(references_are_resolved_once_and_are_not_markup);
     RUN(backslashes_and_braces_are_text);
     RUN(tags_leave_no_trace);
-    RUN(voices_are_told_apart);
+    RUN(voices_are_separated);
     RUN(long_texts_of_markup_take_no_time);
     return test_finish();
 }

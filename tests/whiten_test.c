@@ -120,14 +120,14 @@ static void fill(struct embedding *e) {
     }
 }
 
-static void folded_and_unfolded_embeddings_give_the_same_numbers(void) {
+static void fused_and_unfused_embeddings_give_the_same_numbers(void) {
     static struct embedding trained, shipped, again;
     begin();
     fill(&trained);
     shipped = trained;
-    whiten_fold(&whitening, shipped.weight, shipped.bias, ROWS);
+    whiten_fuse(&whitening, shipped.weight, shipped.bias, ROWS);
     again = shipped;
-    whiten_unfold(&whitening, again.weight, again.bias, ROWS);
+    whiten_unfuse(&whitening, again.weight, again.bias, ROWS);
     whiten_page(&whitening, whitened, pages[1], SIDE);
     for (int patch = 0; patch < ACROSS * ACROSS; patch++) {
         for (int r = 0; r < ROWS; r++) {
@@ -139,16 +139,16 @@ static void folded_and_unfolded_embeddings_give_the_same_numbers(void) {
 }
 
 /* Also one whose channels differ, as another's encoder has them. */
-static void an_embedding_of_pixels_can_be_unfolded(void) {
-    static struct embedding pixels, unfolded;
+static void an_embedding_of_pixels_can_be_unfused(void) {
+    static struct embedding pixels, unfused;
     begin();
     fill(&pixels);
-    unfolded = pixels;
-    whiten_unfold(&whitening, unfolded.weight, unfolded.bias, ROWS);
+    unfused = pixels;
+    whiten_unfuse(&whitening, unfused.weight, unfused.bias, ROWS);
     whiten_page(&whitening, whitened, pages[2], SIDE);
     for (int patch = 0; patch < ACROSS * ACROSS; patch++) {
         for (int r = 0; r < ROWS; r++) {
-            CHECK_NEAR(of_whitened(&unfolded, patch, r), of_pixels(&pixels, pages[2], patch, r),
+            CHECK_NEAR(of_whitened(&unfused, patch, r), of_pixels(&pixels, pages[2], patch, r),
                        1e-3);
         }
     }
@@ -167,8 +167,8 @@ static void pages_without_ink_are_refused(void) {
 int main(void) {
     RUN(numbers_vary_alike_and_on_their_own);
     RUN(white_is_zero);
-    RUN(folded_and_unfolded_embeddings_give_the_same_numbers);
-    RUN(an_embedding_of_pixels_can_be_unfolded);
+    RUN(fused_and_unfused_embeddings_give_the_same_numbers);
+    RUN(an_embedding_of_pixels_can_be_unfused);
     RUN(pages_without_ink_are_refused);
     return test_finish();
 }

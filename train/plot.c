@@ -85,7 +85,7 @@ static int check_line(const struct plot *p, json_t *line, struct error *e) {
     json_t *value;
     int names = p->count;
     if (!json_is_object(line)) {
-        return error_set(e, ERR_FORMAT, "is no JSON object");
+        return error_set(e, ERR_FORMAT, "is not a JSON object");
     }
     if (!json_is_integer(pages) || json_integer_value(pages) < 0) {
         return error_set(e, ERR_FORMAT, "has no whole number \"pages\"");
@@ -103,7 +103,7 @@ static int check_line(const struct plot *p, json_t *line, struct error *e) {
                              LONGEST_NAME);
         }
         if (!is_loss(value)) {
-            return error_set(e, ERR_FORMAT, "\"%s\" is no pair of numbers from 0 on", name);
+            return error_set(e, ERR_FORMAT, "\"%s\" is not a pair of numbers from 0 on", name);
         }
         names += find_curve(p, name) < 0;
     }
@@ -183,7 +183,7 @@ static int add_line(struct plot *p, json_t *line, struct error *e) {
 static int read_line(struct plot *p, const char *text, size_t size, struct error *e) {
     json_t *line = json_read(text, size, NULL, e);
     if (line == NULL) {
-        return e->code == ERR_MEMORY ? e->code : error_set(e, ERR_FORMAT, "is no JSON");
+        return e->code == ERR_MEMORY ? e->code : error_set(e, ERR_FORMAT, "is not JSON");
     }
     int rc = check_line(p, line, e);
     if (rc == 0) {
@@ -219,7 +219,7 @@ static int read_lines(struct plot *p, const char *text, size_t size, struct plot
 
 /* ---- Points to curves ---------------------------------------------------------------- */
 
-/* Running means, of as many points before as behind; at the end of what is there. */
+/* Running means, of as many points before as after; at the ends of those there are. */
 static int smooth(struct plot *p, struct curve *c) {
     struct point *means = arena_alloc(p->arena, c->count, sizeof *means);
     if (means == NULL) {
@@ -303,12 +303,14 @@ static void put_y_axis(struct plot *p) {
     double ratio = p->high / p->low;
     if (ratio < 5) {
         double step = round_up((p->high - p->low) / 6);
-        for (int64_t i = (int64_t)ceil(p->low / step); (double)i * step <= p->high; i++) {
-            put_y_tick(p, (double)i * step);
+        int last = (int)floor(p->high / step);
+        for (int i = (int)ceil(p->low / step); i <= last; i++) {
+            put_y_tick(p, i * step);
         }
     } else {
         int digits = ratio < 25 ? 7 : ratio < 1e4 ? 3 : 1;
-        for (int decade = (int)floor(p->low_log); decade <= p->high_log; decade++) {
+        int last = (int)floor(p->high_log);
+        for (int decade = (int)floor(p->low_log); decade <= last; decade++) {
             for (int i = 0; i < digits; i++) {
                 put_y_tick(p, DIGITS[i] * pow(10, decade));
             }
@@ -316,7 +318,7 @@ static void put_y_axis(struct plot *p) {
     }
     put(p,
         "<text transform=\"translate(20 %d) rotate(-90)\" text-anchor=\"middle\">"
-        "cross-entropy a character, in nats (character + presence)</text>\n",
+        "cross-entropy per character, in nats (character + presence)</text>\n",
         (TOP + BOTTOM) / 2);
 }
 
@@ -327,7 +329,8 @@ static void put_x_axis(struct plot *p, int bottom) {
     for (; step >= 1000 * unit && name < 6; name++) {
         unit *= 1000;
     }
-    for (int i = 0; i * step <= (double)p->pages; i++) {
+    int last = (int)floor((double)p->pages / step);
+    for (int i = 0; i <= last; i++) {
         double pages = i * step, x = x_of(p, pages);
         put(p, "<path d=\"M%.1f %dV%d\" stroke=\"#e4e4e4\"/>", x, TOP, BOTTOM);
         if (bottom != BOTTOM) {
@@ -440,7 +443,7 @@ static void put_rate(struct plot *p) {
 }
 
 static int draw(struct plot *p) {
-    static const char TITLE[] = "Loss of a training";
+    static const char TITLE[] = "Loss of a training run";
     put(p,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
         "viewBox=\"0 0 %d %d\"\n font-family=\"DejaVu Sans, Helvetica, Arial, sans-serif\" "
@@ -480,10 +483,12 @@ int plot_training(struct bytes *out, const void *metrics, size_t size, struct pl
         rc = read_lines(&p, metrics, size, counts);
     }
     if (rc == 0 && p.count == 0) {
-        rc = counts->lines == 0 ? error_set(e, ERR_FORMAT, "is empty: no step is noted yet")
+        rc = counts->lines == 0
+                 ? error_set(e, ERR_FORMAT, "is empty: no step has been recorded yet")
              : counts->left_out > 0
-                 ? error_set(e, ERR_FORMAT, "is no metrics of a training: %s", counts->first.text)
-                 : error_set(e, ERR_FORMAT, "no loss is noted in its lines");
+                 ? error_set(e, ERR_FORMAT, "is not the metrics of a training run: %s",
+                             counts->first.text)
+                 : error_set(e, ERR_FORMAT, "its lines hold no loss");
     }
     if (rc == 0) {
         rc = smooth_all(&p, counts->lines - counts->left_out);

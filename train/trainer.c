@@ -31,11 +31,11 @@ static int learn(struct worker *w) {
     const struct tape_source source = gradients_source(&w->gradients);
     const struct trainer_pass pass = {
         .tape = w->tape, .parameters = &source, .targets = t->step.targets};
-    int rc = 0;
-    for (int64_t i = 0; i < slots(t) && rc == 0; i++) {
-        rc = t->task->learn(w->task, i, &pass, &w->error);
+    int64_t learned = 0;
+    for (int64_t i = 0; i < slots(t) && learned >= 0; i += learned) {
+        learned = t->task->learn(w->task, i, slots(t) - i, &pass, &w->error);
     }
-    return rc;
+    return learned < 0 ? (int)learned : 0;
 }
 
 static int reduce(struct worker *w) {

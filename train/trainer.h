@@ -3,11 +3,10 @@
  *
  * A step:  plan    one thread: the task says what the samples of the step are
  *          load    each thread makes its samples: every threads-th one
- *          learn   each goes forward and back over its samples, one after the other, adding to
- *                  gradients of its own; each loss is divided by the targets of the whole step, so
- *                  that it does not matter how many samples are learned from at a time
- *          reduce  each sums a part of the gradients of all threads
- *          update  each moves that part of the weights, and clears those gradients
+ *          learn   each goes forward and back over its samples, as many at a time as the task
+ * likes, adding to gradients of its own; each loss is divided by the targets of the whole step, so
+ * that it does not matter how many these are reduce  each sums a part of the gradients of all
+ * threads update  each moves that part of the weights, and clears those gradients
  *
  * Between two of them all threads wait for each other, and one of them decides what comes next.
  * What is learned follows from the options, the step's number and the count of threads alone: a run
@@ -89,11 +88,14 @@ struct task {
     /* Makes sample `index` of the step, the thread's sample `slot`; *targets: what its losses are
      * sums over. */
     int (*load)(void *worker, int64_t slot, int64_t index, double *targets, struct error *e);
-    /* Forward, losses and backward of that sample. */
-    int (*learn)(void *worker, int64_t slot, const struct trainer_pass *pass, struct error *e);
-    /* One thread: forward and backward of a sample that takes as much memory as any, on a device
-     * that computes nothing. */
-    int (*rehearse)(void *context, const struct trainer_pass *pass, struct error *e);
+    /* Forward, losses and backward of as many of the thread's samples `slot` to slot + count - 1 as
+     * go together, from the first on; how many these were, or a negative code. */
+    int64_t (*learn)(void *worker, int64_t slot, int64_t count, const struct trainer_pass *pass,
+                     struct error *e);
+    /* One thread of `threads`: forward and backward of samples that take as much memory as any, on
+     * a device that computes nothing. */
+    int (*rehearse)(void *context, int64_t threads, const struct trainer_pass *pass,
+                    struct error *e);
 
     /* ---- Metrics */
     /* What a thread has found out goes into the task's sums. */

@@ -19,7 +19,7 @@ static int rehearse(struct trainer *t, size_t *activations, size_t *rest, struct
     if (rc == 0) {
         const struct tape_source source = gradients_source(&gradients);
         const struct trainer_pass pass = {.tape = tape, .parameters = &source, .targets = 1};
-        rc = t->task->rehearse(t->task->context, &pass, e);
+        rc = t->task->rehearse(t->task->context, t->worker_count, &pass, e);
     }
     if (rc == 0) {
         *activations = tape_peak(tape);

@@ -27,7 +27,6 @@ struct plan {
     int64_t block, blocks;     /* keys */
     int64_t stride, line;      /* of rows of a block of keys: floats or pairs; elements of pairs */
     int64_t places, sides;     /* of the tables of relative positions; height + width */
-    int64_t query;             /* elements of a query: see plan_tables */
     size_t table, table_pairs, ones, dtable;        /* of the call */
     size_t keys, values, key_pairs, dkeys, dvalues; /* of a group */
     size_t staged, dstaged, packed, queries, query_turned, douts, dout_turned;
@@ -42,14 +41,10 @@ static size_t reserve(struct plan *p, int64_t floats) {
     return at;
 }
 
-/* In BF16, queries and tables are split into what rounding leaves, a, and what it loses, b: the sum
- * of products a a + b a + a b is nearly as precise as F32. So a query is a, b, a, and the tables
- * are a, a, b. */
 static void plan_tables(struct plan *p, const struct attention_call *c) {
-    p->query = PACK == 2 && c->height > 0 ? 3 * p->depth : p->depth;
     p->places = c->height > 0 ? round_up(2 * c->height - 1 + 2 * c->width - 1, KEY_UNIT) : 0;
     p->sides = round_up(c->height + c->width, LANES);
-    p->table = reserve(p, p->query * p->places);
+    p->table = reserve(p, p->depth * p->places);
     p->relative = reserve(p, QUERY_BLOCK * (p->places + PAD));
     if (c->backward) {
         p->table_pairs = reserve(p, p->places / PACK * p->wide);
@@ -66,7 +61,7 @@ static void plan_block(struct plan *p, const struct attention_call *c) {
     const int64_t lines = QUERY_BLOCK > KEY_UNIT ? QUERY_BLOCK : KEY_UNIT;
     p->staged = reserve(p, (lines + 1) * p->wide);
     p->packed = reserve(p, lines * p->depth);
-    p->queries = reserve(p, QUERY_BLOCK * p->query);
+    p->queries = reserve(p, QUERY_BLOCK * p->depth);
     p->scores = reserve(p, QUERY_BLOCK * p->stride);
     p->sums = reserve(p, QUERY_BLOCK * p->wide);
     if (!c->backward) {
@@ -137,16 +132,11 @@ static void stage_places(const struct attention_call *c, const struct plan *p, f
 static void pack_places(const struct attention_call *c, const struct plan *p, float *s,
                         int64_t first) {
     const float *lines[KEY_UNIT];
-    float *table = s + p->table + first, *packed = s + p->packed;
+    float *packed = s + p->packed;
     stage_places(c, p, s + p->staged, first);
     dense_lines(lines, s + p->staged, p->wide, KEY_UNIT);
     pack_lines(packed, p->depth, lines, KEY_UNIT, p->wide);
-    for (int64_t d = 0; d < p->query; d += p->depth) {
-        if (d == 2 * p->depth) {
-            pack_rest(packed, p->depth, lines, KEY_UNIT, p->wide);
-        }
-        turn(table + d * p->places, p->places, packed, p->depth, KEY_UNIT, p->depth);
-    }
+    turn(s + p->table + first, p->places, packed, p->depth, KEY_UNIT, p->depth);
     if (c->backward) {
         pack_pairs(s + p->table_pairs + first / PACK * p->wide, lines, KEY_UNIT, p->wide);
     }
@@ -240,19 +230,15 @@ static void pack_queries(struct attending *h, int64_t count) {
     const float *lines[QUERY_BLOCK];
     float *s = h->scratch, *queries = s + p->queries;
     find_lines(lines, s + p->staged, &q, h->first, h->rows, count);
-    pack_lines(queries, p->query, lines, count, p->wide);
-    if (p->query > p->depth) {
-        pack_rest(queries + p->depth, p->query, lines, count, p->wide);
-        pack_lines(queries + 2 * p->depth, p->query, lines, count, p->wide);
-    }
+    pack_lines(queries, p->depth, lines, count, p->wide);
     if (h->call->backward) {
         pack_pairs(s + p->packed, lines, count, p->wide);
         turn(s + p->query_turned, QUERY_BLOCK / PACK, s + p->packed, p->wide, count / PACK,
              p->wide);
     }
     if (p->places > 0) {
-        block_product(s + p->relative, p->places + PAD, queries, p->query, s + p->table, p->places,
-                      h->rows, p->places, p->query, false);
+        block_product(s + p->relative, p->places + PAD, queries, p->depth, s + p->table, p->places,
+                      h->rows, p->places, p->depth, false);
     }
 }
 
@@ -294,7 +280,7 @@ static void score(const struct attending *h, const struct keys *k) {
     for (int64_t i = 0; i < h->rows && p->places > 0; i++) {
         spread_bias(h, i, k, scores + i * p->stride);
     }
-    block_product(scores, p->stride, s + p->queries, p->query,
+    block_product(scores, p->stride, s + p->queries, p->depth,
                   s + p->keys + k->block * p->depth * p->stride + k->column, p->stride, h->rows,
                   k->count, p->depth, p->places > 0);
     for (int64_t i = 0; i < h->rows; i++) {

@@ -190,17 +190,6 @@ static void pack_lines(float *out, int64_t stride, const float *const *lines, in
     }
 }
 
-/* The same of what rounding has lost. */
-static void pack_rest(float *out, int64_t stride, const float *const *lines, int64_t count,
-                      int64_t width) {
-    for (int64_t i = 0; i < count; i++) {
-        for (int64_t j = 0; j < width; j += LANES) {
-            vec v = load(lines[i] + j);
-            store_elements(out + i * stride + j / PACK, v - rounded(v));
-        }
-    }
-}
-
 /* Elements of pairs of lines: (count / PACK, width). */
 static void pack_pairs(float *out, const float *const *lines, int64_t count, int64_t width) {
     for (int64_t i = 0; i < count; i += PACK, out += width) {

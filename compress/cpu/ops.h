@@ -25,7 +25,7 @@
     OP(layer_norm) OP(layer_norm_backward) \
     OP(rms_norm) OP(rms_norm_backward) \
     OP(softmax) OP(softmax_backward) \
-    OP(top_k) \
+    OP(top_k) OP(top_k_backward) \
     OP(cosine) OP(cosine_backward) \
     OP(rotary) \
     OP(attention) OP(attention_backward) \

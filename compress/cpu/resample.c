@@ -1,6 +1,4 @@
 /* resample.c - position tables made for one grid, fitted to another. */
-#include "compress/resample.h"
-
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -66,21 +64,21 @@ static int resample_axis(float *out, const float *in, int64_t outer, int64_t to,
     return 0;
 }
 
-int resample_bicubic(float *to, int64_t rows, int64_t columns, const float *from, int64_t from_rows,
-                     int64_t from_columns, int64_t width, struct error *e) {
-    if (rows == from_rows && columns == from_columns) {
-        memcpy(to, from, (size_t)(rows * columns * width) * sizeof *to);
+static int bicubic_forward(struct device *d, float *to, const float *from, int64_t width,
+                           const struct resample_options *o, struct error *e) {
+    if (o->rows == o->from_rows && o->columns == o->from_columns) {
+        memcpy(to, from, (size_t)(o->rows * o->columns * width) * sizeof *to);
         return 0;
     }
-    float *between = calloc((size_t)(from_rows * columns * width), sizeof *between);
-    if (between == NULL) {
-        return error_memory(e, NULL);
-    }
-    int rc = resample_axis(between, from, from_rows, columns, from_columns, width, e);
+    void *between = NULL;
+    int rc = cpu_scratch(&between, d, SCRATCH_HIDDEN,
+                         (size_t)(o->from_rows * o->columns * width) * sizeof *to, e);
     if (rc == 0) {
-        rc = resample_axis(to, between, 1, rows, from_rows, columns * width, e);
+        rc = resample_axis(between, from, o->from_rows, o->columns, o->from_columns, width, e);
     }
-    free(between);
+    if (rc == 0) {
+        rc = resample_axis(to, between, 1, o->rows, o->from_rows, o->columns * width, e);
+    }
     return rc;
 }
 
@@ -93,10 +91,11 @@ static double linear_place(int64_t *low, int64_t *high, int64_t i, int64_t rows,
     return source - (double)*low;
 }
 
-void resample_linear(float *to, int64_t rows, const float *from, int64_t from_rows, int64_t width) {
-    for (int64_t i = 0; i < rows; i++) {
+static void linear_forward(float *to, const float *from, int64_t width,
+                           const struct resample_options *o) {
+    for (int64_t i = 0; i < o->rows; i++) {
         int64_t low, high;
-        double share = linear_place(&low, &high, i, rows, from_rows);
+        double share = linear_place(&low, &high, i, o->rows, o->from_rows);
         for (int64_t x = 0; x < width; x++) {
             to[i * width + x] = (float)((1 - share) * (double)from[low * width + x] +
                                         share * (double)from[high * width + x]);
@@ -107,17 +106,15 @@ void resample_linear(float *to, int64_t rows, const float *from, int64_t from_ro
 int cpu_resample(struct device *d, const struct tensor *out, const struct tensor *x,
                  const struct resample_options *o, struct error *e) {
     int64_t width = tensor_width(x);
-    (void)d;
     assert(out->type == DTYPE_F32 && x->type == DTYPE_F32);
     assert(tensor_is_dense(out) && tensor_is_dense(x) && tensor_width(out) == width);
     assert(tensor_rows(x) == o->from_rows * o->from_columns);
     assert(tensor_rows(out) == o->rows * o->columns);
     if (o->bicubic) {
-        return resample_bicubic(out->data, o->rows, o->columns, x->data, o->from_rows,
-                                o->from_columns, width, e);
+        return bicubic_forward(d, out->data, x->data, width, o, e);
     }
     assert(o->columns == 1 && o->from_columns == 1);
-    resample_linear(out->data, o->rows, x->data, o->from_rows, width);
+    linear_forward(out->data, x->data, width, o);
     return 0;
 }
 

@@ -19,22 +19,46 @@ static void choose(int32_t *index, int64_t k, const float *x, int64_t width) {
     }
 }
 
+/* The places (rows, k), and the distance of their rows. */
+static const int32_t *places_of(const struct tensor *index, const struct tensor *x,
+                                int64_t *stride) {
+    bool rows = tensor_is_rows(index, stride);
+    assert(rows && index->type == DTYPE_I32 && tensor_rows(index) == tensor_rows(x));
+    assert(tensor_width(index) > 0 && tensor_width(index) <= tensor_width(x));
+    (void)rows;
+    (void)x;
+    return index->data;
+}
+
 int cpu_top_k(struct device *d, const struct tensor *values, const struct tensor *index,
               const struct tensor *x, struct error *e) {
     const struct operand operands[] = {{x, READ}, {values, WRITE}};
     int64_t k = tensor_width(index), stride = 0;
     int32_t *places = index->data;
-    bool rows = tensor_is_rows(index, &stride);
-    assert(rows && index->type == DTYPE_I32 && tensor_rows(index) == tensor_rows(x));
-    assert(k > 0 && k <= tensor_width(x) && tensor_width(x) <= INT32_MAX);
-    assert(values == NULL || tensor_width(values) == k);
-    (void)rows;
+    places_of(index, x, &stride);
+    assert(tensor_width(x) <= INT32_MAX && (values == NULL || tensor_width(values) == k));
     struct walk w;
     int rc = walk_rows(&w, d, operands, 2, e);
     for (; rc == 0 && walk_next(&w); places += stride) {
         choose(places, k, w.data[0], (int64_t)w.count);
         for (int64_t i = 0; i < k && values != NULL; i++) {
             w.data[1][i] = w.data[0][places[i]];
+        }
+    }
+    return rc;
+}
+
+int cpu_top_k_backward(struct device *d, const struct tensor *dx, const struct tensor *dy,
+                       const struct tensor *index, struct error *e) {
+    const struct operand operands[] = {{dx, UPDATE}, {dy, READ}};
+    int64_t k = tensor_width(index), stride = 0;
+    const int32_t *places = places_of(index, dx, &stride);
+    assert(tensor_width(dy) == k);
+    struct walk w;
+    int rc = walk_rows(&w, d, operands, 2, e);
+    for (; rc == 0 && walk_next(&w); places += stride) {
+        for (int64_t i = 0; i < k; i++) {
+            w.data[0][places[i]] += w.data[1][i];
         }
     }
     return rc;

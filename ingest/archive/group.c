@@ -77,7 +77,7 @@ static int identify(struct clip_groups *g, size_t index, struct error *e) {
     size_t size;
     bool named = clip_name_id(clip, &id, &size);
     own->named = named || !media;
-    own->said = named && looks_like_id(id, size);
+    own->trusted = named && looks_like_id(id, size);
     own->id = clip_name_text(id, size, g->clips->arena);
     own->account = own->folder = account_of(g, index);
     own->comments = clip_file_of(clip, FILE_COMMENTS) != NULL;
@@ -85,7 +85,7 @@ static int identify(struct clip_groups *g, size_t index, struct error *e) {
 }
 
 static void learn(struct identity *own, const struct peek *peek) {
-    own->asked = true;
+    own->peeked = true;
     own->playlist = peek->playlist;
     own->metadata = peek->count > 0;
     own->comments |= peek->comments;
@@ -96,15 +96,15 @@ static void learn(struct identity *own, const struct peek *peek) {
     }
 }
 
-/* Reads the metadata of the clips that are `marked`; *asked counts them. */
-static int read_metadata(struct clip_groups *g, const bool *marked, size_t *asked,
+/* Reads the metadata of the clips that are `marked`; *count counts them. */
+static int read_metadata(struct clip_groups *g, const bool *marked, size_t *count,
                          struct error *e) {
     struct arena *arena = g->clips->arena;
-    *asked = 0;
+    *count = 0;
     for (size_t i = 0; i < g->count; i++) {
-        *asked += marked[i];
+        *count += marked[i];
     }
-    struct peek *peeks = arena_alloc(arena, *asked, sizeof *peeks);
+    struct peek *peeks = arena_alloc(arena, *count, sizeof *peeks);
     if (peeks == NULL) {
         return error_memory(e, NULL);
     }
@@ -148,11 +148,11 @@ static int mark(struct clip_groups *g, bool first_round, bool *marked, struct er
         if (rc == 0) {
             g->items[i].shared = g->items[found].shared = true;
         }
-        marked[i] = first_round && clip->selected && (!own->said || has_several_media(clip));
+        marked[i] = first_round && clip->selected && (!own->trusted || has_several_media(clip));
     }
     for (size_t i = 0; i < g->count; i++) {
         marked[i] |= g->items[i].shared;
-        marked[i] &= !g->items[i].asked && clip_metadata_file(&g->clips->items[i]) != NULL;
+        marked[i] &= !g->items[i].peeked && clip_metadata_file(&g->clips->items[i]) != NULL;
     }
     table_close(ids);
     return rc < 0 ? rc : 0;
@@ -160,15 +160,15 @@ static int mark(struct clip_groups *g, bool first_round, bool *marked, struct er
 
 static int identify_all(struct clip_groups *g, struct error *e) {
     int rc = 0;
-    size_t asked = 1;
+    size_t count = 1;
     for (size_t i = 0; i < g->count && rc == 0; i++) {
         rc = identify(g, i, e);
     }
-    for (bool first = true; asked > 0 && rc == 0; first = false) {
+    for (bool first = true; count > 0 && rc == 0; first = false) {
         bool *marked = arena_alloc(g->clips->arena, g->count, sizeof *marked);
         rc = marked != NULL ? mark(g, first, marked, e) : error_memory(e, NULL);
         if (rc == 0) {
-            rc = read_metadata(g, marked, &asked, e);
+            rc = read_metadata(g, marked, &count, e);
         }
     }
     return rc;
@@ -301,7 +301,7 @@ static enum round round_of(const struct clip_groups *g, size_t index) {
         return own->shared || !own->media ? DESCRIBED : NEVER;
     }
     if (own->media) {
-        bool unread = !own->asked && clip_metadata_file(&g->clips->items[index]) != NULL;
+        bool unread = !own->peeked && clip_metadata_file(&g->clips->items[index]) != NULL;
         return unread ? NEVER : MEDIA;
     }
     return REST;

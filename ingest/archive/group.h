@@ -20,8 +20,8 @@ struct identity {
     const char *folder;  /* name of its folder: the account of a clip without metadata */
     const char *site;    /* NULL: not known */
     bool named;          /* the name says that it is an id ... */
-    bool said;           /* ... and it looks like one: it is believed, unless another has it too */
-    bool asked;          /* its metadata were read ... */
+    bool trusted;        /* ... and it looks like one: it is believed, unless another has it too */
+    bool peeked;         /* its metadata were read ... */
     bool metadata;       /* ... and are good */
     bool playlist;       /* they describe a playlist */
     bool comments;

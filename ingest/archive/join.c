@@ -174,11 +174,11 @@ static const struct clip_file *file_to_ask(const struct join *j, size_t index) {
 
 static int place_all(struct join *j, struct error *e) {
     struct arena *arena = j->clips->arena;
-    size_t count = 0, next = 0, asked = 0;
+    size_t count = 0, next = 0, most = 0;
     for (size_t i = 0; i < j->groups.count; i++) {
-        asked += file_to_ask(j, i) != NULL;
+        most += file_to_ask(j, i) != NULL;
     }
-    struct peek *peeks = arena_alloc(arena, asked, sizeof *peeks);
+    struct peek *peeks = arena_alloc(arena, most, sizeof *peeks);
     if (peeks == NULL) {
         return error_memory(e, NULL);
     }

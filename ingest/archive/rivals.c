@@ -112,9 +112,9 @@ static int add_contest(struct rivals *r, size_t leader, struct error *e) {
 static int measure(struct rivals *r, struct error *e) {
     struct clip_groups *g = r->g;
     r->lengths = arena_alloc(g->clips->arena, r->candidate_count, sizeof *r->lengths);
-    struct media_duration *asked =
+    struct media_duration *queries =
         arena_alloc(g->clips->arena, r->candidate_count, sizeof *r->lengths);
-    if (r->lengths == NULL || asked == NULL) {
+    if (r->lengths == NULL || queries == NULL) {
         return error_memory(e, NULL);
     }
     size_t count = 0, next = 0;
@@ -122,14 +122,14 @@ static int measure(struct rivals *r, struct error *e) {
         const struct contest *c = &r->contests[i];
         for (size_t k = c->first; k < c->first + c->count && c->count > 1; k++) {
             const struct candidate *own = &r->candidates[k];
-            asked[count++].path = clip_at(g, own->clip)->files[own->file].path;
+            queries[count++].path = clip_at(g, own->clip)->files[own->file].path;
         }
     }
-    int rc = durations_read(asked, count, g->pool, g->cancel, e);
+    int rc = durations_read(queries, count, g->pool, g->cancel, e);
     for (size_t i = 0; i < r->contest_count && rc == 0; i++) {
         const struct contest *c = &r->contests[i];
         for (size_t k = c->first; k < c->first + c->count && c->count > 1; k++) {
-            r->lengths[k] = asked[next++];
+            r->lengths[k] = queries[next++];
             g->items[r->candidates[k].clip].length_ms = r->lengths[k].duration_ms;
         }
     }

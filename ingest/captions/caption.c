@@ -95,13 +95,13 @@ static int64_t utterance_end(const json_t *utterance, const json_t *next, int64_
 static int add_utterance(struct cue_list *cues, struct bytes *text, const json_t *utterance,
                          const json_t *next, struct error *e) {
     int64_t start = utterance_time(utterance, "start_time");
-    const json_t *said = json_object_get(utterance, "text");
-    if (start < 0 || !json_is_string(said)) {
+    const json_t *string = json_object_get(utterance, "text");
+    if (start < 0 || !json_is_string(string)) {
         return 0;
     }
     bytes_clear(text);
     struct caption_text w = caption_text_begin(text, e);
-    caption_text_write(&w, json_string_value(said), json_string_length(said));
+    caption_text_write(&w, json_string_value(string), json_string_length(string));
     int rc = caption_text_end(&w);
     if (rc < 0) {
         return rc;

@@ -110,13 +110,13 @@ static size_t shared_bytes(const struct cue *window, const struct cue *cue) {
 static size_t keep_addition(struct cue *kept, size_t count, const struct cue *cue, size_t shared) {
     struct cue *last = &kept[count - 1];
     const char *addition = cue->text + shared;
-    size_t said = strlen(last->text);
+    size_t size = strlen(last->text);
     if (*addition == 0) {
         extend(last, cue->end_ms);
         return count;
     }
-    if (*addition != '\n' && said <= shared) { /* the last kept line grew */
-        last->text = addition - said;
+    if (*addition != '\n' && size <= shared) { /* the last kept line grew */
+        last->text = addition - size;
         extend(last, cue->end_ms);
         return count;
     }

@@ -23,8 +23,8 @@ struct speech {
     int64_t start_ms, end_ms;
     struct bytes text;
     struct caption_text writer;
-    struct voice said; /* by whom the text is so far */
-    struct voice now;  /* whose tag was the last one */
+    struct voice speaker; /* of the text so far */
+    struct voice now;     /* whose tag was the last one */
     int rc;
     struct error *e;
 };
@@ -58,8 +58,8 @@ static void end_part(struct speech *s) {
     }
     bytes_clear(&s->text);
     s->writer = caption_text_begin(&s->text, s->e);
-    if (s->rc == 0 && s->said.size > 0 && s->cues->count > first) {
-        write_plain(&s->writer, s->said.name, s->said.name + s->said.size);
+    if (s->rc == 0 && s->speaker.size > 0 && s->cues->count > first) {
+        write_plain(&s->writer, s->speaker.name, s->speaker.name + s->speaker.size);
         s->rc = caption_text_end(&s->writer);
         if (s->rc == 0) {
             s->rc = cue_name_speaker(s->cues, first, bytes_text(&s->text), s->text.size, s->e);
@@ -71,11 +71,11 @@ static void end_part(struct speech *s) {
 
 /* Called before each character that is not blank. A voice that says nothing leaves no cue. */
 static void speak(struct speech *s) {
-    if (!is_same(&s->said, &s->now)) {
+    if (!is_same(&s->speaker, &s->now)) {
         if (s->text.size > 0) {
             end_part(s);
         }
-        s->said = s->now;
+        s->speaker = s->now;
     }
 }
 

@@ -37,7 +37,7 @@ int content_parse_parts(struct content_options *o, const char *list, struct erro
         int part = part_of_name(name, size);
         if (part < 0) {
             return error_set(e, ERR_USAGE,
-                             "'%.*s' is no part of a page; there are header, thumbs, "
+                             "'%.*s' is not a part of a page; there are header, thumbs, "
                              "description, script, hashtags, comments, audio",
                              size < 40 ? (int)size : 40, name);
         }
@@ -130,7 +130,7 @@ json_t *layout_read(struct content_layout *l, const char *suffix, json_type type
     } else if (tree == NULL) {
         *rc = warn(l, suffix, why.text, e);
     } else if (json_typeof(tree) != type) {
-        *rc = warn(l, suffix, type == JSON_ARRAY ? "no list" : "no object", e);
+        *rc = warn(l, suffix, type == JSON_ARRAY ? "not a list" : "not an object", e);
         json_decref(tree);
         tree = NULL;
     }
@@ -167,7 +167,7 @@ struct content_string content_string(const json_t *object, const char *name) {
 
 /* ---- Header -------------------------------------------------------------------------- */
 
-/* Text that no source holds, behind a separator where there is something already. */
+/* Text that no source holds, after a separator where there is something already. */
 static int header_item(struct phrase *p, const char *text, struct error *e) {
     const char *copy = arena_text(p->arena, text, strlen(text));
     int rc = copy != NULL ? 0 : error_memory(e, NULL);

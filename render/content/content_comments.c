@@ -124,7 +124,7 @@ static void link_nodes(struct forest *t) {
     if (t->count > 0) {
         qsort(t->sorted, t->count, sizeof *t->sorted, by_likes);
     }
-    for (size_t i = t->count; i-- > 0;) { /* each is put in front of what comes behind it */
+    for (size_t i = t->count; i-- > 0;) { /* each is put before what follows it */
         struct node *n = t->sorted[i];
         struct node **first = n->parent != NULL ? &n->parent->child : &t->roots;
         n->next = *first;
@@ -132,7 +132,7 @@ static void link_nodes(struct forest *t) {
     }
 }
 
-/* The node behind `n` in thread order; `skip`: what answers it is passed over. */
+/* The node after `n` in thread order; `skip`: what answers it is passed over. */
 static struct node *next_node(struct node *n, bool skip) {
     if (n->child != NULL && !skip) {
         return n->child;
@@ -249,7 +249,7 @@ static int put_likes(struct phrase *p, int64_t likes, struct error *e) {
     return rc;
 }
 
-/* "author: text ♥12"; a star behind the author who made the clip. The text gives the direction. */
+/* "author: text ♥12"; a star after the author who made the clip. The text gives the direction. */
 static int put_comment(struct content_layout *l, const struct node *n, struct error *e) {
     struct phrase p = {.arena = l->scratch};
     int rc = 0;

@@ -50,9 +50,9 @@ struct phrase {
     struct span *spans;
     size_t count, capacity;
     uint32_t last;     /* its last character, 0 at the beginning */
-    uint32_t isolate;  /* the one in hand, 0: none */
+    uint32_t isolate;  /* the current one, 0: none */
     uint32_t isolates; /* begun so far */
-    bool leads;        /* the one in hand */
+    bool leads;        /* the current one */
 };
 
 /* A part of the phrase that is to keep its direction for itself (struct span): what is appended

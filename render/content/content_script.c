@@ -1,4 +1,4 @@
-/* content_script.c - cues flow on as one text, with marks of time or speaker where wanted. */
+/* content_script.c - cues run on as one text, with marks of time or speaker where wanted. */
 #include "render/content/content_parts.h"
 
 #include <inttypes.h>
@@ -19,7 +19,7 @@ struct script {
         int64_t ms;    /* -1: unknown */
     } * cues;
     size_t count, capacity;
-    struct content_string speaker; /* of the paragraph in hand */
+    struct content_string speaker; /* of the current paragraph */
     size_t unreadable;
 };
 
@@ -95,7 +95,7 @@ static int time_mark(struct phrase *p, int64_t ms, struct error *e) {
     return copy != NULL ? phrase_mark(p, copy, e) : error_memory(e, NULL);
 }
 
-/* All its spans one behind the other. */
+/* All its spans one after another. */
 static int join(const struct phrase *p, struct bytes *joined, struct error *e) {
     int rc = 0;
     for (size_t i = 0; i < p->count && rc == 0; i++) {

@@ -60,8 +60,7 @@ static uint32_t last_character(const char *text, size_t size) {
     return first_character(text + at, size - at);
 }
 
-/* Characters of scripts that are written without spaces, and the punctuation that goes with them.
- */
+/* Characters of scripts that are written without spaces, and their punctuation. */
 static bool is_spaceless(uint32_t c) {
     if (c < 0xE00) {
         return false;

@@ -1,3 +1,5 @@
+/* canvas.c - see canvas.h. Glyphs are most of the work: they are drawn in blocks of constant size,
+ * so that compilers make vector instructions of the loops. */
 #include "render/page/canvas.h"
 
 #include <stdlib.h>

@@ -14,7 +14,7 @@ struct canvas {
     int side;
     uint8_t *grey;       /* side x side, and room for what GLYPH_ROWS and GLYPH_STRIDE add */
     uint8_t *rgb;        /* NULL until first needed */
-    struct bytes colors; /* areas in colour: struct color_area and its pixels, again and again */
+    struct bytes colors; /* areas in colour: struct color_area and its pixels, repeated */
     uint64_t clipped;    /* ink of glyphs that was left out, 0..255 a pixel */
     bool keep_color;
 };
@@ -29,12 +29,12 @@ struct canvas_glyph {
     int x, y;
 };
 
-/* Draws glyphs, neighbours of a row one behind the other; rows outside [top, bottom) and what lies
+/* Draws glyphs, neighbours of a row one after another; rows outside [top, bottom) and what lies
  * outside the canvas are left out. */
 int canvas_glyphs(struct canvas *c, const struct canvas_glyph *glyphs, size_t count, int top,
                   int bottom, struct error *e);
 
-/* The picture's upper left corner comes to (x, y); it lies on the canvas as a whole. */
+/* The picture's upper left corner is put at (x, y); it lies on the canvas as a whole. */
 int canvas_picture(struct canvas *c, const struct picture *p, int x, int y, struct error *e);
 
 /* *rgb: the page in colour (side, side, 3), valid until the next change; NULL when nothing on it

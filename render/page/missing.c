@@ -1,4 +1,4 @@
-/* missing.c - see missing.h. What belongs to no script is counted under numbers behind ICU's. */
+/* missing.c - see missing.h. Characters without a script are counted under numbers after ICU's. */
 #include "render/page/missing.h"
 
 #include <unicode/uchar.h>

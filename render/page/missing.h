@@ -1,4 +1,4 @@
-/* missing.h - the scripts of characters that no font has, for who is to install fonts for them.
+/* missing.h - the scripts of characters that no font has, for whoever installs fonts for them.
  *
  * Only pages of which more than MISSING_PER_MILLE are missing count: a rare character is no reason
  * to install fonts. */

@@ -1,3 +1,5 @@
+/* page.c - the pager: the geometry of its pages, where the next row goes, and when a page is full.
+ * Rows are drawn by page_row.c, pictures by page_picture.c. */
 #include "render/page/page.h"
 
 #include <stdlib.h>
@@ -190,7 +192,7 @@ static int take_line(void *context, const struct line *line, struct error *e) {
     return rc;
 }
 
-static int flow_paragraph(struct pager *p, struct error *e) {
+static int lay_out_paragraph(struct pager *p, struct error *e) {
     p->counts.replaced += p->paragraph.replaced;
     p->counts.dropped += p->paragraph.dropped;
     int rc = line_breaker_run(p->line_breaker, &p->paragraph, row_width(p), take_line, p, e);
@@ -211,14 +213,14 @@ int pager_text(struct pager *p, enum page_part part, const struct span *spans, s
             bool line_end;
             rc = clean_append(&p->paragraph, &rest, &used, &line_end, e);
             if (rc == 0 && line_end) {
-                rc = flow_paragraph(p, e);
+                rc = lay_out_paragraph(p, e);
             }
             rest.text += used;
             rest.start += (uint32_t)used;
             rest.size -= used;
         }
     }
-    return rc == 0 ? flow_paragraph(p, e) : rc;
+    return rc == 0 ? lay_out_paragraph(p, e) : rc;
 }
 
 /* ---- The pager ----------------------------------------------------------------------- */

@@ -1,10 +1,10 @@
-/* page.h - flows paragraphs and pictures into pages.
+/* page.h - lays paragraphs and pictures out on pages.
  *
- * A pager fills one page after the other, row by row, column by column, and hands over each page
+ * A pager fills one page after another, row by row, column by column, and hands over each page
  * when it is full. What it is given is hostile: text may be any bytes. Ill-formed UTF-8 becomes
  * U+FFFD; control characters go; marks and characters without width go that are too many in a row
- * (clean.h); a cluster that is too long for a word (word.h) is cut.
- * All this is counted. Time and memory are linear in the text, whatever it is. */
+ * (clean.h); a cluster that is too long for a word (word.h) is cut. All this
+ * is counted. Time and memory are linear in the text, whatever it is. */
 #ifndef OCC_RENDER_PAGE_PAGE_H
 #define OCC_RENDER_PAGE_PAGE_H
 
@@ -59,7 +59,7 @@ struct page_counts {
     int64_t rows;         /* with text */
     int64_t cells, inked; /* CELL x CELL areas of the page; those with anything in them */
     int64_t ink;          /* sum of darkness (255 - grey) / 255 drawn as text, rounded down */
-    int64_t clipped;      /* what of it lay outside its row or the page, rounded up */
+    int64_t clipped;      /* the part of it outside its row or the page, rounded up */
     int64_t replaced;     /* ill-formed sequences shown as U+FFFD */
     int64_t dropped;      /* characters left out: controls, floods of marks and of zero width */
 };
@@ -69,7 +69,7 @@ struct page {
     int width, height;
     const uint8_t *grey; /* (height, width) */
     const uint8_t
-        *rgb; /* (height, width, 3); NULL unless colour was asked for and the page has some */
+        *rgb;         /* (height, width, 3); NULL where no colour was asked for or there is none */
     const char *text; /* the rows in order of reading, each ended by '\n'; UTF-8 */
     size_t text_size;
     const struct page_box *boxes;
@@ -103,7 +103,7 @@ void pager_close(struct pager *p); /* NULL is allowed; an unfinished page is los
  * the same character and, with "ja" and "zh", nothing else. */
 void pager_language(struct pager *p, const char *language);
 
-/* One paragraph: the texts of the spans one behind the other; newlines in it end lines. `indent` in
+/* One paragraph: the texts of the spans one after another; newlines in it end lines. `indent` in
  * patches (for following lines too), at most PAGE_INDENT. */
 enum { PAGE_INDENT = 8 };
 int pager_text(struct pager *p, enum page_part part, const struct span *spans, size_t count,
@@ -122,9 +122,10 @@ int pager_pictures(struct pager *p, enum page_part part, const struct page_pictu
 /* Pixels that a picture may be wide and high at most: a column's whole cells. */
 int pager_picture_width(const struct pager *p);
 
-int pager_gap(struct pager *p, int rows,
-              struct error *e);                    /* empty rows; none at the top of a column */
-int pager_flush(struct pager *p, struct error *e); /* hands over the page unless it is empty */
+/* Empty rows; none at the top of a column. */
+int pager_gap(struct pager *p, int rows, struct error *e);
+/* Hands over the page unless it is empty. */
+int pager_flush(struct pager *p, struct error *e);
 /* The next text begins below the last pictures, not beside them. */
 int pager_clear(struct pager *p, struct error *e);
 

@@ -6,8 +6,8 @@
 #include "store/bytes.h"
 
 enum page_format { FORMAT_PGM, FORMAT_PPM, FORMAT_PNG, FORMAT_COUNT };
-extern const char
-    *const PAGE_FORMATS[FORMAT_COUNT + 1]; /* "pgm", "ppm", "png", NULL: also the suffixes */
+/* "pgm", "ppm", "png", NULL: also the suffixes. */
+extern const char *const PAGE_FORMATS[FORMAT_COUNT + 1];
 
 /* Appends the file. PGM: the grey page. PPM: RGB, from page->rgb or, where that is NULL, grey three
  * times. PNG (libpng, fast settings): RGB where page->rgb is there, else 8-bit grey. Nothing in it

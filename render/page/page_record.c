@@ -31,7 +31,7 @@ struct record_sample {
 struct page_record {
     struct page_setup setup;
     enum page_format format;
-    struct bytes pages; /* written so far, a comma behind each */
+    struct bytes pages; /* written so far, a comma after each */
     int64_t page_count;
     uint32_t *places; /* by the caller's number - 1: 1 + place in `used`, 0: not there */
     size_t place_count;
@@ -143,7 +143,7 @@ static int end_list(struct bytes *out, const char *end, struct error *e) {
     return bytes_append_text(out, end, e);
 }
 
-/* Takes back what was appended behind the first `size` bytes. */
+/* Takes back what was appended after the first `size` bytes. */
 static void cut(struct bytes *out, size_t size) {
     if (out->data != NULL) {
         out->size = size;

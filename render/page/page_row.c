@@ -13,7 +13,7 @@ static int32_t item_origin(const struct line_item *item) {
     return item->x - (from_start ? 0 : word_clusters(item->word)[item->cluster_start].x);
 }
 
-/* Where the glyphs of an item come to; draws those bitmaps that are not there yet. */
+/* Places the glyphs of an item; draws those bitmaps that are not there yet. */
 static int place_item(struct pager *p, const struct line_item *item, int32_t origin,
                       struct error *e) {
     const struct word *w = item->word;
@@ -45,7 +45,7 @@ static int place_item(struct pager *p, const struct line_item *item, int32_t ori
     return rc;
 }
 
-static void note_fonts(struct pager *p, const struct word *w) {
+static void record_fonts(struct pager *p, const struct word *w) {
     if (w->font_count <= WORD_FONTS) {
         for (size_t i = 0; i < w->font_count; i++) {
             p->fonts_used[w->fonts[i] / 64] |= UINT64_C(1) << (w->fonts[i] % 64);
@@ -60,7 +60,7 @@ static void note_fonts(struct pager *p, const struct word *w) {
     }
 }
 
-static int note_missing(struct pager *p, const struct line_item *item, struct error *e) {
+static int record_missing(struct pager *p, const struct line_item *item, struct error *e) {
     const struct word *w = item->word;
     for (size_t i = 0; i < w->missing_count; i++) {
         uint16_t cluster = word_missing(w)[i].cluster;
@@ -121,7 +121,7 @@ static int add_box(struct pager *p, int32_t left, int32_t right, const struct pa
     return 0;
 }
 
-/* The first run that ends behind `at`. */
+/* The first run that ends after `at`. */
 static size_t find_run(const struct clean *c, uint32_t at) {
     size_t low = 0, high = c->count;
     while (high - low > 1) {
@@ -224,9 +224,9 @@ static int draw_line(struct pager *p, const struct line *line, int32_t origin, s
         const struct line_item *item = &line->items[i];
         if (item->word != NULL) {
             rc = place_item(p, item, origin + item_origin(item), e);
-            note_fonts(p, item->word);
+            record_fonts(p, item->word);
             if (rc == 0) {
-                rc = note_missing(p, item, e);
+                rc = record_missing(p, item, e);
             }
         }
         if (rc == 0 && p->setup.clusters) {

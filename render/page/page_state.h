@@ -29,10 +29,10 @@ struct pager {
     enum page_part part;
     int indent; /* patches */
 
-    /* the page in hand */
+    /* the current page */
     struct bytes text;
     struct page_list boxes, clusters, missing;
-    struct page_list glyphs; /* of the row in hand: struct canvas_glyph */
+    struct page_list glyphs; /* of the current row: struct canvas_glyph */
     uint64_t *fonts_used;
     bool cells[MAX_CELLS][MAX_CELLS];
     uint64_t ink;
@@ -40,7 +40,7 @@ struct pager {
     bool filled;
 };
 
-/* Room for `more` items; the item behind the last one, or NULL when memory has run out. */
+/* Room for `more` items; the item after the last one, or NULL when memory has run out. */
 int page_list_reserve(struct page_list *l, size_t more, size_t size, struct error *e);
 void *page_list_add(struct page_list *l, size_t size, struct error *e);
 
@@ -48,14 +48,14 @@ void *page_list_add(struct page_list *l, size_t size, struct error *e);
 int pager_make_room(struct pager *p, int height, struct error *e);
 int pager_next_column(struct pager *p, struct error *e);
 
-/* Notes that an area has something in it, for the count of inked cells. */
+/* Records that an area has something in it, for the count of inked cells. */
 void pager_mark(struct pager *p, int x, int y, int width, int height);
 
 /* Pixels between which the row at y lies. */
 int pager_left(const struct pager *p, int y);
 int pager_right(const struct pager *p);
 
-/* Draws a line of the paragraph in hand as the next row. */
+/* Draws a line of the current paragraph as the next row. */
 int pager_row(struct pager *p, const struct line *line, struct error *e);
 
 #endif

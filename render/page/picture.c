@@ -219,7 +219,7 @@ static void fit(const struct jpeg *j, int width, int height, int *to_width, int 
     }
 }
 
-/* The smallest of libjpeg's sizes that is no smaller than wanted: in eighths. */
+/* The smallest of libjpeg's sizes that is not smaller than wanted: in eighths. */
 static int choose_scale(const struct jpeg *j, int to_width, int to_height) {
     int count = 0, best = 8;
     const tjscalingfactor *factors = tjGetScalingFactors(&count);
@@ -233,7 +233,8 @@ static int choose_scale(const struct jpeg *j, int to_width, int to_height) {
     return best;
 }
 
-/* Decodes again with an end mark behind the data. What then gives no warning lacked only that. */
+/* Decodes again with an end mark after the data. A file that then gives no warning lacked only
+ * that. */
 static bool is_whole_but_for_its_end(const struct jpeg *j, const struct raster *to, int format,
                                      struct arena *arena) {
     static const uint8_t END[2] = {0xFF, 0xD9};
@@ -351,7 +352,7 @@ static bool is_blank(uint8_t c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* A number of the header and what lies in front of it: blanks and comments, which begin with '#'
+/* A number of the header and what precedes it: blanks and comments, which begin with '#'
  * and end with the line; one at least. Returns what follows, NULL when that is not there. */
 static const uint8_t *header_number(const uint8_t *p, const uint8_t *end, int *number) {
     const uint8_t *start = p;

@@ -1,7 +1,7 @@
 /* picture.h - small pictures for pages: thumbnails and the log-mel strip.
  *
- * Decoded by libjpeg-turbo and scaled by area averaging in integers: the same bytes on every CPU.
- */
+ * Decoded by libjpeg-turbo and scaled by area averaging in integers: the same bytes on
+ * every CPU. */
 #ifndef OCC_RENDER_PAGE_PICTURE_H
 #define OCC_RENDER_PAGE_PICTURE_H
 
@@ -20,8 +20,8 @@ struct picture {
 
 /* Decodes a JPEG (baseline or progressive; grey, YCbCr, also CMYK/YCCK) and scales it to the
  * largest size that fits into width x height with its proportions kept; smaller pictures stay as
- * they are. At most PICTURE_PIXELS pixels are decoded (ERR_LIMIT). ERR_FORMAT when it is no JPEG or
- * broken, ERR_TRUNCATED when it ends early. */
+ * they are. At most PICTURE_PIXELS pixels are decoded (ERR_LIMIT). ERR_FORMAT when it is not a JPEG
+ * or broken, ERR_TRUNCATED when it ends early. */
 #define PICTURE_PIXELS (64 << 20)
 int picture_read_jpeg(struct picture *p, const void *data, size_t size, int width, int height,
                       struct arena *arena, struct error *e);

@@ -1,3 +1,4 @@
+/* ascii.c - see ascii.h. The kerning of a pair is asked for when the pair first comes up. */
 #include "render/text/ascii.h"
 
 #include <string.h>

@@ -1,10 +1,9 @@
 /* ascii.h - ASCII text shaped without HarfBuzz, to HarfBuzz's results.
  *
  * Most words of most texts are ASCII, and in most fonts their shape is the glyph of each character
- * and a change of its advance by the one behind it (kerning). These are learned from HarfBuzz, pair
+ * and a change of its advance by the next one (kerning). These are learned from HarfBuzz, pair
  * by pair as they come, and the font is put to the test first: random strings must come out as
- * HarfBuzz shapes them, else the font is left to it (contextual alternates, ligatures that stay).
- */
+ * HarfBuzz shapes them, else the font is left to it (contextual alternates, lasting ligatures). */
 #ifndef OCC_RENDER_TEXT_ASCII_H
 #define OCC_RENDER_TEXT_ASCII_H
 
@@ -32,7 +31,7 @@ enum { ASCII_UNKNOWN = INT16_MIN };
 int ascii_init(struct ascii *a, struct faces *faces, const struct ascii_oracle *oracle,
                struct error *e);
 
-/* How much the advance of `left` changes in front of `right`. */
+/* How much the advance of `left` changes before `right`. */
 int ascii_kerning(struct ascii *a, const struct ascii_oracle *oracle, char left, char right,
                   int32_t *change, struct error *e);
 
@@ -40,7 +39,7 @@ int ascii_kerning(struct ascii *a, const struct ascii_oracle *oracle, char left,
 bool ascii_is(const char *text, size_t size);
 
 /* Whether UAX #14 has no place inside where a line may end: letters and digits, with quotes around
- * them, an opening bracket in front and closing punctuation behind. False says nothing. */
+ * them, an opening bracket before and closing punctuation after. False says nothing. */
 bool ascii_is_solid(const char *text, size_t size);
 
 #endif

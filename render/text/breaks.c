@@ -1,3 +1,5 @@
+/* breaks.c - see breaks.h. ICU takes UTF-16, so a text is converted, and the places that come back
+ * are looked up in a table of offsets. */
 #include "render/text/breaks.h"
 
 #include <stdlib.h>
@@ -9,11 +11,11 @@
 #include "store/buffer.h"
 #include "store/utf8.h"
 
-enum { TAG_LIMIT = 64 }; /* characters; "#" in front of a longer run of letters is no hashtag */
+enum { TAG_LIMIT = 64 }; /* characters; "#" before a longer run of letters is not a hashtag */
 
 struct breaker {
     UBreakIterator *lines, *clusters;
-    /* The text in hand; for each of its units, the offset in UTF-8, and one more for the end; what
+    /* The current text; for each of its units, the offset in UTF-8, and one more for the end; what
      * was found. */
     struct buffer utf16, utf8_at, breaks;
     int8_t between[U_LB_COUNT][U_LB_COUNT]; /* 0: not asked yet, 1: break, -1: none */
@@ -163,16 +165,16 @@ size_t tag_size(const char *text, size_t size) {
     return at > start ? at : 0;
 }
 
-/* Behind these "#" and "@" belong to something else: an address, a path, a query. */
+/* After these "#" and "@" belong to something else: an address, a path, a query. */
 static bool may_precede_tag(uint32_t code_point) {
     return code_point == 0 ||
            !(is_tag_character(code_point) || strchr("/&=.:%+-", (int)code_point) != NULL) ||
            code_point >= 0x80;
 }
 
-/* The size of a tag at text[0] behind the character `before` (0: none), or behind another tag. */
-static size_t tag_behind(const char *text, size_t size, uint32_t before, bool behind_tag) {
-    return behind_tag || may_precede_tag(before) ? tag_size(text, size) : 0;
+/* The size of a tag at text[0] after the character `before` (0: none), or after another tag. */
+static size_t tag_after(const char *text, size_t size, uint32_t before, bool after_tag) {
+    return after_tag || may_precede_tag(before) ? tag_size(text, size) : 0;
 }
 
 static bool begins_url(const char *text, size_t size) {
@@ -186,7 +188,7 @@ static bool begins_url(const char *text, size_t size) {
     return false;
 }
 
-/* Punctuation of a URL: a line may end behind '/', in front of the others. */
+/* Punctuation of a URL: a line may end after '/' and before the others. */
 static bool url_break(const char *text, size_t at) {
     char here = text[at], before = text[at - 1];
     if (before == '/') {
@@ -196,33 +198,33 @@ static bool url_break(const char *text, size_t at) {
 }
 
 /* A part of a text that has rules of its own. */
-struct special {
+struct special_part {
     size_t start, end;
     bool url;     /* else a tag */
-    bool follows; /* a tag that stands right behind another one: a line may end between them */
+    bool follows; /* a tag right after another one: a line may end between them */
 };
 
-/* The next special part behind the one in `part` (all zero: the first); false: none. */
-static bool next_special(const char *text, size_t size, struct special *part) {
+/* The next special part after the one in `part` (all zero: the first); false: none. */
+static bool next_special_part(const char *text, size_t size, struct special_part *part) {
     size_t from = part->end;
-    bool behind_tag = from > 0 && !part->url;
+    bool after_tag = from > 0 && !part->url;
     uint32_t before = 0;
     if (from > 0) {
         before = (unsigned char)text[from - 1] < 0x80 ? (unsigned char)text[from - 1] : 0x80;
     }
-    for (size_t i = from; i < size; behind_tag = false) {
+    for (size_t i = from; i < size; after_tag = false) {
         uint32_t code_point;
         bool valid;
         size_t step = utf8_decode(text + i, size - i, &code_point, &valid);
         size_t tag =
-            is_tag_start(code_point) ? tag_behind(text + i, size - i, before, behind_tag) : 0;
+            is_tag_start(code_point) ? tag_after(text + i, size - i, before, after_tag) : 0;
         if (tag > 0) {
-            *part = (struct special){.start = i, .end = i + tag, .follows = behind_tag};
+            *part = (struct special_part){.start = i, .end = i + tag, .follows = after_tag};
             return true;
         }
         if ((code_point == 'h' || code_point == 'w') && begins_url(text + i, size - i)) {
             const char *end = memchr(text + i, ' ', size - i);
-            *part = (struct special){
+            *part = (struct special_part){
                 .start = i, .end = end != NULL ? (size_t)(end - text) : size, .url = true};
             return true;
         }
@@ -245,10 +247,10 @@ static size_t add_url_breaks(const char *text, size_t from, size_t to, uint32_t 
 }
 
 /* Takes breaks inside special parts out; puts those of URLs and between tags in. In place: a URL's
- * own breaks are built behind the list, which has room for as many as there are bytes. */
+ * own breaks are built after the list, which has room for as many as there are bytes. */
 static int mend(struct breaker *b, const char *text, size_t size, size_t *count, struct error *e) {
-    struct special part = {0};
-    if (!next_special(text, size, &part)) {
+    struct special_part part = {0};
+    if (!next_special_part(text, size, &part)) {
         return 0;
     }
     uint32_t *breaks = b->breaks.data;
@@ -271,7 +273,7 @@ static int mend(struct breaker *b, const char *text, size_t size, size_t *count,
         if (part.url) {
             n = add_url_breaks(text, part.start, part.end, breaks, n);
         }
-        more = next_special(text, size, &part);
+        more = next_special_part(text, size, &part);
     }
     for (; i < *count; i++) {
         breaks[n++] = old[i];
@@ -300,7 +302,7 @@ int breaker_lines(struct breaker *b, const char *text, size_t size, const uint32
 enum han_class { HAN_NONE, HAN_ID, HAN_CLOSE, HAN_OPEN };
 
 /* The classes of UAX #14 that Chinese and Japanese text is made of and whose pairs need no context:
- * ID; CL and EX, in front of which no line ends; OP, behind which none does. */
+ * ID; CL and EX, before which no line ends; OP, after which none does. */
 static enum han_class han_class(uint32_t code_point) {
     if ((code_point >= 0x4E00 && code_point <= 0x9FFF) ||
         (code_point >= 0x3400 && code_point <= 0x4DBF)) {
@@ -336,7 +338,7 @@ enum chunk_cut chunk_cut(uint32_t before, uint32_t after) {
 
 size_t chunk_size(const char *text, size_t size) {
     uint32_t before = 0;
-    bool behind_tag = false;
+    bool after_tag = false;
     size_t i = 0;
     while (i < size && text[i] != ' ') {
         uint32_t code_point = (unsigned char)text[i];
@@ -349,11 +351,11 @@ size_t chunk_size(const char *text, size_t size) {
             }
         }
         size_t tag =
-            is_tag_start(code_point) ? tag_behind(text + i, size - i, before, behind_tag) : 0;
-        behind_tag = tag > 0;
-        if (behind_tag) {
+            is_tag_start(code_point) ? tag_after(text + i, size - i, before, after_tag) : 0;
+        after_tag = tag > 0;
+        if (after_tag) {
             step = tag;
-            code_point = 'a'; /* behind a tag no cut: ICU decides */
+            code_point = 'a'; /* no cut after a tag: ICU decides */
         }
         before = code_point;
         i += step;

@@ -34,11 +34,11 @@ struct break_side {
     uint8_t line_class;
 };
 
-/* Whether a line may end at the spaces between two words, given the last base character in front of
- * them and the first one behind. */
+/* Whether a line may end at the spaces between two words, given the last base character before
+ * them and the first one after. */
 bool breaker_between(struct breaker *b, struct break_side last, struct break_side first);
 
-/* The size of the chunk that begins at text[0], which is no space: up to the next space or cut. */
+/* The size of the chunk that begins at text[0], not a space: up to the next space or cut. */
 size_t chunk_size(const char *text, size_t size);
 
 /* Whether two characters may be cut apart into chunks, and whether a line may end there. */

@@ -1,3 +1,5 @@
+/* clean.c - see clean.h. Stretches that are kept are copied whole; only what is left out or
+ * replaced begins a new run. */
 #include "render/text/clean.h"
 
 #include <stdlib.h>
@@ -126,7 +128,7 @@ static bool is_plain(uint32_t code_point) {
             code_point != 0x309A && (code_point < 0xA66F || code_point >= 0xAC00));
 }
 
-/* Whether to keep a character that is no newline. */
+/* Whether to keep a character that is not a newline. */
 static bool admit(struct clean *c, uint32_t code_point) {
     if (is_plain(code_point)) {
         c->marks = c->ignorables = 0;

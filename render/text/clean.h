@@ -30,7 +30,7 @@ struct clean {
     size_t count, capacity;
     struct clean_isolate *isolates; /* owned */
     size_t isolate_count, isolate_capacity;
-    uint32_t *glue; /* owned: where spans begin in front of which no line ends; ascending */
+    uint32_t *glue; /* owned: where spans begin before which no line ends; ascending */
     size_t glue_count, glue_capacity;
     uint32_t isolate; /* number of the one that goes on at the end of the text; 0: none */
     bool bidi;        /* holds characters that may run from right to left */

@@ -320,7 +320,7 @@ const struct face *faces_opened(const struct faces *f, int font) {
 
 /* ---- The faces ----------------------------------------------------------------------- */
 
-/* FREETYPE_PROPERTIES in the environment may turn stem darkening on: pages must not depend on it.
+/* FREETYPE_PROPERTIES in the environment may turn on stem darkening: pages must not depend on that.
  */
 static void forget_environment(FT_Library library) {
     static const char *const modules[] = {"autofitter", "cff"};

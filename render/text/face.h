@@ -42,12 +42,11 @@ struct glyph {
 uint32_t glyph_ink(const struct glyph *g, int row, int column);
 
 /* How a glyph is drawn: FIT_ROW in its place in the row, cut off there; FIT_WHOLE whole, for
- * whoever puts it elsewhere; FIT_WHOLE + n likewise, in (FIT_STEPS - n) / FIT_STEPS of its height.
- */
+ * whoever puts it elsewhere; FIT_WHOLE + n likewise, (FIT_STEPS - n) / FIT_STEPS of its height. */
 enum { FIT_ROW, FIT_WHOLE, FIT_STEPS = 16, FIT_LOWEST = FIT_WHOLE + FIT_STEPS / 2, FIT_COUNT };
 
 /* Where a shaped text keeps its glyphs: the address stays valid until faces_close, the bitmaps
- * behind it until faces_trim. */
+ * it points to until faces_trim. */
 struct glyph_slot {
     const struct glyph *phase[GLYPH_PHASES]; /* NULL until drawn for the first time */
     uint32_t id;                             /* FONT_NONE: the code point */
@@ -80,7 +79,7 @@ void faces_close(struct faces *f); /* NULL is allowed */
 int faces_baseline(const struct faces *f);
 int faces_below(const struct faces *f);
 
-/* The opened face of a font; NULL with `e` filled when the file cannot be read or is no font.
+/* The opened face of a font; NULL with `e` filled when the file cannot be read or is not a font.
  * ERR_FORMAT and ERR_IO are remembered: the second call fails at once. */
 const struct face *faces_get(struct faces *f, int font, struct error *e);
 
@@ -88,8 +87,7 @@ const struct face *faces_get(struct faces *f, int font, struct error *e);
 const struct face *faces_opened(const struct faces *f, int font);
 
 /* The slot of a glyph of an opened font; with font FONT_NONE that of the box that shows a code
- * point
- * (`id`), where the rows have room for one (faces_box_advance). */
+ * point (`id`), where the rows have room for one (faces_box_advance). */
 struct glyph_slot *faces_slot(struct faces *f, int font, uint32_t id, unsigned fit,
                               struct error *e);
 

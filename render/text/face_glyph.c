@@ -150,7 +150,7 @@ int rasterizer_outline(struct rasterizer *rasterizer, FT_Face face, uint32_t id,
         return rc;
     }
     if (face->glyph->format != FT_GLYPH_FORMAT_OUTLINE) {
-        return error_set(e, ERR_FORMAT, "glyph %u is no outline", id);
+        return error_set(e, ERR_FORMAT, "glyph %u is not an outline", id);
     }
     FT_Outline *outline = &face->glyph->outline;
     if (fit > FIT_WHOLE) {
@@ -252,7 +252,7 @@ int rasterizer_color(struct rasterizer *rasterizer, FT_Face face, uint32_t id, u
     if (slot->format != FT_GLYPH_FORMAT_BITMAP || slot->bitmap.pixel_mode != FT_PIXEL_MODE_BGRA ||
         slot->bitmap.width > STRIKE_MOST || slot->bitmap.rows > STRIKE_MOST ||
         slot->bitmap.pitch < 0) {
-        return error_set(e, ERR_FORMAT, "glyph %u is no colour bitmap", id);
+        return error_set(e, ERR_FORMAT, "glyph %u is not a colour bitmap", id);
     }
     const struct scale across = {.size = size, .strike = strike};
     const struct scale down = {.size = (int64_t)size * height_of(fit) / FIT_STEPS,

@@ -208,9 +208,9 @@ static bool is_drawable(const struct search *s, const FcPattern *p, bool *color)
 /* ---- The list ------------------------------------------------------------------------ */
 
 static bool has_han(const FcCharSet *charset) {
+    /* one, man, day: everywhere from Japan to Hong Kong */
     return FcCharSetHasChar(charset, 0x4E00) && FcCharSetHasChar(charset, 0x4EBA) &&
-           FcCharSetHasChar(charset,
-                            0x65E5); /* one, man, day: everywhere from Japan to Hong Kong */
+           FcCharSetHasChar(charset, 0x65E5);
 }
 
 /* Enters a font's code points into the table, except where a font before it has them. */

@@ -40,7 +40,7 @@ const struct font *fonts_get(const struct fonts *f, int index);
  * characters), then the first that has all, then the first that has the first code point; else
  * FONT_NONE. Code points that need no glyph (default ignorable: joiners, variation selectors, bidi
  * controls) are not asked for. `emoji`: the cluster is to be shown as emoji: colour fonts are tried
- * first, be it for the first code point alone; otherwise they are tried last. */
+ * first, even for the first code point alone; otherwise they are tried last. */
 int fonts_choose(const struct fonts *f, const uint32_t *cluster, size_t count, bool emoji);
 
 /* Whether a font has a glyph for a code point, or the code point needs none. */

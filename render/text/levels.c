@@ -16,7 +16,7 @@ struct levels {
     UBiDi *bidi;
     UChar *utf16; /* the copy */
     size_t units, utf16_capacity;
-    uint32_t *closing; /* PDIs behind each isolate */
+    uint32_t *closing; /* PDIs after each isolate */
     size_t closing_capacity;
     uint8_t *bytes;
     size_t byte_capacity;
@@ -53,7 +53,7 @@ void levels_close(struct levels *l) {
     free(l);
 }
 
-/* A character is no more units than bytes, and one that a PDI is added for has three bytes. */
+/* A character has at most as many units as bytes; one that a PDI is added for has three bytes. */
 static int make_room(struct levels *l, const struct clean *text, struct error *e) {
     size_t size = text->text.size, isolates = text->isolate_count;
     UChar *utf16 =

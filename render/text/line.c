@@ -1,3 +1,5 @@
+/* line.c - see line.h. Words come from the shaper's cache: the next few are looked up ahead, so
+ * that their memory is near when they are set. */
 #include "render/text/line.h"
 
 #include <stdlib.h>
@@ -5,8 +7,8 @@
 #include <unicode/ubidi.h>
 #include <unicode/uchar.h>
 
+#include "render/text/chunk_parts.h"
 #include "render/text/levels.h"
-#include "render/text/parts.h"
 #include "store/array.h"
 #include "store/utf8.h"
 
@@ -15,7 +17,7 @@ enum { LINE_ITEMS = 8192 };
 /* A chunk of the text ahead. */
 struct chunk {
     uint32_t size;
-    struct word_key key; /* where it is no longer than a word */
+    struct word_key key; /* where it is not longer than a word */
 };
 enum { AHEAD = 16 };
 
@@ -26,7 +28,7 @@ struct line_breaker {
     const uint8_t *levels; /* of each byte of the paragraph; NULL: all are 0 */
     uint8_t paragraph_level;
 
-    /* the paragraph in hand */
+    /* the current paragraph */
     const struct clean *paragraph;
     const char *text;
     size_t size, at;
@@ -34,9 +36,9 @@ struct line_breaker {
     struct break_side last;    /* last base character that was taken; 0 at the start */
     struct chunk ahead[AHEAD]; /* the next ones from `at`, spaces aside */
     size_t ahead_count, ahead_next;
-    struct parts parts; /* of the chunk in hand, where it is no word */
+    struct chunk_parts parts; /* of the current chunk, where it is not a word */
 
-    /* the line in hand */
+    /* the current line */
     struct line_item *items;
     size_t count, capacity;
     int32_t pen;
@@ -67,7 +69,7 @@ void line_breaker_close(struct line_breaker *l) {
         return;
     }
     levels_close(l->bidi);
-    parts_close(&l->parts);
+    chunk_parts_close(&l->parts);
     free(l->items);
     free(l->line_levels);
     free(l->visual);
@@ -161,7 +163,7 @@ static int emit(struct line_breaker *l, size_t end, struct error *e) {
     return l->take(l->context, &line, e);
 }
 
-/* Takes items [0, end) and the spaces behind them away. */
+/* Takes away items [0, end) and the spaces after them. */
 static void drop(struct line_breaker *l, size_t end) {
     while (end < l->count && l->items[end].word == NULL) {
         end++;
@@ -195,7 +197,7 @@ static int piece_word(struct line_breaker *l, size_t start, size_t end, bool rtl
     return shaper_word(l->shaper, text, &key, word, e);
 }
 
-/* Whether a span that is glued to what is in front of it begins within [from, to]. There are few
+/* Whether a span that is glued to what precedes it begins within [from, to]. There are few
  * of them. */
 static bool has_glue(const struct line_breaker *l, size_t from, size_t to) {
     const struct clean *c = l->paragraph;
@@ -207,14 +209,14 @@ static bool has_glue(const struct line_breaker *l, size_t from, size_t to) {
     return false;
 }
 
-/* Ends the line in front of item `end`. */
+/* Ends the line before item `end`. */
 static int end_line(struct line_breaker *l, size_t end, struct error *e) {
     int rc = emit(l, end, e);
     drop(l, end);
     return rc;
 }
 
-/* Ends the line behind the first `stay` clusters of an item; the rest begins the next one. */
+/* Ends the line after the first `stay` clusters of an item; the rest begins the next one. */
 static int split_item(struct line_breaker *l, size_t index, uint16_t stay, struct error *e) {
     struct line_item item = l->items[index];
     const struct word_cluster *at = word_clusters(item.word);
@@ -237,8 +239,8 @@ static int split_item(struct line_breaker *l, size_t index, uint16_t stay, struc
     return rc;
 }
 
-/* The last item is too wide and nothing in front of it may be broken: splits it between clusters,
- * or, where it is glued to the word in front of it, that word, so that it does not go on alone. */
+/* The last item is too wide and nothing before it may be broken: splits it between clusters,
+ * or, where it is glued to the word before it, that word, so that it does not go on alone. */
 static int split_last(struct line_breaker *l, struct error *e) {
     size_t index = l->count - 1;
     const struct line_item *item = &l->items[index];
@@ -342,7 +344,7 @@ static bool is_decimal(const char *text, size_t size) {
     return size > 1 && text[0] == '.' && text[1] >= '0' && text[1] <= '9';
 }
 
-/* Whether the chunk at `at` is glued to what is in front of it, spaces aside. */
+/* Whether the chunk at `at` is glued to what precedes it, spaces aside. */
 static bool is_glued(const struct line_breaker *l) {
     size_t from = l->at;
     while (l->paragraph->glue_count > 0 && from > 0 && l->text[from - 1] == ' ') {
@@ -351,7 +353,7 @@ static bool is_glued(const struct line_breaker *l) {
     return has_glue(l, from, l->at);
 }
 
-/* Whether a line may end in front of the chunk at `at`. */
+/* Whether a line may end before the chunk at `at`. */
 static bool may_break_here(struct line_breaker *l, struct break_side first) {
     if (l->at == 0 || l->last.code_point == 0 || is_glued(l)) {
         return false;
@@ -406,8 +408,8 @@ static int take_chunk(struct line_breaker *l, struct error *e) {
     const struct chunk *chunk = &l->ahead[l->ahead_next++];
     if (chunk->size > WORD_BYTES || l->levels != NULL) {
         bool may_break = may_break_here(l, first_side(text, l->size - l->at));
-        return parts_cut(&l->parts, l->breaker, l->text, l->levels, l->at, chunk->size, may_break,
-                         e);
+        return chunk_parts_cut(&l->parts, l->breaker, l->text, l->levels, l->at, chunk->size,
+                               may_break, e);
     }
     const struct word *word;
     int rc = shaper_word(l->shaper, text, &chunk->key, &word, e);
@@ -421,7 +423,7 @@ static int take_chunk(struct line_breaker *l, struct error *e) {
 }
 
 static int take_part(struct line_breaker *l, struct error *e) {
-    const struct part *part = &l->parts.items[l->parts.next++];
+    const struct chunk_part *part = &l->parts.items[l->parts.next++];
     uint8_t level = level_at(l, l->at);
     const struct word *word;
     int rc = piece_word(l, l->at, part->end, level & 1, &word, e);
@@ -434,7 +436,7 @@ static int take_part(struct line_breaker *l, struct error *e) {
     return rc;
 }
 
-/* Makes room in the cache of words: goes back to where the line in hand began. */
+/* Makes room in the cache of words: goes back to where the current line began. */
 static void start_line_again(struct line_breaker *l) {
     if (l->count > 0) {
         bool in_parts = l->at <= l->parts.end; /* of a chunk that may be very long */
@@ -442,8 +444,8 @@ static void start_line_again(struct line_breaker *l) {
         l->count = 0;
         l->pen = 0;
         l->last = (struct break_side){0};
-        if (!in_parts || !parts_return(&l->parts, l->at)) {
-            parts_clear(&l->parts);
+        if (!in_parts || !chunk_parts_return(&l->parts, l->at)) {
+            chunk_parts_clear(&l->parts);
             l->ahead_count = l->ahead_next = 0;
         }
     }
@@ -459,7 +461,7 @@ int line_breaker_run(struct line_breaker *l, const struct clean *text, int32_t w
     l->at = 0;
     l->width = width;
     l->last = (struct break_side){0};
-    parts_clear(&l->parts);
+    chunk_parts_clear(&l->parts);
     l->ahead_count = l->ahead_next = 0;
     l->count = 0;
     l->pen = 0;

@@ -16,7 +16,7 @@ struct line_item {
     int32_t x;                           /* 26.6 from the beginning of the line, left edge */
     int32_t advance;                     /* 26.6 */
     uint8_t level;                       /* of UAX #9; odd: from right to left */
-    bool may_break;                      /* a line may end in front of it */
+    bool may_break;                      /* a line may end before it */
 };
 
 struct line {

@@ -103,7 +103,7 @@ void shaper_forget(struct shaper *s) {
     s->arena_used = 0;
 }
 
-/* Copies `size` bytes to *at and goes on behind them. */
+/* Copies `size` bytes to *at and goes on after them. */
 static void put(char **at, const void *items, size_t size) {
     memcpy(*at, items, size);
     *at += word_padded(size);

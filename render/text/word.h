@@ -23,7 +23,7 @@ struct word_cluster {
     int32_t x, advance; /* 26.6 */
 };
 
-/* A part that stays on one line; a line may end behind it. */
+/* A part that stays on one line; a line may end after it. */
 struct word_piece {
     uint16_t cluster_end;
 };
@@ -37,7 +37,7 @@ struct word_missing {
  * of 8 bytes. Small, because many thousands are kept and each is looked at once in a while. */
 struct word {
     int32_t advance;      /* 26.6 */
-    uint32_t first, last; /* first character; last one that is no mark */
+    uint32_t first, last; /* first character; last one that is not a mark */
     uint16_t size, glyph_count, cluster_count, missing_count;
     uint16_t piece_count; /* 0: one piece. Words from right to left have one. */
     uint16_t fonts[WORD_FONTS];

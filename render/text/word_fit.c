@@ -125,7 +125,7 @@ static int fit_group(struct word_maker *m, const struct group *g, struct error *
 }
 
 /* The stretch of a byte of the word. */
-static const struct stretch *stretch_at(const struct shaped_word *shaped, uint32_t at) {
+static const struct word_stretch *stretch_at(const struct shaped_word *shaped, uint32_t at) {
     size_t i = 0;
     while (i + 1 < shaped->stretch_count && shaped->stretches[i].end <= at) {
         i++;
@@ -138,7 +138,7 @@ int maker_fit(struct word_maker *m, struct error *e) {
     int rc = 0;
     for (struct group g = {0}; g.first < shaped->word.glyph_count && rc == 0; g.first = g.end) {
         uint16_t cluster = shaped->glyph_cluster[g.first];
-        const struct stretch *r = stretch_at(shaped, cluster);
+        const struct word_stretch *r = stretch_at(shaped, cluster);
         bool joined = is_joined(r->script);
         g.end = g.first + 1;
         while (g.end < shaped->word.glyph_count &&

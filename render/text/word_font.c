@@ -50,7 +50,7 @@ static UScriptCode script_of(uint32_t c) {
 
 static void add_stretch(struct shaped_word *shaped, uint32_t start, uint32_t end, int font,
                         UScriptCode script) {
-    struct stretch *last =
+    struct word_stretch *last =
         shaped->stretch_count > 0 ? &shaped->stretches[shaped->stretch_count - 1] : NULL;
     bool same =
         last != NULL && last->font == font &&
@@ -61,7 +61,7 @@ static void add_stretch(struct shaped_word *shaped, uint32_t start, uint32_t end
         return;
     }
     shaped->stretches[shaped->stretch_count++] =
-        (struct stretch){.start = start, .end = end, .font = font, .script = script};
+        (struct word_stretch){.start = start, .end = end, .font = font, .script = script};
 }
 
 /* Whether a mark of a cluster is to be drawn apart from it, though the font may have it: colour
@@ -74,7 +74,7 @@ static bool is_foreign(const struct font *font, uint32_t base, uint32_t c) {
 }
 
 /* The font of a cluster. Common characters that the primary lacks come in the font of the letters
- * in front of them: the first font with a danda may be one for another script. */
+ * before them: the first font with a danda may be one for another script. */
 static int choose_font(const struct word_maker *m, const uint32_t *cluster, size_t count) {
     const struct shaped_word *shaped = &m->shaped;
     int font = fonts_choose(m->fonts, cluster, count, is_emoji(cluster, count));
@@ -108,11 +108,11 @@ static void add_cluster(struct word_maker *m, const char *text, size_t start, si
             at > start && font != FONT_NONE && is_foreign(fonts_get(m->fonts, font), cluster[0], c);
         if (foreign || (lacks && is_mark(c))) {
             shaped->borrowed[shaped->borrowed_count++] =
-                (struct borrowed){.at = (uint16_t)at,
-                                  .size = (uint8_t)step,
-                                  .base = (uint16_t)from,
-                                  .font = fonts_choose(m->fonts, &c, 1, false),
-                                  .code_point = c};
+                (struct borrowed_mark){.at = (uint16_t)at,
+                                       .size = (uint8_t)step,
+                                       .base = (uint16_t)from,
+                                       .font = fonts_choose(m->fonts, &c, 1, false),
+                                       .code_point = c};
         } else if (lacks) {
             add_stretch(shaped, (uint32_t)from, (uint32_t)at, font, script);
             from = at;
@@ -125,11 +125,11 @@ static void add_cluster(struct word_maker *m, const char *text, size_t start, si
 }
 
 /* Common characters have no script of their own, and the rules of a font hang on scripts. Where a
- * cut parted the punctuation of Chinese, Japanese or Korean text from its letters, the font tells.
- */
+ * cut parted the punctuation of Chinese, Japanese or Korean text from its letters,
+ * the font decides. */
 static void name_scripts(const struct fonts *fonts, struct shaped_word *shaped) {
     for (size_t i = 0; i < shaped->stretch_count; i++) {
-        struct stretch *r = &shaped->stretches[i];
+        struct word_stretch *r = &shaped->stretches[i];
         if (r->script == USCRIPT_COMMON && r->font != FONT_NONE && fonts_get(fonts, r->font)->han) {
             r->script = USCRIPT_HAN;
         }

@@ -13,7 +13,8 @@
 static int ask_harfbuzz(void *context, const char *text, size_t size, uint32_t *ids,
                         int32_t *advances, size_t *count, bool *plain, struct error *e) {
     struct word_maker *m = context;
-    struct stretch all = {.end = (uint32_t)size, .font = FONT_PRIMARY, .script = USCRIPT_LATIN};
+    struct word_stretch all = {
+        .end = (uint32_t)size, .font = FONT_PRIMARY, .script = USCRIPT_LATIN};
     const struct face *face = faces_get(m->faces, FONT_PRIMARY, e);
     int rc = face != NULL ? maker_ask(m, face, text, size, &all, false, e) : ERR_MEMORY;
     unsigned glyphs = 0;
@@ -88,8 +89,8 @@ static void find_clusters(struct shaped_word *shaped, size_t size) {
         }
     }
     qsort(shaped->clusters, n, sizeof *shaped->clusters, by_start);
-    size_t kept =
-        0; /* a font may draw the parts of a cluster far from each other: the first counts */
+    /* a font may draw the parts of a cluster far from each other: the first counts */
+    size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
         if (kept == 0 || shaped->clusters[i].start != shaped->clusters[kept - 1].start) {
             shaped->clusters[kept++] = shaped->clusters[i];
@@ -128,7 +129,7 @@ static int find_pieces(struct word_maker *m, const char *text, size_t size, stru
     return 0;
 }
 
-/* A mark belongs to the character in front of it, unless that is a space without width: LB9, LB10.
+/* A mark belongs to the character before it, unless that is a space without width (LB9, LB10).
  */
 static void find_ends(struct word *w, const char *text, size_t size) {
     bool valid;
@@ -149,7 +150,7 @@ static void find_ends(struct word *w, const char *text, size_t size) {
     w->last_class = (uint8_t)last_class;
 }
 
-static void note_font(struct word *w, uint16_t font) {
+static void record_font(struct word *w, uint16_t font) {
     uint8_t k = 0;
     while (k < w->font_count && k < WORD_FONTS && w->fonts[k] != font) {
         k++;
@@ -164,7 +165,7 @@ static void note_font(struct word *w, uint16_t font) {
 
 static void find_fonts(struct shaped_word *shaped) {
     for (size_t i = 0; i < shaped->word.glyph_count; i++) {
-        note_font(&shaped->word, shaped->glyphs[i].slot->font);
+        record_font(&shaped->word, shaped->glyphs[i].slot->font);
     }
 }
 

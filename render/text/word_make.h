@@ -8,7 +8,7 @@
 #include "render/text/word.h"
 
 /* A stretch of a word in one font and script. */
-struct stretch {
+struct word_stretch {
     uint32_t start, end;
     int font;
     UScriptCode script;
@@ -16,16 +16,15 @@ struct stretch {
 
 /* A mark that is drawn apart from its base, over it: in a font of its own, or as the box of a
  * missing character. The text is shaped as if it were not there. */
-struct borrowed {
-    uint16_t at,
-        base;     /* bytes of the word: where it is; its grapheme cluster, or the part of one */
+struct borrowed_mark {
+    /* Bytes of the word: where it is; where its grapheme cluster begins, or the part of one. */
+    uint16_t at, base;
     uint8_t size; /* bytes */
     int font;
     uint32_t code_point;
 };
 
-/* A word being made: WORD_BYTES bytes give at most as many clusters; HarfBuzz may give more glyphs.
- */
+/* A word being made: WORD_BYTES bytes give at most as many clusters; glyphs may be more. */
 enum { SHAPED_GLYPHS = 4 * WORD_BYTES };
 struct shaped_word {
     struct word_glyph glyphs[SHAPED_GLYPHS];
@@ -34,8 +33,8 @@ struct shaped_word {
     struct word_cluster clusters[WORD_BYTES + 1];
     struct word_piece pieces[WORD_BYTES + 1];
     struct word_missing missing[WORD_BYTES];
-    struct stretch stretches[WORD_BYTES];
-    struct borrowed borrowed[WORD_BYTES]; /* in the order of the text */
+    struct word_stretch stretches[WORD_BYTES];
+    struct borrowed_mark borrowed[WORD_BYTES]; /* in the order of the text */
     size_t stretch_count, borrowed_count;
     struct word word;
 };
@@ -68,16 +67,16 @@ int maker_make(struct word_maker *m, const char *text, size_t size, bool rtl, bo
 int maker_stretches(struct word_maker *m, const char *text, size_t size, struct error *e);
 
 /* word_shape.c: adds the glyphs of a stretch, those of borrowed marks included. */
-int maker_shape(struct word_maker *m, const char *text, size_t size, const struct stretch *r,
+int maker_shape(struct word_maker *m, const char *text, size_t size, const struct word_stretch *r,
                 bool rtl, struct error *e);
 /* The glyphs that HarfBuzz gives for a stretch are in m->buffer then. */
 int maker_ask(struct word_maker *m, const struct face *face, const char *text, size_t size,
-              const struct stretch *r, bool rtl, struct error *e);
+              const struct word_stretch *r, bool rtl, struct error *e);
 /* Adds a glyph at the pen and moves the pen. */
-struct placed {
+struct glyph_place {
     int32_t x, y, advance;
 };
-int maker_add(struct word_maker *m, int font, uint32_t id, uint32_t cluster, struct placed at,
+int maker_add(struct word_maker *m, int font, uint32_t id, uint32_t cluster, struct glyph_place at,
               struct error *e);
 /* Counts a missing character, and shows its code point. */
 int maker_add_missing(struct word_maker *m, uint32_t at, uint32_t cluster, uint32_t code_point,

@@ -11,7 +11,7 @@ struct base {
     int32_t middle; /* y of what a stroke goes through; INT32_MIN: where the mark's font has it */
 };
 
-enum { COPIES = 4 }; /* of a line's glyph at most, so that a word of them is no flood */
+enum { COPIES = 4 }; /* of a line's glyph at most, so that a word of them is not a flood */
 enum { OVERLAY = 1, DOUBLE_BELOW = 233, DOUBLE_ABOVE = 234 }; /* canonical combining classes */
 
 static struct base measure(const struct word_maker *m, size_t first) {
@@ -73,24 +73,24 @@ static int32_t lift(const struct word_maker *m, uint32_t c, const struct glyph_a
     return middle < 0 && down < 0 ? down : 0;
 }
 
-/* Where the middle of the mark's ink comes to. */
+/* Where the middle of the mark's ink goes. */
 static int32_t center(uint32_t c, const struct base *b) {
     uint8_t class = u_getCombiningClass((UChar32)c);
     bool two = class == DOUBLE_ABOVE || class == DOUBLE_BELOW;
     return two ? b->end : b->start + (b->end - b->start) / 2;
 }
 
-/* A mark that has room of its own stands behind the base, as its glyph is. */
-static int put_beside(struct word_maker *m, const struct borrowed *mark, uint32_t id,
+/* A mark that has room of its own stands after the base, as its glyph is. */
+static int put_beside(struct word_maker *m, const struct borrowed_mark *mark, uint32_t id,
                       uint32_t cluster, struct base *b, struct error *e) {
     const struct face *face = faces_opened(m->faces, mark->font);
-    struct placed at = {.advance = hb_font_get_glyph_h_advance(face->hb, id)};
+    struct glyph_place at = {.advance = hb_font_get_glyph_h_advance(face->hb, id)};
     int rc = maker_add(m, mark->font, id, cluster, at, e);
     b->end = m->shaped.word.advance;
     return rc;
 }
 
-static int put_over(struct word_maker *m, const struct borrowed *mark, uint32_t id,
+static int put_over(struct word_maker *m, const struct borrowed_mark *mark, uint32_t id,
                     uint32_t cluster, struct base *b, struct error *e) {
     const struct glyph_slot *slot = faces_slot(m->faces, mark->font, id, FIT_ROW, e);
     if (slot == NULL) {
@@ -107,7 +107,7 @@ static int put_over(struct word_maker *m, const struct borrowed *mark, uint32_t 
     for (int i = 0; i < copies && rc == 0; i++) {
         int32_t left = copies > 1 ? b->start + (room - width) / (copies - 1) * i
                                   : center(mark->code_point, b) - width / 2;
-        struct placed at = {.x = left - area.left - m->shaped.word.advance, .y = y};
+        struct glyph_place at = {.x = left - area.left - m->shaped.word.advance, .y = y};
         rc = maker_add(m, mark->font, id, cluster, at, e);
     }
     if (u_getCombiningClass((UChar32)mark->code_point) != OVERLAY) {
@@ -117,8 +117,8 @@ static int put_over(struct word_maker *m, const struct borrowed *mark, uint32_t 
     return rc;
 }
 
-static int put(struct word_maker *m, const struct borrowed *mark, uint32_t cluster, struct base *b,
-               struct error *e) {
+static int put(struct word_maker *m, const struct borrowed_mark *mark, uint32_t cluster,
+               struct base *b, struct error *e) {
     const struct face *face =
         mark->font == FONT_NONE ? NULL : faces_get(m->faces, mark->font, NULL);
     hb_codepoint_t id = 0;
@@ -139,7 +139,7 @@ int maker_marks(struct word_maker *m, uint32_t start, uint32_t end, uint32_t clu
     bool measured = false;
     int rc = 0;
     for (size_t i = 0; i < shaped->borrowed_count && rc == 0; i++) {
-        const struct borrowed *mark = &shaped->borrowed[i];
+        const struct borrowed_mark *mark = &shaped->borrowed[i];
         if (mark->base < start || mark->base >= end) {
             continue;
         }

@@ -21,7 +21,7 @@ static bool is_ignorable(uint32_t c) {
     return u_hasBinaryProperty((UChar32)c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT);
 }
 
-int maker_add(struct word_maker *m, int font, uint32_t id, uint32_t cluster, struct placed at,
+int maker_add(struct word_maker *m, int font, uint32_t id, uint32_t cluster, struct glyph_place at,
               struct error *e) {
     struct shaped_word *shaped = &m->shaped;
     struct word *w = &shaped->word;
@@ -53,7 +53,8 @@ static int add_code(struct word_maker *m, uint32_t cluster, uint32_t code_point,
         hb_codepoint_t id = 0;
         if (hb_font_get_nominal_glyph(face->hb, (unsigned char)*c, &id)) {
             int32_t advance = hb_font_get_glyph_h_advance(face->hb, id);
-            rc = maker_add(m, FONT_PRIMARY, id, cluster, (struct placed){.advance = advance}, e);
+            rc = maker_add(m, FONT_PRIMARY, id, cluster, (struct glyph_place){.advance = advance},
+                           e);
         }
     }
     return rc;
@@ -69,7 +70,7 @@ int maker_add_missing(struct word_maker *m, uint32_t at, uint32_t cluster, uint3
     }
     int32_t advance = faces_box_advance(m->faces, code_point);
     return advance > 0 ? maker_add(m, FONT_NONE, code_point, cluster,
-                                   (struct placed){.advance = advance}, e)
+                                   (struct glyph_place){.advance = advance}, e)
                        : add_code(m, cluster, code_point, e);
 }
 
@@ -80,12 +81,12 @@ static int add_nothing(struct word_maker *m, uint32_t cluster, struct error *e) 
     if (face == NULL || !hb_font_get_nominal_glyph(face->hb, ' ', &space)) {
         return face != NULL ? 0 : ERR_MEMORY;
     }
-    return maker_add(m, FONT_PRIMARY, space, cluster, (struct placed){0}, e);
+    return maker_add(m, FONT_PRIMARY, space, cluster, (struct glyph_place){0}, e);
 }
 
 /* A stretch that no font has, from character to character in the order of the eye. */
-static int add_unknown(struct word_maker *m, const char *text, const struct stretch *r, bool rtl,
-                       struct error *e) {
+static int add_unknown(struct word_maker *m, const char *text, const struct word_stretch *r,
+                       bool rtl, struct error *e) {
     uint32_t starts[WORD_BYTES + 1];
     size_t count = 0;
     for (size_t i = r->start, k = 0; i < r->end && count < WORD_BYTES;) {
@@ -142,7 +143,7 @@ struct stripped {
 };
 
 static void strip(const struct shaped_word *shaped, const char *text, size_t size,
-                  const struct stretch *r, struct stripped *s) {
+                  const struct word_stretch *r, struct stripped *s) {
     size_t next = 0;
     s->size = 0;
     for (size_t i = 0; i <= size;) {
@@ -160,7 +161,7 @@ static void strip(const struct shaped_word *shaped, const char *text, size_t siz
 }
 
 int maker_ask(struct word_maker *m, const struct face *face, const char *text, size_t size,
-              const struct stretch *r, bool rtl, struct error *e) {
+              const struct word_stretch *r, bool rtl, struct error *e) {
     hb_buffer_clear_contents(m->buffer);
     hb_buffer_add_utf8(m->buffer, text, (int)size, r->start, (int)(r->end - r->start));
     hb_buffer_set_direction(m->buffer, rtl ? HB_DIRECTION_RTL : HB_DIRECTION_LTR);
@@ -174,10 +175,10 @@ int maker_ask(struct word_maker *m, const struct face *face, const char *text, s
 
 /* Likewise without the marks that are borrowed; clusters are those of the whole text. */
 static int ask_stripped(struct word_maker *m, const struct face *face, const char *text,
-                        size_t size, const struct stretch *r, bool rtl, struct error *e) {
+                        size_t size, const struct word_stretch *r, bool rtl, struct error *e) {
     struct stripped s = {0};
     strip(&m->shaped, text, size, r, &s);
-    struct stretch rest = *r;
+    struct word_stretch rest = *r;
     rest.start = s.start;
     rest.end = s.end;
     int rc = maker_ask(m, face, s.text, s.size, &rest, rtl, e);
@@ -199,9 +200,9 @@ static int add_group(struct word_maker *m, const struct face *face, int font, co
     for (unsigned i = first; i < end && rc == 0; i++) {
         uint32_t lacks = info[i].codepoint == 0 ? lacking(face, text, start, stop) : 0;
         if (info[i].codepoint != 0) {
-            struct placed placed = {.x = at[i].x_offset,
-                                    .y = at[i].y_offset,
-                                    .advance = at[i].x_advance > 0 ? at[i].x_advance : 0};
+            struct glyph_place placed = {.x = at[i].x_offset,
+                                         .y = at[i].y_offset,
+                                         .advance = at[i].x_advance > 0 ? at[i].x_advance : 0};
             rc = maker_add(m, font, info[i].codepoint, start, placed, e);
         } else if (lacks) {
             rc = maker_add_missing(m, start, start, lacks, e);
@@ -212,7 +213,7 @@ static int add_group(struct word_maker *m, const struct face *face, int font, co
     return rc == 0 ? maker_marks(m, start, stop, start, before, e) : rc;
 }
 
-int maker_shape(struct word_maker *m, const char *text, size_t size, const struct stretch *r,
+int maker_shape(struct word_maker *m, const char *text, size_t size, const struct word_stretch *r,
                 bool rtl, struct error *e) {
     const struct face *face = r->font == FONT_NONE ? NULL : faces_get(m->faces, r->font, NULL);
     if (face == NULL) { /* no font, or its file went bad after it was chosen */

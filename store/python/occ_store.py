@@ -107,9 +107,9 @@ def check_file(path):
     try:
         for _ in range(16):  # a writer may be at work
             meta = read_meta(file)
-            length = os.fstat(file).st_size  # behind the meta: pages are written before it
+            length = os.fstat(file).st_size  # after the meta: pages are written before it
             if length == 0:
-                raise ValueError(f"{path}: is no token store: data.mdb is empty")
+                raise ValueError(f"{path}: is not a token store: data.mdb is empty")
             if meta is None:
                 return
             size, root, last, _ = meta
@@ -144,7 +144,7 @@ class _Environment:
 
     def __init__(self, path, inherited):
         if not os.path.exists(os.path.join(path, "data.mdb")):
-            raise FileNotFoundError(f"{path}: is no token store (no data.mdb in it)")
+            raise FileNotFoundError(f"{path}: is not a token store (no data.mdb in it)")
         check_file(path)
         self.env = self.open(path, inherited)
         self.databases = {name: self.grown(self.env.open_db, name.encode(), create=False)
@@ -152,7 +152,7 @@ class _Environment:
         self.views = None  # a transaction that stays open, for values without a copy
         self.unpackers = {0: zstandard.ZstdDecompressor()}  # by number of their dictionary
         if self.get("meta", b"format") != FORMAT:
-            raise ValueError(f"{path}: is no store of format '{FORMAT.decode()}'")
+            raise ValueError(f"{path}: is not a store of format '{FORMAT.decode()}'")
 
     @classmethod
     def open(cls, path, inherited):
@@ -374,7 +374,7 @@ def unpack(codec, payload, shape):
 
 
 def sequence(tokens, vectors, local=None):
-    """A page as DeepSeek-OCR's decoder reads it, (positions, dim): image_newline behind each row, view_seperator at the
+    """A page as DeepSeek-OCR's decoder reads it, (positions, dim): image_newline after each row, view_seperator at the
     end. local: the tiles of a gundam page (its second record), which come first."""
     newline, separator = vectors
     parts = []

@@ -154,10 +154,11 @@ int main(int argc, char **argv) {
     enum dtype compute;
     int option, repeat = 20;
     bool f32 = false;
-    while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
-        if (option == 'f') {
-            f32 = true;
-        } else if (option != 'r' || (repeat = atoi(optarg)) < 1) {
+    for (option = getopt_long(argc, argv, "", OPTIONS, NULL); option != -1;
+         option = getopt_long(argc, argv, "", OPTIONS, NULL)) {
+        f32 = f32 || option == 'f';
+        repeat = option == 'r' ? (int)strtol(optarg, NULL, 10) : repeat;
+        if (option == '?' || repeat < 1) {
             return 2;
         }
     }

@@ -5,16 +5,10 @@
  *     bench-tokenizer TOKENIZER TEXT RUNS [IDS]     IDS: where to write the ids, a number a line */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "store/clock.h"
 #include "store/file.h"
 #include "train/tokenizer/tokenizer.h"
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static void check(int rc, const struct error *e) {
     if (rc < 0) {
@@ -48,21 +42,21 @@ int main(int argc, char **argv) {
     }
     bytes_init(&text, TOKENIZER_FILE_LIMIT);
     check(file_read(argv[2], &text, &e), &e);
-    double start = now();
+    double start = clock_cpu_seconds();
     check(tokenizer_open(&t, argv[1], TOKENIZER_SPLIT_AUTO, &e), &e);
-    double opening = now() - start;
+    double opening = clock_cpu_seconds() - start;
     for (long run = strtol(argv[3], NULL, 10); run > 0; run--) {
         tokens.count = 0;
-        start = now();
+        start = clock_cpu_seconds();
         check(tokenizer_state_open(&s, t, &e), &e);
         check(tokenizer_encode(s, bytes_text(&text), text.size, TOKENIZER_ORDINARY, &tokens, &e),
               &e);
         tokenizer_state_close(s);
-        double middle = now();
+        double middle = clock_cpu_seconds();
         check(tokenizer_state_open(&s, t, &e), &e);
         check(tokenizer_count(s, bytes_text(&text), text.size, TOKENIZER_ORDINARY, &count, &e), &e);
         tokenizer_state_close(s);
-        double end = now();
+        double end = clock_cpu_seconds();
         encoding = middle - start < encoding ? middle - start : encoding;
         counting = end - middle < counting ? end - middle : counting;
     }

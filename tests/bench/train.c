@@ -154,23 +154,23 @@ struct source {
     struct read_label labels[ROWS * A_ROW];
 };
 
-static int open_maker(void *context, void **maker, struct error *e) {
+static int open_generator(void *context, void **generator, struct error *e) {
     (void)e;
-    *maker = context;
+    *generator = context;
     return 0;
 }
 
-static void close_maker(void *maker) {
-    (void)maker;
+static void close_generator(void *generator) {
+    (void)generator;
 }
 
-static int make(void *maker, const struct read_question *q, struct read_page *page,
+static int make(void *generator, const struct read_request *r, struct read_page *page,
                 struct error *e) {
-    struct source *s = maker;
+    struct source *s = generator;
     (void)e;
     pthread_mutex_lock(&s->lock);
     for (int i = 0; i < 2; i++) {
-        if (q->number == (i == 0 ? s->first : s->last)) {
+        if (r->number == (i == 0 ? s->first : s->last)) {
             s->wall[i] = seconds(CLOCK_MONOTONIC);
             s->cpu[i] = seconds(CLOCK_PROCESS_CPUTIME_ID);
         }
@@ -214,15 +214,16 @@ static void remove_run(const char *folder) {
 static void measure(const struct alphabet *alphabet, int threads, int64_t batch, int64_t steps) {
     static struct source s = {.lock = PTHREAD_MUTEX_INITIALIZER};
     char folder[] = "bench-train-XXXXXX";
-    enum dtype compute = DTYPE_F32;
-    const struct backend *processor;
+    const struct backend *backend;
+    enum dtype compute;
     struct read_options o = READ_DEFAULTS;
     struct trainer_result result;
     struct rate rate = {.wall = 0};
     struct error e;
-    must(backend_open(&processor, "cpu", &e), &e);
-    must(backend_compute(processor, "auto", &compute, &e), &e);
+    must(backend_open(&backend, "cpu", &e), &e);
+    must(backend_compute(backend, "auto", &compute, &e), &e);
     must(config_named(&o.encoder, "nano", &e), &e);
+    o.trainer.device = "cpu";
     o.reading.classes = alphabet_count(alphabet);
     o.trainer.threads = threads;
     o.batch = batch - batch % threads;
@@ -241,8 +242,11 @@ static void measure(const struct alphabet *alphabet, int threads, int64_t batch,
     fill(&s, (int)o.reading.classes);
     s.first = (uint64_t)(WARM * o.batch);
     s.last = (uint64_t)((WARM + steps) * o.batch);
-    const struct read_source source = {
-        .context = &s, .open = open_maker, .close = close_maker, .make = make, .kinds = {"page"}};
+    const struct read_source source = {.context = &s,
+                                       .open = open_generator,
+                                       .close = close_generator,
+                                       .make = make,
+                                       .kinds = {"page"}};
     add_rates(threads, compute, &rate);
     int rc = read_train(&o, alphabet, &source, NULL, NULL, &result, &e);
     must(rc == ERR_CANCELLED ? 0 : rc, &e);

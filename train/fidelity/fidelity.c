@@ -17,7 +17,7 @@
 const char *const FIDELITY_OPERATOR_NAMES[FIDELITY_OPERATORS + 1] = {"merge", "pool", "resize",
                                                                      "render", NULL};
 
-struct measuring {
+struct fidelity_context {
     const struct fidelity_options *o;
     const struct fonts *fonts;
     pthread_mutex_t lock;
@@ -28,8 +28,8 @@ struct measuring {
 };
 
 /* Of a thread. */
-struct meter {
-    struct measuring *m;
+struct worker {
+    struct fidelity_context *context;
     struct encoder_session *encoder;
     struct reader_session *reader;
     struct codec_state *codec;
@@ -43,50 +43,50 @@ struct meter {
 
 /* ---- Pages --------------------------------------------------------------------------- */
 
-/* The first page of m->source; rows and columns: cells that may be filled, 0: all. */
-static int draw(struct meter *m, struct drawn_page *out, int rows, int columns, struct error *e) {
-    const struct page_setup setup = {.mode = m->m->o->mode,
-                                     .profile = &PROFILES[m->m->o->profile],
-                                     .fonts = m->m->fonts,
+/* The first page of w->source; rows and columns: cells that may be filled, 0: all. */
+static int draw(struct worker *w, struct drawn_page *out, int rows, int columns, struct error *e) {
+    const struct page_setup setup = {.mode = w->context->o->mode,
+                                     .profile = &PROFILES[w->context->o->profile],
+                                     .fonts = w->context->fonts,
                                      .rows = rows,
                                      .columns = columns};
-    int rc = draw_text(out, &setup, bytes_text(&m->source), m->source.size, e);
+    int rc = draw_text(out, &setup, bytes_text(&w->source), w->source.size, e);
     return rc == 0 && !out->drawn ? error_set(e, ERR_FORMAT, "the text gives no page") : rc;
 }
 
 /* More text than a page of ASCII holds: from a place in the held-out text on, or random. */
-static int fill_source(struct meter *m, enum fidelity_kind kind, int64_t number, struct error *e) {
-    const struct fidelity_options *o = m->m->o;
+static int fill_source(struct worker *w, enum fidelity_kind kind, int64_t number, struct error *e) {
+    const struct fidelity_options *o = w->context->o;
     int64_t tokens = (int64_t)mode_rows(o->mode) * mode_rows(o->mode);
     size_t size = (size_t)tokens * (PROFILES[o->profile].pitch < PATCH ? 220 : 90);
     uint64_t random = random_stream(o->seed, (uint64_t)number);
-    bytes_clear(&m->source);
+    bytes_clear(&w->source);
     if (kind == FIDELITY_RANDOM) {
-        return text_random(&m->source, reader_alphabet(o->reader), LETTERS_ASCII, size, &random, e);
+        return text_random(&w->source, reader_alphabet(o->reader), LETTERS_ASCII, size, &random, e);
     }
     size_t at = (size_t)((double)o->text_size * (double)number / (double)o->pages);
     /* one paragraph: all rows are full */
-    int rc = text_stretch(&m->source, o->text, o->text_size, at, size, e);
-    text_join_lines(&m->source);
+    int rc = text_stretch(&w->source, o->text, o->text_size, at, size, e);
+    text_join_lines(&w->source);
     return rc;
 }
 
 /* ---- Reading ------------------------------------------------------------------------- */
 
 /* Adds what was read of the tokens, compared with the whole page's text. */
-static int compare(struct meter *m, const float *tokens, int rows, int columns, int width,
+static int compare(struct worker *w, const float *tokens, int rows, int columns, int width,
                    struct fidelity_errors *errors, struct error *e) {
     const struct reading_character *characters;
     size_t count;
     int64_t distance, length;
-    int rc = reader_run(m->reader, tokens, rows, columns, &characters, &count, e);
+    int rc = reader_run(w->reader, tokens, rows, columns, &characters, &count, e);
     if (rc == 0) {
-        rc = reading_text_fill(&m->read, reader_alphabet(m->m->o->reader), characters, count, width,
-                               e);
+        rc = reading_text_fill(&w->read, reader_alphabet(w->context->o->reader), characters, count,
+                               width, e);
     }
     if (rc == 0) {
-        rc = text_distance(bytes_text(&m->read.text), m->read.text.size, m->page.page.text,
-                           m->page.page.text_size, &distance, &length, e);
+        rc = text_distance(bytes_text(&w->read.text), w->read.text.size, w->page.page.text,
+                           w->page.page.text_size, &distance, &length, e);
     }
     if (rc == 0) {
         errors->distance += distance;
@@ -95,19 +95,19 @@ static int compare(struct meter *m, const float *tokens, int rows, int columns, 
     return rc;
 }
 
-static int read_codecs(struct meter *m, int rows, int columns, struct error *e) {
-    int64_t dim = reader_dim(m->m->o->reader);
+static int read_codecs(struct worker *w, int rows, int columns, struct error *e) {
+    int64_t dim = reader_dim(w->context->o->reader);
     int rc = 0;
     for (int i = 0; i < CODEC_COUNT && rc == 0; i++) {
-        bytes_clear(&m->packed);
-        rc = codec_pack(m->codec, &m->packed, (enum codec)i, m->tokens, (int64_t)rows * columns,
+        bytes_clear(&w->packed);
+        rc = codec_pack(w->codec, &w->packed, (enum codec)i, w->tokens, (int64_t)rows * columns,
                         dim, NULL, e);
         if (rc == 0) {
-            rc = codec_unpack(m->codec, m->work, (enum codec)i, m->packed.data, m->packed.size,
+            rc = codec_unpack(w->codec, w->work, (enum codec)i, w->packed.data, w->packed.size,
                               (int64_t)rows * columns, dim, e);
         }
         if (rc == 0) {
-            rc = compare(m, m->work, rows, columns, m->page.page.width, &m->result->codecs[i], e);
+            rc = compare(w, w->work, rows, columns, w->page.page.width, &w->result->codecs[i], e);
         }
     }
     return rc;
@@ -115,23 +115,24 @@ static int read_codecs(struct meter *m, int rows, int columns, struct error *e) 
 
 /* ---- Forgetting ---------------------------------------------------------------------- */
 
-static int read_merged(struct meter *m, int rows, int columns, struct error *e) {
-    size_t size = (size_t)(rows * columns) * (size_t)reader_dim(m->m->o->reader) * sizeof(float);
+static int read_merged(struct worker *w, int rows, int columns, struct error *e) {
+    size_t size =
+        (size_t)(rows * columns) * (size_t)reader_dim(w->context->o->reader) * sizeof(float);
     float *merged = malloc(size);
     int r = rows, c = columns;
     int rc = merged != NULL ? 0 : error_memory(e, NULL);
     if (rc == 0) {
-        memcpy(merged, m->tokens, size);
+        memcpy(merged, w->tokens, size);
     }
-    for (int k = 0; k < m->m->o->steps && rc == 0; k++) {
-        rc = reader_merge(m->reader, merged, &r, &c, e);
+    for (int k = 0; k < w->context->o->steps && rc == 0; k++) {
+        rc = reader_merge(w->reader, merged, &r, &c, e);
         if (rc == 0) {
-            memcpy(m->work, merged, size);
-            rc = reader_unmerge(m->reader, m->work, rows, columns, k + 1, e);
+            memcpy(w->work, merged, size);
+            rc = reader_unmerge(w->reader, w->work, rows, columns, k + 1, e);
         }
         if (rc == 0) {
-            rc = compare(m, m->work, rows, columns, m->page.page.width,
-                         &m->result->forgotten[FIDELITY_MERGE][k], e);
+            rc = compare(w, w->work, rows, columns, w->page.page.width,
+                         &w->result->forgotten[FIDELITY_MERGE][k], e);
         }
     }
     free(merged);
@@ -139,43 +140,43 @@ static int read_merged(struct meter *m, int rows, int columns, struct error *e) 
 }
 
 /* Means, repeated to the old grid. */
-static int read_pooled(struct meter *m, int rows, int columns, struct error *e) {
-    size_t dim = (size_t)reader_dim(m->m->o->reader);
+static int read_pooled(struct worker *w, int rows, int columns, struct error *e) {
+    size_t dim = (size_t)reader_dim(w->context->o->reader);
     size_t size = (size_t)(rows * columns) * dim * sizeof(float);
     float *pooled = malloc(size);
     int r = rows, c = columns, rc = 0;
     if (pooled == NULL) {
         return error_memory(e, NULL);
     }
-    memcpy(pooled, m->tokens, size);
-    for (int k = 0; k < m->m->o->steps && rc == 0; k++) {
+    memcpy(pooled, w->tokens, size);
+    for (int k = 0; k < w->context->o->steps && rc == 0; k++) {
         forget_pool(pooled, &r, &c, (int64_t)dim);
         for (int i = 0; i < rows * columns; i++) {
             int y = i / columns * r / rows, x = i % columns * c / columns;
-            memcpy(m->work + (size_t)i * dim, pooled + (size_t)(y * c + x) * dim,
+            memcpy(w->work + (size_t)i * dim, pooled + (size_t)(y * c + x) * dim,
                    dim * sizeof(float));
         }
-        rc = compare(m, m->work, rows, columns, m->page.page.width,
-                     &m->result->forgotten[FIDELITY_POOL][k], e);
+        rc = compare(w, w->work, rows, columns, w->page.page.width,
+                     &w->result->forgotten[FIDELITY_POOL][k], e);
     }
     free(pooled);
     return rc;
 }
 
 /* The page in r x c cells: the same picture made smaller, or as much of the text as fits. */
-static int draw_smaller(struct meter *m, struct image *small, int r, int c,
+static int draw_smaller(struct worker *w, struct image *small, int r, int c,
                         enum fidelity_operator how, struct error *e) {
     int width = c * CELL, height = r * CELL;
     if (how == FIDELITY_RENDER) {
-        int rc = draw(m, &m->small, r, c, e);
+        int rc = draw(w, &w->small, r, c, e);
         if (rc < 0) {
             return rc;
         }
-        drawn_page_crop(&m->small, 0, 0, width, height);
-        return page_image(small, &m->small.page, e);
+        drawn_page_crop(&w->small, 0, 0, width, height);
+        return page_image(small, &w->small.page, e);
     }
     struct image whole;
-    int rc = page_image(&whole, &m->page.page, e);
+    int rc = page_image(&whole, &w->page.page, e);
     if (rc == 0) {
         rc = image_resize(small, &whole, width, height, e);
         image_close(&whole);
@@ -184,20 +185,20 @@ static int draw_smaller(struct meter *m, struct image *small, int r, int c,
 }
 
 /* A smaller page with as many tokens, encoded anew. */
-static int read_smaller(struct meter *m, int rows, int columns, enum fidelity_operator how,
+static int read_smaller(struct worker *w, int rows, int columns, enum fidelity_operator how,
                         struct error *e) {
     int rc = 0;
-    for (int k = 0; k < m->m->o->steps && rc == 0; k++) {
+    for (int k = 0; k < w->context->o->steps && rc == 0; k++) {
         int r = rows, c = columns;
         struct image small;
         forget_grid(&r, &c, k + 1);
-        rc = draw_smaller(m, &small, r, c, how, e);
+        rc = draw_smaller(w, &small, r, c, how, e);
         if (rc < 0) {
             return rc;
         }
-        rc = encoder_run_image(m->encoder, m->work, &small, 1, e);
+        rc = encoder_run_image(w->encoder, w->work, &small, 1, e);
         if (rc == 0) {
-            rc = compare(m, m->work, r, c, small.width, &m->result->forgotten[how][k], e);
+            rc = compare(w, w->work, r, c, small.width, &w->result->forgotten[how][k], e);
         }
         image_close(&small);
     }
@@ -206,100 +207,101 @@ static int read_smaller(struct meter *m, int rows, int columns, enum fidelity_op
 
 /* ---- A page -------------------------------------------------------------------------- */
 
-static int count_text(struct meter *m, struct error *e) {
+static int count_text(struct worker *w, struct error *e) {
     size_t count;
-    int rc = tokenizer_count(m->tokenizer, m->page.page.text, m->page.page.text_size,
+    int rc = tokenizer_count(w->tokenizer, w->page.page.text, w->page.page.text_size,
                              TOKENIZER_ORDINARY, &count, e);
-    m->result->text_tokens += rc == 0 ? (int64_t)count : 0;
+    w->result->text_tokens += rc == 0 ? (int64_t)count : 0;
     return rc;
 }
 
-static int measure_page(struct meter *m, enum fidelity_kind kind, int64_t number, struct error *e) {
-    const struct fidelity_options *o = m->m->o;
+static int measure_page(struct worker *w, enum fidelity_kind kind, int64_t number,
+                        struct error *e) {
+    const struct fidelity_options *o = w->context->o;
     int phases = PAGE_SIZES[o->mode].column_offsets;
     struct image image = {.pixels = NULL};
-    int rc = fill_source(m, kind, number, e);
+    int rc = fill_source(w, kind, number, e);
     if (rc == 0) {
-        rc = draw(m, &m->page, 0, 0, e);
+        rc = draw(w, &w->page, 0, 0, e);
     }
     if (rc == 0) {
-        rc = page_image(&image, &m->page.page, e);
+        rc = page_image(&image, &w->page.page, e);
     }
     if (rc == 0) {
-        rc = encoder_run_image(m->encoder, m->tokens, &image, phases, e);
+        rc = encoder_run_image(w->encoder, w->tokens, &image, phases, e);
     }
     int rows = image.height / CELL, columns = image.width / CELL * phases;
     image_close(&image);
     struct fidelity_errors page = {0};
     if (rc == 0) {
-        rc = compare(m, m->tokens, rows, columns, m->page.page.width, &page, e);
+        rc = compare(w, w->tokens, rows, columns, w->page.page.width, &page, e);
     }
     if (rc == 0) {
-        rc = count_text(m, e);
+        rc = count_text(w, e);
     }
     if (rc == 0) {
-        rc = read_codecs(m, rows, columns, e);
+        rc = read_codecs(w, rows, columns, e);
     }
     if (rc == 0 && o->steps > 0 && reader_merges(o->reader)) {
-        rc = read_merged(m, rows, columns, e);
+        rc = read_merged(w, rows, columns, e);
     }
     if (rc == 0 && o->steps > 0) {
-        rc = read_pooled(m, rows, columns, e);
+        rc = read_pooled(w, rows, columns, e);
     }
     if (rc == 0 && o->steps > 0 && phases == 1) {
-        rc = read_smaller(m, rows, columns, FIDELITY_RESIZE, e);
+        rc = read_smaller(w, rows, columns, FIDELITY_RESIZE, e);
         if (rc == 0) {
-            rc = read_smaller(m, rows, columns, FIDELITY_RENDER, e);
+            rc = read_smaller(w, rows, columns, FIDELITY_RENDER, e);
         }
     }
     double accuracy = fidelity_accuracy(&page);
-    m->result->pages++;
-    m->result->fresh.distance += page.distance;
-    m->result->fresh.length += page.length;
-    m->result->characters += m->page.page.counts.characters;
-    m->result->visual_tokens += (int64_t)rows * columns;
-    m->result->worst = accuracy < m->result->worst ? accuracy : m->result->worst;
+    w->result->pages++;
+    w->result->fresh.distance += page.distance;
+    w->result->fresh.length += page.length;
+    w->result->characters += w->page.page.counts.characters;
+    w->result->visual_tokens += (int64_t)rows * columns;
+    w->result->worst = accuracy < w->result->worst ? accuracy : w->result->worst;
     return rc;
 }
 
 /* ---- Threads ------------------------------------------------------------------------- */
 
-static int meter_open(struct meter *m, struct error *e) {
-    const struct fidelity_options *o = m->m->o;
+static int worker_open(struct worker *w, struct error *e) {
+    const struct fidelity_options *o = w->context->o;
     size_t dim = (size_t)reader_dim(o->reader);
     size_t tokens = (size_t)mode_tokens(o->mode) * dim;
-    bytes_init(&m->source, (size_t)1 << 24);
-    bytes_init(&m->packed, (size_t)1 << 28);
-    drawn_page_init(&m->page);
-    drawn_page_init(&m->small);
-    reading_text_init(&m->read);
-    m->tokens = malloc(tokens * sizeof *m->tokens);
-    m->work = malloc(tokens * sizeof *m->work);
-    int rc = m->tokens != NULL && m->work != NULL ? 0 : error_memory(e, NULL);
+    bytes_init(&w->source, (size_t)1 << 24);
+    bytes_init(&w->packed, (size_t)1 << 28);
+    drawn_page_init(&w->page);
+    drawn_page_init(&w->small);
+    reading_text_init(&w->read);
+    w->tokens = malloc(tokens * sizeof *w->tokens);
+    w->work = malloc(tokens * sizeof *w->work);
+    int rc = w->tokens != NULL && w->work != NULL ? 0 : error_memory(e, NULL);
     if (rc == 0) {
-        rc = encoder_session_open(&m->encoder, o->encoder, e);
+        rc = encoder_session_open(&w->encoder, o->encoder, e);
     }
     if (rc == 0) {
-        rc = reader_session_open(&m->reader, o->reader, e);
+        rc = reader_session_open(&w->reader, o->reader, e);
     }
     if (rc == 0) {
-        rc = codec_open(&m->codec, e);
+        rc = codec_open(&w->codec, e);
     }
-    return rc == 0 ? tokenizer_state_open(&m->tokenizer, o->tokenizer, e) : rc;
+    return rc == 0 ? tokenizer_state_open(&w->tokenizer, o->tokenizer, e) : rc;
 }
 
-static void meter_close(struct meter *m) {
-    encoder_session_close(m->encoder);
-    reader_session_close(m->reader);
-    codec_close(m->codec);
-    tokenizer_state_close(m->tokenizer);
-    reading_text_close(&m->read);
-    bytes_close(&m->source);
-    bytes_close(&m->packed);
-    drawn_page_close(&m->page);
-    drawn_page_close(&m->small);
-    free(m->tokens);
-    free(m->work);
+static void worker_close(struct worker *w) {
+    encoder_session_close(w->encoder);
+    reader_session_close(w->reader);
+    codec_close(w->codec);
+    tokenizer_state_close(w->tokenizer);
+    reading_text_close(&w->read);
+    bytes_close(&w->source);
+    bytes_close(&w->packed);
+    drawn_page_close(&w->page);
+    drawn_page_close(&w->small);
+    free(w->tokens);
+    free(w->work);
 }
 
 static void errors_add(struct fidelity_errors *to, const struct fidelity_errors *from) {
@@ -324,32 +326,32 @@ static void result_add(struct fidelity_result *to, const struct fidelity_result 
 }
 
 static void *work(void *argument) {
-    struct measuring *m = argument;
-    struct meter meter = {.m = m};
+    struct fidelity_context *c = argument;
+    struct worker worker = {.context = c};
     struct error e;
     struct fidelity_result results[FIDELITY_KINDS] = {{.worst = 1}, {.worst = 1}};
-    int rc = meter_open(&meter, &e);
+    int rc = worker_open(&worker, &e);
     for (;;) {
-        pthread_mutex_lock(&m->lock);
-        int64_t page = rc == 0 && m->rc == 0 ? m->next++ : INT64_MAX;
-        pthread_mutex_unlock(&m->lock);
-        if (page >= FIDELITY_KINDS * m->o->pages) {
+        pthread_mutex_lock(&c->lock);
+        int64_t page = rc == 0 && c->rc == 0 ? c->next++ : INT64_MAX;
+        pthread_mutex_unlock(&c->lock);
+        if (page >= FIDELITY_KINDS * c->o->pages) {
             break;
         }
         int kind = (int)(page % FIDELITY_KINDS);
-        meter.result = &results[kind];
-        rc = measure_page(&meter, (enum fidelity_kind)kind, page / FIDELITY_KINDS, &e);
+        worker.result = &results[kind];
+        rc = measure_page(&worker, (enum fidelity_kind)kind, page / FIDELITY_KINDS, &e);
     }
-    pthread_mutex_lock(&m->lock);
-    if (rc < 0 && m->rc == 0) {
-        m->rc = rc;
-        m->error = e;
+    pthread_mutex_lock(&c->lock);
+    if (rc < 0 && c->rc == 0) {
+        c->rc = rc;
+        c->error = e;
     }
     for (int i = 0; i < FIDELITY_KINDS; i++) {
-        result_add(&m->results[i], &results[i]);
+        result_add(&c->results[i], &results[i]);
     }
-    pthread_mutex_unlock(&m->lock);
-    meter_close(&meter);
+    pthread_mutex_unlock(&c->lock);
+    worker_close(&worker);
     return NULL;
 }
 
@@ -363,24 +365,24 @@ int fidelity_measure(const struct fidelity_options *options,
     if (rc < 0) {
         return rc;
     }
-    struct measuring m = {.o = options, .fonts = fonts, .results = results};
+    struct fidelity_context c = {.o = options, .fonts = fonts, .results = results};
     for (int i = 0; i < FIDELITY_KINDS; i++) {
         results[i] = (struct fidelity_result){.worst = 1};
     }
-    pthread_mutex_init(&m.lock, NULL);
-    while (count < wanted - 1 && pthread_create(&threads[count], NULL, work, &m) == 0) {
+    pthread_mutex_init(&c.lock, NULL);
+    while (count < wanted - 1 && pthread_create(&threads[count], NULL, work, &c) == 0) {
         count++;
     }
-    work(&m);
+    work(&c);
     for (int i = 0; i < count; i++) {
         pthread_join(threads[i], NULL);
     }
-    pthread_mutex_destroy(&m.lock);
+    pthread_mutex_destroy(&c.lock);
     fonts_close(fonts);
-    if (m.rc < 0 && e != NULL) {
-        *e = m.error;
+    if (c.rc < 0 && e != NULL) {
+        *e = c.error;
     }
-    return m.rc;
+    return c.rc;
 }
 
 double fidelity_accuracy(const struct fidelity_errors *errors) {

@@ -2,38 +2,71 @@
 #include "train/read/head.h"
 
 #include <assert.h>
+#include <string.h>
 
 static struct tensor upload(struct tape *t, int32_t *numbers, int64_t count) {
     const struct tensor host = tensor_vector(numbers, DTYPE_I32, NULL, count);
     return tape_upload(t, &host);
 }
 
-/* The cells of the rows that `asked` names, in the order of the page: (cells, channels). */
-static struct node *pick(struct tape *t, struct node *cells, const struct reading_grid *g,
-                         const struct read_rows *asked) {
-    const int64_t count = asked->count * asked->steps;
-    const int64_t page = g->rows * g->columns * g->down * g->across;
-    int32_t *first = tape_host(t, (size_t)count, sizeof *first);
-    int32_t *second = tape_host(t, (size_t)count, sizeof *second);
-    if (second == NULL) {
-        return NULL;
-    }
+/* A head with all that it is asked. */
+struct head {
+    const struct reading_config *config;
+    const struct tape_source *parameters;
+    struct tape *t;
+    const char *prefix;
+    const struct reading_grid *grid;
+    const struct read_rows *asked;
+    int64_t count, steps;
+    int64_t cells; /* of all rows, and some more, so that products have few shapes */
+};
+
+static int64_t cells_of(const struct read_rows *asked, int64_t count) {
+    enum { ROW_UNIT = 8 };
+    int64_t rows = 0, unit = ROW_UNIT * count;
     for (int64_t i = 0; i < count; i++) {
+        rows += asked[i].count;
+    }
+    return count > 0 ? (rows + unit - 1) / unit * unit * asked[0].steps : 0;
+}
+
+/* Where the cells of rows stand among those of all pages; -1: nowhere. */
+static void find_places(const struct head *h, const struct read_rows *asked, int32_t *first,
+                        int32_t *second) {
+    const struct reading_grid *g = h->grid;
+    const int64_t page = g->rows * g->columns * g->down * g->across;
+    for (int64_t i = 0; i < asked->count * asked->steps; i++) {
         const int64_t row = asked->rows[i / asked->steps];
         if (row < 0) {
-            first[i] = second[i] = -1;
             continue;
         }
         reading_place(g, row % asked->page_rows, i % asked->steps, &first[i], &second[i]);
         first[i] += (int32_t)(row / asked->page_rows * page);
         second[i] += (int32_t)(row / asked->page_rows * page);
     }
-    const struct tensor own_index = upload(t, first, count);
+}
+
+/* The cells of the rows that are asked for, in the order of the page: (cells, channels). */
+static struct node *pick(const struct head *h, struct node *cells) {
+    struct tape *t = h->t;
+    int32_t *first = tape_host(t, (size_t)h->cells, sizeof *first);
+    int32_t *second = tape_host(t, (size_t)h->cells, sizeof *second);
+    if (second == NULL) {
+        return NULL;
+    }
+    memset(first, 0xFF, (size_t)h->cells * sizeof *first); /* -1 */
+    memset(second, 0xFF, (size_t)h->cells * sizeof *second);
+    int64_t at = 0;
+    for (int64_t i = 0; i < h->count; i++) {
+        find_places(h, &h->asked[i], first + at, second + at);
+        at += h->asked[i].count * h->steps;
+    }
+    const struct tensor own_index = upload(t, first, h->cells);
     struct node *own = tape_gather(t, cells, &own_index);
-    if (g->phases != 2) {
+    if (h->grid->phases != 2) {
         return own;
     }
-    const struct tensor other_index = upload(t, second, count);
+    const struct tensor other_index = upload(t, second, h->cells);
     return tape_combine(t, 0.5f, own, 0.5f, tape_gather(t, cells, &other_index));
 }
 
@@ -58,35 +91,75 @@ static struct node *neighbourhood(struct tape *t, struct node *own, int64_t step
     return tape_matrix(t, tape_gather(t, own, &index), cells, READING_SEEN * channels);
 }
 
+static struct node *linear(const struct head *h, struct node *x, const char *name) {
+    return tape_named_linear(h->parameters, h->t, x, h->prefix, name);
+}
+
+/* Losses of one part of the columns, from `first` on; characters NULL: none anywhere. */
+static void part_loss(const struct head *h, const struct read_rows *asked, int64_t first,
+                      struct node *presence, struct node *characters, float scale,
+                      const struct tensor *losses) {
+    struct tape *t = h->t;
+    const int64_t columns = asked->count * asked->steps * READING_COLUMNS;
+    if (columns == 0) {
+        return;
+    }
+    const struct tensor there = upload(t, asked->presence, columns);
+    const struct tensor presence_loss = tensor_column_range(losses, READ_PRESENCE, 1);
+    tape_cross_entropy(t, tape_row_range(t, presence, first, columns), &there, scale,
+                       &presence_loss);
+    if (asked->characters == 0) {
+        return;
+    }
+    const struct tensor places = upload(t, asked->places, asked->characters);
+    const struct tensor classes = upload(t, asked->classes, asked->characters);
+    const struct tensor character_loss = tensor_column_range(losses, READ_CHARACTER, 1);
+    tape_classify(t, tape_gather(t, tape_row_range(t, characters, first, columns), &places),
+                  tape_named(h->parameters, t, "%sclass.weight", h->prefix),
+                  tape_named(h->parameters, t, "%sclass.bias", h->prefix), &classes, scale,
+                  &character_loss);
+}
+
+static bool any_characters(const struct read_rows *asked, int64_t count) {
+    bool any = false;
+    for (int64_t i = 0; i < count; i++) {
+        any = any || asked[i].characters > 0;
+    }
+    return any;
+}
+
 void read_head_tape(const struct reading_config *config, const struct tape_source *parameters,
                     struct tape *t, const char *prefix, struct node *x,
-                    const struct reading_grid *grid, const struct read_rows *asked, float scale,
-                    const struct tensor *losses) {
-    const int64_t cells = asked->count * asked->steps;
-    struct node *unfolded = tape_named_linear(parameters, t, x, prefix, "unfold");
-    if (unfolded == NULL || cells == 0) {
+                    const struct reading_grid *grid, const struct read_rows *asked,
+                    const struct tensor *losses, int64_t count, float scale) {
+    const struct head h = {.config = config,
+                           .parameters = parameters,
+                           .t = t,
+                           .prefix = prefix,
+                           .grid = grid,
+                           .asked = asked,
+                           .count = count,
+                           .steps = count > 0 ? asked[0].steps : 0,
+                           .cells = cells_of(asked, count)};
+    struct node *unfolded = linear(&h, x, "unfold");
+    if (unfolded == NULL || h.cells == 0) {
         return;
     }
     unfolded = tape_matrix(t, unfolded, tensor_rows(&x->value) * grid->down * grid->across,
                            config->channels);
-    struct node *hidden = neighbourhood(t, pick(t, unfolded, grid, asked), asked->steps);
-    hidden = tape_gelu(t, tape_named_linear(parameters, t, hidden, prefix, "mix"));
-    struct node *presence = tape_named_linear(parameters, t, hidden, prefix, "presence");
-    presence = tape_matrix(t, presence, cells * READING_COLUMNS, 2);
-    const struct tensor there = upload(t, asked->presence, cells * READING_COLUMNS);
-    const struct tensor presence_loss = tensor_column_range(losses, READ_PRESENCE, 1);
-    tape_cross_entropy(t, presence, &there, scale, &presence_loss);
-    if (asked->characters == 0) {
-        return;
+    struct node *hidden = neighbourhood(t, pick(&h, unfolded), h.steps);
+    hidden = tape_gelu(t, linear(&h, hidden, "mix"));
+    const int64_t columns = h.cells * READING_COLUMNS;
+    struct node *presence = tape_matrix(t, linear(&h, hidden, "presence"), columns, 2);
+    struct node *characters = NULL;
+    if (any_characters(asked, count)) {
+        characters = tape_matrix(t, linear(&h, hidden, "character"), columns, config->embedding);
     }
-    struct node *characters = tape_named_linear(parameters, t, hidden, prefix, "character");
-    characters = tape_matrix(t, characters, cells * READING_COLUMNS, config->embedding);
-    const struct tensor places = upload(t, asked->places, asked->characters);
-    const struct tensor classes = upload(t, asked->classes, asked->characters);
-    const struct tensor character_loss = tensor_column_range(losses, READ_CHARACTER, 1);
-    tape_classify(
-        t, tape_gather(t, characters, &places), tape_named(parameters, t, "%sclass.weight", prefix),
-        tape_named(parameters, t, "%sclass.bias", prefix), &classes, scale, &character_loss);
+    int64_t first = 0;
+    for (int64_t i = 0; i < count; i++) {
+        part_loss(&h, &asked[i], first, presence, characters, scale, &losses[i]);
+        first += asked[i].count * h.steps * READING_COLUMNS;
+    }
 }
 
 /* ---- Merging --------------------------------------------------------------------------------- */

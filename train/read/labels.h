@@ -11,7 +11,7 @@ struct page_labels {
     size_t count, capacity;
 };
 
-/* The labels of a page of the renderer, which was asked for clusters, in the place of those that
+/* The labels of a page of the renderer, which was asked for clusters, instead of those that
  * are there. Several characters that the font draws as one shape (a ligature) are as many labels
  * side by side. */
 int labels_of_page(struct page_labels *out, const struct page *page,

@@ -211,18 +211,18 @@ static int first_profile(const struct training_mix *mix) {
     return profile;
 }
 
-static int make(void *generator, const struct read_question *question, struct read_page *page,
+static int make(void *generator, const struct read_request *request, struct read_page *page,
                 struct error *e) {
     static const enum page_mode MODES[READ_SIZES] = {MODE_TINY, MODE_BASE, MODE_HIFI, MODE_BASE};
     struct generator *g = generator;
     const struct training_mix *mix = &g->p->mix;
-    uint64_t shared = random_stream(mix->seed + 3, question->pair);
-    uint64_t random = random_stream(mix->seed + 4, question->number);
+    uint64_t shared = random_stream(mix->seed + 3, request->pair);
+    uint64_t random = random_stream(mix->seed + 4, request->number);
     struct content c = {.profile = random_choice(&shared, mix->profiles, PROFILE_COUNT),
-                        .mode = MODES[question->size],
+                        .mode = MODES[request->size],
                         .is_random = random_unit(&shared) < mix->random,
                         .letters = random_below(&shared, 2) == 0 ? LETTERS_ASCII : LETTERS_ALL};
-    if (question->progress < mix->simple * (1 + random_unit(&shared))) {
+    if (request->progress < mix->simple * (1 + random_unit(&shared))) {
         c.profile = first_profile(mix);
         c.ascii = true;
         c.letters = LETTERS_ASCII;
@@ -231,7 +231,7 @@ static int make(void *generator, const struct read_question *question, struct re
     if (rc < 0) {
         return rc;
     }
-    if (question->size == READ_CROP) {
+    if (request->size == READ_CROP) {
         crop(g, PAGE_SIZES[MODE_TINY].side, &random);
     }
     *page = (struct read_page){.side = g->drawn.page.width,

@@ -79,8 +79,8 @@ static void close_worker(void *worker) {
     if (w == NULL) {
         return;
     }
-    if (w->maker != NULL) {
-        w->task->source->close(w->maker);
+    if (w->generator != NULL) {
+        w->task->source->close(w->generator);
     }
     for (int64_t i = 0; i <= w->task->options->batch && w->samples != NULL; i++) {
         read_sample_close(&w->samples[i]);
@@ -102,7 +102,7 @@ static int open_worker(void *context, void **worker, struct device *device, stru
     w->samples = calloc((size_t)r->options->batch + 1, sizeof *w->samples);
     int rc = w->samples != NULL ? open_losses(w, e) : error_memory(e, "a training thread");
     if (rc == 0) {
-        rc = r->source->open(r->source->context, &w->maker, e);
+        rc = r->source->open(r->source->context, &w->generator, e);
     }
     if (rc < 0) {
         close_worker(w);
@@ -118,9 +118,9 @@ static int load(void *worker, int64_t slot, int64_t index, double *targets, stru
     struct read_sample *s = &w->samples[slot];
     struct read_page page;
     uint64_t number = r->plan.number * (uint64_t)r->numbers + (uint64_t)index;
-    const struct read_question question = {
+    const struct read_request request = {
         .size = r->plan.size, .number = number, .pair = number / 2, .progress = r->plan.progress};
-    int rc = r->source->make(w->maker, &question, &page, e);
+    int rc = r->source->make(w->generator, &request, &page, e);
     if (rc == 0) {
         rc = read_sample_take(s, &page, r->whitening, e);
     }
@@ -136,9 +136,13 @@ static int load(void *worker, int64_t slot, int64_t index, double *targets, stru
     return 0;
 }
 
-static int learn(void *worker, int64_t slot, const struct trainer_pass *pass, struct error *e) {
+static int64_t learn(void *worker, int64_t slot, int64_t count, const struct trainer_pass *pass,
+                     struct error *e) {
     struct read_worker *w = worker;
-    return read_step_page(&w->pass, &w->samples[slot], pass, e);
+    int64_t most = read_step_together(&w->task->plan);
+    count = count < most ? count : most;
+    int rc = read_step_pages(&w->pass, &w->samples[slot], count, pass, e);
+    return rc < 0 ? rc : count;
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -165,21 +169,31 @@ static void plan_most(struct read_task *r, struct read_sample *s, int *side) {
     }
 }
 
-static int rehearse(void *context, const struct trainer_pass *pass, struct error *e) {
+static int rehearse(void *context, int64_t threads, const struct trainer_pass *pass,
+                    struct error *e) {
     struct read_task *r = context;
     struct read_worker w = {.task = r, .device = tape_device(pass->tape)};
-    struct read_sample sample = {.random = 1};
-    int side;
-    plan_most(r, &sample, &side);
-    int rc = read_sample_full(&sample, side, e);
+    struct read_sample samples[READ_TOGETHER] = {{.random = 1}};
+    int side, rc = 0;
+    plan_most(r, &samples[0], &side);
+    int64_t count = read_step_together(&r->plan),
+            own = pages_of(r, r->plan.size, threads) / threads;
+    count = count < own ? count : own;
+    for (int64_t i = 0; i < count && rc == 0; i++) {
+        samples[i].random = 1;
+        samples[i].merges = samples[0].merges;
+        rc = read_sample_full(&samples[i], side, e);
+    }
     if (rc == 0) {
         rc = open_losses(&w, e);
     }
     if (rc == 0) {
-        rc = read_step_page(&w.pass, &sample, pass, e);
+        rc = read_step_pages(&w.pass, samples, count, pass, e);
     }
     w.device->ops->release(w.device, &w.pass.losses);
-    read_sample_close(&sample);
+    for (int64_t i = 0; i < count; i++) {
+        read_sample_close(&samples[i]);
+    }
     return rc;
 }
 
@@ -188,15 +202,15 @@ static int rehearse(void *context, const struct trainer_pass *pass, struct error
 /* From pages as they come at the end of the run; the same for the same seed. */
 static int open_whitening(struct read_task *r, struct error *e) {
     enum { PAGES = 64 };
-    void *maker = NULL;
+    void *generator = NULL;
     r->whitening = calloc(1, sizeof *r->whitening);
-    int rc = r->whitening != NULL ? r->source->open(r->source->context, &maker, e)
+    int rc = r->whitening != NULL ? r->source->open(r->source->context, &generator, e)
                                   : error_memory(e, NULL);
     for (uint64_t i = 0; i < PAGES && rc == 0; i++) {
-        const struct read_question question = {
+        const struct read_request request = {
             .size = READ_TINY, .number = i, .pair = i / 2, .progress = 1};
         struct read_page page;
-        rc = r->source->make(maker, &question, &page, e);
+        rc = r->source->make(generator, &request, &page, e);
         if (rc == 0) {
             whiten_add(r->whitening, page.grey, page.side);
             r->pages_hash = XXH3_64bits_withSeed(page.grey, (size_t)page.side * (size_t)page.side,
@@ -204,8 +218,8 @@ static int open_whitening(struct read_task *r, struct error *e) {
             r->tiny_side = page.side;
         }
     }
-    if (maker != NULL) {
-        r->source->close(maker);
+    if (generator != NULL) {
+        r->source->close(generator);
     }
     return rc == 0 ? whiten_finish(r->whitening, e) : rc;
 }

@@ -32,21 +32,21 @@ struct read_page {
 };
 enum { READ_KINDS = 8 };
 
-/* Which page: the same answers to the same question. */
-struct read_question {
+/* Which page: the same one for the same request. */
+struct read_request {
     enum read_size size;
     uint64_t number;
     uint64_t pair;   /* pages of a pair should cost alike */
     double progress; /* share of the run that is over */
 };
 
-/* Where pages come from. A maker belongs to a thread; page and labels are valid until its next
+/* Where pages come from. A generator belongs to a thread; page and labels are valid until its next
  * call. */
 struct read_source {
     void *context;
-    int (*open)(void *context, void **maker, struct error *e);
-    void (*close)(void *maker); /* NULL is allowed */
-    int (*make)(void *maker, const struct read_question *question, struct read_page *page,
+    int (*open)(void *context, void **generator, struct error *e);
+    void (*close)(void *generator); /* NULL is allowed */
+    int (*make)(void *generator, const struct read_request *request, struct read_page *page,
                 struct error *e);
     const char *kinds[READ_KINDS]; /* names; NULL: unused */
 };

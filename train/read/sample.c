@@ -5,8 +5,6 @@
 
 #include "store/random.h"
 
-enum { ROW_UNIT = 8 };
-
 void read_sample_close(struct read_sample *s) {
     buffer_free(&s->pixels);
     buffer_free(&s->labels);
@@ -55,13 +53,13 @@ int read_sample_full(struct read_sample *s, int side, struct error *e) {
     return 0;
 }
 
-bool read_sample_rows(struct tape *t, const struct read_sample *s, double share, double empty_share,
-                      uint64_t *random, struct read_rows *out) {
+bool read_sample_rows(struct tape *t, const struct read_sample *s, int64_t page, double share,
+                      double empty_share, uint64_t *random, struct read_rows *out) {
     const struct read_label *labels = s->labels.data;
     int64_t rows = s->side / READING_ROW, steps = s->side / READING_STEP;
     int64_t width = steps * READING_COLUMNS;
-    int32_t *list = tape_host(t, (size_t)(rows + ROW_UNIT), sizeof *list);
-    int32_t *presence = tape_host(t, (size_t)((rows + ROW_UNIT) * width), sizeof *presence);
+    int32_t *list = tape_host(t, (size_t)rows, sizeof *list);
+    int32_t *presence = tape_host(t, (size_t)(rows * width), sizeof *presence);
     int32_t *places = tape_host(t, s->label_count + 1, sizeof *places);
     int32_t *classes = tape_host(t, s->label_count + 1, sizeof *classes);
     if (classes == NULL) {
@@ -86,13 +84,9 @@ bool read_sample_rows(struct tape *t, const struct read_sample *s, double share,
                 places[out->characters] = (int32_t)(base + labels[at].column);
                 classes[out->characters++] = labels[at].class_index;
             }
-            list[out->count++] = (int32_t)row;
+            list[out->count++] = (int32_t)(page * rows + row);
         }
         at = end;
-    }
-    while (out->count % ROW_UNIT != 0) {
-        memset(presence + out->count * width, 0xFF, (size_t)width * sizeof *presence); /* -1 */
-        list[out->count++] = -1;
     }
     return true;
 }

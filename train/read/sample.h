@@ -22,9 +22,9 @@ int read_sample_take(struct read_sample *s, const struct read_page *page,
 /* A page with as much text as most have at most: a character every 8 pixels in rows of 16. */
 int read_sample_full(struct read_sample *s, int side, struct error *e);
 
-/* Of the rows of cells with text a share, of the empty ones another, filled up so that products
- * have few shapes. Memory is the tape's; false: it failed. */
-bool read_sample_rows(struct tape *t, const struct read_sample *s, double share, double empty_share,
-                      uint64_t *random, struct read_rows *out);
+/* Of the rows of cells with text a share, of the empty ones another. `page`: its number among the
+ * pages that are read together. Memory is the tape's; false: it failed. */
+bool read_sample_rows(struct tape *t, const struct read_sample *s, int64_t page, double share,
+                      double empty_share, uint64_t *random, struct read_rows *out);
 
 #endif

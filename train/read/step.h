@@ -1,4 +1,4 @@
-/* step.h - one page of a training step: forward, losses, backward; and what its heads have lost. */
+/* step.h - pages of a training step: forward, losses, backward; and what its heads have lost. */
 #ifndef OCC_TRAIN_READ_STEP_H
 #define OCC_TRAIN_READ_STEP_H
 
@@ -43,8 +43,12 @@ struct read_pass {
     int64_t characters[READ_HEADS]; /* added to */
 };
 
-/* Adds the gradients of a page's losses, each divided by the targets of the step: characters. */
-int read_step_page(struct read_pass *pass, const struct read_sample *sample,
-                   const struct trainer_pass *trainer, struct error *e);
+/* How many pages go together: small ones, so that products are larger and weights are read once. */
+enum { READ_TOGETHER = 4 /* at most */ };
+int64_t read_step_together(const struct read_plan *plan);
+/* Adds the gradients of the losses of `count` pages of one size, no more than go together, each
+ * divided by the targets of the step: characters. */
+int read_step_pages(struct read_pass *pass, const struct read_sample *samples, int64_t count,
+                    const struct trainer_pass *trainer, struct error *e);
 
 #endif

@@ -22,7 +22,7 @@ struct read_task {
 struct read_worker {
     struct read_task *task;
     struct device *device;
-    void *maker;
+    void *generator;
     struct read_sample *samples; /* of a step */
     struct read_pass pass;
 };

@@ -6,6 +6,8 @@
 #include "store/random.h"
 #include "store/utf8.h"
 
+enum { OVERFLOW = 1 << 20 };
+
 int text_stretch(struct bytes *out, const char *text, size_t text_size, size_t at, size_t size,
                  struct error *e) {
     const char *line = memchr(text + at, '\n', text_size - at);
@@ -13,10 +15,9 @@ int text_stretch(struct bytes *out, const char *text, size_t text_size, size_t a
     int rc = 0;
     while (out->size < size && rc == 0) {
         size_t left = text_size - at, wanted = size - out->size;
-        size_t part = left < wanted ? left : wanted;
-        part = part > 0 ? utf8_floor(text + at, part) : 0;
-        if (part == 0 && left > 0) {
-            break; /* no room for one more character */
+        size_t part = utf8_floor(text + at, left < wanted ? left : wanted);
+        if (part == 0) { /* not one character has room: rather more than less */
+            part = left < OVERFLOW ? left : utf8_floor(text + at, OVERFLOW);
         }
         rc = bytes_append(out, text + at, part, e);
         at = 0;

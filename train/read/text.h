@@ -1,5 +1,4 @@
-/* text.h - text for pages to learn from or to measure with: stretches of files, and random strings.
- */
+/* text.h - text for pages to learn from or to measure: stretches of files, random strings. */
 #ifndef OCC_TRAIN_READ_TEXT_H
 #define OCC_TRAIN_READ_TEXT_H
 
@@ -9,8 +8,8 @@
 #include "compress/alphabet.h"
 #include "store/bytes.h"
 
-/* Appends to `out`, until it holds `size` bytes, the lines of a text after the one that byte `at`
- * is in, round and round where the text is short. */
+/* Appends to `out`, until it holds about `size` bytes or more, the lines of a text after the one
+ * that byte `at` is in, round and round where the text is short. */
 int text_stretch(struct bytes *out, const char *text, size_t text_size, size_t at, size_t size,
                  struct error *e);
 /* Makes one paragraph of it: newlines become spaces. */

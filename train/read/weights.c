@@ -14,7 +14,7 @@ int read_task_list(void *context, struct parameters *p, struct error *e) {
 }
 
 /* The embedding of patches as training has it, and back as the encoder wants it; see whiten.h. */
-static int unfold(const struct read_task *r, struct parameters *p, struct error *e) {
+static int unfuse(const struct read_task *r, struct parameters *p, struct error *e) {
     const struct parameter *weight = parameters_find(p, CONFIG_PATCH_WEIGHT);
     const struct parameter *bias = parameters_find(p, CONFIG_PATCH_BIAS);
     size_t weight_index = parameters_index(p, weight), bias_index = parameters_index(p, bias);
@@ -27,7 +27,7 @@ static int unfold(const struct read_task *r, struct parameters *p, struct error 
         rc = parameters_read(p, bias_index, b, e);
     }
     if (rc == 0) {
-        whiten_unfold(r->whitening, w, b, weight->spec.rows);
+        whiten_unfuse(r->whitening, w, b, weight->spec.rows);
         rc = parameters_set(p, weight_index, w, e);
     }
     if (rc == 0) {
@@ -53,7 +53,7 @@ int read_task_fill(void *context, struct parameters *p, struct error *e) {
     }
     safetensors_close(file);
     if (rc == 0) {
-        rc = unfold(r, p, e);
+        rc = unfuse(r, p, e);
     }
     if (rc == 0) {
         log_info("begins with %s; %zu of %zu parameters are not in it and are random", from,
@@ -120,7 +120,7 @@ struct shipping {
     float *weight, *bias; /* of the patches, as the encoder wants them */
 };
 
-static int read_folded(struct shipping *s, struct error *e) {
+static int read_fused(struct shipping *s, struct error *e) {
     const struct parameters *p = s->optimizer->parameters;
     const struct parameter *weight = parameters_find(p, CONFIG_PATCH_WEIGHT);
     const struct parameter *bias = parameters_find(p, CONFIG_PATCH_BIAS);
@@ -134,7 +134,7 @@ static int read_folded(struct shipping *s, struct error *e) {
         rc = optimizer_read(s->optimizer, parameters_index(p, bias), s->bias, e);
     }
     if (rc == 0) {
-        whiten_fold(s->task->whitening, s->weight, s->bias, weight->spec.rows);
+        whiten_fuse(s->task->whitening, s->weight, s->bias, weight->spec.rows);
     }
     return rc;
 }
@@ -162,7 +162,7 @@ int read_task_ship(void *context, const struct optimizer *o, const char *path, s
     s.parameters = calloc(count, sizeof *s.parameters);
     int rc = metadata == NULL                          ? ERR_MEMORY
              : s.specs == NULL || s.parameters == NULL ? error_memory(e, "weights")
-                                                       : read_folded(&s, e);
+                                                       : read_fused(&s, e);
     for (size_t i = 0; i < count && rc == 0; i++) {
         const struct tensor_spec *spec = &parameters_get(o->parameters, i)->spec;
         if (spec->shipped) {

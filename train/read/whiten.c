@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Added to every variance, as a part of their mean: noise that no letter is told by. */
+/* Added to every variance, as a part of their mean: noise that no two letters differ by. */
 #define FLOOR 0.02
 
 /* (p - 1) of a patch. */
@@ -100,26 +100,26 @@ void whiten_page(const struct whitening *w, float *out, const uint8_t *grey, int
     }
 }
 
-void whiten_fold(const struct whitening *w, float *weight, float *bias, int64_t rows) {
+void whiten_fuse(const struct whitening *w, float *weight, float *bias, int64_t rows) {
     for (int64_t r = 0; r < rows; r++) {
         float *row = weight + r * 3 * WHITEN_AREA;
-        double folded[WHITEN_AREA] = {0}, sum = 0;
+        double fused[WHITEN_AREA] = {0}, sum = 0;
         for (int k = 0; k < WHITEN_AREA; k++) {
             for (int j = 0; j <= k; j++) {
-                folded[j] += (double)row[k] * (double)w->inverse[j][k];
+                fused[j] += (double)row[k] * (double)w->inverse[j][k];
             }
         }
         for (int j = 0; j < WHITEN_AREA; j++) {
-            sum += folded[j];
+            sum += fused[j];
             for (int channel = 0; channel < 3; channel++) {
-                row[channel * WHITEN_AREA + j] = (float)(folded[j] / 3);
+                row[channel * WHITEN_AREA + j] = (float)(fused[j] / 3);
             }
         }
         bias[r] -= (float)sum;
     }
 }
 
-void whiten_unfold(const struct whitening *w, float *weight, float *bias, int64_t rows) {
+void whiten_unfuse(const struct whitening *w, float *weight, float *bias, int64_t rows) {
     for (int64_t r = 0; r < rows; r++) {
         float *row = weight + r * 3 * WHITEN_AREA;
         double ink[WHITEN_AREA], sum = 0;

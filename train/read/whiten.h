@@ -3,7 +3,7 @@
  * Neighbouring pixels of text are nearly alike, so the gradients of a patch embedding are long in
  * few directions and short in the many that tell letters apart. Training therefore sees patches x =
  * L^-1 (p - 1): p are the pixels as the encoder sees them, white is +1, and L L^T is what (p - 1)
- * (p - 1)^T is in the mean. In the file of weights this is folded into the embedding: W x + b = (W
+ * (p - 1)^T is in the mean. In the file of weights this is fused into the embedding: W x + b = (W
  * L^-1) p + (b - W L^-1 1). */
 #ifndef OCC_TRAIN_READ_WHITEN_H
 #define OCC_TRAIN_READ_WHITEN_H
@@ -29,9 +29,9 @@ int whiten_finish(struct whitening *w, struct error *e);
 void whiten_page(const struct whitening *w, float *out, const uint8_t *grey, int side);
 /* An embedding of whitened patches, weight (rows, 3, area) and bias (rows), becomes one of pixels
  * in three equal channels. */
-void whiten_fold(const struct whitening *w, float *weight, float *bias, int64_t rows);
+void whiten_fuse(const struct whitening *w, float *weight, float *bias, int64_t rows);
 
-/* The other way round, for weights that whiten_fold has made or that are to be trained on. */
-void whiten_unfold(const struct whitening *w, float *weight, float *bias, int64_t rows);
+/* The other way round, for weights that whiten_fuse has made or that are to be trained on. */
+void whiten_unfuse(const struct whitening *w, float *weight, float *bias, int64_t rows);
 
 #endif

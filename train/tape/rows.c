@@ -59,7 +59,7 @@ struct node *tape_rms_norm(struct tape *t, struct node *x, struct node *gamma, f
     return tape_done(t, y);
 }
 
-/* ---- Softmax and cosines --------------------------------------------------------------------- */
+/* ---- Softmax, largest and cosines ------------------------------------------------------------ */
 
 static void softmax_backward(struct tape *t, struct record *r, const struct tensor *dy) {
     const struct tensor *dx = tape_gradient(t, r->x[0]);
@@ -75,6 +75,38 @@ struct node *tape_softmax(struct tape *t, struct node *x) {
     }
     CALL(t, softmax, &y->value, &x->value);
     tape_record(t, sizeof(struct record), softmax_backward, y, INPUTS(x));
+    return tape_done(t, y);
+}
+
+struct places_record {
+    struct record record;
+    struct tensor index;
+};
+
+static void top_k_backward(struct tape *t, struct record *record, const struct tensor *dy) {
+    const struct tensor *dx = tape_gradient(t, record->x[0]);
+    if (dx != NULL) {
+        CALL(t, top_k_backward, dx, dy, &((const struct places_record *)record)->index);
+    }
+}
+
+struct node *tape_top_k(struct tape *t, struct node *x, int64_t k, struct tensor *index) {
+    *index = (struct tensor){.data = NULL};
+    if (!tape_ready(t, x)) {
+        return NULL;
+    }
+    const int64_t rows = tensor_rows(&x->value);
+    const struct tensor places = tensor_matrix(NULL, DTYPE_I32, NULL, rows, k);
+    struct node *y = tape_rows(t, x->value.type, rows, k, INPUTS(x));
+    *index = tape_space(t, &places);
+    if (!tape_ready(t, y)) {
+        return NULL;
+    }
+    CALL(t, top_k, &y->value, index, &x->value);
+    struct places_record *r = tape_record(t, sizeof *r, top_k_backward, y, INPUTS(x));
+    if (r != NULL) {
+        r->index = *index;
+    }
     return tape_done(t, y);
 }
 
@@ -99,15 +131,10 @@ struct node *tape_cosine(struct tape *t, struct node *a, struct node *b) {
 
 /* ---- Rows in another order ------------------------------------------------------------------- */
 
-struct gather_record {
-    struct record record;
-    struct tensor index;
-};
-
 static void gather_backward(struct tape *t, struct record *record, const struct tensor *dy) {
     const struct tensor *dx = tape_gradient(t, record->x[0]);
     if (dx != NULL) {
-        CALL(t, scatter_add, dx, dy, &((const struct gather_record *)record)->index);
+        CALL(t, scatter_add, dx, dy, &((const struct places_record *)record)->index);
     }
 }
 
@@ -120,7 +147,7 @@ struct node *tape_gather(struct tape *t, struct node *x, const struct tensor *in
         return NULL;
     }
     CALL(t, gather, &y->value, &x->value, index);
-    struct gather_record *r = tape_record(t, sizeof *r, gather_backward, y, INPUTS(x));
+    struct places_record *r = tape_record(t, sizeof *r, gather_backward, y, INPUTS(x));
     if (r != NULL) {
         r->index = *index;
     }

@@ -94,15 +94,20 @@ void *tape_host(struct tape *t, size_t count, size_t size) {
     return memory;
 }
 
-struct tensor tape_upload(struct tape *t, const struct tensor *host) {
+struct tensor tape_space(struct tape *t, const struct tensor *like) {
     struct tensor *x = tape_host(t, 1, sizeof *x);
     if (x == NULL) {
         return (struct tensor){.data = NULL};
     }
-    *x = tensor_of(NULL, host->type, NULL, host->shape);
+    *x = tensor_of(NULL, like->type, NULL, like->shape);
     tape_keep(t, x);
-    CALL(t, upload, x, host);
     return *x;
+}
+
+struct tensor tape_upload(struct tape *t, const struct tensor *host) {
+    struct tensor x = tape_space(t, host);
+    CALL(t, upload, &x, host);
+    return x;
 }
 
 /* The caller's tensors in a node that is all zeros. */

@@ -43,8 +43,8 @@ enum tape_recompute {
 extern const char *const TAPE_RECOMPUTE_NAMES[]; /* "none", "block", "all", NULL */
 
 struct tape_options {
-    /* F32; or BF16: results are stored rounded, except sums (tape_add, tape_combine), which stay
-     * F32, as do all gradients. */
+    /* F32; or BF16: results are stored rounded, except sums (tape_add, tape_combine), softmax,
+     * cosines and resampled tables, which stay F32, as do all gradients. */
     enum dtype storage;
     enum tape_recompute recompute;
 };
@@ -83,7 +83,10 @@ typedef int tape_sink(void *context, const void *key, const struct tensor *gradi
                       struct error *e);
 void tape_set_sink(struct tape *t, tape_sink *sink, void *context); /* NULL: none */
 
-/* A tensor of the device, for this step: a dense one of the host, uploaded. data NULL: failed. */
+/* A tensor of the device for this step, of the shape and type of `like`, not filled. data NULL:
+ * failed. */
+struct tensor tape_space(struct tape *t, const struct tensor *like);
+/* The same, filled from a dense one of the host. */
 struct tensor tape_upload(struct tape *t, const struct tensor *host);
 /* Memory of the host for this step, zeroed: for what is to be uploaded. NULL: failed. */
 void *tape_host(struct tape *t, size_t count, size_t size);
@@ -138,6 +141,9 @@ struct node *tape_layer_norm(struct tape *t, struct node *x, struct node *gamma,
                              float eps);
 struct node *tape_rms_norm(struct tape *t, struct node *x, struct node *gamma, float eps);
 struct node *tape_softmax(struct tape *t, struct node *x);
+/* The k largest of each row, largest first; *index: their places, I32 (rows, k) of the device, for
+ * this step. */
+struct node *tape_top_k(struct tape *t, struct node *x, int64_t k, struct tensor *index);
 /* Cosines of the rows of a and b: (rows). */
 struct node *tape_cosine(struct tape *t, struct node *a, struct node *b);
 /* Row i of the result is row index[i] of x; of zeros where index[i] < 0. index: I32 (rows), of the

@@ -173,7 +173,7 @@ void tokenizer_state_close(struct tokenizer_state *s) {
     }
 }
 
-/* Encodes text between the added tokens of the list `list` and those behind it, and these. */
+/* Encodes text between the added tokens of the list `list` and those after it, and these. */
 static int encode_around(struct tokenizer_state *s, int list, const unsigned char *text,
                          size_t size, struct error *e) {
     if (list == ADDED_LISTS) {

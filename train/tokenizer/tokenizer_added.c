@@ -119,7 +119,7 @@ static bool is_white(uint32_t c) {
            c == 0x205F || c == 0x3000;
 }
 
-static size_t white_behind(const unsigned char *text, size_t size, size_t at) {
+static size_t white_after(const unsigned char *text, size_t size, size_t at) {
     while (at < size) {
         uint32_t c;
         bool valid;
@@ -156,7 +156,7 @@ const struct added *added_find(const struct added_list *a, const unsigned char *
         if (found != NULL) {
             *start = found->left ? white_before(text, from, at) : at;
             *end = at + found->size;
-            *end = found->right ? white_behind(text, size, *end) : *end;
+            *end = found->right ? white_after(text, size, *end) : *end;
             return found;
         }
     }

@@ -8,23 +8,23 @@
 
 #include "train/tokenizer/tokenizer_parts.h"
 
-struct reader {
+struct scanner {
     const char *p, *end;
     struct bytes *out;
     struct error *e;
 };
 
-static int refuse(const struct reader *r, const char *what, size_t size) {
+static int refuse(const struct scanner *r, const char *what, size_t size) {
     return error_set(r->e, ERR_UNSUPPORTED, "split pattern: %.*s is not supported",
                      (int)(size < 40 ? size : 40), what);
 }
 
-static int put(struct reader *r, const char *text) {
+static int put(struct scanner *r, const char *text) {
     return bytes_append_text(r->out, text, r->e);
 }
 
 /* Copies `size` bytes of the pattern. */
-static int copy(struct reader *r, size_t size) {
+static int copy(struct scanner *r, size_t size) {
     int rc = bytes_append(r->out, r->p, size, r->e);
     r->p += size;
     return rc;
@@ -32,7 +32,7 @@ static int copy(struct reader *r, size_t size) {
 
 /* \p{NAME}: general categories have one or two letters in all dialects. PCRE2 takes the bare name
  * of a script for its extended meaning. */
-static int property(struct reader *r) {
+static int property(struct scanner *r) {
     const char *name = r->p + 3;
     const char *close =
         r->end - r->p > 3 && r->p[2] == '{' ? memchr(name, '}', (size_t)(r->end - name)) : NULL;
@@ -54,7 +54,7 @@ static int property(struct reader *r) {
 }
 
 /* \x{H...}, \xHH and \uHHHH, of which \xHH is a byte to Oniguruma. */
-static int code_point(struct reader *r) {
+static int code_point(struct scanner *r) {
     size_t left = (size_t)(r->end - r->p), digits = 0;
     bool braces = r->p[1] == 'x' && left > 2 && r->p[2] == '{';
     const char *first = r->p + (braces ? 3 : 2);
@@ -73,7 +73,7 @@ static int code_point(struct reader *r) {
     return rc;
 }
 
-static int escape(struct reader *r, bool in_class) {
+static int escape(struct scanner *r, bool in_class) {
     static const char *const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
     /* raised digits and fractions of Latin-1 are letters to Oniguruma, unless in a class */
     static const char *const LATIN1 = "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
@@ -119,7 +119,7 @@ static int escape(struct reader *r, bool in_class) {
     return put(r, meaning);
 }
 
-static int class(struct reader *r) {
+static int class(struct scanner *r) {
     const char *first = r->p;
     int rc = copy(r, r->end - r->p > 1 && r->p[1] == '^' ? 2 : 1);
     bool empty = true;
@@ -137,7 +137,7 @@ static int class(struct reader *r) {
     return rc < 0 ? rc : copy(r, 1);
 }
 
-static int group(struct reader *r) {
+static int group(struct scanner *r) {
     static const char *const ALIKE[] = {"(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?i:"};
     size_t left = (size_t)(r->end - r->p);
     for (size_t i = 0; i < sizeof ALIKE / sizeof *ALIKE; i++) {
@@ -153,7 +153,7 @@ static int group(struct reader *r) {
 }
 
 /* {n}, {n,} and {n,m}; to Oniguruma {n,m}+ repeats and {,m} begins at 0. */
-static int interval(struct reader *r) {
+static int interval(struct scanner *r) {
     const char *q = r->p + 1;
     while (q < r->end && (isdigit((unsigned char)*q) || *q == ',')) {
         q++;
@@ -168,7 +168,7 @@ static int interval(struct reader *r) {
 }
 
 int pattern_translate(struct bytes *out, const char *text, size_t size, struct error *e) {
-    struct reader r = {.p = text, .end = text + size, .out = out, .e = e};
+    struct scanner r = {.p = text, .end = text + size, .out = out, .e = e};
     int rc = 0;
     while (rc == 0 && r.p < r.end) {
         switch (*r.p) {

@@ -1,5 +1,4 @@
-/* tokenizer_json.c - tokenizer.json of Hugging Face's tokenizers: see tokenizer.h for what of it.
- */
+/* tokenizer_json.c - Hugging Face's tokenizer.json: tokenizer.h says how much of it. */
 #include <jansson.h>
 #include <string.h>
 
@@ -9,11 +8,11 @@
 enum { ALPHABET = 256 + 68, SEQUENCE_DEPTH = 4 };
 
 /* The byte-level alphabet: a printable character for each byte, so that tokens are text. */
-struct alphabet {
+struct byte_alphabet {
     int16_t bytes[ALPHABET]; /* by code point; -1: none */
 };
 
-static void alphabet_init(struct alphabet *a) {
+static void alphabet_init(struct byte_alphabet *a) {
     int beyond = 256;
     memset(a->bytes, 0xFF, sizeof a->bytes);
     for (int byte = 0; byte < 256; byte++) {
@@ -25,7 +24,7 @@ static void alphabet_init(struct alphabet *a) {
 
 /* The bytes that a token of `size` bytes of text stands for, as many at most; -1: it has characters
  * that stand for none. `out` has room for them. */
-static int alphabet_decode(const struct alphabet *a, const char *text, size_t size,
+static int alphabet_decode(const struct byte_alphabet *a, const char *text, size_t size,
                            unsigned char *out) {
     int count = 0;
     for (size_t at = 0; at < size;) {
@@ -59,20 +58,20 @@ static int unsupported(struct error *e, const char *what, const char *name) {
     return error_set(e, ERR_UNSUPPORTED, "the %s %.200s is not supported", what, name);
 }
 
-static int read_vocabulary(struct tokenizer *t, json_t *vocab, const struct alphabet *alphabet,
+static int read_vocabulary(struct tokenizer *t, json_t *vocab, const struct byte_alphabet *alphabet,
                            struct error *e) {
     const char *text;
     json_t *value;
     if (!json_is_object(vocab)) {
-        return error_set(e, ERR_FORMAT, "model.vocab is no object");
+        return error_set(e, ERR_FORMAT, "model.vocab is not an object");
     }
     json_object_foreach(vocab, text, value) {
         unsigned char bytes[2 * TOKENIZER_TOKEN_LIMIT];
         size_t size = strlen(text);
         json_int_t id = json_is_integer(value) ? json_integer_value(value) : -1;
         if (id < 0 || id >= TOKENIZER_ID_LIMIT) {
-            return error_set(e, ERR_FORMAT, "the id of the token %.80s is no number below %d", text,
-                             TOKENIZER_ID_LIMIT);
+            return error_set(e, ERR_FORMAT, "the id of the token %.80s is not a number below %d",
+                             text, TOKENIZER_ID_LIMIT);
         }
         if (size > sizeof bytes) {
             return error_set(e, ERR_LIMIT, "the token %.80s is longer than %d bytes", text,
@@ -90,7 +89,7 @@ static int read_vocabulary(struct tokenizer *t, json_t *vocab, const struct alph
 }
 
 /* One side of a merge, appended to `joined`; its token, or NO_TOKEN. */
-static uint32_t merge_side(const struct tokenizer *t, const struct alphabet *alphabet,
+static uint32_t merge_side(const struct tokenizer *t, const struct byte_alphabet *alphabet,
                            const char *text, size_t size, unsigned char *joined, size_t *count) {
     if (size > 2 * TOKENIZER_TOKEN_LIMIT) {
         return NO_TOKEN;
@@ -104,7 +103,7 @@ static uint32_t merge_side(const struct tokenizer *t, const struct alphabet *alp
     return id;
 }
 
-static int add_merge(struct tokenizer *t, const struct alphabet *alphabet, uint32_t rank,
+static int add_merge(struct tokenizer *t, const struct byte_alphabet *alphabet, uint32_t rank,
                      const char *left, size_t left_size, const char *right, size_t right_size,
                      struct error *e) {
     unsigned char joined[4 * TOKENIZER_TOKEN_LIMIT];
@@ -120,8 +119,8 @@ static int add_merge(struct tokenizer *t, const struct alphabet *alphabet, uint3
     return vocabulary_add_pair(&t->vocabulary, &pair, e);
 }
 
-static int read_merge(struct tokenizer *t, const json_t *merge, const struct alphabet *alphabet,
-                      uint32_t rank, struct error *e) {
+static int read_merge(struct tokenizer *t, const json_t *merge,
+                      const struct byte_alphabet *alphabet, uint32_t rank, struct error *e) {
     const char *text = json_string_value(merge), *space = text != NULL ? strchr(text, ' ') : NULL;
     if (space != NULL && strchr(space + 1, ' ') == NULL) {
         return add_merge(t, alphabet, rank, text, (size_t)(space - text), space + 1,
@@ -135,11 +134,11 @@ static int read_merge(struct tokenizer *t, const json_t *merge, const struct alp
     return add_merge(t, alphabet, rank, left, strlen(left), right, strlen(right), e);
 }
 
-static int read_merges(struct tokenizer *t, const json_t *merges, const struct alphabet *alphabet,
-                       struct error *e) {
+static int read_merges(struct tokenizer *t, const json_t *merges,
+                       const struct byte_alphabet *alphabet, struct error *e) {
     uint32_t rank = 0;
     if (!json_is_array(merges)) {
-        return error_set(e, ERR_FORMAT, "model.merges is no array");
+        return error_set(e, ERR_FORMAT, "model.merges is not an array");
     }
     for (size_t i = 0; i < json_array_size(merges); i++) {
         const json_t *merge = json_array_get(merges, i);
@@ -173,7 +172,7 @@ static int read_unknown(struct tokenizer *t, const json_t *model, struct error *
 
 static int read_model(struct tokenizer *t, const json_t *model, struct error *e) {
     static const char *const AFFIXES[] = {"continuing_subword_prefix", "end_of_word_suffix"};
-    struct alphabet alphabet;
+    struct byte_alphabet alphabet;
     if (!json_is_object(model)) {
         return error_set(e, ERR_FORMAT, "there is no model");
     }
@@ -242,7 +241,7 @@ static int read_pre_tokenizer(struct tokenizer *t, const json_t *node, int depth
                               struct error *e) {
     const char *type = type_of(node);
     if (*byte_level) {
-        return error_set(e, ERR_UNSUPPORTED, "a pre-tokenizer behind ByteLevel is not supported");
+        return error_set(e, ERR_UNSUPPORTED, "a pre-tokenizer after ByteLevel is not supported");
     }
     if (strcmp(type, "Sequence") == 0 && depth < SEQUENCE_DEPTH) {
         const json_t *list = json_object_get(node, "pretokenizers");

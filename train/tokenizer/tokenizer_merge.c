@@ -25,7 +25,7 @@ int token_list_reserve(struct token_list *l, size_t count, struct error *e) {
     return ids != NULL ? 0 : ERR_MEMORY;
 }
 
-/* The token of the piece's next byte that has one, behind which *at then is; NO_TOKEN: the piece
+/* The token of the piece's next byte that has one, after which *at then is; NO_TOKEN: the piece
  * has ended. A byte without a token is the unknown one or left out, as tokenizers does it. */
 static uint32_t next_byte(const struct vocabulary *v, const unsigned char *piece, size_t size,
                           size_t *at) {
@@ -74,11 +74,11 @@ static void merge_short(const struct vocabulary *v, const unsigned char *piece, 
         }
         ids[at] = merged[at];
         count--;
-        size_t behind = count - at - 1; /* parts behind the new one */
-        memmove(ids + at + 1, ids + at + 2, behind * sizeof *ids);
-        if (behind > 0) {
-            memmove(ranks + at + 1, ranks + at + 2, (behind - 1) * sizeof *ranks);
-            memmove(merged + at + 1, merged + at + 2, (behind - 1) * sizeof *merged);
+        size_t after = count - at - 1; /* parts after the new one */
+        memmove(ids + at + 1, ids + at + 2, after * sizeof *ids);
+        if (after > 0) {
+            memmove(ranks + at + 1, ranks + at + 2, (after - 1) * sizeof *ranks);
+            memmove(merged + at + 1, merged + at + 2, (after - 1) * sizeof *merged);
             ranks[at] = rank_of(v, ids[at], ids[at + 1], &merged[at]);
         }
         if (at > 0) {

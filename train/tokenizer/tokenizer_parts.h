@@ -42,7 +42,7 @@ struct vocabulary {
     size_t pair_capacity, pair_count;
     uint32_t byte_ids[256]; /* NO_TOKEN: the byte has none, and is `unknown` */
     uint32_t unknown;       /* NO_TOKEN: such bytes are left out */
-    bool fuses_unknown;     /* several of them, one behind the other, are one `unknown` */
+    bool fuses_unknown;     /* several of them in a row are one `unknown` */
 };
 
 void vocabulary_init(struct vocabulary *v);
@@ -74,8 +74,7 @@ int pattern_open(struct pattern **out, const char *text, size_t size, bool liter
 void pattern_close(struct pattern *p); /* NULL is allowed */
 int matcher_open(struct matcher **out, struct error *e);
 void matcher_close(struct matcher *m); /* NULL is allowed */
-/* The first match in well-formed text that begins at `at` or behind, empty ones aside: 1, else 0.
- */
+/* The first match in well-formed text that begins at `at` or later and is not empty: 1, else 0. */
 int pattern_find(const struct pattern *p, struct matcher *m, const unsigned char *text, size_t size,
                  size_t at, size_t *start, size_t *end, struct error *e);
 

@@ -4,25 +4,25 @@
 
 #include "train/tokenizer/tokenizer_parts.h"
 
-struct special {
+struct special_token {
     const char *text;
     uint32_t id;
 };
 
-static const struct special R50K[] = {{"<|endoftext|>", 50256}, {0}};
-static const struct special CL100K[] = {{"<|endoftext|>", 100257},   {"<|fim_prefix|>", 100258},
-                                        {"<|fim_middle|>", 100259},  {"<|fim_suffix|>", 100260},
-                                        {"<|endofprompt|>", 100276}, {0}};
-static const struct special O200K[] = {{"<|endoftext|>", 199999}, {"<|endofprompt|>", 200018}, {0}};
+static const struct special_token R50K[] = {{"<|endoftext|>", 50256}, {0}};
+static const struct special_token CL100K[] = {
+    {"<|endoftext|>", 100257},  {"<|fim_prefix|>", 100258},  {"<|fim_middle|>", 100259},
+    {"<|fim_suffix|>", 100260}, {"<|endofprompt|>", 100276}, {0}};
+static const struct special_token O200K[] = {
+    {"<|endoftext|>", 199999}, {"<|endofprompt|>", 200018}, {0}};
 /* Whisper's rank file for many languages; those of languages and tasks are left out. */
-static const struct special WHISPER[] = {
+static const struct special_token WHISPER[] = {
     {"<|endoftext|>", 50257}, {"<|startoftranscript|>", 50258}, {0}};
-static const struct special QWEN[] = {
+static const struct special_token QWEN[] = {
     {"<|endoftext|>", 151643}, {"<|im_start|>", 151644}, {"<|im_end|>", 151645}, {0}};
 
 /* The patterns of tiktoken 0.14, less what changes nothing: `\s++$|` in R50K_REGEX, and a plus
- * behind
- * `{1,3}`, which is possessive there and a repetition in Ruby. */
+ * after `{1,3}`, which is possessive there and a repetition in Ruby. */
 #define R50K_REGEX                                                                                 \
     "'(?:[sdmt]|ll|ve|re)| ?\\p{L}++| ?\\p{N}++| ?[^\\s\\p{L}\\p{N}]++|\\s+(?!\\S)|\\s"
 #define CL100K_REGEX                                                                               \
@@ -36,8 +36,7 @@ static const struct special QWEN[] = {
     "[^\\r\\n\\p{L}\\p{N}]?[" UPPER "]+[" LOWER "]*" SHORTENED "|"                                 \
     "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
-/* Qwen's, of its tokenization_qwen.py: cl100k's with each digit alone. (Its NFC is not ours to do.)
- */
+/* Qwen's, of its tokenization_qwen.py: cl100k's with each digit alone. (NFC is not done here.) */
 #define QWEN_REGEX                                                                                 \
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"                           \
     " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
@@ -47,7 +46,7 @@ static const struct encoding {
     size_t ranks;
     enum tokenizer_split split;
     const char *regex;
-    const struct special *specials;
+    const struct special_token *specials;
 } ENCODINGS[] = {
     {"r50k_base", 50256, TOKENIZER_SPLIT_R50K, R50K_REGEX, R50K},
     {"p50k_base", 50280, TOKENIZER_SPLIT_R50K, R50K_REGEX, R50K},
@@ -130,7 +129,7 @@ static int read_line(struct vocabulary *v, const char *line, size_t size, struct
     }
     int32_t id = rank(space + 1, size - width - 1);
     if (id < 0) {
-        return error_set(e, ERR_FORMAT, "the rank is no number below %d", TOKENIZER_ID_LIMIT);
+        return error_set(e, ERR_FORMAT, "the rank is not a number below %d", TOKENIZER_ID_LIMIT);
     }
     return empty ? 0 : vocabulary_add(v, (uint32_t)id, token, (size_t)bytes, true, e);
 }
@@ -203,7 +202,7 @@ int tokenizer_read_ranks(struct tokenizer *t, const char *data, size_t size,
     if (rc == 0) {
         rc = tokenizer_add_stage(t, &stage, e);
     }
-    for (const struct special *s = encoding->specials; s->text != NULL && rc == 0; s++) {
+    for (const struct special_token *s = encoding->specials; s->text != NULL && rc == 0; s++) {
         rc = tokenizer_add_token(t, &(struct added){.id = s->id}, false, false, s->text, e);
     }
     return rc;

@@ -1,5 +1,5 @@
-/* parts.c - see parts.h. */
-#include "render/text/parts.h"
+/* chunk_parts.c - see chunk_parts.h. */
+#include "render/text/chunk_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,23 +7,23 @@
 #include "store/array.h"
 #include "store/utf8.h"
 
-void parts_close(struct parts *p) {
+void chunk_parts_close(struct chunk_parts *p) {
     free(p->items);
-    *p = (struct parts){0};
+    *p = (struct chunk_parts){0};
 }
 
-void parts_clear(struct parts *p) {
+void chunk_parts_clear(struct chunk_parts *p) {
     p->count = p->next = 0;
     p->start = p->end = 0;
 }
 
-static int add_part(struct parts *p, size_t end, bool may_break, struct error *e) {
-    struct part *items = array_grow(p->items, &p->capacity, p->count + 1, sizeof *items, e);
+static int add_part(struct chunk_parts *p, size_t end, bool may_break, struct error *e) {
+    struct chunk_part *items = array_grow(p->items, &p->capacity, p->count + 1, sizeof *items, e);
     if (items == NULL) {
         return ERR_MEMORY;
     }
     p->items = items;
-    p->items[p->count++] = (struct part){.end = (uint32_t)end, .may_break = may_break};
+    p->items[p->count++] = (struct chunk_part){.end = (uint32_t)end, .may_break = may_break};
     return 0;
 }
 
@@ -52,8 +52,9 @@ static int cut_word(struct breaker *b, const char *text, size_t size, size_t *cu
 }
 
 /* Adds [start, end), in which no line may end. */
-static int add_parts(struct parts *p, struct breaker *b, const char *text, const uint8_t *levels,
-                     size_t start, size_t end, bool may_break, struct error *e) {
+static int add_parts(struct chunk_parts *p, struct breaker *b, const char *text,
+                     const uint8_t *levels, size_t start, size_t end, bool may_break,
+                     struct error *e) {
     size_t same = start; /* up to here the level is that of `start` */
     int rc = 0;
     while (start < end && rc == 0) {
@@ -71,8 +72,9 @@ static int add_parts(struct parts *p, struct breaker *b, const char *text, const
     return rc;
 }
 
-int parts_cut(struct parts *p, struct breaker *b, const char *text, const uint8_t *levels,
-              size_t start, size_t size, bool may_break, struct error *e) {
+int chunk_parts_cut(struct chunk_parts *p, struct breaker *b, const char *text,
+                    const uint8_t *levels, size_t start, size_t size, bool may_break,
+                    struct error *e) {
     const uint32_t *found;
     size_t count;
     int rc = breaker_lines(b, text + start, size, &found, &count, e);
@@ -81,7 +83,7 @@ int parts_cut(struct parts *p, struct breaker *b, const char *text, const uint8_
         return rc < 0 ? rc : error_memory(e, NULL);
     }
     memcpy(breaks, found, count * sizeof *breaks); /* the breaker is asked again below */
-    parts_clear(p);
+    chunk_parts_clear(p);
     p->start = (uint32_t)start;
     p->end = (uint32_t)(start + size);
     size_t from = start;
@@ -94,7 +96,7 @@ int parts_cut(struct parts *p, struct breaker *b, const char *text, const uint8_
     return rc;
 }
 
-bool parts_return(struct parts *p, size_t at) {
+bool chunk_parts_return(struct chunk_parts *p, size_t at) {
     if (at < p->start || at >= p->end) {
         return false;
     }
