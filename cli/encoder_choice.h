@@ -20,7 +20,7 @@ struct encoder_choice {
 
 /* Finds the bundled encoder where none is named. */
 int encoder_choice_find(struct encoder_choice *c, struct error *e);
-/* That, and the device (device_choice_settle): for programs that do nothing without an encoder. */
+/* That, and the device, for programs that do nothing without an encoder. */
 int encoder_choice_settle(struct encoder_choice *c, struct error *e);
 
 #endif

@@ -80,12 +80,13 @@ static const struct tool TOOL = {
         "options, is left as it is; a changed one is replaced. After a run that was killed, run it "
         "again to resume. A damaged page fails its sample, and a sample whose key came before in "
         "this run is skipped: both are named, and the rest goes on (exit 3). Samples that 'occ "
-        "forget' folded do not come back.\n\nFILEs that are pictures (PNG, JPEG, PGM, PPM) are "
-        "encoded after the streams, under keys files/PATH.",
-    .examples =
-        "occ render -m base s.tar | occ compress -s tokens.occ --verify\n    pages become tokens; "
-        "how well each can be read back is measured\nocc compress -s scans.occ -m DeepSeek-OCR/ "
-        "--mode gundam scans/*.jpg\n    the encoder of a published checkpoint on loose pictures\n",
+        "forget' folded do not come back.\n\n"
+        "FILEs that are pictures (PNG, JPEG, PGM, PPM) are encoded after the streams, under keys "
+        "files/PATH.",
+    .examples = "occ render -m base s.tar | occ compress -s tokens.occ --verify\n"
+                "    pages become tokens; how well each can be read back is measured\n"
+                "occ compress -s scans.occ -m DeepSeek-OCR/ --mode gundam scans/*.jpg\n"
+                "    the encoder of a published checkpoint on loose pictures\n",
     .options = OPTIONS,
 };
 

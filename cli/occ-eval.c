@@ -251,7 +251,7 @@ int main(int argc, char **argv) {
     struct arguments a = {
         .modes = "tiny", .profiles = "read10", .pages = 20, .seed = 1, .messages = {.verbose = 1}};
     struct error e = {0};
-    double profiles[PROFILE_COUNT], modes[DRAWN_MODES];
+    double profiles[PROFILE_COUNT] = {0}, modes[DRAWN_MODES] = {0};
     int operands = 0, rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;

@@ -84,17 +84,18 @@ static const struct tool TOOL = {
     .name = "occ-forget",
     .summary = "let old pages keep fewer tokens",
     .operands = "[KEY...]",
-    .description =
-        "Goes through a store and halves the token grid of each page as often as its age requires: "
-        "a page of age a is in bucket k = floor(log2(1 + a / tau)) and keeps 1 / 2^k of its "
-        "tokens. Past the last bucket, the mean of its tokens is added to the account's style "
-        "token and the page is removed. So a store grows with the logarithm of its history. Pages "
-        "without a usable date never age.\n\nRun it every night: each account is one transaction, "
-        "a run with nothing to do changes nothing, and a run that was killed is completed by the "
-        "next. What was forgotten does not come back.",
-    .examples = "occ forget --store tokens.occ --dry-run\n    pages and tokens by bucket, as they "
-                "would be\nocc forget --store tokens.occ --pin banana/7312345678901234567\n    "
-                "never forget this sample\n",
+    .description = "Goes through a store and halves the token grid of each page as often as its "
+                   "age requires: a page of age a is in bucket k = floor(log2(1 + a / tau)) and "
+                   "keeps 1 / 2^k of its tokens. Past the last bucket, the mean of its tokens is "
+                   "added to the account's style token and the page is removed. So a store grows "
+                   "with the logarithm of its history. Pages without a usable date never age.\n\n"
+                   "Run it every night: each account is one transaction, a run with nothing to do "
+                   "changes nothing, and a run that was killed is completed by the next. What was "
+                   "forgotten does not come back.",
+    .examples = "occ forget --store tokens.occ --dry-run\n"
+                "    pages and tokens by bucket, as they would be\n"
+                "occ forget --store tokens.occ --pin banana/7312345678901234567\n"
+                "    never forget this sample\n",
     .options = OPTIONS,
 };
 

@@ -73,14 +73,16 @@ static const struct tool TOOL = {
         "Reads files and folders (recursively) as yt-dlp and gallery-dl leave them, joins the "
         "media, info.json, captions, comments and pictures of each clip, and writes one sample per "
         "clip: metadata, script, comments, thumbnails, audio measures. The output is a WebDataset "
-        "tar on standard output, or shards in a folder with -o.\n\nDecoding runs in worker "
-        "processes: a file that crashes or hangs a decoder, or makes it use too much memory, costs "
-        "that file alone. Samples come out in the order of the input whatever the number of "
-        "workers, and the same input gives the same bytes.",
-    .examples = "occ ingest /archive > samples.tar\n    all clips under /archive as one "
-                "stream\nocc ingest -o shards --report report.jsonl /archive\n    shards of 1 GiB; "
-                "after an interruption, run it again to resume\nfind . -newer last -print0 | occ "
-                "ingest -0 --files-from - > new.tar\n    only new files\n",
+        "tar on standard output, or shards in a folder with -o.\n\n"
+        "Decoding runs in worker processes: a file that crashes or hangs a decoder, or makes it "
+        "use too much memory, costs that file alone. Samples come out in the order of the input "
+        "whatever the number of workers, and the same input gives the same bytes.",
+    .examples = "occ ingest /archive > samples.tar\n"
+                "    all clips under /archive as one stream\n"
+                "occ ingest -o shards --report report.jsonl /archive\n"
+                "    shards of 1 GiB; after an interruption, run it again to resume\n"
+                "find . -newer last -print0 | occ ingest -0 --files-from - > new.tar\n"
+                "    only new files\n",
     .options = OPTIONS,
 };
 

@@ -34,12 +34,13 @@ static const struct tool TOOL = {
     .name = "occ-model",
     .summary = "make, describe and convert encoder files",
     .operands = "init | info FILE | convert FILE",
-    .description = "init writes an encoder with random weights, for training or measuring.\n\ninfo "
-                   "describes the encoder in FILE, as JSON: FILE is a safetensors file, an index "
-                   "of several, or a folder with either. Checkpoints of DeepSeek-OCR are read as "
-                   "they are published; tensors that are not part of the encoder are only counted. "
-                   "A file without a complete encoder is refused.\n\nconvert writes the encoder in "
-                   "FILE, with its reading head, in another number type.",
+    .description =
+        "init writes an encoder with random weights, for training or measuring.\n\n"
+        "info describes the encoder in FILE, as JSON: FILE is a safetensors file, an index of "
+        "several, or a folder with either. Checkpoints of DeepSeek-OCR are read as they are "
+        "published; tensors that are not part of the encoder are only counted. A file without a "
+        "complete encoder is refused.\n\n"
+        "convert writes the encoder in FILE, with its reading head, in another number type.",
     .examples = "occ model init --config nano --seed 1 -o encoder.safetensors\n"
                 "    an encoder that has learned nothing yet\n"
                 "occ model info DeepSeek-OCR/\n"

@@ -57,21 +57,24 @@ static const struct tool TOOL = {
     .description =
         "Reads with the encoder's reading head, without a language model or a dictionary: what "
         "comes out is what the tokens hold. The reading head knows the alphabet and the typeface "
-        "that it was trained on.\n\nWith --store, it reads the pages of the samples KEY..., or all "
-        "pages, in whatever state forgetting left them: merged grids are unmerged, the mean of "
-        "several tokens is read in the place of each of them, and pages that were encoded again at "
-        "a smaller size are read as smaller pages. Without --store, it reads the pages of the "
-        "streams that 'occ render' writes, from FILEs ('-' is standard input) or standard input; a "
-        "FILE may hold several streams, as cat joins them. FILEs that are pictures of pages (PNG, "
-        "JPEG, PGM, PPM) are encoded and read after the streams.\n\nPrints one JSON object per "
-        "line for each page: key, page, rows (text, confidence from 0 to 1, x and y in pixels of "
-        "the page), confidence (the mean over its characters, null where nothing was read), "
-        "characters, and, where the page's text is known, accuracy: 1 - edit distance / length. "
-        "Pages of a store also have bucket and, where it is above 0, shrunk_by. A page that cannot "
-        "be read and a sample whose key came before are named, and the rest goes on (exit 3).",
-    .examples =
-        "occ read -s tokens.occ --text | less\n    what a store still knows\nocc render -m base "
-        "s.tar | occ read | jq -r .accuracy\n    how well each page can be read back\n",
+        "that it was trained on.\n\n"
+        "With --store, it reads the pages of the samples KEY..., or all pages, in whatever state "
+        "forgetting left them: merged grids are unmerged, the mean of several tokens is read in "
+        "the place of each of them, and pages that were encoded again at a smaller size are read "
+        "as smaller pages. Without --store, it reads the pages of the streams that 'occ render' "
+        "writes, from FILEs ('-' is standard input) or standard input; a FILE may hold several "
+        "streams, as cat joins them. FILEs that are pictures of pages (PNG, JPEG, PGM, PPM) are "
+        "encoded and read after the streams.\n\n"
+        "Prints one JSON object per line for each page: key, page, rows (text, confidence from 0 "
+        "to 1, x and y in pixels of the page), confidence (the mean over its characters, null "
+        "where nothing was read), characters, and, where the page's text is known, accuracy: 1 - "
+        "edit distance / length. Pages of a store also have bucket and, where it is above 0, "
+        "shrunk_by. A page that cannot be read and a sample whose key came before are named, and "
+        "the rest goes on (exit 3).",
+    .examples = "occ read -s tokens.occ --text | less\n"
+                "    what a store still knows\n"
+                "occ render -m base s.tar | occ read | jq -r .accuracy\n"
+                "    how well each page can be read back\n",
     .options = OPTIONS,
 };
 

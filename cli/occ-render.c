@@ -74,9 +74,9 @@ static const struct tool TOOL = {
         "them as patches of 16 x 16 pixels. Each page comes with its text and with a record of "
         "what is where (pages.json). The output is one WebDataset tar on standard output, however "
         "many streams come in. A FILE may hold several streams, as cat joins them. A sample whose "
-        "key came before is named and skipped (exit 3).\n\nThe same input gives the same bytes "
-        "whatever the number of threads, as long as the fonts are the same. Pages of an earlier "
-        "render in the input are replaced.",
+        "key came before is named and skipped (exit 3).\n\n"
+        "The same input gives the same bytes whatever the number of threads, as long as the fonts "
+        "are the same. Pages of an earlier render in the input are replaced.",
     .examples = "occ ingest /archive | occ render --mode base > pages.tar\n"
                 "    pages of 1024 x 1024 pixels, packed by account\n"
                 "occ render --mode tiny --format png samples.tar > pages.tar\n"

@@ -93,12 +93,13 @@ static const struct tool TOOL = {
         "read TEXT... trains an encoder and its reading head from random weights, on pages of the "
         "text files and of random strings, drawn as they are needed. After a training run was "
         "killed, the same command resumes it from its last checkpoint, and it ends with the same "
-        "bytes as one that was not killed.\n\nplot FOLDER draws the loss of a training run, "
-        "running or ended, by pages seen, from metrics.ndjson in its folder, as an SVG picture. "
-        "The file can be named instead.",
-    .examples = "occ train read -o run --profiles read10,dense text/*.txt\n    "
-                "run/encoder.safetensors is an encoder for 'occ compress --model'\nocc train plot "
-                "run -o curve.svg\n    the loss of that run\n",
+        "bytes as one that was not killed.\n\n"
+        "plot FOLDER draws the loss of a training run, running or ended, by pages seen, from "
+        "metrics.ndjson in its folder, as an SVG picture. The file can be named instead.",
+    .examples = "occ train read -o run --profiles read10,dense text/*.txt\n"
+                "    run/encoder.safetensors is an encoder for 'occ compress --model'\n"
+                "occ train plot run -o curve.svg\n"
+                "    the loss of that run\n",
     .options = OPTIONS,
 };
 
@@ -111,6 +112,9 @@ static int check_read(struct arguments *a, struct error *e) {
     struct trainer_options *o = &a->read.trainer;
     if (a->output == NULL) {
         return error_set(e, ERR_USAGE, "no folder is named: --output FOLDER");
+    }
+    if (device_choice_settle(&a->device, e) == ERR_USAGE) {
+        return ERR_USAGE; /* any other failure is the run's */
     }
     a->read.seed = a->mix.seed = (uint64_t)a->seed;
     o->folder = a->output;
@@ -290,7 +294,7 @@ int main(int argc, char **argv) {
     if (rc == 0 && command->check != NULL) {
         rc = command->check(&a, &e);
     }
-    if (rc < 0) {
+    if (rc != 0) {
         return options_usage_error(&TOOL, &e);
     }
     a.messages.verbose += a.messages.verbose == 0 && isatty(STDERR_FILENO);

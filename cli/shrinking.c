@@ -44,10 +44,10 @@ const char *shrinking_name(const struct shrinking *k) {
 
 /* The encoder that is named, or the bundled one; it must be the store's. */
 static int open_encoder(struct shrinking *k, struct error *e) {
+    const struct device_choice *d = &k->choice.device;
     int rc = encoder_choice_find(&k->choice, e);
     if (rc == 0) {
-        rc = encoder_open(&k->encoder, k->choice.file, NULL, k->choice.device.backend,
-                          k->choice.device.type, e);
+        rc = encoder_open(&k->encoder, k->choice.file, NULL, d->backend, d->type, e);
     }
     if (rc == 0 && encoder_fingerprint(k->encoder) != store_encoder(k->store)->fingerprint) {
         rc = error_set(e, ERR_UNSUPPORTED, "%s: is not the encoder of %s", k->choice.file,

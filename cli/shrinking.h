@@ -11,7 +11,8 @@ extern const char *const SHRINKING_WAYS[]; /* "auto", ..., NULL */
 
 struct shrinking_options {
     int way;                       /* enum shrinking_way */
-    struct encoder_choice encoder; /* the bundled one only if it is the store's */
+    struct encoder_choice encoder; /* its device is settled; the bundled file only if it
+                                    * is the store's */
     const char *store;             /* its path, for messages */
     int profile;    /* how pages were set, for resize and render: an index into PROFILES */
     bool look_only; /* nothing is written */

@@ -53,7 +53,7 @@ int64_t convolution_width(const struct convolution_options *c);
 struct attention_options {
     float scale;                  /* 0: 1 / sqrt(head_dim) */
     bool causal;                  /* a query sees keys up to its own place */
-    int64_t span;                 /* and, where > 0, only the last `span` of them */
+    int64_t span;                 /* and, where > 0, only the last `span` of them; with causal */
     int64_t start;                /* place of the first query among the keys */
     const struct tensor *offsets; /* I32 (sequences + 1), of the host; NULL: none */
     /* Decomposed relative positions (Li et al., MViTv2), on the unscaled q: logit += q . rel_h[y -
@@ -63,7 +63,8 @@ struct attention_options {
     const struct tensor *rel_h, *rel_w;
     /* Windows: the tokens are a grid, cut into squares of `window` from its upper left corner; each
      * attends within itself. Where a square leaves the grid stand tokens whose q, k and v are `pad`
-     * (3 * heads * head_dim). height and width are then those of a window. 0: no windows. */
+     * (3 * heads * head_dim), F32; NULL where none does. height and width are then those of a
+     * window; key heads are as many as heads, and nothing is causal. 0: no windows. */
     int64_t window, grid_height, grid_width;
     const struct tensor *pad;
 };
@@ -244,7 +245,7 @@ struct ops {
 
     /* q, out (batch, tokens, heads, head_dim), k, v (batch, key tokens, kv_heads, head_dim), any
      * float, any strides of the first three sizes: views of projections. log_sum_exp (batch, heads,
-     * tokens) F32, natural; or NULL. */
+     * tokens) F32, natural; or NULL, as with windows. */
     int (*attention)(struct device *d, const struct tensor *out, const struct tensor *log_sum_exp,
                      const struct tensor *q, const struct tensor *k, const struct tensor *v,
                      const struct attention_options *o, struct error *e);

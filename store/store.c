@@ -153,7 +153,7 @@ int store_open_write(struct store **out, const char *path, const struct store_en
     if (rc == 0) {
         rc = store_new(&s, path, e);
     }
-    if (rc < 0) {
+    if (rc != 0) {
         return rc;
     }
     s->writing = true;

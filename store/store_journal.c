@@ -69,7 +69,7 @@ int store_is_marked(struct store *s, const char *key, const char *mark, struct e
 }
 
 int store_mark(struct store *s, const char *key, const char *mark, bool set, struct error *e) {
-    json_t *entry;
+    json_t *entry = NULL;
     int rc = store_writable(s, e);
     if (rc == 0) {
         rc = store_journal_get(s, key, &entry, e);

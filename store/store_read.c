@@ -339,7 +339,7 @@ static int count_files(struct store *s, MDB_txn *txn, struct store_counts *c, st
 }
 
 int store_count(struct store *s, struct store_counts *counts, struct error *e) {
-    MDB_txn *txn;
+    MDB_txn *txn = NULL;
     int64_t records = 0, bytes = 0;
     *counts = (struct store_counts){.samples = 0};
     int rc = store_each(s, NULL, count_record, counts, e);

@@ -213,7 +213,7 @@ static void every_tensor_has_the_gradient_of_the_loss(void) {
     close_fixture(&f);
 }
 
-/* All gradients of a page behind each other. */
+/* All gradients of a page, one after the other. */
 static float *gradients_of(struct fixture *f, size_t *total) {
     *total = 0;
     for (size_t i = 0; i < parameters_count(f->parameters); i++) {

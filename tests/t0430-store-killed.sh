@@ -5,13 +5,8 @@
 # shellcheck source=tests/lib-store.sh
 . "$(dirname "$0")/lib-store.sh"
 
-KILLS=100 # of each
+KILLS=40 # of each
 DAYS=20
-if [ ! -e "$OCC_BIN/../tests/libfail_io.so" ]; then # sanitizers are slow, and find nothing in what is killed
-    KILLS=20
-    DAYS=30
-    small_encoder
-fi
 
 # kill_after MILLISECONDS COMMAND...
 kill_after() {

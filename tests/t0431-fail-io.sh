@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib-store.sh"
 fail_io=$OCC_BIN/../tests/libfail_io.so
 [ -e "$fail_io" ] || skip_all 'sanitizers have an allocator of their own'
-CALLS=400 # of a kind are tried at most, spread evenly over all there are
+CALLS=200 # of a kind are tried at most, spread evenly over all there are
 
 # once KIND N COMMAND...: reads days.tar; its exit status must be 0, 1 or 3, never a signal
 once() {

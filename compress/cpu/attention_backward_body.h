@@ -96,6 +96,31 @@ static void add_turned_product(const struct attending *h, float *c, int64_t c_st
                   round_up(h->rows, PACK * DEPTH_UNIT) / PACK, true);
 }
 
+/* Columns [first, end) of by_side += dscores by ones. */
+static void add_side_range(const struct attending *h, const struct keys *k, int64_t first,
+                           int64_t end) {
+    const struct plan *p = &h->plan;
+    float *s = h->scratch;
+    block_product(s + p->by_side + first, p->sides, s + p->dlines, p->line,
+                  s + p->ones + k->first / PACK * p->sides + first, p->sides, h->rows, end - first,
+                  k->count / PACK, true);
+}
+
+/* Sums dscores over the keys of each row of the grid, of which keys k meet only some, and of each
+ * column. */
+static void add_sides(const struct attending *h, const struct keys *k) {
+    const struct attention_call *c = h->call;
+    int64_t last = (k->first + k->count - 1) / c->width;
+    int64_t first = k->first / c->width / LANES * LANES;
+    int64_t end = round_up((last < c->height ? last : c->height - 1) + 1, LANES);
+    int64_t across = c->height / LANES * LANES;
+    if (end < across) {
+        add_side_range(h, k, first, end);
+        first = across;
+    }
+    add_side_range(h, k, first, h->plan.sides);
+}
+
 /* The queries at hand against keys k; `begun`: not the first keys. */
 static void differentiate_keys(const struct attending *h, const struct keys *k, bool begun) {
     const struct plan *p = &h->plan;
@@ -128,9 +153,7 @@ static void differentiate_keys(const struct attending *h, const struct keys *k, 
                       k->count / PACK, begun);
     }
     if (p->places > 0) {
-        block_product(s + p->by_side, p->sides, s + p->dlines, p->line,
-                      s + p->ones + k->first / PACK * p->sides, p->sides, h->rows, p->sides,
-                      k->count / PACK, begun);
+        add_sides(h, k);
     }
 }
 
@@ -194,6 +217,7 @@ static void attention_backward(const struct attention_call *c, const struct atte
             int64_t count = round_up(h.rows, LANES * PACK);
             pack_queries(&h, count);
             pack_outs(&h, count);
+            memset(h.scratch + p->by_side, 0, (size_t)(QUERY_BLOCK * p->sides) * sizeof(float));
             bool begun = false;
             for (struct keys k = {0}; next_keys(&h, &k); begun = true) {
                 differentiate_keys(&h, &k, begun);
