@@ -117,8 +117,8 @@ static void every_box_leads_back_to_its_text(void) {
 
 /* ---- Labels --------------------------------------------------------------- */
 
-/* Bytes of characters that leave no trace, such as joiners that join nothing; newlines after them.
- */
+/* Bytes of characters that leave no trace, such as joiners that join nothing; newlines
+ * after them. */
 static size_t without_shape(const char *text, size_t size) {
     size_t at = 0;
     while (at < size) {

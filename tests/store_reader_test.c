@@ -235,8 +235,8 @@ static void who_may_read_the_data_may_write_the_lock(void) {
     }
 }
 
-/* Opens the store as another user, who sees `tokens` in it: the error's code, its text in a file.
- */
+/* Opens the store as another user, who sees `tokens` in it: the error's code, its text in
+ * a file. */
 static int open_as_nobody(const char *path, bool writing, char text[1024]) {
     int ends[2];
     if (pipe(ends) != 0) {

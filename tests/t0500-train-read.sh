@@ -132,7 +132,7 @@ other_options_are_refused() {
     expect_match "run/checkpoint.safetensors: 'ema.*' is missing" told
     expect_code 0 read_text run 2
     cmp before run/checkpoint.safetensors
-    # what is no checkpoint is not written over
+    # what is not a checkpoint is not written over
     head -c 100000 before >run/checkpoint.safetensors
     expect_code 1 read_text run 2 2>told
     expect_match 'run/checkpoint.safetensors: ' told
