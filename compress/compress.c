@@ -341,8 +341,7 @@ static int remove_superseded(struct compress *c, struct error *e) {
     return rc;
 }
 
-/* ---- A run -------------------------------------------------------------------------------------
- */
+/* ---- A run --------------------------------------------------------------------------------- */
 
 /* The encoder's maps for merging stay with the store, whatever becomes of its file. */
 static int put_maps(struct compress *c, struct error *e) {

@@ -6,7 +6,7 @@
 
 #include "compress/model.h"
 
-struct converting {
+struct convert_context {
     const struct safetensors *from;
     enum dtype type;
     struct safetensor *tensors;
@@ -31,7 +31,7 @@ static bool is_matrix(const struct safetensor *t) {
     return t->rank >= 2 && ends_in(t->name, ".weight") && strstr(t->name, "position") == NULL;
 }
 
-static void *add(struct converting *c, const char *name, enum dtype type, int rank,
+static void *add(struct convert_context *c, const char *name, enum dtype type, int rank,
                  const int64_t *shape, size_t elements, struct error *e) {
     size_t bytes = elements * dtype_size(type);
     void *data = malloc(bytes);
@@ -48,7 +48,7 @@ static void *add(struct converting *c, const char *name, enum dtype type, int ra
 }
 
 /* Rows of integers from -127 to 127 and a factor each. */
-static int add_integers(struct converting *c, const struct safetensor *t, const float *values,
+static int add_integers(struct convert_context *c, const struct safetensor *t, const float *values,
                         size_t elements, struct error *e) {
     size_t rows = (size_t)t->shape[0], width = elements / rows;
     char *name = c->scale_names[c->count];
@@ -75,7 +75,7 @@ static int add_integers(struct converting *c, const struct safetensor *t, const 
     return 0;
 }
 
-static int convert(struct converting *c, const struct safetensor *t, struct error *e) {
+static int convert(struct convert_context *c, const struct safetensor *t, struct error *e) {
     size_t elements = 1;
     for (int i = 0; i < t->rank; i++) {
         elements *= (size_t)t->shape[i];
@@ -108,11 +108,11 @@ int model_convert(const char *path, const char *from, enum dtype type, struct er
         return rc;
     }
     size_t most = 2 * safetensors_count(file) + 1;
-    struct converting c = {.from = file,
-                           .type = type,
-                           .tensors = calloc(most, sizeof *c.tensors),
-                           .data = calloc(most, sizeof *c.data),
-                           .scale_names = calloc(most, sizeof *c.scale_names)};
+    struct convert_context c = {.from = file,
+                                .type = type,
+                                .tensors = calloc(most, sizeof *c.tensors),
+                                .data = calloc(most, sizeof *c.data),
+                                .scale_names = calloc(most, sizeof *c.scale_names)};
     if (c.tensors == NULL || c.data == NULL || c.scale_names == NULL) {
         rc = error_memory(e, NULL);
     }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "compress/image.h"
-#include "compress/sequence.h"
+#include "compress/tiles.h"
 
 struct page_encoder {
     const struct encoder *encoder;
@@ -83,10 +83,10 @@ static int join_pictures(struct page_encoder *p, const struct image *pictures, i
 }
 
 /* Encodes pixels (pages, side, side, channels); *tokens is the caller's. */
-static int run(struct page_encoder *p, float **tokens, const struct tensor *pixels, int phases,
-               int64_t *rows, int64_t *columns, struct error *e) {
+static int run(struct page_encoder *p, float **tokens, const struct tensor *pixels,
+               int column_offsets, int64_t *rows, int64_t *columns, struct error *e) {
     const struct encoder_shape shape = {pixels->shape[0], pixels->shape[1], pixels->shape[2],
-                                        phases};
+                                        column_offsets};
     int64_t dim = encoder_config(p->encoder)->token_dim;
     *tokens = NULL;
     int rc = encoder_grid(p->encoder, &shape, rows, columns, e);
@@ -100,7 +100,7 @@ static int run(struct page_encoder *p, float **tokens, const struct tensor *pixe
         return error_memory(e, "tokens");
     }
     to.data = *tokens;
-    rc = encoder_run(p->session, &to, pixels, phases, e);
+    rc = encoder_run(p->session, &to, pixels, column_offsets, e);
     if (rc < 0) {
         free(*tokens);
         *tokens = NULL;
@@ -153,7 +153,7 @@ static int encode_tiles(struct page_encoder *p, struct encoded_page *page,
     if (view->tokens == NULL) {
         rc = error_memory(&page->error, "tokens");
     } else {
-        sequence_join_tiles(view->tokens, tokens, rows, columns, side, dim);
+        tiles_join(view->tokens, tokens, rows, columns, side, dim);
         page->view_count = 2;
     }
     free(tokens);

@@ -35,9 +35,9 @@ struct tensor_spec {
     bool shipped;      /* belongs into the file of weights that training makes */
 };
 
-/* A spec without a name, trainable and shipped. The sizes after the last are 0. Matrices begin with
- * the variance 1 / inputs and decay; tables with the deviation 0.02; gains with 1, biases with 0.
- */
+/* A spec without a name, trainable and shipped. The sizes after the last are 0. Matrices
+ * begin with the variance 1 / inputs and decay; tables with the deviation 0.02; gains with
+ * 1, biases with 0. */
 struct tensor_spec tensor_spec_of(enum tensor_kind kind, const char *group,
                                   const int64_t shape[TENSOR_SPEC_RANK]);
 int64_t tensor_spec_count(const struct tensor_spec *s); /* elements */

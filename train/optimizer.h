@@ -75,8 +75,8 @@ size_t optimizer_bytes(const struct parameters *p, const struct optimizer_option
 /* Those slices become active whose parameters have a gradient in one of the lists. */
 void optimizer_activate(struct optimizer *o, const struct gradients *const lists[], size_t count);
 
-/* The pieces of thread `i` of `threads`: [*first, *end), of about as many numbers as any other's.
- */
+/* The pieces of thread `i` of `threads`: [*first, *end), of about as many numbers as
+ * any other's. */
 void optimizer_share(const struct optimizer *o, size_t i, size_t threads, size_t *first,
                      size_t *end);
 

@@ -201,8 +201,8 @@ int gradients_open(struct gradients *g, const struct parameters *p, struct devic
                    struct error *e) {
     *g = (struct gradients){.parameters = p, .device = device};
     g->list = calloc(p->count, sizeof *g->list);
-    g->arrived = calloc(p->count, sizeof *g->arrived);
-    int rc = g->list != NULL && g->arrived != NULL ? 0 : error_memory(e, "gradients");
+    g->reached = calloc(p->count, sizeof *g->reached);
+    int rc = g->list != NULL && g->reached != NULL ? 0 : error_memory(e, "gradients");
     for (size_t i = 0; i < p->count && rc == 0; i++) {
         g->list[i] = shape_of(&p->list[i].spec, DTYPE_F32);
         if (p->list[i].spec.trainable) {
@@ -220,7 +220,7 @@ void gradients_close(struct gradients *g) {
         g->device->ops->release(g->device, &g->list[i]);
     }
     free(g->list);
-    free(g->arrived);
+    free(g->reached);
     *g = (struct gradients){.list = NULL};
 }
 
@@ -268,13 +268,13 @@ struct tape_source parameters_source(const struct parameters *p) {
 }
 
 void gradients_forget(struct gradients *g) {
-    memset(g->arrived, 0, g->parameters->count * sizeof *g->arrived);
+    memset(g->reached, 0, g->parameters->count * sizeof *g->reached);
 }
 
 int gradients_sink(void *context, const void *key, const struct tensor *gradient, struct error *e) {
     struct gradients *g = context;
     (void)gradient;
     (void)e;
-    g->arrived[parameters_index(g->parameters, key)] = true;
+    g->reached[parameters_index(g->parameters, key)] = true;
     return 0;
 }

@@ -98,7 +98,7 @@ static void before_reducing(struct trainer *t) {
     optimizer_activate(&t->optimizer, t->gradients, (size_t)t->worker_count);
 }
 
-/* A gradient that is no number, or far longer than those before it, is not followed. */
+/* A gradient that is not a number, or far longer than those before it, is not followed. */
 static void before_update(struct trainer *t) {
     enum { OUTLIER = 30, SETTLED = 200 /* steps */ };
     double norm = 0, clip = t->options->optimizer.clip;

@@ -7,8 +7,8 @@
  * gradients are noise to the front. Part of the pages also pass one to four merges and are read
  * again after as many unmerges, by the same head.
  *
- * A task of train/trainer.h. What is seen follows from the seed and the number of the step alone.
- */
+ * A task of train/trainer.h. What is seen follows from the seed and the number of the
+ * step alone. */
 #ifndef OCC_TRAIN_READ_READ_H
 #define OCC_TRAIN_READ_READ_H
 

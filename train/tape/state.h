@@ -66,13 +66,14 @@ struct tape {
     enum dtype compute;
     struct arena *arena;
     struct memory memory;
-    struct table *tables;
+    struct index_table *tables;
     struct parameter_use *parameters[KEY_BUCKETS];
     struct tensor **kept; /* tensors that end with the next tape_begin, or with their block */
     size_t kept_count, kept_capacity;
     struct record *last;
-    bool discarding; /* a block runs that will run again on the way back: nothing is recorded */
-    bool repeating;  /* it does so now */
+    bool
+        discarding; /* a block runs that will run again in the backward pass: nothing is recorded */
+    bool repeating; /* it does so now */
     tape_sink *sink;
     void *sink_context;
     int rc;
@@ -142,8 +143,7 @@ void tape_gradient_end(struct tape *t, struct node *x);
 /* Goes back over records, the last one first. */
 void tape_go_back(struct tape *t, struct record *last);
 
-/* ---- Parts of a product: linear.c ---------------------------------------------------------------
- */
+/* ---- Parts of a product: linear.c ---------------------------------------------------------- */
 
 /* y += bias; NULL: none. */
 void tape_add_bias(struct tape *t, struct node *y, const struct node *bias);

@@ -115,7 +115,7 @@ static int read_line(struct vocabulary *v, const char *line, size_t size, struct
     unsigned char token[TOKENIZER_TOKEN_LIMIT + 3];
     const char *space = memchr(line, ' ', size);
     if (space == NULL) {
-        return error_set(e, ERR_FORMAT, "is no `BASE64 RANK`");
+        return error_set(e, ERR_FORMAT, "is not `BASE64 RANK`");
     }
     size_t width = (size_t)(space - line);
     if (width > TOKENIZER_TOKEN_LIMIT / 3 * 4 + 4) {
