@@ -6,13 +6,13 @@
 
 #include "compress/image.h"
 #include "compress/tiles.h"
+#include "store/buffer.h"
 
 struct page_encoder {
     const struct encoder *encoder;
     struct encoder_session *session;
-    bool grey;      /* colours would be new to the encoder */
-    uint8_t *bytes; /* pixels of a batch */
-    size_t size;
+    bool grey;            /* colours would be new to the encoder */
+    struct buffer pixels; /* of a batch, bytes */
 };
 
 void encoded_page_close(struct encoded_page *p) {
@@ -45,7 +45,7 @@ void page_encoder_close(struct page_encoder *p) {
         return;
     }
     encoder_session_close(p->session);
-    free(p->bytes);
+    buffer_free(&p->pixels);
     free(p);
 }
 
@@ -58,17 +58,14 @@ static int join_pictures(struct page_encoder *p, const struct image *pictures, i
         channels = pictures[i].channels > channels ? pictures[i].channels : channels;
     }
     size_t area = (size_t)pictures[0].width * (size_t)pictures[0].height;
-    size_t each = area * (size_t)channels, size = each * (size_t)count;
-    if (p->size < size) {
-        free(p->bytes);
-        p->bytes = malloc(size);
-        p->size = p->bytes != NULL ? size : 0;
+    size_t each = area * (size_t)channels;
+    int rc = buffer_reserve(&p->pixels, (size_t)count, each, e);
+    if (rc < 0) {
+        return error_context(e, "pages");
     }
-    if (p->bytes == NULL) {
-        return error_memory(e, "pages");
-    }
+    uint8_t *pixels = p->pixels.data;
     for (int i = 0; i < count; i++) {
-        uint8_t *to = p->bytes + (size_t)i * each;
+        uint8_t *to = pixels + (size_t)i * each;
         if (pictures[i].channels == channels) {
             memcpy(to, pictures[i].pixels, each);
             continue;
@@ -77,7 +74,7 @@ static int join_pictures(struct page_encoder *p, const struct image *pictures, i
             to[k] = pictures[i].pixels[k / 3];
         }
     }
-    *out = tensor_of(p->bytes, DTYPE_U8, NULL,
+    *out = tensor_of(pixels, DTYPE_U8, NULL,
                      TENSOR_SHAPE(count, pictures[0].height, pictures[0].width, channels));
     return 0;
 }

@@ -328,7 +328,9 @@ int trainer_run(const struct trainer_options *options, const struct task *task,
     }
     double seconds = clock_seconds() - t.files.started;
     int closed = trainer_files_close(&t, rc, e);
-    rc = rc == 0 ? closed : rc;
+    if (rc == 0) {
+        rc = closed;
+    }
     *result = (struct trainer_result){.step = t.optimizer.step,
                                       .samples = t.run.samples,
                                       .skipped = t.run.skipped,
