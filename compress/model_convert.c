@@ -20,13 +20,13 @@ static bool ends_in(const char *text, const char *end) {
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-static bool is_kept(const char *name) {
+static bool is_converted(const char *name) {
     return !ends_in(name, SAFETENSORS_SCALE) &&
            (config_owns(name) || strncmp(name, "reader.", 7) == 0 ||
             strncmp(name, "merge.", 6) == 0 || strncmp(name, "unmerge.", 8) == 0);
 }
 
-/* What products read; positions, norms and biases keep their bits in a file of integers. */
+/* The matrices of products; positions, norms and biases keep their bits in a file of integers. */
 static bool is_matrix(const struct safetensor *t) {
     return t->rank >= 2 && ends_in(t->name, ".weight") && strstr(t->name, "position") == NULL;
 }
@@ -118,7 +118,7 @@ int model_convert(const char *path, const char *from, enum dtype type, struct er
     }
     for (size_t i = 0; i < safetensors_count(file) && rc == 0; i++) {
         const struct safetensor *t = safetensors_get(file, i);
-        rc = is_kept(t->name) ? convert(&c, t, e) : 0;
+        rc = is_converted(t->name) ? convert(&c, t, e) : 0;
     }
     if (rc == 0 && c.count == 0) {
         rc = error_set(e, ERR_FORMAT, "holds no encoder");

@@ -33,7 +33,7 @@ int page_encoder_open(struct page_encoder **out, const struct encoder *encoder, 
 void page_encoder_close(struct page_encoder *p); /* NULL is allowed */
 
 /* Encodes up to PAGES_BATCH pages; those of equal mode that follow each other go through the
- * network together. What is wrong with a page is noted in it. */
+ * network together. The error of a page is noted in it. */
 enum { PAGES_BATCH = 64 };
 void pages_encode(struct page_encoder *p, struct encoded_page *const *pages, int count);
 

@@ -10,7 +10,7 @@ struct readback; /* of one thread */
 int readback_open(struct readback **out, const struct reader *r, struct error *e);
 void readback_close(struct readback *b); /* NULL is allowed; before the reader */
 
-/* What a page says. */
+/* A page as it was read. */
 struct readback_page {
     const struct reading_text *text; /* valid until the next page is read */
     int64_t characters;

@@ -1,6 +1,6 @@
 /* reader.h - reads visual tokens back into text: the reading head of reading.h at work.
  *
- * What it reads is what the tokens hold: no language model, no dictionary. So the share of
+ * It reads only what the tokens hold: no language model, no dictionary. So the share of
  * characters that it gets right measures how faithful tokens are, after encoding, packing and
  * forgetting. It knows the alphabet and the type that it was trained on, nothing else. */
 #ifndef OCC_COMPRESS_READER_H

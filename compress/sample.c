@@ -171,7 +171,7 @@ static void copy_pages(struct encode_job *job, const struct sample_record *r,
     job->text_size = r->pages != NULL ? (size_t)(at - job->text) : 0;
 }
 
-/* What the pages are made of, for the journal. */
+/* A hash of all that the pages are made of, for the journal. */
 static void hash_input(struct encode_job *job) {
     uint64_t hash = XXH3_64bits_withSeed(job->text, job->text_size, (uint64_t)job->created);
     for (int i = 0; i < job->page_count; i++) {

@@ -43,7 +43,7 @@ struct tensor_spec tensor_spec_of(enum tensor_kind kind, const char *group,
 int64_t tensor_spec_count(const struct tensor_spec *s); /* elements */
 int64_t tensor_spec_width(const struct tensor_spec *s); /* of a row: inputs of a matrix */
 
-/* What lists call for each tensor; a negative return ends the list and comes back. */
+/* Called by lists for each tensor; a negative return ends the list and is its result. */
 typedef int tensor_spec_take(void *context, const struct tensor_spec *spec, struct error *e);
 
 #define TENSOR_SPEC_SHAPE(...) ((const int64_t[TENSOR_SPEC_RANK]){__VA_ARGS__})

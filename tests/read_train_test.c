@@ -311,7 +311,7 @@ static void larger_pages_are_fewer(void) {
         CHECK_NUMBER(s.requests[i].size, READ_BASE);
     }
     source_clear(&s);
-    o.batch = 2; /* costs less than one of them: still one a thread */
+    o.batch = 2; /* costs less than one of them: still one per thread */
     request_pages(&o, 2, &s);
     CHECK_NUMBER(s.count, 6);
     source_clear(&s);

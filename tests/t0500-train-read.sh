@@ -7,7 +7,7 @@ command -v jq >/dev/null || skip_all 'no jq'
 
 texts=("$test_folder/golden/texts/en.txt" "$test_folder/golden/texts/de.txt")
 
-# One page a step: the least there is.
+# One page per step: the least there is.
 read_text() { # FOLDER STEPS [OPTION...]
     local folder=$1 steps=$2
     shift 2

@@ -173,7 +173,7 @@ void optimizer_share(const struct optimizer *o, size_t i, size_t threads, size_t
     }
 }
 
-/* What of a tensor of the piece's slice, or of its parameter, is the piece's. */
+/* The piece's part of a tensor of its slice, or of its parameter. */
 static struct tensor in_slice(const struct piece *p, const struct tensor *t) {
     return tensor_row_range(t, p->first_row, p->rows);
 }

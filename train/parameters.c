@@ -49,10 +49,10 @@ void parameters_close(struct parameters *p) {
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
-/* What products multiply is held in the type that they multiply in. */
+/* Frozen matrices of products are held in the type that products multiply in. */
 static enum dtype value_type(const struct parameters *p, const struct tensor_spec *spec) {
-    bool half = !spec->trainable && spec->kind == TENSOR_MATRIX && p->device->compute == DTYPE_BF16;
-    return half ? DTYPE_BF16 : DTYPE_F32;
+    bool bf16 = !spec->trainable && spec->kind == TENSOR_MATRIX && p->device->compute == DTYPE_BF16;
+    return bf16 ? DTYPE_BF16 : DTYPE_F32;
 }
 
 static bool needs_bf16(const struct parameters *p, const struct tensor_spec *spec) {
@@ -154,16 +154,16 @@ int parameters_set(struct parameters *p, size_t index, const float *values, stru
     const struct ops *ops = p->device->ops;
     struct parameter *one = &p->list[index];
     struct tensor host = shape_of(&one->spec, one->value.type);
-    uint16_t *half = NULL;
+    uint16_t *bf16 = NULL;
     assert(!one->mapped);
     host.data = (void *)(uintptr_t)values; /* only read */
     if (one->value.type == DTYPE_BF16) {
-        half = malloc(tensor_bytes(&host));
-        if (half == NULL) {
+        bf16 = malloc(tensor_bytes(&host));
+        if (bf16 == NULL) {
             return error_memory(e, one->spec.name);
         }
-        dtype_from_float(half, DTYPE_BF16, values, (size_t)tensor_count(&host));
-        host.data = half;
+        dtype_from_float(bf16, DTYPE_BF16, values, (size_t)tensor_count(&host));
+        host.data = bf16;
     }
     int rc = ops->upload(p->device, &one->value, &host, e);
     if (rc == 0 && one->bf16.data != NULL) {
@@ -172,7 +172,7 @@ int parameters_set(struct parameters *p, size_t index, const float *values, stru
     if (rc == 0) {
         rc = ops->synchronize(p->device, e);
     }
-    free(half);
+    free(bf16);
     return rc;
 }
 

@@ -92,7 +92,7 @@ static void before_learning(struct trainer *t) {
     t->step.targets = t->step.targets > 0 ? t->step.targets : 1;
 }
 
-/* What no gradient came to in this step stays as it is. */
+/* Slices that no gradient came to in this step stay as they are. */
 static void before_reducing(struct trainer *t) {
     collect(t);
     optimizer_activate(&t->optimizer, t->gradients, (size_t)t->worker_count);

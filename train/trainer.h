@@ -12,7 +12,7 @@
  *   update  each moves that part of the weights, and clears those gradients
  *
  * Between two of them all threads wait for each other, and one of them decides what comes next.
- * What is learned follows from the options, the step's number and the count of threads alone: a run
+ * The weights follow from the options, the step's number and the count of threads alone: a run
  * that was killed and goes on from its checkpoint ends with the same bytes as one that was not.
  *
  * A gradient that is not a number, or far longer than those before it, is not followed: its step is
@@ -59,7 +59,7 @@ struct trainer_step {
     int64_t threads;
 };
 
-/* What a thread learns with: its own. */
+/* A thread's own, to learn with. */
 struct trainer_pass {
     struct tape *tape;
     const struct tape_source *parameters;
@@ -77,7 +77,8 @@ struct task {
     int (*list)(void *context, struct parameters *p, struct error *e);
     /* Its first values; also called where a checkpoint follows. */
     int (*fill)(void *context, struct parameters *p, struct error *e);
-    /* What a run goes on with only as it began: a new reference; NULL: out of memory. */
+    /* The options that must not change when a run goes on: a new reference; NULL: out of
+     * memory. */
     json_t *(*options)(void *context);
     /* Writes the file of weights, of the values that optimizer_read gives. */
     int (*ship)(void *context, const struct optimizer *o, const char *path, struct error *e);
@@ -100,7 +101,7 @@ struct task {
                     struct error *e);
 
     /* ---- Metrics */
-    /* What a thread has found out goes into the task's sums. */
+    /* Adds a thread's findings to the task's sums. */
     int (*collect)(void *context, void *worker, struct error *e);
     /* Adds these to a line of metrics and clears them; *loss: for messages. NULL `line`: *loss
      * alone, nothing is cleared. */

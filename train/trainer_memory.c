@@ -3,7 +3,7 @@
 #include "store/log.h"
 #include "train/trainer_state.h"
 
-/* What a step takes on the tape of one thread, and what else its device holds then. */
+/* Bytes that a step takes on the tape of one thread, and what else its device holds then. */
 static int rehearse(struct trainer *t, size_t *activations, size_t *rest, struct error *e) {
     struct device *device;
     struct tape *tape = NULL;

@@ -4,8 +4,8 @@
  *     bench-train [--steps 12] [--batch 8] [--threads N]     without N: with two threads and one
  *
  * The nano encoder with all heads on tiny pages, each read a second time after one merge; a page
- * is always the same, so that none is drawn meanwhile. Prints a JSON line: pages a second, of wall
- * and of processor time; the rate of the multiplications and additions that the network needs,
+ * is always the same, so that none is drawn meanwhile. Prints a JSON line: pages per second, of
+ * wall and of processor time; the rate of the multiplications and additions that the network needs,
  * three times those of the way forward; the share of the rate that a single large product reaches,
  * in as many threads, before and after. On a machine that has other work, "cpu_share" is the one to
  * read. Writes a checkpoint into the folder it runs in, and removes it. */

@@ -6,7 +6,7 @@
 /* Rows of cells: the head after the last stage reads all of those with text and an eighth
  * of the empty ones, those before it for a third of that; after merges it reads half. */
 static const double EARLY_SHARE = 1.0 / 3, EMPTY_SHARE = 1.0 / 8, MERGED_SHARE = 1.0 / 2;
-/* What merges lose is large, and would drown what is left to learn of the tokens themselves. */
+/* The losses after merges are large, and would drown what is left to learn of the tokens. */
 static const double MERGED_WEIGHT = 1.0 / 4;
 
 /* ---- Parameters ------------------------------------------------------------------------------ */

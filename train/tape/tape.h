@@ -1,8 +1,8 @@
 /* tape.h - reverse-mode automatic differentiation over compress/ops.h.
  *
  * A call of an operation computes at once; where one of its inputs needs a gradient it also records
- * what its backward pass reads. What no gradient reaches is not recorded. Products run in the type
- * that the device computes in; norms, softmax and sums are F32 always.
+ * what its backward pass reads. Operations that no gradient reaches are not recorded. Products run
+ * in the type that the device computes in; norms, softmax and sums are F32 always.
  *
  * Everything between two tape_begin lives in the tape's memory and ends with the second. The first
  * failure is kept: operations after it do nothing and return NULL, as they do for an input that is
@@ -33,7 +33,7 @@ struct node {
 
 struct tape; /* opaque */
 
-/* What of a stack of blocks (tape_blocks) is kept for the backward pass. */
+/* How much of a stack of blocks (tape_blocks) is kept for the backward pass. */
 enum tape_recompute {
     RECOMPUTE_NONE,  /* everything */
     RECOMPUTE_BLOCK, /* the input of each block, which runs again before its backward */
