@@ -51,7 +51,7 @@ int trainer_predict(struct trainer *t, struct error *e) {
 void trainer_measure(struct trainer *t) {
     size_t *bytes = t->ledger.measured, total = 0;
     for (int64_t i = 0; i < t->worker_count; i++) {
-        const struct worker *w = &t->workers[i];
+        const struct trainer_worker *w = &t->workers[i];
         total += w->device != NULL ? w->device->peak_bytes : 0;
         bytes[LEDGER_GRADIENTS] += w->gradient_bytes;
         bytes[LEDGER_ACTIVATIONS] += w->tape != NULL ? tape_peak(w->tape) : 0;

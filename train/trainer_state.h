@@ -17,7 +17,7 @@
 
 struct trainer;
 
-struct worker {
+struct trainer_worker {
     struct trainer *trainer;
     int64_t index;
     pthread_t thread;
@@ -66,7 +66,7 @@ struct trainer {
     const struct backend *backend;
     enum dtype compute;
     struct parameters *parameters;
-    struct worker *workers;
+    struct trainer_worker *workers;
     int64_t worker_count;
     const struct gradients **gradients; /* of all workers */
 

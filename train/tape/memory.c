@@ -48,7 +48,7 @@ void memory_reset(struct memory *m) {
 static int block_make(struct memory *m, size_t size, struct memory_block **out, struct error *e) {
     struct memory_block *b = calloc(1, sizeof *b);
     if (b == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for a training step");
+        return error_memory(e, "a training step");
     }
     size = size > BLOCK ? size : BLOCK;
     b->bytes = tensor_vector(NULL, DTYPE_U8, NULL, (int64_t)size);

@@ -25,7 +25,7 @@ static struct index_table *find(const struct tape *t, tape_table_fill *fill, int
 static int make(struct tape *t, struct index_table *one, int64_t count, struct error *e) {
     int32_t *numbers = calloc((size_t)count, sizeof *numbers);
     if (numbers == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for an index table");
+        return error_memory(e, "an index table");
     }
     one->fill(numbers, count, one->shape);
     const struct tensor host = tensor_vector(numbers, DTYPE_I32, NULL, count);
@@ -50,7 +50,7 @@ struct tensor tape_table(struct tape *t, tape_table_fill *fill, int64_t count,
     }
     one = calloc(1, sizeof *one);
     if (one == NULL) {
-        tape_check(t, error_set(&t->error, ERR_MEMORY, "out of memory for an index table"));
+        tape_check(t, error_memory(&t->error, "an index table"));
         return none;
     }
     one->fill = fill;

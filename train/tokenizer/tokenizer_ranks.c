@@ -197,7 +197,7 @@ int tokenizer_read_ranks(struct tokenizer *t, const char *data, size_t size,
                          "text is not in the file; its tokenizer.json says it and is read too",
                          ranks);
     }
-    struct stage stage = {0};
+    struct split_stage stage = {0};
     rc = pattern_open(&stage.pattern, encoding->regex, strlen(encoding->regex), false, e);
     if (rc == 0) {
         rc = tokenizer_add_stage(t, &stage, e);
