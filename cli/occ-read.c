@@ -276,7 +276,7 @@ static int read_page(struct run *r, const char *key, int number, struct encoded_
     pages_encode(r->pages, &encoded, 1);
     int rc = encoded->rc;
     why = rc < 0 ? encoded->error : why;
-    const struct view *view = &encoded->views[0];
+    const struct page_view *view = &encoded->views[0];
     if (rc == 0) {
         rc = readback_tokens(r->readback, view->tokens, view->rows, view->columns, &read, &why);
     }

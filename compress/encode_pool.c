@@ -74,7 +74,7 @@ static int measure(struct encode_job *job, struct encode_worker *worker, struct 
 
 /* text: of the page. */
 static int pack_view(struct encode_job *job, struct encode_worker *worker, enum codec codec,
-                     int64_t dim, const struct view *view, const char *text, size_t text_size,
+                     int64_t dim, const struct page_view *view, const char *text, size_t text_size,
                      struct error *e) {
     size_t begin = job->packed.size;
     struct store_page *page = &job->stored[job->stored_count];

@@ -143,7 +143,7 @@ static int encode_tiles(struct page_encoder *p, struct encoded_page *page,
     if (rc < 0) {
         return rc;
     }
-    struct view *view = &page->views[1];
+    struct page_view *view = &page->views[1];
     view->rows = (int)side * rows;
     view->columns = (int)across * columns;
     view->tokens = malloc((size_t)(view->rows * view->columns * dim) * sizeof(float));
@@ -230,7 +230,7 @@ static void share(struct encoded_page *const *pages, int count, float *tokens, i
     size_t each = (size_t)(rows * columns * dim);
     for (int i = 0; i < count; i++) {
         struct encoded_page *page = pages[i];
-        struct view *view = &page->views[0];
+        struct page_view *view = &page->views[0];
         view->tokens = i == 0 ? tokens : malloc(each * sizeof *view->tokens);
         if (view->tokens == NULL) {
             page->rc = error_memory(&page->error, "tokens");

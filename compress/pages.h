@@ -8,7 +8,7 @@
 #include "render/mode.h"
 
 /* The tokens of a view: (rows, columns, token_dim). */
-struct view {
+struct page_view {
     float *tokens; /* owned */
     int rows, columns;
 };
@@ -21,7 +21,7 @@ struct encoded_page {
     enum page_mode mode;
     bool exact; /* the picture must have the size of the mode: it is a page; else it is fitted */
     /* filled: */
-    struct view views[VIEWS];
+    struct page_view views[VIEWS];
     int view_count;
     int rc; /* 0, or why there are no views */
     struct error error;
