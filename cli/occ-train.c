@@ -113,6 +113,9 @@ static int check_read(struct arguments *a, struct error *e) {
     if (a->output == NULL) {
         return error_set(e, ERR_USAGE, "no folder is named: --output FOLDER");
     }
+    if (device_choice_settle(&a->device, e) == ERR_USAGE) {
+        return ERR_USAGE; /* any other failure is the run's */
+    }
     a->read.seed = a->mix.seed = (uint64_t)a->seed;
     o->folder = a->output;
     o->device = BACKEND_NAMES[a->device.device];

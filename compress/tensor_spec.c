@@ -1,6 +1,7 @@
 /* tensor_spec.c - see tensor_spec.h. */
 #include "compress/tensor_spec.h"
 
+#include <assert.h>
 #include <math.h>
 
 #define TABLE_DEVIATION 0.02
@@ -25,6 +26,7 @@ struct tensor_spec tensor_spec_of(enum tensor_kind kind, const char *group,
         s.shape[s.rank] = shape[s.rank];
         s.rank++;
     }
+    assert(s.rank > 0 && s.shape[0] > 0 && s.shape[s.rank - 1] > 0);
     switch (kind) {
     case TENSOR_MATRIX:
         s.rows = s.shape[0];

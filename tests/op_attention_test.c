@@ -97,7 +97,7 @@ static void solve_forward(const struct query *y) {
     struct problem *p = &problem;
     const double *q = p->q.values + place_of(&p->q, y->row, y->head);
     double *out = p->out.values + place_of(&p->out, y->row, y->head);
-    double largest = -INFINITY, sum = 0;
+    double largest = -(double)INFINITY, sum = 0;
     int64_t dim = p->shape.dim;
     for (int64_t j = y->from; j < y->to; j++) {
         y->weights[j] = p->scale * dot(q, p->k.values + key_of(y, j), dim);

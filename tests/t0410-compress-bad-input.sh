@@ -166,10 +166,10 @@ usage_is_checked() {
     expect_match 'init needs --output' told
     for verb in 'forget --store s' read 'eval fidelity x'; do
         # shellcheck disable=SC2086 # words
-        expect_code 1 "$OCC_BIN/occ" $verb --device cuda </dev/null 2>told
+        expect_code 2 "$OCC_BIN/occ" $verb --device cuda </dev/null 2>told
         expect_match 'no CUDA' told
     done
-    expect_code 1 "$OCC_BIN/occ" compress --store s --device cuda </dev/null 2>told
+    expect_code 2 "$OCC_BIN/occ" compress --store s --device cuda </dev/null 2>told
     expect_match 'this build has no CUDA' told
     OCC_CPU=z80 expect_code 1 "$OCC_BIN/occ" compress --store s </dev/null 2>told
     expect_match 'OCC_CPU=z80: the levels are' told

@@ -101,8 +101,9 @@ memory_is_accounted_for() {
 
 devices_are_chosen_or_explained() {
     expect_code 0 read_text cpu 1 --device cpu
-    expect_code 1 read_text cuda 1 --device cuda 2>told
+    expect_code 2 read_text cuda 1 --device cuda 2>told
     expect_match 'CUDA' told
+    expect_code 1 test -e cuda
     expect_code 2 read_text abacus 1 --device abacus 2>told
 }
 

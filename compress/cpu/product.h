@@ -23,12 +23,12 @@ void products_close(struct products *p); /* NULL is allowed */
 int product_pack(struct packed **out, struct products *p, const void *matrix, enum dtype type,
                  int64_t outputs, int64_t inputs, const float *bias, enum dtype compute,
                  struct error *e);
-void product_packed_close(struct packed *w); /* NULL is allowed */
+void product_packed_close(struct packed *packed); /* NULL is allowed */
 
 /* out (rows, outputs), rows `out_stride` apart, = [out +] x (rows, inputs) W^T + bias. x: of the
  * weights' type, rows `x_stride` apart. out: F32, or BF16 if the weights are. */
 int product_run(struct products *p, void *out, enum dtype out_type, int64_t out_stride,
-                const void *x, int64_t x_stride, int64_t rows, const struct packed *w,
+                const void *x, int64_t x_stride, int64_t rows, const struct packed *packed,
                 bool accumulate, struct error *e);
 
 /* out (batch, m, n) = [out +] a (batch, m, k) b (batch, k, n), with nothing packed. Of the last two
