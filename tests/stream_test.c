@@ -1,5 +1,5 @@
 /* stream_test.c - the sample stream: what is written is read, and what is torn or hostile
- * is told. */
+ * is reported. */
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
@@ -136,11 +136,11 @@ static void a_cut_at_any_place_is_noticed(void) {
         struct error e = {0};
         fd = two_samples();
         int rc = read_cut(fd, (size_t)size, &e);
-        bool told = rc == ERR_TRUNCATED || (rc == ERR_FORMAT && size < 1024);
-        if (!told) {
+        bool reported = rc == ERR_TRUNCATED || (rc == ERR_FORMAT && size < 1024);
+        if (!reported) {
             printf("# cut at %lld of %lld: %d %s\n", (long long)size, (long long)whole, rc, e.text);
         }
-        CHECK(told);
+        CHECK(reported);
         close(fd);
     }
 }
