@@ -1,4 +1,4 @@
-/* attention_backward_body.h - the way back, included after attention_body.h.
+/* attention_backward_body.h - the backward pass, included after attention_body.h.
  *
  * FlashAttention-2 (Dao 2023): the weights of a block come again from queries, keys and
  * log-sum-exp; with D = rowsum(dout out), dscores = weights (dout v^T - D). Sums of keys and values

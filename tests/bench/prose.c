@@ -1,3 +1,4 @@
+/* prose.c - see prose.h. */
 #include "prose.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* read_back.c - see read_back.h. */
 #include "read_back.h"
 
 #include <leptonica/allheaders.h>
