@@ -93,7 +93,7 @@ rooms_of_render_stand_on_each_other() {
     expect_includes render/content 'render/(text|page|content)|render/mode|store'
 }
 
-# Sources without what stands in quotes and comments, a line each as "FILE:LINE:CODE".
+# Sources without what stands in quotes and comments, one per line as "FILE:LINE:CODE".
 code_of() { # FOLDER...
     # shellcheck disable=SC2016 # awk's own $0
     find "${@/#/$top/}" -name '*.[ch]' -exec awk '
