@@ -118,7 +118,8 @@ static int dry_convolve(struct device *d, const struct tensor *out, const struct
 }
 
 static int dry_matmul(struct device *d, const struct tensor *out, const struct tensor *a,
-                      const struct tensor *b, bool accumulate, struct error *e) {
+                      const struct tensor *b, const struct tensor *bias, bool accumulate,
+                      struct error *e) {
     return 0;
 }
 

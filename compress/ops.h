@@ -160,11 +160,12 @@ struct ops {
      * the weights' inputs are in the order (ky, kx, channel). */
     int (*convolve)(struct device *d, const struct tensor *out, const struct tensor *x,
                     const struct convolution_options *o, const struct packed *w, struct error *e);
-    /* out (.., m, n) = [out +] a (.., m, k) b (.., k, n), nothing packed; out F32 or BF16, a and b
-     * both F32 or both BF16, each with rows or columns that are dense. First sizes of a and b that
-     * are 1 are repeated. */
+    /* out (.., m, n) = [out +] a (.., m, k) b (.., k, n) + bias, nothing packed; out F32 or BF16, a
+     * and b both F32 or both BF16, each with rows or columns that are dense. First sizes of a and b
+     * that are 1 are repeated. bias F32 (n), or NULL; out's rows are dense then. */
     int (*matmul)(struct device *d, const struct tensor *out, const struct tensor *a,
-                  const struct tensor *b, bool accumulate, struct error *e);
+                  const struct tensor *b, const struct tensor *bias, bool accumulate,
+                  struct error *e);
 
     /* ---- Element by element: any float -------------------------------------------------- */
 

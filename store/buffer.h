@@ -19,4 +19,9 @@ struct buffer {
 int buffer_reserve(struct buffer *b, size_t count, size_t size, struct error *e);
 void buffer_free(struct buffer *b); /* then empty again */
 
+/* Memory of `bytes`, aligned to BUFFER_ALIGNMENT, not cleared, which free() ends; NULL: there is
+ * none. Where it is large, the system is asked for huge pages: who walks through all of it again
+ * and again then misses the processor's table of pages less. */
+void *buffer_memory(size_t bytes);
+
 #endif

@@ -58,9 +58,9 @@ static void check_views(struct device *d, const int64_t s[5], enum dtype type, e
     double *want = array_numbers(out), *sums = array_copy(out);
     solve(want, a, b, s);
     solve(sums, a, b, s);
-    CHECK_NUMBER(d->ops->matmul(d, &out->t, &a->t, &b->t, true, NULL), 0);
+    CHECK_NUMBER(d->ops->matmul(d, &out->t, &a->t, &b->t, NULL, true, NULL), 0);
     bool ok = array_near(out, sums, out_type == DTYPE_BF16 ? 4e-3 : 1e-6);
-    CHECK_NUMBER(d->ops->matmul(d, &out->t, &a->t, &b->t, false, NULL), 0);
+    CHECK_NUMBER(d->ops->matmul(d, &out->t, &a->t, &b->t, NULL, false, NULL), 0);
     ok = array_near(out, want, 1e-6) && ok;
     if (!ok) {
         printf("# (%d, %d) of %d x %d x %d, views %d\n", (int)s[0], (int)s[1], (int)s[2], (int)s[3],
@@ -106,7 +106,7 @@ static void check_repeated(struct device *d) {
             factor(d, DTYPE_F32, TENSOR_SHAPE(SHAPE[0], SHAPE[1], SHAPE[2], SHAPE[3]), which % 3);
         double *want = array_numbers(out);
         solve(want, a, b, SHAPE);
-        CHECK_NUMBER(d->ops->matmul(d, &out->t, &a->t, &b->t, false, NULL), 0);
+        CHECK_NUMBER(d->ops->matmul(d, &out->t, &a->t, &b->t, NULL, false, NULL), 0);
         array_near(out, want, 1e-6);
         arrays_release();
     }
@@ -116,8 +116,34 @@ static void batches_of_one_are_repeated(void) {
     each_device(check_repeated);
 }
 
+/* Rows of batches that are one and more, of a product that is rounded. */
+static void check_bias(struct device *d) {
+    static const int64_t SHAPES_OF_IT[][5] = {{1, 1, 33, 17, 9}, {2, 3, 16, 19, 5}};
+    for (int i = 0; i < 4; i++) {
+        const int64_t *s = SHAPES_OF_IT[i / 2];
+        const enum dtype type = i % 2 == 0 ? DTYPE_F32 : DTYPE_BF16;
+        struct array *a = factor(d, type, TENSOR_SHAPE(s[0], s[1], s[2], s[4]), 0);
+        struct array *b = factor(d, type, TENSOR_SHAPE(s[0], s[1], s[4], s[3]), 1);
+        struct array *bias = factor(d, DTYPE_F32, TENSOR_SHAPE(1, 1, 1, s[3]), 0);
+        struct array *out = factor(d, type, TENSOR_SHAPE(s[0], s[1], s[2], s[3]), 0);
+        double *want = array_numbers(out);
+        for (int64_t k = 0; k < s[0] * s[1] * s[2] * s[3]; k++) {
+            want[k] = bias->values[k % s[3]];
+        }
+        solve(want, a, b, s);
+        CHECK_NUMBER(d->ops->matmul(d, &out->t, &a->t, &b->t, &bias->t, false, NULL), 0);
+        array_near(out, want, type == DTYPE_BF16 ? 4e-3 : 1e-6);
+        arrays_release();
+    }
+}
+
+static void a_bias_is_added_to_each_row(void) {
+    each_device(check_bias);
+}
+
 int main(void) {
     RUN(products_of_any_views_are_those_of_the_formula);
     RUN(batches_of_one_are_repeated);
+    RUN(a_bias_is_added_to_each_row);
     return test_finish();
 }

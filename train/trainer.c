@@ -163,7 +163,8 @@ static int worker_open(struct trainer_worker *w) {
         rc = device_open(&w->device, t->backend, t->compute, &w->error);
     }
     if (rc == 0) {
-        rc = tape_open(&w->tape, w->device, &t->options->tape, &w->error);
+        const struct tape_options options = trainer_tape(t);
+        rc = tape_open(&w->tape, w->device, &options, &w->error);
     }
     if (rc == 0) {
         rc = t->task->open(t->task->context, &w->task, w->device, &w->error);

@@ -33,10 +33,10 @@ struct trainer_options {
     const char *device; /* see backend_open */
     struct optimizer_options optimizer;
     struct schedule schedule;
-    struct tape_options tape;
-    int64_t threads; /* 0: as many as the device has workers */
-    int64_t save_ms; /* time between checkpoints */
-    int64_t stop_at; /* step to stop after, as if a signal came; 0: none */
+    struct tape_options tape; /* storage BF16: where products are BF16 too */
+    int64_t threads;          /* 0: as many as the device has workers */
+    int64_t save_ms;          /* time between checkpoints */
+    int64_t stop_at;          /* step to stop after, as if a signal came; 0: none */
 };
 #define TRAINER_DEFAULTS                                                                           \
     {                                                                                              \

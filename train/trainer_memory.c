@@ -8,9 +8,10 @@ static int rehearse(struct trainer *t, size_t *activations, size_t *rest, struct
     struct device *device;
     struct tape *tape = NULL;
     struct gradients gradients = {.list = NULL};
+    const struct tape_options options = trainer_tape(t);
     int rc = dry_open(&device, t->compute, e);
     if (rc == 0) {
-        rc = tape_open(&tape, device, &t->options->tape, e);
+        rc = tape_open(&tape, device, &options, e);
     }
     if (rc == 0) {
         rc = gradients_open(&gradients, t->parameters, device, e);

@@ -87,6 +87,13 @@ int trainer_files_note(struct trainer *t, struct error *e);
 /* Writes checkpoint and weights unless `rc` says that the run failed, and closes all. */
 int trainer_files_close(struct trainer *t, int rc, struct error *e);
 
+/* What a thread's tape is opened with. Where products read F32, BF16 would only cost time. */
+static inline struct tape_options trainer_tape(const struct trainer *t) {
+    struct tape_options o = t->options->tape;
+    o.storage = t->compute == DTYPE_BF16 ? o.storage : DTYPE_F32;
+    return o;
+}
+
 /* trainer_memory.c: what the run will take, before its threads start; and what it took, before
  * they are closed. */
 int trainer_predict(struct trainer *t, struct error *e);

@@ -110,14 +110,14 @@ static int classify_chunk(struct classifier *c, int64_t first, struct error *e) 
     memset(c->input, 0, tensor_bytes(&input));
     int rc = cpu_copy(c->d, &held, &rows, e);
     if (rc == 0) {
-        rc = cpu_matmul(c->d, &logits, &input, &turned, false, e);
+        rc = cpu_matmul(c->d, &logits, &input, &turned, NULL, false, e);
     }
     if (rc < 0) {
         return rc;
     }
     differentiate(c, first, count, padded);
     if (c->dx != NULL) {
-        rc = cpu_matmul(c->d, &dinput, &slopes, &c->weight, false, e);
+        rc = cpu_matmul(c->d, &dinput, &slopes, &c->weight, NULL, false, e);
         const struct tensor from = tensor_row_range(&dinput, 0, count);
         const struct tensor to = tensor_row_range(c->dx, first, count);
         if (rc == 0) {
@@ -126,7 +126,7 @@ static int classify_chunk(struct classifier *c, int64_t first, struct error *e) 
     }
     if (rc == 0 && c->dweight != NULL) {
         const struct tensor by_output = tensor_transpose(&slopes);
-        rc = cpu_matmul(c->d, c->dweight, &by_output, &input, true, e);
+        rc = cpu_matmul(c->d, c->dweight, &by_output, &input, NULL, true, e);
     }
     return rc;
 }

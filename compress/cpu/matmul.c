@@ -4,6 +4,7 @@
 #include "compress/cpu/device.h"
 #include "compress/cpu/ops.h"
 #include "compress/cpu/product.h"
+#include "compress/cpu/walk.h"
 
 enum { OUTER = 0, INNER = 1, ROW = 2, COLUMN = 3 };
 
@@ -44,7 +45,7 @@ static void merge(struct tensor *out, struct tensor *a, struct tensor *b) {
 
 /* The inner batches at once, unless a or b is repeated; the outer ones one after another. */
 static int multiply(struct device *d, const struct tensor *out, const struct tensor *a,
-                    const struct tensor *b, bool accumulate, struct error *e) {
+                    const struct tensor *b, const float *bias, bool accumulate, struct error *e) {
     int64_t inner = out->shape[INNER], at_once = inner;
     if (a->shape[INNER] != inner || b->shape[INNER] != inner) {
         at_once = 1;
@@ -63,7 +64,7 @@ static int multiply(struct device *d, const struct tensor *out, const struct ten
     for (int64_t i = 0; i < out->shape[OUTER] && rc == 0; i++) {
         for (int64_t j = 0; j < inner && rc == 0; j += at_once) {
             rc = product_multiply(cpu_device(d)->products, batch_at(out, i, j), batch_at(a, i, j),
-                                  batch_at(b, i, j), &s, e);
+                                  batch_at(b, i, j), bias, &s, e);
         }
     }
     return rc;
@@ -71,7 +72,8 @@ static int multiply(struct device *d, const struct tensor *out, const struct ten
 
 /* Where the level does not multiply in BF16: in F32. */
 static int multiply_widened(struct device *d, const struct tensor *out, const struct tensor *a,
-                            const struct tensor *b, bool accumulate, struct error *e) {
+                            const struct tensor *b, const float *bias, bool accumulate,
+                            struct error *e) {
     size_t first = (size_t)tensor_count(a), second = (size_t)tensor_count(b);
     void *factors = NULL, *result = NULL;
     int rc = cpu_scratch(&factors, d, SCRATCH_INPUT, (first + second) * sizeof(float), e);
@@ -92,13 +94,15 @@ static int multiply_widened(struct device *d, const struct tensor *out, const st
         rc = cpu_copy(d, &wide, out, e);
     }
     if (rc == 0) {
-        rc = multiply(d, &wide, &wide_a, &wide_b, accumulate, e);
+        rc = multiply(d, &wide, &wide_a, &wide_b, bias, accumulate, e);
     }
     return rc == 0 ? cpu_copy(d, out, &wide, e) : rc;
 }
 
 int cpu_matmul(struct device *d, const struct tensor *out, const struct tensor *a,
-               const struct tensor *b, bool accumulate, struct error *e) {
+               const struct tensor *b, const struct tensor *bias, bool accumulate,
+               struct error *e) {
+    const float *row = vector_of(bias, out->shape[COLUMN]);
     assert(a->type == b->type && (a->type == DTYPE_F32 || a->type == DTYPE_BF16));
     assert(out->type == DTYPE_F32 || out->type == DTYPE_BF16);
     assert(out->shape[ROW] == a->shape[ROW] && out->shape[COLUMN] == b->shape[COLUMN] &&
@@ -107,12 +111,13 @@ int cpu_matmul(struct device *d, const struct tensor *out, const struct tensor *
         return 0;
     }
     bool turned = out->shape[COLUMN] > 1 && out->stride[COLUMN] != 1;
+    assert(!turned || bias == NULL);
     struct tensor y = turned ? tensor_transpose(out) : *out;
     struct tensor left = turned ? tensor_transpose(b) : *a;
     struct tensor right = turned ? tensor_transpose(a) : *b;
     bool bf16 = left.type == DTYPE_BF16 || y.type == DTYPE_BF16;
     merge(&y, &left, &right);
     return bf16 && !cpu_device(d)->level->has_bf16
-               ? multiply_widened(d, &y, &left, &right, accumulate, e)
-               : multiply(d, &y, &left, &right, accumulate, e);
+               ? multiply_widened(d, &y, &left, &right, row, accumulate, e)
+               : multiply(d, &y, &left, &right, row, accumulate, e);
 }

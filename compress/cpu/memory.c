@@ -5,6 +5,7 @@
 
 #include "compress/cpu/device.h"
 #include "compress/cpu/ops.h"
+#include "store/buffer.h"
 
 /* Bytes of a tensor in whole cache lines; 0: too many. */
 static size_t whole_bytes(const struct tensor *t) {
@@ -21,7 +22,7 @@ static size_t whole_bytes(const struct tensor *t) {
 
 int cpu_alloc(struct device *d, struct tensor *out, struct error *e) {
     size_t bytes = whole_bytes(out);
-    void *data = bytes > 0 ? aligned_alloc(CPU_ALIGNMENT, bytes) : NULL;
+    void *data = bytes > 0 ? buffer_memory(bytes) : NULL;
     if (data == NULL) {
         out->data = NULL;
         return error_memory(e, NULL);

@@ -94,12 +94,18 @@ static inline void store_part(float *p, vec v, size_t count) {
 }
 
 static inline hvec bf16_lanes(vec x) {
+#if defined(__AVX512BF16__) && LANES == 16
+    /* The instruction takes numbers below 2^-126 for zeros, which is as near as BF16's products
+     * get to them. */
+    return (hvec)_mm512_cvtneps_pbh((__m512)x);
+#else
     uvec bits = (uvec)x;
     uvec rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
     uvec quiet = bits >> 16 | 0x40;
     uvec is_nan = (uvec)((bits & 0x7FFFFFFF) > 0x7F800000);
     rounded = (is_nan & quiet) | (~is_nan & rounded);
     return __builtin_convertvector(rounded, hvec);
+#endif
 }
 
 /* ---- exp, and what is made of it -------------------------------------------------- */

@@ -61,7 +61,7 @@ static double product_rate(int repeat) {
     double best = 1e9;
     for (int i = 0; i < repeat; i++) {
         double start = now();
-        must(device->ops->matmul(device, &out, &a, &b, false, &failure));
+        must(device->ops->matmul(device, &out, &a, &b, NULL, false, &failure));
         must(device->ops->synchronize(device, &failure));
         best = now() - start < best ? now() - start : best;
     }

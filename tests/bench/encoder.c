@@ -3,11 +3,13 @@
  *     bench-encoder --model FILE [--mode tiny] [--threads 2] [--repeat 3] [--f32] [--tokens
  * OUT.f32]
  *
- * Each thread encodes pages of its own, --batch of them together. Prints one JSON line:
- * seconds a page (wall time / pages), the rate of multiplications and additions, the share
- * of the rate that a single large product reaches in the same run, and memory above the
- * weights. --tokens: the tokens of one page, raw F32, to be compared with those of another
- * program for the same page (page_of). */
+ * Each thread encodes pages of its own, --batch of them together. Prints one JSON line: seconds a
+ * page (wall time / pages), the rate of multiplications and additions, the share of the rate that a
+ * single large product reaches in the same run, by wall and by processor time ("cpu_share": the one
+ * to read on a machine that has other work), memory above the weights, and where the processor time
+ * went (where.h). --tokens: the tokens
+ * of one page, raw F32, to be compared with those of another program for the same page (page_of).
+ */
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <inttypes.h>
@@ -22,11 +24,16 @@
 #include "compress/cpu/product.h"
 #include "compress/encoder.h"
 #include "render/mode.h"
+#include "tests/bench/where.h"
+
+static double seconds(clockid_t clock) {
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
 
 static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+    return seconds(CLOCK_MONOTONIC);
 }
 
 static void must(int rc, const struct error *e) {
@@ -52,7 +59,7 @@ static void page_of(uint8_t *pixels, int side) {
 static double operations(const struct encoder_config *c, int64_t side, int column_offsets) {
     double g = (double)side / (double)c->patch, n = g * g, dim = (double)c->dim, sum = 0;
     double w = (double)(c->window * c->window);
-    sum += n * dim * 3 * (double)(c->patch * c->patch);
+    sum += n * dim * (double)(c->patch * c->patch); /* of one channel: the page is grey */
     for (int64_t i = 0; i < c->depth; i++) {
         sum += n * (4 * dim * dim + 2 * dim * (double)c->mlp);
         sum += 2 * n * (c->global[i] ? n : w) * dim;
@@ -76,13 +83,14 @@ struct job {
     size_t token_count;
     int repeat;
     enum dtype compute;
-    double rate; /* of large products, operations a second */
+    double rate, cpu_rate; /* of large products, operations a second of wall and processor time */
     pthread_barrier_t *barrier;
-    double start, end;
+    double start, end, cpu; /* seconds; cpu: processor time of the repetitions */
+    bool samples;           /* this one starts where.h's */
 };
 
 /* Rate of a product of the network's own shape, in the thread that will encode. */
-static double product_rate(const struct job *j) {
+static void find_rate(struct job *j) {
     enum { ROWS = 256, IN = 768, OUT = 3072, RUNS = 200 };
     struct products *p;
     struct packed *w;
@@ -94,20 +102,22 @@ static double product_rate(const struct job *j) {
         exit(1);
     }
     must(product_pack(&w, p, matrix, DTYPE_F32, OUT, IN, NULL, j->compute, &e), &e);
-    double start = 0;
+    double start = 0, cpu = 0;
     for (int i = -20; i < RUNS; i++) {
         if (i == 0) {
             start = now();
+            cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
         }
         must(product_run(p, out, DTYPE_F32, OUT, x, IN, ROWS, w, false, &e), &e);
     }
-    double rate = 2.0 * ROWS * IN * OUT * RUNS / (now() - start);
+    const double done = 2.0 * ROWS * IN * OUT * RUNS;
+    j->rate = done / (now() - start);
+    j->cpu_rate = done / (seconds(CLOCK_THREAD_CPUTIME_ID) - cpu);
     product_packed_close(w);
     products_close(p);
     free(matrix);
     free(x);
     free(out);
-    return rate;
 }
 
 static int run(struct job *j, struct encoder_session *s, struct error *e) {
@@ -125,13 +135,18 @@ static void *encode(void *argument) {
     must(encoder_session_open(&s, j->encoder, &e), &e);
     must(run(j, s, &e), &e); /* makes tables and products */
     pthread_barrier_wait(j->barrier);
-    j->rate = product_rate(j);
+    find_rate(j);
     pthread_barrier_wait(j->barrier);
+    if (j->samples) {
+        where_start();
+    }
     j->start = now();
+    double cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
     for (int i = 0; i < j->repeat; i++) {
         must(run(j, s, &e), &e);
     }
     j->end = now();
+    j->cpu = seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
     encoder_session_close(s);
     return NULL;
 }
@@ -177,25 +192,34 @@ static void measure(const struct encoder *encoder, enum page_mode mode, int thre
                                .token_count = (size_t)batch * count,
                                .repeat = repeat,
                                .compute = compute,
+                               .samples = i == 0,
                                .barrier = &barrier};
         pthread_create(&ids[i], NULL, encode, &jobs[i]);
     }
-    double start = 1e300, end = 0, rate = 0;
+    double start = 1e300, end = 0, rate = 0, cpu = 0, cpu_rate = 0;
     for (int i = 0; i < threads; i++) {
         pthread_join(ids[i], NULL);
         start = jobs[i].start < start ? jobs[i].start : start;
         end = jobs[i].end > end ? jobs[i].end : end;
         rate += jobs[i].rate;
+        cpu += jobs[i].cpu;
+        cpu_rate += jobs[i].cpu_rate / threads;
     }
-    double seconds = (end - start) / (repeat * threads * batch);
-    double done = operations(encoder_config(encoder), side, shape.column_offsets) / seconds;
+    where_stop();
+    double each = (end - start) / (repeat * threads * batch);
+    double page = operations(encoder_config(encoder), side, shape.column_offsets),
+           done = page / each;
+    double cpu_done = page * repeat * threads * batch / cpu;
     printf(
         "{\"mode\": \"%s\", \"dtype\": \"%s\", \"level\": \"%s\", \"threads\": %d, \"batch\": %d, "
         "\"seconds_per_page\": %.4f, \"gflops\": %.0f, \"product_gflops\": %.0f, "
-        "\"share\": %.3f, \"mib_per_page\": %.0f, \"tokens\": %" PRId64 "}\n",
+        "\"share\": %.3f, \"cpu_share\": %.3f, \"mib_per_page\": %.0f, \"tokens\": %" PRId64
+        ", \"where\": ",
         MODE_NAMES[mode], compute == DTYPE_BF16 ? "bf16" : "f32", level_choose(&e)->name, threads,
-        batch, seconds, done * 1e-9, rate * 1e-9, done / rate,
+        batch, each, done * 1e-9, rate * 1e-9, done / rate, cpu_done / cpu_rate,
         (double)(peak_kib() - before) / 1024 / threads / batch, rows * columns);
+    where_print(stdout);
+    printf("}\n");
     if (tokens_path != NULL) {
         save(tokens_path, jobs[0].tokens, count);
     }

@@ -8,7 +8,8 @@
  * wall and of processor time; the rate of the multiplications and additions that the network needs,
  * three times those of the way forward; the share of the rate that a single large product reaches,
  * in as many threads, before and after. On a machine that has other work, "cpu_share" is the one to
- * read. Writes a checkpoint into the folder it runs in, and removes it. */
+ * read. "where": shares of the processor time of the steps (where.h). Writes a checkpoint into the
+ * folder it runs in, and removes it. */
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <inttypes.h>
@@ -22,6 +23,7 @@
 
 #include "compress/cpu/level.h"
 #include "compress/cpu/product.h"
+#include "tests/bench/where.h"
 #include "train/read/read.h"
 
 enum { SIDE = 512, ROWS = SIDE / 16, A_ROW = 56 /* characters, as read10 has them */, WARM = 2 };
@@ -173,6 +175,7 @@ static int make(void *generator, const struct read_request *r, struct read_page 
         if (r->number == (i == 0 ? s->first : s->last)) {
             s->wall[i] = seconds(CLOCK_MONOTONIC);
             s->cpu[i] = seconds(CLOCK_PROCESS_CPUTIME_ID);
+            (i == 0 ? where_start : where_stop)();
         }
     }
     pthread_mutex_unlock(&s->lock);
@@ -260,10 +263,12 @@ static void measure(const struct alphabet *alphabet, int threads, int64_t batch,
     printf("{\"config\": \"nano\", \"dtype\": \"%s\", \"level\": \"%s\", \"threads\": %d, "
            "\"batch\": %" PRId64 ", \"pages_per_second\": %.2f, \"pages_per_cpu_second\": %.2f, "
            "\"forward_gmacs\": %.2f, \"heads_gmacs\": %.2f, \"gflops\": %.0f, "
-           "\"product_gflops\": %.0f, \"share\": %.3f, \"cpu_share\": %.3f}\n",
+           "\"product_gflops\": %.0f, \"share\": %.3f, \"cpu_share\": %.3f, \"where\": ",
            compute == DTYPE_BF16 ? "bf16" : "f32", level_choose(&e)->name, threads, o.batch, wall,
            cpu, forward * 1e-9, heads * 1e-9, operations * wall * 1e-9, rate.wall / 2 * 1e-9,
            operations * wall / (rate.wall / 2), operations * cpu / (rate.cpu / 2));
+    where_print(stdout);
+    printf("}\n");
     fflush(stdout);
 }
 

@@ -12,6 +12,7 @@
 const char *const READ_SIZE_NAMES[READ_SIZES + 1] = {"tiny", "base", "hifi", "crop", NULL};
 
 const struct read_options READ_DEFAULTS = {.trainer = TRAINER_DEFAULTS,
+                                           .trainer.tape.storage = DTYPE_BF16,
                                            .reading = READING_DEFAULTS,
                                            .batch = 4,
                                            .sizes = {1},

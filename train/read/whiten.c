@@ -78,21 +78,37 @@ int whiten_finish(struct whitening *w, struct error *e) {
     return 0;
 }
 
+/* sums = inverse * patch, four of its pixels at a time; most of a page is white, which is 0. */
+static void whiten_patch(const struct whitening *w, float *sums, const float *patch) {
+    enum { TOGETHER = 4 };
+    int ink[WHITEN_AREA + TOGETHER], count = 0;
+    for (int j = 0; j < WHITEN_AREA; j++) {
+        ink[count] = j;
+        count += patch[j] != 0;
+    }
+    memset(sums, 0, WHITEN_AREA * sizeof *sums);
+    for (int i = 0; i < count; i += TOGETHER) {
+        const float *rows[TOGETHER];
+        float factors[TOGETHER];
+        for (int n = 0; n < TOGETHER; n++) {
+            const int j = ink[i + n < count ? i + n : i];
+            rows[n] = w->inverse[j];
+            factors[n] = i + n < count ? patch[j] : 0;
+        }
+        for (int k = ink[i]; k < WHITEN_AREA; k++) {
+            sums[k] = sums[k] + rows[0][k] * factors[0] + rows[1][k] * factors[1] +
+                      rows[2][k] * factors[2] + rows[3][k] * factors[3];
+        }
+    }
+}
+
 void whiten_page(const struct whitening *w, float *out, const uint8_t *grey, int side) {
     float patch[WHITEN_AREA], sums[WHITEN_AREA];
     int across = side / WHITEN_SIDE;
     for (int i = 0; i < across * across; i++) {
         read_patch(patch, grey, side, i);
         int top = i / across * WHITEN_SIDE, left = i % across * WHITEN_SIDE;
-        memset(sums, 0, sizeof sums);
-        for (int j = 0; j < WHITEN_AREA; j++) {
-            if (patch[j] == 0) {
-                continue; /* most of a page is white */
-            }
-            for (int k = j; k < WHITEN_AREA; k++) {
-                sums[k] += w->inverse[j][k] * patch[j];
-            }
-        }
+        whiten_patch(w, sums, patch);
         for (int k = 0; k < WHITEN_AREA; k++) {
             int y = top + k / WHITEN_SIDE, x = left + k % WHITEN_SIDE;
             out[y * side + x] = sums[k];

@@ -103,7 +103,7 @@ static void kernel_backward(struct tape *t, const struct convolve_record *r,
     if (dw != NULL && t->rc == 0) {
         const struct tensor transposed = tensor_transpose(dy);
         const struct tensor to = by_taps(dw, o), from = apart(&ordered, o);
-        CALL(t, matmul, &ordered, &transposed, &columns, false);
+        CALL(t, matmul, &ordered, &transposed, &columns, NULL, false);
         CALL(t, accumulate, &to, &from);
     }
     tape_scratch_end(t, &ordered);
@@ -119,7 +119,7 @@ static void columns_backward(struct tape *t, const struct convolve_record *r,
     struct tensor matrix = weight_of(t, r->record.x[1], o, filed);
     struct tensor columns = tape_scratch(t, DTYPE_F32, shape);
     if (t->rc == 0) {
-        CALL(t, matmul, &columns, dy, &matrix, false);
+        CALL(t, matmul, &columns, dy, &matrix, NULL, false);
     }
     if (filed && o->channels > 1 && o->size > 1) {
         struct tensor ordered = tape_scratch(t, DTYPE_F32, shape);
@@ -181,7 +181,7 @@ static void picture_backward(struct tape *t, const struct convolve_record *r,
         const struct tensor picture = picture_of(dy, r->batch, &o);
         const struct tensor transposed = tensor_transpose(&matrix), out = tensor_as_matrix(dx);
         CALL(t, im2col, &columns, &picture, &o);
-        CALL(t, matmul, &out, &columns, &transposed, holds);
+        CALL(t, matmul, &out, &columns, &transposed, NULL, holds);
     }
     tape_scratch_end(t, &columns);
     tape_scratch_end(t, &matrix);
@@ -220,9 +220,7 @@ struct node *tape_convolve(struct tape *t, struct node *x, int64_t batch,
     struct tensor columns = columns_of(t, x, batch, rows, o, filed);
     struct convolve_record *r = NULL;
     if (tape_ready(t, y)) {
-        const struct tensor transposed = tensor_transpose(&matrix);
-        CALL(t, matmul, &y->value, &columns, &transposed, false);
-        tape_add_bias(t, y, bias);
+        tape_product(t, y, &columns, &matrix, bias);
         r = tape_record(t, sizeof *r, convolve_backward, y, INPUTS(x, weight, bias));
     }
     if (r != NULL) {

@@ -18,10 +18,16 @@ static void input_end(struct tape *t, struct tensor *input, struct node *x, bool
     }
 }
 
-void tape_add_bias(struct tape *t, struct node *y, const struct node *bias) {
-    if (bias != NULL && t->rc == 0) {
-        CALL(t, add, &y->value, &y->value, &bias->value);
+void tape_product(struct tape *t, struct node *y, const struct tensor *x,
+                  const struct tensor *weight, const struct node *bias) {
+    const struct tensor transposed = tensor_transpose(weight);
+    if (bias == NULL) {
+        CALL(t, matmul, &y->value, x, &transposed, NULL, false);
+        return;
     }
+    struct tensor row = tape_converted(t, &bias->value, DTYPE_F32); /* a frozen one may be BF16 */
+    CALL(t, matmul, &y->value, x, &transposed, &row, false);
+    tape_converted_end(t, &row, &bias->value);
 }
 
 void tape_bias_backward(struct tape *t, struct node *bias, const struct tensor *dy) {
@@ -37,7 +43,7 @@ void tape_weight_backward(struct tape *t, struct node *weight, const struct tens
     const struct tensor *dw = tape_gradient_to_set(t, weight, &holds);
     if (dw != NULL) {
         const struct tensor transposed = tensor_transpose(dy);
-        CALL(t, matmul, dw, &transposed, input, holds);
+        CALL(t, matmul, dw, &transposed, input, NULL, holds);
     }
 }
 
@@ -49,7 +55,7 @@ static void input_backward(struct tape *t, struct node *x, const struct tensor *
     const struct tensor matrix = tape_operand(t, weight);
     if (dx != NULL && t->rc == 0) {
         const struct tensor rows = tensor_as_matrix(dx);
-        CALL(t, matmul, &rows, dy, &matrix, holds);
+        CALL(t, matmul, &rows, dy, &matrix, NULL, holds);
     }
 }
 
@@ -79,9 +85,7 @@ struct node *tape_linear(struct tape *t, struct node *x, struct node *weight, st
     const struct tensor matrix = tape_operand(t, weight);
     struct tensor input = input_of(t, x, weight->needs_gradient);
     if (tape_ready(t, y)) {
-        const struct tensor transposed = tensor_transpose(&matrix);
-        CALL(t, matmul, &y->value, &input, &transposed, false);
-        tape_add_bias(t, y, bias);
+        tape_product(t, y, &input, &matrix, bias);
         tape_record(t, sizeof(struct record), linear_backward, y, INPUTS(x, weight, bias));
     }
     input_end(t, &input, x, weight->needs_gradient);

@@ -145,8 +145,9 @@ void tape_go_back(struct tape *t, struct record *last);
 
 /* ---- Parts of a product: linear.c ---------------------------------------------------------- */
 
-/* y += bias; NULL: none. */
-void tape_add_bias(struct tape *t, struct node *y, const struct node *bias);
+/* y = x W^T + bias, of what products read; bias NULL: none. */
+void tape_product(struct tape *t, struct node *y, const struct tensor *x,
+                  const struct tensor *weight, const struct node *bias);
 void tape_bias_backward(struct tape *t, struct node *bias, const struct tensor *dy);
 /* dW += dy^T x, of what products read. */
 void tape_weight_backward(struct tape *t, struct node *weight, const struct tensor *dy,
