@@ -159,6 +159,7 @@ messages_are_plain_english() {
         grep -vE '\bthere (is|are) no |\bis no (longer|more)\b' >found || true
     expect_code 1 grep . found
 }
+run messages_are_plain_english
 
 shell_scripts_are_clean() {
     command -v shellcheck >/dev/null || skip "no shellcheck"
