@@ -173,37 +173,37 @@ static void summarize(const struct arguments *a, const struct compress_result *r
 }
 
 /* The reading head of the encoder's file. */
-static int open_reader(struct reader **out, const struct arguments *a, const struct encoder *n,
-                       struct error *e) {
+static int open_reader(struct reader **out, const struct arguments *a,
+                       const struct encoder *encoder, struct error *e) {
     const char *file = a->encoder.file;
     int rc = reader_open(out, file, a->encoder.device.backend, a->encoder.device.type, e);
-    if (rc == 0 && reader_dim(*out) != encoder_config(n)->token_dim) {
+    if (rc == 0 && reader_dim(*out) != encoder_config(encoder)->token_dim) {
         rc = error_set(e, ERR_FORMAT, "%s: its reading head reads tokens of another size", file);
     }
     return rc < 0 ? error_context(e, "--verify") : 0;
 }
 
-static int open_store(struct store **out, const struct arguments *a, const struct encoder *n,
+static int open_store(struct store **out, const struct arguments *a, const struct encoder *encoder,
                       struct error *e) {
-    struct store_encoder encoder = {.fingerprint = encoder_fingerprint(n),
-                                    .dim = (int)encoder_config(n)->token_dim};
-    memcpy(encoder.name, encoder_config(n)->name, sizeof encoder.name);
-    return store_open_write(out, a->store, &encoder, e);
+    struct store_encoder described = {.fingerprint = encoder_fingerprint(encoder),
+                                      .dim = (int)encoder_config(encoder)->token_dim};
+    memcpy(described.name, encoder_config(encoder)->name, sizeof described.name);
+    return store_open_write(out, a->store, &described, e);
 }
 
 static int run(struct arguments *a, int count, char **files, struct compress_result *result,
                struct error *e) {
-    struct encoder *n = NULL;
+    struct encoder *encoder = NULL;
     struct reader *reader = NULL;
     struct store *s = NULL;
     struct compress_input in = {.streams = NULL};
-    int rc = encoder_open(&n, a->encoder.file, NULL, a->encoder.device.backend,
+    int rc = encoder_open(&encoder, a->encoder.file, NULL, a->encoder.device.backend,
                           a->encoder.device.type, e);
     if (rc == 0 && a->verify) {
-        rc = open_reader(&reader, a, n, e);
+        rc = open_reader(&reader, a, encoder, e);
     }
     if (rc == 0) {
-        rc = open_store(&s, a, n, e);
+        rc = open_store(&s, a, encoder, e);
     }
     int streams = inputs_part(files, count);
     if (rc == 0 && (streams > 0 || count == 0)) {
@@ -213,12 +213,12 @@ static int run(struct arguments *a, int count, char **files, struct compress_res
     in.pictures = files + streams;
     in.picture_count = count - streams;
     if (rc == 0) {
-        rc = compress_run(n, s, &in, &a->compress, &cancelled, result, e);
+        rc = compress_run(encoder, s, &in, &a->compress, &cancelled, result, e);
     }
     stream_reader_close(in.streams);
     store_close(s);
     reader_close(reader);
-    encoder_close(n);
+    encoder_close(encoder);
     return rc;
 }
 

@@ -100,7 +100,7 @@ struct run {
 
 /* ---- What is printed ------------------------------------------------------------------- */
 
-struct page {
+struct page_text {
     const char *key;
     int number;
     const struct readback_page *read;
@@ -125,7 +125,7 @@ static json_t *rows_json(const struct reading_text *t) {
     return rows;
 }
 
-static json_t *page_json(const struct page *p) {
+static json_t *page_json(const struct page_text *p) {
     json_t *root =
         json_pack("{s:s, s:i, s:o, s:o, s:I}", "key", p->key, "page", p->number, "rows",
                   rows_json(p->read->text), "confidence",
@@ -144,7 +144,7 @@ static json_t *page_json(const struct page *p) {
 }
 
 /* One line, or the text with a form feed before all pages but the first. */
-static int print_page(struct run *r, const struct page *p, struct error *e) {
+static int print_page(struct run *r, const struct page_text *p, struct error *e) {
     const struct bytes *text = &p->read->text->text;
     int rc = 0;
     bytes_clear(&r->out);
@@ -207,7 +207,7 @@ static int read_record(void *context, const struct token_record *record, struct 
     struct readback_page read;
     struct error why = {0};
     size_t size = 0;
-    struct page page = {
+    struct page_text page = {
         .key = record->key, .number = record->page, .read = &read, .header = &record->header};
     int rc = stop_if_cancelled(e);
     if (rc < 0) {
@@ -271,12 +271,12 @@ static int read_store(struct run *r, char **keys, int count, struct error *e) {
 static int read_page(struct run *r, const char *key, int number, struct encoded_page *encoded,
                      const char *text, size_t size, bool picture, struct error *e) {
     struct readback_page read = {.text = NULL};
-    struct page page = {.key = key, .number = number, .read = &read};
+    struct page_text page = {.key = key, .number = number, .read = &read};
     struct error why = {0};
     pages_encode(r->pages, &encoded, 1);
     int rc = encoded->rc;
     why = rc < 0 ? encoded->error : why;
-    const struct view *view = &encoded->views[0];
+    const struct page_view *view = &encoded->views[0];
     if (rc == 0) {
         rc = readback_tokens(r->readback, view->tokens, view->rows, view->columns, &read, &why);
     }

@@ -104,20 +104,20 @@ static int print_json(json_t *root, struct error *e) {
 /* ---- info, ls, get -------------------------------------------------------------------- */
 
 static int run_info(struct store *s, const char *path, struct error *e) {
-    const struct store_encoder *n = store_encoder(s);
+    const struct store_encoder *encoder = store_encoder(s);
     struct store_counts c;
     char fingerprint[17];
-    snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, n->fingerprint);
+    snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, encoder->fingerprint);
     int rc = store_count(s, &c, e);
-    return rc < 0
-               ? rc
-               : print_json(json_pack("{s:s, s:i, s:{s:s, s:s, s:i}, s:I, s:I, s:I, s:I, s:b}",
-                                      "path", path, "version", STORE_VERSION, "encoder", "name",
-                                      n->name, "fingerprint", fingerprint, "dim", n->dim, "samples",
-                                      (json_int_t)c.samples, "pages", (json_int_t)c.pages, "tokens",
-                                      (json_int_t)c.tokens, "bytes", (json_int_t)c.file_bytes,
-                                      "vectors", store_vectors(s) != NULL),
-                            e);
+    return rc < 0 ? rc
+                  : print_json(json_pack("{s:s, s:i, s:{s:s, s:s, s:i}, s:I, s:I, s:I, s:I, s:b}",
+                                         "path", path, "version", STORE_VERSION, "encoder", "name",
+                                         encoder->name, "fingerprint", fingerprint, "dim",
+                                         encoder->dim, "samples", (json_int_t)c.samples, "pages",
+                                         (json_int_t)c.pages, "tokens", (json_int_t)c.tokens,
+                                         "bytes", (json_int_t)c.file_bytes, "vectors",
+                                         store_vectors(s) != NULL),
+                               e);
 }
 
 /* Whether `ls` was asked for samples like this one; those that are to be made again do not count as

@@ -18,7 +18,7 @@ const char *const LOG_STYLES[] = {"text", "json", NULL};
 static const struct option_spec HELP = {.name = "help", .letter = 'h', .argument = "FORM"};
 static const struct option_spec VERSION = {.name = "version"};
 
-struct walk {
+struct option_walk {
     const struct tool *tool;
     int argc;
     char **argv;
@@ -149,7 +149,7 @@ static int unknown_option(const struct tool *tool, const char *typed, struct err
                      dashes, nearest);
 }
 
-static int take_next_argument(struct walk *w, struct item *item, struct error *e) {
+static int take_next_argument(struct option_walk *w, struct item *item, struct error *e) {
     if (w->index < w->argc) {
         item->text = w->argv[w->index++];
         return 1;
@@ -162,7 +162,7 @@ static int take_next_argument(struct walk *w, struct item *item, struct error *e
     return error_set(e, ERR_USAGE, "--%s: the value (%s) is missing", spec->name, spec->argument);
 }
 
-static int walk_letter(struct walk *w, struct item *item, struct error *e) {
+static int walk_letter(struct option_walk *w, struct item *item, struct error *e) {
     item->by_letter = true;
     item->spec = find_letter(w->tool, *w->bundle);
     if (item->spec == NULL) {
@@ -182,7 +182,7 @@ static int walk_letter(struct walk *w, struct item *item, struct error *e) {
     return 1;
 }
 
-static int walk_long(struct walk *w, char *typed, struct item *item, struct error *e) {
+static int walk_long(struct option_walk *w, char *typed, struct item *item, struct error *e) {
     size_t length = strcspn(typed, "=");
     item->spec = find_name(w->tool, typed, length, &item->negated);
     if (item->spec == NULL) {
@@ -199,7 +199,7 @@ static int walk_long(struct walk *w, char *typed, struct item *item, struct erro
 }
 
 /* The next option or operand: 1, or 0 at the end, or negative with text. */
-static int walk_next(struct walk *w, struct item *item, struct error *e) {
+static int walk_next(struct option_walk *w, struct item *item, struct error *e) {
     *item = (struct item){0};
     if (w->bundle != NULL && *w->bundle) {
         return walk_letter(w, item, e);
@@ -225,7 +225,7 @@ static int walk_next(struct walk *w, struct item *item, struct error *e) {
 
 /* Looks for the first item that is `wanted`, or that asks for help or the version where `wanted` is
  * NULL: 1 found, 0 not found. */
-static int find_item(struct walk w, const struct option_spec *wanted, struct item *item,
+static int find_item(struct option_walk w, const struct option_spec *wanted, struct item *item,
                      struct error *e) {
     for (;;) {
         int rc = walk_next(&w, item, e);
@@ -264,7 +264,7 @@ static int answer(const struct tool *tool, const void *values, const struct item
     return rc;
 }
 
-static int apply_environment(const struct walk *start, void *values, struct error *e) {
+static int apply_environment(const struct option_walk *start, void *values, struct error *e) {
     for (const struct option_spec *s = start->tool->options; s->name != NULL; s++) {
         const char *text = s->environment != NULL ? getenv(s->environment) : NULL;
         if (text == NULL || !*text) {
@@ -310,7 +310,8 @@ static int apply_option(const struct item *item, void *values, struct error *e) 
     return rc;
 }
 
-static int apply_command_line(struct walk w, void *values, int *operand_count, struct error *e) {
+static int apply_command_line(struct option_walk w, void *values, int *operand_count,
+                              struct error *e) {
     int count = 0;
     for (;;) {
         struct item item;
@@ -339,7 +340,7 @@ int options_parse(const struct tool *tool, int argc, char **argv, void *values, 
     bool sound = table_is_sound(tool);
     assert(sound);
     (void)sound;
-    const struct walk start = {.tool = tool, .argc = argc, .argv = argv, .index = 1};
+    const struct option_walk start = {.tool = tool, .argc = argc, .argv = argv, .index = 1};
     struct item request;
     int rc = find_item(start, NULL, &request, e);
     if (rc < 0) {

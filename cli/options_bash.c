@@ -5,7 +5,7 @@
 
 #include "cli/options_page.h"
 
-static void put_function_name(struct page *p) {
+static void put_function_name(struct help_page *p) {
     page_put(p, "_");
     for (const char *c = p->tool->name; *c; c++) {
         page_put_bytes(p, *c == '-' ? "_" : c, 1);
@@ -13,7 +13,7 @@ static void put_function_name(struct page *p) {
 }
 
 /* What may follow an option that takes a value. */
-static void put_values(struct page *p, const struct option_spec *spec) {
+static void put_values(struct help_page *p, const struct option_spec *spec) {
     page_put(p, "    --");
     page_put(p, spec->name);
     if (spec->letter) {
@@ -37,7 +37,7 @@ static void put_values(struct page *p, const struct option_spec *spec) {
 }
 
 /* All long options as one word list. */
-static void put_names(struct page *p) {
+static void put_names(struct help_page *p) {
     for (const struct option_spec *s = p->tool->options; s->name != NULL; s++) {
         if (!s->name[0]) {
             continue;
@@ -54,7 +54,7 @@ static void put_names(struct page *p) {
     page_put(p, "--help --version");
 }
 
-void page_put_bash(struct page *p) {
+void page_put_bash(struct help_page *p) {
     page_put(p, "# bash completion of ");
     page_put(p, p->tool->name);
     page_put(p, "\n");

@@ -20,17 +20,17 @@ const struct page_status PAGE_STATUS[] = {
     {"75", "stopped by a signal; run it again"},
     {NULL, NULL}};
 
-void page_put_bytes(struct page *p, const char *text, size_t size) {
+void page_put_bytes(struct help_page *p, const char *text, size_t size) {
     if (p->rc == 0) {
         p->rc = bytes_append(p->out, text, size, p->e);
     }
 }
 
-void page_put(struct page *p, const char *text) {
+void page_put(struct help_page *p, const char *text) {
     page_put_bytes(p, text, strlen(text));
 }
 
-void page_put_format(struct page *p, const char *format, ...) {
+void page_put_format(struct help_page *p, const char *format, ...) {
     char text[256];
     va_list arguments;
     va_start(arguments, format);
@@ -43,13 +43,13 @@ void page_put_format(struct page *p, const char *format, ...) {
     page_put(p, text);
 }
 
-static void put_spaces(struct page *p, size_t count) {
+static void put_spaces(struct help_page *p, size_t count) {
     for (size_t i = 0; i < count; i++) {
         page_put(p, " ");
     }
 }
 
-void page_put_command(struct page *p) {
+void page_put_command(struct help_page *p) {
     const char *name = p->tool->name;
     bool verb = strncmp(name, "occ-", 4) == 0;
     page_put(p, verb ? "occ " : "");
@@ -57,7 +57,7 @@ void page_put_command(struct page *p) {
 }
 
 /* Words of `text` from `column` on, further lines from `indent` on; ends with a newline. */
-static void put_wrapped(struct page *p, size_t column, size_t indent, const char *text,
+static void put_wrapped(struct help_page *p, size_t column, size_t indent, const char *text,
                         size_t size) {
     size_t at = 0;
     bool first = true;
@@ -103,14 +103,14 @@ static bool is_number(const struct option_spec *spec) {
 }
 
 /* Members of the "(...)" after the help sentence. */
-static void put_detail(struct page *p, bool *any, const char *before, const char *text) {
+static void put_detail(struct help_page *p, bool *any, const char *before, const char *text) {
     page_put(p, *any ? "; " : " (");
     page_put(p, before);
     page_put(p, text);
     *any = true;
 }
 
-static void put_limits(struct page *p, const struct option_spec *spec, bool *any) {
+static void put_limits(struct help_page *p, const struct option_spec *spec, bool *any) {
     char low[32];
     char high[32];
     int64_t maximum = options_maximum(spec);
@@ -125,7 +125,7 @@ static void put_limits(struct page *p, const struct option_spec *spec, bool *any
     }
 }
 
-static void put_default(struct page *p, const struct option_spec *spec, bool *any) {
+static void put_default(struct help_page *p, const struct option_spec *spec, bool *any) {
     const void *field = (const char *)p->values + spec->offset;
     char number[32];
     if (spec->type == OPTION_FLAG && *(const bool *)field) {
@@ -152,7 +152,7 @@ static void put_default(struct page *p, const struct option_spec *spec, bool *an
     }
 }
 
-void page_put_option_text(struct page *p, const struct option_spec *spec) {
+void page_put_option_text(struct help_page *p, const struct option_spec *spec) {
     bool any = false;
     page_put(p, spec->help);
     if (spec->type == OPTION_CHOICE) {
@@ -172,7 +172,7 @@ void page_put_option_text(struct page *p, const struct option_spec *spec) {
     page_put(p, any ? ")" : "");
 }
 
-bool page_shows_negation(const struct page *p, const struct option_spec *spec) {
+bool page_shows_negation(const struct help_page *p, const struct option_spec *spec) {
     const void *field = (const char *)p->values + spec->offset;
     return spec->type == OPTION_SWITCH ||
            (spec->type == OPTION_FLAG && (spec->environment != NULL || *(const bool *)field));
@@ -180,7 +180,7 @@ bool page_shows_negation(const struct page *p, const struct option_spec *spec) {
 
 /* --- short usage and help --- */
 
-static void put_label(struct page *p, const struct option_spec *spec) {
+static void put_label(struct help_page *p, const struct option_spec *spec) {
     if (spec->letter) {
         page_put_format(p, "  -%c, --", spec->letter);
     } else {
@@ -195,7 +195,7 @@ static void put_label(struct page *p, const struct option_spec *spec) {
 }
 
 /* Fills up the line that began at byte `start` of the page to `column`, then wraps `text`. */
-static void put_after_label(struct page *p, size_t start, size_t column, const char *text,
+static void put_after_label(struct help_page *p, size_t start, size_t column, const char *text,
                             size_t size) {
     size_t used = p->out->size - start;
     if (used + 2 > column) {
@@ -206,11 +206,11 @@ static void put_after_label(struct page *p, size_t start, size_t column, const c
     put_wrapped(p, column, column, text, size);
 }
 
-static size_t label_column(struct page *p) {
+static size_t label_column(struct help_page *p) {
     size_t widest = strlen("  -h, --help[=FORM]");
     struct bytes label;
     bytes_init(&label, COLUMNS);
-    struct page scratch = {.out = &label, .tool = p->tool, .values = p->values};
+    struct help_page scratch = {.out = &label, .tool = p->tool, .values = p->values};
     for (const struct option_spec *s = p->tool->options; s->name != NULL; s++) {
         bytes_clear(&label);
         scratch.rc = 0; /* a label too long to fit is none to align with */
@@ -225,11 +225,11 @@ static size_t label_column(struct page *p) {
     return widest + 2;
 }
 
-static void put_options(struct page *p, bool with_details) {
+static void put_options(struct help_page *p, bool with_details) {
     size_t column = label_column(p);
     struct bytes text;
     bytes_init(&text, 1 << 16);
-    struct page detailed = {.out = &text, .e = p->e, .tool = p->tool, .values = p->values};
+    struct help_page detailed = {.out = &text, .e = p->e, .tool = p->tool, .values = p->values};
     if (p->tool->options->name == NULL || p->tool->options->name[0]) {
         page_put(p, "\nOptions:\n");
     }
@@ -259,7 +259,7 @@ static void put_options(struct page *p, bool with_details) {
 }
 
 /* Lines of the examples as they are, two columns further in. */
-static void put_examples(struct page *p, const char *text) {
+static void put_examples(struct help_page *p, const char *text) {
     page_put(p, "\nExamples:\n");
     while (*text) {
         size_t length = strcspn(text, "\n");
@@ -270,7 +270,7 @@ static void put_examples(struct page *p, const char *text) {
     }
 }
 
-static void put_usage(struct page *p) {
+static void put_usage(struct help_page *p) {
     page_put(p, "Usage: ");
     page_put_command(p);
     page_put(p, " [OPTION...]");
@@ -281,7 +281,7 @@ static void put_usage(struct page *p) {
     put_wrapped(p, 0, 0, p->tool->summary, strlen(p->tool->summary));
 }
 
-static void put_short(struct page *p) {
+static void put_short(struct help_page *p) {
     put_usage(p);
     put_options(p, false);
     page_put(p, "\nThe full text: ");
@@ -289,7 +289,7 @@ static void put_short(struct page *p) {
     page_put(p, " --help\n");
 }
 
-static void put_full(struct page *p) {
+static void put_full(struct help_page *p) {
     put_usage(p);
     const char *rest = p->tool->description != NULL ? p->tool->description : "";
     const char *paragraph = NULL;
@@ -315,7 +315,7 @@ static void put_full(struct page *p) {
 
 int options_help(struct bytes *out, const struct tool *tool, const void *values,
                  enum options_form form, struct error *e) {
-    struct page page = {.out = out, .e = e, .tool = tool, .values = values};
+    struct help_page page = {.out = out, .e = e, .tool = tool, .values = values};
     switch (form) {
     case OPTIONS_SHORT:
         put_short(&page);

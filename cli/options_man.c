@@ -7,7 +7,7 @@
 
 /* Text with everything that roff reads as a request, an escape or a typographic character turned
  * into what a reader can copy from the page and paste into a shell. */
-static void put_escaped(struct page *p, const char *text, size_t size) {
+static void put_escaped(struct help_page *p, const char *text, size_t size) {
     static const struct {
         char plain;
         const char *roff;
@@ -29,11 +29,11 @@ static void put_escaped(struct page *p, const char *text, size_t size) {
     }
 }
 
-static void put_text(struct page *p, const char *text) {
+static void put_text(struct help_page *p, const char *text) {
     put_escaped(p, text, strlen(text));
 }
 
-static void put_heading(struct page *p) {
+static void put_heading(struct help_page *p) {
     page_put(p, ".TH ");
     for (const char *c = p->tool->name; *c; c++) {
         char upper = (char)toupper((unsigned char)*c);
@@ -52,7 +52,7 @@ static void put_heading(struct page *p) {
     }
 }
 
-static void put_description(struct page *p) {
+static void put_description(struct help_page *p) {
     const char *rest = p->tool->description != NULL ? p->tool->description : p->tool->summary;
     const char *paragraph = NULL;
     size_t size = 0;
@@ -66,7 +66,7 @@ static void put_description(struct page *p) {
     }
 }
 
-static void put_option(struct page *p, const struct option_spec *spec) {
+static void put_option(struct help_page *p, const struct option_spec *spec) {
     page_put(p, ".TP\n");
     if (spec->letter) {
         page_put_format(p, "\\fB\\-%c\\fR, ", spec->letter);
@@ -82,7 +82,7 @@ static void put_option(struct page *p, const struct option_spec *spec) {
     page_put(p, "\n");
     struct bytes text;
     bytes_init(&text, 1 << 16);
-    struct page plain = {.out = &text, .e = p->e, .tool = p->tool, .values = p->values};
+    struct help_page plain = {.out = &text, .e = p->e, .tool = p->tool, .values = p->values};
     page_put_option_text(&plain, spec);
     put_escaped(p, bytes_text(&text), text.size);
     page_put(p, "\n");
@@ -90,7 +90,7 @@ static void put_option(struct page *p, const struct option_spec *spec) {
     bytes_close(&text);
 }
 
-static void put_options(struct page *p) {
+static void put_options(struct help_page *p) {
     page_put(p, ".SH OPTIONS\n");
     for (const struct option_spec *s = p->tool->options; s->name != NULL; s++) {
         if (s->name[0]) {
@@ -109,7 +109,7 @@ static void put_options(struct page *p) {
                 "options.\n");
 }
 
-static void put_environment(struct page *p) {
+static void put_environment(struct help_page *p) {
     bool any = false;
     for (const struct option_spec *s = p->tool->options; s->name != NULL; s++) {
         if (s->environment == NULL) {
@@ -126,7 +126,7 @@ static void put_environment(struct page *p) {
 }
 
 /* Commands stand in the first column, what they do is indented; each is a block of its own. */
-static void put_examples(struct page *p, const char *text) {
+static void put_examples(struct help_page *p, const char *text) {
     enum { NONE, COMMAND, MEANING } block = NONE, next;
     static const char *const OPEN[] = {"", ".PP\n.nf\n", ".RS 4\n"};
     static const char *const CLOSE[] = {"", ".fi\n", ".RE\n"};
@@ -149,7 +149,7 @@ static void put_examples(struct page *p, const char *text) {
     page_put(p, CLOSE[block]);
 }
 
-void page_put_man(struct page *p) {
+void page_put_man(struct help_page *p) {
     put_heading(p);
     put_description(p);
     put_options(p);

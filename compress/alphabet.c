@@ -215,7 +215,7 @@ int alphabet_find(const struct alphabet *a, const char *text, size_t size) {
 size_t alphabet_match(const struct alphabet *a, const char *text, size_t size) {
     size_t ends[ALPHABET_TEXT], at = 0;
     int count = 0;
-    /* A letter with letters behind it, as nearly always. */
+    /* A letter with letters after it, as nearly always. */
     if (size > 0 && (unsigned char)text[0] < 128 && (size == 1 || (unsigned char)text[1] < 128)) {
         return a->ascii[(unsigned char)text[0]];
     }

@@ -26,7 +26,7 @@ struct compress {
     const volatile sig_atomic_t *cancel;
     struct compress_result *result;
     struct encode_pool *pool;
-    /* What the journal remembers of the options. Geometry is part of how a picture was encoded. */
+    /* The options, for the journal. Geometry is part of how a picture was encoded. */
     char settings[64], picture_settings[128];
     json_t *trained;                /* profiles that the encoder knows; NULL: it does not say */
     struct alphabet *alphabet;      /* of its reading head; NULL: it has none */
@@ -341,8 +341,7 @@ static int remove_superseded(struct compress *c, struct error *e) {
     return rc;
 }
 
-/* ---- A run -------------------------------------------------------------------------------------
- */
+/* ---- A run --------------------------------------------------------------------------------- */
 
 /* The encoder's maps for merging stay with the store, whatever becomes of its file. */
 static int put_maps(struct compress *c, struct error *e) {

@@ -2,9 +2,10 @@
  *
  * One thread reads and writes, the others encode: samples go through a queue bounded by bytes and
  * are put into the store in the order in which they came. A sample is stored whole or not at all.
- * What the journal knows with the same input and options is passed over. The number in a pack's key
- * is only its place in a stream (render.h); in the store a pack has the name pack:HASH of what is
- * on it, and packs that the streams of a run have replaced altogether are removed at its end. */
+ * Samples that the journal knows with the same input and options are passed over. The number in a
+ * pack's key is only its place in a stream (render.h); in the store a pack has the name pack:HASH
+ * of what is on it, and packs that the streams of a run have replaced altogether are removed at its
+ * end. */
 #ifndef OCC_COMPRESS_COMPRESS_H
 #define OCC_COMPRESS_COMPRESS_H
 

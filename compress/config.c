@@ -67,14 +67,14 @@ int config_named(struct encoder_config *c, const char *name, struct error *e) {
 /* Limits far above any encoder, so that products of sizes fit an int64_t many times. */
 enum { LARGEST_SIZE = 65536, LARGEST_GRID = 1024 };
 
-struct reading {
+struct size_reader {
     const json_t *object;
     const char *part;
     int rc;
     struct error *e;
 };
 
-static int64_t read_size(struct reading *r, const char *key, int64_t largest) {
+static int64_t read_size(struct size_reader *r, const char *key, int64_t largest) {
     json_int_t value = json_integer_value(json_object_get(r->object, key));
     if (r->rc == 0 && (value < 1 || value > largest)) {
         r->rc =
@@ -84,7 +84,7 @@ static int64_t read_size(struct reading *r, const char *key, int64_t largest) {
     return value;
 }
 
-static void read_global(struct reading *r, struct encoder_config *c) {
+static void read_global(struct size_reader *r, struct encoder_config *c) {
     const json_t *list = json_object_get(r->object, "global_blocks");
     size_t i;
     const json_t *item;
@@ -100,7 +100,7 @@ static void read_global(struct reading *r, struct encoder_config *c) {
     }
 }
 
-static void read_sam(struct reading *r, struct encoder_config *c) {
+static void read_sam(struct size_reader *r, struct encoder_config *c) {
     c->patch = read_size(r, "patch_size", 256);
     c->grid = read_size(r, "grid", LARGEST_GRID);
     c->dim = read_size(r, "dim", LARGEST_SIZE);
@@ -116,7 +116,7 @@ static void read_sam(struct reading *r, struct encoder_config *c) {
     }
 }
 
-static void read_clip(struct reading *r, struct encoder_config *c) {
+static void read_clip(struct size_reader *r, struct encoder_config *c) {
     c->clip_dim = read_size(r, "dim", LARGEST_SIZE);
     c->clip_depth = read_size(r, "depth", CONFIG_DEPTH);
     c->clip_heads = read_size(r, "heads", LARGEST_SIZE);
@@ -148,7 +148,7 @@ int config_parse(struct encoder_config *c, const char *text, struct error *e) {
     }
     const char *name = json_string_value(json_object_get(root, "name"));
     snprintf(c->name, sizeof c->name, "%s", name != NULL ? name : "unnamed");
-    struct reading r = {.object = json_object_get(root, "sam"), .part = "sam", .e = e};
+    struct size_reader r = {.object = json_object_get(root, "sam"), .part = "sam", .e = e};
     read_sam(&r, c);
     r.object = json_object_get(root, "clip");
     r.part = "clip";
@@ -183,7 +183,7 @@ json_t *config_json(const struct encoder_config *c) {
 
 /* ---- Tensors --------------------------------------------------------------------- */
 
-struct listing {
+struct list_context {
     tensor_spec_take *take;
     void *context;
     int rc;
@@ -202,10 +202,10 @@ static struct tensor_spec spec_of(enum tensor_kind kind, const int64_t shape[CON
     return s;
 }
 
-static void list(struct listing *l, const struct tensor_spec *spec, const char *format, ...)
+static void list(struct list_context *l, const struct tensor_spec *spec, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void list(struct listing *l, const struct tensor_spec *spec, const char *format, ...) {
+static void list(struct list_context *l, const struct tensor_spec *spec, const char *format, ...) {
     if (l->rc < 0) {
         return;
     }
@@ -217,26 +217,26 @@ static void list(struct listing *l, const struct tensor_spec *spec, const char *
     l->rc = l->take(l->context, &s, l->e);
 }
 
-static void list_table(struct listing *l, const int64_t shape[CONFIG_RANK], const char *prefix,
+static void list_table(struct list_context *l, const int64_t shape[CONFIG_RANK], const char *prefix,
                        const char *name) {
     const struct tensor_spec s = spec_of(TENSOR_TABLE, shape);
     list(l, &s, "%s%s", prefix, name);
 }
 
 /* A weight and its bias. */
-static void list_both(struct listing *l, const struct tensor_spec *weight, const char *prefix,
+static void list_both(struct list_context *l, const struct tensor_spec *weight, const char *prefix,
                       const char *name) {
     const struct tensor_spec bias = spec_of(TENSOR_BIAS, SHAPE(weight->shape[0]));
     list(l, weight, "%s%s.weight", prefix, name);
     list(l, &bias, "%s%s.bias", prefix, name);
 }
 
-static void list_norm(struct listing *l, int64_t width, const char *prefix, const char *name) {
+static void list_norm(struct list_context *l, int64_t width, const char *prefix, const char *name) {
     const struct tensor_spec gain = spec_of(TENSOR_GAIN, SHAPE(width));
     list_both(l, &gain, prefix, name);
 }
 
-static void list_linear(struct listing *l, int64_t outputs, int64_t inputs, const char *prefix,
+static void list_linear(struct list_context *l, int64_t outputs, int64_t inputs, const char *prefix,
                         const char *name) {
     const struct tensor_spec weight = spec_of(TENSOR_MATRIX, SHAPE(outputs, inputs));
     list_both(l, &weight, prefix, name);
@@ -244,20 +244,20 @@ static void list_linear(struct listing *l, int64_t outputs, int64_t inputs, cons
 
 /* One that ends a residual branch: of `depth` blocks with two each, which all add up, it begins
  * with less. */
-static void list_branch(struct listing *l, int64_t outputs, int64_t inputs, int64_t depth,
+static void list_branch(struct list_context *l, int64_t outputs, int64_t inputs, int64_t depth,
                         const char *prefix, const char *name) {
     struct tensor_spec weight = spec_of(TENSOR_MATRIX, SHAPE(outputs, inputs));
     weight.deviation = 1 / sqrt((double)inputs * (2 * (double)depth));
     list_both(l, &weight, prefix, name);
 }
 
-static void list_convolution(struct listing *l, const int64_t shape[CONFIG_RANK],
+static void list_convolution(struct list_context *l, const int64_t shape[CONFIG_RANK],
                              const char *prefix, const char *name) {
     const struct tensor_spec weight = spec_of(TENSOR_MATRIX, shape);
     list(l, &weight, "%s%s.weight", prefix, name);
 }
 
-static void list_sam_block(struct listing *l, const struct encoder_config *c, int64_t i) {
+static void list_sam_block(struct list_context *l, const struct encoder_config *c, int64_t i) {
     char prefix[64];
     snprintf(prefix, sizeof prefix, "model.sam_model.blocks.%" PRId64 ".", i);
     int64_t side = 2 * (c->global[i] ? c->grid : c->window) - 1;
@@ -271,7 +271,7 @@ static void list_sam_block(struct listing *l, const struct encoder_config *c, in
     list_branch(l, c->dim, c->mlp, c->depth, prefix, "mlp.lin2");
 }
 
-static void list_sam(struct listing *l, const struct encoder_config *c) {
+static void list_sam(struct list_context *l, const struct encoder_config *c) {
     const char *prefix = "model.sam_model.";
     const struct tensor_spec patches = spec_of(TENSOR_MATRIX, SHAPE(c->dim, 3, c->patch, c->patch));
     const struct tensor_spec patch_bias = spec_of(TENSOR_BIAS, SHAPE(c->dim));
@@ -289,7 +289,7 @@ static void list_sam(struct listing *l, const struct encoder_config *c) {
     list_convolution(l, SHAPE(c->net_3, c->net_2, 3, 3), prefix, "net_3");
 }
 
-static void list_clip_block(struct listing *l, const struct encoder_config *c, int64_t i) {
+static void list_clip_block(struct list_context *l, const struct encoder_config *c, int64_t i) {
     int64_t dim = c->clip_dim;
     char prefix[64];
     snprintf(prefix, sizeof prefix, "model.vision_model.transformer.layers.%" PRId64 ".", i);
@@ -301,7 +301,7 @@ static void list_clip_block(struct listing *l, const struct encoder_config *c, i
     list_branch(l, dim, c->clip_mlp, c->clip_depth, prefix, "mlp.fc2");
 }
 
-static void list_clip(struct listing *l, const struct encoder_config *c) {
+static void list_clip(struct list_context *l, const struct encoder_config *c) {
     const char *prefix = "model.vision_model.";
     struct tensor_spec patches = spec_of(TENSOR_MATRIX, SHAPE(c->clip_dim, 3, 14, 14));
     patches.optional = true; /* this stage sees the first one's output */
@@ -317,7 +317,7 @@ static void list_clip(struct listing *l, const struct encoder_config *c) {
 
 int config_tensors(const struct encoder_config *c, tensor_spec_take *take, void *context,
                    struct error *e) {
-    struct listing l = {.take = take, .context = context, .e = e};
+    struct list_context l = {.take = take, .context = context, .e = e};
     list_sam(&l, c);
     list_clip(&l, c);
     list_linear(&l, c->token_dim, 2 * c->clip_dim, "model.", "projector.layers");

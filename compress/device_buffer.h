@@ -1,4 +1,4 @@
-/* device_buffer.h - memory of a device that grows to the largest that was asked for. */
+/* device_buffer.h - memory of a device that grows to the largest size requested. */
 #ifndef OCC_COMPRESS_DEVICE_BUFFER_H
 #define OCC_COMPRESS_DEVICE_BUFFER_H
 

@@ -38,7 +38,7 @@ void encode_job_free(struct encode_job *job) {
 
 /* ---- Packing ----------------------------------------------------------------------- */
 
-/* What a thread works with. */
+/* The state of a thread. */
 struct encode_worker {
     struct page_encoder *encoder;
     struct codec_state *codec;
@@ -46,8 +46,8 @@ struct encode_worker {
     const struct alphabet *alphabet;
 };
 
-/* What the packed tokens still say of the page's text; text NULL: of a picture, whose text nobody
- * knows. */
+/* The share of the page's text that can be read from the packed tokens; text NULL: of a picture,
+ * whose text nobody knows. */
 static int measure(struct encode_job *job, struct encode_worker *worker, struct store_page *stored,
                    const void *payload, int64_t dim, const char *text, size_t size,
                    struct error *e) {
@@ -74,7 +74,7 @@ static int measure(struct encode_job *job, struct encode_worker *worker, struct 
 
 /* text: of the page. */
 static int pack_view(struct encode_job *job, struct encode_worker *worker, enum codec codec,
-                     int64_t dim, const struct view *view, const char *text, size_t text_size,
+                     int64_t dim, const struct page_view *view, const char *text, size_t text_size,
                      struct error *e) {
     size_t begin = job->packed.size;
     struct store_page *page = &job->stored[job->stored_count];

@@ -1,5 +1,10 @@
-/* encode_pool.h - the samples between the reader and the store, and the threads that encode them;
- * for compress.c. */
+/* encode_pool.h - samples whose pages are to be encoded, the queue that they wait in, and the
+ * threads that encode and pack them.
+ *
+ * Samples come out in the order in which they went in, each with its tokens packed or with the
+ * error of its first page that could not be encoded. The queue has no bound of its own: who pushes
+ * looks at encode_pool_bytes. Programs that encode without a queue (occ read) take the samples of
+ * sample.h alone. */
 #ifndef OCC_COMPRESS_ENCODE_POOL_H
 #define OCC_COMPRESS_ENCODE_POOL_H
 
@@ -49,7 +54,7 @@ int encode_pool_open(struct encode_pool **out, const struct encoder *encoder,
 void encode_pool_close(struct encode_pool *pool);
 
 /* Takes the sample over. */
-void encode_pool_push(struct encode_pool *pool, struct encode_job *jobork);
+void encode_pool_push(struct encode_pool *pool, struct encode_job *job);
 /* The oldest sample: waits until it is done if `wait`, else NULL unless it is. NULL too when there
  * is none. The caller frees it. */
 struct encode_job *encode_pool_pop(struct encode_pool *pool, bool wait);

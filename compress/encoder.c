@@ -21,7 +21,7 @@ int encoder_grid(const struct encoder *encoder, const struct encoder_shape *shap
                          shape->width, shape->height, unit, largest);
     }
     *rows = shape->height / unit;
-    *columns = shape->width / unit * shape->phases;
+    *columns = shape->width / unit * shape->column_offsets;
     return 0;
 }
 
@@ -73,9 +73,9 @@ struct pass {
     const struct encoder_config *config;
     struct device *device;
     const struct ops *ops;
-    int64_t batch, phases;
+    int64_t batch, column_offsets;
     int64_t height, width; /* patches */
-    int64_t rows, columns; /* tokens of one phase */
+    int64_t rows, columns; /* tokens of one column offset */
     struct error *e;
 };
 
@@ -288,37 +288,37 @@ static int run_convolution(const struct pass *p, const struct tensor *out, const
     return p->ops->convolve(p->device, out, &pictures, &o, w, p->e);
 }
 
-/* x (patches, dim) -> neck -> net_2 -> net_3: compressed (tokens of all phases, net_3). */
+/* x (patches, dim) -> neck -> net_2 -> net_3: compressed (tokens of all column offsets, net_3). */
 static int run_compressor(const struct pass *p, const struct tensor *x,
                           const struct tensor *compressed) {
     const struct encoder_config *c = p->config;
-    const struct encoder *n = p->encoder;
+    const struct encoder *encoder = p->encoder;
     int64_t patches = tensor_rows(x);
     struct tensor neck = buffer_of(p, BUFFER_Y, patches, c->neck);
     struct tensor wide_neck = buffer_of(p, BUFFER_X, patches, c->neck);
     struct tensor net_2 = buffer_of(p, BUFFER_X, patches / 4, c->net_2);
-    int rc = run_linear(p, &neck, x, n->neck_0, NULL);
+    int rc = run_linear(p, &neck, x, encoder->neck_0, NULL);
     if (rc == 0) {
-        rc = run_norm(p, &neck, &neck, &n->neck_1, CONFIG_EPS);
+        rc = run_norm(p, &neck, &neck, &encoder->neck_1, CONFIG_EPS);
     }
     if (rc == 0) {
-        rc = run_convolution(p, &wide_neck, &neck, p->height, p->width, 1, 1, n->neck_2);
+        rc = run_convolution(p, &wide_neck, &neck, p->height, p->width, 1, 1, encoder->neck_2);
     }
     if (rc == 0) {
-        rc = run_norm(p, &neck, &wide_neck, &n->neck_3, CONFIG_EPS);
+        rc = run_norm(p, &neck, &wide_neck, &encoder->neck_3, CONFIG_EPS);
     }
     if (rc == 0) {
         rc = show(p, "sam.neck", -1, &neck);
     }
     if (rc == 0) {
-        rc = run_convolution(p, &net_2, &neck, p->height, p->width, 2, 2, n->net_2);
+        rc = run_convolution(p, &net_2, &neck, p->height, p->width, 2, 2, encoder->net_2);
     }
     if (rc == 0) {
         rc = show(p, "sam.net_2", -1, &net_2);
     }
     if (rc == 0) {
         rc = run_convolution(p, compressed, &net_2, p->height / 2, p->width / 2, 2,
-                             p->phases == 2 ? 1 : 2, n->net_3);
+                             p->column_offsets == 2 ? 1 : 2, encoder->net_3);
     }
     if (rc == 0) {
         rc = show(p, "sam.net_3", -1, compressed);
@@ -328,14 +328,14 @@ static int run_compressor(const struct pass *p, const struct tensor *x,
 
 /* ---- Global stage ---------------------------------------------------------------------------- */
 
-/* Tokens (pages of all phases, tokens, width) of a matrix in the order of the page, in which the
- * columns of the phases take turns: page b's phase f is sequence b * phases + f. */
-static struct tensor phases_of(const struct pass *p, const struct tensor *x) {
+/* Tokens (pages x column offsets, tokens, width) of a matrix in the order of the page, in which the
+ * columns of both offsets take turns: page b at offset f is sequence b * column_offsets + f. */
+static struct tensor by_column_offset(const struct pass *p, const struct tensor *x) {
     int64_t width = tensor_width(x), stride = x->stride[TENSOR_RANK - 2];
     struct tensor view = *x;
-    const int64_t shape[TENSOR_RANK] = {p->batch, p->phases, p->rows * p->columns, width};
-    const int64_t strides[TENSOR_RANK] = {p->phases * p->rows * p->columns * stride, stride,
-                                          p->phases * stride, 1};
+    const int64_t shape[TENSOR_RANK] = {p->batch, p->column_offsets, p->rows * p->columns, width};
+    const int64_t strides[TENSOR_RANK] = {p->column_offsets * p->rows * p->columns * stride, stride,
+                                          p->column_offsets * stride, 1};
     for (int i = 0; i < TENSOR_RANK; i++) {
         view.shape[i] = shape[i];
         view.stride[i] = strides[i];
@@ -343,19 +343,19 @@ static struct tensor phases_of(const struct pass *p, const struct tensor *x) {
     return view;
 }
 
-/* Of sequences that begin with a class token, the rest: (batch, phases, tokens, width). */
+/* Of sequences that begin with a class token, the rest: (batch, column offsets, tokens, width). */
 static struct tensor tokens_of(const struct pass *p, const struct tensor *x) {
     int64_t tokens = p->rows * p->columns;
     struct tensor all =
-        tensor_reshape(x, TENSOR_SHAPE(p->batch, p->phases, 1 + tokens, tensor_width(x)));
+        tensor_reshape(x, TENSOR_SHAPE(p->batch, p->column_offsets, 1 + tokens, tensor_width(x)));
     return tensor_slice(&all, TENSOR_RANK - 2, 1, tokens);
 }
 
-/* The compressor's output -> x (pages of all phases * (1 + tokens), dim). */
+/* The compressor's output -> x (pages x column offsets * (1 + tokens), dim). */
 static int run_clip_input(const struct pass *p, const struct tensor *compressed,
                           const struct tensor *x) {
-    int64_t sequences = p->batch * p->phases, dim = tensor_width(x);
-    struct tensor tokens = tokens_of(p, x), from = phases_of(p, compressed);
+    int64_t sequences = p->batch * p->column_offsets, dim = tensor_width(x);
+    struct tensor tokens = tokens_of(p, x), from = by_column_offset(p, compressed);
     struct tensor all =
         tensor_reshape(x, TENSOR_SHAPE(1, sequences, tensor_rows(x) / sequences, dim));
     struct tensor class_rows = tensor_slice(&all, TENSOR_RANK - 2, 0, 1);
@@ -376,7 +376,7 @@ static int run_clip_input(const struct pass *p, const struct tensor *compressed,
 }
 
 static int run_global_stage(const struct pass *p, const struct tensor *x) {
-    const struct block_options o = {.sequences = p->batch * p->phases,
+    const struct block_options o = {.sequences = p->batch * p->column_offsets,
                                     .heads = p->config->clip_heads,
                                     .eps = CONFIG_CLIP_EPS,
                                     .activation = ACTIVATION_QUICK_GELU};
@@ -390,14 +390,14 @@ static int run_global_stage(const struct pass *p, const struct tensor *x) {
     return rc;
 }
 
-/* Both stages side by side, phases interleaved again, through the projector: tokens. */
+/* Both stages side by side, in the order of the page, through the projector: tokens. */
 static int run_projector(const struct pass *p, const struct tensor *x,
                          const struct tensor *compressed, const struct tensor *tokens) {
     int64_t dim = tensor_width(compressed), all = tensor_rows(compressed);
     struct tensor both = buffer_of(p, BUFFER_WIDE, all, 2 * dim);
     struct tensor left = tensor_column_range(&both, 0, dim);
     struct tensor right = tensor_column_range(&both, dim, dim);
-    struct tensor to = phases_of(p, &left), from = tokens_of(p, x);
+    struct tensor to = by_column_offset(p, &left), from = tokens_of(p, x);
     int rc = p->ops->copy(p->device, &to, &from, p->e);
     if (rc == 0) {
         rc = p->ops->copy(p->device, &right, compressed, p->e);
@@ -417,8 +417,7 @@ static int run_projector(const struct pass *p, const struct tensor *x,
     return rc;
 }
 
-/* ---- All of it ---------------------------------------------------------------------------------
- */
+/* ---- All of it ----------------------------------------------------------------------------- */
 
 static int64_t larger(int64_t a, int64_t b) {
     return a > b ? a : b;
@@ -426,7 +425,7 @@ static int64_t larger(int64_t a, int64_t b) {
 
 static int reserve_buffers(const struct pass *p, const struct tensor *pixels) {
     const struct encoder_config *c = p->config;
-    int64_t patches = p->batch * p->height * p->width, sequences = p->batch * p->phases;
+    int64_t patches = p->batch * p->height * p->width, sequences = p->batch * p->column_offsets;
     int64_t tokens = sequences * p->rows * p->columns, clip = tokens + sequences;
     int64_t narrow = patches * larger(larger(c->dim, c->neck), (c->net_2 + 3) / 4);
     int64_t wide = larger(patches * 3 * c->dim, clip * 3 * c->clip_dim);
@@ -448,7 +447,7 @@ static int reserve_buffers(const struct pass *p, const struct tensor *pixels) {
 /* What `tokens` becomes, of the device: in the buffer Y. */
 static int run_network(const struct pass *p, const struct tensor *pixels, struct tensor *tokens) {
     const struct encoder_config *c = p->config;
-    int64_t sequences = p->batch * p->phases, all = sequences * p->rows * p->columns;
+    int64_t sequences = p->batch * p->column_offsets, all = sequences * p->rows * p->columns;
     struct tensor patches = buffer_of(p, BUFFER_X, p->batch * p->height * p->width, c->dim);
     struct tensor compressed = buffer_of(p, BUFFER_COMPRESSED, all, c->clip_dim);
     struct tensor clip = buffer_of(p, BUFFER_X, all + sequences, c->clip_dim);
@@ -470,24 +469,24 @@ static int run_network(const struct pass *p, const struct tensor *pixels, struct
 }
 
 int encoder_run(struct encoder_session *s, const struct tensor *tokens, const struct tensor *pixels,
-                int phases, struct error *e) {
-    const struct encoder *n = s->encoder;
+                int column_offsets, struct error *e) {
+    const struct encoder *encoder = s->encoder;
     const struct encoder_shape shape = {pixels->shape[0], pixels->shape[1], pixels->shape[2],
-                                        phases};
+                                        column_offsets};
     struct pass p = {.s = s,
-                     .encoder = n,
-                     .config = &n->config,
+                     .encoder = encoder,
+                     .config = &encoder->config,
                      .device = s->device,
                      .ops = s->device->ops,
                      .batch = shape.batch,
-                     .phases = phases,
-                     .height = shape.height / n->config.patch,
-                     .width = shape.width / n->config.patch,
+                     .column_offsets = column_offsets,
+                     .height = shape.height / encoder->config.patch,
+                     .width = shape.width / encoder->config.patch,
                      .e = e};
     struct tensor result;
-    int rc = encoder_grid(n, &shape, &p.rows, &p.columns, e);
+    int rc = encoder_grid(encoder, &shape, &p.rows, &p.columns, e);
     if (rc == 0) {
-        p.columns /= phases;
+        p.columns /= column_offsets;
         rc = position_tables_find(s, p.height, p.width, e);
     }
     if (rc == 0) {
@@ -505,8 +504,8 @@ int encoder_run(struct encoder_session *s, const struct tensor *tokens, const st
 }
 
 int encoder_run_image(struct encoder_session *s, float *tokens, const struct image *image,
-                      int phases, struct error *e) {
-    const struct encoder_shape shape = {1, image->height, image->width, phases};
+                      int column_offsets, struct error *e) {
+    const struct encoder_shape shape = {1, image->height, image->width, column_offsets};
     int64_t rows, columns;
     int rc = encoder_grid(s->encoder, &shape, &rows, &columns, e);
     if (rc < 0) {
@@ -515,5 +514,5 @@ int encoder_run_image(struct encoder_session *s, float *tokens, const struct ima
     struct tensor pixels = image_tensor(image);
     struct tensor to =
         tensor_matrix(tokens, DTYPE_F32, NULL, rows * columns, s->encoder->config.token_dim);
-    return encoder_run(s, &to, &pixels, phases, e);
+    return encoder_run(s, &to, &pixels, column_offsets, e);
 }

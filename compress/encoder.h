@@ -2,9 +2,9 @@
  *
  * The network is described in config.h. A page of (height, width) pixels, both multiples of 4
  * patches, gives height / 4 patches x width / 4 patches tokens: one for 64 x 64 pixels where a
- * patch is 16. With two phases the last convolution moves by one column instead of two: twice the
- * columns, the even ones as before, the odd ones from the places between; each phase passes the
- * global stage as a page of its own. */
+ * patch is 16. With two column offsets the last convolution moves by one column instead of two:
+ * twice the columns, the even ones as before, the odd ones from the places between; the tokens of
+ * each offset pass the global stage as a page of their own. */
 #ifndef OCC_COMPRESS_ENCODER_H
 #define OCC_COMPRESS_ENCODER_H
 
@@ -47,7 +47,7 @@ int encoder_maps(const struct encoder *encoder, struct bytes *out, struct error 
 
 struct encoder_shape {
     int64_t batch, height, width; /* pages, pixels */
-    int phases;                   /* 1 or 2 */
+    int column_offsets;           /* 1 or 2 */
 };
 /* ERR_USAGE for a size that the network cannot take. */
 int encoder_grid(const struct encoder *encoder, const struct encoder_shape *shape, int64_t *rows,
@@ -61,11 +61,11 @@ void encoder_session_close(struct encoder_session *s); /* NULL is allowed */
  * for three, or F32 as image_normalize gives them, three. tokens (1, batch, rows * columns,
  * token_dim) of the host, F32. */
 int encoder_run(struct encoder_session *s, const struct tensor *tokens, const struct tensor *pixels,
-                int phases, struct error *e);
+                int column_offsets, struct error *e);
 
 /* The same of one picture; tokens: floats, room for all. */
 int encoder_run_image(struct encoder_session *s, float *tokens, const struct image *image,
-                      int phases, struct error *e);
+                      int column_offsets, struct error *e);
 
 /* Shows every tensor on the way, (rows, columns) and in the order of this file, under the name of
  * tests/golden/encoder/README.md. For tests. */

@@ -1,4 +1,4 @@
-/* encoder_file.c - see encoder_file.h. What must be there is listed by config.h. */
+/* encoder_file.c - see encoder_file.h. config.h lists the tensors. */
 #include "compress/encoder_file.h"
 
 #include <inttypes.h>

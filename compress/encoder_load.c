@@ -10,16 +10,17 @@
 
 /* ---- Loading --------------------------------------------------------------------- */
 
-struct loader {
+struct encoder_loader {
     struct encoder *encoder;
     int rc; /* once negative, nothing more is loaded */
     struct error *e;
 };
 
-static const struct safetensor *find(struct loader *l, const char *format, va_list arguments)
-    __attribute__((format(printf, 2, 0)));
+static const struct safetensor *find(struct encoder_loader *l, const char *format,
+                                     va_list arguments) __attribute__((format(printf, 2, 0)));
 
-static const struct safetensor *find(struct loader *l, const char *format, va_list arguments) {
+static const struct safetensor *find(struct encoder_loader *l, const char *format,
+                                     va_list arguments) {
     char name[CONFIG_NAME];
     vsnprintf(name, sizeof name, format, arguments);
     return safetensors_find(l->encoder->file, name);
@@ -34,7 +35,7 @@ static size_t elements(const struct safetensor *t) {
 }
 
 /* Values on the host, malloc's. */
-static float *values_of(struct loader *l, const struct safetensor *t) {
+static float *values_of(struct encoder_loader *l, const struct safetensor *t) {
     float *values = malloc(elements(t) * sizeof *values);
     if (values == NULL) {
         l->rc = error_memory(l->e, NULL);
@@ -48,10 +49,10 @@ static float *values_of(struct loader *l, const struct safetensor *t) {
     return values;
 }
 
-static float *load_host(struct loader *l, const char *format, ...)
+static float *load_host(struct encoder_loader *l, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-static float *load_host(struct loader *l, const char *format, ...) {
+static float *load_host(struct encoder_loader *l, const char *format, ...) {
     if (l->rc < 0) {
         return NULL;
     }
@@ -63,7 +64,7 @@ static float *load_host(struct loader *l, const char *format, ...) {
 }
 
 /* To the device, as a matrix; frees `values`. */
-static struct tensor send(struct loader *l, float *values, int64_t rows, int64_t width) {
+static struct tensor send(struct encoder_loader *l, float *values, int64_t rows, int64_t width) {
     struct device *d = l->encoder->device;
     struct tensor out = tensor_matrix(NULL, DTYPE_F32, d, rows, width);
     if (l->rc == 0) {
@@ -77,14 +78,14 @@ static struct tensor send(struct loader *l, float *values, int64_t rows, int64_t
     return out;
 }
 
-static void load_norm(struct loader *l, struct norm *norm, const char *prefix, const char *name,
-                      int64_t width) {
+static void load_norm(struct encoder_loader *l, struct norm *norm, const char *prefix,
+                      const char *name, int64_t width) {
     norm->gamma = send(l, load_host(l, "%s%s.weight", prefix, name), 1, width);
     norm->beta = send(l, load_host(l, "%s%s.bias", prefix, name), 1, width);
 }
 
 /* bias: NULL, or as many as the matrix has outputs. */
-static struct packed *pack(struct loader *l, const struct tensor *matrix, float *bias) {
+static struct packed *pack(struct encoder_loader *l, const struct tensor *matrix, float *bias) {
     struct packed *w = NULL;
     struct device *d = l->encoder->device;
     struct tensor added = tensor_vector(bias, DTYPE_F32, NULL, tensor_rows(matrix));
@@ -104,7 +105,8 @@ static void permute(float *to, const float *from, const struct safetensor *t) {
     }
 }
 
-static struct packed *pack_convolution(struct loader *l, const struct safetensor *t, float *bias) {
+static struct packed *pack_convolution(struct encoder_loader *l, const struct safetensor *t,
+                                       float *bias) {
     struct packed *w = NULL;
     float *values = values_of(l, t), *permuted = malloc(elements(t) * sizeof *permuted);
     if (values != NULL && permuted != NULL) {
@@ -121,7 +123,8 @@ static struct packed *pack_convolution(struct loader *l, const struct safetensor
 }
 
 /* As the file has it, except integers with a scale, which become floats. */
-static struct packed *pack_matrix(struct loader *l, const struct safetensor *t, float *bias) {
+static struct packed *pack_matrix(struct encoder_loader *l, const struct safetensor *t,
+                                  float *bias) {
     struct packed *w = NULL;
     float *values = t->type == DTYPE_I8 ? values_of(l, t) : NULL;
     union {
@@ -139,7 +142,7 @@ static struct packed *pack_matrix(struct loader *l, const struct safetensor *t, 
 }
 
 /* prefix.name.weight, a matrix or a convolution, and prefix.name.bias if there is one. */
-static struct packed *load_weights(struct loader *l, const char *prefix, const char *name) {
+static struct packed *load_weights(struct encoder_loader *l, const char *prefix, const char *name) {
     char full[CONFIG_NAME];
     struct packed *w = NULL;
     if (l->rc < 0) {
@@ -158,7 +161,7 @@ static struct packed *load_weights(struct loader *l, const char *prefix, const c
 }
 
 /* The patch embedding for pages of one channel that stands for three: a third of the products. */
-static struct packed *load_grey_patch(struct loader *l) {
+static struct packed *load_grey_patch(struct encoder_loader *l) {
     struct packed *w = NULL;
     float *values = load_host(l, CONFIG_PATCH_WEIGHT);
     float *bias = load_host(l, CONFIG_PATCH_BIAS);
@@ -177,7 +180,7 @@ static struct packed *load_grey_patch(struct loader *l) {
     return w;
 }
 
-static void load_sam_block(struct loader *l, int64_t i) {
+static void load_sam_block(struct encoder_loader *l, int64_t i) {
     const struct encoder_config *c = &l->encoder->config;
     struct block *b = &l->encoder->blocks[i];
     char prefix[64];
@@ -194,7 +197,7 @@ static void load_sam_block(struct loader *l, int64_t i) {
     b->mlp2 = load_weights(l, prefix, "mlp.lin2");
 }
 
-static void load_clip_block(struct loader *l, int64_t i) {
+static void load_clip_block(struct encoder_loader *l, int64_t i) {
     int64_t dim = l->encoder->config.clip_dim;
     struct block *b = &l->encoder->clip_blocks[i];
     char prefix[64];
@@ -207,7 +210,7 @@ static void load_clip_block(struct loader *l, int64_t i) {
     b->mlp2 = load_weights(l, prefix, "mlp.fc2");
 }
 
-static void load_vectors(struct loader *l) {
+static void load_vectors(struct encoder_loader *l) {
     struct encoder *encoder = l->encoder;
     size_t dim = (size_t)encoder->config.token_dim;
     float *newline = load_host(l, "model.image_newline");
@@ -226,7 +229,7 @@ static void load_vectors(struct loader *l) {
 
 static int load_all(struct encoder *encoder, struct error *e) {
     const struct encoder_config *c = &encoder->config;
-    struct loader l = {.encoder = encoder, .e = e};
+    struct encoder_loader l = {.encoder = encoder, .e = e};
     const char *sam = "model.sam_model.", *clip = "model.vision_model.";
     encoder->position = send(&l, load_host(&l, "%spos_embed", sam), c->grid * c->grid, c->dim);
     encoder->patch = load_weights(&l, sam, "patch_embed.proj");

@@ -48,7 +48,7 @@ struct position_tables {
     int64_t height, width;                                  /* patches */
     struct tensor position;                                 /* (height * width, dim) */
     struct tensor rel_h[CONFIG_DEPTH], rel_w[CONFIG_DEPTH]; /* of global blocks */
-    struct tensor clip_position; /* (1 + tokens of a phase, clip_dim), row 0 with the class row */
+    struct tensor clip_position; /* (1 + tokens of an offset, clip_dim), row 0 with the class row */
 };
 
 /* INPUT has the bytes of pages; X and Y are the two sides of most operations; WIDE has pixels,

@@ -35,11 +35,12 @@ static int fit(struct encoder_session *s, const struct tensor *out, const struct
 }
 
 static int fit_position(struct encoder_session *s, struct position_tables *t, struct error *e) {
-    const struct encoder *n = s->encoder;
-    t->position = tensor_matrix(NULL, DTYPE_F32, s->device, t->height * t->width, n->config.dim);
+    const struct encoder *encoder = s->encoder;
+    t->position =
+        tensor_matrix(NULL, DTYPE_F32, s->device, t->height * t->width, encoder->config.dim);
     int rc = s->device->ops->alloc(s->device, &t->position, e);
     if (rc == 0) {
-        rc = fit(s, &t->position, &n->position, n->config.grid, t->height, t->width, e);
+        rc = fit(s, &t->position, &encoder->position, encoder->config.grid, t->height, t->width, e);
     }
     return rc;
 }
@@ -58,19 +59,19 @@ static int fit_relative(struct encoder_session *s, struct tensor *out, const str
 
 /* The class row is added to its position here, so that a page's tokens are only added to. */
 static int fit_clip(struct encoder_session *s, struct position_tables *t, struct error *e) {
-    const struct encoder *n = s->encoder;
-    int64_t rows = t->height / 4, columns = t->width / 4, grid = n->config.clip_grid;
+    const struct encoder *encoder = s->encoder;
+    int64_t rows = t->height / 4, columns = t->width / 4, grid = encoder->config.clip_grid;
     t->clip_position =
-        tensor_matrix(NULL, DTYPE_F32, s->device, 1 + rows * columns, n->config.clip_dim);
+        tensor_matrix(NULL, DTYPE_F32, s->device, 1 + rows * columns, encoder->config.clip_dim);
     int rc = s->device->ops->alloc(s->device, &t->clip_position, e);
     if (rc < 0) {
         return rc;
     }
     struct tensor first = tensor_row_range(&t->clip_position, 0, 1);
     struct tensor rest = tensor_row_range(&t->clip_position, 1, rows * columns);
-    struct tensor from_first = tensor_row_range(&n->clip_position, 0, 1);
-    struct tensor from_rest = tensor_row_range(&n->clip_position, 1, grid * grid);
-    rc = s->device->ops->add(s->device, &first, &n->class_row, &from_first, e);
+    struct tensor from_first = tensor_row_range(&encoder->clip_position, 0, 1);
+    struct tensor from_rest = tensor_row_range(&encoder->clip_position, 1, grid * grid);
+    rc = s->device->ops->add(s->device, &first, &encoder->class_row, &from_first, e);
     if (rc == 0) {
         rc = fit(s, &rest, &from_rest, grid, rows, columns, e);
     }
@@ -78,15 +79,15 @@ static int fit_clip(struct encoder_session *s, struct position_tables *t, struct
 }
 
 static int tables_make(struct encoder_session *s, struct position_tables *t, struct error *e) {
-    const struct encoder *n = s->encoder;
+    const struct encoder *encoder = s->encoder;
     int rc = fit_position(s, t, e);
-    for (int64_t i = 0; i < n->config.depth && rc == 0; i++) {
-        if (!n->config.global[i]) {
+    for (int64_t i = 0; i < encoder->config.depth && rc == 0; i++) {
+        if (!encoder->config.global[i]) {
             continue;
         }
-        rc = fit_relative(s, &t->rel_h[i], &n->blocks[i].rel_h, t->height, e);
+        rc = fit_relative(s, &t->rel_h[i], &encoder->blocks[i].rel_h, t->height, e);
         if (rc == 0) {
-            rc = fit_relative(s, &t->rel_w[i], &n->blocks[i].rel_w, t->width, e);
+            rc = fit_relative(s, &t->rel_w[i], &encoder->blocks[i].rel_w, t->width, e);
         }
     }
     if (rc == 0) {

@@ -100,7 +100,7 @@ static int png_orientation(png_structp png, png_infop info) {
     return profile > 0 ? profile : xmp;
 }
 
-/* What libpng's longjmp must not lose lives in the caller. */
+/* Variables that libpng's longjmp must not lose live in the caller. */
 static int png_read_all(png_structp png, png_infop info, struct image *out, png_bytep **rows,
                         int *orientation, struct error *e) {
     if (setjmp(png_jmpbuf(png)) != 0) {

@@ -73,8 +73,7 @@ void legibility_text(struct legibility *l, const struct alphabet *a, const char 
     }
 }
 
-/* ---- Readings ----------------------------------------------------------------------------------
- */
+/* ---- Readings ------------------------------------------------------------------------------ */
 
 void legibility_read(struct legibility *l, const char *key, int page,
                      const struct readback_page *read) {
@@ -84,8 +83,7 @@ void legibility_read(struct legibility *l, const char *key, int page,
     }
 }
 
-/* ---- Sums --------------------------------------------------------------------------------------
- */
+/* ---- Sums ---------------------------------------------------------------------------------- */
 
 static bool add(struct legibility_pages *sum, const struct legibility_pages *part, bool worse) {
     bool taken = part->count > 0 && (sum->count == 0 || worse);

@@ -26,7 +26,7 @@ struct legibility {
 /* The text of page `page` of a sample; `a` NULL: the encoder has no alphabet. */
 void legibility_text(struct legibility *l, const struct alphabet *a, const char *key, int page,
                      const char *text, size_t size);
-/* What was read of a page on which there should be something to read. */
+/* A page, as it was read, on which there should be something to read. */
 void legibility_read(struct legibility *l, const char *key, int page,
                      const struct readback_page *read);
 void legibility_add(struct legibility *sum, const struct legibility *part);

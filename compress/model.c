@@ -22,7 +22,7 @@ static void normal_pair(uint64_t *state, double pair[2]) {
 
 /* ---- New files ---------------------------------------------------------------------------- */
 
-struct making {
+struct make_context {
     enum dtype type;
     uint64_t seed;
     struct safetensor *tensors;
@@ -45,7 +45,7 @@ void model_fill(float *values, const struct tensor_spec *t, uint64_t seed) {
 }
 
 static int make_tensor(void *context, const struct tensor_spec *t, struct error *e) {
-    struct making *m = context;
+    struct make_context *m = context;
     if (t->optional) {
         return 0;
     }
@@ -88,7 +88,7 @@ static json_t *metadata_of(const struct encoder_config *config) {
 int model_init(const char *path, const struct encoder_config *config, uint64_t seed,
                enum dtype type, struct error *e) {
     enum { FIXED = 32, EACH_BLOCK = 14 };
-    struct making m = {.type = type, .seed = seed * 0x9E3779B97F4A7C15};
+    struct make_context m = {.type = type, .seed = seed * 0x9E3779B97F4A7C15};
     m.capacity = (size_t)(FIXED + EACH_BLOCK * (config->depth + config->clip_depth));
     m.tensors = calloc(m.capacity, sizeof *m.tensors);
     m.names = calloc(m.capacity, sizeof *m.names);

@@ -29,7 +29,7 @@ struct model_info {
     int64_t others;              /* tensors of the file that are not the encoder's */
     int64_t bytes[DTYPE_COUNT];  /* of the encoder's tensors, by type */
 };
-/* What encoder_open would find, without loading it; refused as it would be: ERR_FORMAT for a file
+/* A file as encoder_open would find it, without loading it; refused likewise: ERR_FORMAT for a file
  * that holds no encoder, or not the whole of one. */
 int model_info(struct model_info *info, const char *path, struct error *e);
 

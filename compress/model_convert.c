@@ -6,7 +6,7 @@
 
 #include "compress/model.h"
 
-struct converting {
+struct convert_context {
     const struct safetensors *from;
     enum dtype type;
     struct safetensor *tensors;
@@ -20,18 +20,18 @@ static bool ends_in(const char *text, const char *end) {
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-static bool is_kept(const char *name) {
+static bool is_converted(const char *name) {
     return !ends_in(name, SAFETENSORS_SCALE) &&
            (config_owns(name) || strncmp(name, "reader.", 7) == 0 ||
             strncmp(name, "merge.", 6) == 0 || strncmp(name, "unmerge.", 8) == 0);
 }
 
-/* What products read; positions, norms and biases keep their bits in a file of integers. */
+/* The matrices of products; positions, norms and biases keep their bits in a file of integers. */
 static bool is_matrix(const struct safetensor *t) {
     return t->rank >= 2 && ends_in(t->name, ".weight") && strstr(t->name, "position") == NULL;
 }
 
-static void *add(struct converting *c, const char *name, enum dtype type, int rank,
+static void *add(struct convert_context *c, const char *name, enum dtype type, int rank,
                  const int64_t *shape, size_t elements, struct error *e) {
     size_t bytes = elements * dtype_size(type);
     void *data = malloc(bytes);
@@ -48,7 +48,7 @@ static void *add(struct converting *c, const char *name, enum dtype type, int ra
 }
 
 /* Rows of integers from -127 to 127 and a factor each. */
-static int add_integers(struct converting *c, const struct safetensor *t, const float *values,
+static int add_integers(struct convert_context *c, const struct safetensor *t, const float *values,
                         size_t elements, struct error *e) {
     size_t rows = (size_t)t->shape[0], width = elements / rows;
     char *name = c->scale_names[c->count];
@@ -75,7 +75,7 @@ static int add_integers(struct converting *c, const struct safetensor *t, const 
     return 0;
 }
 
-static int convert(struct converting *c, const struct safetensor *t, struct error *e) {
+static int convert(struct convert_context *c, const struct safetensor *t, struct error *e) {
     size_t elements = 1;
     for (int i = 0; i < t->rank; i++) {
         elements *= (size_t)t->shape[i];
@@ -108,17 +108,17 @@ int model_convert(const char *path, const char *from, enum dtype type, struct er
         return rc;
     }
     size_t most = 2 * safetensors_count(file) + 1;
-    struct converting c = {.from = file,
-                           .type = type,
-                           .tensors = calloc(most, sizeof *c.tensors),
-                           .data = calloc(most, sizeof *c.data),
-                           .scale_names = calloc(most, sizeof *c.scale_names)};
+    struct convert_context c = {.from = file,
+                                .type = type,
+                                .tensors = calloc(most, sizeof *c.tensors),
+                                .data = calloc(most, sizeof *c.data),
+                                .scale_names = calloc(most, sizeof *c.scale_names)};
     if (c.tensors == NULL || c.data == NULL || c.scale_names == NULL) {
         rc = error_memory(e, NULL);
     }
     for (size_t i = 0; i < safetensors_count(file) && rc == 0; i++) {
         const struct safetensor *t = safetensors_get(file, i);
-        rc = is_kept(t->name) ? convert(&c, t, e) : 0;
+        rc = is_converted(t->name) ? convert(&c, t, e) : 0;
     }
     if (rc == 0 && c.count == 0) {
         rc = error_set(e, ERR_FORMAT, "holds no encoder");

@@ -5,14 +5,14 @@
 #include <string.h>
 
 #include "compress/image.h"
-#include "compress/sequence.h"
+#include "compress/tiles.h"
+#include "store/buffer.h"
 
 struct page_encoder {
     const struct encoder *encoder;
     struct encoder_session *session;
-    bool grey;      /* colours would be new to the encoder */
-    uint8_t *bytes; /* pixels of a batch */
-    size_t size;
+    bool grey;            /* colours would be new to the encoder */
+    struct buffer pixels; /* of a batch, bytes */
 };
 
 void encoded_page_close(struct encoded_page *p) {
@@ -45,7 +45,7 @@ void page_encoder_close(struct page_encoder *p) {
         return;
     }
     encoder_session_close(p->session);
-    free(p->bytes);
+    buffer_free(&p->pixels);
     free(p);
 }
 
@@ -58,17 +58,14 @@ static int join_pictures(struct page_encoder *p, const struct image *pictures, i
         channels = pictures[i].channels > channels ? pictures[i].channels : channels;
     }
     size_t area = (size_t)pictures[0].width * (size_t)pictures[0].height;
-    size_t each = area * (size_t)channels, size = each * (size_t)count;
-    if (p->size < size) {
-        free(p->bytes);
-        p->bytes = malloc(size);
-        p->size = p->bytes != NULL ? size : 0;
+    size_t each = area * (size_t)channels;
+    int rc = buffer_reserve(&p->pixels, (size_t)count, each, e);
+    if (rc < 0) {
+        return error_context(e, "pages");
     }
-    if (p->bytes == NULL) {
-        return error_memory(e, "pages");
-    }
+    uint8_t *pixels = p->pixels.data;
     for (int i = 0; i < count; i++) {
-        uint8_t *to = p->bytes + (size_t)i * each;
+        uint8_t *to = pixels + (size_t)i * each;
         if (pictures[i].channels == channels) {
             memcpy(to, pictures[i].pixels, each);
             continue;
@@ -77,16 +74,16 @@ static int join_pictures(struct page_encoder *p, const struct image *pictures, i
             to[k] = pictures[i].pixels[k / 3];
         }
     }
-    *out = tensor_of(p->bytes, DTYPE_U8, NULL,
+    *out = tensor_of(pixels, DTYPE_U8, NULL,
                      TENSOR_SHAPE(count, pictures[0].height, pictures[0].width, channels));
     return 0;
 }
 
 /* Encodes pixels (pages, side, side, channels); *tokens is the caller's. */
-static int run(struct page_encoder *p, float **tokens, const struct tensor *pixels, int phases,
-               int64_t *rows, int64_t *columns, struct error *e) {
+static int run(struct page_encoder *p, float **tokens, const struct tensor *pixels,
+               int column_offsets, int64_t *rows, int64_t *columns, struct error *e) {
     const struct encoder_shape shape = {pixels->shape[0], pixels->shape[1], pixels->shape[2],
-                                        phases};
+                                        column_offsets};
     int64_t dim = encoder_config(p->encoder)->token_dim;
     *tokens = NULL;
     int rc = encoder_grid(p->encoder, &shape, rows, columns, e);
@@ -100,7 +97,7 @@ static int run(struct page_encoder *p, float **tokens, const struct tensor *pixe
         return error_memory(e, "tokens");
     }
     to.data = *tokens;
-    rc = encoder_run(p->session, &to, pixels, phases, e);
+    rc = encoder_run(p->session, &to, pixels, column_offsets, e);
     if (rc < 0) {
         free(*tokens);
         *tokens = NULL;
@@ -146,14 +143,14 @@ static int encode_tiles(struct page_encoder *p, struct encoded_page *page,
     if (rc < 0) {
         return rc;
     }
-    struct view *view = &page->views[1];
+    struct page_view *view = &page->views[1];
     view->rows = (int)side * rows;
     view->columns = (int)across * columns;
     view->tokens = malloc((size_t)(view->rows * view->columns * dim) * sizeof(float));
     if (view->tokens == NULL) {
         rc = error_memory(&page->error, "tokens");
     } else {
-        sequence_join_tiles(view->tokens, tokens, rows, columns, side, dim);
+        tiles_join(view->tokens, tokens, rows, columns, side, dim);
         page->view_count = 2;
     }
     free(tokens);
@@ -233,7 +230,7 @@ static void share(struct encoded_page *const *pages, int count, float *tokens, i
     size_t each = (size_t)(rows * columns * dim);
     for (int i = 0; i < count; i++) {
         struct encoded_page *page = pages[i];
-        struct view *view = &page->views[0];
+        struct page_view *view = &page->views[0];
         view->tokens = i == 0 ? tokens : malloc(each * sizeof *view->tokens);
         if (view->tokens == NULL) {
             page->rc = error_memory(&page->error, "tokens");

@@ -8,7 +8,7 @@
 #include "render/mode.h"
 
 /* The tokens of a view: (rows, columns, token_dim). */
-struct view {
+struct page_view {
     float *tokens; /* owned */
     int rows, columns;
 };
@@ -21,7 +21,7 @@ struct encoded_page {
     enum page_mode mode;
     bool exact; /* the picture must have the size of the mode: it is a page; else it is fitted */
     /* filled: */
-    struct view views[VIEWS];
+    struct page_view views[VIEWS];
     int view_count;
     int rc; /* 0, or why there are no views */
     struct error error;
@@ -33,7 +33,7 @@ int page_encoder_open(struct page_encoder **out, const struct encoder *encoder, 
 void page_encoder_close(struct page_encoder *p); /* NULL is allowed */
 
 /* Encodes up to PAGES_BATCH pages; those of equal mode that follow each other go through the
- * network together. What is wrong with a page is noted in it. */
+ * network together. The error of a page is noted in it. */
 enum { PAGES_BATCH = 64 };
 void pages_encode(struct page_encoder *p, struct encoded_page *const *pages, int count);
 

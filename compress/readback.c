@@ -5,14 +5,15 @@
 #include <string.h>
 
 #include "compress/text_distance.h"
+#include "store/buffer.h"
 
 struct readback {
     const struct reader *r;
     struct reader_session *session;
     struct codec_state *codec;
     struct reading_text text;
-    float *tokens, *whole; /* of a record; means put back into the grid that they came from */
-    size_t size;           /* floats that each has room for */
+    /* Floats: the tokens of a record; means put back into the grid that they came from. */
+    struct buffer tokens, whole;
 };
 
 int readback_open(struct readback **out, const struct reader *r, struct error *e) {
@@ -42,8 +43,8 @@ void readback_close(struct readback *b) {
     reader_session_close(b->session);
     codec_close(b->codec);
     reading_text_close(&b->text);
-    free(b->tokens);
-    free(b->whole);
+    buffer_free(&b->tokens);
+    buffer_free(&b->whole);
     free(b);
 }
 
@@ -54,8 +55,8 @@ int readback_tokens(struct readback *b, const float *tokens, int rows, int colum
     const struct reading_character *characters;
     double confidence = 0;
     size_t count;
-    int phases = columns == 2 * rows ? 2 : 1;
-    int width = columns / phases * READING_STEPS * READING_STEP;
+    int column_offsets = columns == 2 * rows ? 2 : 1;
+    int width = columns / column_offsets * READING_STEPS * READING_STEP;
     int rc = reader_run(b->session, tokens, rows, columns, &characters, &count, e);
     for (size_t i = 0; i < count; i++) {
         confidence += (double)characters[i].confidence;
@@ -79,19 +80,11 @@ int readback_compare(const struct readback_page *page, const char *text, size_t 
 /* ---- What was forgotten --------------------------------------------------------------------- */
 
 static int reserve(struct readback *b, size_t count, struct error *e) {
-    if (count <= b->size) {
-        return 0;
+    int rc = buffer_reserve(&b->tokens, count, sizeof(float), e);
+    if (rc == 0) {
+        rc = buffer_reserve(&b->whole, count, sizeof(float), e);
     }
-    free(b->tokens);
-    free(b->whole);
-    b->size = 0;
-    b->tokens = malloc(count * sizeof *b->tokens);
-    b->whole = malloc(count * sizeof *b->whole);
-    if (b->tokens == NULL || b->whole == NULL) {
-        return error_memory(e, "tokens");
-    }
-    b->size = count;
-    return 0;
+    return rc;
 }
 
 /* Each mean in the places of all tokens that it is the mean of, in b->whole. */
@@ -104,11 +97,13 @@ static void spread(struct readback *b, const struct token_header *h) {
         column_halvings += across && columns < before;
         row_halvings += !across;
     }
+    const float *means = b->tokens.data;
+    float *whole = b->whole.data;
     for (int y = 0; y < h->full_rows; y++) {
         for (int x = 0; x < h->full_columns; x++) {
             size_t to = (size_t)y * h->full_columns + (size_t)x;
             size_t from = (size_t)(y >> row_halvings) * h->columns + (size_t)(x >> column_halvings);
-            memcpy(b->whole + to * h->dim, b->tokens + from * h->dim, h->dim * sizeof *b->whole);
+            memcpy(whole + to * h->dim, means + from * h->dim, h->dim * sizeof *whole);
         }
     }
 }
@@ -126,19 +121,20 @@ int readback_record(struct readback *b, const struct token_header *h, const void
     }
     int rc = reserve(b, (size_t)h->full_rows * h->full_columns * h->dim, e);
     if (rc == 0) {
-        rc = codec_unpack(b->codec, b->tokens, (enum codec)h->codec, payload, h->payload, stored,
-                          h->dim, e);
+        rc = codec_unpack(b->codec, b->tokens.data, (enum codec)h->codec, payload, h->payload,
+                          stored, h->dim, e);
     }
     if (rc < 0 || h->bucket == 0 || h->shrunk_by == SHRINK_RESIZE ||
         h->shrunk_by == SHRINK_RENDER) {
-        return rc < 0 ? rc : readback_tokens(b, b->tokens, h->rows, h->columns, page, e);
+        return rc < 0 ? rc : readback_tokens(b, b->tokens.data, h->rows, h->columns, page, e);
     }
     if (h->shrunk_by == SHRINK_MERGE) {
-        rc = reader_unmerge(b->session, b->tokens, h->full_rows, h->full_columns, h->bucket, e);
+        rc =
+            reader_unmerge(b->session, b->tokens.data, h->full_rows, h->full_columns, h->bucket, e);
     } else {
         spread(b, h);
     }
-    const float *whole = h->shrunk_by == SHRINK_MERGE ? b->tokens : b->whole;
+    const float *whole = h->shrunk_by == SHRINK_MERGE ? b->tokens.data : b->whole.data;
     return rc == 0 ? readback_tokens(b, whole, h->full_rows, h->full_columns, page, e) : rc;
 }
 

@@ -10,13 +10,13 @@ struct readback; /* of one thread */
 int readback_open(struct readback **out, const struct reader *r, struct error *e);
 void readback_close(struct readback *b); /* NULL is allowed; before the reader */
 
-/* What a page says. */
+/* A page as it was read. */
 struct readback_page {
     const struct reading_text *text; /* valid until the next page is read */
     int64_t characters;
     double confidence; /* mean of the characters'; 0 where there are none */
 };
-/* Tokens (rows, columns, dim) of a page; twice as many columns as rows are those of two phases. */
+/* Tokens (rows, columns, dim) of a page; twice as many columns as rows: of two column offsets. */
 int readback_tokens(struct readback *b, const float *tokens, int rows, int columns,
                     struct readback_page *page, struct error *e);
 /* A record whose tokens are the encoder's (header->dim is reader_dim). A grid that was merged is
@@ -24,7 +24,7 @@ int readback_tokens(struct readback *b, const float *tokens, int rows, int colum
  * as the smaller page that it is. ERR_FORMAT for a grid that its bucket does not explain. */
 int readback_record(struct readback *b, const struct token_header *header, const void *payload,
                     struct readback_page *page, struct error *e);
-/* The share of a page's text (with a newline behind each row) that was read: text_accuracy; -1
+/* The share of a page's text (with a newline after each row) that was read: text_accuracy; -1
  * where there is none (`text` NULL or empty). */
 int readback_compare(const struct readback_page *page, const char *text, size_t size,
                      double *accuracy, struct error *e);

@@ -16,7 +16,7 @@ static const char *const NAMES[READER_MATRICES] = {
 
 /* ---- Loading --------------------------------------------------------------------------- */
 
-struct loader {
+struct reader_loader {
     struct reader *reader;
     const char *path;
 };
@@ -32,7 +32,8 @@ static int matrix_named(const char *name) {
 }
 
 /* The tensor as floats, malloc's; NULL: failed. */
-static float *read_tensor(const struct loader *l, const struct tensor_spec *t, struct error *e) {
+static float *read_tensor(const struct reader_loader *l, const struct tensor_spec *t,
+                          struct error *e) {
     const struct safetensor *found = safetensors_find(l->reader->file, t->name);
     size_t count = 1;
     for (int i = 0; i < t->rank; i++) {
@@ -59,7 +60,7 @@ static float *read_tensor(const struct loader *l, const struct tensor_spec *t, s
 
 /* Weights come before their bias, and are packed with it. */
 static int load_matrix(void *context, const struct tensor_spec *t, struct error *e) {
-    const struct loader *l = context;
+    const struct reader_loader *l = context;
     struct reader *r = l->reader;
     int index = matrix_named(t->name);
     if (index < 0) {
@@ -110,7 +111,7 @@ static int parse(struct reader *r, const char *path, struct error *e) {
 }
 
 static int load(struct reader *r, const char *path, struct error *e) {
-    struct loader l = {.reader = r, .path = path};
+    struct reader_loader l = {.reader = r, .path = path};
     r->merges = safetensors_find(r->file, "merge.columns.weight") != NULL;
     int rc = reading_tensors(&r->config, "reader.", r->dim, READING_ROWS, READING_STEPS,
                              load_matrix, &l, e);
@@ -163,7 +164,7 @@ int reader_open_maps(struct reader **out, const void *file, size_t size, const c
     if (r == NULL) {
         return error_memory(e, NULL);
     }
-    struct loader l = {.reader = r, .path = name};
+    struct reader_loader l = {.reader = r, .path = name};
     *r = (struct reader){.backend = backend, .compute = compute, .dim = dim, .merges = true};
     int rc = safetensors_open_memory(&r->file, file, size, name, e);
     if (rc == 0) {

@@ -1,6 +1,6 @@
 /* reader.h - reads visual tokens back into text: the reading head of reading.h at work.
  *
- * What it reads is what the tokens hold: no language model, no dictionary. So the share of
+ * It reads only what the tokens hold: no language model, no dictionary. So the share of
  * characters that it gets right measures how faithful tokens are, after encoding, packing and
  * forgetting. It knows the alphabet and the type that it was trained on, nothing else. */
 #ifndef OCC_COMPRESS_READER_H
@@ -50,8 +50,8 @@ struct reading_character {
     float confidence; /* that it is there, and this one: 0 to 1 */
 };
 
-/* Tokens of a whole page (rows, columns, dim); twice as many columns as rows are those of two
- * phases. *characters is the session's, valid until its next call; in order of row, column. */
+/* Tokens of a whole page (rows, columns, dim); twice as many columns as rows: of two column
+ * offsets. *characters is the session's, valid until its next call; in order of row, column. */
 int reader_run(struct reader_session *s, const float *tokens, int rows, int columns,
                const struct reading_character **characters, size_t *count, struct error *e);
 

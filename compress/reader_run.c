@@ -31,7 +31,7 @@ void reading_index_close(struct reader_session *s) {
     s->index = (struct reading_index){.rows = 0};
 }
 
-/* Of each cell and its neighbours the unfolded cell of the first phase, or of the second. */
+/* Of each cell and its neighbours the unfolded cell at the first offset, or at the second. */
 static void list_neighbours(const struct reading_pass *p, int32_t *index, bool second) {
     for (int64_t i = 0; i < p->rows * p->steps; i++) {
         for (int64_t side = -READING_REACH; side <= READING_REACH; side++) {
@@ -68,7 +68,7 @@ static int find_index(const struct reading_pass *p) {
     }
     reading_index_close(p->s);
     int rc = make_index(p, &index->first, false);
-    if (rc == 0 && p->grid.phases == 2) {
+    if (rc == 0 && p->grid.column_offsets == 2) {
         rc = make_index(p, &index->second, true);
     }
     if (rc == 0) {
@@ -78,7 +78,7 @@ static int find_index(const struct reading_pass *p) {
     return rc;
 }
 
-/* out (cells of the page * READING_SEEN, channels) of unfolded cells: of two phases the mean. */
+/* out (cells of the page * READING_SEEN, channels) of unfolded cells: of two offsets the mean. */
 static int arrange(const struct reading_pass *p, const struct tensor *unfolded,
                    struct tensor *out) {
     int64_t rows = p->rows * p->steps * READING_SEEN, channels = p->c->channels;
@@ -90,7 +90,7 @@ static int arrange(const struct reading_pass *p, const struct tensor *unfolded,
     if (rc == 0) {
         rc = p->ops->gather(p->device, out, unfolded, &p->s->index.first, p->e);
     }
-    if (rc < 0 || p->grid.phases != 2) {
+    if (rc < 0 || p->grid.column_offsets != 2) {
         return rc;
     }
     rc = reader_matrix_of(p->s, BUFFER_SECOND, rows, channels, &second, p->e);
@@ -103,8 +103,7 @@ static int arrange(const struct reading_pass *p, const struct tensor *unfolded,
     return rc;
 }
 
-/* ---- Where there are characters ---------------------------------------------------------------
- */
+/* ---- Where there are characters ------------------------------------------------------------ */
 
 static int add_character(struct reader_session *s, int64_t row, int64_t column, float presence,
                          struct error *e) {
@@ -162,8 +161,7 @@ static int find_characters(struct reading_pass *p, float *presence) {
     return rc;
 }
 
-/* ---- Which -------------------------------------------------------------------------------------
- */
+/* ---- Which --------------------------------------------------------------------------------- */
 
 /* Classes and their probabilities of characters [first, first + CHUNK), whose features are rows of
  * `wide` (cells * columns, embedding). */
@@ -257,8 +255,7 @@ static int name_characters(struct reading_pass *p, const struct tensor *wide) {
     return rc == 0 ? receive_classes(p, &values, &classes) : rc;
 }
 
-/* ---- A page ------------------------------------------------------------------------------------
- */
+/* ---- A page -------------------------------------------------------------------------------- */
 
 /* tokens of the host -> hidden (cells of the page, hidden). */
 static int run_hidden(struct reading_pass *p, const float *tokens, struct tensor *hidden) {
@@ -330,7 +327,7 @@ static int run_classes(struct reading_pass *p, const struct tensor *hidden) {
 
 int reader_run(struct reader_session *s, const float *tokens, int rows, int columns,
                const struct reading_character **characters, size_t *count, struct error *e) {
-    int phases = columns == 2 * rows ? 2 : 1;
+    int column_offsets = columns == 2 * rows ? 2 : 1;
     struct reading_pass p = {.s = s,
                              .c = &s->reader->config,
                              .device = s->device,
@@ -339,9 +336,9 @@ int reader_run(struct reader_session *s, const float *tokens, int rows, int colu
                                       .columns = columns,
                                       .down = READING_ROWS,
                                       .across = READING_STEPS,
-                                      .phases = phases},
+                                      .column_offsets = column_offsets},
                              .rows = (int64_t)rows * READING_ROWS,
-                             .steps = (int64_t)columns / phases * READING_STEPS,
+                             .steps = (int64_t)columns / column_offsets * READING_STEPS,
                              .e = e};
     struct tensor hidden;
     int rc = run_hidden(&p, tokens, &hidden);

@@ -63,8 +63,7 @@ int reader_send_index(struct reader_session *s, const int32_t *index, int64_t co
     return s->device->ops->upload(s->device, out, &host, e);
 }
 
-/* ---- Merging ----------------------------------------------------------------------------------
- */
+/* ---- Merging ------------------------------------------------------------------------------- */
 
 /* As forget_grid: the longer side, columns where both are equal. */
 static void halve(int *rows, int *columns, bool *by_rows) {
@@ -85,8 +84,8 @@ static void index_pairs(int32_t *index, int rows, int columns, bool by_rows) {
     }
 }
 
-/* The other way round: where each token of the grid lies among the pairs; of two copies the first.
- */
+/* The other way round: where each token of the grid lies among the pairs; of two copies
+ * the first. */
 static void index_tokens(int32_t *index, int rows, int columns, bool by_rows) {
     int across = by_rows ? columns : (columns + 1) / 2;
     for (int i = 0; i < rows * columns; i++) {

@@ -37,7 +37,7 @@ enum {
     BUFFER_TOKENS,
     BUFFER_PAIRS,
     BUFFER_CELLS,
-    BUFFER_SECOND, /* the cells of the second phase */
+    BUFFER_SECOND, /* the cells at the second column offset */
     BUFFER_SEEN,
     BUFFER_HIDDEN,
     BUFFER_PRESENCE,

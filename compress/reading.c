@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-struct listing {
+struct pair_context {
     tensor_spec_take *take;
     void *context;
     const char *group, *prefix;
@@ -12,7 +12,7 @@ struct listing {
 };
 
 /* A matrix (outputs, inputs) and its bias. */
-static void list_pair(struct listing *l, const char *name, int64_t outputs, int64_t inputs) {
+static void list_pair(struct pair_context *l, const char *name, int64_t outputs, int64_t inputs) {
     struct tensor_spec weight =
         tensor_spec_of(TENSOR_MATRIX, l->group, TENSOR_SPEC_SHAPE(outputs, inputs));
     struct tensor_spec bias = tensor_spec_of(TENSOR_BIAS, l->group, TENSOR_SPEC_SHAPE(outputs));
@@ -29,7 +29,7 @@ static void list_pair(struct listing *l, const char *name, int64_t outputs, int6
 
 int reading_tensors(const struct reading_config *c, const char *prefix, int64_t dim, int64_t rows,
                     int64_t steps, tensor_spec_take *take, void *context, struct error *e) {
-    struct listing l = {
+    struct pair_context l = {
         .take = take, .context = context, .group = READING_GROUP, .prefix = prefix, .e = e};
     list_pair(&l, "unfold", rows * steps * c->channels, dim);
     list_pair(&l, "mix", c->hidden, READING_SEEN * c->channels);
@@ -40,7 +40,7 @@ int reading_tensors(const struct reading_config *c, const char *prefix, int64_t 
 }
 
 int merge_tensors(int64_t dim, tensor_spec_take *take, void *context, struct error *e) {
-    struct listing l = {.take = take, .context = context, .group = MERGE_GROUP, .e = e};
+    struct pair_context l = {.take = take, .context = context, .group = MERGE_GROUP, .e = e};
     l.prefix = "merge.";
     list_pair(&l, "columns", dim, 2 * dim);
     list_pair(&l, "rows", dim, 2 * dim);
@@ -54,10 +54,10 @@ void reading_place(const struct reading_grid *g, int64_t row, int64_t step, int3
                    int32_t *second) {
     int64_t start = row / g->down * g->columns, inner = row % g->down * g->across;
     int64_t cells = g->down * g->across;
-    int64_t token = step / g->across * g->phases;
+    int64_t token = step / g->across * g->column_offsets;
     *first = *second = (int32_t)((start + token) * cells + inner + step % g->across);
     int64_t half = g->across / 2;
-    if (g->phases == 2 && step >= half) {
+    if (g->column_offsets == 2 && step >= half) {
         int64_t shifted = step - half;
         token = shifted / g->across * 2 + 1;
         *second = (int32_t)((start + token) * cells + inner + shifted % g->across);

@@ -47,13 +47,13 @@ int reading_tensors(const struct reading_config *c, const char *prefix, int64_t 
 /* merge.columns, merge.rows, unmerge.columns, unmerge.rows of tokens of `dim` numbers. */
 int merge_tensors(int64_t dim, tensor_spec_take *take, void *context, struct error *e);
 
-/* Of two phases each token is 8 cells wide, but they stand 4 cells apart. A cell belongs to the
- * token *first, and of two phases also to *second (else equal to it); gives their place in a page's
- * list of unfolded cells (token, row, step). */
+/* With two column offsets each token is 8 cells wide, but they stand 4 cells apart. A cell belongs
+ * to the token *first, and with two offsets also to *second (else equal to it); gives their place
+ * in a page's list of unfolded cells (token, row, step). */
 struct reading_grid {
     int64_t rows, columns; /* of tokens */
     int64_t down, across;  /* cells of a token */
-    int phases;
+    int column_offsets;
 };
 void reading_place(const struct reading_grid *g, int64_t row, int64_t step, int32_t *first,
                    int32_t *second);

@@ -21,8 +21,8 @@ void reading_text_close(struct reading_text *t) {
 /* Narrower pages are never set in columns (render/page/page.h). */
 enum { COLUMNS_FROM = 1024 /* pixels */, GUTTER = 8 /* half of the least */ };
 
-/* Whether the rows with text on both sides of the middle leave it free: a quarter may be misread.
- */
+/* Whether the rows with text on both sides of the middle leave it free: a quarter may
+ * be misread. */
 static bool has_columns(const struct reading_character *list, size_t count, int width) {
     int both = 0, across = 0;
     if (width < COLUMNS_FROM) {

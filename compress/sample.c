@@ -44,21 +44,21 @@ static char *append(char **at, const void *data, size_t size) {
 /* ---- Samples of a stream --------------------------------------------------------------- */
 
 /* The pages of a record (pages.json), in order, and the sample's own JSON. */
-struct record {
+struct sample_record {
     json_t *root, *sample;
     const json_t *pages;
     int mode;
     struct bytes json; /* what the store keeps of the sample's JSON: as it came, or mended */
 };
 
-static void record_close(struct record *r) {
+static void record_close(struct sample_record *r) {
     json_decref(r->root);
     json_decref(r->sample);
     bytes_close(&r->json);
 }
 
 /* JSON that had to be mended is kept as what was read: the store's is sound. */
-static int read_json(struct record *r, const struct stream_member *member, struct error *e) {
+static int read_json(struct sample_record *r, const struct stream_member *member, struct error *e) {
     size_t repaired = 0;
     r->sample = json_read(member->data, member->size, &repaired, e);
     if (r->sample == NULL) {
@@ -88,7 +88,8 @@ static const struct stream_member *page_member(const struct stream_sample *s, co
 }
 
 /* Boxes, a hundred thousand of them, are for others. */
-static int read_pages(struct record *r, const struct stream_member *member, struct error *e) {
+static int read_pages(struct sample_record *r, const struct stream_member *member,
+                      struct error *e) {
     struct bytes text;
     bytes_init(&text, STREAM_MEMBER_LIMIT);
     int rc = json_skip(&text, member->data, member->size, "boxes", e);
@@ -100,7 +101,7 @@ static int read_pages(struct record *r, const struct stream_member *member, stru
     return rc;
 }
 
-static int read_record(struct record *r, const struct stream_sample *s, struct error *e) {
+static int read_record(struct sample_record *r, const struct stream_sample *s, struct error *e) {
     const struct stream_member *member = stream_member_find(s, "pages.json");
     int rc = read_json(r, &s->members[0], e);
     if (rc < 0 || member == NULL) {
@@ -125,7 +126,7 @@ static int read_record(struct record *r, const struct stream_sample *s, struct e
 }
 
 /* Bytes of all that is kept. */
-static int measure(const struct record *r, const struct stream_sample *s, size_t *bytes,
+static int measure(const struct sample_record *r, const struct stream_sample *s, size_t *bytes,
                    struct error *e) {
     size_t i;
     const json_t *page;
@@ -142,7 +143,7 @@ static int measure(const struct record *r, const struct stream_sample *s, size_t
 }
 
 /* Pictures first, then the texts with form feeds between them, so that each is in one piece. */
-static void copy_pages(struct encode_job *job, const struct record *r,
+static void copy_pages(struct encode_job *job, const struct sample_record *r,
                        const struct stream_sample *s, char *at) {
     size_t i;
     const json_t *page;
@@ -170,7 +171,7 @@ static void copy_pages(struct encode_job *job, const struct record *r,
     job->text_size = r->pages != NULL ? (size_t)(at - job->text) : 0;
 }
 
-/* What the pages are made of, for the journal. */
+/* A hash of all that the pages are made of, for the journal. */
 static void hash_input(struct encode_job *job) {
     uint64_t hash = XXH3_64bits_withSeed(job->text, job->text_size, (uint64_t)job->created);
     for (int i = 0; i < job->page_count; i++) {
@@ -180,7 +181,7 @@ static void hash_input(struct encode_job *job) {
     snprintf(job->input, sizeof job->input, "%016" PRIx64, hash);
 }
 
-static int copy_sample(struct encode_job **out, const struct record *r,
+static int copy_sample(struct encode_job **out, const struct sample_record *r,
                        const struct stream_sample *s, struct error *e) {
     size_t bytes;
     char *content;
@@ -207,7 +208,7 @@ static int copy_sample(struct encode_job **out, const struct record *r,
 
 int sample_from_stream(struct encode_job **out, const struct stream_sample *sample,
                        struct error *e) {
-    struct record record = {.mode = -1};
+    struct sample_record record = {.mode = -1};
     *out = NULL;
     bytes_init(&record.json, STREAM_MEMBER_LIMIT);
     int rc = 0;

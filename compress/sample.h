@@ -1,4 +1,5 @@
-/* sample.h - what is encoded of a stream's sample or of a picture file; for compress.c. */
+/* sample.h - the pages to be encoded of a stream's sample or of a picture file; and streams that
+ * hold none. Jobs are the caller's: encode_pool_push takes them, else encode_job_free. */
 #ifndef OCC_COMPRESS_SAMPLE_H
 #define OCC_COMPRESS_SAMPLE_H
 
@@ -12,7 +13,7 @@ int sample_from_stream(struct encode_job **out, const struct stream_sample *samp
 int sample_from_file(struct encode_job **out, const char *path, enum page_mode mode, bool dated,
                      struct error *e);
 
-/* For people: a sample whose key came before, and was left out. */
+/* Logs that a sample was left out because its key came before. */
 void sample_report_repeated(const struct stream_reader *r, const struct stream_sample *sample);
 
 /* Streams that hold samples and no pages: `occ render` was left out of the pipe. All zero at the

@@ -35,15 +35,15 @@ struct tensor_spec {
     bool shipped;      /* belongs into the file of weights that training makes */
 };
 
-/* A spec without a name, trainable and shipped. The sizes after the last are 0. Matrices begin with
- * the variance 1 / inputs and decay; tables with the deviation 0.02; gains with 1, biases with 0.
- */
+/* A spec without a name, trainable and shipped. The sizes after the last are 0. Matrices
+ * begin with the variance 1 / inputs and decay; tables with the deviation 0.02; gains with
+ * 1, biases with 0. */
 struct tensor_spec tensor_spec_of(enum tensor_kind kind, const char *group,
                                   const int64_t shape[TENSOR_SPEC_RANK]);
 int64_t tensor_spec_count(const struct tensor_spec *s); /* elements */
 int64_t tensor_spec_width(const struct tensor_spec *s); /* of a row: inputs of a matrix */
 
-/* What lists call for each tensor; a negative return ends the list and comes back. */
+/* Called by lists for each tensor; a negative return ends the list and is its result. */
 typedef int tensor_spec_take(void *context, const struct tensor_spec *spec, struct error *e);
 
 #define TENSOR_SPEC_SHAPE(...) ((const int64_t[TENSOR_SPEC_RANK]){__VA_ARGS__})

@@ -4,15 +4,14 @@
  * pages of its own text: members .pNNN.pgm (or .ppm, .png), .pNNN.txt (the rows of that page, in
  * order of reading), .pages.json. PACK_ACCOUNT: samples are passed on as they are, and pages
  * holding several of them follow as samples of their own, one page each, key ACCOUNT/pack%3ANNNNNN:
- * members .json
- * ({"id": "pack:000000", "account", "account_name", "created": newest of what it holds, "samples":
- * keys}), .p000.pgm, .p000.txt, .pages.json. In mode base they come in the order of the stream, in
- * mode hifi newest first. They follow when the stream is at its end, in the order in which their
- * accounts came first, so that samples of an account may come in any order; earlier only where
- * more than `hold` bytes of samples would wait (render_accounts.h). What comes after that of such
- * an account goes on with higher pack numbers, on a fresh page. Packs of an
- * earlier render are passed on by PACK_SAMPLE, with a higher number where theirs is taken, and
- * replaced by PACK_ACCOUNT.
+ * members .json ({"id": "pack:000000", "account", "account_name", "created": that of its newest
+ * sample, "samples": keys}), .p000.pgm, .p000.txt, .pages.json. In mode base they come in the order
+ * of the stream, in mode hifi newest first. They follow when the stream is at its end, in the order
+ * in which their accounts came first, so that samples of an account may come in any order; earlier
+ * only where more than `hold` bytes of samples would wait (render_accounts.h). Later samples of
+ * such an account go on with higher pack numbers, on a fresh page. Packs of an earlier render are
+ * passed on by PACK_SAMPLE, with a higher number where theirs is taken, and replaced by
+ * PACK_ACCOUNT.
  *
  * The output is the same bytes whatever the number of threads. */
 #ifndef OCC_RENDER_RENDER_H

@@ -12,15 +12,15 @@
 
 enum { ALIGNMENT = alignof(max_align_t), BLOCK_BYTES = 64 * 1024 };
 
-struct block {
-    struct block *next;
+struct arena_block {
+    struct arena_block *next;
     size_t capacity;
     size_t used;
     alignas(ALIGNMENT) unsigned char data[];
 };
 
 struct arena {
-    struct block *first, *current;
+    struct arena_block *first, *current;
     size_t held;  /* capacity of all blocks */
     size_t limit; /* `held` never exceeds this */
 };
@@ -38,25 +38,25 @@ void arena_close(struct arena *a) {
     if (a == NULL) {
         return;
     }
-    for (struct block *block = a->first; block != NULL;) {
-        struct block *next = block->next;
+    for (struct arena_block *block = a->first; block != NULL;) {
+        struct arena_block *next = block->next;
         free(block);
         block = next;
     }
     free(a);
 }
 
-static struct block *block_add(struct arena *a, size_t need) {
+static struct arena_block *block_add(struct arena *a, size_t need) {
     size_t capacity = need > BLOCK_BYTES ? need : BLOCK_BYTES;
     if (capacity > a->limit || a->held > a->limit - capacity) {
         return NULL;
     }
-    struct block *block = malloc(sizeof *block + capacity);
+    struct arena_block *block = malloc(sizeof *block + capacity);
     if (block == NULL) {
         return NULL;
     }
-    struct block **place = a->current != NULL ? &a->current->next : &a->first;
-    *block = (struct block){.next = *place, .capacity = capacity};
+    struct arena_block **place = a->current != NULL ? &a->current->next : &a->first;
+    *block = (struct arena_block){.next = *place, .capacity = capacity};
     *place = block;
     a->held += capacity;
     return block;
@@ -64,7 +64,7 @@ static struct block *block_add(struct arena *a, size_t need) {
 
 /* `need` > 0 bytes at a multiple of `alignment`, not cleared. */
 static void *take(struct arena *a, size_t need, size_t alignment) {
-    struct block *block = a->current != NULL ? a->current : a->first;
+    struct arena_block *block = a->current != NULL ? a->current : a->first;
     size_t at = 0;
     while (block != NULL) {
         at = (block->used + alignment - 1) / alignment * alignment;

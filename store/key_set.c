@@ -5,24 +5,24 @@
 #include <string.h>
 #include <xxhash.h>
 
-struct slot {
+struct key_slot {
     uint64_t low, high; /* both 0: free */
 };
 
 struct key_set {
-    struct slot *slots;
+    struct key_slot *slots;
     size_t capacity, count;
 };
 
 enum { FIRST_CAPACITY = 64 };
 
-static struct slot hash_of(const char *key) {
+static struct key_slot hash_of(const char *key) {
     XXH128_hash_t hash = XXH3_128bits(key, strlen(key));
-    return (struct slot){hash.low64, hash.low64 == 0 && hash.high64 == 0 ? 1 : hash.high64};
+    return (struct key_slot){hash.low64, hash.low64 == 0 && hash.high64 == 0 ? 1 : hash.high64};
 }
 
 /* The slot that holds the hash, or the free one where it would go. */
-static struct slot *slot_of(struct slot *slots, size_t capacity, struct slot hash) {
+static struct key_slot *slot_of(struct key_slot *slots, size_t capacity, struct key_slot hash) {
     size_t at = (size_t)hash.low & (capacity - 1);
     while ((slots[at].low != 0 || slots[at].high != 0) &&
            (slots[at].low != hash.low || slots[at].high != hash.high)) {
@@ -33,7 +33,7 @@ static struct slot *slot_of(struct slot *slots, size_t capacity, struct slot has
 
 int key_set_open(struct key_set **out, struct error *e) {
     *out = calloc(1, sizeof **out);
-    struct slot *slots = *out != NULL ? calloc(FIRST_CAPACITY, sizeof *slots) : NULL;
+    struct key_slot *slots = *out != NULL ? calloc(FIRST_CAPACITY, sizeof *slots) : NULL;
     if (slots == NULL) {
         free(*out);
         *out = NULL;
@@ -52,7 +52,7 @@ void key_set_close(struct key_set *s) {
 
 static int grow(struct key_set *s, struct error *e) {
     size_t capacity = s->capacity * 2;
-    struct slot *slots = calloc(capacity, sizeof *slots);
+    struct key_slot *slots = calloc(capacity, sizeof *slots);
     if (slots == NULL) {
         return error_set(e, ERR_MEMORY, "out of memory for %zu keys", s->count);
     }
@@ -75,13 +75,13 @@ int key_set_add(struct key_set *s, const char *key, struct error *e) {
     if (rc < 0) {
         return rc;
     }
-    struct slot hash = hash_of(key);
+    struct key_slot hash = hash_of(key);
     *slot_of(s->slots, s->capacity, hash) = hash;
     s->count++;
     return 1;
 }
 
 bool key_set_has(const struct key_set *s, const char *key) {
-    const struct slot *slot = slot_of(s->slots, s->capacity, hash_of(key));
+    const struct key_slot *slot = slot_of(s->slots, s->capacity, hash_of(key));
     return slot->low != 0 || slot->high != 0;
 }

@@ -47,7 +47,7 @@ struct meta {
 _Static_assert(sizeof(struct page_header) == 16 && sizeof(struct tree) == 48, "without holes");
 _Static_assert(sizeof(struct meta) == 16 + 136, "without holes");
 
-struct node {
+struct file_node {
     uint16_t low, high; /* of the size of the data, or of the page below */
     uint16_t flags;     /* of a branch: the highest part of that page */
     uint16_t key_size;
@@ -98,7 +98,7 @@ static bool count_overflow(struct data_file *d, const unsigned char *data, size_
 }
 
 static bool count_leaf(struct data_file *d, const unsigned char *page, size_t place) {
-    struct node node;
+    struct file_node node;
     memcpy(&node, page + place, sizeof node);
     size_t size = node.low | (size_t)node.high << 16, data = place + sizeof node + node.key_size;
     bool away = (node.flags & FLAG_OVERFLOW) != 0;
@@ -124,7 +124,7 @@ static bool count_free(struct data_file *d, uint64_t number, int level) {
         return false;
     }
     for (size_t at = sizeof header; at + sizeof(uint16_t) <= header.lower; at += sizeof(uint16_t)) {
-        struct node node;
+        struct file_node node;
         uint16_t place;
         memcpy(&place, page + at, sizeof place);
         if (place + sizeof node > d->page_size) {

@@ -287,7 +287,9 @@ static bool film_drain(struct film *f) {
         av_packet_rescale_ts(f->packet, f->codec->time_base, f->stream->time_base);
         f->packet->stream_index = 0;
         rc = av_interleaved_write_frame(f->format, f->packet);
-        rc = rc == 0 ? avcodec_receive_packet(f->codec, f->packet) : rc;
+        if (rc == 0) {
+            rc = avcodec_receive_packet(f->codec, f->packet);
+        }
     }
     return rc == AVERROR(EAGAIN) || rc == AVERROR_EOF;
 }

@@ -1,5 +1,5 @@
-#define _DEFAULT_SOURCE /* mkdtemp */
 /* clips_test.c - names of files, and which files make a clip. */
+#define _DEFAULT_SOURCE /* mkdtemp */
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>

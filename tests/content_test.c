@@ -473,8 +473,8 @@ static void unreadable_members_are_warned_of(void) {
     end_trial(&t);
 }
 
-/* Whatever call of the pager fails, the failure comes back, and (by LeakSanitizer) nothing stays.
- */
+/* Whatever call of the pager fails, the failure comes back, and (by LeakSanitizer)
+ * nothing stays. */
 static void failures_of_the_pager_come_back(void) {
     struct trial t = {.options = {.marks = MARKS_TIME}};
     add_everything(&t);

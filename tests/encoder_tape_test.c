@@ -83,7 +83,8 @@ static struct node *tokens_of(struct fixture *f, const float *pixels,
     struct encoder_stages stages;
     tape_begin(f->tape);
     const struct tensor uploaded = tape_upload(f->tape, &host);
-    encoder_tape(&f->config, &source, f->tape, &uploaded, shape->phases, STAGE_TOKENS, &stages);
+    encoder_tape(&f->config, &source, f->tape, &uploaded, shape->column_offsets, STAGE_TOKENS,
+                 &stages);
     return stages.tokens;
 }
 
@@ -106,7 +107,7 @@ static void compare_with_encoder(const struct encoder_config *config,
     struct tensor input = tensor_of(pixels, DTYPE_F32, NULL,
                                     TENSOR_SHAPE(shape->batch, shape->height, shape->width, 3));
     struct tensor output = tensor_vector(tokens, DTYPE_F32, NULL, count);
-    CHECK_NUMBER(encoder_run(session, &output, &input, shape->phases, NULL), 0);
+    CHECK_NUMBER(encoder_run(session, &output, &input, shape->column_offsets, NULL), 0);
     const struct node *y = tokens_of(&f, pixels, shape, 3, false);
     if (CHECK(y != NULL) && CHECK_NUMBER(tensor_count(&y->value), count)) {
         double most = 0;
@@ -165,7 +166,7 @@ static bool is_the_decoders(const char *name) {
 }
 
 /* Moving one tensor a little in the direction of its gradient moves the loss as the gradient says:
- * for each tensor of the network, with both phases. Tolerance: that of differences in F32. */
+ * for each tensor of the network, at both column offsets. Tolerance: that of differences in F32. */
 static void every_tensor_has_the_gradient_of_the_loss(void) {
     const double h = 3e-3;
     struct fixture f;
@@ -264,7 +265,7 @@ static void other_channels_of_zeros_may_be_left_out(void) {
     free(gradients[1]);
 }
 
-/* Whatever is computed again on the way back: the same numbers, from less memory. */
+/* Whatever is computed again in the backward pass: the same numbers, from less memory. */
 static void gradients_are_the_same_whatever_is_kept(void) {
     const struct encoder_shape shape = {2, 128, 192, 2};
     struct encoder_config small;

@@ -1,10 +1,11 @@
 /* encoder_test.c - the encoder against tensors of the published modules (golden/encoder). */
 #include "compress/encoder.h"
 
-#include "compress/sequence.h"
+#include "compress/tiles.h"
 #include "store/file.h"
 #include "store/safetensors.h"
 #include "tests/cpu_backend.h"
+#include "tests/sequence.h"
 #include "tests/test.h"
 
 #define GOLDEN TEST_FOLDER "/golden/encoder/"
@@ -15,18 +16,18 @@ static struct encoder *open_golden(enum dtype compute) {
     struct error e = {0};
     struct bytes text;
     struct encoder_config config;
-    struct encoder *n = NULL;
+    struct encoder *encoder = NULL;
     bytes_init(&text, 1 << 20);
     bool ok = CHECK(file_read(GOLDEN "config.json", &text, &e) == 0) &&
               CHECK(config_parse(&config, bytes_text(&text), &e) == 0) &&
-              CHECK(encoder_open(&n, GOLDEN "weights.safetensors", &config, cpu_backend(), compute,
-                                 &e) == 0);
+              CHECK(encoder_open(&encoder, GOLDEN "weights.safetensors", &config, cpu_backend(),
+                                 compute, &e) == 0);
     if (!ok) {
         printf("# %s\n", e.text);
         exit(1);
     }
     bytes_close(&text);
-    return n;
+    return encoder;
 }
 
 static struct safetensors *open_case(const char *name) {
@@ -123,23 +124,24 @@ static void compare(void *context, const char *name, const float *data, int64_t 
 }
 
 /* pixels: (batch, height, width, channels) of the shape. */
-static float *encode_pixels(struct encoder *n, const struct tensor *pixels,
+static float *encode_pixels(struct encoder *encoder, const struct tensor *pixels,
                             const struct encoder_shape *shape, struct watch *watch,
                             int64_t *tokens) {
     struct encoder_session *s = NULL;
     struct error e = {0};
     int64_t rows = 0, columns = 0;
-    if (!CHECK(encoder_session_open(&s, n, &e) == 0) ||
-        !CHECK(encoder_grid(n, shape, &rows, &columns, &e) == 0)) {
+    if (!CHECK(encoder_session_open(&s, encoder, &e) == 0) ||
+        !CHECK(encoder_grid(encoder, shape, &rows, &columns, &e) == 0)) {
         exit(1);
     }
     if (watch != NULL) {
         encoder_trace(s, compare, watch);
     }
     *tokens = shape->batch * rows * columns;
-    float *out = new_floats(*tokens * encoder_config(n)->token_dim);
-    struct tensor to = tensor_matrix(out, DTYPE_F32, NULL, *tokens, encoder_config(n)->token_dim);
-    if (!CHECK(encoder_run(s, &to, pixels, shape->phases, &e) == 0)) {
+    float *out = new_floats(*tokens * encoder_config(encoder)->token_dim);
+    struct tensor to =
+        tensor_matrix(out, DTYPE_F32, NULL, *tokens, encoder_config(encoder)->token_dim);
+    if (!CHECK(encoder_run(s, &to, pixels, shape->column_offsets, &e) == 0)) {
         printf("# %s\n", e.text);
     }
     encoder_session_close(s);
@@ -147,21 +149,22 @@ static float *encode_pixels(struct encoder *n, const struct tensor *pixels,
 }
 
 /* pixels: F32 of three channels. */
-static float *encode(struct encoder *n, float *pixels, const struct encoder_shape *shape,
+static float *encode(struct encoder *encoder, float *pixels, const struct encoder_shape *shape,
                      struct watch *watch, int64_t *tokens) {
     struct tensor input = tensor_of(pixels, DTYPE_F32, NULL,
                                     TENSOR_SHAPE(shape->batch, shape->height, shape->width, 3));
-    return encode_pixels(n, &input, shape, watch, tokens);
+    return encode_pixels(encoder, &input, shape, watch, tokens);
 }
 
 static void check_case(const char *name, int64_t side, int least_seen) {
-    struct encoder *n = open_golden(DTYPE_F32);
+    struct encoder *encoder = open_golden(DTYPE_F32);
     struct safetensors *golden = open_case(name);
     struct watch watch = {.golden = golden};
-    const struct encoder_shape shape = {.batch = 1, .height = side, .width = side, .phases = 1};
-    int64_t count, dim = encoder_config(n)->token_dim;
+    const struct encoder_shape shape = {
+        .batch = 1, .height = side, .width = side, .column_offsets = 1};
+    int64_t count, dim = encoder_config(encoder)->token_dim;
     float *pixels = pixels_of(find(golden, "input"));
-    float *tokens = encode(n, pixels, &shape, &watch, &count);
+    float *tokens = encode(encoder, pixels, &shape, &watch, &count);
     CHECK_NEAR(difference(tokens, find(golden, "tokens"), count, dim, false), 0, F32_LIMIT);
     CHECK(watch.seen >= least_seen);
 
@@ -169,13 +172,13 @@ static void check_case(const char *name, int64_t side, int least_seen) {
     const struct sequence_view none = {0}, global = {tokens, grid, grid};
     int64_t length = sequence_length(&none, &global);
     float *sequence = new_floats(length * dim);
-    sequence_build(sequence, &none, &global, encoder_vectors(n), dim);
+    sequence_build(sequence, &none, &global, encoder_vectors(encoder), dim);
     CHECK_NEAR(difference(sequence, find(golden, "sequence"), length, dim, false), 0, F32_LIMIT);
     free(sequence);
     free(tokens);
     free(pixels);
     safetensors_close(golden);
-    encoder_close(n);
+    encoder_close(encoder);
 }
 
 enum { ALL_TENSORS = 14 /* sam.embed ... tokens */ };
@@ -193,35 +196,36 @@ static void tables_grown_to_a_large_page_equal_the_published_modules(void) {
 }
 
 static void two_phases_equal_the_published_modules(void) {
-    struct encoder *n = open_golden(DTYPE_F32);
+    struct encoder *encoder = open_golden(DTYPE_F32);
     struct safetensors *large = open_case("large"), *golden = open_case("twophase");
-    const struct encoder_shape shape = {.batch = 1, .height = 320, .width = 320, .phases = 2};
-    int64_t count, dim = encoder_config(n)->token_dim;
+    const struct encoder_shape shape = {
+        .batch = 1, .height = 320, .width = 320, .column_offsets = 2};
+    int64_t count, dim = encoder_config(encoder)->token_dim;
     float *pixels = pixels_of(find(large, "input"));
-    float *tokens = encode(n, pixels, &shape, NULL, &count);
+    float *tokens = encode(encoder, pixels, &shape, NULL, &count);
     CHECK_NUMBER(count, 50);
     CHECK_NEAR(difference(tokens, find(golden, "tokens"), count, dim, false), 0, F32_LIMIT);
 
     const struct sequence_view none = {0}, global = {tokens, 5, 10};
     int64_t length = sequence_length(&none, &global);
     float *sequence = new_floats(length * dim);
-    sequence_build(sequence, &none, &global, encoder_vectors(n), dim);
+    sequence_build(sequence, &none, &global, encoder_vectors(encoder), dim);
     CHECK_NEAR(difference(sequence, find(golden, "sequence"), length, dim, false), 0, F32_LIMIT);
     free(sequence);
     free(tokens);
     free(pixels);
     safetensors_close(golden);
     safetensors_close(large);
-    encoder_close(n);
+    encoder_close(encoder);
 }
 
 static void even_columns_of_two_phases_are_the_tokens_of_one(void) {
-    struct encoder *n = open_golden(DTYPE_F32);
+    struct encoder *encoder = open_golden(DTYPE_F32);
     struct safetensors *large = open_case("large");
-    int64_t count, dim = encoder_config(n)->token_dim;
+    int64_t count, dim = encoder_config(encoder)->token_dim;
     float *pixels = pixels_of(find(large, "input"));
-    struct encoder_shape shape = {.batch = 1, .height = 320, .width = 320, .phases = 2};
-    float *both = encode(n, pixels, &shape, NULL, &count);
+    struct encoder_shape shape = {.batch = 1, .height = 320, .width = 320, .column_offsets = 2};
+    float *both = encode(encoder, pixels, &shape, NULL, &count);
     float *even = new_floats(count / 2 * dim);
     for (int64_t i = 0; i < count / 2; i++) {
         memcpy(even + i * dim, both + 2 * i * dim, (size_t)dim * sizeof *even);
@@ -231,29 +235,29 @@ static void even_columns_of_two_phases_are_the_tokens_of_one(void) {
     free(both);
     free(pixels);
     safetensors_close(large);
-    encoder_close(n);
+    encoder_close(encoder);
 }
 
 static void tiles_and_a_global_view_equal_the_published_modules(void) {
-    struct encoder *n = open_golden(DTYPE_F32);
+    struct encoder *encoder = open_golden(DTYPE_F32);
     struct safetensors *native = open_case("native"), *golden = open_case("tiles");
-    struct encoder_shape shape = {.batch = 6, .height = 128, .width = 128, .phases = 1};
-    int64_t count, dim = encoder_config(n)->token_dim;
+    struct encoder_shape shape = {.batch = 6, .height = 128, .width = 128, .column_offsets = 1};
+    int64_t count, dim = encoder_config(encoder)->token_dim;
     float *pixels = pixels_of(find(golden, "tiles"));
-    float *tiles = encode(n, pixels, &shape, NULL, &count);
+    float *tiles = encode(encoder, pixels, &shape, NULL, &count);
     CHECK_NEAR(difference(tiles, find(golden, "local.tokens"), count, dim, false), 0, F32_LIMIT);
     float *local = new_floats(count * dim);
-    sequence_join_tiles(local, tiles, 2, 3, 2, dim);
+    tiles_join(local, tiles, 2, 3, 2, dim);
     free(pixels);
 
-    shape = (struct encoder_shape){.batch = 1, .height = 256, .width = 256, .phases = 1};
+    shape = (struct encoder_shape){.batch = 1, .height = 256, .width = 256, .column_offsets = 1};
     pixels = pixels_of(find(native, "input"));
-    float *page = encode(n, pixels, &shape, NULL, &count);
+    float *page = encode(encoder, pixels, &shape, NULL, &count);
     const struct sequence_view locals = {local, 4, 6}, global = {page, 4, 4};
     int64_t length = sequence_length(&locals, &global);
     CHECK_NUMBER(length, 49);
     float *sequence = new_floats(length * dim);
-    sequence_build(sequence, &locals, &global, encoder_vectors(n), dim);
+    sequence_build(sequence, &locals, &global, encoder_vectors(encoder), dim);
     CHECK_NEAR(difference(sequence, find(golden, "sequence"), length, dim, false), 0, F32_LIMIT);
     free(sequence);
     free(page);
@@ -262,7 +266,7 @@ static void tiles_and_a_global_view_equal_the_published_modules(void) {
     free(pixels);
     safetensors_close(golden);
     safetensors_close(native);
-    encoder_close(n);
+    encoder_close(encoder);
 }
 
 static void bf16_keeps_the_direction_of_the_tokens(void) {
@@ -270,17 +274,17 @@ static void bf16_keeps_the_direction_of_the_tokens(void) {
         printf("# this processor has no bf16 products\n");
         return;
     }
-    struct encoder *n = open_golden(DTYPE_BF16);
+    struct encoder *encoder = open_golden(DTYPE_BF16);
     static const char *const NAMES[] = {"native", "small", "large"};
     static const int64_t SIDES[] = {256, 128, 320};
     for (int i = 0; i < 3; i++) {
         struct safetensors *golden = open_case(NAMES[i]);
         const struct encoder_shape shape = {
-            .batch = 1, .height = SIDES[i], .width = SIDES[i], .phases = 1};
+            .batch = 1, .height = SIDES[i], .width = SIDES[i], .column_offsets = 1};
         int64_t count;
         float *pixels = pixels_of(find(golden, "input"));
-        float *tokens = encode(n, pixels, &shape, NULL, &count);
-        count *= encoder_config(n)->token_dim;
+        float *tokens = encode(encoder, pixels, &shape, NULL, &count);
+        count *= encoder_config(encoder)->token_dim;
         double likeness = cosine(tokens, find(golden, "tokens"), count);
         CHECK(likeness >= BF16_COSINE);
         CHECK(likeness < 1 - 1e-9); /* else it was not bf16 that computed */
@@ -288,20 +292,20 @@ static void bf16_keeps_the_direction_of_the_tokens(void) {
         free(pixels);
         safetensors_close(golden);
     }
-    encoder_close(n);
+    encoder_close(encoder);
 }
 
 static void a_page_of_a_batch_gets_the_tokens_that_it_gets_alone(void) {
-    struct encoder *n = open_golden(DTYPE_F32);
+    struct encoder *encoder = open_golden(DTYPE_F32);
     struct safetensors *golden = open_case("tiles");
-    struct encoder_shape shape = {.batch = 6, .height = 128, .width = 128, .phases = 2};
-    int64_t count, dim = encoder_config(n)->token_dim;
+    struct encoder_shape shape = {.batch = 6, .height = 128, .width = 128, .column_offsets = 2};
+    int64_t count, dim = encoder_config(encoder)->token_dim;
     float *pixels = pixels_of(find(golden, "tiles"));
-    float *together = encode(n, pixels, &shape, NULL, &count);
+    float *together = encode(encoder, pixels, &shape, NULL, &count);
     int64_t each = count / 6 * dim;
     shape.batch = 1;
     for (int page = 0; page < 6; page++) {
-        float *alone = encode(n, pixels + page * 128 * 128 * 3, &shape, NULL, &count);
+        float *alone = encode(encoder, pixels + page * 128 * 128 * 3, &shape, NULL, &count);
         double worst = 0;
         for (int64_t i = 0; i < each; i++) {
             worst = fmax(worst, fabs((double)alone[i] - (double)together[page * each + i]));
@@ -312,16 +316,16 @@ static void a_page_of_a_batch_gets_the_tokens_that_it_gets_alone(void) {
     free(together);
     free(pixels);
     safetensors_close(golden);
-    encoder_close(n);
+    encoder_close(encoder);
 }
 
 /* One pixel with a trace of colour sends the whole page through the embedding of three channels. */
 /* Bytes of one channel, bytes of three, and the same numbers as floats. */
 static void a_grey_page_has_the_tokens_of_its_three_channels(void) {
-    struct encoder *n = open_golden(DTYPE_F32);
+    struct encoder *encoder = open_golden(DTYPE_F32);
     const struct encoder_shape shape = {1, 128, 128, 1};
     static uint8_t bytes[128 * 128 * 3], grey_bytes[128 * 128];
-    int64_t count, dim = encoder_config(n)->token_dim;
+    int64_t count, dim = encoder_config(encoder)->token_dim;
     float *pixels = new_floats(128 * 128 * 3);
     for (int64_t i = 0; i < 128 * 128 * 3; i++) {
         bytes[i] = grey_bytes[i / 3] = (uint8_t)(i / 3 * 7919 % 256);
@@ -329,9 +333,9 @@ static void a_grey_page_has_the_tokens_of_its_three_channels(void) {
     }
     struct tensor one = tensor_of(grey_bytes, DTYPE_U8, NULL, TENSOR_SHAPE(1, 128, 128, 1));
     struct tensor three = tensor_of(bytes, DTYPE_U8, NULL, TENSOR_SHAPE(1, 128, 128, 3));
-    float *grey = encode_pixels(n, &one, &shape, NULL, &count);
-    float *color = encode_pixels(n, &three, &shape, NULL, &count);
-    float *floats = encode(n, pixels, &shape, NULL, &count);
+    float *grey = encode_pixels(encoder, &one, &shape, NULL, &count);
+    float *color = encode_pixels(encoder, &three, &shape, NULL, &count);
+    float *floats = encode(encoder, pixels, &shape, NULL, &count);
     double worst = 0;
     for (int64_t i = 0; i < count * dim; i++) {
         worst = fmax(worst, fabs((double)grey[i] - (double)color[i]));
@@ -343,23 +347,23 @@ static void a_grey_page_has_the_tokens_of_its_three_channels(void) {
     free(color);
     free(grey);
     free(pixels);
-    encoder_close(n);
+    encoder_close(encoder);
 }
 
 static void sizes_that_do_not_fit_are_refused(void) {
-    struct encoder *n = open_golden(DTYPE_F32);
+    struct encoder *encoder = open_golden(DTYPE_F32);
     struct error e;
     int64_t rows, columns;
     static const int64_t SIDES[] = {0, 63, 65, 100, 1 << 20, -64};
     for (size_t i = 0; i < sizeof SIDES / sizeof *SIDES; i++) {
         const struct encoder_shape shape = {1, SIDES[i], 64, 1};
-        CHECK_NUMBER(encoder_grid(n, &shape, &rows, &columns, &e), ERR_USAGE);
+        CHECK_NUMBER(encoder_grid(encoder, &shape, &rows, &columns, &e), ERR_USAGE);
     }
     const struct encoder_shape shape = {1, 64, 128, 2};
-    CHECK_NUMBER(encoder_grid(n, &shape, &rows, &columns, &e), 0);
+    CHECK_NUMBER(encoder_grid(encoder, &shape, &rows, &columns, &e), 0);
     CHECK_NUMBER(rows, 1);
     CHECK_NUMBER(columns, 4);
-    encoder_close(n);
+    encoder_close(encoder);
 }
 
 int main(void) {

@@ -1,5 +1,5 @@
-/* forget_test.c - how pages grow old: buckets, grids, means, style sums, and runs that are killed.
- */
+/* forget_test.c - how pages grow old: buckets, grids, means, style sums, and runs that
+ * are killed. */
 #define _DEFAULT_SOURCE /* mkdtemp, usleep */
 #include "store/forget.h"
 
@@ -84,8 +84,7 @@ static void an_odd_edge_stays_as_it_is(void) {
     CHECK(memcmp(tokens, DOWN, sizeof DOWN) == 0);
 }
 
-/* ---- Passes -----------------------------------------------------------------------------------
- */
+/* ---- Passes -------------------------------------------------------------------------------- */
 
 static struct forget_result age(struct store *s, int64_t now, const struct forget_options *other) {
     struct forget_options options = FORGET_DEFAULTS;
@@ -354,8 +353,7 @@ static void liked_pages_age_slower_where_that_is_asked_for(void) {
     folder_end(path);
 }
 
-/* ---- Killed ------------------------------------------------------------------------------------
- */
+/* ---- Killed -------------------------------------------------------------------------------- */
 
 static void make_accounts(const char *path) {
     struct store *s = store_new(path);

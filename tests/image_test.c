@@ -256,8 +256,8 @@ static void a_png_cut_anywhere_is_an_error(void) {
 
 /* ---- Orientation -------------------------------------------------------------------------- */
 
-/* A picture of 3 x 2 whose pixels are numbered, turned as a camera with this orientation shows it.
- */
+/* A picture of 3 x 2 whose pixels are numbered, turned as a camera with this orientation
+ * shows it. */
 static void each_orientation_is_turned_upright(void) {
     static const char *const UPRIGHT[9] = {NULL,     "012345", "210543", "543210", "345012",
                                            "031425", "304152", "524130", "251403"};
@@ -337,7 +337,7 @@ static void damaged_texts_say_nothing_of_orientation(void) {
 
 /* Pictures with SHA-256 of the pixels that Pillow 12.0 makes of them:
  * ImageOps.exif_transpose(Image.open(FILE)).convert("RGB").tobytes().
- * store F19: orientation behind fill bytes, of each type, in ImageMagick's PNG text and in XMP.
+ * store F19: orientation after fill bytes, of each type, in ImageMagick's PNG text and in XMP.
  * store F20: samplings that TurboJPEG has no name for. */
 static const struct {
     const char *file;

@@ -86,7 +86,7 @@ static inline bool may_be_left_out(const char *text, size_t start, size_t end, i
     return true;
 }
 
-/* Walks the rows of the pages along with the boxes: each row is its boxes' texts one behind the
+/* Walks the rows of the pages along with the boxes: each row is its boxes' texts one after the
  * other, apart from spaces that stand for tabs; the boxes go through the source in order and leave
  * nothing out but what `dropped` counts. */
 static inline bool traces_back(const struct kept *kept, const char *source, size_t size) {
@@ -100,7 +100,7 @@ static inline bool traces_back(const struct kept *kept, const char *source, size
             const struct page_box *box = &page->boxes[k];
             if (box->start < reached || box->end > size || box->start > box->end ||
                 !may_be_left_out(source, reached, box->start, &left_out)) {
-                printf("# page %zu box %zu: [%u, %u) behind %zu\n", i, k, box->start, box->end,
+                printf("# page %zu box %zu: [%u, %u) after %zu\n", i, k, box->start, box->end,
                        reached);
                 return false;
             }

@@ -9,8 +9,7 @@
 #define WEEK ((int64_t)7 * 24 * 3600)
 #define LATE (9000 * WEEK)
 
-/* ---- Stores ------------------------------------------------------------------------------------
- */
+/* ---- Stores -------------------------------------------------------------------------------- */
 
 /* A pack of one page of 4 tokens, all `value`; `samples`: a JSON array. */
 static void put_pack(struct store *s, const char *key, int64_t created, const char *samples,
@@ -72,7 +71,7 @@ static int add_page(void *context, const struct token_record *r, struct error *e
                         (r->header.flags & TOKEN_PINNED) != 0 ? "!" : "");
 }
 
-/* The keys of all pages, "!" behind those that are pinned. */
+/* The keys of all pages, "!" after those that are pinned. */
 static void check_pages(struct store *s, const char *want) {
     struct bytes lines;
     bytes_init(&lines, 1 << 20);
@@ -114,8 +113,7 @@ static void end(struct store *s, char path[64]) {
     folder_end(path);
 }
 
-/* ---- Pins ------------------------------------------------------------------------------------
- */
+/* ---- Pins ---------------------------------------------------------------------------------- */
 
 /* store F3 */
 static void a_pin_outlives_a_change_of_its_sample(void) {
@@ -234,8 +232,7 @@ static void a_removed_sample_takes_its_pin_along(void) {
     end(s, path);
 }
 
-/* ---- Folded samples ----------------------------------------------------------------------------
- */
+/* ---- Folded samples ------------------------------------------------------------------------ */
 
 static void check_style(struct store *s, int64_t pages, int64_t characters, double mean) {
     struct account_header header = {.dim = 0};
@@ -318,8 +315,7 @@ static void texts_stay_while_a_page_shows_the_sample(void) {
     end(s, path);
 }
 
-/* ---- Dates -------------------------------------------------------------------------------------
- */
+/* ---- Dates --------------------------------------------------------------------------------- */
 
 /* store F8 */
 static void pages_without_a_date_never_age(void) {
@@ -335,8 +331,7 @@ static void pages_without_a_date_never_age(void) {
     end(s, path);
 }
 
-/* ---- The last pass -----------------------------------------------------------------------------
- */
+/* ---- The last pass ------------------------------------------------------------------------- */
 
 /* store F12 */
 static void the_last_pass_is_that_of_any_account(void) {
@@ -353,8 +348,7 @@ static void the_last_pass_is_that_of_any_account(void) {
     end(s, path);
 }
 
-/* ---- Maps, and stores that are merged ----------------------------------------------------------
- */
+/* ---- Maps, and stores that are merged ------------------------------------------------------ */
 
 /* A safetensors file without tensors. */
 static const char MAPS[] = "\2\0\0\0\0\0\0\0{}";

@@ -107,7 +107,7 @@ struct look {
     uint64_t cut, whole;
 };
 
-/* The picture of each text, one a row. */
+/* The picture of each text, one per row. */
 static size_t draw(const struct profile *profile, struct look *looks, size_t most, bool whole) {
     static struct kept kept;
     struct page_setup setup = {

@@ -145,8 +145,12 @@ static void a_full_cache_costs_a_line(void) {
 int main(void) {
     struct error e = {0};
     int rc = fonts_open(&setter.fonts, "DejaVu Sans", &e);
-    rc = rc == 0 ? shaper_open(&setter.shaper, setter.fonts, &PROFILES[PROFILE_READ10], &e) : rc;
-    rc = rc == 0 ? line_breaker_open(&setter.line_breaker, setter.shaper, &e) : rc;
+    if (rc == 0) {
+        rc = shaper_open(&setter.shaper, setter.fonts, &PROFILES[PROFILE_READ10], &e);
+    }
+    if (rc == 0) {
+        rc = line_breaker_open(&setter.line_breaker, setter.shaper, &e);
+    }
     if (rc < 0) {
         printf("Bail out! %s\n", e.text);
         return 1;

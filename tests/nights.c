@@ -2,11 +2,11 @@
  *
  *     nights STORE LAST [DIM]       (128)
  *
- * Goes on behind the last night that was finished, 0 in a new store, up to and with LAST. Each
- * night is a run of its own: four accounts post a page of 16 x 16 tokens (int8), the posts of the
- * three days before come again with other counts, and the store forgets with a tau of one day,
- * which folds what is 255 days old. Killed anywhere and run again, the store has the same content.
- */
+ * Goes on after the last night that was finished, 0 in a new store, up to and with LAST.
+ * Each night is a run of its own: four accounts post a page of 16 x 16 tokens (int8), the
+ * posts of the three days before come again with other counts, and the store forgets with a
+ * tau of one day, which folds what is 255 days old. Killed anywhere and run again, the store
+ * has the same content. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,7 +85,7 @@ static void post(struct nights *n, int account, int day, int night) {
     must(store_put(n->s, &sample, &e), &e);
 }
 
-/* The night to go on with: the one behind the last in which the last account was aged. */
+/* The night to go on with: the one after the last in which the last account was aged. */
 static int next_night(struct nights *n) {
     struct account_header header;
     struct error e;

@@ -1,4 +1,4 @@
-/* op_attention_test.c - also that what the way back takes grows with the tokens. */
+/* op_attention_test.c - also that what the backward pass takes grows with the tokens. */
 #define _DEFAULT_SOURCE /* setenv */
 #include "tests/ops.h"
 
@@ -8,7 +8,7 @@
 
 /* ---- Problems ------------------------------------------------------------------------------ */
 
-enum { MOST_PARTS = 4, GAP = 3 /* columns of a matrix that are no head's */ };
+enum { MOST_PARTS = 4, GAP = 3 /* columns of a matrix that are not a head's */ };
 
 struct shape {
     int64_t batch, queries, keys, heads, kv_heads, dim;
@@ -190,8 +190,7 @@ static void problem_close(void) {
     free(p->log_sum_exp);
 }
 
-/* ---- What a device makes of them ---------------------------------------------------------------
- */
+/* ---- What a device makes of them ----------------------------------------------------------- */
 
 /* A matrix on the device with numbers side by side in each row; `before`: all are that instead. */
 static struct array *put(struct device *d, enum dtype type, const struct numbers *a,

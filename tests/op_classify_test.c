@@ -1,4 +1,4 @@
-/* op_classify_test.c - cross-entropy behind a linear layer. */
+/* op_classify_test.c - cross-entropy after a linear layer. */
 #define _DEFAULT_SOURCE /* setenv */
 #include "tests/ops.h"
 
@@ -11,7 +11,7 @@ struct shape {
     int64_t rows, inputs, outputs;
 };
 
-/* Less than a chunk, one, more than one; and rows that are no whole number of anything. */
+/* Less than a chunk, one, more than one; and rows that are not a whole number of anything. */
 static const struct shape SHAPES[] = {{1, 3, 2},   {5, 17, 33},   {32, 64, 100},
                                       {300, 8, 7}, {600, 20, 50}, {3, 5, 1000}};
 

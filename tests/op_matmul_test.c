@@ -9,9 +9,9 @@ static const int64_t SHAPES[][5] = {{1, 1, 1, 1, 1},   {1, 1, 1, 5, 3},   {1, 1,
                                     {1, 1, 300, 4, 7}, {2, 2, 9, 1, 3}};
 enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
 
-/* A matrix for each of (batch, heads), whose rows lie in `how`: 0 dense, 1 turned, 2 as heads of
- * one matrix (batch * rows, heads * columns), 3 apart and turned. values[] is in the view's order.
- */
+/* A matrix for each of (batch, heads), whose rows lie in `how`: 0 dense, 1 turned, 2 as
+ * heads of one matrix (batch * rows, heads * columns), 3 apart and turned. values[] is in
+ * the view's order. */
 static struct array *factor(struct device *d, enum dtype type, const int64_t shape[TENSOR_RANK],
                             int how) {
     int64_t batch = shape[0], heads = shape[1], rows = shape[2], columns = shape[3];

@@ -180,7 +180,7 @@ static void what_no_gradient_came_to_stays_as_it_is(void) {
     memcpy(kept[2], s->second_moment.data, size);
     random_gradients(&t);
     memset(t.gradients.list[MATRIX].data, 0, size);
-    t.gradients.arrived[MATRIX] = false;
+    t.gradients.reached[MATRIX] = false;
     trained_step(&t, RATE, 1, 0);
     CHECK(memcmp(kept[0], trained_value(&t, MATRIX), size) == 0);
     CHECK(memcmp(kept[1], s->first_moment.data, size) == 0);
@@ -296,7 +296,7 @@ static void shares_make_the_same_step(void) {
         CHECK_NUMBER(gradients_open(&others[k - 1], shared.parameters, shared.device, NULL), 0);
         for (size_t i = 0; i < FROZEN; i++) {
             float *to = others[k - 1].list[i].data, *sum = whole.gradients.list[i].data;
-            others[k - 1].arrived[i] = i != k; /* nothing came to some */
+            others[k - 1].reached[i] = i != k; /* nothing came to some */
             for (size_t n = 0; n < trained_count(&whole, i) && i != k; n++) {
                 to[n] = (float)random_number();
                 sum[n] += to[n];

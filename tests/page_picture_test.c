@@ -223,8 +223,8 @@ static void picture_without_its_end_mark_is_the_same(void) {
     CHECK(memcmp(whole.pixels, open.pixels, (size_t)(3 * whole.width * whole.height)) == 0);
 }
 
-/* store F20: TurboJPEG has no name for these samplings; compress's image_test.c holds their pixels.
- */
+/* store F20: TurboJPEG has no name for these samplings; compress's image_test.c holds
+ * their pixels. */
 static void samplings_without_a_name_are_read(void) {
     static const char *const NAMES[] = {"1x1_2x2_2x2", "1x3", "1x4", "2x2_1x1_2x2",
                                         "2x4",         "3x1", "4x2"};

@@ -24,8 +24,12 @@ static bool set_text(const struct page_setup *setup, const char *text, size_t si
     struct error e = {0};
     struct span span = {.text = text, .size = size, .source = 1};
     int rc = pager_open(&p, setup, &e);
-    rc = rc == 0 ? pager_text(p, PART_SCRIPT, &span, 1, 0, &e) : rc;
-    rc = rc == 0 ? pager_flush(p, &e) : rc;
+    if (rc == 0) {
+        rc = pager_text(p, PART_SCRIPT, &span, 1, 0, &e);
+    }
+    if (rc == 0) {
+        rc = pager_flush(p, &e);
+    }
     pager_close(p);
     if (rc < 0) {
         printf("# %s\n", e.text);
@@ -117,8 +121,8 @@ static void every_box_leads_back_to_its_text(void) {
 
 /* ---- Labels --------------------------------------------------------------- */
 
-/* Bytes of characters that leave no trace, such as joiners that join nothing; newlines after them.
- */
+/* Bytes of characters that leave no trace, such as joiners that join nothing; newlines
+ * after them. */
 static size_t without_shape(const char *text, size_t size) {
     size_t at = 0;
     while (at < size) {

@@ -31,7 +31,7 @@ struct pager {
     int picture_width;
     int fail_at; /* the call of this number (from 1) fails; 0: none */
     int calls;
-    int broken; /* promises; each is told of in the log */
+    int broken; /* promises; each is named in the log */
     size_t spans;
     struct {
         const char *member;

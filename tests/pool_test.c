@@ -1,5 +1,5 @@
-#define _DEFAULT_SOURCE /* usleep */
 /* pool_test.c - tasks in worker processes: order, crashes, stalls, limits, cancelling. */
+#define _DEFAULT_SOURCE /* usleep */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>

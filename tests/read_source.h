@@ -205,7 +205,9 @@ static inline bool same_file(const char *a, const char *b, const char *name) {
     snprintf(path, sizeof path, "%s/%s", a, name);
     int rc = file_read(path, &x, NULL);
     snprintf(path, sizeof path, "%s/%s", b, name);
-    rc = rc == 0 ? file_read(path, &y, NULL) : rc;
+    if (rc == 0) {
+        rc = file_read(path, &y, NULL);
+    }
     bool same = rc == 0 && x.size == y.size && memcmp(x.data, y.data, x.size) == 0;
     bytes_close(&x);
     bytes_close(&y);
@@ -219,7 +221,9 @@ static inline bool same_arrays(const char *a, const char *b) {
     snprintf(path, sizeof path, "%s/checkpoint.safetensors", a);
     int rc = safetensors_open(&x, path, NULL);
     snprintf(path, sizeof path, "%s/checkpoint.safetensors", b);
-    rc = rc == 0 ? safetensors_open(&y, path, NULL) : rc;
+    if (rc == 0) {
+        rc = safetensors_open(&y, path, NULL);
+    }
     bool same = rc == 0 && safetensors_count(x) == safetensors_count(y);
     for (size_t i = 0; same && i < safetensors_count(x); i++) {
         const struct safetensor *one = safetensors_get(x, i);

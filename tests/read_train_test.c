@@ -312,7 +312,7 @@ static void larger_pages_are_fewer(void) {
         CHECK_NUMBER(s.requests[i].size, READ_BASE);
     }
     source_clear(&s);
-    o.batch = 2; /* costs less than one of them: still one a thread */
+    o.batch = 2; /* costs less than one of them: still one per thread */
     request_pages(&o, 2, &s);
     CHECK_NUMBER(s.count, 6);
     source_clear(&s);
@@ -500,7 +500,7 @@ static void a_gradient_that_is_no_number_is_skipped(void) {
     struct trainer_result result;
     o.trainer.schedule.steps = 20; /* the last one is in the metrics, too */
     o.trainer.schedule.warm_up = 0;
-    o.trainer.schedule.rate = 1e30; /* what the second step computes is no number */
+    o.trainer.schedule.rate = 1e30; /* what the second step computes is not a number */
     o.trainer.folder = "run";
     make_folder("run");
     CHECK_NUMBER(train_listening(&o, &s, &result), 0);

@@ -3,7 +3,7 @@
     read_webdataset.py webdataset|tarfile FILE...
 
 One line a member on standard output: NAME BYTES SHA256, in the order of the reader, for a test to
-compare; members without an extension are no samples and must not show up. `webdataset` reads twice: the raw fields, and decoded by that library (JSON, and
+compare; members without an extension are not samples and must not show up. `webdataset` reads twice: the raw fields, and decoded by that library (JSON, and
 pictures with Pillow). Anything wrong with a sample ends the program with a message.
 """
 
@@ -22,7 +22,7 @@ def fields_of_webdataset(path):
 
 def fields_of_tarfile(path):
     """Python's tarfile, grouped as WebDataset's documentation says: by the name up to the first
-    dot behind the last slash, names without an extension left out."""
+    dot after the last slash, names without an extension left out."""
     import tarfile
 
     key, fields = None, {}

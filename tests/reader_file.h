@@ -97,7 +97,9 @@ static inline void reader_file_write(const char *path, const struct reader_file 
     int rc = reading_tensors(&READER_CONFIG, "reader.", file->dim, READING_ROWS, READING_STEPS,
                              reader_tensor, &w, &e);
     rc = rc == 0 && file->maps != MAPS_NONE ? merge_tensors(file->dim, reader_tensor, &w, &e) : rc;
-    rc = rc == 0 ? safetensors_write(path, w.tensors, w.count, metadata, &e) : rc;
+    if (rc == 0) {
+        rc = safetensors_write(path, w.tensors, w.count, metadata, &e);
+    }
     if (!CHECK_NUMBER(rc, 0)) {
         printf("# %s\n", e.text);
         exit(1);

@@ -194,7 +194,9 @@ static void first_failure_is_the_one_reported(void) {
                                .fails = i == 5 ? ERR_FORMAT : 0},
                  1000, &e);
     }
-    rc = rc == 0 ? jobs_finish(b.jobs, &e) : rc;
+    if (rc == 0) {
+        rc = jobs_finish(b.jobs, &e);
+    }
     CHECK_NUMBER(rc, ERR_FORMAT);
     CHECK_TEXT(e.text, "task 5");
     finish(&b);
@@ -242,7 +244,9 @@ static void output_that_cannot_be_written_ends_all(void) {
     for (int i = 0; i < 50 && rc == 0; i++) {
         rc = put(&b, (struct task){.number = i, .pieces = 1}, 1, &e);
     }
-    rc = rc == 0 ? jobs_finish(b.jobs, &e) : rc;
+    if (rc == 0) {
+        rc = jobs_finish(b.jobs, &e);
+    }
     CHECK_NUMBER(rc, ERR_NO_SPACE);
     finish(&b);
 }

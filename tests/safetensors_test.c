@@ -25,7 +25,7 @@ static void write_bytes(const char *name, const void *data, size_t size) {
     fclose(file);
 }
 
-/* A file of a header and `size` bytes of data behind it. */
+/* A file of a header and `size` bytes of data after it. */
 static void write_header(const char *name, const char *header, size_t size) {
     unsigned char bytes[8192] = {0};
     size_t length = strlen(header);
@@ -204,8 +204,7 @@ static void shards_and_folders_are_opened_as_one(void) {
     safetensors_close(s);
 }
 
-/* ---- Hostile headers ----------------------------------------------------------------------------
- */
+/* ---- Hostile headers ----------------------------------------------------------------------- */
 
 #define ENTRY(shape, offsets)                                                                      \
     "{\"t\":{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":" offsets "}}"

@@ -235,8 +235,8 @@ static void who_may_read_the_data_may_write_the_lock(void) {
     }
 }
 
-/* Opens the store as another user, who sees `tokens` in it: the error's code, its text in a file.
- */
+/* Opens the store as another user, who sees `tokens` in it: the error's code, its text in
+ * a file. */
 static int open_as_nobody(const char *path, bool writing, char text[1024]) {
     int ends[2];
     if (pipe(ends) != 0) {
@@ -249,10 +249,10 @@ static int open_as_nobody(const char *path, bool writing, char text[1024]) {
         bool changed = setgroups(0, NULL) == 0 && setgid(NOBODY) == 0 && setuid(NOBODY) == 0;
         int rc =
             writing ? store_open_write(&s, path, &STORE_ENCODER, &e) : store_open(&s, path, &e);
-        bool told = write(ends[1], e.text, strlen(e.text)) >= 0;
+        bool reported = write(ends[1], e.text, strlen(e.text)) >= 0;
         rc = rc == 0 && store_verify(s, print_fault, NULL, NULL) != 0 ? 99 : -rc;
         store_close(s);
-        _exit(changed && told ? rc : 100);
+        _exit(changed && reported ? rc : 100);
     }
     close(ends[1]);
     ssize_t got = read(ends[0], text, 1023);

@@ -37,7 +37,7 @@ static void put(struct store *s, const char *key, int64_t created, const char *j
 }
 
 struct lost {
-    char pages[256], styles[256]; /* names, each with a space behind */
+    char pages[256], styles[256]; /* names, each with a space after */
 };
 
 static void note_page(void *context, const char *key) {

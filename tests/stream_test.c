@@ -1,5 +1,5 @@
-/* stream_test.c - the sample stream: what is written is read, and what is torn or hostile is told.
- */
+/* stream_test.c - the sample stream: what is written is read, and what is torn or hostile
+ * is reported. */
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
@@ -65,7 +65,7 @@ static void keys_are_plain_and_short(void) {
     name[sizeof name - 1] = 0;
     stream_key(key, name, name);
     CHECK_NUMBER(strlen(key), 2 * STREAM_KEY_PART + 1);
-    name[sizeof name - 2] = 'y'; /* a difference behind the cut still shows */
+    name[sizeof name - 2] = 'y'; /* a difference after the cut still shows */
     stream_key(other, name, name);
     CHECK(strcmp(key, other) != 0);
     name[STREAM_KEY_PART] = 0;
@@ -136,16 +136,16 @@ static void a_cut_at_any_place_is_noticed(void) {
         struct error e = {0};
         fd = two_samples();
         int rc = read_cut(fd, (size_t)size, &e);
-        bool told = rc == ERR_TRUNCATED || (rc == ERR_FORMAT && size < 1024);
-        if (!told) {
+        bool reported = rc == ERR_TRUNCATED || (rc == ERR_FORMAT && size < 1024);
+        if (!reported) {
             printf("# cut at %lld of %lld: %d %s\n", (long long)size, (long long)whole, rc, e.text);
         }
-        CHECK(told);
+        CHECK(reported);
         close(fd);
     }
 }
 
-/* What the reader says of a tar with one odd member behind the header. */
+/* What the reader says of a tar with one odd member after the header. */
 static int read_odd(const char *name, int type, const char *link, struct error *e) {
     int fd = scratch();
     struct stream_writer *w;
@@ -262,7 +262,7 @@ static void the_same_samples_give_the_same_bytes(void) {
     bytes_close(&b);
 }
 
-/* ---- Streams one behind another ------------------------------------------ */
+/* ---- Streams one after another ------------------------------------------ */
 
 /* A stream of the samples `keys`, as bytes. */
 static void append_stream(struct bytes *out, const char *const *keys) {
@@ -299,7 +299,7 @@ static void two_streams(struct bytes *out, const char *const *first, const char 
     append_stream(out, second);
 }
 
-/* Reads all; the keys, each with a space behind it and those that came before in brackets. */
+/* Reads all; the keys, each with a space after it and those that came before in brackets. */
 static int read_all(const struct bytes *in, char keys[200], int64_t *streams, json_t **end,
                     struct error *e) {
     struct stream_reader *r;
@@ -344,7 +344,7 @@ static void streams_follow_each_other(void) {
     }
 }
 
-/* What reading says of one stream and `size` bytes of `tail` behind it. */
+/* What reading says of one stream and `size` bytes of `tail` after it. */
 static int read_with_tail(const void *tail, size_t size, size_t zeros, struct error *e) {
     char keys[200];
     int64_t streams;
@@ -362,7 +362,7 @@ static int read_with_tail(const void *tail, size_t size, size_t zeros, struct er
     return rc;
 }
 
-/* store F6: and whatever else stood behind __end__ was not looked at. */
+/* store F6: and whatever else stood after __end__ was not looked at. */
 static void nothing_else_follows_the_end(void) {
     char noise[3000], place[64];
     struct error e;

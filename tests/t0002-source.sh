@@ -93,7 +93,7 @@ rooms_of_render_stand_on_each_other() {
     expect_includes render/content 'render/(text|page|content)|render/mode|store'
 }
 
-# Sources without what stands in quotes and comments, a line each as "FILE:LINE:CODE".
+# Sources without what stands in quotes and comments, one per line as "FILE:LINE:CODE".
 code_of() { # FOLDER...
     # shellcheck disable=SC2016 # awk's own $0
     find "${@/#/$top/}" -name '*.[ch]' -exec awk '
@@ -159,6 +159,7 @@ messages_are_plain_english() {
         grep -vE '\bthere (is|are) no |\bis no (longer|more)\b' >found || true
     expect_code 1 grep . found
 }
+run messages_are_plain_english
 
 shell_scripts_are_clean() {
     command -v shellcheck >/dev/null || skip "no shellcheck"

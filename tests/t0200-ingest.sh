@@ -84,9 +84,9 @@ a_broken_download_keeps_what_it_has() {
     ingest "$archive"
     expect_json '.status == "partial" and (.warnings[0] | contains("are there"))
         and (.thumbs | length) > 0' pear/7334567890123456789.json
-    jq -c 'select(.status != "ok") | [.key, .status, .reason, .frames.expected]' report.jsonl >told
+    jq -c 'select(.status != "ok") | [.key, .status, .reason, .frames.expected]' report.jsonl >messages
     echo '["pear/7334567890123456789","partial","truncated",175]' >wanted
-    expect_same wanted told
+    expect_same wanted messages
 }
 
 the_same_input_gives_the_same_bytes() {
@@ -186,16 +186,16 @@ no_captions_is_a_result() {
 }
 
 incomplete_clips_are_named_under_q_too() { # store F14
-    expect_code 3 "$OCC_BIN/occ" ingest -q "$archive" >samples.tar 2>told
-    expect_match '^occ-ingest: .*/pear/A pear falls .*: partial: the container lists 175 frames, 35 are there$' told
-    expect_equal 1 "$(wc -l <told)"
+    expect_code 3 "$OCC_BIN/occ" ingest -q "$archive" >samples.tar 2>messages
+    expect_match '^occ-ingest: .*/pear/A pear falls .*: partial: the container lists 175 frames, 35 are there$' messages
+    expect_equal 1 "$(wc -l <messages)"
     mkdir twice twice/a twice/b
     cp "$archive"/banana/*7301234567890123456* twice/a
     cp "$archive"/banana/*7301234567890123456* twice/b
-    expect_code 3 "$OCC_BIN/occ" ingest -q twice >samples.tar 2>told
-    expect_match '^occ-ingest: .*: skipped: the same clip as .*' told
-    expect_code 3 "$OCC_BIN/occ" ingest -q --report report.jsonl "$archive" >samples.tar 2>told
-    expect_equal '' "$(cat told)" # the report names it
+    expect_code 3 "$OCC_BIN/occ" ingest -q twice >samples.tar 2>messages
+    expect_match '^occ-ingest: .*: skipped: the same clip as .*' messages
+    expect_code 3 "$OCC_BIN/occ" ingest -q --report report.jsonl "$archive" >samples.tar 2>messages
+    expect_equal '' "$(cat messages)" # the report names it
 }
 
 binary_never_goes_to_a_terminal() {

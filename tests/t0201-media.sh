@@ -121,7 +121,7 @@ numbered_clip() {
         -vf "geq=lum='16+219*mod(floor((N+37)/pow(2,X)),2)':cb=128:cr=128,scale=320:180:flags=neighbor" "$@" "$file"
 }
 
-numbers_in() { # FFMPEG-ARGUMENTS... FILTER: the number in each picture, a line each
+numbers_in() { # FFMPEG-ARGUMENTS... FILTER: the number in each picture, one per line
     local filter=${*: -1}
     ffmpeg -hide_banner -loglevel error "${@:1:$#-1}" -vf "${filter}scale=10:1:flags=area,format=gray" \
         -vsync passthrough -f rawvideo - | od -An -v -w10 -tu1 |

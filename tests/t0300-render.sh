@@ -390,7 +390,7 @@ EOF
 # render F8
 missing_fonts_are_told_of() {
     stream_begin
-    for i in 1 2 3; do # a line a script, not one a page
+    for i in 1 2 3; do # one line per script, not per page
         put_clip "kiwi/$i" 1 '' $'Look: \u4eca\u5929\uff0c\u4eca\u5929\u3002 \u3042\u308b \U0001f9e0'
     done
     stream_end >in.tar

@@ -5,8 +5,8 @@
 
 an_archive_becomes_tokens() {
     make_pages base
-    expect_code 0 "$OCC_BIN/occ" compress -v --store s <pages.tar 2>told
-    expect_match '6 samples with 2 pages, 512 tokens of [1-9][0-9]+ characters' told
+    expect_code 0 "$OCC_BIN/occ" compress -v --store s <pages.tar 2>messages
+    expect_match '6 samples with 2 pages, 512 tokens of [1-9][0-9]+ characters' messages
     expect_equal '' "$(store verify s)"
     store stats --json s >counts
     expect_json '.accounts == 2 and .samples == 6 and .pages == 2 and .tokens == 512
@@ -43,25 +43,25 @@ a_second_run_keeps_what_is_there() {
     make_pages base
     compress --store s <pages.tar
     before=$(content_of s)
-    "$OCC_BIN/occ" compress -v --store s <pages.tar 2>told
-    expect_match ' 0 samples with 0 pages.*6 samples were already there' told
+    "$OCC_BIN/occ" compress -v --store s <pages.tar 2>messages
+    expect_match ' 0 samples with 0 pages.*6 samples were already there' messages
     expect_equal "$before" "$(content_of s)"
 }
 
 other_options_or_pages_replace() {
     make_days 3
     compress --store s <days.tar
-    "$OCC_BIN/occ" compress -v --store s --codec int8 <days.tar 2>told
-    expect_match ' 3 samples with 3 pages' told
-    expect_match 'int8: the error is [0-9.]+% of the tokens' told
+    "$OCC_BIN/occ" compress -v --store s --codec int8 <days.tar 2>messages
+    expect_match ' 3 samples with 3 pages' messages
+    expect_match 'int8: the error is [0-9.]+% of the tokens' messages
     store stats --json s >counts
     expect_json '.pages == 3 and .codecs.int8.pages == 3 and (.codecs | has("bf16") | not)' counts
-    sed -i 's/What happened on day 1/What was never told of day 1/' stream/kiwi/1.script.json
+    sed -i 's/What happened on day 1/What was never messages of day 1/' stream/kiwi/1.script.json
     stream_tar | render -q --mode tiny >changed.tar
-    "$OCC_BIN/occ" compress -v --store s --codec int8 <changed.tar 2>told
-    expect_match ' 1 samples with 1 pages.*2 samples were already there' told
+    "$OCC_BIN/occ" compress -v --store s --codec int8 <changed.tar 2>messages
+    expect_match ' 1 samples with 1 pages.*2 samples were already there' messages
     store get --text s kiwi/1 >text
-    expect_words 'What was never told of day 1' text
+    expect_words 'What was never messages of day 1' text
     expect_equal '' "$(store verify s)"
 }
 
@@ -88,8 +88,8 @@ packs_of_another_night_do_not_meet() { # their numbers begin at 0 in each stream
     stream_begin
     put_clip kiwi/1 1700000000 One 'The first night.'
     put_clip kiwi/2 1700086400 Two 'The second night.'
-    stream_end | render -q --mode base | "$OCC_BIN/occ" compress -v --store s 2>told
-    expect_match '2 packs of earlier runs were replaced' told
+    stream_end | render -q --mode base | "$OCC_BIN/occ" compress -v --store s 2>messages
+    expect_match '2 packs of earlier runs were replaced' messages
     expect_equal 1 "$(store stats --json s | jq .pages)"
     expect_equal 1 "$(store ls s | grep -c pack)"
     expect_equal '' "$(store verify s)"
@@ -113,7 +113,7 @@ streams_follow_each_other() { # store F6
     expect_equal 4 "$(store ls files | grep -vc pack)"
     expect_equal '' "$(store verify files)"
     # What is packed otherwise takes the place of all packs, over all streams of the run.
-    "$OCC_BIN/occ" compress -v --store files <pages.tar 2>told
+    "$OCC_BIN/occ" compress -v --store files <pages.tar 2>messages
     expect_equal "$(content_of s)" "$(content_of files)"
     compress --store files pages-*.tar
     expect_equal "$(content_of cat)" "$(content_of files)"
@@ -124,12 +124,12 @@ a_key_that_comes_again_is_skipped_and_told() { # store F6
     mv days.tar three.tar
     sed -i 's/day 1/another day/' stream/kiwi/1.script.json
     stream_tar | render -q --mode tiny >changed.tar
-    expect_code 3 "$OCC_BIN/occ" compress -q --store s three.tar changed.tar 2>told
-    expect_equal 'kiwi/0 kiwi/1 kiwi/2 ' "$(sed -n 's/^occ-compress: changed.tar: \(.*\): skipped, its key came before$/\1/p' told | tr '\n' ' ')"
+    expect_code 3 "$OCC_BIN/occ" compress -q --store s three.tar changed.tar 2>messages
+    expect_equal 'kiwi/0 kiwi/1 kiwi/2 ' "$(sed -n 's/^occ-compress: changed.tar: \(.*\): skipped, its key came before$/\1/p' messages | tr '\n' ' ')"
     store get --text s kiwi/1 >text
     expect_words 'What happened on day 1' text
-    cat three.tar changed.tar | expect_code 3 "$OCC_BIN/occ" compress --store other 2>told
-    expect_match 'warning: 3 samples were skipped: their keys came before' told
+    cat three.tar changed.tar | expect_code 3 "$OCC_BIN/occ" compress --store other 2>messages
+    expect_match 'warning: 3 samples were skipped: their keys came before' messages
     expect_equal "$(content_of s)" "$(content_of other)"
     # Another run is another matter.
     expect_code 0 "$OCC_BIN/occ" compress -q --store s changed.tar
@@ -143,19 +143,19 @@ streams_and_pictures_go_together() {
     expect_code 0 "$OCC_BIN/occ" compress -q --store s small.png days.tar
     compress --store s days.tar small.png
     expect_equal 'files/small%2Epng kiwi/0 kiwi/1 ' "$(store ls s | tr '\n' ' ')"
-    "$OCC_BIN/occ" compress -v --store s small.png - <days.tar 2>told
-    expect_match ' 0 samples with 0 pages.*3 samples were already there' told
+    "$OCC_BIN/occ" compress -v --store s small.png - <days.tar 2>messages
+    expect_match ' 0 samples with 0 pages.*3 samples were already there' messages
 }
 
 a_signal_stops_it_after_the_pages_in_hand() {
     local days=150
     [ -e "$OCC_BIN/../tests/libfail_io.so" ] || days=30 # sanitizers take ten times as long
     make_days $days
-    "$OCC_BIN/occ-compress" --store s --threads 1 <days.tar 2>told &
+    "$OCC_BIN/occ-compress" --store s --threads 1 <days.tar 2>messages &
     until [ -e s/data.mdb ]; do sleep 0.01; done # now about a second of work is left
     kill -TERM $!
     expect_code 75 wait $!
-    expect_match 'stopped by a signal; run it again to resume' told
+    expect_match 'stopped by a signal; run it again to resume' messages
     expect_equal '' "$(store verify s 2>&1 | grep -v 'is not a token store' || true)"
     compress --store s <days.tar
     expect_equal $days "$(store ls s | wc -l)"
@@ -194,8 +194,8 @@ exports_hold_the_tokens() {
     expect_equal "$(store get --text s kiwi/1)" "$(member s.tar kiwi/1.txt)"
     store export -q -o npy s
     cmp <(member s.tar kiwi/2.p000.npy) npy/kiwi/2.p000.npy
-    expect_code 1 "$OCC_BIN/occ" store export -o x s kiwi/9 2>told
-    expect_match 'kiwi/9: is not in the store' told
+    expect_code 1 "$OCC_BIN/occ" store export -o x s kiwi/9 2>messages
+    expect_match 'kiwi/9: is not in the store' messages
 }
 
 shards_are_merged() {
@@ -204,8 +204,8 @@ shards_are_merged() {
     make_days 2
     compress --store one <days.tar
     expect_code 0 "$OCC_BIN/occ" store merge -q new one
-    expect_code 0 "$OCC_BIN/occ" store merge new all one 2>told
-    expect_match 'all: 2 samples with 2 pages; 2 were already there' told
+    expect_code 0 "$OCC_BIN/occ" store merge new all one 2>messages
+    expect_match 'all: 2 samples with 2 pages; 2 were already there' messages
     expect_equal "$(content_of all)" "$(content_of new)"
     expect_code 0 "$OCC_BIN/occ" store compact new copy
     expect_equal "$(content_of all)" "$(content_of copy)"

@@ -14,8 +14,8 @@ copy() { # STORE: a fresh one
 
 old_pages_keep_fewer_tokens() {
     copy s
-    expect_code 0 "$OCC_BIN/occ" forget -v --operator pool --store s --now 2023-12-24 2>told
-    expect_match '1 accounts, 40 pages: 33 made smaller, 0 folded, 0 pinned; 2560 tokens became ' told
+    expect_code 0 "$OCC_BIN/occ" forget -v --operator pool --store s --now 2023-12-24 2>messages
+    expect_match '1 accounts, 40 pages: 33 made smaller, 0 folded, 0 pinned; 2560 tokens became ' messages
     store stats --json s >counts
     # ages: 0 to 6 days 64 tokens, to 20 days 32, to 39 days 16
     expect_json '[.buckets[] | [.bucket, .pages, .tokens]] == [[0,7,448],[1,14,448],[2,19,304]]' counts
@@ -41,8 +41,8 @@ days_and_seconds_are_dates() {
     pool --store b --now 1703376000
     expect_equal "$(content_of a)" "$(content_of b)"
     for date in 2023-13-01 2023-02-30 yesterday 2023-12-24x ''; do
-        expect_code 2 "$OCC_BIN/occ" forget --store a --now "$date" 2>told
-        expect_match 'is neither a day' told
+        expect_code 2 "$OCC_BIN/occ" forget --store a --now "$date" 2>messages
+        expect_match 'is neither a day' messages
     done
 }
 
@@ -53,8 +53,8 @@ past_the_last_bucket_pages_are_folded() {
     expect_json '.pages == 0 and .folded_pages == 40 and .samples == 40 and .json_bytes == 0' counts
     expect_equal '' "$(store verify s)"
     make_days 40 # the journal remembers: nothing comes again
-    "$OCC_BIN/occ" compress -v --store s <days.tar 2>told
-    expect_match '40 samples were already there' told
+    "$OCC_BIN/occ" compress -v --store s <days.tar 2>messages
+    expect_match '40 samples were already there' messages
     copy kept
     pool --store kept --now 2024-12-24 --buckets 3 --keep-text
     store get --text kept kiwi/7 >text
@@ -66,8 +66,8 @@ pinned_samples_stay() {
     forget --store s --pin kiwi/3 kiwi/4
     pool --store s --now 2030-01-01 --force
     expect_equal 128 "$(store stats --json s | jq '.buckets[] | select(.bucket == 0) | .tokens')"
-    expect_code 1 "$OCC_BIN/occ" forget --store s --pin kiwi/99 2>told
-    expect_match 'kiwi/99: is not in the store' told
+    expect_code 1 "$OCC_BIN/occ" forget --store s --pin kiwi/99 2>messages
+    expect_match 'kiwi/99: is not in the store' messages
 }
 
 pages_are_drawn_again_smaller() {
@@ -87,22 +87,22 @@ pages_are_drawn_again_smaller() {
 
 what_cannot_be_is_refused() {
     copy s
-    expect_code 2 "$OCC_BIN/occ" forget 2>told
-    expect_match 'no store is named' told
+    expect_code 2 "$OCC_BIN/occ" forget 2>messages
+    expect_match 'no store is named' messages
     unset OCC_MODEL
     mkdir data
     for how in merge render; do
-        OCC_DATA=data expect_code 1 "$OCC_BIN/occ" forget --store s --operator $how 2>told
-        expect_match "--operator $how needs the store's encoder \(--model FILE\): nano.safetensors" told
+        OCC_DATA=data expect_code 1 "$OCC_BIN/occ" forget --store s --operator $how 2>messages
+        expect_match "--operator $how needs the store's encoder \(--model FILE\): nano.safetensors" messages
     done
-    expect_code 2 "$OCC_BIN/occ" forget --store s kiwi/3 2>told
-    expect_match 'KEYs need --pin or --unpin' told
-    expect_code 1 "$OCC_BIN/occ" forget --store nowhere 2>told
-    expect_match 'nowhere: No such file' told
+    expect_code 2 "$OCC_BIN/occ" forget --store s kiwi/3 2>messages
+    expect_match 'KEYs need --pin or --unpin' messages
+    expect_code 1 "$OCC_BIN/occ" forget --store nowhere 2>messages
+    expect_match 'nowhere: No such file' messages
     [ ! -e nowhere ]
     "$OCC_BIN/occ" model init --config nano --seed 9 -o other.safetensors
-    expect_code 1 "$OCC_BIN/occ" forget --store s --operator resize --model other.safetensors 2>told
-    expect_match 'is not the encoder of s' told
+    expect_code 1 "$OCC_BIN/occ" forget --store s --operator resize --model other.safetensors 2>messages
+    expect_match 'is not the encoder of s' messages
 }
 
 run old_pages_keep_fewer_tokens

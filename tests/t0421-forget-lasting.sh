@@ -66,10 +66,10 @@ pins_hold_packs() {
     forget --store s --unpin "$second" # stands for all that it shows
     late -q
     expect_equal 0 "$(pages_of s)"
-    expect_code 1 "$OCC_BIN/occ" store get s kiwi/1 2>told
-    expect_match 'kiwi/1: the store has no JSON of it' told
-    expect_code 1 "$OCC_BIN/occ" forget --store s --pin kiwi/1 2>told
-    expect_match "kiwi/1: was folded into its account's style token" told
+    expect_code 1 "$OCC_BIN/occ" store get s kiwi/1 2>messages
+    expect_match 'kiwi/1: the store has no JSON of it' messages
+    expect_code 1 "$OCC_BIN/occ" forget --store s --pin kiwi/1 2>messages
+    expect_match "kiwi/1: was folded into its account's style token" messages
 }
 
 # store F4
@@ -79,18 +79,18 @@ keys_that_match_nothing_are_named() {
     compress --store s <clips.tar
     for command in 'forget --store s --pin' 'forget --store s --unpin' 'store get s' 'store export -o x s' \
         'store export --format tar s'; do
-        expect_code 1 "$OCC_BIN/occ" $command kiwi/9 2>told >out
-        expect_match 'kiwi/9: is not in the store' told
+        expect_code 1 "$OCC_BIN/occ" $command kiwi/9 2>messages >out
+        expect_match 'kiwi/9: is not in the store' messages
         [ ! -s out ]
     done
-    expect_code 1 "$OCC_BIN/occ" forget --store s --operator pool --account plum 2>told
-    expect_match 'plum: is not an account of the store' told
+    expect_code 1 "$OCC_BIN/occ" forget --store s --operator pool --account plum 2>messages
+    expect_match 'plum: is not an account of the store' messages
     for format in npy safetensors tar; do
-        expect_code 1 "$OCC_BIN/occ" store export --format $format -o x s kiwi/1 2>told
-        expect_match 'kiwi/1: has no page of its own: it is on the pack kiwi/pack%3A' told
+        expect_code 1 "$OCC_BIN/occ" store export --format $format -o x s kiwi/1 2>messages
+        expect_match 'kiwi/1: has no page of its own: it is on the pack kiwi/pack%3A' messages
     done
     [ ! -e x ]
-    expect_code 1 "$OCC_BIN/occ" forget --store s --pin kiwi/1 kiwi/9 2>told
+    expect_code 1 "$OCC_BIN/occ" forget --store s --pin kiwi/1 kiwi/9 2>messages
     expect_equal '' "$(store ls --pinned s)"
 }
 
@@ -98,11 +98,11 @@ keys_that_match_nothing_are_named() {
 folded_samples_do_not_come_again() {
     for night in 1 2 3 4; do
         clips "views: $night" 1:1700000000 2:1700000000
-        "$OCC_BIN/occ" compress -v --store s <clips.tar 2>told
+        "$OCC_BIN/occ" compress -v --store s <clips.tar 2>messages
         late -q
     done
-    expect_match '0 samples with 0 pages.*; 2 samples were already there' told
-    expect_match '2 of them were folded' told
+    expect_match '0 samples with 0 pages.*; 2 samples were already there' messages
+    expect_match '2 of them were folded' messages
     store stats --json s >counts
     expect_json '.samples == 2 and .folded_pages == 2 and .pages == 0 and .json_bytes == 0' counts
     expect_equal '' "$(store verify s)"
@@ -119,7 +119,7 @@ packs_of_folded_samples_do_not_come_again() {
     expect_equal 1 "$(store stats --json s | jq .folded_pages)"
     expect_equal 1 "$(store ls s | grep -c pack)"
     clips 'one is new' 1:1700000000 2:1700000000 3:2000000000
-    compress --store s <clips.tar 2>told
+    compress --store s <clips.tar 2>messages
     expect_equal 1 "$(pages_of s)"
     late -q
     store stats --json s >counts
@@ -130,26 +130,26 @@ packs_of_folded_samples_do_not_come_again() {
 # store F8
 samples_without_a_date_never_age() {
     clips 'no date' none:null zero:0 negative:-5 text:'"soon"' early:86400 list:'[1]' good:1700000000
-    expect_code 0 "$OCC_BIN/occ" compress --store s <clips.tar 2>told
-    expect_match 'warning: 6 samples have no usable date \(created\) and never age: kiwi/none, kiwi/zero, kiwi/negative, \.\.\.$' told
-    expect_code 0 late 2>told
-    expect_match '6 pages have no usable date and never age' told
-    expect_match '1 samples with 1 pages' told
+    expect_code 0 "$OCC_BIN/occ" compress --store s <clips.tar 2>messages
+    expect_match 'warning: 6 samples have no usable date \(created\) and never age: kiwi/none, kiwi/zero, kiwi/negative, \.\.\.$' messages
+    expect_code 0 late 2>messages
+    expect_match '6 pages have no usable date and never age' messages
+    expect_match '1 samples with 1 pages' messages
     expect_equal 6 "$(store ls --undated s | wc -l)"
     store stats --json s >counts
     expect_json '.pages == 6 and .undated_pages == 6 and .buckets == [.buckets[] | select(.bucket == 0)]' counts
-    compress --store s <clips.tar 2>told # said when they are put only
-    [ ! -s told ]
+    compress --store s <clips.tar 2>messages # said when they are put only
+    [ ! -s messages ]
 }
 
 # store F8
 dates_are_read_as_they_are_meant() {
     clips 'a date' ms:1700000000123 us:1700000000123456 iso:'"2023-11-14"' day:'"20231114"' number:20231114 \
         time:'"2023-11-14T12:00:00Z"' real:1700000000.5 text:'"1700000000"' late:4000000000
-    expect_code 0 "$OCC_BIN/occ" compress --store s <clips.tar 2>told
-    expect_match '2 samples give their date in milliseconds, and were dated accordingly: kiwi/ms, kiwi/us$' told
-    expect_match '1 samples are dated in the future, and do not age until then: kiwi/late$' told
-    expect_no_match 'no usable date' told
+    expect_code 0 "$OCC_BIN/occ" compress --store s <clips.tar 2>messages
+    expect_match '2 samples give their date in milliseconds, and were dated accordingly: kiwi/ms, kiwi/us$' messages
+    expect_match '1 samples are dated in the future, and do not age until then: kiwi/late$' messages
+    expect_no_match 'no usable date' messages
     pool --store s --now 2023-11-20 # none is of a week
     store stats --json s >counts
     expect_json '.buckets == [.buckets[] | select(.bucket == 0)]' counts
@@ -162,14 +162,14 @@ dates_are_read_as_they_are_meant() {
 packs_have_the_dates_of_their_samples() {
     packs='--pack account'
     clips 'some text' old:1400000000123 new:1700000000
-    compress --store s <clips.tar 2>told
+    compress --store s <clips.tar 2>messages
     pool --store s --now 2023-11-20
     expect_equal 64 "$(store stats --json s | jq '.buckets[0].tokens')"
     rm -rf s
     clips 'some text' none:null new:1700000000
-    compress --store s <clips.tar 2>told
-    late 2>told
-    expect_match '1 pages have no usable date and never age' told
+    compress --store s <clips.tar 2>messages
+    late 2>messages
+    expect_match '1 pages have no usable date and never age' messages
     store get s kiwi/none >sample
 }
 
@@ -182,9 +182,9 @@ json_of_a_store_is_sound() {
     echo '[]' | put kiwi/3.json
     stream_samples=3
     stream_end >clips.tar
-    expect_code 3 "$OCC_BIN/occ" compress --store s <clips.tar 2>told
-    expect_match 'kiwi/2: json: invalid JSON' told
-    expect_match 'kiwi/3: json: is not an object' told
+    expect_code 3 "$OCC_BIN/occ" compress --store s <clips.tar 2>messages
+    expect_match 'kiwi/2: json: invalid JSON' messages
+    expect_match 'kiwi/3: json: is not an object' messages
     expect_equal kiwi/1 "$(store ls s)"
     expect_equal '' "$(store verify s)"
 }
@@ -208,11 +208,11 @@ a_wrong_clock_is_asked_about() {
     before=$(content_of s)
     pool --store s --now 2023-11-15 # the first pass has none before it
     for how in '' -q; do
-        expect_code 1 "$OCC_BIN/occ" forget --operator pool --store s $how --now 2024-02-14 2>told
-        expect_match 's: this pass would count ages to 2024-02-14, more than 90 days after the last pass, 2023-11-15.*--force' told
+        expect_code 1 "$OCC_BIN/occ" forget --operator pool --store s $how --now 2024-02-14 2>messages
+        expect_match 's: this pass would count ages to 2024-02-14, more than 90 days after the last pass, 2023-11-15.*--force' messages
     done
-    expect_code 0 "$OCC_BIN/occ" forget --operator pool --store s --dry-run --now 2024-02-14 2>told >plan
-    expect_match 'without --dry-run this pass would be refused: .*--force' told
+    expect_code 0 "$OCC_BIN/occ" forget --operator pool --store s --dry-run --now 2024-02-14 2>messages >plan
+    expect_match 'without --dry-run this pass would be refused: .*--force' messages
     expect_match '^tokens +64 before, 8 after$' plan
     expect_equal "$before" "$(content_of s)"
     pool --store s --now 2024-02-13
@@ -225,10 +225,10 @@ what_is_removed_is_told() {
     clips 'some text' 1:1700000000 2:1700000000
     compress --store s <clips.tar
     bytes=$(store stats --json s | jq '.codecs.bf16.bytes + .json_bytes + .text_bytes')
-    late 2>told
-    expect_match "warning: 2 samples with 2 pages, $bytes bytes, were removed: past bucket 7" told
-    late 2>told
-    [ ! -s told ]
+    late 2>messages
+    expect_match "warning: 2 samples with 2 pages, $bytes bytes, were removed: past bucket 7" messages
+    late 2>messages
+    [ ! -s messages ]
 }
 
 run pins_outlive_changes

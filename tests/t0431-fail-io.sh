@@ -12,12 +12,12 @@ CALLS=200 # of a kind are tried at most, spread evenly over all there are
 once() {
     local kind=$1 number=$2 status=0
     shift 2
-    FAIL_IO=$kind:$number FAIL_IO_COUNT=$PWD/count LD_PRELOAD=$fail_io "$@" <days.tar 2>told || status=$?
+    FAIL_IO=$kind:$number FAIL_IO_COUNT=$PWD/count LD_PRELOAD=$fail_io "$@" <days.tar 2>messages || status=$?
     case $status in
     0 | 1 | 3) ;;
-    *) complain "exit status $status when $kind $number failed: $*" "$(cat told)" ;;
+    *) complain "exit status $status when $kind $number failed: $*" "$(cat messages)" ;;
     esac
-    [ $status -ne 1 ] || grep -q . told || complain "no word when $kind $number failed: $*"
+    [ $status -ne 1 ] || grep -q . messages || complain "no word when $kind $number failed: $*"
     return 0
 }
 
@@ -58,7 +58,7 @@ compress_reports_each_failure() {
 compress_survives_without_memory() {
     make_days 1
     nothing() { rm -rf s; }
-    sound() { [ ! -e s/data.mdb ] || "$OCC_BIN/occ" store verify s >/dev/null 2>told || grep -q 'not a token store' told; }
+    sound() { [ ! -e s/data.mdb ] || "$OCC_BIN/occ" store verify s >/dev/null 2>messages || grep -q 'not a token store' messages; }
     try_all malloc nothing sound "$OCC_BIN/occ-compress" -q --store s --threads 1
 }
 

@@ -42,8 +42,8 @@ the_limit_is_named_where_it_is_too_small() { # store F13
     size=$(stat -c %s s/data.mdb)
     [ "$size" -gt 20000000 ] || complain "only $size bytes"
     room=$(least_room)
-    expect_code 1 limited $((room + 10)) "$OCC_BIN/occ-store" info s 2>told
-    expect_match 's/data.mdb: does not fit the limit of address space \(ulimit -v\)' told
+    expect_code 1 limited $((room + 10)) "$OCC_BIN/occ-store" info s 2>messages
+    expect_match 's/data.mdb: does not fit the limit of address space \(ulimit -v\)' messages
     expect_code 0 limited $((room + 10 + size / 1000000 + 64)) "$OCC_BIN/occ-store" info s >/dev/null
 }
 

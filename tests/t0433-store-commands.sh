@@ -17,24 +17,24 @@ make_packs() { # [KEY]: packs.tar
     stream_end | render -q --mode base --pack account >packs.tar
 }
 
-rm_says() { # STATUS STORE ARGUMENT...: told
+rm_says() { # STATUS STORE ARGUMENT...: messages
     local status=$1
     shift
-    expect_code "$status" "$OCC_BIN/occ" store rm "$@" 2>told
+    expect_code "$status" "$OCC_BIN/occ" store rm "$@" 2>messages
 }
 
 a_removed_sample_takes_its_pack_along_and_the_others_come_again() { # store F9
     make_packs
     compress --store s <packs.tar
     rm_says 0 s ann/2
-    expect_match 'removed 1 samples, 1 packs, 1 pages; 3 other samples have lost their page' told
-    expect_match 'occ store compact' told
+    expect_match 'removed 1 samples, 1 packs, 1 pages; 3 other samples have lost their page' messages
+    expect_match 'occ store compact' messages
     for i in 1 3 4; do
-        expect_match "ann/$i: was on a removed pack and has no page any more" told
+        expect_match "ann/$i: was on a removed pack and has no page any more" messages
     done
     expect_equal '' "$(store verify s)"
     expect_equal 'bob/5' "$(store ls s | grep -v pack)" # so ingest --skip-from - brings the others
-    expect_code 1 "$OCC_BIN/occ" store get s ann/2 2>told
+    expect_code 1 "$OCC_BIN/occ" store get s ann/2 2>messages
     make_packs ann/2
     compress --store s <packs.tar
     expect_equal 'ann/1 ann/3 ann/4 bob/5' "$(store ls s | grep -v pack | tr '\n' ' ' | sed 's/ $//')"
@@ -49,14 +49,14 @@ an_account_goes_and_a_wrong_name_is_said() { # store F9
     compress --store s <packs.tar
     before=$(content_of s)
     rm_says 1 s ann/1 ann/nobody
-    expect_match 'ann/nobody: is not in the store' told
+    expect_match 'ann/nobody: is not in the store' messages
     rm_says 1 s --account nobody
-    expect_match 'nobody: is not an account of the store' told
+    expect_match 'nobody: is not an account of the store' messages
     rm_says 2 s
     rm_says 2 s --account ann ann/1
     expect_equal "$before" "$(content_of s)"
     rm_says 0 s --account ann
-    expect_match 'removed 4 samples, 1 packs, 1 pages' told
+    expect_match 'removed 4 samples, 1 packs, 1 pages' messages
     expect_equal 'bob/5' "$(store ls s | grep -v pack)"
     expect_equal '' "$(store verify s)"
     store compact s copy
@@ -71,7 +71,7 @@ a_folded_sample_sets_the_style_token_back() { # store F9
     store stats --json s >counts
     expect_json '.folded_pages == 2' counts
     rm_says 0 s ann/0
-    expect_match 'ann: a removed sample was folded into this account.s style token, which was reset' told
+    expect_match 'ann: a removed sample was folded into this account.s style token, which was reset' messages
     store stats --json s >counts
     expect_json '.folded_pages == 0' counts
     expect_equal '' "$(store verify s)"
@@ -82,18 +82,18 @@ merge_tells_what_it_keeps() { # store F14
     compress --store a <days.tar
     sed -i 's/And then some more/And then much more/' stream/kiwi/1.script.json
     stream_tar | render -q --mode tiny | compress --store b
-    "$OCC_BIN/occ" store merge a b 2>told
-    expect_match '0 samples with 0 pages; 3 were already there, 1 of them with different content' told
-    expect_match 'kiwi/1: b has different content; what is there is kept' told
-    expect_code 2 "$OCC_BIN/occ" store merge a a 2>told
-    expect_match 'a: is the store to merge into' told
+    "$OCC_BIN/occ" store merge a b 2>messages
+    expect_match '0 samples with 0 pages; 3 were already there, 1 of them with different content' messages
+    expect_match 'kiwi/1: b has different content; what is there is kept' messages
+    expect_code 2 "$OCC_BIN/occ" store merge a a 2>messages
+    expect_match 'a: is the store to merge into' messages
 }
 
 what_is_on_a_pack_is_not_exported_in_silence() { # store F4
     make_packs
     compress --store s <packs.tar
-    expect_code 1 "$OCC_BIN/occ" store export -o npy s ann/1 2>told
-    expect_match 'ann/1: has no page of its own: it is on the pack ann/pack' told
+    expect_code 1 "$OCC_BIN/occ" store export -o npy s ann/1 2>messages
+    expect_match 'ann/1: has no page of its own: it is on the pack ann/pack' messages
     [ ! -e npy ] || complain 'a folder was made'
 }
 
@@ -108,15 +108,15 @@ a_store_that_was_cut_is_named_by_every_command() {
         set -- $command
         verb=$1
         shift
-        expect_code 1 "$OCC_BIN/occ" store "$verb" cut "$@" 2>told
-        expect_match 'cut/data.mdb: has 100000 bytes, needs [0-9]+: it was cut short' told
+        expect_code 1 "$OCC_BIN/occ" store "$verb" cut "$@" 2>messages
+        expect_match 'cut/data.mdb: has 100000 bytes, needs [0-9]+: it was cut short' messages
     done
-    expect_code 1 "$OCC_BIN/occ" store merge s cut 2>told
-    expect_match 'cut/data.mdb: has 100000 bytes' told
-    expect_code 1 "$OCC_BIN/occ" forget --store cut 2>told
-    expect_match 'cut/data.mdb: has 100000 bytes' told
-    expect_code 1 "$OCC_BIN/occ" compress --store cut <days.tar 2>told
-    expect_match 'cut/data.mdb: has 100000 bytes' told
+    expect_code 1 "$OCC_BIN/occ" store merge s cut 2>messages
+    expect_match 'cut/data.mdb: has 100000 bytes' messages
+    expect_code 1 "$OCC_BIN/occ" forget --store cut 2>messages
+    expect_match 'cut/data.mdb: has 100000 bytes' messages
+    expect_code 1 "$OCC_BIN/occ" compress --store cut <days.tar 2>messages
+    expect_match 'cut/data.mdb: has 100000 bytes' messages
 }
 
 # shellcheck disable=SC2016 # it is the shell inside that expands

@@ -114,18 +114,18 @@ another_user_reads_with_a_lock_or_is_told() { # store F1
     "$nights" s 0
     expect_equal 4 "$(as_nobody opened s)"
     chmod 644 s/lock.mdb # as it was made once
-    as_nobody opened s >told
-    expect_match "^PermissionError .*may not be written.*occ store info s.*'s/lock.mdb'$" told
+    as_nobody opened s >messages
+    expect_match "^PermissionError .*may not be written.*occ store info s.*'s/lock.mdb'$" messages
     expect_equal 4 "$(read_store opened s)" # its owner mends it
     expect_equal 4 "$(as_nobody opened s)"
     chmod 777 s
-    chmod 644 s/lock.mdb # whoever may write to the folder is told, too
-    as_nobody opened s >told
-    expect_match '^PermissionError .*lock.mdb' told
+    chmod 644 s/lock.mdb # who may write to the folder sees them, too
+    as_nobody opened s >messages
+    expect_match '^PermissionError .*lock.mdb' messages
     chmod 755 s
     rm s/lock.mdb
-    as_nobody opened s >told
-    expect_match '^PermissionError .*cannot be made.*lock.mdb' told
+    as_nobody opened s >messages
+    expect_match '^PermissionError .*cannot be made.*lock.mdb' messages
 }
 
 a_store_that_was_cut_is_named() { # store F11
@@ -135,8 +135,8 @@ a_store_that_was_cut_is_named() { # store F11
         rm -rf cut
         mkdir cut
         head -c $size s/data.mdb >cut/data.mdb
-        read_store opened cut >told
-        expect_match "^ValueError cut/data.mdb: has $size bytes, needs [0-9]+: it was cut short" told
+        read_store opened cut >messages
+        expect_match "^ValueError cut/data.mdb: has $size bytes, needs [0-9]+: it was cut short" messages
     done
     : >cut/data.mdb
     expect_equal 'ValueError cut: is not a token store: data.mdb is empty' "$(read_store opened cut)"

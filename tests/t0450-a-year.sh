@@ -22,7 +22,7 @@ a_year_of_nights_loses_nothing() {
     expect_json '.counts.views == 300' sample # the last time that it came
     store get --text s dot/111 >text
     expect_equal 'What dot did on day 111.' "$(cat text)"
-    expect_code 1 "$OCC_BIN/occ" store get s dot/110 2>told
+    expect_code 1 "$OCC_BIN/occ" store get s dot/110 2>messages
 }
 
 nights_that_were_killed_are_made_up_for() {
@@ -45,13 +45,13 @@ a_second_writer_fails_at_once_and_readers_go_on() {
     before=$(content_of s)
     exec 9>>s/writer.lock
     flock 9
-    expect_code 1 "$OCC_BIN/occ" forget --store s --now 1997-06-01 2>told
-    expect_match 's: another process is writing to this store' told
-    expect_code 1 "$OCC_BIN/occ" store rm s ann/0 2>told
-    expect_match 's: another process is writing to this store' told
+    expect_code 1 "$OCC_BIN/occ" forget --store s --now 1997-06-01 2>messages
+    expect_match 's: another process is writing to this store' messages
+    expect_code 1 "$OCC_BIN/occ" store rm s ann/0 2>messages
+    expect_match 's: another process is writing to this store' messages
     expect_equal "$before" "$(content_of s)"
     exec 9>&-
-    "$OCC_BIN/occ" store rm s ann/0 2>told
+    "$OCC_BIN/occ" store rm s ann/0 2>messages
     expect_equal 11 "$(store ls s | wc -l)"
 }
 

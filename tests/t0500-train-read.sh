@@ -7,7 +7,7 @@ command -v jq >/dev/null || skip_all 'no jq'
 
 texts=("$test_folder/golden/texts/en.txt" "$test_folder/golden/texts/de.txt")
 
-# One page a step: the least there is.
+# One page per step: the least there is.
 read_text() { # FOLDER STEPS [OPTION...]
     local folder=$1 steps=$2
     shift 2
@@ -46,8 +46,8 @@ it_learns_and_tells() {
 }
 
 what_it_trains_is_an_encoder() {
-    expect_code 0 "$OCC_BIN/occ" model info "$whole/encoder.safetensors" >told
-    expect_match nano told
+    expect_code 0 "$OCC_BIN/occ" model info "$whole/encoder.safetensors" >messages
+    expect_match nano messages
     expect_code 0 "$OCC_BIN/occ" compress -q --model "$whole/encoder.safetensors" --store s --mode tiny \
         "$test_folder/golden/preprocess/317x211.png"
     expect_equal 64 "$("$OCC_BIN/occ" store stats --json s | jq .tokens)"
@@ -76,35 +76,35 @@ killed_at_any_time_it_ends_with_the_same_bytes() {
 }
 
 stopped_by_step_or_signal_it_goes_on() {
-    expect_code 75 read_text run 40 --stop-at 3 2>told
-    expect_match 'stopped at step 3; run it again to resume' told
-    begin run 40 -v 2>told
-    until grep -q 'goes on at step 3' told; do
+    expect_code 75 read_text run 40 --stop-at 3 2>messages
+    expect_match 'stopped at step 3; run it again to resume' messages
+    begin run 40 -v 2>messages
+    until grep -q 'goes on at step 3' messages; do
         kill -0 $!
         sleep 0.01
     done
     kill -TERM $!
     expect_code 75 wait $!
-    expect_match 'stopped at step [0-9]+; run it again to resume' told
+    expect_match 'stopped at step [0-9]+; run it again to resume' messages
     expect_code 0 read_text run 40
     expect_same_weights "$whole" run
 }
 
 # Predicted before the first step, measured after the last, in megabytes.
 memory_is_accounted_for() {
-    read_text ledger 1 --staged 0 -v 2>told
-    expect_match 'will take [0-9.]+ MB of memory: weights [0-9.]+, gradients [0-9.]+, moments [0-9.]+, activations [0-9.]+, scratch [0-9.]+' told
-    expect_match 'took [0-9.]+ MB of memory: weights ' told
-    sed -nE 's/.* (will take|took) ([0-9.]+) MB of memory.*/\2/p' told >totals
+    read_text ledger 1 --staged 0 -v 2>messages
+    expect_match 'will take [0-9.]+ MB of memory: weights [0-9.]+, gradients [0-9.]+, moments [0-9.]+, activations [0-9.]+, scratch [0-9.]+' messages
+    expect_match 'took [0-9.]+ MB of memory: weights ' messages
+    sed -nE 's/.* (will take|took) ([0-9.]+) MB of memory.*/\2/p' messages >totals
     awk 'NR == 1 {will = $1} END {exit NR != 2 || will < 0.9 * $1 || will > 1.1 * $1}' totals
 }
 
 devices_are_chosen_or_explained() {
     expect_code 0 read_text cpu 1 --device cpu
-    expect_code 2 read_text cuda 1 --device cuda 2>told
-    expect_match 'CUDA' told
+    expect_code 2 read_text cuda 1 --device cuda 2>messages
+    expect_match 'CUDA' messages
     expect_code 1 test -e cuda
-    expect_code 2 read_text abacus 1 --device abacus 2>told
+    expect_code 2 read_text abacus 1 --device abacus 2>messages
 }
 
 the_seed_decides() {
@@ -126,17 +126,17 @@ other_options_are_refused() {
     read_text run 2
     cp run/checkpoint.safetensors before
     for option in --seed=2 --threads=2 --batch=2 --sizes=base --merging=0; do
-        expect_code 1 read_text run 2 $option 2>told
-        expect_match 'run/checkpoint.safetensors: was made with other options, or of other text; name another folder' told
+        expect_code 1 read_text run 2 $option 2>messages
+        expect_match 'run/checkpoint.safetensors: was made with other options, or of other text; name another folder' messages
     done
-    expect_code 1 read_text run 2 --average 0.9 2>told
-    expect_match "run/checkpoint.safetensors: 'ema.*' is missing" told
+    expect_code 1 read_text run 2 --average 0.9 2>messages
+    expect_match "run/checkpoint.safetensors: 'ema.*' is missing" messages
     expect_code 0 read_text run 2
     cmp before run/checkpoint.safetensors
-    # what is no checkpoint is not written over
+    # what is not a checkpoint is not written over
     head -c 100000 before >run/checkpoint.safetensors
-    expect_code 1 read_text run 2 2>told
-    expect_match 'run/checkpoint.safetensors: ' told
+    expect_code 1 read_text run 2 2>messages
+    expect_match 'run/checkpoint.safetensors: ' messages
     expect_equal 100000 "$(wc -c <run/checkpoint.safetensors)"
 }
 
@@ -145,8 +145,8 @@ texts_that_cannot_be_read_are_named() {
     mkfifo fifo
     for refused in 'missing.txt: No such file' 'empty.txt: is empty' '.: is a folder' 'fifo: '; do
         texts=("${texts[0]}" "${refused%%:*}")
-        expect_code 1 read_text run 1 2>told
-        expect_match "${refused/#./\\.}" told
+        expect_code 1 read_text run 1 2>messages
+        expect_match "${refused/#./\\.}" messages
     done
     printf x >short.txt
     texts=(short.txt)
@@ -154,21 +154,21 @@ texts_that_cannot_be_read_are_named() {
 }
 
 usage_is_checked() {
-    expect_code 2 "$OCC_BIN/occ-train" read "${texts[@]}" 2>told
-    expect_match 'no folder is named: --output' told
-    expect_code 2 "$OCC_BIN/occ-train" read -o run 2>told
-    expect_match 'TEXT' told
-    expect_code 2 "$OCC_BIN/occ-train" 2>told
-    expect_code 2 "$OCC_BIN/occ-train" write -o run x 2>told
+    expect_code 2 "$OCC_BIN/occ-train" read "${texts[@]}" 2>messages
+    expect_match 'no folder is named: --output' messages
+    expect_code 2 "$OCC_BIN/occ-train" read -o run 2>messages
+    expect_match 'TEXT' messages
+    expect_code 2 "$OCC_BIN/occ-train" 2>messages
+    expect_code 2 "$OCC_BIN/occ-train" write -o run x 2>messages
     for option in --sizes=huge --sizes= --profiles=read10:x --random=2 --rate=0 --rate=nan --average=1 --merging=-1 \
         --steps=0 --batch=0; do
-        expect_code 2 read_text run 1 $option 2>told
-        expect_match "${option%%=*}" told
+        expect_code 2 read_text run 1 $option 2>messages
+        expect_match "${option%%=*}" messages
     done
     expect_code 1 test -e run
     : >file
-    expect_code 1 read_text file 1 2>told
-    expect_match 'file' told
+    expect_code 1 read_text file 1 2>messages
+    expect_match 'file' messages
 }
 
 run it_learns_and_tells

@@ -41,8 +41,8 @@ PYTHON
 the_picture_has_every_curve() {
     mkdir run
     metrics 20 >run/metrics.ndjson
-    expect_code 0 plot run -o curve.svg 2>told
-    expect_equal '' "$(cat told)"
+    expect_code 0 plot run -o curve.svg 2>messages
+    expect_equal '' "$(cat messages)"
     curves_of curve.svg >curves
     for name in early0 early1 early2 read10 read10-random clear dense dense-random merge1; do
         expect_match "^text $name\$" curves
@@ -126,8 +126,8 @@ lines_that_are_wrong_are_left_out_and_told() {
             '{"pages":99999999999999999999,"read10":[1,1]}'
         printf '\0\n\377\376\n{"step":200,"pages":1000,"read10":[0.1,0.2],"note":"x","rate":"fast"}\n{"pages":1'
     } >m.ndjson
-    expect_code 3 plot m.ndjson -o curve.svg 2>told
-    expect_match '^occ-train: m.ndjson: 18 of 24 lines were left out; the first: line 6 is not JSON$' told
+    expect_code 3 plot m.ndjson -o curve.svg 2>messages
+    expect_match '^occ-train: m.ndjson: 18 of 24 lines were left out; the first: line 6 is not JSON$' messages
     curves_of curve.svg >curves
     expect_match '^text 1000 pages in 200 steps$' curves
     expect_equal 9 "$(grep -c '^[a-z0-9-]* #' curves)"
@@ -137,8 +137,8 @@ lines_that_are_wrong_are_left_out_and_told() {
 each_fault_has_its_reason() {
     reason() { # LINE REGEX
         printf '{"pages":5,"a":[1,1]}\n%s\n' "$1" >m.ndjson
-        expect_code 3 plot m.ndjson -o curve.svg 2>told
-        expect_match "the first: line 2 $2\$" told
+        expect_code 3 plot m.ndjson -o curve.svg 2>messages
+        expect_match "the first: line 2 $2\$" messages
     }
     reason '[]' 'is not a JSON object'
     reason '{"a":[1,1]}' 'has no whole number "pages"'
@@ -153,50 +153,50 @@ each_fault_has_its_reason() {
 
 what_holds_no_losses_is_refused() {
     : >empty.ndjson
-    expect_code 1 plot empty.ndjson -o curve.svg 2>told
-    expect_match '^occ-train: empty.ndjson: is empty: no step has been recorded yet$' told
+    expect_code 1 plot empty.ndjson -o curve.svg 2>messages
+    expect_match '^occ-train: empty.ndjson: is empty: no step has been recorded yet$' messages
     printf '\n  \n' >blank.ndjson
-    expect_code 1 plot blank.ndjson -o curve.svg 2>told
-    expect_match 'blank.ndjson: is empty' told
+    expect_code 1 plot blank.ndjson -o curve.svg 2>messages
+    expect_match 'blank.ndjson: is empty' messages
     echo 'A text.' >text.ndjson
-    expect_code 1 plot text.ndjson -o curve.svg 2>told
-    expect_match '^occ-train: text.ndjson: is not the metrics of a training run: line 1 is not JSON$' told
+    expect_code 1 plot text.ndjson -o curve.svg 2>messages
+    expect_match '^occ-train: text.ndjson: is not the metrics of a training run: line 1 is not JSON$' messages
     echo '{"step":20,"pages":100}' >bare.ndjson
-    expect_code 1 plot bare.ndjson -o curve.svg 2>told
-    expect_match '^occ-train: bare.ndjson: its lines hold no loss$' told
-    expect_code 1 plot nowhere -o curve.svg 2>told
-    expect_match '^occ-train: nowhere: No such file' told
+    expect_code 1 plot bare.ndjson -o curve.svg 2>messages
+    expect_match '^occ-train: bare.ndjson: its lines hold no loss$' messages
+    expect_code 1 plot nowhere -o curve.svg 2>messages
+    expect_match '^occ-train: nowhere: No such file' messages
     mkdir run
-    expect_code 1 plot run -o curve.svg 2>told
-    expect_match '^occ-train: run/metrics.ndjson: No such file' told
+    expect_code 1 plot run -o curve.svg 2>messages
+    expect_match '^occ-train: run/metrics.ndjson: No such file' messages
     expect_code 1 test -e curve.svg
 }
 
 a_picture_that_cannot_be_written_is_told() {
     metrics 5 >m.ndjson
-    expect_code 1 plot m.ndjson >/dev/full 2>told
-    expect_match 'standard output: .*disk full' told
-    expect_code 1 plot m.ndjson -o nowhere/curve.svg 2>told
-    expect_match 'nowhere/.*No such file' told
+    expect_code 1 plot m.ndjson >/dev/full 2>messages
+    expect_match 'standard output: .*disk full' messages
+    expect_code 1 plot m.ndjson -o nowhere/curve.svg 2>messages
+    expect_match 'nowhere/.*No such file' messages
     echo before >curve.svg
     : >empty.ndjson
-    expect_code 1 plot empty.ndjson -o curve.svg 2>told
+    expect_code 1 plot empty.ndjson -o curve.svg 2>messages
     expect_equal before "$(cat curve.svg)"
 }
 
 commands_are_checked() {
     metrics 5 >m.ndjson
-    expect_code 2 "$OCC_BIN/occ-train" 2>told
-    expect_match '^occ-train: name a command: read, plot$' told
-    expect_code 2 "$OCC_BIN/occ-train" draw m.ndjson 2>told
-    expect_match '^occ-train: no such command: draw: read, plot$' told
-    expect_code 2 plot 2>told
-    expect_match '^occ-train: plot takes FOLDER or one FILE$' told
-    expect_code 2 plot m.ndjson m.ndjson 2>told
-    expect_code 2 "$OCC_BIN/occ-train" read 2>told
-    expect_match '^occ-train: read takes TEXT\.\.\.$' told
-    expect_code 2 "$OCC_BIN/occ-train" read m.ndjson 2>told
-    expect_match '^occ-train: no folder is named: --output FOLDER$' told
+    expect_code 2 "$OCC_BIN/occ-train" 2>messages
+    expect_match '^occ-train: name a command: read, plot$' messages
+    expect_code 2 "$OCC_BIN/occ-train" draw m.ndjson 2>messages
+    expect_match '^occ-train: no such command: draw: read, plot$' messages
+    expect_code 2 plot 2>messages
+    expect_match '^occ-train: plot takes FOLDER or one FILE$' messages
+    expect_code 2 plot m.ndjson m.ndjson 2>messages
+    expect_code 2 "$OCC_BIN/occ-train" read 2>messages
+    expect_match '^occ-train: read takes TEXT\.\.\.$' messages
+    expect_code 2 "$OCC_BIN/occ-train" read m.ndjson 2>messages
+    expect_match '^occ-train: no folder is named: --output FOLDER$' messages
 }
 
 run the_picture_has_every_curve

@@ -32,8 +32,8 @@ store_days() { # STORE [COMPRESS-OPTION...]: three days, a tiny page each
 a_store_says_what_it_was_told() {
     needs_encoder
     make_days 3
-    expect_code 0 "$OCC_BIN/occ" compress -v --store s --verify <days.tar 2>told
-    expect_match 'read back: [0-9.]+% of the text of 3 pages on average; worst [0-9.]+%, kiwi/[0-2] page 0' told
+    expect_code 0 "$OCC_BIN/occ" compress -v --store s --verify <days.tar 2>messages
+    expect_match 'read back: [0-9.]+% of the text of 3 pages on average; worst [0-9.]+%, kiwi/[0-2] page 0' messages
     read_back --store s >pages
     expect_equal 'kiwi/0 kiwi/1 kiwi/2 ' "$(jq -r .key pages | tr '\n' ' ')"
     expect_all '.page == 0 and .bucket == 0 and (has("shrunk_by") | not) and .accuracy > 0.9' pages
@@ -100,21 +100,21 @@ streams_one_behind_another_are_read() { # store F6
     mv days.tar kiwi.tar
     make_days 3
     tar xf days.tar kiwi/2.p000.pgm
-    cat kiwi.tar days.tar | expect_code 3 "$OCC_BIN/occ" read -q >pages 2>told
+    cat kiwi.tar days.tar | expect_code 3 "$OCC_BIN/occ" read -q >pages 2>messages
     expect_equal 'kiwi/0 kiwi/1 kiwi/2 ' "$(jq -r .key pages | tr '\n' ' ')"
     expect_equal 'occ-read: kiwi/0: skipped, its key came before|occ-read: kiwi/1: skipped, its key came before' \
-        "$(paste -sd '|' told)"
-    expect_code 3 "$OCC_BIN/occ" read -q kiwi/2.p000.pgm kiwi.tar - <days.tar >mixed 2>told
-    expect_match '^occ-read: standard input: kiwi/1: skipped' told
+        "$(paste -sd '|' messages)"
+    expect_code 3 "$OCC_BIN/occ" read -q kiwi/2.p000.pgm kiwi.tar - <days.tar >mixed 2>messages
+    expect_match '^occ-read: standard input: kiwi/1: skipped' messages
     expect_equal 'kiwi/0 kiwi/1 kiwi/2 kiwi/2.p000.pgm ' "$(jq -r .key mixed | tr '\n' ' ')"
     echo >>days.tar
-    expect_code 1 "$OCC_BIN/occ" read -q days.tar >pages 2>told
-    expect_match '^occ-read: days.tar: after __end__, byte [0-9]+: ' told
+    expect_code 1 "$OCC_BIN/occ" read -q days.tar >pages 2>messages
+    expect_match '^occ-read: days.tar: after __end__, byte [0-9]+: ' messages
     expect_equal 3 "$(wc -l <pages)"
     make_days 0
     take_in "$archive" >samples.tar
-    expect_code 1 "$OCC_BIN/occ" read -q days.tar samples.tar >pages 2>told # store F14
-    expect_equal "occ-read: samples.tar: 4 samples and no pages: run 'occ render' first" "$(cat told)"
+    expect_code 1 "$OCC_BIN/occ" read -q days.tar samples.tar >pages 2>messages # store F14
+    expect_equal "occ-read: samples.tar: 4 samples and no pages: run 'occ render' first" "$(cat messages)"
     [ ! -s pages ]
 }
 
@@ -138,9 +138,9 @@ merging_is_the_way_of_encoders_that_have_it() {
     needs_encoder
     store_days s
     store compact s pooled
-    expect_code 0 "$OCC_BIN/occ" forget -v --store s --now 2023-11-25 2>told # ages of one week
-    expect_match 'pages are merged by the maps of s$' told
-    expect_match '3 made smaller' told
+    expect_code 0 "$OCC_BIN/occ" forget -v --store s --now 2023-11-25 2>messages # ages of one week
+    expect_match 'pages are merged by the maps of s$' messages
+    expect_match '3 made smaller' messages
     read_back --store s >merged
     expect_all '.bucket == 1 and .shrunk_by == "merge" and .accuracy > 0.8' merged
     forget --store s --now 2023-12-24 # of five weeks
@@ -155,8 +155,8 @@ merging_is_the_way_of_encoders_that_have_it() {
     expect_all '.bucket == 2 and .shrunk_by == "pool"' pages
     [ "$before" != "$(content_of pooled)" ]
     # Means are not merged, they stay means.
-    expect_code 0 "$OCC_BIN/occ" forget --store pooled --now 2024-12-24 --force --operator merge 2>told
-    expect_match '3 pages had shrunk in another way before: for these, means were taken' told
+    expect_code 0 "$OCC_BIN/occ" forget --store pooled --now 2024-12-24 --force --operator merge 2>messages
+    expect_match '3 pages had shrunk in another way before: for these, means were taken' messages
 }
 
 # store F5: the store keeps the maps of its own encoder
@@ -173,8 +173,8 @@ a_store_is_merged_without_its_encoder() {
     expect_equal "$(content_of named)" "$(content_of s)"
     OCC_MODEL=mine.safetensors read_back --store s >merged
     expect_all '.bucket == 2 and .shrunk_by == "merge"' merged
-    expect_code 1 "$OCC_BIN/occ" forget --store s --now 2023-12-25 --model "$bundled" 2>told
-    expect_match 'is not the encoder of s' told
+    expect_code 1 "$OCC_BIN/occ" forget --store s --now 2023-12-25 --model "$bundled" 2>messages
+    expect_match 'is not the encoder of s' messages
 }
 
 # Takes the maps out of a store, as if it were of before.
@@ -196,10 +196,10 @@ a_store_without_maps_takes_those_of_its_encoder_or_asks() {
     drop_maps s
     store compact s asked
     before=$(content_of s)
-    OCC_DATA=$empty expect_code 1 "$OCC_BIN/occ" forget --store s --now 2023-12-24 2>told
-    expect_match 's: keeps no maps for merging.*nano.safetensors: is not in.*--model FILE.*--operator pool' told
-    OCC_DATA=$empty expect_code 0 "$OCC_BIN/occ" forget --dry-run --store s --now 2023-12-24 2>told >plan
-    expect_match 'without --dry-run this pass would be refused: s: keeps no maps' told
+    OCC_DATA=$empty expect_code 1 "$OCC_BIN/occ" forget --store s --now 2023-12-24 2>messages
+    expect_match 's: keeps no maps for merging.*nano.safetensors: is not in.*--model FILE.*--operator pool' messages
+    OCC_DATA=$empty expect_code 0 "$OCC_BIN/occ" forget --dry-run --store s --now 2023-12-24 2>messages >plan
+    expect_match 'without --dry-run this pass would be refused: s: keeps no maps' messages
     expect_equal "$before" "$(content_of s)"
     forget --store s --now 2023-11-25 # from the bundled encoder, which is the store's
     OCC_DATA=$empty forget --store s --now 2023-12-24
@@ -217,8 +217,8 @@ pages_stay_rather_than_shrink_in_another_way() {
     store_days s
     forget --store s --now 2023-11-25 --operator resize
     before=$(content_of s)
-    expect_code 0 "$OCC_BIN/occ" forget --store s --now 2023-12-24 2>told
-    expect_match '3 pages stay as they are: merge cannot make them smaller, since they were drawn anew' told
+    expect_code 0 "$OCC_BIN/occ" forget --store s --now 2023-12-24 2>messages
+    expect_match '3 pages stay as they are: merge cannot make them smaller, since they were drawn anew' messages
     expect_equal "$before" "$(content_of s)"
     forget --store s --now 2023-12-24 --operator pool
     [ "$before" != "$(content_of s)" ]
@@ -243,56 +243,56 @@ random_encoders_have_no_maps() { # OCC_MODEL: no reading head
     compress --store s <days.tar
     for how in '' '--operator merge'; do
         # shellcheck disable=SC2086 # words
-        expect_code 1 "$OCC_BIN/occ" forget --store s --now 2023-12-24 $how 2>told
-        expect_match 'nano.safetensors: carries no maps for merging' told
+        expect_code 1 "$OCC_BIN/occ" forget --store s --now 2023-12-24 $how 2>messages
+        expect_match 'nano.safetensors: carries no maps for merging' messages
     done
-    expect_code 1 "$OCC_BIN/occ" forget --store s --operator merge --model nowhere 2>told
-    expect_match 'nowhere: No such file' told
-    expect_code 1 "$OCC_BIN/occ" compress --store other --verify <days.tar 2>told
-    expect_match '--verify: .*carries no reading head' told
+    expect_code 1 "$OCC_BIN/occ" forget --store s --operator merge --model nowhere 2>messages
+    expect_match 'nowhere: No such file' messages
+    expect_code 1 "$OCC_BIN/occ" compress --store other --verify <days.tar 2>messages
+    expect_match '--verify: .*carries no reading head' messages
     [ ! -e other ]
-    expect_code 1 "$OCC_BIN/occ" read --store s 2>told
-    expect_match 'carries no reading head' told
+    expect_code 1 "$OCC_BIN/occ" read --store s 2>messages
+    expect_match 'carries no reading head' messages
 }
 
 what_cannot_be_read_is_named() {
     needs_encoder
     store_days s
-    expect_code 3 "$OCC_BIN/occ" read --store s kiwi/9 kiwi/1 >pages 2>told
-    expect_match 'kiwi/9: is not in the store' told
+    expect_code 3 "$OCC_BIN/occ" read --store s kiwi/9 kiwi/1 >pages 2>messages
+    expect_match 'kiwi/9: is not in the store' messages
     expect_equal kiwi/1 "$(jq -r .key pages)"
-    expect_code 1 "$OCC_BIN/occ" read --store s kiwi/9 2>told # store F4
-    expect_match 'kiwi/9: is not in the store' told
-    expect_code 3 "$OCC_BIN/occ" read "$test_folder/golden/preprocess/317x211.png" nowhere.png >pages 2>told
-    expect_match '317x211.png: a picture of 317 x 211 pixels; pages have 512 x 512, 1024 x 1024 or 1280 x 1280' told
-    expect_match 'nowhere.png: No such file' told
-    expect_match '2 pages could not be read' told
+    expect_code 1 "$OCC_BIN/occ" read --store s kiwi/9 2>messages # store F4
+    expect_match 'kiwi/9: is not in the store' messages
+    expect_code 3 "$OCC_BIN/occ" read "$test_folder/golden/preprocess/317x211.png" nowhere.png >pages 2>messages
+    expect_match '317x211.png: a picture of 317 x 211 pixels; pages have 512 x 512, 1024 x 1024 or 1280 x 1280' messages
+    expect_match 'nowhere.png: No such file' messages
+    expect_match '2 pages could not be read' messages
     [ ! -s pages ]
     OCC_MODEL=$model compress --store random <days.tar
-    expect_code 1 "$OCC_BIN/occ" read --store random 2>told
-    expect_match 'nano.safetensors: is not the encoder of random' told
-    expect_code 1 "$OCC_BIN/occ" read --store nowhere 2>told
-    expect_match 'nowhere: is not a token store' told
+    expect_code 1 "$OCC_BIN/occ" read --store random 2>messages
+    expect_match 'nano.safetensors: is not the encoder of random' messages
+    expect_code 1 "$OCC_BIN/occ" read --store nowhere 2>messages
+    expect_match 'nowhere: is not a token store' messages
     head -c 300000 days.tar >cut.tar
-    expect_code 1 "$OCC_BIN/occ" read <cut.tar >pages 2>told
+    expect_code 1 "$OCC_BIN/occ" read <cut.tar >pages 2>messages
     mkdir unpacked
     tar xf days.tar -C unpacked
     echo garbage >unpacked/kiwi/1.p000.pgm
     tar tf days.tar | tar --format=pax --no-recursion -C unpacked -cf damaged.tar -T -
-    expect_code 3 "$OCC_BIN/occ" read <damaged.tar >pages 2>told
-    expect_match 'kiwi/1 page 0: neither PNG nor JPEG nor binary PNM' told
+    expect_code 3 "$OCC_BIN/occ" read <damaged.tar >pages 2>messages
+    expect_match 'kiwi/1 page 0: neither PNG nor JPEG nor binary PNM' messages
     expect_equal 2 "$(wc -l <pages)"
 }
 
 usage_is_checked() {
     unset OCC_MODEL
-    OCC_DATA=$empty expect_code 1 "$OCC_BIN/occ" read --store s 2>told
-    expect_match 'no encoder is named \(--model FILE\), and the bundled one: nano.safetensors: is not in' told
-    OCC_DATA=$empty expect_code 1 "$OCC_BIN/occ" compress --store s </dev/null 2>told
-    expect_match 'no encoder is named \(--model FILE\), and the bundled one: nano.safetensors: is not in' told
-    expect_code 2 "$OCC_BIN/occ" read - --store s 2>told
-    expect_match "'-' is a stream" told
-    expect_code 2 "$OCC_BIN/occ" read --mode gundam x.png 2>told
+    OCC_DATA=$empty expect_code 1 "$OCC_BIN/occ" read --store s 2>messages
+    expect_match 'no encoder is named \(--model FILE\), and the bundled one: nano.safetensors: is not in' messages
+    OCC_DATA=$empty expect_code 1 "$OCC_BIN/occ" compress --store s </dev/null 2>messages
+    expect_match 'no encoder is named \(--model FILE\), and the bundled one: nano.safetensors: is not in' messages
+    expect_code 2 "$OCC_BIN/occ" read - --store s 2>messages
+    expect_match "'-' is a stream" messages
+    expect_code 2 "$OCC_BIN/occ" read --mode gundam x.png 2>messages
     [ ! -e s ]
 }
 
@@ -300,23 +300,23 @@ a_closed_pipe_ends_it_quietly() {
     needs_encoder
     store_days s
     code=0
-    { read_back --store s 2>told || code=$?; echo $code >code; } | head -c 1 >first
-    [ ! -s told ]
+    { read_back --store s 2>messages || code=$?; echo $code >code; } | head -c 1 >first
+    [ ! -s messages ]
 }
 
 profiles_that_were_not_trained_are_named_once() {
     needs_encoder
     grep -aq 'occ.profiles' "$bundled" || skip 'the bundled encoder does not say what it was trained on'
-    expect_code 0 "$OCC_BIN/occ" compress --store s < <(make_days 3 && cat days.tar) 2>told
-    expect_no_match 'not trained on' told
+    expect_code 0 "$OCC_BIN/occ" compress --store s < <(make_days 3 && cat days.tar) 2>messages
+    expect_no_match 'not trained on' messages
     make_days 3
     mkdir unpacked
     tar xf days.tar -C unpacked
     sed -i 's/"name":"read10"/"name":"gothic"/' unpacked/kiwi/*.pages.json
     tar tf days.tar | tar --format=pax --no-recursion -C unpacked -cf strange.tar -T -
-    expect_code 0 "$OCC_BIN/occ" compress --store strange --verify <strange.tar 2>told
-    expect_match '3 pages are set in profile gothic, which this encoder was not trained on .*; [0-9.]+% of their text' told
-    expect_equal 1 "$(grep -c gothic told)"
+    expect_code 0 "$OCC_BIN/occ" compress --store strange --verify <strange.tar 2>messages
+    expect_match '3 pages are set in profile gothic, which this encoder was not trained on .*; [0-9.]+% of their text' messages
+    expect_equal 1 "$(grep -c gothic messages)"
 }
 
 text_tokens_are_counted() {
@@ -333,15 +333,15 @@ text_tokens_are_counted() {
     store stats folded >table
     expect_match 'of r50k_base, [0-9.]+ per visual token, on the 3 of 4 pages whose text is there$' table
     # Without the file, all else is there.
-    OCC_DATA=$empty expect_code 0 "$OCC_BIN/occ" store stats s >table 2>told
-    expect_match 'text tokens were not counted: r50k_base.tiktoken: is not in' told
+    OCC_DATA=$empty expect_code 0 "$OCC_BIN/occ" store stats s >table 2>messages
+    expect_match 'text tokens were not counted: r50k_base.tiktoken: is not in' messages
     expect_match '^pages +3$' table
     expect_no_match 'text tokens' table
     OCC_DATA=$empty store stats -q --json s >counts
     expect_json '(has("text") | not) and .pages == 3' counts
     # One that is named must be there.
-    expect_code 1 "$OCC_BIN/occ" store stats --tokenizer nowhere s >table 2>told
-    expect_match 'nowhere: No such file' told
+    expect_code 1 "$OCC_BIN/occ" store stats --tokenizer nowhere s >table 2>messages
+    expect_match 'nowhere: No such file' messages
     expect_match '^pages +3$' table
     cp "$OCC_BIN/../share/occ/r50k_base.tiktoken" mine.tiktoken
     store stats --json --tokenizer mine.tiktoken s >mine
@@ -354,8 +354,8 @@ fidelity_is_measured_on_all_texts_that_are_named() {
     "$OCC_BIN/occ" eval fidelity --json -n 1 "$texts/en.txt" "$texts/de.txt" >both.json
     "$OCC_BIN/occ" eval fidelity --json -n 1 -t "$texts/en.txt" >one.json
     expect_code 1 cmp -s both.json one.json # the seed cuts a page out of the whole
-    expect_code 1 "$OCC_BIN/occ" eval fidelity -n 1 "$texts/en.txt" missing.txt 2>told
-    expect_match 'missing.txt: No such file' told
+    expect_code 1 "$OCC_BIN/occ" eval fidelity -n 1 "$texts/en.txt" missing.txt 2>messages
+    expect_match 'missing.txt: No such file' messages
 }
 
 run a_store_says_what_it_was_told

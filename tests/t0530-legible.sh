@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# t0530-legible.sh - what an encoder was not trained on is turned into what it was, or told: colours, characters outside
+# t0530-legible.sh - what an encoder was not trained on is turned into what it was, or warned of: colours, characters outside
 # of its alphabet, pages that it cannot read with confidence.
 # shellcheck source=tests/lib-store.sh
 . "$(dirname "$0")/lib-store.sh"
@@ -71,30 +71,30 @@ characters_outside_the_alphabet_are_told_once() {
     put_clip kiwi/1 1700000000 'Plain' 'Nothing but letters, ünd ein paar ändere: ω, ж, — and 😂.'
     put_clip kiwi/2 1700000000 'Few' 'One 世 in a page of English, of which there are a hundred letters and rather more, so that it is one in a hundred or so; not yet enough.'
     stream_end | render -q --mode tiny >pages.tar
-    expect_code 0 "$OCC_BIN/occ" compress --store s <pages.tar 2>told
-    expect_same /dev/null told
+    expect_code 0 "$OCC_BIN/occ" compress --store s <pages.tar 2>messages
+    expect_same /dev/null messages
     stream_begin
     put_clip kiwi/3 1700000000 'Half' 'Half of it: 世界你好 and so on.'
     put_clip kiwi/4 1700000000 '全部' '世界你好世界你好世界你好世界你好世界你好世界你好世界你好世界你好'
     stream_end | render -q --mode tiny >pages.tar
-    expect_code 0 "$OCC_BIN/occ" compress --store s <pages.tar 2>told
-    expect_match 'warning: 2 pages have more than 1% of characters that .*; most: kiwi/4 page 0, [0-9.]+% \(U\+' told
-    expect_match 'U\+4E16 世, U\+754C 界' told
-    expect_equal 1 "$(wc -l <told)"
-    expect_code 0 "$OCC_BIN/occ" compress -q --store quiet <pages.tar 2>told
-    expect_same /dev/null told
+    expect_code 0 "$OCC_BIN/occ" compress --store s <pages.tar 2>messages
+    expect_match 'warning: 2 pages have more than 1% of characters that .*; most: kiwi/4 page 0, [0-9.]+% \(U\+' messages
+    expect_match 'U\+4E16 世, U\+754C 界' messages
+    expect_equal 1 "$(wc -l <messages)"
+    expect_code 0 "$OCC_BIN/occ" compress -q --store quiet <pages.tar 2>messages
+    expect_same /dev/null messages
     # An encoder without a reading head has no alphabet.
-    OCC_MODEL=$model expect_code 0 "$OCC_BIN/occ" compress --store random <pages.tar 2>told
-    expect_same /dev/null told
+    OCC_MODEL=$model expect_code 0 "$OCC_BIN/occ" compress --store random <pages.tar 2>messages
+    expect_same /dev/null messages
 }
 
 pages_that_are_read_without_confidence_are_told_once() {
     needs_encoder
     make_days 2
-    expect_code 0 "$OCC_BIN/occ" compress --store s --verify <days.tar 2>told
-    expect_same /dev/null told
-    expect_code 0 "$OCC_BIN/occ" read --store s >pages 2>told
-    expect_same /dev/null told
+    expect_code 0 "$OCC_BIN/occ" compress --store s --verify <days.tar 2>messages
+    expect_same /dev/null messages
+    expect_code 0 "$OCC_BIN/occ" read --store s >pages 2>messages
+    expect_same /dev/null messages
     # A pixel down: the rows are no longer where they were trained.
     mkdir unpacked
     tar xf days.tar -C unpacked
@@ -105,22 +105,22 @@ pages_that_are_read_without_confidence_are_told_once() {
     done
     tar tf days.tar | tar --format=pax --no-recursion -C unpacked -cf moved.tar -T -
     wanted='warning: 2 pages are read with a confidence below 0.85, .*least: .*kiwi/[01].* page 0, 0.[0-7]'
-    expect_code 0 "$OCC_BIN/occ" read <moved.tar >pages 2>told
-    expect_match "$wanted" told
-    expect_equal 1 "$(wc -l <told)"
-    expect_code 0 "$OCC_BIN/occ" read unpacked/kiwi/[01].p000.pgm >pages 2>told
-    expect_match "$wanted" told
-    expect_code 0 "$OCC_BIN/occ" compress --store moved --verify <moved.tar 2>told
-    expect_match "$wanted" told
-    expect_equal 1 "$(wc -l <told)"
+    expect_code 0 "$OCC_BIN/occ" read <moved.tar >pages 2>messages
+    expect_match "$wanted" messages
+    expect_equal 1 "$(wc -l <messages)"
+    expect_code 0 "$OCC_BIN/occ" read unpacked/kiwi/[01].p000.pgm >pages 2>messages
+    expect_match "$wanted" messages
+    expect_code 0 "$OCC_BIN/occ" compress --store moved --verify <moved.tar 2>messages
+    expect_match "$wanted" messages
+    expect_equal 1 "$(wc -l <messages)"
     # Pictures, whose text nobody knows: also one on which nothing is found.
     page_of P5 '\346' >grey.pgm
-    expect_code 0 "$OCC_BIN/occ" compress --store pictures --mode tiny --verify unpacked/kiwi/0.p000.pgm grey.pgm 2>told
-    expect_match 'warning: 2 pages are read with a confidence below 0.85, .*least: files/grey%2Epgm page 0, 0.00' told
+    expect_code 0 "$OCC_BIN/occ" compress --store pictures --mode tiny --verify unpacked/kiwi/0.p000.pgm grey.pgm 2>messages
+    expect_match 'warning: 2 pages are read with a confidence below 0.85, .*least: files/grey%2Epgm page 0, 0.00' messages
     # Forgotten pages are another matter.
     forget --store s --now 2024-01-24
-    expect_code 0 "$OCC_BIN/occ" read --store s >pages 2>told
-    expect_match 'warning: 2 pages that were forgotten in part are read with a confidence below 0.85' told
+    expect_code 0 "$OCC_BIN/occ" read --store s >pages 2>messages
+    expect_match 'warning: 2 pages that were forgotten in part are read with a confidence below 0.85' messages
 }
 
 run colours_become_grey_where_the_encoder_knows_grey_alone

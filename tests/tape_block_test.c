@@ -1,5 +1,5 @@
-/* What the tape keeps, and for how long: stacks of blocks that run again on the way back have the
- * same gradients and less memory; the sink sees each gradient once, when it is complete. */
+/* What the tape keeps, and for how long: stacks of blocks that run again in the backward pass have
+ * the same gradients and less memory; the sink sees each gradient once, when it is complete. */
 #include <string.h>
 
 #include "tests/tape_device.h"
@@ -171,8 +171,8 @@ static int see(void *context, const void *key, const struct tensor *gradient, st
     return 0;
 }
 
-/* Each gradient that is needed comes once, complete, and in the order of the way back: the first
- * block's matrices, which the end uses too, last of all. */
+/* Each gradient that is needed comes once, complete, and in the order of the backward pass: the
+ * first block's matrices, which the end uses too, last of all. */
 static void the_sink_sees_each_gradient_once(void) {
     struct stack *s = make_stack();
     struct seen *seen = malloc(sizeof *seen);

@@ -63,7 +63,7 @@ static void rank_files_that_are_wrong_are_refused(void) {
     expect_ranks("", 0, "");
     expect_ranks("\r\n\n", 0, "");
     expect_ranks("YWI= 300\r\nYWJj 301", 0, "");
-    expect_ranks("YWI=\n", ERR_FORMAT, "a/FILE: line 257: is no `BASE64 RANK`");
+    expect_ranks("YWI=\n", ERR_FORMAT, "a/FILE: line 257: is not `BASE64 RANK`");
     expect_ranks("YWI 256\n", ERR_FORMAT, "a/FILE: line 257: the token is not base64");
     expect_ranks("YW=I 256\n", ERR_FORMAT, "a/FILE: line 257: the token is not base64");
     expect_ranks("==== 256\n", ERR_FORMAT, "a/FILE: line 257: the token is not base64");
@@ -87,7 +87,7 @@ static void rank_files_that_are_wrong_are_refused(void) {
     expect("AA== 0\nAg== 2\n", 14, TOKENIZER_SPLIT_R50K, ERR_FORMAT,
            "a/FILE: the byte 0x01 has no token");
     expect("\xFF\xFE\0\0", 4, TOKENIZER_SPLIT_R50K, ERR_FORMAT,
-           "a/FILE: line 1: is no `BASE64 RANK`");
+           "a/FILE: line 1: is not `BASE64 RANK`");
 }
 
 static void how_text_is_split_has_to_be_known(void) {

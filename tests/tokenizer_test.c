@@ -90,7 +90,7 @@ static void check_text(struct coder *c, const char *text, size_t size, enum toke
 
 /* ---- Gold vectors -------------------------------------------------------------------------- */
 
-/* The next line without its end, or NULL; `text` is then behind it. */
+/* The next line without its end, or NULL; `text` is then after it. */
 static const char *line_next(const char **text, size_t *size) {
     const char *line = *text, *end = strchr(line, '\n');
     if (*line == 0) {

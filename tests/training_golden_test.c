@@ -31,7 +31,7 @@ struct golden {
     struct gradients gradients;
     struct tape *tape;
     float *pixels;
-    struct read_rows asked[HEADS];
+    struct read_targets targets[HEADS];
     float scales[HEADS];
 };
 
@@ -174,23 +174,24 @@ static void open_golden(struct golden *g, enum dtype compute) {
     }
     memcpy(g->scales, find(g, "scales", "")->data, sizeof g->scales);
     for (int i = 0; i < HEADS; i++) {
-        g->asked[i] = (struct read_rows){.rows = copy_of(g, NAMES[i], ".rows"),
-                                         .count = find(g, NAMES[i], ".rows")->shape[0],
-                                         .page_rows = HEIGHT / READING_ROW,
-                                         .steps = WIDTH / READING_STEP,
-                                         .presence = copy_of(g, NAMES[i], ".presence"),
-                                         .places = copy_of(g, NAMES[i], ".places"),
-                                         .classes = copy_of(g, NAMES[i], ".classes"),
-                                         .characters = find(g, NAMES[i], ".classes")->shape[0]};
+        g->targets[i] =
+            (struct read_targets){.rows = copy_of(g, NAMES[i], ".rows"),
+                                  .count = find(g, NAMES[i], ".rows")->shape[0],
+                                  .page_rows = HEIGHT / READING_ROW,
+                                  .steps = WIDTH / READING_STEP,
+                                  .presence = copy_of(g, NAMES[i], ".presence"),
+                                  .places = copy_of(g, NAMES[i], ".places"),
+                                  .classes = copy_of(g, NAMES[i], ".classes"),
+                                  .characters = find(g, NAMES[i], ".classes")->shape[0]};
     }
 }
 
 static void close_golden(struct golden *g) {
     for (int i = 0; i < HEADS; i++) {
-        free((void *)(uintptr_t)g->asked[i].rows);
-        free(g->asked[i].presence);
-        free(g->asked[i].places);
-        free(g->asked[i].classes);
+        free((void *)(uintptr_t)g->targets[i].rows);
+        free(g->targets[i].presence);
+        free(g->targets[i].places);
+        free(g->targets[i].classes);
     }
     free(g->pixels);
     gradients_close(&g->gradients);
@@ -213,7 +214,7 @@ static void read_with(const struct pass *p, int head, struct node *x,
     char prefix[16];
     snprintf(prefix, sizeof prefix, "%s.", head == MERGED ? "reader" : NAMES[head]);
     const struct tensor losses = tensor_row_range(&p->losses, head, 1);
-    read_head_tape(&p->g->reading, &p->source, p->g->tape, prefix, x, grid, &p->g->asked[head],
+    read_head_tape(&p->g->reading, &p->source, p->g->tape, prefix, x, grid, &p->g->targets[head],
                    &losses, 1, p->g->scales[head]);
 }
 
@@ -228,12 +229,13 @@ static struct node *merge_and_back(const struct pass *p, struct node *x, int64_t
     return x;
 }
 
-static void all_heads(const struct pass *p, const struct encoder_stages *stages, int phases) {
+static void all_heads(const struct pass *p, const struct encoder_stages *stages,
+                      int column_offsets) {
     const int64_t patch = p->g->encoder.patch;
     const struct reading_grid patches = {HEIGHT / patch, WIDTH / patch, 2, 2, 1};
     const struct reading_grid halves = {HEIGHT / patch / 2, WIDTH / patch / 2, 4, 4, 1};
-    const struct reading_grid tokens = {HEIGHT / patch / 4, WIDTH / patch / 4 * phases, 8, 8,
-                                        phases};
+    const struct reading_grid tokens = {HEIGHT / patch / 4, WIDTH / patch / 4 * column_offsets, 8,
+                                        8, column_offsets};
     read_with(p, 0, stages->neck, &patches);
     read_with(p, 1, stages->net_2, &halves);
     read_with(p, 2, stages->net_3, &tokens);
@@ -242,7 +244,7 @@ static void all_heads(const struct pass *p, const struct encoder_stages *stages,
 }
 
 /* Losses, and the gradients of their scaled sum, which comes back. */
-static double learn(struct golden *g, int phases, float losses[HEADS][READ_LOSSES]) {
+static double learn(struct golden *g, int column_offsets, float losses[HEADS][READ_LOSSES]) {
     struct pass p = {.g = g, .source = gradients_source(&g->gradients)};
     struct encoder_stages stages;
     struct error e = {0};
@@ -254,8 +256,8 @@ static double learn(struct golden *g, int phases, float losses[HEADS][READ_LOSSE
     const struct tensor zeros = tensor_matrix(losses, DTYPE_F32, NULL, HEADS, READ_LOSSES);
     const struct tensor pixels = tape_upload(g->tape, &page);
     p.losses = tape_upload(g->tape, &zeros);
-    encoder_tape(&g->encoder, &p.source, g->tape, &pixels, phases, STAGE_TOKENS, &stages);
-    all_heads(&p, &stages, phases);
+    encoder_tape(&g->encoder, &p.source, g->tape, &pixels, column_offsets, STAGE_TOKENS, &stages);
+    all_heads(&p, &stages, column_offsets);
     CHECK_NUMBER(tape_backward(g->tape, &e), 0);
     CHECK_TEXT(e.text, "");
     download_floats(g->tape, losses[0], &p.losses);
@@ -282,11 +284,11 @@ static double difference(const float *x, const struct safetensor *t, double *lar
     return most;
 }
 
-static void compare_case(struct golden *g, const char *name, int phases) {
+static void compare_case(struct golden *g, const char *name, int column_offsets) {
     float loss[HEADS][READ_LOSSES], wanted[HEADS][READ_LOSSES];
     char kind[32];
     double worst = 0;
-    learn(g, phases, loss);
+    learn(g, column_offsets, loss);
     memcpy(wanted, find(g, name, ".loss")->data, sizeof wanted);
     for (int i = 0; i < HEADS; i++) {
         for (int k = 0; k < READ_LOSSES; k++) {
@@ -330,12 +332,12 @@ static void gradients_in_bf16_point_the_same_way(void) {
     }
     close_tape(t);
     open_golden(&g, DTYPE_BF16);
-    for (int phases = 1; phases <= 2; phases++) {
+    for (int column_offsets = 1; column_offsets <= 2; column_offsets++) {
         double ab = 0, aa = 0, bb = 0;
-        learn(&g, phases, loss);
+        learn(&g, column_offsets, loss);
         for (size_t i = 0; i < parameters_count(g.parameters); i++) {
             float *wanted =
-                copy_of(&g, CASES[phases - 1], parameters_get(g.parameters, i)->spec.name);
+                copy_of(&g, CASES[column_offsets - 1], parameters_get(g.parameters, i)->spec.name);
             float *gradient = gradient_of(&g, i);
             for (size_t k = 0; k < count_of(&g, i); k++) {
                 double a = (double)wanted[k], b = (double)gradient[k];

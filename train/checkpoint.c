@@ -15,7 +15,7 @@
 enum { NAME = TENSOR_SPEC_NAME + 64 };
 
 /* A tensor of the file: a whole parameter, or the moments or the mean of a slice. */
-struct entry {
+struct checkpoint_entry {
     char name[NAME];
     size_t parameter;
     const struct tensor *tensor; /* of a slice; NULL: the parameter's value */
@@ -24,14 +24,15 @@ struct entry {
 };
 
 struct entries {
-    struct entry *list;
+    struct checkpoint_entry *list;
     size_t count, capacity;
 };
 
 /* ---- What is in a file ----------------------------------------------------------------------- */
 
-static int add(struct entries *all, const struct entry *entry, struct error *e) {
-    struct entry *list = array_grow(all->list, &all->capacity, all->count + 1, sizeof *list, e);
+static int add(struct entries *all, const struct checkpoint_entry *entry, struct error *e) {
+    struct checkpoint_entry *list =
+        array_grow(all->list, &all->capacity, all->count + 1, sizeof *list, e);
     if (list == NULL) {
         return ERR_MEMORY;
     }
@@ -40,7 +41,7 @@ static int add(struct entries *all, const struct entry *entry, struct error *e) 
     return 0;
 }
 
-static void shape_as(struct entry *entry, const struct tensor_spec *spec) {
+static void shape_as(struct checkpoint_entry *entry, const struct tensor_spec *spec) {
     entry->rank = spec->rank;
     memcpy(entry->shape, spec->shape, sizeof entry->shape);
 }
@@ -48,10 +49,10 @@ static void shape_as(struct entry *entry, const struct tensor_spec *spec) {
 static int add_slice(struct entries *all, const struct optimizer *o, const struct slice *s,
                      const char *kind, const struct tensor *tensor, struct error *e) {
     const struct tensor_spec *spec = &parameters_get(o->parameters, s->parameter)->spec;
-    struct entry entry = {.parameter = s->parameter,
-                          .tensor = tensor,
-                          .rank = 2,
-                          .shape = {s->rows, tensor_width(tensor)}};
+    struct checkpoint_entry entry = {.parameter = s->parameter,
+                                     .tensor = tensor,
+                                     .rank = 2,
+                                     .shape = {s->rows, tensor_width(tensor)}};
     if (tensor->data == NULL) {
         return 0;
     }
@@ -69,7 +70,7 @@ static int list_entries(struct entries *all, const struct optimizer *o, struct e
     *all = (struct entries){.list = NULL};
     for (size_t i = 0; i < parameters_count(o->parameters) && rc == 0; i++) {
         const struct tensor_spec *spec = &parameters_get(o->parameters, i)->spec;
-        struct entry entry = {.parameter = i};
+        struct checkpoint_entry entry = {.parameter = i};
         shape_as(&entry, spec);
         snprintf(entry.name, sizeof entry.name, "value.%s", spec->name);
         rc = spec->trainable ? add(all, &entry, e) : 0;
@@ -87,7 +88,7 @@ static int list_entries(struct entries *all, const struct optimizer *o, struct e
     return rc; /* what there is the caller frees */
 }
 
-static size_t numbers_of(const struct entry *entry) {
+static size_t numbers_of(const struct checkpoint_entry *entry) {
     size_t count = 1;
     for (int i = 0; i < entry->rank; i++) {
         count *= (size_t)entry->shape[i];
@@ -114,7 +115,7 @@ static float *room(const struct entries *all, struct error *e) {
 static void layout_of(const struct entries *all, char text[17]) {
     XXH64_hash_t hash = 0;
     for (size_t i = 0; i < all->count; i++) {
-        const struct entry *entry = &all->list[i];
+        const struct checkpoint_entry *entry = &all->list[i];
         if (strncmp(entry->name, "ema.", 4) != 0) {
             hash = XXH3_64bits_withSeed(entry->name, strlen(entry->name) + 1, hash);
             hash = XXH3_64bits_withSeed(entry->shape, sizeof entry->shape, hash);
@@ -125,8 +126,8 @@ static void layout_of(const struct entries *all, char text[17]) {
 
 /* ---- Saving ---------------------------------------------------------------------------------- */
 
-static int read_entry(const struct optimizer *o, const struct entry *entry, float *values,
-                      struct error *e) {
+static int read_entry(const struct optimizer *o, const struct checkpoint_entry *entry,
+                      float *values, struct error *e) {
     struct device *device = parameters_device(o->parameters);
     if (entry->tensor == NULL) {
         return parameters_read(o->parameters, entry->parameter, values, e);
@@ -157,7 +158,7 @@ static int write_file(const char *path, const struct entries *all, const struct 
         return error_memory(e, "a checkpoint");
     }
     for (size_t i = 0; i < all->count; i++) {
-        const struct entry *entry = &all->list[i];
+        const struct checkpoint_entry *entry = &all->list[i];
         tensors[i] = (struct safetensor){.name = entry->name,
                                          .type = DTYPE_F32,
                                          .rank = entry->rank,
@@ -202,7 +203,7 @@ int checkpoint_save(const char *path, const struct optimizer *o, json_t *state, 
 
 /* ---- Loading --------------------------------------------------------------------------------- */
 
-static int write_entry(struct optimizer *o, const struct entry *entry, float *values,
+static int write_entry(struct optimizer *o, const struct checkpoint_entry *entry, float *values,
                        struct error *e) {
     struct device *device = parameters_device(o->parameters);
     if (entry->tensor == NULL) {
@@ -216,7 +217,7 @@ static int write_entry(struct optimizer *o, const struct entry *entry, float *va
 static int check_entries(const struct safetensors *file, const char *path,
                          const struct entries *all, struct error *e) {
     for (size_t i = 0; i < all->count; i++) {
-        const struct entry *entry = &all->list[i];
+        const struct checkpoint_entry *entry = &all->list[i];
         const struct safetensor *t = safetensors_find(file, entry->name);
         if (t == NULL) {
             return error_set(e, ERR_FORMAT, "%s: '%s' is missing", path, entry->name);

@@ -2,14 +2,16 @@
  * such files can open. Of each trained parameter NAME:
  *
  *     value.NAME    its weights, in the shape that they are shipped in
- *     m.NAME        first moments, in that shape; m.NAME[FIRST:END] (rows, width) of a slice of
- * some of its rows v.NAME        second moments, likewise ema.NAME      the mean of its weights,
- * likewise, where one is kept
+ *     m.NAME        first moments, in that shape
+ *     v.NAME        second moments, likewise
+ *     ema.NAME      the mean of its weights, likewise, with optimizer_options.ema
  *
- * all F32, so that a run goes on bit by bit as if it had not been stopped. What is frozen stays in
- * the file that it came from. Metadata: "occ.training" holds the caller's JSON (options, counts,
- * the state of a sampler) with the member "step"; "occ.layout" a hash of the names, shapes and
- * slices.
+ * Of a slice, rows FIRST to END - 1 of NAME: m.NAME[FIRST:END] (rows, width), v and ema likewise.
+ *
+ * All are F32, so that a run goes on bit by bit as if it had not been stopped. Frozen parameters
+ * stay in the file that they came from. Metadata: "occ.training" holds the caller's JSON (options,
+ * counts, the state of a sampler) with the member "step"; "occ.layout" a hash of the names, shapes
+ * and slices.
  *
  * A file appears complete or not at all (store/file.h: temporary name, sync, rename). */
 #ifndef OCC_TRAIN_CHECKPOINT_H

@@ -1,9 +1,9 @@
 /* ledger.h - the memory that a run takes, by what for: predicted before its first step, measured
  * after its last.
  *
- * Values, gradients and moments follow from the parameters. What a step keeps for its way back is
- * found by a step on a device that computes nothing (compress/dry.h), with the largest sample that
- * the task knows; so it holds for any network, F32 or BF16, whatever is computed again. */
+ * Values, gradients and moments follow from the parameters. What a step keeps for its backward pass
+ * is found by a step on a device that computes nothing (compress/dry.h), with the largest sample
+ * that the task knows; so it holds for any network, F32 or BF16, whatever is computed again. */
 #ifndef OCC_TRAIN_LEDGER_H
 #define OCC_TRAIN_LEDGER_H
 

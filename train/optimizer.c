@@ -153,7 +153,7 @@ void optimizer_activate(struct optimizer *o, const struct gradients *const lists
     for (size_t i = 0; i < o->slice_count; i++) {
         o->slices[i].active = false;
         for (size_t k = 0; k < count; k++) {
-            o->slices[i].active |= lists[k]->arrived[o->slices[i].parameter];
+            o->slices[i].active |= lists[k]->reached[o->slices[i].parameter];
         }
     }
 }
@@ -173,7 +173,7 @@ void optimizer_share(const struct optimizer *o, size_t i, size_t threads, size_t
     }
 }
 
-/* What of a tensor of the piece's slice, or of its parameter, is the piece's. */
+/* The piece's part of a tensor of its slice, or of its parameter. */
 static struct tensor in_slice(const struct piece *p, const struct tensor *t) {
     return tensor_row_range(t, p->first_row, p->rows);
 }
@@ -197,7 +197,7 @@ int optimizer_reduce(struct optimizer *o, struct device *device,
         }
         struct tensor sum = in_parameter(o, p, &lists[0]->list[s->parameter]);
         for (size_t k = 1; k < count && rc == 0; k++) {
-            if (lists[k]->arrived[s->parameter]) {
+            if (lists[k]->reached[s->parameter]) {
                 struct tensor other = in_parameter(o, p, &lists[k]->list[s->parameter]);
                 rc = device->ops->accumulate(device, &sum, &other, e);
             }
@@ -282,7 +282,7 @@ static int clear(const struct update *u, const struct piece *p,
     size_t parameter = u->o->slices[p->slice].parameter;
     int rc = 0;
     for (size_t k = 0; k < count && rc == 0 && u->o->slices[p->slice].active; k++) {
-        if (k == 0 || lists[k]->arrived[parameter]) {
+        if (k == 0 || lists[k]->reached[parameter]) {
             struct tensor gradient = in_parameter(u->o, p, &lists[k]->list[parameter]);
             rc = u->device->ops->fill(u->device, &gradient, 0, e);
         }

@@ -13,7 +13,7 @@
  *
  * Slices are cut into pieces of a few thousand numbers. A thread takes pieces of its own, sums the
  * gradients of all threads there and takes their squares while they are in the cache; after that it
- * updates and clears them likewise. What comes out does not depend on who takes which piece. */
+ * updates and clears them likewise. The result does not depend on who takes which piece. */
 #ifndef OCC_TRAIN_OPTIMIZER_H
 #define OCC_TRAIN_OPTIMIZER_H
 
@@ -75,8 +75,8 @@ size_t optimizer_bytes(const struct parameters *p, const struct optimizer_option
 /* Those slices become active whose parameters have a gradient in one of the lists. */
 void optimizer_activate(struct optimizer *o, const struct gradients *const lists[], size_t count);
 
-/* The pieces of thread `i` of `threads`: [*first, *end), of about as many numbers as any other's.
- */
+/* The pieces of thread `i` of `threads`: [*first, *end), of about as many numbers as
+ * any other's. */
 void optimizer_share(const struct optimizer *o, size_t i, size_t threads, size_t *first,
                      size_t *end);
 
@@ -92,7 +92,8 @@ int optimizer_update(struct optimizer *o, struct device *device,
                      const struct gradients *const lists[], size_t count, double rate, double scale,
                      size_t first, size_t end, struct error *e);
 
-/* What is shipped of a parameter: the mean of its weights where one is kept, else its value. */
+/* The values of a parameter that are shipped: the mean of its weights with ema, else
+ * its weights. */
 int optimizer_read(const struct optimizer *o, size_t parameter, float *values, struct error *e);
 
 #endif

@@ -49,10 +49,10 @@ void parameters_close(struct parameters *p) {
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
-/* What products multiply is held in the type that they multiply in. */
+/* Frozen matrices of products are held in the type that products multiply in. */
 static enum dtype value_type(const struct parameters *p, const struct tensor_spec *spec) {
-    bool half = !spec->trainable && spec->kind == TENSOR_MATRIX && p->device->compute == DTYPE_BF16;
-    return half ? DTYPE_BF16 : DTYPE_F32;
+    bool bf16 = !spec->trainable && spec->kind == TENSOR_MATRIX && p->device->compute == DTYPE_BF16;
+    return bf16 ? DTYPE_BF16 : DTYPE_F32;
 }
 
 static bool needs_bf16(const struct parameters *p, const struct tensor_spec *spec) {
@@ -154,16 +154,16 @@ int parameters_set(struct parameters *p, size_t index, const float *values, stru
     const struct ops *ops = p->device->ops;
     struct parameter *one = &p->list[index];
     struct tensor host = shape_of(&one->spec, one->value.type);
-    uint16_t *half = NULL;
+    uint16_t *bf16 = NULL;
     assert(!one->mapped);
     host.data = (void *)(uintptr_t)values; /* only read */
     if (one->value.type == DTYPE_BF16) {
-        half = malloc(tensor_bytes(&host));
-        if (half == NULL) {
+        bf16 = malloc(tensor_bytes(&host));
+        if (bf16 == NULL) {
             return error_memory(e, one->spec.name);
         }
-        dtype_from_float(half, DTYPE_BF16, values, (size_t)tensor_count(&host));
-        host.data = half;
+        dtype_from_float(bf16, DTYPE_BF16, values, (size_t)tensor_count(&host));
+        host.data = bf16;
     }
     int rc = ops->upload(p->device, &one->value, &host, e);
     if (rc == 0 && one->bf16.data != NULL) {
@@ -172,7 +172,7 @@ int parameters_set(struct parameters *p, size_t index, const float *values, stru
     if (rc == 0) {
         rc = ops->synchronize(p->device, e);
     }
-    free(half);
+    free(bf16);
     return rc;
 }
 
@@ -201,8 +201,8 @@ int gradients_open(struct gradients *g, const struct parameters *p, struct devic
                    struct error *e) {
     *g = (struct gradients){.parameters = p, .device = device};
     g->list = calloc(p->count, sizeof *g->list);
-    g->arrived = calloc(p->count, sizeof *g->arrived);
-    int rc = g->list != NULL && g->arrived != NULL ? 0 : error_memory(e, "gradients");
+    g->reached = calloc(p->count, sizeof *g->reached);
+    int rc = g->list != NULL && g->reached != NULL ? 0 : error_memory(e, "gradients");
     for (size_t i = 0; i < p->count && rc == 0; i++) {
         g->list[i] = shape_of(&p->list[i].spec, DTYPE_F32);
         if (p->list[i].spec.trainable) {
@@ -220,7 +220,7 @@ void gradients_close(struct gradients *g) {
         g->device->ops->release(g->device, &g->list[i]);
     }
     free(g->list);
-    free(g->arrived);
+    free(g->reached);
     *g = (struct gradients){.list = NULL};
 }
 
@@ -268,13 +268,13 @@ struct tape_source parameters_source(const struct parameters *p) {
 }
 
 void gradients_forget(struct gradients *g) {
-    memset(g->arrived, 0, g->parameters->count * sizeof *g->arrived);
+    memset(g->reached, 0, g->parameters->count * sizeof *g->reached);
 }
 
 int gradients_sink(void *context, const void *key, const struct tensor *gradient, struct error *e) {
     struct gradients *g = context;
     (void)gradient;
     (void)e;
-    g->arrived[parameters_index(g->parameters, key)] = true;
+    g->reached[parameters_index(g->parameters, key)] = true;
     return 0;
 }

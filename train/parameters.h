@@ -82,7 +82,7 @@ struct gradients {
     const struct parameters *parameters;
     struct device *device;
     struct tensor *list; /* data NULL: frozen */
-    bool *arrived;
+    bool *reached;
 };
 int gradients_open(struct gradients *g, const struct parameters *p, struct device *device,
                    struct error *e);
@@ -95,9 +95,9 @@ size_t gradients_bytes(const struct parameters *p); /* of one thread's */
  * pointed to outlives the source. A name that was not added fails the tape. */
 struct tape_source gradients_source(const struct gradients *g);
 struct tape_source parameters_source(const struct parameters *p);
-/* A tape_sink, `context` the gradients: notes that a parameter's gradient has arrived. */
+/* A tape_sink, `context` the gradients: notes that a parameter's gradient has reached. */
 int gradients_sink(void *context, const void *key, const struct tensor *gradient, struct error *e);
-/* None has arrived. */
+/* None has reached. */
 void gradients_forget(struct gradients *g);
 
 #endif

@@ -14,7 +14,7 @@ static int64_t slots(const struct trainer *t) {
     return t->step.samples / t->worker_count;
 }
 
-static int load(struct worker *w) {
+static int load(struct trainer_worker *w) {
     struct trainer *t = w->trainer;
     int rc = 0;
     w->targets = 0;
@@ -26,7 +26,7 @@ static int load(struct worker *w) {
     return rc;
 }
 
-static int learn(struct worker *w) {
+static int learn(struct trainer_worker *w) {
     struct trainer *t = w->trainer;
     const struct tape_source source = gradients_source(&w->gradients);
     const struct trainer_pass pass = {
@@ -38,13 +38,13 @@ static int learn(struct worker *w) {
     return learned < 0 ? (int)learned : 0;
 }
 
-static int reduce(struct worker *w) {
+static int reduce(struct trainer_worker *w) {
     struct trainer *t = w->trainer;
     return optimizer_reduce(&t->optimizer, w->device, t->gradients, (size_t)t->worker_count,
                             w->first_piece, w->end_piece, &w->error);
 }
 
-static int update(struct worker *w) {
+static int update(struct trainer_worker *w) {
     struct trainer *t = w->trainer;
     return optimizer_update(&t->optimizer, w->device, t->gradients, (size_t)t->worker_count,
                             t->step.rate, t->step.scale, w->first_piece, w->end_piece, &w->error);
@@ -92,13 +92,13 @@ static void before_learning(struct trainer *t) {
     t->step.targets = t->step.targets > 0 ? t->step.targets : 1;
 }
 
-/* What no gradient came to in this step stays as it is. */
+/* Slices that no gradient came to in this step stay as they are. */
 static void before_reducing(struct trainer *t) {
     collect(t);
     optimizer_activate(&t->optimizer, t->gradients, (size_t)t->worker_count);
 }
 
-/* A gradient that is no number, or far longer than those before it, is not followed. */
+/* A gradient that is not a number, or far longer than those before it, is not followed. */
 static void before_update(struct trainer *t) {
     enum { OUTLIER = 30, SETTLED = 200 /* steps */ };
     double norm = 0, clip = t->options->optimizer.clip;
@@ -148,7 +148,7 @@ static void after_update(struct trainer *t) {
 /* ---- Threads --------------------------------------------------------------------------------- */
 
 /* All threads come here; one of them runs `between`. */
-static void meet(struct worker *w, void (*between)(struct trainer *t)) {
+static void meet(struct trainer_worker *w, void (*between)(struct trainer *t)) {
     int first = pthread_barrier_wait(&w->trainer->barrier);
     if (first == PTHREAD_BARRIER_SERIAL_THREAD) {
         between(w->trainer);
@@ -156,7 +156,7 @@ static void meet(struct worker *w, void (*between)(struct trainer *t)) {
     pthread_barrier_wait(&w->trainer->barrier);
 }
 
-static int worker_open(struct worker *w) {
+static int worker_open(struct trainer_worker *w) {
     struct trainer *t = w->trainer;
     int rc = 0;
     if (w->device == NULL) {
@@ -183,7 +183,7 @@ static int worker_open(struct worker *w) {
 }
 
 static void *work(void *argument) {
-    struct worker *w = argument;
+    struct trainer_worker *w = argument;
     struct trainer *t = w->trainer;
     w->rc = worker_open(w);
     meet(w, begin);
@@ -201,7 +201,7 @@ static void *work(void *argument) {
 }
 
 /* The parameters' device is closed by who opened it. */
-static void worker_close(struct worker *w) {
+static void worker_close(struct trainer_worker *w) {
     if (w->task != NULL) {
         w->trainer->task->close(w->task);
     }
@@ -214,7 +214,7 @@ static void worker_close(struct worker *w) {
 
 /* A thread that waits at the barrier for one that could not be started would wait for ever. */
 static void *work_with_all(void *argument) {
-    struct trainer *t = ((struct worker *)argument)->trainer;
+    struct trainer *t = ((struct trainer_worker *)argument)->trainer;
     pthread_mutex_lock(&t->gate);
     int rc = t->step.rc;
     pthread_mutex_unlock(&t->gate);
@@ -224,7 +224,7 @@ static void *work_with_all(void *argument) {
 /* How many there are, the caller's included. */
 static int64_t start_threads(struct trainer *t) {
     for (int64_t i = 1; i < t->worker_count; i++) {
-        struct worker *w = &t->workers[i];
+        struct trainer_worker *w = &t->workers[i];
         if (pthread_create(&w->thread, NULL, work_with_all, w) != 0) {
             t->step.rc =
                 error_set(&t->step.error, ERR_MEMORY, "thread %" PRId64 " cannot be started", i);
@@ -275,7 +275,7 @@ static int open_device(struct trainer *t, struct error *e) {
         return error_memory(e, "the threads");
     }
     for (int64_t i = 0; i < t->worker_count; i++) {
-        t->workers[i] = (struct worker){.trainer = t, .index = i};
+        t->workers[i] = (struct trainer_worker){.trainer = t, .index = i};
         t->gradients[i] = &t->workers[i].gradients;
     }
     return device_open(&t->workers[0].device, t->backend, t->compute, e);
@@ -329,7 +329,9 @@ int trainer_run(const struct trainer_options *options, const struct task *task,
     }
     double seconds = clock_seconds() - t.files.started;
     int closed = trainer_files_close(&t, rc, e);
-    rc = rc == 0 ? closed : rc;
+    if (rc == 0) {
+        rc = closed;
+    }
     *result = (struct trainer_result){.step = t.optimizer.step,
                                       .samples = t.run.samples,
                                       .skipped = t.run.skipped,

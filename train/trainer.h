@@ -1,18 +1,21 @@
 /* trainer.h - trains any network: threads, sums of gradients, clipping, metrics, checkpoints. What
  * is learned is a task's (struct task); train/read/ is one.
  *
- * A step:  plan    one thread: the task says what the samples of the step are
- *          load    each thread makes its samples: every threads-th one
- *          learn   each goes forward and back over its samples, as many at a time as the task
- * likes, adding to gradients of its own; each loss is divided by the targets of the whole step, so
- * that it does not matter how many these are reduce  each sums a part of the gradients of all
- * threads update  each moves that part of the weights, and clears those gradients
+ * A step has five parts:
+ *
+ *   plan    one thread: the task says what the samples of the step are
+ *   load    each thread makes its samples: every threads-th one
+ *   learn   each goes forward and back over its samples, some at a time, into gradients of its
+ *           own; each loss is divided by the targets of the whole step, so that it does not
+ *           matter how many these are
+ *   reduce  each sums a part of the gradients of all threads
+ *   update  each moves that part of the weights, and clears those gradients
  *
  * Between two of them all threads wait for each other, and one of them decides what comes next.
- * What is learned follows from the options, the step's number and the count of threads alone: a run
+ * The weights follow from the options, the step's number and the count of threads alone: a run
  * that was killed and goes on from its checkpoint ends with the same bytes as one that was not.
  *
- * A gradient that is no number, or far longer than those before it, is not followed: its step is
+ * A gradient that is not a number, or far longer than those before it, is not followed: its step is
  * skipped, and counted. */
 #ifndef OCC_TRAIN_TRAINER_H
 #define OCC_TRAIN_TRAINER_H
@@ -48,8 +51,7 @@ struct trainer_result {
     struct ledger ledger;
 };
 
-/* ---- What is learned --------------------------------------------------------------------------
- */
+/* ---- What is learned ----------------------------------------------------------------------- */
 
 struct trainer_step {
     int64_t number;  /* steps before it */
@@ -57,7 +59,7 @@ struct trainer_step {
     int64_t threads;
 };
 
-/* What a thread learns with: its own. */
+/* A thread's own, to learn with. */
 struct trainer_pass {
     struct tape *tape;
     const struct tape_source *parameters;
@@ -75,7 +77,8 @@ struct task {
     int (*list)(void *context, struct parameters *p, struct error *e);
     /* Its first values; also called where a checkpoint follows. */
     int (*fill)(void *context, struct parameters *p, struct error *e);
-    /* What a run goes on with only as it began: a new reference; NULL: out of memory. */
+    /* The options that must not change when a run goes on: a new reference; NULL: out of
+     * memory. */
     json_t *(*options)(void *context);
     /* Writes the file of weights, of the values that optimizer_read gives. */
     int (*ship)(void *context, const struct optimizer *o, const char *path, struct error *e);
@@ -98,7 +101,7 @@ struct task {
                     struct error *e);
 
     /* ---- Metrics */
-    /* What a thread has found out goes into the task's sums. */
+    /* Adds a thread's findings to the task's sums. */
     int (*collect)(void *context, void *worker, struct error *e);
     /* Adds these to a line of metrics and clears them; *loss: for messages. NULL `line`: *loss
      * alone, nothing is cleared. */

@@ -129,7 +129,7 @@ static int write_line(struct trainer *t, struct error *e) {
 
 static void show(struct trainer *t, double time) {
     int64_t step = t->optimizer.step, steps = t->options->schedule.steps;
-    double speed = (double)(step - t->files.noted_step) / (time - t->files.noted);
+    double speed = (double)(step - t->files.reported_step) / (time - t->files.reported);
     double left = (double)(steps - step) / speed, loss = 0;
     t->task->report(t->task->context, NULL, &loss);
     log_info("step %" PRId64 "/%" PRId64 ", %" PRId64
@@ -154,8 +154,8 @@ int trainer_files_note(struct trainer *t, struct error *e) {
         f->shown = time;
     }
     int rc = write_line(t, e);
-    f->noted = time;
-    f->noted_step = t->optimizer.step;
+    f->reported = time;
+    f->reported_step = t->optimizer.step;
     if (rc == 0 && time - f->saved > (double)t->options->save_ms * 1e-3) {
         rc = save_all(t, e);
         f->saved = clock_seconds();
@@ -198,8 +198,8 @@ int trainer_files_open(struct trainer *t, struct error *e) {
     if (rc == 0 && t->optimizer.step > 0) {
         log_info("goes on at step %" PRId64, t->optimizer.step);
     }
-    f->started = f->noted = f->saved = f->shown = clock_seconds();
-    f->noted_step = t->optimizer.step;
+    f->started = f->reported = f->saved = f->shown = clock_seconds();
+    f->reported_step = t->optimizer.step;
     f->first_samples = t->run.samples;
     free(path);
     return rc;

@@ -3,7 +3,7 @@
 #include "store/log.h"
 #include "train/trainer_state.h"
 
-/* What a step takes on the tape of one thread, and what else its device holds then. */
+/* Bytes that a step takes on the tape of one thread, and what else its device holds then. */
 static int rehearse(struct trainer *t, size_t *activations, size_t *rest, struct error *e) {
     struct device *device;
     struct tape *tape = NULL;
@@ -52,7 +52,7 @@ int trainer_predict(struct trainer *t, struct error *e) {
 void trainer_measure(struct trainer *t) {
     size_t *bytes = t->ledger.measured, total = 0;
     for (int64_t i = 0; i < t->worker_count; i++) {
-        const struct worker *w = &t->workers[i];
+        const struct trainer_worker *w = &t->workers[i];
         total += w->device != NULL ? w->device->peak_bytes : 0;
         bytes[LEDGER_GRADIENTS] += w->gradient_bytes;
         bytes[LEDGER_ACTIVATIONS] += w->tape != NULL ? tape_peak(w->tape) : 0;

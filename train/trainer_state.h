@@ -1,4 +1,4 @@
-/* trainer_state.h - a run of trainer.h; for trainer*.c.
+/* trainer_state.h - a run of trainer.h; private to trainer*.c.
  *
  * Who may write what: what is set up before the threads start is only read after that. A worker's
  * own fields belong to its thread within a phase, and between phases to the one thread that
@@ -17,7 +17,7 @@
 
 struct trainer;
 
-struct worker {
+struct trainer_worker {
     struct trainer *trainer;
     int64_t index;
     pthread_t thread;
@@ -54,8 +54,8 @@ struct run_state {
 struct run_files {
     char *checkpoint, *shipped; /* paths, owned */
     FILE *metrics;
-    double started, noted, saved, shown; /* seconds */
-    int64_t noted_step, first_samples;
+    double started, reported, saved, shown; /* seconds: the run, metrics, checkpoint, message */
+    int64_t reported_step, first_samples;   /* of the metrics; when the run started */
 };
 
 struct trainer {
@@ -66,7 +66,7 @@ struct trainer {
     const struct backend *backend;
     enum dtype compute;
     struct parameters *parameters;
-    struct worker *workers;
+    struct trainer_worker *workers;
     int64_t worker_count;
     const struct gradients **gradients; /* of all workers */
 

@@ -13,8 +13,7 @@ static const struct attention_kernels *kernels_of(struct device *d) {
     return d->compute == DTYPE_BF16 ? level->attention_bf16 : level->attention;
 }
 
-/* ---- Tensors as the kernels see them ----------------------------------------------------------
- */
+/* ---- Tensors as the kernels see them ------------------------------------------------------- */
 
 static struct attention_rows rows_at(const struct tensor *x, int64_t batch, int64_t token,
                                      int64_t head) {
@@ -79,8 +78,7 @@ static void check(const struct parts *p) {
     (void)o;
 }
 
-/* ---- Sequences ---------------------------------------------------------------------------------
- */
+/* ---- Sequences ----------------------------------------------------------------------------- */
 
 static int64_t sequences(const struct parts *p) {
     const struct tensor *offsets = p->options->offsets;
@@ -153,8 +151,7 @@ static void each_sequence(const struct parts *p) {
     }
 }
 
-/* ---- Windows -----------------------------------------------------------------------------------
- */
+/* ---- Windows ------------------------------------------------------------------------------- */
 
 /* Which token of the grid stands at each place of a window; -1: none. */
 static void place_window(int64_t *place, const struct attention_options *o, int64_t top,

@@ -1,11 +1,11 @@
-/* attention_backward_body.h - the way back, included after attention_body.h.
+/* attention_backward_body.h - the backward pass, included after attention_body.h.
  *
  * FlashAttention-2 (Dao 2023): the weights of a block come again from queries, keys and
  * log-sum-exp; with D = rowsum(dout out), dscores = weights (dout v^T - D). Sums of keys and values
  * lie turned over, (dim, keys), so that weights are multiplied with as they lie: in pairs of
  * queries. */
 
-static void pack_keys_backward(const struct attending *h) {
+static void pack_keys_backward(const struct attention_context *h) {
     const struct plan *p = &h->plan;
     const struct attention_group *g = h->group;
     const struct source k = source_of(h, &g->k, 0), v = source_of(h, &g->v, 0);
@@ -27,7 +27,7 @@ static void pack_keys_backward(const struct attending *h) {
     memset(s + p->dvalues, 0, sums);
 }
 
-static void pack_outs(struct attending *h, int64_t count) {
+static void pack_outs(struct attention_context *h, int64_t count) {
     const struct plan *p = &h->plan;
     const struct attention_group *g = h->group;
     const struct source out = source_of(h, &g->out, h->head);
@@ -54,7 +54,7 @@ static void pack_outs(struct attending *h, int64_t count) {
 
 /* Scores and products of dout and values become weights and dscores. */
 #if PACK == 1
-static void differentiate(const struct attending *h, int64_t i, int64_t count) {
+static void differentiate(const struct attention_context *h, int64_t i, int64_t count) {
     const struct plan *p = &h->plan;
     float *scores = h->scratch + p->scores + i * p->stride;
     float *dscores = h->scratch + p->dscores + i * p->stride;
@@ -66,7 +66,7 @@ static void differentiate(const struct attending *h, int64_t i, int64_t count) {
 }
 #else
 /* Of queries i and i + 1; one after the last reads what the last has. */
-static void differentiate(const struct attending *h, int64_t i, int64_t count) {
+static void differentiate(const struct attention_context *h, int64_t i, int64_t count) {
     const struct plan *p = &h->plan;
     float *s = h->scratch;
     int64_t next = i + 1 < h->rows ? p->stride : 0;
@@ -89,7 +89,7 @@ static void differentiate(const struct attending *h, int64_t i, int64_t count) {
 #endif
 
 /* c (dim, columns) += turned (dim, queries) b (queries, columns). */
-static void add_turned_product(const struct attending *h, float *c, int64_t c_stride,
+static void add_turned_product(const struct attention_context *h, float *c, int64_t c_stride,
                                const float *turned, const float *b, int64_t b_stride,
                                int64_t columns) {
     block_product(c, c_stride, turned, QUERY_BLOCK / PACK, b, b_stride, h->plan.wide, columns,
@@ -97,7 +97,7 @@ static void add_turned_product(const struct attending *h, float *c, int64_t c_st
 }
 
 /* Columns [first, end) of by_side += dscores by ones. */
-static void add_side_range(const struct attending *h, const struct keys *k, int64_t first,
+static void add_side_range(const struct attention_context *h, const struct keys *k, int64_t first,
                            int64_t end) {
     const struct plan *p = &h->plan;
     float *s = h->scratch;
@@ -108,7 +108,7 @@ static void add_side_range(const struct attending *h, const struct keys *k, int6
 
 /* Sums dscores over the keys of each row of the grid, of which keys k meet only some, and of each
  * column. */
-static void add_sides(const struct attending *h, const struct keys *k) {
+static void add_sides(const struct attention_context *h, const struct keys *k) {
     const struct attention_call *c = h->call;
     int64_t last = (k->first + k->count - 1) / c->width;
     int64_t first = k->first / c->width / LANES * LANES;
@@ -122,7 +122,8 @@ static void add_sides(const struct attending *h, const struct keys *k) {
 }
 
 /* The queries at hand against keys k; `begun`: not the first keys. */
-static void differentiate_keys(const struct attending *h, const struct keys *k, bool begun) {
+static void differentiate_keys(const struct attention_context *h, const struct keys *k,
+                               bool begun) {
     const struct plan *p = &h->plan;
     const struct attention_group *g = h->group;
     float *s = h->scratch;
@@ -158,7 +159,7 @@ static void differentiate_keys(const struct attending *h, const struct keys *k, 
 }
 
 /* From sums over rows and columns of keys to relative positions, to dq and to the tables. */
-static void differentiate_bias(const struct attending *h, int64_t count) {
+static void differentiate_bias(const struct attention_context *h, int64_t count) {
     const struct plan *p = &h->plan;
     const float *lines[QUERY_BLOCK];
     const struct attention_call *c = h->call;
@@ -188,8 +189,8 @@ static void differentiate_bias(const struct attending *h, int64_t count) {
 }
 
 /* Adds `factor` times sums (dim, keys) of blocks to rows. */
-static void add_keys(const struct attending *h, const struct attention_rows *to, const float *sums,
-                     float factor) {
+static void add_keys(const struct attention_context *h, const struct attention_rows *to,
+                     const float *sums, float factor) {
     const struct plan *p = &h->plan;
     float *staged = h->scratch + p->staged;
     for (int64_t t = 0; t < h->group->keys && to->data != NULL; t += KEY_UNIT) {
@@ -203,11 +204,11 @@ static void add_keys(const struct attending *h, const struct attention_rows *to,
 
 static void attention_backward(const struct attention_call *c, const struct attention_group *g,
                                void *scratch) {
-    struct attending h = {.call = c,
-                          .group = g,
-                          .plan = make_plan(c, g->keys),
-                          .scratch = scratch,
-                          .scale = c->scale * LOG2_E};
+    struct attention_context h = {.call = c,
+                                  .group = g,
+                                  .plan = make_plan(c, g->keys),
+                                  .scratch = scratch,
+                                  .scale = c->scale * LOG2_E};
     const struct plan *p = &h.plan;
     pack_keys_backward(&h);
     for (h.head = 0; h.head < g->heads; h.head++) {

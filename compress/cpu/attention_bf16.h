@@ -1,5 +1,5 @@
-/* attention_bf16.h - attention_body.h with BF16 products, by AVX512-BF16 at least. The including
- * file has defined how: see attention_body.h. */
+/* attention_bf16.h - attention_body.h with BF16 products, by AVX512-BF16 at least. Included as
+ * attention_f32.h is, by a level_LEVEL.c that has defined what attention_body.h lists. */
 #define PACK 2
 
 static inline void store_bf16(uint16_t *out, vec x) {

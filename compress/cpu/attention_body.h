@@ -175,7 +175,7 @@ static void attention_begin(const struct attention_call *c, void *scratch) {
 
 /* ---- One block of queries -------------------------------------------------------------------- */
 
-struct attending {
+struct attention_context {
     const struct attention_call *call;
     const struct attention_group *group;
     struct plan plan;
@@ -188,7 +188,7 @@ struct attending {
 };
 
 /* The keys that query i of the group sees: [*from, *to). */
-static void visible(const struct attending *h, int64_t i, int64_t *from, int64_t *to) {
+static void visible(const struct attention_context *h, int64_t i, int64_t *from, int64_t *to) {
     const struct attention_call *c = h->call;
     int64_t end = h->group->start + i + 1;
     *to = c->causal && end < h->group->keys ? end : h->group->keys;
@@ -202,7 +202,7 @@ struct keys {
 };
 
 /* The next keys that any query at hand sees, from k->first + k->count on; false: none. */
-static bool next_keys(const struct attending *h, struct keys *k) {
+static bool next_keys(const struct attention_context *h, struct keys *k) {
     int64_t from, to, unused, next = k->first + k->count;
     visible(h, h->first, &from, &unused);
     visible(h, h->first + h->rows - 1, &unused, &to);
@@ -215,7 +215,7 @@ static bool next_keys(const struct attending *h, struct keys *k) {
     return k->first < to;
 }
 
-static struct source source_of(const struct attending *h, const struct attention_rows *rows,
+static struct source source_of(const struct attention_context *h, const struct attention_rows *rows,
                                int64_t head) {
     return (struct source){.rows = rows,
                            .place = h->group->place,
@@ -224,7 +224,7 @@ static struct source source_of(const struct attending *h, const struct attention
                            .wide = h->plan.wide};
 }
 
-static void pack_queries(struct attending *h, int64_t count) {
+static void pack_queries(struct attention_context *h, int64_t count) {
     const struct plan *p = &h->plan;
     const struct source q = source_of(h, &h->group->q, h->head);
     const float *lines[QUERY_BLOCK];
@@ -244,7 +244,8 @@ static void pack_queries(struct attending *h, int64_t count) {
 
 /* Scores of query i at keys [k->first, k->first + k->count) = bias over scale. Writes up to LANES
  * floats too many. */
-static void spread_bias(const struct attending *h, int64_t i, const struct keys *k, float *scores) {
+static void spread_bias(const struct attention_context *h, int64_t i, const struct keys *k,
+                        float *scores) {
     const struct attention_call *c = h->call;
     int64_t place = h->group->start + h->first + i;
     const float *down = h->scratch + h->plan.relative + i * (h->plan.places + PAD);
@@ -262,7 +263,8 @@ static void spread_bias(const struct attending *h, int64_t i, const struct keys 
 }
 
 /* What query i does not see of these keys. */
-static void exclude(const struct attending *h, int64_t i, const struct keys *k, float *scores) {
+static void exclude(const struct attention_context *h, int64_t i, const struct keys *k,
+                    float *scores) {
     int64_t from, to;
     visible(h, h->first + i, &from, &to);
     for (int64_t j = k->first; j < from && j < k->first + k->count; j++) {
@@ -274,7 +276,7 @@ static void exclude(const struct attending *h, int64_t i, const struct keys *k, 
 }
 
 /* Scores of the queries at hand at keys k, before scaling. */
-static void score(const struct attending *h, const struct keys *k) {
+static void score(const struct attention_context *h, const struct keys *k) {
     const struct plan *p = &h->plan;
     float *s = h->scratch, *scores = s + p->scores;
     for (int64_t i = 0; i < h->rows && p->places > 0; i++) {
@@ -290,7 +292,7 @@ static void score(const struct attending *h, const struct keys *k) {
 
 /* Scores of query i become weights 2^(score - largest); returns what the sums so far are to be
  * multiplied with. `begun`: there are such. */
-static float weigh(struct attending *h, int64_t i, int64_t count, bool begun) {
+static float weigh(struct attention_context *h, int64_t i, int64_t count, bool begun) {
     const struct plan *p = &h->plan;
     float *s = h->scratch, *scores = s + p->scores + i * p->stride;
     vec largest = all(h->largest[i]);
@@ -318,7 +320,7 @@ static float weigh(struct attending *h, int64_t i, int64_t count, bool begun) {
     return shrink;
 }
 
-static void attend_block(struct attending *h) {
+static void attend_block(struct attention_context *h) {
     const struct plan *p = &h->plan;
     float *s = h->scratch, *sums = s + p->sums;
     for (int64_t i = 0; i < h->rows; i++) {
@@ -340,10 +342,9 @@ static void attend_block(struct attending *h) {
     }
 }
 
-/* ---- One group ---------------------------------------------------------------------------------
- */
+/* ---- One group ----------------------------------------------------------------------------- */
 
-static void pack_keys(const struct attending *h) {
+static void pack_keys(const struct attention_context *h) {
     const struct plan *p = &h->plan;
     const struct attention_group *g = h->group;
     const struct source k = source_of(h, &g->k, 0), v = source_of(h, &g->v, 0);
@@ -362,11 +363,11 @@ static void pack_keys(const struct attending *h) {
 
 static void attention_forward(const struct attention_call *c, const struct attention_group *g,
                               void *scratch) {
-    struct attending h = {.call = c,
-                          .group = g,
-                          .plan = make_plan(c, g->keys),
-                          .scratch = scratch,
-                          .scale = c->scale * LOG2_E};
+    struct attention_context h = {.call = c,
+                                  .group = g,
+                                  .plan = make_plan(c, g->keys),
+                                  .scratch = scratch,
+                                  .scale = c->scale * LOG2_E};
     pack_keys(&h);
     for (h.head = 0; h.head < g->heads; h.head++) {
         for (h.first = 0; h.first < g->queries; h.first += QUERY_BLOCK) {

@@ -1,4 +1,4 @@
-/* classify.c - cross-entropy behind a linear layer whose outputs are never all there at once: a
+/* classify.c - cross-entropy after a linear layer whose outputs are never all there at once: a
  * chunk of rows at a time. */
 #include <assert.h>
 #include <string.h>

@@ -8,8 +8,8 @@
 
 enum { OUTER = 0, INNER = 1, ROW = 2, COLUMN = 3 };
 
-/* Strides of the inner batches and of a matrix; where there is but one place, that of a dense one.
- */
+/* Strides of the inner batches and of a matrix; where there is but one place, that of a
+ * dense one. */
 static void strides_of(int64_t out[3], const struct tensor *t, int64_t batch) {
     int64_t rows = t->shape[ROW], columns = t->shape[COLUMN];
     out[2] = columns > 1 ? t->stride[COLUMN] : 1;

@@ -24,13 +24,13 @@ static const char *const line_elements[] = {"br", "p", "div", "li", "ul", "ol", 
 
 /* Every step writes at most as many bytes as it reads, so a buffer of the input's size is
  * enough. */
-struct output {
+struct html_output {
     char *text;
     size_t size;
     bool space, line; /* a blank or a line end is due before the next character */
 };
 
-static void put(struct output *out, uint32_t c) {
+static void put(struct html_output *out, uint32_t c) {
     bool blank = c <= ' ' || (c >= 0x7F && c < 0xA0); /* control characters too */
     out->space |= blank;
     if (blank) {
@@ -122,7 +122,7 @@ static size_t read_tag(const char *html, bool *closed, bool *line) {
 
 const char *comment_text_from_html(struct fields *f, const char *html) {
     size_t size = strlen(html);
-    struct output out = {.text = arena_alloc(f->arena, size + 1, 1)};
+    struct html_output out = {.text = arena_alloc(f->arena, size + 1, 1)};
     if (out.text == NULL) {
         f->exhausted = true;
         return NULL;

@@ -13,7 +13,7 @@
 enum { INDENT_MOST = 4 };
 static const char COMMENTS[] = "comments.json";
 
-struct node {
+struct thread_node {
     const json_t *comment;
     struct content_string author, text;
     size_t index; /* in the file */
@@ -23,14 +23,14 @@ struct node {
     bool chosen;
     uint8_t visit; /* while rings are sought: 1 on the way, 2 done */
     int depth;
-    struct node *parent, *child, *next; /* first answer; next answer to the same */
+    struct thread_node *parent, *child, *next; /* first answer; next answer to the same */
 };
 
 /* All that have a text. */
 struct forest {
-    struct node *nodes;
-    struct node **sorted; /* (count + 1) */
-    struct node *roots;
+    struct thread_node *nodes;
+    struct thread_node **sorted; /* (count + 1) */
+    struct thread_node *roots;
     size_t count, unreadable;
 };
 
@@ -52,13 +52,14 @@ static int read_nodes(struct content_layout *l, const json_t *list, struct fores
             continue;
         }
         int64_t likes = json_get_integer(comment, "likes", 0);
-        t->nodes[t->count++] = (struct node){.comment = comment,
-                                             .author = content_string(comment, "author"),
-                                             .text = text,
-                                             .index = i,
-                                             .likes = likes > 0 ? likes : 0,
-                                             .by_creator = json_get_flag(comment, "by_creator"),
-                                             .pinned = json_get_flag(comment, "pinned")};
+        t->nodes[t->count++] =
+            (struct thread_node){.comment = comment,
+                                 .author = content_string(comment, "author"),
+                                 .text = text,
+                                 .index = i,
+                                 .likes = likes > 0 ? likes : 0,
+                                 .by_creator = json_get_flag(comment, "by_creator"),
+                                 .pinned = json_get_flag(comment, "pinned")};
     }
     return 0;
 }
@@ -85,12 +86,12 @@ static int find_parents(struct content_layout *l, struct forest *t, struct error
 /* Makes a root of one comment in each ring: the first one that is reached. */
 static void open_rings(struct forest *t) {
     for (size_t i = 0; i < t->count; i++) {
-        struct node *n = &t->nodes[i];
+        struct thread_node *n = &t->nodes[i];
         while (n != NULL && n->visit == 0) {
             n->visit = 1;
             n = n->parent;
         }
-        struct node *again = n != NULL && n->visit == 1 ? n : NULL;
+        struct thread_node *again = n != NULL && n->visit == 1 ? n : NULL;
         for (n = &t->nodes[i]; n != NULL && n->visit == 1; n = n->parent) {
             n->visit = 2;
         }
@@ -102,7 +103,7 @@ static void open_rings(struct forest *t) {
 
 /* ---- Order --------------------------------------------------------------------------- */
 
-static int compare_nodes(const struct node *x, const struct node *y) {
+static int compare_nodes(const struct thread_node *x, const struct thread_node *y) {
     if (x->pinned != y->pinned) {
         return x->pinned ? -1 : 1;
     }
@@ -113,7 +114,7 @@ static int compare_nodes(const struct node *x, const struct node *y) {
 }
 
 static int by_likes(const void *a, const void *b) {
-    return compare_nodes(*(struct node *const *)a, *(struct node *const *)b);
+    return compare_nodes(*(struct thread_node *const *)a, *(struct thread_node *const *)b);
 }
 
 /* Links answers and roots in the order in which they are shown. */
@@ -125,15 +126,15 @@ static void link_nodes(struct forest *t) {
         qsort(t->sorted, t->count, sizeof *t->sorted, by_likes);
     }
     for (size_t i = t->count; i-- > 0;) { /* each is put before what follows it */
-        struct node *n = t->sorted[i];
-        struct node **first = n->parent != NULL ? &n->parent->child : &t->roots;
+        struct thread_node *n = t->sorted[i];
+        struct thread_node **first = n->parent != NULL ? &n->parent->child : &t->roots;
         n->next = *first;
         *first = n;
     }
 }
 
 /* The node after `n` in thread order; `skip`: what answers it is passed over. */
-static struct node *next_node(struct node *n, bool skip) {
+static struct thread_node *next_node(struct thread_node *n, bool skip) {
     if (n->child != NULL && !skip) {
         return n->child;
     }
@@ -146,13 +147,13 @@ static struct node *next_node(struct node *n, bool skip) {
 /* Sets `depth` and `best`. */
 static void measure(struct forest *t) {
     size_t count = 0;
-    for (struct node *n = t->roots; n != NULL; n = next_node(n, false)) {
+    for (struct thread_node *n = t->roots; n != NULL; n = next_node(n, false)) {
         n->depth = n->parent != NULL ? n->parent->depth + 1 : 0;
         n->best = n->likes;
         t->sorted[count++] = n;
     }
     for (size_t i = count; i-- > 0;) { /* answers before what they answer */
-        struct node *n = t->sorted[i];
+        struct thread_node *n = t->sorted[i];
         if (n->parent != NULL && n->parent->best < n->best) {
             n->parent->best = n->best;
         }
@@ -163,11 +164,11 @@ static void measure(struct forest *t) {
 
 /* A binary heap of those that may be chosen next: roots, and answers to what was chosen. */
 struct heap {
-    struct node **items; /* the best one first */
+    struct thread_node **items; /* the best one first */
     size_t count;
 };
 
-static bool is_better(const struct node *x, const struct node *y) {
+static bool is_better(const struct thread_node *x, const struct thread_node *y) {
     bool x_first = x->pinned && x->parent == NULL, y_first = y->pinned && y->parent == NULL;
     if (x_first != y_first) {
         return x_first;
@@ -175,7 +176,7 @@ static bool is_better(const struct node *x, const struct node *y) {
     return x->best != y->best ? x->best > y->best : x->index < y->index;
 }
 
-static void heap_put(struct heap *h, struct node *n) {
+static void heap_put(struct heap *h, struct thread_node *n) {
     size_t at = h->count++;
     while (at > 0 && is_better(n, h->items[(at - 1) / 2])) {
         h->items[at] = h->items[(at - 1) / 2];
@@ -184,8 +185,8 @@ static void heap_put(struct heap *h, struct node *n) {
     h->items[at] = n;
 }
 
-static struct node *heap_take(struct heap *h) {
-    struct node *best = h->items[0], *last = h->items[--h->count];
+static struct thread_node *heap_take(struct heap *h) {
+    struct thread_node *best = h->items[0], *last = h->items[--h->count];
     size_t at = 0;
     for (;;) {
         size_t child = 2 * at + 1;
@@ -206,13 +207,13 @@ static struct node *heap_take(struct heap *h) {
  * comment that is chosen for an answer to it comes before that answer. */
 static void choose(struct forest *t, int64_t most) {
     struct heap h = {.items = t->sorted};
-    for (struct node *n = t->roots; n != NULL; n = n->next) {
+    for (struct thread_node *n = t->roots; n != NULL; n = n->next) {
         heap_put(&h, n);
     }
     for (int64_t chosen = 0; h.count > 0 && (most <= 0 || chosen < most); chosen++) {
-        struct node *n = heap_take(&h);
+        struct thread_node *n = heap_take(&h);
         n->chosen = true;
-        for (struct node *answer = n->child; answer != NULL; answer = answer->next) {
+        for (struct thread_node *answer = n->child; answer != NULL; answer = answer->next) {
             heap_put(&h, answer);
         }
     }
@@ -221,7 +222,7 @@ static void choose(struct forest *t, int64_t most) {
 /* ---- Showing ------------------------------------------------------------------------- */
 
 /* A string of a comment as an isolate of its own. */
-static int put_string(struct content_layout *l, struct phrase *p, const struct node *n,
+static int put_string(struct content_layout *l, struct phrase *p, const struct thread_node *n,
                       const char *name, struct content_string s, bool leads, struct error *e) {
     uint32_t source;
     int rc = layout_item_source(l, COMMENTS, n->index, name, &source, e);
@@ -250,7 +251,7 @@ static int put_likes(struct phrase *p, int64_t likes, struct error *e) {
 }
 
 /* "author: text ♥12"; a star after the author who made the clip. The text gives the direction. */
-static int put_comment(struct content_layout *l, const struct node *n, struct error *e) {
+static int put_comment(struct content_layout *l, const struct thread_node *n, struct error *e) {
     struct phrase p = {.arena = l->scratch};
     int rc = 0;
     if (n->author.text != NULL) {
@@ -272,7 +273,7 @@ static int put_comment(struct content_layout *l, const struct node *n, struct er
 static int put_chosen(struct content_layout *l, const struct forest *t, struct error *e) {
     int rc = 0;
     struct arena_mark mark = arena_mark(l->scratch);
-    for (struct node *n = t->roots; n != NULL && rc == 0; n = next_node(n, !n->chosen)) {
+    for (struct thread_node *n = t->roots; n != NULL && rc == 0; n = next_node(n, !n->chosen)) {
         if (n->chosen) {
             rc = put_comment(l, n, e);
             arena_rewind(l->scratch, mark);

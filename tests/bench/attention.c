@@ -4,7 +4,7 @@
  *
  * One JSON line for each shape that networks have: microseconds of processor time for a head of a
  * sequence, the best of --repeat; the rate of multiplications and additions that attention needs,
- * two products on the way forward and five on the way back; its share of the rate of a product of
+ * two products forward and five backward; its share of the rate of a product of
  * 1024 x 1024 by 1024 x 1024 in the same run. */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -118,7 +118,7 @@ static void problem_close(struct problem *p) {
     }
 }
 
-/* Seconds of the way forward and of the way back, the best of both. */
+/* Seconds of the forward and of the backward pass, the best of both. */
 static void measure(struct problem *p, const struct shape *s, int repeat, double *forward,
                     double *backward) {
     int64_t k_at = s->heads * s->dim, v_at = k_at + s->kv_heads * s->dim;

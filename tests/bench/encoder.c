@@ -56,7 +56,7 @@ static void page_of(uint8_t *pixels, int side) {
 
 /* Multiplications and additions x 2 of the products and attentions of a page, as the network needs
  * them: windows without what they are padded with. */
-static double operations(const struct encoder_config *c, int64_t side, int phases) {
+static double operations(const struct encoder_config *c, int64_t side, int column_offsets) {
     double g = (double)side / (double)c->patch, n = g * g, dim = (double)c->dim, sum = 0;
     double w = (double)(c->window * c->window);
     sum += n * dim * (double)(c->patch * c->patch); /* of one channel: the page is grey */
@@ -67,15 +67,16 @@ static double operations(const struct encoder_config *c, int64_t side, int phase
     }
     double neck = (double)c->neck, net_2 = (double)c->net_2, net_3 = (double)c->net_3;
     sum += n * (dim * neck + 9 * neck * neck) + n / 4 * 9 * neck * net_2;
-    double tokens = n / 16 * phases, d = (double)c->clip_dim;
+    double tokens = n / 16 * column_offsets, d = (double)c->clip_dim;
     sum += tokens * 9 * net_2 * net_3;
-    sum += (double)c->clip_depth * (tokens + phases) * (4 * d * d + 2 * d * (double)c->clip_mlp);
-    sum += (double)c->clip_depth * 2 * (tokens + phases) * (n / 16 + 1) * d;
+    sum += (double)c->clip_depth * (tokens + column_offsets) *
+           (4 * d * d + 2 * d * (double)c->clip_mlp);
+    sum += (double)c->clip_depth * 2 * (tokens + column_offsets) * (n / 16 + 1) * d;
     return 2 * (sum + tokens * 2 * d * (double)c->token_dim);
 }
 
 struct job {
-    const struct encoder *n;
+    const struct encoder *encoder;
     struct encoder_shape shape;
     uint8_t *pixels;
     float *tokens;
@@ -125,14 +126,14 @@ static int run(struct job *j, struct encoder_session *s, struct error *e) {
         tensor_of(j->pixels, DTYPE_U8, NULL,
                   TENSOR_SHAPE(j->shape.batch, j->shape.height, j->shape.width, 1));
     struct tensor tokens = tensor_vector(j->tokens, DTYPE_F32, NULL, (int64_t)j->token_count);
-    return encoder_run(s, &tokens, &pixels, j->shape.phases, e);
+    return encoder_run(s, &tokens, &pixels, j->shape.column_offsets, e);
 }
 
 static void *encode(void *argument) {
     struct job *j = argument;
     struct encoder_session *s;
     struct error e;
-    must(encoder_session_open(&s, j->n, &e), &e);
+    must(encoder_session_open(&s, j->encoder, &e), &e);
     must(run(j, s, &e), &e); /* makes tables and products */
     pthread_barrier_wait(j->barrier);
     add_rate(j);
@@ -172,7 +173,7 @@ static void save(const char *path, const float *values, size_t count) {
 
 enum { THREADS = 64 };
 
-static void measure(const struct encoder *n, enum page_mode mode, int threads, int batch,
+static void measure(const struct encoder *encoder, enum page_mode mode, int threads, int batch,
                     int repeat, enum dtype compute, const char *tokens_path) {
     struct job jobs[THREADS];
     pthread_t ids[THREADS];
@@ -180,8 +181,8 @@ static void measure(const struct encoder *n, enum page_mode mode, int threads, i
     struct error e;
     int64_t side = PAGE_SIZES[mode].side, rows, columns;
     struct encoder_shape shape = {batch, side, side, PAGE_SIZES[mode].column_offsets};
-    must(encoder_grid(n, &shape, &rows, &columns, &e), &e);
-    size_t count = (size_t)(rows * columns * encoder_config(n)->token_dim);
+    must(encoder_grid(encoder, &shape, &rows, &columns, &e), &e);
+    size_t count = (size_t)(rows * columns * encoder_config(encoder)->token_dim);
     size_t area = (size_t)(side * side);
     uint8_t *pixels = malloc((size_t)batch * area);
     long before = peak_kib();
@@ -190,7 +191,7 @@ static void measure(const struct encoder *n, enum page_mode mode, int threads, i
         page_of(pixels + (size_t)i * area, (int)side);
     }
     for (int i = 0; i < threads; i++) {
-        jobs[i] = (struct job){.n = n,
+        jobs[i] = (struct job){.encoder = encoder,
                                .shape = shape,
                                .pixels = pixels,
                                .tokens = malloc((size_t)batch * count * sizeof(float)),
@@ -211,7 +212,8 @@ static void measure(const struct encoder *n, enum page_mode mode, int threads, i
         cpu_rate += jobs[i].cpu_rate / threads;
     }
     double each = (end - start) / (repeat * threads * batch);
-    double page = operations(encoder_config(n), side, shape.phases), done = page / each;
+    double page = operations(encoder_config(encoder), side, shape.column_offsets),
+           done = page / each;
     double cpu_done = page * repeat * threads * batch / cpu;
     printf(
         "{\"mode\": \"%s\", \"dtype\": \"%s\", \"level\": \"%s\", \"threads\": %d, \"batch\": %d, "
@@ -244,7 +246,7 @@ int main(int argc, char **argv) {
     const struct backend *cpu;
     must(backend_open(&cpu, "cpu", &e), &e);
     enum dtype compute = cpu->has_bf16() ? DTYPE_BF16 : DTYPE_F32;
-    struct encoder *n;
+    struct encoder *encoder;
     for (c = getopt_long(argc, argv, "", OPTIONS, NULL); c != -1;
          c = getopt_long(argc, argv, "", OPTIONS, NULL)) {
         switch (c) {
@@ -278,8 +280,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "see the head of tests/bench/encoder.c\n");
         return 2;
     }
-    must(encoder_open(&n, model, NULL, cpu, compute, &e), &e);
-    measure(n, (enum page_mode)mode, threads, batch, repeat, compute, tokens);
-    encoder_close(n);
+    must(encoder_open(&encoder, model, NULL, cpu, compute, &e), &e);
+    measure(encoder, (enum page_mode)mode, threads, batch, repeat, compute, tokens);
+    encoder_close(encoder);
     return 0;
 }

@@ -23,7 +23,7 @@ torch --golden "$here/../golden/encoder"
 echo '== F32, full size: largest difference of tokens'
 "$OCC_BIN/bench-encoder" --model "$work/weights.safetensors" --mode tiny --f32 --repeat 1 --tokens "$work/tiny" >/dev/null
 torch --weights "$work/weights.safetensors" --mode tiny --dtype f32 --repeat 1 --threads "$THREADS" --compare "$work/tiny"
-echo "== Seconds a page, $THREADS threads: ours (a page each), PyTorch (both on a page)"
+echo "== Seconds per page, $THREADS threads: ours (a page each), PyTorch (both on a page)"
 for mode in tiny base hifi; do
     "$OCC_BIN/bench-encoder" --model "$work/weights.safetensors" --mode $mode --threads "$THREADS" --repeat "$REPEAT"
     for dtype in bf16 f32; do

@@ -2,8 +2,8 @@
  *
  *     bench-growth STORE [ACCOUNTS [YEARS]]       (50, 10)
  *
- * Every account posts a page of 16 x 16 synthetic tokens a day (normal numbers, 512 a token, bf16;
- * a few different ones by turns), with 600 bytes of JSON and text that do not compress. `occ
+ * Every account posts a page of 16 x 16 synthetic tokens a day (normal numbers, 512 per token,
+ * bf16; a few different ones by turns), with 600 bytes of JSON and text that do not compress. `occ
  * forget` runs every four weeks with its defaults. Prints a line a year: history in days, log2(1 +
  * days / 7), pages, tokens, bytes of tokens, of LMDB's pages in use and of the file, and a bar of
  * the bytes in use. STORE must not be there; best on a tmpfs, because every account is a commit of

@@ -112,7 +112,7 @@ count_pictures() { # CONTESTANT
     esac
 }
 
-measure_set() { # times go to SET.CONTESTANT, a line a run; pictures to SET.CONTESTANT.pictures
+measure_set() { # times go to SET.CONTESTANT, one line per run; pictures to SET.CONTESTANT.pictures
     local run contestant
     cat "$material/$set"/* >/dev/null # into the page cache
     local all=("${contestants[@]}")

@@ -68,12 +68,16 @@ static int typeset(const struct test *test, const char *path, const char *tag, s
             text.size += got;
         }
     }
-    rc = rc == 0 ? pager_open(&pager, &setup, e) : rc;
+    if (rc == 0) {
+        rc = pager_open(&pager, &setup, e);
+    }
     if (rc == 0) {
         pager_language(pager, tag);
         struct span span = {.text = (char *)text.data, .size = text.size, .source = 1};
         rc = pager_text(pager, PART_SCRIPT, &span, 1, 0, e);
-        rc = rc == 0 ? pager_flush(pager, e) : rc;
+        if (rc == 0) {
+            rc = pager_flush(pager, e);
+        }
     }
     if (file) {
         fclose(file);
@@ -89,14 +93,17 @@ static int read_columns(const struct test *test, const struct shot *shot,
     struct bytes seen;
     bytes_init(&seen, (size_t)1 << 20);
     int rc = reader_open(&reader, language->pack, e);
-    rc = rc == 0 ? reader_read(reader, shot, 0, shot->width / 2,
-                               (struct view){.scale = test->scale}, &seen, e)
-                 : rc;
+    if (rc == 0) {
+        rc = reader_read(reader, shot, 0, shot->width / 2, (struct view){.scale = test->scale},
+                         &seen, e);
+    }
     if (rc == 0 && shot->second) {
         rc = reader_read(reader, shot, shot->width / 2, shot->width,
                          (struct view){.scale = test->scale}, &seen, e);
     }
-    rc = rc == 0 ? read_accuracy(&shot->text, &seen, language->spaces, accuracy, e) : rc;
+    if (rc == 0) {
+        rc = read_accuracy(&shot->text, &seen, language->spaces, accuracy, e);
+    }
     bytes_close(&seen);
     reader_close(reader);
     return rc;

@@ -5,7 +5,7 @@
 #     long/       Debian's vtest.avi and intro.mpg as they are, 1080p and 1080x1920 H.264 + AAC,
 #                 and ten minutes of the 1080p one joined without encoding again
 # Real pixels and real sound throughout, from the Debian packages opencv-doc and fillets-ng-data.
-# Beside each set is SET.list, a line a file: KEYFRAMES PICTURES PATH.
+# Beside each set is SET.list, one line per file: KEYFRAMES PICTURES PATH.
 #     material.sh FOLDER
 set -eu -o pipefail
 export LC_ALL=C.UTF-8

@@ -2,7 +2,7 @@
 
 TAR is `occ store export --format tar STORE`. Each reader gives float32 arrays in the same random order; "occ raw" gives
 what is stored (int8 and scales, or BF16 bits), to be turned into floats where the training runs. Prints one JSON line
-with pages a second: the median of rounds, the readers by turns, files in the page cache.
+with pages per second: the median of rounds, the readers by turns, files in the page cache.
 """
 
 import io

@@ -133,7 +133,9 @@ static int separate(struct trial *t, const struct fonts *fonts, struct error *e)
     struct faces *faces = NULL;
     struct glyph_slot *slots[SIGNS];
     int rc = faces_open(&faces, fonts, &t->profile, e);
-    rc = rc == 0 ? draw_signs(faces, slots, e) : rc;
+    if (rc == 0) {
+        rc = draw_signs(faces, slots, e);
+    }
     if (rc == 0) {
         compare_signs(t, slots, faces_baseline(faces));
     }
@@ -160,12 +162,20 @@ static int fill_page(struct shot *shot, const struct trial *t, const struct font
         const char *part;
         size_t size;
         rc = prose_next(prose, &part, &size, e);
-        rc = rc == 0 ? bytes_append(&text, part, size, e) : rc;
-        rc = rc == 0 ? bytes_append(&text, " ", 1, e) : rc;
+        if (rc == 0) {
+            rc = bytes_append(&text, part, size, e);
+        }
+        if (rc == 0) {
+            rc = bytes_append(&text, " ", 1, e);
+        }
     }
-    rc = rc == 0 ? pager_open(&pager, &setup, e) : rc;
+    if (rc == 0) {
+        rc = pager_open(&pager, &setup, e);
+    }
     struct span span = {.text = bytes_text(&text), .size = text.size, .source = 1};
-    rc = rc == 0 ? pager_text(pager, PART_SCRIPT, &span, 1, 0, e) : rc;
+    if (rc == 0) {
+        rc = pager_text(pager, PART_SCRIPT, &span, 1, 0, e);
+    }
     pager_close(pager);
     prose_close(prose);
     bytes_close(&text);
@@ -193,7 +203,9 @@ static int read_page(const struct search *s, struct trial *t, const struct fonts
     }
     if (rc == 0 && s->reader) {
         rc = reader_read(s->reader, &shot, 0, shot.width, view_for(t), &seen, e);
-        rc = rc == 0 ? read_accuracy(&shot.text, &seen, true, accuracy, e) : rc;
+        if (rc == 0) {
+            rc = read_accuracy(&shot.text, &seen, true, accuracy, e);
+        }
     }
     bytes_close(&seen);
     shot_close(&shot);
@@ -205,8 +217,12 @@ static int try_profile(struct search *s, const struct profile *profile, const st
     struct trial *t = &s->trials[s->count];
     *t = (struct trial){.profile = *profile};
     int rc = separate(t, fonts, e);
-    rc = rc == 0 ? read_page(s, t, fonts, s->corpus, &t->prose, e) : rc;
-    rc = rc == 0 ? read_page(s, t, fonts, NULL, &t->random, e) : rc;
+    if (rc == 0) {
+        rc = read_page(s, t, fonts, s->corpus, &t->prose, e);
+    }
+    if (rc == 0) {
+        rc = read_page(s, t, fonts, NULL, &t->random, e);
+    }
     if (rc == 0) {
         s->count++;
         fprintf(stderr, "%s %.1f px, pitch %d%s: %.0f, %.1f%% %.1f%%\n", profile->family,

@@ -1,3 +1,4 @@
+/* prose.c - see prose.h. */
 #include "prose.h"
 
 #include <errno.h>
@@ -121,7 +122,9 @@ static int random_paragraph(struct prose *p, struct error *e) {
     int rc = append_random_word(p, e);
     for (size_t i = 1; rc == 0 && i < words; i++) {
         rc = bytes_append(&p->text, " ", 1, e);
-        rc = rc == 0 ? append_random_word(p, e) : rc;
+        if (rc == 0) {
+            rc = append_random_word(p, e);
+        }
     }
     return rc;
 }

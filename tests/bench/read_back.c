@@ -1,3 +1,4 @@
+/* read_back.c - see read_back.h. */
 #include "read_back.h"
 
 #include <leptonica/allheaders.h>
@@ -215,7 +216,9 @@ int read_accuracy(const struct bytes *truth, const struct bytes *seen, bool spac
                   double *accuracy, struct error *e) {
     struct letters a = {0}, b = {0};
     int rc = read_letters(&a, truth, spaces, e);
-    rc = rc == 0 ? read_letters(&b, seen, spaces, e) : rc;
+    if (rc == 0) {
+        rc = read_letters(&b, seen, spaces, e);
+    }
     size_t *row = rc == 0 ? malloc((b.count + 1) * sizeof *row) : NULL;
     if (rc == 0 && !row) {
         rc = error_set(e, ERR_MEMORY, "out of memory");

@@ -31,7 +31,7 @@ struct reader; /* opaque */
 int reader_open(struct reader **out, const char *language, struct error *e);
 void reader_close(struct reader *r); /* NULL is allowed */
 
-/* How a page is put before the reader. With `gap`: that many white pixel rows behind every `pitch`
+/* How a page is put before the reader. With `gap`: that many white pixel rows after every `pitch`
  * ones, for rows that touch each other: our encoder knows the grid of rows, tesseract has to guess
  * it and guesses badly. */
 struct view {

@@ -94,7 +94,9 @@ static int make_batch(struct batch *b, struct prose *prose, struct error *e) {
         const char *text;
         size_t size;
         rc = prose_next(prose, &text, &size, e);
-        rc = rc == 0 ? bytes_append(&b->text, text, size, e) : rc;
+        if (rc == 0) {
+            rc = bytes_append(&b->text, text, size, e);
+        }
         b->ends[b->count] = b->text.size;
     }
     return rc;
@@ -124,7 +126,9 @@ static int typeset(struct worker *w, struct prose *prose, struct pager *pager) {
         rc = make_batch(batch, prose, &w->error);
         double start = seconds_of(CLOCK_MONOTONIC);
         double cpu_start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
-        rc = rc == 0 ? typeset_batch(batch, pager, &w->error) : rc;
+        if (rc == 0) {
+            rc = typeset_batch(batch, pager, &w->error);
+        }
         if (w->counting) {
             w->seconds += seconds_of(CLOCK_MONOTONIC) - start;
             w->cpu_seconds += seconds_of(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
@@ -182,7 +186,9 @@ static int run_workers(const struct bench *b, struct worker *workers, struct err
 static int run(struct bench *b, struct error *e) {
     static struct worker workers[THREADS_MOST];
     int rc = fonts_open(&b->fonts, PROFILES[b->profile].family, e);
-    rc = rc == 0 ? run_workers(b, workers, e) : rc;
+    if (rc == 0) {
+        rc = run_workers(b, workers, e);
+    }
     if (rc == 0 && !b->memory) {
         double pages = 0, characters = 0, cpu = 0;
         for (int i = 0; i < b->threads; i++) { /* rates add up: each thread has a time of its own */

@@ -114,7 +114,7 @@ median() {
     sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
-pages_of() { # SET CONTESTANT: pages a second
+pages_of() { # SET CONTESTANT: pages per second
     awk '{ printf "%.3f\n", $1 / $4 }' "$1.$2" | median
 }
 

@@ -77,23 +77,30 @@ static int write_sample(struct maker *m, int number, struct error *e) {
     snprintf(id, sizeof id, "%d", number);
     stream_key(key, account, id);
     int rc = append(&m->members[0], make_about(m, number, account, id, e), e);
-    rc = rc == 0 ? append(&m->members[1], make_script(m, e), e) : rc;
-    rc = rc == 0 ? append(&m->members[2], make_comments(m, e), e) : rc;
+    if (rc == 0) {
+        rc = append(&m->members[1], make_script(m, e), e);
+    }
+    if (rc == 0) {
+        rc = append(&m->members[2], make_comments(m, e), e);
+    }
     static const char *const SUFFIXES[MEMBERS] = {"json", "script.json", "comments.json"};
     struct stream_member members[MEMBERS];
     for (int i = 0; i < MEMBERS; i++) {
         members[i] = (struct stream_member){SUFFIXES[i], m->members[i].data, m->members[i].size};
     }
     bytes_clear(&m->sample);
-    rc = rc == 0 ? stream_encode(&m->sample, key, members, MEMBERS, e) : rc;
+    if (rc == 0) {
+        rc = stream_encode(&m->sample, key, members, MEMBERS, e);
+    }
     return rc == 0 ? stream_write(m->writer, m->sample.data, m->sample.size, e) : rc;
 }
 
 static int write_stream(struct maker *m, int count, const char *corpus, struct error *e) {
     int rc = prose_open(&m->prose, corpus, PROSE_FRESH, 1, e);
-    rc = rc == 0 ? stream_writer_open(&m->writer, STDOUT_FILENO, "bench-samples " OCC_VERSION, NULL,
-                                      NULL, e)
-                 : rc;
+    if (rc == 0) {
+        rc = stream_writer_open(&m->writer, STDOUT_FILENO, "bench-samples " OCC_VERSION, NULL, NULL,
+                                e);
+    }
     for (int i = 0; rc == 0 && i < count; i++) {
         rc = write_sample(m, i, e);
     }

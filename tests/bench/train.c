@@ -3,9 +3,9 @@
  *
  *     bench-train [--steps 12] [--batch 8] [--threads N]     without N: with two threads and one
  *
- * The nano encoder with all heads on tiny pages, each read a second time behind one merge; a page
- * is always the same, so that none is drawn meanwhile. Prints a JSON line: pages a second, of wall
- * and of processor time; the rate of the multiplications and additions that the network needs,
+ * The nano encoder with all heads on tiny pages, each read a second time after one merge; a page
+ * is always the same, so that none is drawn meanwhile. Prints a JSON line: pages per second, of
+ * wall and of processor time; the rate of the multiplications and additions that the network needs,
  * three times those of the way forward; the share of the rate that a single large product reaches,
  * in as many threads, before and after. On a machine that has other work, "cpu_share" is the one to
  * read. "where": shares of the processor time of the steps (where.h). Writes a checkpoint into the
@@ -141,13 +141,13 @@ static double reading_products(const struct encoder_config *e, const struct read
     sum += head_products(c, n / 16, (double)e->net_3, cells, 1.0 / 3, 1.0 / 32);
     sum += head_products(c, n / 16, d, cells, 1, 1.0 / 8);
     sum += head_products(c, n / 16, d, cells, 0.5, 1.0 / 16);
-    return sum + 2 * n / 32 * 2 * d * d; /* a merge and its way back */
+    return sum + 2 * n / 32 * 2 * d * d; /* a merge and its backward pass */
 }
 
 /* ---- Pages ----------------------------------------------------------------------------------- */
 
-/* Marks when the first page behind the warm-up and the first page of the last step are asked for.
- */
+/* Marks when the first page after the warm-up and the first page of the last step are
+ * asked for. */
 struct source {
     pthread_mutex_t lock;
     uint64_t first, last; /* numbers */

@@ -35,7 +35,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     require(pager_open(&p, &setup, &e) == 0, e.text);
     pager_language(p, LANGUAGES[data[0] % COUNT]);
     int rc = pager_text(p, PART_SCRIPT, &span, 1, data[0] % 8, &e);
-    rc = rc == 0 ? pager_flush(p, &e) : rc;
+    if (rc == 0) {
+        rc = pager_flush(p, &e);
+    }
     pager_close(p);
     require(rc == 0 || kept.count == KEPT_MOST, e.text);
     require(rc < 0 || traces_back(&kept, text, size), "a box leads back to its text");

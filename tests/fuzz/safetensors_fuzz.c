@@ -1,5 +1,5 @@
-/* safetensors_fuzz.c - any bytes as a safetensors file: refused, or every tensor lies in the file.
- */
+/* safetensors_fuzz.c - any bytes as a safetensors file: refused, or every tensor lies in
+ * the file. */
 #define _GNU_SOURCE /* memfd_create */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* stream_fuzz.c - arbitrary bytes as a sample stream: an error or samples that keep their promises.
- */
+/* stream_fuzz.c - arbitrary bytes as a sample stream: an error or samples that keep
+ * their promises. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

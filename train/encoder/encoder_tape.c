@@ -6,24 +6,24 @@
 
 enum { SHRINKS = 4 /* sides of the grid, in the compressor */, NAME = 64 };
 
-struct pass {
+struct tape_pass {
     const struct encoder_config *config;
     struct tape_source parameters;
     struct tape *t;
-    int64_t batch, phases;
+    int64_t batch, column_offsets;
     int64_t height, width; /* patches */
-    int64_t rows, columns; /* tokens of one phase */
+    int64_t rows, columns; /* tokens of one column offset */
     int64_t places;        /* of the windows of all pages */
     bool fits;             /* windows cover the grid without leaving it */
 };
 
-static struct node *linear(const struct pass *p, struct node *x, const char *prefix,
+static struct node *linear(const struct tape_pass *p, struct node *x, const char *prefix,
                            const char *name) {
     return tape_named_linear(&p->parameters, p->t, x, prefix, name);
 }
 
-static struct node *norm(const struct pass *p, struct node *x, const char *prefix, const char *name,
-                         float eps) {
+static struct node *norm(const struct tape_pass *p, struct node *x, const char *prefix,
+                         const char *name, float eps) {
     return tape_named_layer_norm(&p->parameters, p->t, x, prefix, name, eps);
 }
 
@@ -54,14 +54,14 @@ static void fill_patches(int32_t *out, int64_t count, const int64_t *shape) {
 }
 
 /* Patches in the order of the windows, and back. */
-static struct node *to_windows(const struct pass *p, struct node *x) {
+static struct node *to_windows(const struct tape_pass *p, struct node *x) {
     const struct tensor index =
         tape_table(p->t, fill_windows, p->places,
                    TAPE_TABLE(p->batch, p->height, p->width, p->config->window));
     return tape_gather(p->t, x, &index);
 }
 
-static struct node *from_windows(const struct pass *p, struct node *x) {
+static struct node *from_windows(const struct tape_pass *p, struct node *x) {
     const struct tensor index =
         tape_table(p->t, fill_patches, p->batch * p->height * p->width,
                    TAPE_TABLE(p->batch, p->height, p->width, p->config->window));
@@ -69,7 +69,7 @@ static struct node *from_windows(const struct pass *p, struct node *x) {
 }
 
 /* Relative positions of a sequence `side` patches long. */
-static struct node *positions(const struct pass *p, const char *prefix, const char *name,
+static struct node *positions(const struct tape_pass *p, const char *prefix, const char *name,
                               int64_t side) {
     struct node *table = tape_named(&p->parameters, p->t, "%s%s", prefix, name);
     if (table == NULL) {
@@ -83,7 +83,8 @@ static struct node *positions(const struct pass *p, const char *prefix, const ch
 }
 
 /* Attention of sequences of height * width patches, with positions. */
-static struct node *attend(const struct pass *p, struct node *x, const char *prefix, bool global) {
+static struct node *attend(const struct tape_pass *p, struct node *x, const char *prefix,
+                           bool global) {
     const struct encoder_config *c = p->config;
     const int64_t height = global ? p->height : c->window, width = global ? p->width : c->window;
     const int64_t head = c->dim / c->heads;
@@ -104,7 +105,7 @@ static struct node *attend(const struct pass *p, struct node *x, const char *pre
 
 /* Where windows fit, the patches stay in their order from one windowed block to the next. */
 static struct node *sam_block(struct tape *t, struct node *x, int64_t i, const void *context) {
-    const struct pass *p = context;
+    const struct tape_pass *p = context;
     const struct encoder_config *c = p->config;
     const bool windowed = !c->global[i], padded = windowed && !p->fits;
     const bool enters = i == 0 || c->global[i - 1], leaves = i + 1 == c->depth || c->global[i + 1];
@@ -123,7 +124,7 @@ static struct node *sam_block(struct tape *t, struct node *x, int64_t i, const v
 }
 
 /* Each patch's pixels times the weights of their channels. */
-static struct node *embed(const struct pass *p, const struct tensor *pixels) {
+static struct node *embed(const struct tape_pass *p, const struct tensor *pixels) {
     const char *prefix = "model.sam_model.patch_embed.proj";
     const int64_t side = p->config->patch, channels = tensor_width(pixels);
     const struct convolution_options o = {.height = pixels->shape[1],
@@ -141,7 +142,7 @@ static struct node *embed(const struct pass *p, const struct tensor *pixels) {
                          tape_named(&p->parameters, p->t, "%s.bias", prefix));
 }
 
-static struct node *windowed_stage(const struct pass *p, const struct tensor *pixels) {
+static struct node *windowed_stage(const struct tape_pass *p, const struct tensor *pixels) {
     const struct encoder_config *c = p->config;
     const struct resample_options o = {.from_rows = c->grid,
                                        .from_columns = c->grid,
@@ -155,8 +156,8 @@ static struct node *windowed_stage(const struct pass *p, const struct tensor *pi
 
 /* ---- Compressor ------------------------------------------------------------------------------ */
 
-static struct node *convolve(const struct pass *p, struct node *x, int64_t height, int64_t width,
-                             int stride_y, int stride_x, const char *name) {
+static struct node *convolve(const struct tape_pass *p, struct node *x, int64_t height,
+                             int64_t width, int stride_y, int stride_x, const char *name) {
     const struct convolution_options o = {.height = height,
                                           .width = width,
                                           .channels = x != NULL ? tensor_width(&x->value) : 0,
@@ -168,7 +169,7 @@ static struct node *convolve(const struct pass *p, struct node *x, int64_t heigh
     return tape_convolve(p->t, x, p->batch, &o, weight, NULL);
 }
 
-static void compressor(const struct pass *p, struct node *x, enum encoder_stage last,
+static void compressor(const struct tape_pass *p, struct node *x, enum encoder_stage last,
                        struct encoder_stages *out) {
     const char *prefix = "model.sam_model.";
     x = tape_linear(p->t, x, tape_named(&p->parameters, p->t, "%sneck.0.weight", prefix), NULL);
@@ -179,15 +180,15 @@ static void compressor(const struct pass *p, struct node *x, enum encoder_stage 
         out->net_2 = convolve(p, out->neck, p->height, p->width, 2, 2, "net_2");
     }
     if (last >= STAGE_NET_3) {
-        out->net_3 = convolve(p, out->net_2, p->height / 2, p->width / 2, 2, p->phases == 2 ? 1 : 2,
-                              "net_3");
+        out->net_3 = convolve(p, out->net_2, p->height / 2, p->width / 2, 2,
+                              p->column_offsets == 2 ? 1 : 2, "net_3");
     }
 }
 
 /* ---- Global stage ---------------------------------------------------------------------------- */
 
 /* Row 0 and the resampled rest of the position table. */
-static struct node *clip_position(const struct pass *p) {
+static struct node *clip_position(const struct tape_pass *p) {
     const int64_t grid = p->config->clip_grid;
     const struct resample_options o = {.from_rows = grid,
                                        .from_columns = grid,
@@ -200,43 +201,45 @@ static struct node *clip_position(const struct pass *p) {
     return tape_concat_rows(p->t, tape_row_range(p->t, table, 0, 1), rest);
 }
 
-/* Of (phases, tokens of a phase): row 0 before the tokens of each phase of each page, which are the
- * rows from 1 on, phases interleaved. */
+/* Of (column offsets, tokens of one): row 0 before the tokens of each offset of each page, which
+ * are the rows from 1 on, in the order of the page. */
 static void fill_sequences(int32_t *out, int64_t count, const int64_t *shape) {
-    const int64_t phases = shape[0], tokens = shape[1];
+    const int64_t column_offsets = shape[0], tokens = shape[1];
     for (int64_t i = 0; i < count; i++) {
         const int64_t sequence = i / (1 + tokens), token = i % (1 + tokens) - 1;
-        const int64_t page = sequence / phases, phase = sequence % phases;
-        out[i] = token < 0 ? 0 : (int32_t)(1 + (page * tokens + token) * phases + phase);
+        const int64_t page = sequence / column_offsets, offset = sequence % column_offsets;
+        out[i] = token < 0 ? 0 : (int32_t)(1 + (page * tokens + token) * column_offsets + offset);
     }
 }
 
 /* The tokens of the sequences in the order of the page. */
 static void fill_page_order(int32_t *out, int64_t count, const int64_t *shape) {
-    const int64_t phases = shape[0], tokens = shape[1];
+    const int64_t column_offsets = shape[0], tokens = shape[1];
     for (int64_t i = 0; i < count; i++) {
-        const int64_t page = i / (tokens * phases), token = i % (tokens * phases) / phases;
-        out[i] = (int32_t)((page * phases + i % phases) * (1 + tokens) + 1 + token);
+        const int64_t page = i / (tokens * column_offsets),
+                      token = i % (tokens * column_offsets) / column_offsets;
+        out[i] = (int32_t)((page * column_offsets + i % column_offsets) * (1 + tokens) + 1 + token);
     }
 }
 
-/* Sequences of a class token and the tokens of one phase of a page. */
-static struct node *clip_input(const struct pass *p, struct node *net_3) {
+/* Sequences of a class token and the tokens of one column offset of a page. */
+static struct node *clip_input(const struct tape_pass *p, struct node *net_3) {
     const char *prefix = "model.vision_model.";
     const int64_t tokens = p->rows * p->columns;
     struct node *class_row =
         tape_named(&p->parameters, p->t, "%sembeddings.class_embedding", prefix);
-    const struct tensor index = tape_table(
-        p->t, fill_sequences, p->batch * p->phases * (1 + tokens), TAPE_TABLE(p->phases, tokens));
+    const struct tensor index =
+        tape_table(p->t, fill_sequences, p->batch * p->column_offsets * (1 + tokens),
+                   TAPE_TABLE(p->column_offsets, tokens));
     struct node *x = tape_gather(p->t, tape_concat_rows(p->t, class_row, net_3), &index);
     x = tape_add(p->t, x, clip_position(p));
     return norm(p, x, prefix, "pre_layrnorm", CONFIG_CLIP_EPS);
 }
 
 static struct node *clip_block(struct tape *t, struct node *x, int64_t i, const void *context) {
-    const struct pass *p = context;
+    const struct tape_pass *p = context;
     const struct encoder_config *c = p->config;
-    const int64_t sequences = p->batch * p->phases, head = c->clip_dim / c->clip_heads;
+    const int64_t sequences = p->batch * p->column_offsets, head = c->clip_dim / c->clip_heads;
     const struct tape_attention o = {.causal = false};
     char prefix[NAME];
     snprintf(prefix, sizeof prefix, "model.vision_model.transformer.layers.%" PRId64 ".", i);
@@ -252,25 +255,26 @@ static struct node *clip_block(struct tape *t, struct node *x, int64_t i, const 
 }
 
 /* Both stages side by side, in the order of the page. */
-static struct node *projector(const struct pass *p, struct node *x, struct node *net_3) {
+static struct node *projector(const struct tape_pass *p, struct node *x, struct node *net_3) {
     const int64_t tokens = p->rows * p->columns;
-    const struct tensor index = tape_table(p->t, fill_page_order, p->batch * p->phases * tokens,
-                                           TAPE_TABLE(p->phases, tokens));
+    const struct tensor index =
+        tape_table(p->t, fill_page_order, p->batch * p->column_offsets * tokens,
+                   TAPE_TABLE(p->column_offsets, tokens));
     x = tape_concat_columns(p->t, tape_gather(p->t, x, &index), net_3);
     x = linear(p, x, "model.", "projector.layers");
     return p->config->token_norm ? norm(p, x, "model.", "token_norm", CONFIG_CLIP_EPS) : x;
 }
 
 void encoder_tape(const struct encoder_config *config, const struct tape_source *parameters,
-                  struct tape *t, const struct tensor *pixels, int phases, enum encoder_stage last,
-                  struct encoder_stages *out) {
-    struct pass p = {.config = config,
-                     .parameters = *parameters,
-                     .t = t,
-                     .batch = pixels->shape[0],
-                     .phases = phases,
-                     .height = pixels->shape[1] / config->patch,
-                     .width = pixels->shape[2] / config->patch};
+                  struct tape *t, const struct tensor *pixels, int column_offsets,
+                  enum encoder_stage last, struct encoder_stages *out) {
+    struct tape_pass p = {.config = config,
+                          .parameters = *parameters,
+                          .t = t,
+                          .batch = pixels->shape[0],
+                          .column_offsets = column_offsets,
+                          .height = pixels->shape[1] / config->patch,
+                          .width = pixels->shape[2] / config->patch};
     const int64_t side = config->window;
     p.rows = p.height / SHRINKS;
     p.columns = p.width / SHRINKS;

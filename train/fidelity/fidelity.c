@@ -28,7 +28,7 @@ struct fidelity_context {
 };
 
 /* Of a thread. */
-struct worker {
+struct fidelity_worker {
     struct fidelity_context *context;
     struct encoder_session *encoder;
     struct reader_session *reader;
@@ -44,7 +44,8 @@ struct worker {
 /* ---- Pages --------------------------------------------------------------------------- */
 
 /* The first page of w->source; rows and columns: cells that may be filled, 0: all. */
-static int draw(struct worker *w, struct drawn_page *out, int rows, int columns, struct error *e) {
+static int draw(struct fidelity_worker *w, struct drawn_page *out, int rows, int columns,
+                struct error *e) {
     const struct page_setup setup = {.mode = w->context->o->mode,
                                      .profile = &PROFILES[w->context->o->profile],
                                      .fonts = w->context->fonts,
@@ -55,7 +56,8 @@ static int draw(struct worker *w, struct drawn_page *out, int rows, int columns,
 }
 
 /* More text than a page of ASCII holds: from a place in the held-out text on, or random. */
-static int fill_source(struct worker *w, enum fidelity_kind kind, int64_t number, struct error *e) {
+static int fill_source(struct fidelity_worker *w, enum fidelity_kind kind, int64_t number,
+                       struct error *e) {
     const struct fidelity_options *o = w->context->o;
     int64_t tokens = (int64_t)mode_rows(o->mode) * mode_rows(o->mode);
     size_t size = (size_t)tokens * (PROFILES[o->profile].pitch < PATCH ? 220 : 90);
@@ -74,7 +76,7 @@ static int fill_source(struct worker *w, enum fidelity_kind kind, int64_t number
 /* ---- Reading ------------------------------------------------------------------------- */
 
 /* Adds what was read of the tokens, compared with the whole page's text. */
-static int compare(struct worker *w, const float *tokens, int rows, int columns, int width,
+static int compare(struct fidelity_worker *w, const float *tokens, int rows, int columns, int width,
                    struct fidelity_errors *errors, struct error *e) {
     const struct reading_character *characters;
     size_t count;
@@ -95,7 +97,7 @@ static int compare(struct worker *w, const float *tokens, int rows, int columns,
     return rc;
 }
 
-static int read_codecs(struct worker *w, int rows, int columns, struct error *e) {
+static int read_codecs(struct fidelity_worker *w, int rows, int columns, struct error *e) {
     int64_t dim = reader_dim(w->context->o->reader);
     int rc = 0;
     for (int i = 0; i < CODEC_COUNT && rc == 0; i++) {
@@ -115,7 +117,7 @@ static int read_codecs(struct worker *w, int rows, int columns, struct error *e)
 
 /* ---- Forgetting ---------------------------------------------------------------------- */
 
-static int read_merged(struct worker *w, int rows, int columns, struct error *e) {
+static int read_merged(struct fidelity_worker *w, int rows, int columns, struct error *e) {
     size_t size =
         (size_t)(rows * columns) * (size_t)reader_dim(w->context->o->reader) * sizeof(float);
     float *merged = malloc(size);
@@ -140,7 +142,7 @@ static int read_merged(struct worker *w, int rows, int columns, struct error *e)
 }
 
 /* Means, repeated to the old grid. */
-static int read_pooled(struct worker *w, int rows, int columns, struct error *e) {
+static int read_pooled(struct fidelity_worker *w, int rows, int columns, struct error *e) {
     size_t dim = (size_t)reader_dim(w->context->o->reader);
     size_t size = (size_t)(rows * columns) * dim * sizeof(float);
     float *pooled = malloc(size);
@@ -164,7 +166,7 @@ static int read_pooled(struct worker *w, int rows, int columns, struct error *e)
 }
 
 /* The page in r x c cells: the same picture made smaller, or as much of the text as fits. */
-static int draw_smaller(struct worker *w, struct image *small, int r, int c,
+static int draw_smaller(struct fidelity_worker *w, struct image *small, int r, int c,
                         enum fidelity_operator how, struct error *e) {
     int width = c * CELL, height = r * CELL;
     if (how == FIDELITY_RENDER) {
@@ -185,8 +187,8 @@ static int draw_smaller(struct worker *w, struct image *small, int r, int c,
 }
 
 /* A smaller page with as many tokens, encoded anew. */
-static int read_smaller(struct worker *w, int rows, int columns, enum fidelity_operator how,
-                        struct error *e) {
+static int read_smaller(struct fidelity_worker *w, int rows, int columns,
+                        enum fidelity_operator how, struct error *e) {
     int rc = 0;
     for (int k = 0; k < w->context->o->steps && rc == 0; k++) {
         int r = rows, c = columns;
@@ -207,7 +209,7 @@ static int read_smaller(struct worker *w, int rows, int columns, enum fidelity_o
 
 /* ---- A page -------------------------------------------------------------------------- */
 
-static int count_text(struct worker *w, struct error *e) {
+static int count_text(struct fidelity_worker *w, struct error *e) {
     size_t count;
     int rc = tokenizer_count(w->tokenizer, w->page.page.text, w->page.page.text_size,
                              TOKENIZER_ORDINARY, &count, e);
@@ -215,10 +217,10 @@ static int count_text(struct worker *w, struct error *e) {
     return rc;
 }
 
-static int measure_page(struct worker *w, enum fidelity_kind kind, int64_t number,
+static int measure_page(struct fidelity_worker *w, enum fidelity_kind kind, int64_t number,
                         struct error *e) {
     const struct fidelity_options *o = w->context->o;
-    int phases = PAGE_SIZES[o->mode].column_offsets;
+    int column_offsets = PAGE_SIZES[o->mode].column_offsets;
     struct image image = {.pixels = NULL};
     int rc = fill_source(w, kind, number, e);
     if (rc == 0) {
@@ -228,9 +230,9 @@ static int measure_page(struct worker *w, enum fidelity_kind kind, int64_t numbe
         rc = page_image(&image, &w->page.page, e);
     }
     if (rc == 0) {
-        rc = encoder_run_image(w->encoder, w->tokens, &image, phases, e);
+        rc = encoder_run_image(w->encoder, w->tokens, &image, column_offsets, e);
     }
-    int rows = image.height / CELL, columns = image.width / CELL * phases;
+    int rows = image.height / CELL, columns = image.width / CELL * column_offsets;
     image_close(&image);
     struct fidelity_errors page = {0};
     if (rc == 0) {
@@ -248,7 +250,7 @@ static int measure_page(struct worker *w, enum fidelity_kind kind, int64_t numbe
     if (rc == 0 && o->steps > 0) {
         rc = read_pooled(w, rows, columns, e);
     }
-    if (rc == 0 && o->steps > 0 && phases == 1) {
+    if (rc == 0 && o->steps > 0 && column_offsets == 1) {
         rc = read_smaller(w, rows, columns, FIDELITY_RESIZE, e);
         if (rc == 0) {
             rc = read_smaller(w, rows, columns, FIDELITY_RENDER, e);
@@ -266,7 +268,7 @@ static int measure_page(struct worker *w, enum fidelity_kind kind, int64_t numbe
 
 /* ---- Threads ------------------------------------------------------------------------- */
 
-static int worker_open(struct worker *w, struct error *e) {
+static int worker_open(struct fidelity_worker *w, struct error *e) {
     const struct fidelity_options *o = w->context->o;
     size_t dim = (size_t)reader_dim(o->reader);
     size_t tokens = (size_t)mode_tokens(o->mode) * dim;
@@ -290,7 +292,7 @@ static int worker_open(struct worker *w, struct error *e) {
     return rc == 0 ? tokenizer_state_open(&w->tokenizer, o->tokenizer, e) : rc;
 }
 
-static void worker_close(struct worker *w) {
+static void worker_close(struct fidelity_worker *w) {
     encoder_session_close(w->encoder);
     reader_session_close(w->reader);
     codec_close(w->codec);
@@ -327,7 +329,7 @@ static void result_add(struct fidelity_result *to, const struct fidelity_result 
 
 static void *work(void *argument) {
     struct fidelity_context *c = argument;
-    struct worker worker = {.context = c};
+    struct fidelity_worker worker = {.context = c};
     struct error e;
     struct fidelity_result results[FIDELITY_KINDS] = {{.worst = 1}, {.worst = 1}};
     int rc = worker_open(&worker, &e);

@@ -14,7 +14,7 @@
 #include "train/tokenizer/tokenizer.h"
 
 enum fidelity_kind { FIDELITY_PROSE, FIDELITY_RANDOM, FIDELITY_KINDS };
-/* What is done to the tokens of a page. OPERATORS with k halvings, of unpacked tokens. */
+/* How tokens of a page are made fewer: in k halvings, before they are packed. */
 enum fidelity_operator {
     FIDELITY_MERGE,
     FIDELITY_POOL,

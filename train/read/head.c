@@ -9,44 +9,44 @@ static struct tensor upload(struct tape *t, int32_t *numbers, int64_t count) {
     return tape_upload(t, &host);
 }
 
-/* A head with all that it is asked. */
+/* A head and its targets. */
 struct head {
     const struct reading_config *config;
     const struct tape_source *parameters;
     struct tape *t;
     const char *prefix;
     const struct reading_grid *grid;
-    const struct read_rows *asked;
+    const struct read_targets *targets;
     int64_t count, steps;
     int64_t cells; /* of all rows, and some more, so that products have few shapes */
 };
 
-static int64_t cells_of(const struct read_rows *asked, int64_t count) {
+static int64_t cells_of(const struct read_targets *targets, int64_t count) {
     enum { ROW_UNIT = 8 };
     int64_t rows = 0, unit = ROW_UNIT * count;
     for (int64_t i = 0; i < count; i++) {
-        rows += asked[i].count;
+        rows += targets[i].count;
     }
-    return count > 0 ? (rows + unit - 1) / unit * unit * asked[0].steps : 0;
+    return count > 0 ? (rows + unit - 1) / unit * unit * targets[0].steps : 0;
 }
 
 /* Where the cells of rows stand among those of all pages; -1: nowhere. */
-static void find_places(const struct head *h, const struct read_rows *asked, int32_t *first,
+static void find_places(const struct head *h, const struct read_targets *targets, int32_t *first,
                         int32_t *second) {
     const struct reading_grid *g = h->grid;
     const int64_t page = g->rows * g->columns * g->down * g->across;
-    for (int64_t i = 0; i < asked->count * asked->steps; i++) {
-        const int64_t row = asked->rows[i / asked->steps];
+    for (int64_t i = 0; i < targets->count * targets->steps; i++) {
+        const int64_t row = targets->rows[i / targets->steps];
         if (row < 0) {
             continue;
         }
-        reading_place(g, row % asked->page_rows, i % asked->steps, &first[i], &second[i]);
-        first[i] += (int32_t)(row / asked->page_rows * page);
-        second[i] += (int32_t)(row / asked->page_rows * page);
+        reading_place(g, row % targets->page_rows, i % targets->steps, &first[i], &second[i]);
+        first[i] += (int32_t)(row / targets->page_rows * page);
+        second[i] += (int32_t)(row / targets->page_rows * page);
     }
 }
 
-/* The cells of the rows that are asked for, in the order of the page: (cells, channels). */
+/* The cells of the targets' rows, in the order of the page: (cells, channels). */
 static struct node *pick(const struct head *h, struct node *cells) {
     struct tape *t = h->t;
     int32_t *first = tape_host(t, (size_t)h->cells, sizeof *first);
@@ -58,12 +58,12 @@ static struct node *pick(const struct head *h, struct node *cells) {
     memset(second, 0xFF, (size_t)h->cells * sizeof *second);
     int64_t at = 0;
     for (int64_t i = 0; i < h->count; i++) {
-        find_places(h, &h->asked[i], first + at, second + at);
-        at += h->asked[i].count * h->steps;
+        find_places(h, &h->targets[i], first + at, second + at);
+        at += h->targets[i].count * h->steps;
     }
     const struct tensor own_index = upload(t, first, h->cells);
     struct node *own = tape_gather(t, cells, &own_index);
-    if (h->grid->phases != 2) {
+    if (h->grid->column_offsets != 2) {
         return own;
     }
     const struct tensor other_index = upload(t, second, h->cells);
@@ -79,8 +79,8 @@ static void fill_neighbours(int32_t *out, int64_t count, const int64_t *shape) {
     }
 }
 
-/* Each cell with its neighbours in the row, from left to right: (cells, READING_SEEN * channels).
- */
+/* Each cell with its neighbours in the row, from left to right: (cells,
+ * READING_SEEN * channels). */
 static struct node *neighbourhood(struct tape *t, struct node *own, int64_t steps) {
     if (own == NULL) {
         return NULL;
@@ -96,23 +96,23 @@ static struct node *linear(const struct head *h, struct node *x, const char *nam
 }
 
 /* Losses of one part of the columns, from `first` on; characters NULL: none anywhere. */
-static void part_loss(const struct head *h, const struct read_rows *asked, int64_t first,
+static void part_loss(const struct head *h, const struct read_targets *targets, int64_t first,
                       struct node *presence, struct node *characters, float scale,
                       const struct tensor *losses) {
     struct tape *t = h->t;
-    const int64_t columns = asked->count * asked->steps * READING_COLUMNS;
+    const int64_t columns = targets->count * targets->steps * READING_COLUMNS;
     if (columns == 0) {
         return;
     }
-    const struct tensor there = upload(t, asked->presence, columns);
+    const struct tensor there = upload(t, targets->presence, columns);
     const struct tensor presence_loss = tensor_column_range(losses, READ_PRESENCE, 1);
     tape_cross_entropy(t, tape_row_range(t, presence, first, columns), &there, scale,
                        &presence_loss);
-    if (asked->characters == 0) {
+    if (targets->characters == 0) {
         return;
     }
-    const struct tensor places = upload(t, asked->places, asked->characters);
-    const struct tensor classes = upload(t, asked->classes, asked->characters);
+    const struct tensor places = upload(t, targets->places, targets->characters);
+    const struct tensor classes = upload(t, targets->classes, targets->characters);
     const struct tensor character_loss = tensor_column_range(losses, READ_CHARACTER, 1);
     tape_classify(t, tape_gather(t, tape_row_range(t, characters, first, columns), &places),
                   tape_named(h->parameters, t, "%sclass.weight", h->prefix),
@@ -120,27 +120,27 @@ static void part_loss(const struct head *h, const struct read_rows *asked, int64
                   &character_loss);
 }
 
-static bool any_characters(const struct read_rows *asked, int64_t count) {
+static bool any_characters(const struct read_targets *targets, int64_t count) {
     bool any = false;
     for (int64_t i = 0; i < count; i++) {
-        any = any || asked[i].characters > 0;
+        any = any || targets[i].characters > 0;
     }
     return any;
 }
 
 void read_head_tape(const struct reading_config *config, const struct tape_source *parameters,
                     struct tape *t, const char *prefix, struct node *x,
-                    const struct reading_grid *grid, const struct read_rows *asked,
+                    const struct reading_grid *grid, const struct read_targets *targets,
                     const struct tensor *losses, int64_t count, float scale) {
     const struct head h = {.config = config,
                            .parameters = parameters,
                            .t = t,
                            .prefix = prefix,
                            .grid = grid,
-                           .asked = asked,
+                           .targets = targets,
                            .count = count,
-                           .steps = count > 0 ? asked[0].steps : 0,
-                           .cells = cells_of(asked, count)};
+                           .steps = count > 0 ? targets[0].steps : 0,
+                           .cells = cells_of(targets, count)};
     struct node *unfolded = linear(&h, x, "unfold");
     if (unfolded == NULL || h.cells == 0) {
         return;
@@ -152,13 +152,13 @@ void read_head_tape(const struct reading_config *config, const struct tape_sourc
     const int64_t columns = h.cells * READING_COLUMNS;
     struct node *presence = tape_matrix(t, linear(&h, hidden, "presence"), columns, 2);
     struct node *characters = NULL;
-    if (any_characters(asked, count)) {
+    if (any_characters(targets, count)) {
         characters = tape_matrix(t, linear(&h, hidden, "character"), columns, config->embedding);
     }
     int64_t first = 0;
     for (int64_t i = 0; i < count; i++) {
-        part_loss(&h, &asked[i], first, presence, characters, scale, &losses[i]);
-        first += asked[i].count * h.steps * READING_COLUMNS;
+        part_loss(&h, &targets[i], first, presence, characters, scale, &losses[i]);
+        first += targets[i].count * h.steps * READING_COLUMNS;
     }
 }
 

@@ -12,25 +12,26 @@ struct read_label {
     int32_t class_index;
 };
 
-/* What a head is asked: rows of cells of a batch of pages, and what stands in them. Of the host. */
-struct read_rows {
+/* What a head should read: rows of cells of a batch of pages, and what stands in them. All arrays
+ * are the host's and the caller's. */
+struct read_targets {
     const int32_t *rows; /* page * rows of a page + row; -1: none, only to fill up */
     int64_t count;
     int64_t page_rows, steps;  /* cells of a page, down and across */
-    int32_t *presence;         /* (count, steps * READING_COLUMNS): 0 or 1, -1: not asked */
+    int32_t *presence;         /* (count, steps * READING_COLUMNS): 0 or 1, -1: not counted */
     int32_t *places, *classes; /* of the characters: index into presence; class */
     int64_t characters;
 };
 
-/* What a head adds its losses to: sums of cross-entropies, not scaled. */
+/* Where a head's losses go: sums of cross-entropies, not scaled. */
 enum { READ_PRESENCE, READ_CHARACTER, READ_LOSSES };
 
-/* Adds `scale` times the cross-entropies of what the head `prefix` says of asked[0] to asked[count
- * - 1] to the tape's loss, and their sums to losses[0] to losses[count - 1], each F32 (READ_LOSSES)
- * of the device. x (batch * tokens, dim), grid of one page. */
+/* Adds `scale` times the cross-entropies of what the head `prefix` reads at targets[0 .. count - 1]
+ * to the tape's loss, and their sums to losses[0 .. count - 1], each F32 (READ_LOSSES) of the
+ * device. x (batch * tokens, dim), grid of one page. */
 void read_head_tape(const struct reading_config *config, const struct tape_source *parameters,
                     struct tape *t, const char *prefix, struct node *x,
-                    const struct reading_grid *grid, const struct read_rows *asked,
+                    const struct reading_grid *grid, const struct read_targets *targets,
                     const struct tensor *losses, int64_t count, float scale);
 
 /* One merge of a grid, or back: (batch * rows * columns, dim) -> half as many tokens; *rows and

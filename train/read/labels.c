@@ -77,33 +77,33 @@ int labels_of_page(struct page_labels *out, const struct page *page,
         return rc;
     }
     qsort(out->list, out->count, sizeof *out->list, by_place);
-    size_t kept = 1; /* one a column: the next gives way to the right, or is left out */
+    size_t count = 1; /* one per column: the next gives way to the right, or is left out */
     for (size_t i = 1; i < out->count; i++) {
-        const struct read_label *last = &out->list[kept - 1];
+        const struct read_label *last = &out->list[count - 1];
         struct read_label next = out->list[i];
         if (next.row == last->row && next.column <= last->column) {
             next.column = (int16_t)(last->column + 1);
         }
         if (next.column < page->width / READING_COLUMN) {
-            out->list[kept++] = next;
+            out->list[count++] = next;
         }
     }
-    out->count = kept;
+    out->count = count;
     return 0;
 }
 
 void labels_crop(struct page_labels *labels, int left, int top, int side) {
-    size_t kept = 0;
+    size_t count = 0;
     for (size_t i = 0; i < labels->count; i++) {
         struct read_label label = labels->list[i];
         label.row = (int16_t)(label.row - top / READING_ROW);
         label.column = (int16_t)(label.column - left / READING_COLUMN);
         if (label.row >= 0 && label.row < side / READING_ROW && label.column >= 0 &&
             label.column < side / READING_COLUMN) {
-            labels->list[kept++] = label;
+            labels->list[count++] = label;
         }
     }
-    labels->count = kept;
+    labels->count = count;
 }
 
 void labels_close(struct page_labels *labels) {

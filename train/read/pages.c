@@ -1,4 +1,4 @@
-/* pages.c - see pages.h. What a page shows follows from the seed and the page's number alone. */
+/* pages.c - see pages.h. A page follows from the seed and its number alone. */
 #include "train/read/pages.h"
 
 #include <fcntl.h>
@@ -46,20 +46,20 @@ struct generator {
 /* The pagers keep the shapes of words from page to page. */
 static int pager_for(struct generator *g, int profile, enum page_mode mode, struct pager **out,
                      struct error *e) {
-    struct pager **kept = &g->pagers[profile][mode];
-    if (*kept == NULL) {
+    struct pager **pager = &g->pagers[profile][mode];
+    if (*pager == NULL) {
         const struct page_setup setup = {.mode = mode,
                                          .profile = &PROFILES[profile],
                                          .fonts = g->p->fonts[profile],
                                          .clusters = true,
                                          .context = &g->drawn,
                                          .done = drawn_page_take};
-        int rc = pager_open(kept, &setup, e);
+        int rc = pager_open(pager, &setup, e);
         if (rc < 0) {
             return rc;
         }
     }
-    *out = *kept;
+    *out = *pager;
     return 0;
 }
 
@@ -124,7 +124,7 @@ static bool is_ascii(const struct generator *g) {
     return others * 50 <= g->text.size;
 }
 
-/* What is on a page. */
+/* The contents of a page. */
 struct content {
     int profile;
     enum page_mode mode;

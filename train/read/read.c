@@ -31,7 +31,7 @@ static enum encoder_stage stage_at(double staged, double done) {
                                    : STAGE_TOKENS;
 }
 
-/* As many pages of a size as cost what `batch` tiny ones do, at least one a thread. */
+/* As many pages of a size as cost what `batch` tiny ones do, at least one per thread. */
 static int64_t pages_of(const struct read_task *r, enum read_size size, int64_t threads) {
     static const int64_t COST[READ_SIZES] = {
         [READ_TINY] = 1, [READ_BASE] = 4, [READ_HIFI] = 6, [READ_CROP] = 1};
@@ -59,7 +59,7 @@ static int64_t make_plan(void *context, const struct trainer_step *step) {
     set_early(&r->plan, done < 0.5 ? 1 : done < 0.7 ? 0.3 : 0);
     r->plan.merging = done >= o->merging_from && r->plan.last == STAGE_TOKENS;
     r->threads = step->threads;
-    /* pages are numbered as if each step had `batch` of them, or a page a thread */
+    /* pages are numbered as if each step had `batch` of them, or one per thread */
     r->numbers = o->batch > step->threads ? o->batch : step->threads;
     return pages_of(r, r->plan.size, step->threads);
 }

@@ -7,8 +7,8 @@
  * gradients are noise to the front. Part of the pages also pass one to four merges and are read
  * again after as many unmerges, by the same head.
  *
- * A task of train/trainer.h. What is seen follows from the seed and the number of the step alone.
- */
+ * A task of train/trainer.h. The pages of a step follow from the seed and its
+ * number alone. */
 #ifndef OCC_TRAIN_READ_READ_H
 #define OCC_TRAIN_READ_READ_H
 
@@ -60,7 +60,7 @@ struct read_options {
     struct encoder_config encoder;
     struct reading_config reading;
     uint64_t seed;
-    int64_t batch;              /* tiny pages a step; of a larger size as many as cost the same */
+    int64_t batch;              /* tiny pages per step; of a larger size as many as cost the same */
     double sizes[READ_SIZES];   /* shares of the steps */
     double staged;              /* share of the run in which the stages come one by one */
     double merging;             /* share of the pages that are worth it */

@@ -54,7 +54,7 @@ int read_sample_full(struct read_sample *s, int side, struct error *e) {
 }
 
 bool read_sample_rows(struct tape *t, const struct read_sample *s, int64_t page, double share,
-                      double empty_share, uint64_t *random, struct read_rows *out) {
+                      double empty_share, uint64_t *random, struct read_targets *out) {
     const struct read_label *labels = s->labels.data;
     int64_t rows = s->side / READING_ROW, steps = s->side / READING_STEP;
     int64_t width = steps * READING_COLUMNS;
@@ -65,12 +65,12 @@ bool read_sample_rows(struct tape *t, const struct read_sample *s, int64_t page,
     if (classes == NULL) {
         return false;
     }
-    *out = (struct read_rows){.rows = list,
-                              .page_rows = rows,
-                              .steps = steps,
-                              .presence = presence,
-                              .places = places,
-                              .classes = classes};
+    *out = (struct read_targets){.rows = list,
+                                 .page_rows = rows,
+                                 .steps = steps,
+                                 .presence = presence,
+                                 .places = places,
+                                 .classes = classes};
     size_t at = 0;
     for (int64_t row = 0; row < rows; row++) {
         size_t end = at;

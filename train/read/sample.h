@@ -1,4 +1,4 @@
-/* sample.h - a page to learn reading from, and what heads are asked about it. */
+/* sample.h - a page to learn reading from, and the targets of heads that it gives. */
 #ifndef OCC_TRAIN_READ_SAMPLE_H
 #define OCC_TRAIN_READ_SAMPLE_H
 
@@ -25,6 +25,6 @@ int read_sample_full(struct read_sample *s, int side, struct error *e);
 /* Of the rows of cells with text a share, of the empty ones another. `page`: its number among the
  * pages that are read together. Memory is the tape's; false: it failed. */
 bool read_sample_rows(struct tape *t, const struct read_sample *s, int64_t page, double share,
-                      double empty_share, uint64_t *random, struct read_rows *out);
+                      double empty_share, uint64_t *random, struct read_targets *out);
 
 #endif

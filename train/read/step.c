@@ -3,10 +3,10 @@
 
 #include <stdio.h>
 
-/* Rows of cells: the head after the last stage is asked for all of those with text and an eighth
- * of the empty ones, those before it for a third of that; after merges it is asked for half. */
+/* Rows of cells: the head after the last stage reads all of those with text and an eighth
+ * of the empty ones, those before it for a third of that; after merges it reads half. */
 static const double EARLY_SHARE = 1.0 / 3, EMPTY_SHARE = 1.0 / 8, MERGED_SHARE = 1.0 / 2;
-/* What merges lose is large, and would drown what is left to learn of the tokens themselves. */
+/* The losses after merges are large, and would drown what is left to learn of the tokens. */
 static const double MERGED_WEIGHT = 1.0 / 4;
 
 /* ---- Parameters ------------------------------------------------------------------------------ */
@@ -39,18 +39,18 @@ int read_parameters(struct parameters *p, const struct read_options *o, struct e
 
 /* ---- Losses ---------------------------------------------------------------------------------- */
 
-struct pages {
+struct page_group {
     struct read_pass *pass;
     const struct read_sample *samples;
     const struct trainer_pass *trainer;
     int64_t count;
     int64_t rows, columns; /* tokens of a page */
-    int phases;
+    int column_offsets;
     uint64_t random[READ_TOGETHER];
 };
 
 /* A reading of some of the pages. */
-struct reading {
+struct head_reading {
     const char *prefix;
     struct reading_grid grid;
     int64_t pages[READ_TOGETHER], count; /* in the order in which they lie in what is read */
@@ -58,9 +58,9 @@ struct reading {
     int head; /* whose losses; -1: by the kind of the page */
 };
 
-static void read_with(struct pages *p, struct node *x, const struct reading *r) {
+static void read_with(struct page_group *p, struct node *x, const struct head_reading *r) {
     struct tape *t = p->trainer->tape;
-    struct read_rows rows[READ_TOGETHER];
+    struct read_targets rows[READ_TOGETHER];
     struct tensor losses[READ_TOGETHER];
     for (int64_t i = 0; i < r->count; i++) {
         const struct read_sample *s = &p->samples[r->pages[i]];
@@ -76,29 +76,30 @@ static void read_with(struct pages *p, struct node *x, const struct reading *r) 
                    rows, losses, r->count, (float)(r->weight / r->share / p->trainer->targets));
 }
 
-static struct reading reading_of_all(const struct pages *p, const char *prefix) {
-    struct reading r = {.prefix = prefix, .count = p->count, .share = 1, .weight = 1, .head = -1};
+static struct head_reading reading_of_all(const struct page_group *p, const char *prefix) {
+    struct head_reading r = {
+        .prefix = prefix, .count = p->count, .share = 1, .weight = 1, .head = -1};
     for (int64_t i = 0; i < p->count; i++) {
         r.pages[i] = i;
     }
     return r;
 }
 
-static void read_early(struct pages *p, const struct encoder_stages *stages) {
+static void read_early(struct page_group *p, const struct encoder_stages *stages) {
     struct node *const inputs[READ_EARLY] = {stages->neck, stages->net_2, stages->net_3};
     const struct read_plan *plan = p->pass->plan;
     for (int i = 0; i < READ_EARLY && i <= (int)plan->last; i++) {
         const int64_t cells = (int64_t)2 << i; /* a side of a patch: 2, then 4, 8 */
-        const int phases = i == READ_EARLY - 1 ? p->phases : 1;
+        const int column_offsets = i == READ_EARLY - 1 ? p->column_offsets : 1;
         char prefix[32];
         snprintf(prefix, sizeof prefix, "early.%d.", i);
-        struct reading r = reading_of_all(p, prefix);
+        struct head_reading r = reading_of_all(p, prefix);
         r.grid = (struct reading_grid){.rows = p->rows * READING_ROWS / cells,
-                                       .columns =
-                                           p->columns / p->phases * READING_STEPS / cells * phases,
+                                       .columns = p->columns / p->column_offsets * READING_STEPS /
+                                                  cells * column_offsets,
                                        .down = cells,
                                        .across = cells,
-                                       .phases = phases};
+                                       .column_offsets = column_offsets};
         if (i < (int)plan->last) {
             r.share = EARLY_SHARE;
             r.weight = plan->early[i];
@@ -110,12 +111,12 @@ static void read_early(struct pages *p, const struct encoder_stages *stages) {
     }
 }
 
-static struct reading_grid token_grid(const struct pages *p) {
+static struct reading_grid token_grid(const struct page_group *p) {
     return (struct reading_grid){.rows = p->rows,
                                  .columns = p->columns,
                                  .down = READING_ROWS,
                                  .across = READING_STEPS,
-                                 .phases = p->phases};
+                                 .column_offsets = p->column_offsets};
 }
 
 /* Of (tokens of a page, pages...): the tokens of those pages. */
@@ -126,7 +127,7 @@ static void fill_pages(int32_t *out, int64_t count, const int64_t *shape) {
 }
 
 /* As forget_grid halves: the longer side, columns where both are equal. */
-static struct node *merge_and_back(const struct pages *p, struct node *x, int merges) {
+static struct node *merge_and_back(const struct page_group *p, struct node *x, int merges) {
     const struct tape_source *parameters = p->trainer->parameters;
     int64_t rows = p->rows, columns = p->columns;
     bool by_rows[READ_MERGES];
@@ -141,14 +142,14 @@ static struct node *merge_and_back(const struct pages *p, struct node *x, int me
 }
 
 /* The pages that pass so many merges. */
-static void read_merged(struct pages *p, struct node *tokens, int merges) {
+static void read_merged(struct page_group *p, struct node *tokens, int merges) {
     const int64_t each = p->rows * p->columns;
     int64_t shape[TAPE_TABLE_SHAPE] = {each};
-    struct reading r = {.prefix = "reader.",
-                        .grid = token_grid(p),
-                        .share = MERGED_SHARE,
-                        .weight = MERGED_WEIGHT,
-                        .head = READ_OF_MERGE + merges - 1};
+    struct head_reading r = {.prefix = "reader.",
+                             .grid = token_grid(p),
+                             .share = MERGED_SHARE,
+                             .weight = MERGED_WEIGHT,
+                             .head = READ_OF_MERGE + merges - 1};
     for (int64_t i = 0; i < p->count; i++) {
         if (p->samples[i].merges == merges) {
             shape[1 + r.count] = i;
@@ -166,7 +167,7 @@ static void read_merged(struct pages *p, struct node *tokens, int merges) {
 }
 
 /* The pixels of the pages, one after the other. */
-static struct tensor upload_pages(const struct pages *p) {
+static struct tensor upload_pages(const struct page_group *p) {
     struct tape *t = p->trainer->tape;
     const int64_t side = p->samples[0].side;
     const struct tensor shape =
@@ -192,13 +193,13 @@ int read_step_pages(struct read_pass *pass, const struct read_sample *samples, i
     const struct encoder_config *config = &pass->options->encoder;
     const struct read_plan *plan = pass->plan;
     struct tape *t = trainer->tape;
-    struct pages p = {.pass = pass,
-                      .samples = samples,
-                      .trainer = trainer,
-                      .count = count,
-                      .rows = samples[0].side / (4 * config->patch),
-                      .phases = plan->size == READ_HIFI ? 2 : 1};
-    p.columns = p.rows * p.phases;
+    struct page_group p = {.pass = pass,
+                           .samples = samples,
+                           .trainer = trainer,
+                           .count = count,
+                           .rows = samples[0].side / (4 * config->patch),
+                           .column_offsets = plan->size == READ_HIFI ? 2 : 1};
+    p.columns = p.rows * p.column_offsets;
     for (int64_t i = 0; i < count; i++) {
         p.random[i] = samples[i].random;
     }
@@ -208,10 +209,10 @@ int read_step_pages(struct read_pass *pass, const struct read_sample *samples, i
     if (pixels.data == NULL) {
         return tape_status(t, e);
     }
-    encoder_tape(config, trainer->parameters, t, &pixels, p.phases, plan->last, &stages);
+    encoder_tape(config, trainer->parameters, t, &pixels, p.column_offsets, plan->last, &stages);
     read_early(&p, &stages);
     if (plan->last == STAGE_TOKENS) {
-        struct reading r = reading_of_all(&p, "reader.");
+        struct head_reading r = reading_of_all(&p, "reader.");
         r.grid = token_grid(&p);
         read_with(&p, stages.tokens, &r);
     }

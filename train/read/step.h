@@ -7,7 +7,7 @@
 
 enum { READ_EARLY = 3 /* heads that are not shipped */ };
 
-/* What a step's pages have in common. */
+/* The plan that all pages of a step share. */
 struct read_plan {
     uint64_t number; /* of the step */
     double progress; /* share of the run before it */
@@ -35,7 +35,7 @@ struct read_sums {
 /* All parameters: the encoder's, the heads' ("early.0.", ..., "reader."), the merges'. */
 int read_parameters(struct parameters *p, const struct read_options *o, struct error *e);
 
-/* What a thread has of its own for it. */
+/* A thread's part of it. */
 struct read_pass {
     const struct read_options *options;
     const struct read_plan *plan;

@@ -110,7 +110,7 @@ static json_t *metadata_of(const struct read_task *r, struct error *e) {
     return metadata;
 }
 
-/* What a file of weights is made of. */
+/* The source of a file of weights. */
 struct shipping {
     const struct read_task *task;
     const struct optimizer *optimizer;

@@ -4,7 +4,7 @@
 #include "train/tape/state.h"
 
 /* Blocks [first, end) of a stack. */
-struct run {
+struct block_run {
     tape_forward *forward;
     const void *context;
     int64_t first, end;
@@ -13,15 +13,15 @@ struct run {
 
 struct run_record {
     struct record record;
-    struct run run;
+    struct block_run run;
     struct node *x;
 };
 
-static struct node *run_again_later(struct tape *t, struct node *x, const struct run *run);
+static struct node *run_again_later(struct tape *t, struct node *x, const struct block_run *run);
 
-static struct node *compute(struct tape *t, struct node *x, const struct run *run) {
+static struct node *compute(struct tape *t, struct node *x, const struct block_run *run) {
     for (int64_t i = run->first; i < run->end && x != NULL; i++) {
-        const struct run one = {run->forward, run->context, i, i + 1, false};
+        const struct block_run one = {run->forward, run->context, i, i + 1, false};
         x = run->each ? run_again_later(t, x, &one) : run->forward(t, x, i, run->context);
     }
     return x;
@@ -47,7 +47,7 @@ static void run_backward(struct tape *t, struct record *record, const struct ten
     tape_forget(t, mark, NULL);
 }
 
-static struct node *run_again_later(struct tape *t, struct node *x, const struct run *run) {
+static struct node *run_again_later(struct tape *t, struct node *x, const struct block_run *run) {
     const size_t mark = t->kept_count;
     const bool discarding = t->discarding;
     t->discarding = true;
@@ -83,7 +83,7 @@ struct node *tape_blocks(struct tape *t, struct node *x, int64_t count, tape_for
     const int64_t step = mode == RECOMPUTE_ALL ? root_of(count) : 1;
     for (int64_t i = 0; i < count && x != NULL; i += step) {
         const int64_t end = i + step < count ? i + step : count;
-        const struct run run = {forward, copy, i, end, mode == RECOMPUTE_ALL};
+        const struct block_run run = {forward, copy, i, end, mode == RECOMPUTE_ALL};
         const size_t mark = t->kept_count;
         if (mode != RECOMPUTE_NONE) {
             x = run_again_later(t, x, &run);

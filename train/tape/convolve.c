@@ -66,7 +66,7 @@ static void weight_end(struct tape *t, struct tensor *matrix, bool filed) {
     }
 }
 
-/* What each output sees, a row each: scratch memory. */
+/* The inputs of each output, a row for each: scratch memory. */
 static struct tensor columns_of(struct tape *t, struct node *x, int64_t batch, int64_t rows,
                                 const struct convolution_options *o, bool filed) {
     const int64_t *shape = TENSOR_SHAPE(1, 1, rows, taps_of(o) * o->channels);

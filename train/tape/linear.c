@@ -3,8 +3,8 @@
 
 #include "train/tape/state.h"
 
-/* What products read of x; where it is not to be kept for the weight's gradient, in scratch memory
- * if it is not there already. */
+/* x in the type that products read; where it is not to be kept for the weight's gradient, in
+ * scratch memory if it is not there already. */
 static struct tensor input_of(struct tape *t, struct node *x, bool keep) {
     const bool there = tape_root(x)->product.data != NULL;
     const struct tensor input =

@@ -1,9 +1,10 @@
-/* loss.c - cross-entropies: their gradients are computed with them, before the way back begins. */
+/* loss.c - cross-entropies: their gradients are computed with them, before the backward pass
+ * begins. */
 #include <assert.h>
 
 #include "train/tape/state.h"
 
-/* For the sink: the way back does nothing here, but the inputs' uses end. */
+/* For the sink: the backward pass does nothing here, but the inputs' uses end. */
 static void record_loss(struct tape *t, struct node *const inputs[RECORD_INPUTS]) {
     assert(!t->discarding && !t->repeating);
     tape_record(t, sizeof(struct record), NULL, NULL, inputs);

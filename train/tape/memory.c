@@ -22,11 +22,11 @@ struct size_class {
     struct free_chunk *free;
 };
 
-void memory_open(struct memory *m, struct device *device, struct arena *arena) {
-    *m = (struct memory){.device = device, .arena = arena};
+void memory_open(struct tape_memory *m, struct device *device, struct arena *arena) {
+    *m = (struct tape_memory){.device = device, .arena = arena};
 }
 
-void memory_close(struct memory *m) {
+void memory_close(struct tape_memory *m) {
     while (m->blocks != NULL) {
         struct memory_block *first = m->blocks;
         m->blocks = first->next;
@@ -35,7 +35,7 @@ void memory_close(struct memory *m) {
     }
 }
 
-void memory_reset(struct memory *m) {
+void memory_reset(struct tape_memory *m) {
     m->current = m->blocks;
     if (m->current != NULL) {
         m->current->used = 0;
@@ -45,10 +45,11 @@ void memory_reset(struct memory *m) {
     m->spare = NULL;
 }
 
-static int block_make(struct memory *m, size_t size, struct memory_block **out, struct error *e) {
+static int block_make(struct tape_memory *m, size_t size, struct memory_block **out,
+                      struct error *e) {
     struct memory_block *b = calloc(1, sizeof *b);
     if (b == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for a training step");
+        return error_memory(e, "a training step");
     }
     size = size > BLOCK ? size : BLOCK;
     b->bytes = tensor_vector(NULL, DTYPE_U8, NULL, (int64_t)size);
@@ -66,7 +67,7 @@ static size_t room(const struct memory_block *b) {
 }
 
 /* The next block that has room, a new one where none has. */
-static int block_with(struct memory *m, size_t size, struct error *e) {
+static int block_with(struct tape_memory *m, size_t size, struct error *e) {
     struct memory_block *b = m->current;
     while (b != NULL && room(b) < size && b->next != NULL) {
         b = b->next;
@@ -93,7 +94,7 @@ static size_t rounded(const struct tensor *x) {
     return (tensor_bytes(x) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-static struct size_class *class_of(const struct memory *m, size_t bytes) {
+static struct size_class *class_of(const struct tape_memory *m, size_t bytes) {
     struct size_class *c = m->classes;
     while (c != NULL && c->bytes != bytes) {
         c = c->next;
@@ -101,7 +102,7 @@ static struct size_class *class_of(const struct memory *m, size_t bytes) {
     return c;
 }
 
-int memory_take(struct memory *m, struct tensor *x, struct error *e) {
+int memory_take(struct tape_memory *m, struct tensor *x, struct error *e) {
     const size_t bytes = rounded(x);
     struct size_class *c = class_of(m, bytes);
     if (c != NULL && c->free != NULL) {
@@ -125,7 +126,7 @@ int memory_take(struct memory *m, struct tensor *x, struct error *e) {
     return 0;
 }
 
-void memory_give(struct memory *m, struct tensor *x) {
+void memory_give(struct tape_memory *m, struct tensor *x) {
     if (x->data == NULL) {
         return;
     }

@@ -12,7 +12,7 @@ struct size_class;
 
 /* Of the device: large blocks, from which tensors are cut one after the other, and lists of what
  * was given back, by size: a network asks for few sizes, and for the same ones again and again. */
-struct memory {
+struct tape_memory {
     struct device *device;
     struct memory_block *blocks, *current;
     size_t used, peak;
@@ -21,13 +21,13 @@ struct memory {
     struct arena *arena;
 };
 
-void memory_open(struct memory *m, struct device *device, struct arena *arena);
-void memory_close(struct memory *m);
+void memory_open(struct tape_memory *m, struct device *device, struct arena *arena);
+void memory_close(struct tape_memory *m);
 /* All tensors end. To be called before the arena is reset. */
-void memory_reset(struct memory *m);
+void memory_reset(struct tape_memory *m);
 /* Fills in data, stride and home of a tensor whose shape and type are set; ERR_MEMORY. */
-int memory_take(struct memory *m, struct tensor *x, struct error *e);
-void memory_give(struct memory *m, struct tensor *x); /* data NULL is allowed; becomes NULL */
+int memory_take(struct tape_memory *m, struct tensor *x, struct error *e);
+void memory_give(struct tape_memory *m, struct tensor *x); /* data NULL is allowed; becomes NULL */
 
 /* ---- The tape -------------------------------------------------------------------------------- */
 
@@ -65,14 +65,15 @@ struct tape {
     struct tape_options options;
     enum dtype compute;
     struct arena *arena;
-    struct memory memory;
-    struct table *tables;
+    struct tape_memory memory;
+    struct index_table *tables;
     struct parameter_use *parameters[KEY_BUCKETS];
     struct tensor **kept; /* tensors that end with the next tape_begin, or with their block */
     size_t kept_count, kept_capacity;
     struct record *last;
-    bool discarding; /* a block runs that will run again on the way back: nothing is recorded */
-    bool repeating;  /* it does so now */
+    bool
+        discarding; /* a block runs that will run again in the backward pass: nothing is recorded */
+    bool repeating; /* it does so now */
     tape_sink *sink;
     void *sink_context;
     int rc;
@@ -142,8 +143,7 @@ void tape_gradient_end(struct tape *t, struct node *x);
 /* Goes back over records, the last one first. */
 void tape_go_back(struct tape *t, struct record *last);
 
-/* ---- Parts of a product: linear.c ---------------------------------------------------------------
- */
+/* ---- Parts of a product: linear.c ---------------------------------------------------------- */
 
 /* y = x W^T + bias, of what products read; bias NULL: none. */
 void tape_product(struct tape *t, struct node *y, const struct tensor *x,

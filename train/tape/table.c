@@ -4,16 +4,16 @@
 
 #include "train/tape/state.h"
 
-struct table {
-    struct table *next;
+struct index_table {
+    struct index_table *next;
     tape_table_fill *fill;
     int64_t shape[TAPE_TABLE_SHAPE];
     struct tensor value;
 };
 
-static struct table *find(const struct tape *t, tape_table_fill *fill, int64_t count,
-                          const int64_t shape[TAPE_TABLE_SHAPE]) {
-    struct table *one = t->tables;
+static struct index_table *find(const struct tape *t, tape_table_fill *fill, int64_t count,
+                                const int64_t shape[TAPE_TABLE_SHAPE]) {
+    struct index_table *one = t->tables;
     while (one != NULL && (one->fill != fill || tensor_count(&one->value) != count ||
                            memcmp(one->shape, shape, sizeof one->shape) != 0)) {
         one = one->next;
@@ -22,10 +22,10 @@ static struct table *find(const struct tape *t, tape_table_fill *fill, int64_t c
 }
 
 /* On the device what `fill` gives on the host. */
-static int make(struct tape *t, struct table *one, int64_t count, struct error *e) {
+static int make(struct tape *t, struct index_table *one, int64_t count, struct error *e) {
     int32_t *numbers = calloc((size_t)count, sizeof *numbers);
     if (numbers == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory for an index table");
+        return error_memory(e, "an index table");
     }
     one->fill(numbers, count, one->shape);
     const struct tensor host = tensor_vector(numbers, DTYPE_I32, NULL, count);
@@ -44,13 +44,13 @@ static int make(struct tape *t, struct table *one, int64_t count, struct error *
 struct tensor tape_table(struct tape *t, tape_table_fill *fill, int64_t count,
                          const int64_t shape[TAPE_TABLE_SHAPE]) {
     const struct tensor none = {.data = NULL};
-    struct table *one = t->rc == 0 ? find(t, fill, count, shape) : NULL;
+    struct index_table *one = t->rc == 0 ? find(t, fill, count, shape) : NULL;
     if (one != NULL || t->rc < 0) {
         return one != NULL ? one->value : none;
     }
     one = calloc(1, sizeof *one);
     if (one == NULL) {
-        tape_check(t, error_set(&t->error, ERR_MEMORY, "out of memory for an index table"));
+        tape_check(t, error_memory(&t->error, "an index table"));
         return none;
     }
     one->fill = fill;
@@ -69,7 +69,7 @@ struct tensor tape_table(struct tape *t, tape_table_fill *fill, int64_t count,
 
 void tape_tables_close(struct tape *t) {
     while (t->tables != NULL) {
-        struct table *first = t->tables;
+        struct index_table *first = t->tables;
         t->tables = first->next;
         t->ops->release(t->device, &first->value);
         free(first);

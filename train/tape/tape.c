@@ -14,7 +14,7 @@ int tape_open(struct tape **out, struct device *device, const struct tape_option
     *out = NULL;
     struct tape *t = calloc(1, sizeof *t);
     if (t == NULL) {
-        return error_set(e, ERR_MEMORY, "out of memory");
+        return error_memory(e, NULL);
     }
     int rc = arena_open(&t->arena, SIZE_MAX, e);
     if (rc < 0) {
@@ -89,7 +89,7 @@ int tape_status(const struct tape *t, struct error *e) {
 void *tape_host(struct tape *t, size_t count, size_t size) {
     void *memory = t->rc == 0 ? arena_alloc(t->arena, count, size) : NULL;
     if (memory == NULL && t->rc == 0) {
-        tape_check(t, error_set(&t->error, ERR_MEMORY, "out of memory for a training step"));
+        tape_check(t, error_memory(&t->error, "a training step"));
     }
     return memory;
 }

@@ -1,8 +1,8 @@
 /* tape.h - reverse-mode automatic differentiation over compress/ops.h.
  *
  * A call of an operation computes at once; where one of its inputs needs a gradient it also records
- * what its backward pass reads. What no gradient reaches is not recorded. Products run in the type
- * that the device computes in; norms, softmax and sums are F32 always.
+ * what its backward pass reads. Operations that no gradient reaches are not recorded. Products run
+ * in the type that the device computes in; norms, softmax and sums are F32 always.
  *
  * Everything between two tape_begin lives in the tape's memory and ends with the second. The first
  * failure is kept: operations after it do nothing and return NULL, as they do for an input that is
@@ -33,7 +33,7 @@ struct node {
 
 struct tape; /* opaque */
 
-/* What of a stack of blocks (tape_blocks) is kept for the way back. */
+/* How much of a stack of blocks (tape_blocks) is kept for the backward pass. */
 enum tape_recompute {
     RECOMPUTE_NONE,  /* everything */
     RECOMPUTE_BLOCK, /* the input of each block, which runs again before its backward */
@@ -76,9 +76,9 @@ struct node *tape_input(struct tape *t, const struct tensor *value, const struct
 struct node *tape_parameter(struct tape *t, const struct tensor *value, const struct tensor *bf16,
                             const struct tensor *gradient, const void *key);
 
-/* To be called, on the way back, with each parameter that needs a gradient and was used, as soon as
- * its gradient is complete: with its key and its gradient, NULL where nothing came and the memory
- * is the tape's. A negative return fails the tape. */
+/* To be called, in the backward pass, with each parameter that needs a gradient and was used, as
+ * soon as its gradient is complete: with its key and its gradient, NULL where nothing came and the
+ * memory is the tape's. A negative return fails the tape. */
 typedef int tape_sink(void *context, const void *key, const struct tensor *gradient,
                       struct error *e);
 void tape_set_sink(struct tape *t, tape_sink *sink, void *context); /* NULL: none */
@@ -179,8 +179,8 @@ struct node *tape_rotary(struct tape *t, struct node *x, const struct tensor *po
 
 /* x through blocks 0 to count - 1, of which each gives the next its input, keeping what the option
  * `recompute` says. `forward` computes block i from x, its parameters and what `context` says
- * alone: it may be called more than once, also on the way back, and takes no losses. The `size`
- * bytes of context are copied; what they point to must outlive the backward pass. */
+ * alone: it may be called more than once, also in the backward pass, and takes no losses. The
+ * `size` bytes of context are copied; what they point to must outlive the backward pass. */
 typedef struct node *tape_forward(struct tape *t, struct node *x, int64_t i, const void *context);
 struct node *tape_blocks(struct tape *t, struct node *x, int64_t count, tape_forward *forward,
                          const void *context, size_t size);

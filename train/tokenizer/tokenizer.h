@@ -43,8 +43,7 @@
 /* How a rank file's tokenizer splits text. Special tokens come with it: <|endoftext|> and others.
  * AUTO: by the file's name (r50k_base.tiktoken, p50k_base, cl100k_base, o200k_base, Whisper's
  * multilingual, qwen), else by the number of ranks (50256, 50280, 100256, 199998, 50257, 151643),
- * else ERR_UNSUPPORTED. A tokenizer.json says
- * itself how: there anything but AUTO is ERR_USAGE. */
+ * else ERR_UNSUPPORTED. A tokenizer.json says itself how: there anything but AUTO is ERR_USAGE. */
 enum tokenizer_split {
     TOKENIZER_SPLIT_AUTO,
     TOKENIZER_SPLIT_R50K, /* also p50k and Whisper */

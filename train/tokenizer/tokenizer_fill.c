@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-int tokenizer_add_stage(struct tokenizer *t, const struct stage *stage, struct error *e) {
+int tokenizer_add_stage(struct tokenizer *t, const struct split_stage *stage, struct error *e) {
     if (t->stage_count == STAGE_LIMIT) {
         pattern_close(stage->pattern);
         return error_set(e, ERR_LIMIT, "more than %d pre-tokenizers", STAGE_LIMIT);

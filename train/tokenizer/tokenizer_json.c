@@ -201,7 +201,7 @@ static int read_model(struct tokenizer *t, const json_t *model, struct error *e)
 }
 
 static int add_pattern(struct tokenizer *t, const char *regex, size_t size, bool literal,
-                       struct stage stage, struct error *e) {
+                       struct split_stage stage, struct error *e) {
     int rc = pattern_open(&stage.pattern, regex, size, literal, e);
     return rc < 0 ? rc : tokenizer_add_stage(t, &stage, e);
 }
@@ -219,7 +219,8 @@ static int read_split(struct tokenizer *t, const json_t *node, struct error *e) 
     if (!removed && strcmp(behavior, "Isolated") != 0) {
         return unsupported(e, "behavior of Split", behavior);
     }
-    struct stage stage = {.drops_matches = removed && !invert, .drops_rest = removed && invert};
+    struct split_stage stage = {.drops_matches = removed && !invert,
+                                .drops_rest = removed && invert};
     return add_pattern(t, json_string_value(text), json_string_length(text), regex == NULL, stage,
                        e);
 }
@@ -229,10 +230,10 @@ static int read_byte_level(struct tokenizer *t, const json_t *node, struct error
         "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
     int rc = 0;
     if (flag(node, "add_prefix_space", true)) {
-        rc = tokenizer_add_stage(t, &(struct stage){0}, e);
+        rc = tokenizer_add_stage(t, &(struct split_stage){0}, e);
     }
     if (rc == 0 && flag(node, "use_regex", true)) {
-        rc = add_pattern(t, GPT2, sizeof GPT2 - 1, false, (struct stage){0}, e);
+        rc = add_pattern(t, GPT2, sizeof GPT2 - 1, false, (struct split_stage){0}, e);
     }
     return rc;
 }
@@ -256,7 +257,7 @@ static int read_pre_tokenizer(struct tokenizer *t, const json_t *node, int depth
     }
     if (strcmp(type, "Digits") == 0) {
         const char *regex = flag(node, "individual_digits", false) ? "\\p{N}" : "\\p{N}+";
-        return add_pattern(t, regex, strlen(regex), false, (struct stage){0}, e);
+        return add_pattern(t, regex, strlen(regex), false, (struct split_stage){0}, e);
     }
     if (strcmp(type, "ByteLevel") == 0) {
         *byte_level = true;

@@ -80,7 +80,7 @@ int pattern_find(const struct pattern *p, struct matcher *m, const unsigned char
 
 /* ---- stages and added tokens ---- */
 
-struct stage {
+struct split_stage {
     struct pattern *pattern; /* owned; NULL: a space goes in front of text that has none there */
     bool drops_matches, drops_rest;
 };
@@ -116,7 +116,7 @@ struct tokenizer {
     char *name; /* owned */
     struct vocabulary vocabulary;
     bool whole_pieces; /* a piece that is a token is that token, whatever the merges */
-    struct stage stages[STAGE_LIMIT];
+    struct split_stage stages[STAGE_LIMIT];
     size_t stage_count;
     struct added_list added[ADDED_LISTS];
 };
@@ -124,7 +124,7 @@ struct tokenizer {
 /* ---- reading files ---- */
 
 /* The next stage; takes `pattern`, also on failure. */
-int tokenizer_add_stage(struct tokenizer *t, const struct stage *stage, struct error *e);
+int tokenizer_add_stage(struct tokenizer *t, const struct split_stage *stage, struct error *e);
 /* An added token, of a text that the vocabulary may have already under the same id. */
 int tokenizer_add_token(struct tokenizer *t, const struct added *item, bool late, bool known,
                         const char *text, struct error *e);

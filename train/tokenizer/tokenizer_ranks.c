@@ -115,7 +115,7 @@ static int read_line(struct vocabulary *v, const char *line, size_t size, struct
     unsigned char token[TOKENIZER_TOKEN_LIMIT + 3];
     const char *space = memchr(line, ' ', size);
     if (space == NULL) {
-        return error_set(e, ERR_FORMAT, "is no `BASE64 RANK`");
+        return error_set(e, ERR_FORMAT, "is not `BASE64 RANK`");
     }
     size_t width = (size_t)(space - line);
     if (width > TOKENIZER_TOKEN_LIMIT / 3 * 4 + 4) {
@@ -197,7 +197,7 @@ int tokenizer_read_ranks(struct tokenizer *t, const char *data, size_t size,
                          "text is not in the file; its tokenizer.json says it and is read too",
                          ranks);
     }
-    struct stage stage = {0};
+    struct split_stage stage = {0};
     rc = pattern_open(&stage.pattern, encoding->regex, strlen(encoding->regex), false, e);
     if (rc == 0) {
         rc = tokenizer_add_stage(t, &stage, e);

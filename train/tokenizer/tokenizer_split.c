@@ -30,7 +30,7 @@ int split_text(struct tokenizer_state *s, size_t index, const unsigned char *tex
     if (index == s->tokenizer->stage_count) {
         return piece_encode(s, text, size, e);
     }
-    const struct stage *stage = &s->tokenizer->stages[index];
+    const struct split_stage *stage = &s->tokenizer->stages[index];
     if (stage->pattern == NULL) {
         return split_prefixed(s, index + 1, text, size, e);
     }

@@ -10,16 +10,16 @@ tests/training_golden_test.c compares what train/ computes with it. Tensors, all
 
     weight.NAME               the parameters (F32)
     pixels                    (2, 128, 256, 3) U8; the network reads x / 128 - 1
-    HEAD.rows                 I32, rows of cells that a head is asked for: page * 16 + row, -1 to fill up
+    HEAD.rows                 I32, rows of cells that a head reads: page * 16 + row, -1 to fill up
     HEAD.presence, .places, .classes      what stands there, as struct read_rows has it
     scales                    (5) F32, the factors of the heads' losses
     CASE.loss                 (5, 2) F32, sums of cross-entropies [presence, character], not scaled
     CASE.gradient.NAME        of the scaled sum of all losses
-    after.NAME                the parameters behind three steps of AdamW with the gradients one, two, one
+    after.NAME                the parameters after three steps of AdamW with the gradients one, two, one
     losses                    (6) F32, the scaled sum on the case `one` in a training of its own
     metadata "golden"         JSON: sizes of the encoder and the heads, options of AdamW and its learning rate
 
-CASE: one, two (phases). HEAD: early.0, early.1, early.2, reader, merged (the reader behind merges and unmerges).
+CASE: one, two (column offsets). HEAD: early.0, early.1, early.2, reader, merged (the reader after merges and unmerges).
 """
 import json
 import math
@@ -194,7 +194,7 @@ def sam_attention(w, name, x, window):
     return x.view(b, h, width, c)
 
 
-def encoder(w, pixels, phases):
+def encoder(w, pixels, column_offsets):
     """Outputs of the stages by name, each (B, rows, columns, channels)."""
     sam, clip = CONFIG["sam"], CONFIG["clip"]
     s, v = "model.sam_model.", "model.vision_model."
@@ -210,13 +210,13 @@ def encoder(w, pixels, phases):
     x = norm(w, s + "neck.1", rows_of(F.conv2d(picture(x), w[s + "neck.0.weight"])), 1e-6)
     out = {"neck": norm(w, s + "neck.3", rows_of(F.conv2d(picture(x), w[s + "neck.2.weight"], padding=1)), 1e-6)}
     out["net_2"] = rows_of(F.conv2d(picture(out["neck"]), w[s + "net_2.weight"], stride=2, padding=1))
-    out["net_3"] = rows_of(F.conv2d(picture(out["net_2"]), w[s + "net_3.weight"], stride=(2, 2 // phases), padding=1))
+    out["net_3"] = rows_of(F.conv2d(picture(out["net_2"]), w[s + "net_3.weight"], stride=(2, 2 // column_offsets), padding=1))
     b, rows, columns, dim = out["net_3"].shape
     both = []
-    for phase in range(phases):
-        part = out["net_3"][:, :, phase::phases]
+    for offset in range(column_offsets):
+        part = out["net_3"][:, :, offset::column_offsets]
         table = w[v + "embeddings.position_embedding.weight"]
-        grid = resize(table[1:].view(clip["grid"], clip["grid"], dim), rows, columns // phases)
+        grid = resize(table[1:].view(clip["grid"], clip["grid"], dim), rows, columns // column_offsets)
         x = torch.cat([w[v + "embeddings.class_embedding"].expand(b, 1, dim), part.reshape(b, -1, dim)], 1)
         x = norm(w, v + "pre_layrnorm", x + torch.cat([table[:1], grid.reshape(-1, dim)]), 1e-5)
         for i in range(clip["depth"]):
@@ -233,12 +233,12 @@ def encoder(w, pixels, phases):
 
 # ---- The reading heads -----------------------------------------------------------------------
 
-def lattice(w, head, x, side, phases):
+def lattice(w, head, x, side, column_offsets):
     """Cells of a page (B, rows, steps, channels), side x side a token: the mean of the tokens that cover one."""
     b, rows, columns, _ = x.shape
     cells = linear(w, head + "unfold", x).view(b, rows, columns, side, side, CHANNELS)
     cells = cells.permute(0, 1, 3, 2, 4, 5).reshape(b, rows * side, columns, side, CHANNELS)
-    apart, steps = side // phases, columns // phases * side
+    apart, steps = side // column_offsets, columns // column_offsets * side
     covered = [[] for _ in range(steps)]
     for token in range(columns):
         for i in range(side):
@@ -247,9 +247,9 @@ def lattice(w, head, x, side, phases):
     return torch.stack([sum(parts) / len(parts) for parts in covered], 2)
 
 
-def read(w, head, x, side, phases, asked):
-    """Sums of the cross-entropies [presence, character] in the rows that are asked for."""
-    own = F.pad(lattice(w, head, x, side, phases), (0, 0, REACH, REACH))
+def read(w, head, x, side, column_offsets, targets):
+    """Sums of the cross-entropies [presence, character] in the rows that are targets."""
+    own = F.pad(lattice(w, head, x, side, column_offsets), (0, 0, REACH, REACH))
     seen = torch.cat([own[:, :, i:i + CELL_STEPS] for i in range(2 * REACH + 1)], -1)
     hidden = F.gelu(linear(w, head + "mix", seen))
     b = hidden.shape[0]
@@ -258,7 +258,7 @@ def read(w, head, x, side, phases, asked):
     there = torch.zeros(b * CELL_ROWS, CELL_STEPS * COLUMNS, dtype=torch.int64)
     for row, column, _ in LABELS:
         there[row, column] = 1
-    rows = [row for row in asked if row >= 0]
+    rows = [row for row in targets if row >= 0]
     chosen = [label for label in LABELS if label[0] in rows]
     logits = linear(w, head + "class", torch.stack([character[row, column] for row, column, _ in chosen]))
     return torch.stack([
@@ -274,17 +274,17 @@ def merged(w, x):
     return torch.stack(linear(w, "unmerge.columns", x).chunk(2, -1), 3).flatten(2, 3)
 
 
-def losses(w, pixels, phases):
-    stages = encoder(w, pixels, phases)
+def losses(w, pixels, column_offsets):
+    stages = encoder(w, pixels, column_offsets)
     out = []
     for head, (stage, side) in EARLY.items():
-        out.append(read(w, head, stages[stage], side, phases if stage == "net_3" else 1, ASKED[head[:-1]]))
-    out.append(read(w, "reader.", stages["tokens"], TOKEN, phases, ASKED["reader"]))
-    out.append(read(w, "reader.", merged(w, stages["tokens"]), TOKEN, phases, ASKED["merged"]))
+        out.append(read(w, head, stages[stage], side, column_offsets if stage == "net_3" else 1, TARGETS[head[:-1]]))
+    out.append(read(w, "reader.", stages["tokens"], TOKEN, column_offsets, TARGETS["reader"]))
+    out.append(read(w, "reader.", merged(w, stages["tokens"]), TOKEN, column_offsets, TARGETS["merged"]))
     return torch.stack(out)
 
 
-# ---- What is asked ---------------------------------------------------------------------------
+# ---- Targets -----------------------------------------------------------------------------------
 
 def make_labels(random):
     """(page * rows + row, column, class): rows with much, little and no text."""
@@ -293,25 +293,25 @@ def make_labels(random):
             for column in range(CELL_STEPS * COLUMNS) if random.random() < (0.2 if row % 2 else 0.03)]
 
 
-def make_asked(random):
-    asked = {}
+def make_targets(random):
+    targets = {}
     for head in HEADS:
         rows = sorted(random.choice(BATCH * CELL_ROWS, 13 + 3 * (head == "reader"), replace=False).tolist())
-        asked[head] = rows + [-1] * (-len(rows) % 8)
-    return asked
+        targets[head] = rows + [-1] * (-len(rows) % 8)
+    return targets
 
 
-def describe(asked):
-    presence = numpy.zeros((len(asked), CELL_STEPS * COLUMNS), numpy.int32)
+def describe(targets):
+    presence = numpy.zeros((len(targets), CELL_STEPS * COLUMNS), numpy.int32)
     places, classes = [], []
-    for i, row in enumerate(asked):
+    for i, row in enumerate(targets):
         if row < 0:
             presence[i] = -1
         for _, column, character in (label for label in LABELS if label[0] == row):
             presence[i, column] = 1
             places.append(i * CELL_STEPS * COLUMNS + column)
             classes.append(character)
-    return {"rows": numpy.array(asked, numpy.int32), "presence": presence,
+    return {"rows": numpy.array(targets, numpy.int32), "presence": presence,
             "places": numpy.array(places, numpy.int32), "classes": numpy.array(classes, numpy.int32)}
 
 
@@ -354,7 +354,7 @@ def single(x):
 
 torch.manual_seed(1)
 RANDOM = numpy.random.default_rng(1)
-LABELS, ASKED = make_labels(RANDOM), make_asked(RANDOM)
+LABELS, TARGETS = make_labels(RANDOM), make_targets(RANDOM)
 
 
 def main():
@@ -365,10 +365,10 @@ def main():
     factors = torch.from_numpy(scales).double()[:, None]
     out = {"pixels": bytes_, "scales": scales, **{"weight." + k: single(v) for k, v in weights.items()}}
     for head in HEADS:
-        out.update({f"{head}.{k}": v for k, v in describe(ASKED[head]).items()})
+        out.update({f"{head}.{k}": v for k, v in describe(TARGETS[head]).items()})
     gradients = {}
-    for case, phases in ("one", 1), ("two", 2):
-        loss = losses(weights, pixels, phases)
+    for case, column_offsets in ("one", 1), ("two", 2):
+        loss = losses(weights, pixels, column_offsets)
         found = torch.autograd.grad((factors * loss).sum(), list(weights.values()), allow_unused=True)
         gradients[case] = {k: single(g if g is not None else torch.zeros_like(weights[k]))
                            for k, g in zip(weights, found)}
