@@ -86,6 +86,7 @@ struct job {
     double rate, cpu_rate; /* of large products, operations a second of wall and processor time */
     pthread_barrier_t *barrier;
     double start, end, cpu; /* seconds; cpu: processor time of the repetitions */
+    long peak;              /* KiB of the process, before the ceiling's second half */
     bool samples;           /* this one starts where.h's */
 };
 
@@ -129,6 +130,12 @@ static int run(struct job *j, struct encoder_session *s, struct error *e) {
     return encoder_run(s, &tokens, &pixels, j->shape.column_offsets, e);
 }
 
+static long peak_kib(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
 static void *encode(void *argument) {
     struct job *j = argument;
     struct encoder_session *s;
@@ -152,15 +159,10 @@ static void *encode(void *argument) {
     if (j->samples) {
         where_stop();
     }
+    j->peak = peak_kib();
     add_rate(j);
     encoder_session_close(s);
     return NULL;
-}
-
-static long peak_kib(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_maxrss;
 }
 
 static void save(const char *path, const float *values, size_t count) {
@@ -222,7 +224,7 @@ static void measure(const struct encoder *encoder, enum page_mode mode, int thre
         ", \"where\": ",
         MODE_NAMES[mode], compute == DTYPE_BF16 ? "bf16" : "f32", level_choose(&e)->name, threads,
         batch, each, done * 1e-9, rate * 1e-9, done / rate, cpu_done / cpu_rate,
-        (double)(peak_kib() - before) / 1024 / threads / batch, rows * columns);
+        (double)(jobs[0].peak - before) / 1024 / threads / batch, rows * columns);
     where_print(stdout);
     printf("}\n");
     if (tokens_path != NULL) {
