@@ -3,9 +3,10 @@
  *
  * Eager: a call computes, or has begun to (`synchronize`). Every entry takes the device, what it
  * writes, what it reads, and an error; 0 or a negative code comes back. Numbers are F32; where an
- * entry says "any float" a tensor may be BF16 too, and is rounded to nearest even. Sums are F32 at
- * least. Rows are dense, and lie any one distance apart (tensor_is_rows), unless strides are spoken
- * of. Shapes are the caller's promise: they are asserted.
+ * entry says "any float" a tensor may be BF16 too, and is rounded to nearest even; numbers below
+ * 2^-126 may become zeros. Sums are F32 at least. Rows are dense, and lie any one distance apart
+ * (tensor_is_rows), unless strides are spoken of. Shapes are the caller's promise: they are
+ * asserted.
  *
  * An entry called _backward ADDS to the gradients that it is given; NULL: that one is not wanted.
  * What reduces ADDS to a tensor of one element. */

@@ -49,6 +49,14 @@ static double gelu_of(double x) {
     return 0.5 * x * erfc(-x / sqrt(2));
 }
 
+/* The processor's instruction takes numbers below 2^-126 for zero, as its products do. */
+static void check_bf16(uint16_t got, float x, bool instruction) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bool tiny = (bits & 0x7F800000) == 0;
+    CHECK_NUMBER(got, tiny && instruction ? bits >> 31 << 15 : bf16_of(x));
+}
+
 static void to_bf16_rounds_to_nearest_even(void) {
     static const uint32_t BITS[] = {0,          0x80000000, 0x3F800000, 0x3F808000, 0x3F818000,
                                     0x3F807FFF, 0x3F808001, 0x7F800000, 0xFF800000, 0x7F7FFFFF,
@@ -67,7 +75,7 @@ static void to_bf16_rounds_to_nearest_even(void) {
             out[count] = 0xABCD;
             ops->to_bf16(out, x, count);
             for (size_t i = 0; i < count; i++) {
-                CHECK_NUMBER(out[i], bf16_of(x[i]));
+                check_bf16(out[i], x[i], ops->has_bf16);
             }
             CHECK_NUMBER(out[count], 0xABCD);
         }

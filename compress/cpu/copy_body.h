@@ -5,8 +5,9 @@ static void to_bf16(uint16_t *out, const float *x, size_t count) {
     for (; i + LANES <= count; i += LANES) {
         *(loose_half *)(out + i) = bf16_lanes(load(x + i));
     }
-    for (; i < count; i++) {
-        out[i] = bf16_of(x[i]);
+    if (i < count) { /* as above: a number is rounded alike wherever it stands */
+        hvec rest = bf16_lanes(load_part(x + i, count - i));
+        memcpy(out + i, &rest, (count - i) * sizeof *out);
     }
 }
 
