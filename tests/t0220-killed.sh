@@ -12,13 +12,16 @@ put_long_clip() { # FILE
     ln "$long" "$1"
 }
 
-start_ingest() { # OPTION-OR-PATH... : in the background; $parent and $workers are its processes
+# In the background; $parent and $workers are its processes. The scan has some of its own, which read info.json and
+# end: workers are those that stay.
+start_ingest() { # OPTION-OR-PATH...
+    local before=
     "$OCC_BIN/occ-ingest" -v "$@" 2>messages &
     parent=$!
-    until workers=$(pgrep -P $parent); do
-        sleep 0.01
+    until workers=$(pgrep -P $parent) && [ "$workers" = "$before" ]; do
+        before=$workers
+        sleep 0.3
     done
-    sleep 0.3 # now they are at work
 }
 
 is_running() { # PID
