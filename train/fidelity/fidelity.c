@@ -76,15 +76,20 @@ static int fill_source(struct fidelity_worker *w, enum fidelity_kind kind, int64
 /* ---- Reading ------------------------------------------------------------------------- */
 
 /* Adds what was read of the tokens, compared with the whole page's text. */
-static int compare(struct fidelity_worker *w, const float *tokens, int rows, int columns, int width,
+static int compare(struct fidelity_worker *w, const float *tokens, int rows, int columns,
                    struct fidelity_errors *errors, struct error *e) {
+    const enum page_mode mode = w->context->o->mode;
+    const struct reading_page layout = {
+        .rows = rows,
+        .columns = columns,
+        .column_offsets = columns == mode_columns(mode) ? PAGE_SIZES[mode].column_offsets : 1};
     const struct reading_character *characters;
     size_t count;
     int64_t distance, length;
-    int rc = reader_run(w->reader, tokens, rows, columns, &characters, &count, e);
+    int rc = reader_run(w->reader, tokens, &layout, &characters, &count, e);
     if (rc == 0) {
         rc = reading_text_fill(&w->read, reader_alphabet(w->context->o->reader), characters, count,
-                               width, e);
+                               &layout, e);
     }
     if (rc == 0) {
         rc = text_distance(bytes_text(&w->read.text), w->read.text.size, w->page.page.text,
@@ -109,7 +114,7 @@ static int read_codecs(struct fidelity_worker *w, int rows, int columns, struct 
                               (int64_t)rows * columns, dim, e);
         }
         if (rc == 0) {
-            rc = compare(w, w->work, rows, columns, w->page.page.width, &w->result->codecs[i], e);
+            rc = compare(w, w->work, rows, columns, &w->result->codecs[i], e);
         }
     }
     return rc;
@@ -133,8 +138,7 @@ static int read_merged(struct fidelity_worker *w, int rows, int columns, struct 
             rc = reader_unmerge(w->reader, w->work, rows, columns, k + 1, e);
         }
         if (rc == 0) {
-            rc = compare(w, w->work, rows, columns, w->page.page.width,
-                         &w->result->forgotten[FIDELITY_MERGE][k], e);
+            rc = compare(w, w->work, rows, columns, &w->result->forgotten[FIDELITY_MERGE][k], e);
         }
     }
     free(merged);
@@ -158,8 +162,7 @@ static int read_pooled(struct fidelity_worker *w, int rows, int columns, struct 
             memcpy(w->work + (size_t)i * dim, pooled + (size_t)(y * c + x) * dim,
                    dim * sizeof(float));
         }
-        rc = compare(w, w->work, rows, columns, w->page.page.width,
-                     &w->result->forgotten[FIDELITY_POOL][k], e);
+        rc = compare(w, w->work, rows, columns, &w->result->forgotten[FIDELITY_POOL][k], e);
     }
     free(pooled);
     return rc;
@@ -200,7 +203,7 @@ static int read_smaller(struct fidelity_worker *w, int rows, int columns,
         }
         rc = encoder_run_image(w->encoder, w->work, &small, 1, e);
         if (rc == 0) {
-            rc = compare(w, w->work, r, c, small.width, &w->result->forgotten[how][k], e);
+            rc = compare(w, w->work, r, c, &w->result->forgotten[how][k], e);
         }
         image_close(&small);
     }
@@ -236,7 +239,7 @@ static int measure_page(struct fidelity_worker *w, enum fidelity_kind kind, int6
     image_close(&image);
     struct fidelity_errors page = {0};
     if (rc == 0) {
-        rc = compare(w, w->tokens, rows, columns, w->page.page.width, &page, e);
+        rc = compare(w, w->tokens, rows, columns, &page, e);
     }
     if (rc == 0) {
         rc = count_text(w, e);
