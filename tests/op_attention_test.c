@@ -438,16 +438,23 @@ static void a_huge_spread_of_scores_gives_no_nan(void) {
 
 /* ---- Windows ------------------------------------------------------------------------------- */
 
-enum { WINDOW = 5, ROWS = 12, COLUMNS = 8, DOWN = 3, ACROSS = 2 /* windows */ };
+/* A grid of rows x columns tokens and its windows, down x across of them. */
+struct windows {
+    int64_t side, rows, columns, down, across;
+};
+static const struct windows *windows;
 
 /* The row of the grid's tokens that stands at place i of the windows, laid out one after another;
  * -1: none. */
 static int64_t grid_row(int64_t i) {
-    int64_t window = i / (WINDOW * WINDOW), place = i % (WINDOW * WINDOW);
-    int64_t y = window / ACROSS % DOWN * WINDOW + place / WINDOW;
-    int64_t x = window % ACROSS * WINDOW + place % WINDOW;
-    return y < ROWS && x < COLUMNS ? window / (DOWN * ACROSS) * ROWS * COLUMNS + y * COLUMNS + x
-                                   : -1;
+    int64_t window = i / (windows->side * windows->side),
+            place = i % (windows->side * windows->side);
+    int64_t y = window / windows->across % windows->down * windows->side + place / windows->side;
+    int64_t x = window % windows->across * windows->side + place % windows->side;
+    return y < windows->rows && x < windows->columns
+               ? window / (windows->down * windows->across) * windows->rows * windows->columns +
+                     y * windows->columns + x
+               : -1;
 }
 
 /* Where windows leave the grid, q, k and v are those of one token. */
@@ -464,7 +471,8 @@ static void pad_windows(const double *pad) {
 
 /* Numbers of windows, as the grid has them. */
 static struct numbers on_grid(const struct numbers *n) {
-    struct numbers grid = numbers_new(problem.shape.batch / (DOWN * ACROSS) * ROWS * COLUMNS,
+    struct numbers grid = numbers_new(problem.shape.batch / (windows->down * windows->across) *
+                                          windows->rows * windows->columns,
                                       n->heads, n->dim, 0, DTYPE_F32);
     int64_t width = n->heads * n->dim;
     for (int64_t i = 0; i < n->rows; i++) {
@@ -490,15 +498,15 @@ static void check_windows(struct device *d) {
     struct array *pad = array_vector(d, 3 * s->heads * s->dim, 0);
     memcpy(pad->values, padding.values, (size_t)(3 * s->heads * s->dim) * sizeof *pad->values);
     array_write(d, pad);
-    const struct attention_options options = {.height = WINDOW,
-                                              .width = WINDOW,
+    const struct attention_options options = {.height = windows->side,
+                                              .width = windows->side,
                                               .rel_h = &rel_h->t,
                                               .rel_w = &rel_w->t,
-                                              .window = WINDOW,
-                                              .grid_height = ROWS,
-                                              .grid_width = COLUMNS,
+                                              .window = windows->side,
+                                              .grid_height = windows->rows,
+                                              .grid_width = windows->columns,
                                               .pad = &pad->t};
-    int64_t batch = s->batch / (DOWN * ACROSS), width = s->heads * s->dim;
+    int64_t batch = s->batch / (windows->down * windows->across), width = s->heads * s->dim;
     struct tensor out_heads = tensor_heads(&out_array->t, batch, 0, s->heads, s->dim);
     struct tensor q_heads = tensor_heads(&q_array->t, batch, 0, s->heads, s->dim);
     struct tensor k_heads = tensor_heads(&kv_array->t, batch, 0, s->heads, s->dim);
@@ -514,9 +522,11 @@ static void check_windows(struct device *d) {
     arrays_release();
 }
 
-static void windows_attend_within_themselves_and_to_what_pads_them(void) {
-    static const struct shape shape =
-        SHAPE(2 * DOWN * ACROSS, WINDOW * WINDOW, WINDOW * WINDOW, 2, 2, 20, GRID(WINDOW, WINDOW));
+static void check_windows_of(const struct windows *grid, int64_t dim) {
+    const int64_t side = grid->side, tokens = side * side;
+    const struct shape shape =
+        SHAPE(2 * grid->down * grid->across, tokens, tokens, 2, 2, dim, GRID(side, side));
+    windows = grid;
     for (int bf16 = 0; bf16 < 2; bf16++) {
         enum dtype type = bf16 == 1 ? DTYPE_BF16 : DTYPE_F32;
         problem_open(&shape, type, 1);
@@ -529,6 +539,14 @@ static void windows_attend_within_themselves_and_to_what_pads_them(void) {
         numbers_free(&padding);
         problem_close();
     }
+}
+
+static void windows_attend_within_themselves_and_to_what_pads_them(void) {
+    static const struct windows LEAVES = {5, 12, 8, 3, 2}, FITS = {4, 4, 12, 1, 3},
+                                HALF_FITS = {4, 8, 6, 2, 2};
+    check_windows_of(&LEAVES, 20);
+    check_windows_of(&FITS, 64); /* the cells of a page */
+    check_windows_of(&HALF_FITS, 32);
 }
 
 /* ---- Memory -------------------------------------------------------------------------------- */
