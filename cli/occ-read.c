@@ -306,7 +306,8 @@ static int read_page(struct run *r, const char *key, int number, struct encoded_
     const struct reading_page layout = {.rows = view->rows,
                                         .columns = view->columns,
                                         .column_offsets = PAGE_SIZES[encoded->mode].column_offsets,
-                                        .cells = encoded->cells};
+                                        .cell_rows = encoded->cells ? view->rows : 0,
+                                        .cell_columns = encoded->cells ? view->columns : 0};
     if (rc == 0) {
         rc = readback_tokens(r->readback, view->tokens, &layout, &read, &why);
     }

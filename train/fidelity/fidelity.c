@@ -79,10 +79,13 @@ static int fill_source(struct fidelity_worker *w, enum fidelity_kind kind, int64
 static int compare(struct fidelity_worker *w, const float *tokens, int rows, int columns,
                    struct fidelity_errors *errors, struct error *e) {
     const enum page_mode mode = w->context->o->mode;
+    const bool cells = PROFILES[w->context->o->profile].cells;
     const struct reading_page layout = {
         .rows = rows,
         .columns = columns,
-        .column_offsets = columns == mode_columns(mode) ? PAGE_SIZES[mode].column_offsets : 1};
+        .column_offsets = columns == mode_columns(mode) ? PAGE_SIZES[mode].column_offsets : 1,
+        .cell_rows = cells ? rows : 0,
+        .cell_columns = cells ? columns : 0};
     const struct reading_character *characters;
     size_t count;
     int64_t distance, length;
