@@ -44,7 +44,8 @@ static const struct option_spec OPTIONS[] = {
              "auto takes cells where the encoder was trained on such pages",
      .choices = LAYOUTS},
     {"text", 't', OPTION_FLAG, FIELD(text),
-     .help = "print plain text, with a form feed between pages"},
+     .help = "print plain text, with a form feed between pages; of a page in cells every space and "
+             "newline that is on it, and no other"},
     {"", .help = "Reading head"},
     ENCODER_FILE_ROW(
         struct arguments, encoder,

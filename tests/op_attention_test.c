@@ -438,22 +438,20 @@ static void a_huge_spread_of_scores_gives_no_nan(void) {
 
 /* ---- Windows ------------------------------------------------------------------------------- */
 
-/* A grid of rows x columns tokens and its windows, down x across of them. */
+/* A grid of rows x columns tokens and its windows: `across` beside each other, `count` in all. */
 struct windows {
-    int64_t side, rows, columns, down, across;
+    int64_t side, rows, columns, across, count;
 };
-static const struct windows *windows;
+static const struct windows *at;
 
 /* The row of the grid's tokens that stands at place i of the windows, laid out one after another;
  * -1: none. */
 static int64_t grid_row(int64_t i) {
-    int64_t window = i / (windows->side * windows->side),
-            place = i % (windows->side * windows->side);
-    int64_t y = window / windows->across % windows->down * windows->side + place / windows->side;
-    int64_t x = window % windows->across * windows->side + place % windows->side;
-    return y < windows->rows && x < windows->columns
-               ? window / (windows->down * windows->across) * windows->rows * windows->columns +
-                     y * windows->columns + x
+    int64_t window = i / (at->side * at->side), place = i % (at->side * at->side);
+    int64_t y = window % at->count / at->across * at->side + place / at->side;
+    int64_t x = window % at->across * at->side + place % at->side;
+    return y < at->rows && x < at->columns
+               ? window / at->count * at->rows * at->columns + y * at->columns + x
                : -1;
 }
 
@@ -471,8 +469,7 @@ static void pad_windows(const double *pad) {
 
 /* Numbers of windows, as the grid has them. */
 static struct numbers on_grid(const struct numbers *n) {
-    struct numbers grid = numbers_new(problem.shape.batch / (windows->down * windows->across) *
-                                          windows->rows * windows->columns,
+    struct numbers grid = numbers_new(problem.shape.batch / at->count * at->rows * at->columns,
                                       n->heads, n->dim, 0, DTYPE_F32);
     int64_t width = n->heads * n->dim;
     for (int64_t i = 0; i < n->rows; i++) {
@@ -498,15 +495,15 @@ static void check_windows(struct device *d) {
     struct array *pad = array_vector(d, 3 * s->heads * s->dim, 0);
     memcpy(pad->values, padding.values, (size_t)(3 * s->heads * s->dim) * sizeof *pad->values);
     array_write(d, pad);
-    const struct attention_options options = {.height = windows->side,
-                                              .width = windows->side,
+    const struct attention_options options = {.height = at->side,
+                                              .width = at->side,
                                               .rel_h = &rel_h->t,
                                               .rel_w = &rel_w->t,
-                                              .window = windows->side,
-                                              .grid_height = windows->rows,
-                                              .grid_width = windows->columns,
+                                              .window = at->side,
+                                              .grid_height = at->rows,
+                                              .grid_width = at->columns,
                                               .pad = &pad->t};
-    int64_t batch = s->batch / (windows->down * windows->across), width = s->heads * s->dim;
+    int64_t batch = s->batch / at->count, width = s->heads * s->dim;
     struct tensor out_heads = tensor_heads(&out_array->t, batch, 0, s->heads, s->dim);
     struct tensor q_heads = tensor_heads(&q_array->t, batch, 0, s->heads, s->dim);
     struct tensor k_heads = tensor_heads(&kv_array->t, batch, 0, s->heads, s->dim);
@@ -524,9 +521,8 @@ static void check_windows(struct device *d) {
 
 static void check_windows_of(const struct windows *grid, int64_t dim) {
     const int64_t side = grid->side, tokens = side * side;
-    const struct shape shape =
-        SHAPE(2 * grid->down * grid->across, tokens, tokens, 2, 2, dim, GRID(side, side));
-    windows = grid;
+    const struct shape shape = SHAPE(2 * grid->count, tokens, tokens, 2, 2, dim, GRID(side, side));
+    at = grid;
     for (int bf16 = 0; bf16 < 2; bf16++) {
         enum dtype type = bf16 == 1 ? DTYPE_BF16 : DTYPE_F32;
         problem_open(&shape, type, 1);
@@ -542,11 +538,9 @@ static void check_windows_of(const struct windows *grid, int64_t dim) {
 }
 
 static void windows_attend_within_themselves_and_to_what_pads_them(void) {
-    static const struct windows LEAVES = {5, 12, 8, 3, 2}, FITS = {4, 4, 12, 1, 3},
-                                HALF_FITS = {4, 8, 6, 2, 2};
-    check_windows_of(&LEAVES, 20);
-    check_windows_of(&FITS, 64); /* the cells of a page */
-    check_windows_of(&HALF_FITS, 32);
+    check_windows_of(&(struct windows){5, 12, 8, 2, 6}, 20);
+    check_windows_of(&(struct windows){4, 4, 12, 3, 3}, 64); /* the cells of a page */
+    check_windows_of(&(struct windows){4, 8, 6, 2, 4}, 32);
 }
 
 /* ---- Memory -------------------------------------------------------------------------------- */
