@@ -60,9 +60,10 @@ enum shrink {
     SHRINK_MERGE,  /* the maps of the encoder (compress/reading.h) */
     SHRINK_RESIZE, /* the page made smaller, and encoded */
     SHRINK_RENDER, /* less of the text on a smaller page, encoded */
+    SHRINK_NEST,   /* the first half of the numbers of two tokens (nest.h) */
     SHRINK_COUNT
 };
-extern const char *const SHRINK_NAMES[SHRINK_COUNT + 1]; /* "pool", ..., NULL */
+extern const char *const SHRINK_NAMES[SHRINK_COUNT + 1]; /* "pool", ..., "nest", NULL */
 
 /* 64 bytes in front of each payload, little-endian as laid out here. shrunk_by and accuracy were
  * added to version 1: they are 0 in stores that were written before. */
