@@ -116,7 +116,10 @@ bool token_key_read(struct token_record *record, int64_t *created, const MDB_val
 /* Bytes of the account part, with its zero: what all keys of an account begin with. */
 size_t account_prefix(unsigned char key[TOKEN_KEY], const char *account);
 
-/* Checks a value of `tokens` and fills record->header and payload. NULL, or what is wrong. */
+/* A profile as headers hold it: zeros where the name is not known, or none that fits. */
+void token_profile(char profile[TOKEN_PROFILE], const char *name);
+/* Checks a value of `tokens` and fills record->header, payload and facts. NULL, or what is wrong.
+ */
 const char *token_value_read(struct token_record *record, const struct store *s,
                              const MDB_val *value);
 

@@ -15,7 +15,7 @@ static struct reader *reader;
 static struct reader_session *session;
 
 static struct forget_result age(struct store *s, int64_t weeks, const struct forget_operator *op) {
-    struct forget_options options = FORGET_DEFAULTS;
+    struct forget_options options = WEEKLY;
     struct forget_result result;
     struct error e = {0};
     options.now = FIRST + weeks * WEEK;

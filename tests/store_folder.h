@@ -7,8 +7,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "store/store.h"
+#include "store/forget.h"
 #include "tests/test.h"
+
+/* Options of forgetting whose buckets are soon full. */
+#define WEEKLY                                                                                     \
+    { .tau = 7 * 24 * 3600, .buckets = 7 }
 
 enum { STORE_DIM = 8 };
 static const struct store_encoder STORE_ENCODER = {
