@@ -245,7 +245,7 @@ static void report_facts(const struct forget_result *r) {
                  r->facts, 100 * (double)r->facts_bytes / (double)r->facts_text);
     }
     if (r->facts_left_out > 0) {
-        log_warning("%" PRId64 " facts of %" PRId64 " pages were not kept: more than a sixteenth "
+        log_warning("%" PRId64 " facts of %" PRId64 " pages were not kept: more than a tenth "
                     "of the page's text",
                     r->facts_left_out, r->facts_cut);
     }

@@ -8,6 +8,7 @@
 
 #include "cli/data_file.h"
 #include "cli/stats_table.h"
+#include "cli/store_facts.h"
 #include "cli/tool.h"
 #include "store/export.h"
 #include "store/json.h"
@@ -18,7 +19,7 @@
 struct arguments {
     const char *output, *tokenizer, *account;
     int format;
-    bool text, json, pinned, undated, force, null;
+    bool text, facts, json, pinned, undated, force, null;
     struct tool_messages messages;
 };
 
@@ -26,6 +27,8 @@ struct arguments {
 static const struct option_spec OPTIONS[] = {
     {"", .help = "Commands"},
     {"text", 0, OPTION_FLAG, FIELD(text), .help = "get: the text of the pages, not the JSON"},
+    {"facts", 0, OPTION_FLAG, FIELD(facts),
+     .help = "get: what 'occ forget' kept of each page as text, a line of JSON per page"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "stats: as JSON"},
     {"tokenizer", 0, OPTION_TEXT, FIELD(tokenizer), "FILE",
      .help = "stats: the tokenizer that counts text tokens, a .tiktoken file or a tokenizer.json; "
@@ -36,7 +39,7 @@ static const struct option_spec OPTIONS[] = {
      .help = "ls: only samples without a usable date, which never age"},
     {"format", 0, OPTION_CHOICE, FIELD(format), "FORMAT",
      .help = "export: npy is a folder with one file per page (F32), safetensors one file (BF16), "
-             "tar a WebDataset with JSON and text",
+             "tar a WebDataset with JSON, text and facts",
      .choices = EXPORT_FORMATS},
     {"output", 'o', OPTION_TEXT, FIELD(output), "PATH",
      .help = "export: the folder or file to write; default for a tar: standard output"},
@@ -56,7 +59,8 @@ static const struct tool TOOL = {
         "ls STORE prints the keys of its samples, one per line, as 'occ ingest --skip-from -' "
         "reads them; samples that lost their page to rm, and are to be made again, are left "
         "out.\n\n"
-        "get STORE KEY prints a sample's JSON.\n\n"
+        "get STORE KEY prints a sample's JSON, the text of its pages (--text), or the numbers, "
+        "dates, handles and links of pages that were forgotten in part (--facts).\n\n"
         "stats STORE prints pages, tokens, characters and text tokens per token; how much of the "
         "text was read back from pages that 'occ compress --verify' measured, and the worst of "
         "them; bytes by codec; and pages and tokens by steps of forgetting.\n\n"
@@ -144,6 +148,9 @@ static int print_key(void *context, const char *key, const char *journal, size_t
 
 static int run_get(struct store *s, const struct arguments *a, const char *key, struct error *e) {
     struct bytes text;
+    if (a->facts) {
+        return store_facts_print(s, key, e);
+    }
     bytes_init(&text, STREAM_SAMPLE_LIMIT);
     int rc = store_has(s, key, e);
     if (rc == 0) {

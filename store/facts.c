@@ -342,3 +342,18 @@ int facts_find(struct bytes *out, const char *text, size_t size, size_t limit,
     table_close(known);
     return rc;
 }
+
+json_t *facts_json(const char *facts, size_t size) {
+    const char *end = facts + size;
+    json_t *list = json_array();
+    for (const char *line = facts; list != NULL && line < end;) {
+        const char *stop = memchr(line, '\n', (size_t)(end - line));
+        stop = stop != NULL ? stop : end;
+        if (json_array_append_new(list, json_stringn(line, (size_t)(stop - line))) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+        line = stop + (stop < end);
+    }
+    return list;
+}

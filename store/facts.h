@@ -21,12 +21,13 @@
 #ifndef OCC_STORE_FACTS_H
 #define OCC_STORE_FACTS_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "store/bytes.h"
 
 enum {
-    FACTS_SHARE = 16,    /* facts of a page take 1 / 16 of the bytes of its text at most, */
+    FACTS_SHARE = 10,    /* facts of a page take a tenth of the bytes of its text at most, */
     FACTS_LEAST = 256,   /* or this */
     FACTS_MOST = 65535,  /* but never more */
     FACTS_LONGEST = 512, /* bytes of one */
@@ -43,5 +44,7 @@ struct facts_found {
  * shorter ones may follow. What is appended is valid UTF-8, whatever the text is. */
 int facts_find(struct bytes *out, const char *text, size_t size, size_t limit,
                struct facts_found *found, struct error *e);
+/* Such lines as an array of texts, a new reference; NULL: out of memory. */
+json_t *facts_json(const char *facts, size_t size);
 
 #endif

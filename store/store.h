@@ -258,6 +258,7 @@ struct store_counts {
     int64_t samples, accounts, pages, tokens, characters;
     int64_t payload_bytes[CODEC_COUNT], codec_pages[CODEC_COUNT];
     int64_t json_bytes, text_bytes; /* compressed */
+    int64_t facts_bytes;
     int64_t used_bytes, file_bytes; /* LMDB pages in use; of the file */
     int64_t bucket_pages[STORE_BUCKETS], bucket_tokens[STORE_BUCKETS], bucket_bytes[STORE_BUCKETS];
     int64_t folded_pages;

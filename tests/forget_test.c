@@ -111,35 +111,6 @@ static void put_weeks(struct store *s, const char *account, int weeks, int64_t l
     CHECK_NUMBER(store_commit(s, NULL), 0);
 }
 
-static int sum_bytes(void *context, const struct token_record *r, struct error *e) {
-    int rc = bytes_append(context, &r->header, sizeof r->header, e);
-    return rc == 0 ? bytes_append(context, r->payload, r->header.payload, e) : rc;
-}
-
-/* Every byte of all records and accounts. */
-static struct bytes content(const char *path, const char *account) {
-    struct bytes all;
-    struct account_header header;
-    double *sum = NULL;
-    bytes_init(&all, 1 << 28);
-    struct store *s = store_reader(path);
-    CHECK_NUMBER(store_each(s, NULL, sum_bytes, &all, NULL), 0);
-    if (store_get_account(s, account, &header, &sum, NULL) == 1) {
-        CHECK_NUMBER(bytes_append(&all, &header, sizeof header, NULL), 0);
-        CHECK_NUMBER(bytes_append(&all, sum, header.dim * sizeof *sum, NULL), 0);
-    }
-    free(sum);
-    store_close(s);
-    return all;
-}
-
-static bool same(struct bytes *a, struct bytes *b) {
-    bool equal = a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
-    bytes_close(a);
-    bytes_close(b);
-    return equal;
-}
-
 static int check_share(void *context, const struct token_record *r, struct error *e) {
     const int64_t *now = context;
     const struct token_header *h = &r->header;
