@@ -173,6 +173,7 @@ a_store_is_merged_without_its_encoder() {
     expect_equal "$(content_of named)" "$(content_of s)"
     OCC_MODEL=mine.safetensors read_back --store s >merged
     expect_all '.bucket == 2 and .shrunk_by == "merge"' merged
+    expect_equal '@kiwi 2023-11-14' "$(jq -r 'select(.key == "kiwi/0") | .facts | join(" ")' merged)"
     expect_code 1 "$OCC_BIN/occ" forget "${weekly[@]}" --store s --now 2023-12-25 --model "$bundled" 2>messages
     expect_match 'is not the encoder of s' messages
 }
