@@ -9,6 +9,7 @@
 #include "cli/data_file.h"
 #include "cli/stats_table.h"
 #include "cli/store_facts.h"
+#include "cli/store_plot.h"
 #include "cli/tool.h"
 #include "store/export.h"
 #include "store/json.h"
@@ -19,6 +20,8 @@
 struct arguments {
     const char *output, *tokenizer, *account;
     int format;
+    struct store_plot plot;
+    bool decay;
     bool text, facts, json, pinned, undated, force, null;
     struct tool_messages messages;
 };
@@ -46,13 +49,20 @@ static const struct option_spec OPTIONS[] = {
     {"account", 0, OPTION_TEXT, FIELD(account), "NAME",
      .help = "rm: all samples of this account, instead of keys"},
     {"force", 'f', OPTION_FLAG, FIELD(force), .help = "export: write a tar even to a terminal"},
+    {"decay", 0, OPTION_FLAG, FIELD(decay),
+     .help = "plot: tokens, bytes and what is read back of pages against their age"},
+    {"", .help = "Reading back (plot)"},
+    ENCODER_FILE_ROW(struct arguments, plot.encoder,
+                     "the store's encoder, with its reading head; default: the bundled one"),
+    DEVICE_ROW(struct arguments, plot.encoder.device),
+    COMPUTE_ROW(struct arguments, plot.encoder.device),
     {"", .help = "Messages"},
     TOOL_QUIET_ROW(struct arguments, messages),
     {0}};
 
 static const struct tool TOOL = {
     .name = "occ-store",
-    .summary = "inspect, check, export, merge and compact token stores, and remove samples",
+    .summary = "inspect, check, export, merge, plot and compact token stores, and remove samples",
     .operands = "COMMAND STORE [ARGUMENT...]",
     .description =
         "info STORE describes the store, as JSON.\n\n"
@@ -71,6 +81,10 @@ static const struct tool TOOL = {
         "merge STORE FROM... copies the samples of other stores of the same encoder, such as those "
         "of parallel jobs, into STORE. A sample that STORE already has is not replaced; if its "
         "content differs, it is named.\n\n"
+        "plot --decay STORE OUT.svg draws how pages fade: the tokens and bytes of a page and the "
+        "share of its characters that is read back (of up to 64 pages of each bucket), a point for "
+        "each bucket, against the age of its pages on the day of the last 'occ forget'. Pinned "
+        "pages and those without a date are left out. OUT '-' is standard output.\n\n"
         "compact STORE COPY writes a copy that holds the records alone, fit to be published.\n\n"
         "rm STORE KEY... (or --account NAME) removes samples for good, all or none, together with "
         "the packs that show them. Other samples on those packs are named, and made again when "
@@ -307,6 +321,16 @@ static int run_merge(const char *path, char **from, int count, struct error *e) 
     return rc;
 }
 
+/* ---- plot ----------------------------------------------------------------------------------- */
+
+static int run_plot(struct store *s, struct arguments *a, const char *path, const char *picture,
+                    struct error *e) {
+    a->plot.store = path;
+    a->plot.picture = picture;
+    return a->decay ? store_plot_decay(s, &a->plot, &cancelled, e)
+                    : error_set(e, ERR_USAGE, "say what to plot: --decay");
+}
+
 /* ---- rm ------------------------------------------------------------------------------------ */
 
 static void name_page_lost(void *context, const char *key) {
@@ -346,7 +370,7 @@ static int run_remove(const char *path, const struct arguments *a, char **keys, 
 
 /* ---- The commands -------------------------------------------------------------------------- */
 
-enum command { INFO, LS, GET, STATS, VERIFY, EXPORT, MERGE, COMPACT, REMOVE, COMMAND_COUNT };
+enum command { INFO, LS, GET, STATS, VERIFY, EXPORT, MERGE, PLOT, COMPACT, REMOVE, COMMAND_COUNT };
 
 static const struct {
     const char *name;
@@ -360,6 +384,7 @@ static const struct {
     [VERIFY] = {"verify", 0, 0, "STORE"},
     [EXPORT] = {"export", 0, INT32_MAX, "STORE [KEY...]"},
     [MERGE] = {"merge", 1, INT32_MAX, "STORE FROM..."},
+    [PLOT] = {"plot", 1, 1, "--decay STORE OUT.svg"},
     [COMPACT] = {"compact", 1, 1, "STORE COPY"},
     [REMOVE] = {"rm", 0, INT32_MAX, "STORE KEY..., or STORE --account NAME"},
 };
@@ -375,7 +400,7 @@ static int choose(int operands, char **argv, enum command *command, struct error
         }
     }
     return error_set(
-        e, ERR_USAGE, "%s%.40s: info, ls, get, stats, verify, export, merge, compact, rm",
+        e, ERR_USAGE, "%s%.40s: info, ls, get, stats, verify, export, merge, plot, compact, rm",
         operands > 0 ? "no such command: " : "name a command", operands > 0 ? argv[1] : "");
 }
 
@@ -399,6 +424,7 @@ static int run(enum command command, struct arguments *a, int operands, char **a
          : command == STATS  ? run_stats(s, a, e)
          : command == VERIFY ? run_verify(s, path, e)
          : command == EXPORT ? run_export(s, a, argv + 3, operands - 2, e)
+         : command == PLOT   ? run_plot(s, a, path, argv[3], e)
                              : store_compact(s, argv[3], e);
     store_close(s);
     return rc;
