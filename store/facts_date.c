@@ -22,9 +22,10 @@ static const char MONTHS[] =
     " января февраля марта апреля мая июня июля августа сентября октября ноября декабря ";
 
 /* What may stand between a day, a month and a year. */
-static const char *const LINKS[] = {"de ", "del ", "of "};
+static const char *const LINKS[] = {"de ", "del ", "of ", "OF "};
 /* What may follow the number of a day. */
-static const char *const ORDINALS[] = {"st", "nd", "rd", "th", "er", "º", "."};
+static const char *const ORDINALS[] = {"st", "nd", "rd", "th", "ST", "ND",
+                                       "RD", "TH", "er", "º",  "."};
 
 /* The place behind `word` at `at`; `at`: it is not there. */
 static size_t skip_text(const struct facts_text *t, size_t at, const char *word) {

@@ -77,6 +77,7 @@ static void dates_with_the_name_of_a_month_are_one_fact(void) {
     CHECK_TEXT(facts("5 \xD0\xBC\xD0\xB0\xD1\x8F 2024 and 7 Jan. 2024, Dec 25"),
                "5 \xD0\xBC\xD0\xB0\xD1\x8F 2024|7 Jan. 2024|Dec 25");
     CHECK_TEXT(facts("March\n12, 2024 was the day"), "March 12, 2024");
+    CHECK_TEXT(facts("ON THE 31ST OF MARCH 1879"), "31ST OF MARCH 1879");
     CHECK_TEXT(facts("you may go, 5 maybe, in march"), "");
     CHECK_TEXT(facts("on May 5 and May 123456"), "May 5|123456");
 }
