@@ -12,6 +12,7 @@
 #include "compress/legibility.h"
 #include "compress/readback.h"
 #include "compress/sample.h"
+#include "compress/trained.h"
 #include "store/file.h"
 #include "store/json.h"
 #include "store/log.h"
@@ -20,11 +21,13 @@ struct arguments {
     struct encoder_choice encoder;
     struct tool_messages messages;
     const char *store;
-    int mode;
+    int mode, layout;
     bool text;
 };
 
 enum { MODE_OF_SIZE };
+enum { LAYOUT_OF_ENCODER, LAYOUT_ROWS, LAYOUT_CELLS };
+static const char *const LAYOUTS[] = {"auto", "rows", "cells", NULL};
 static const char *const MODES[] = {"auto", "tiny", "small", "base", "large", "hifi", NULL};
 
 #define FIELD(name) offsetof(struct arguments, name)
@@ -33,8 +36,13 @@ static const struct option_spec OPTIONS[] = {
     {"store", 's', OPTION_TEXT, FIELD(store), "FOLDER",
      .help = "the token store; without KEYs, all of its pages are read"},
     {"mode", 0, OPTION_CHOICE, FIELD(mode), "MODE",
-     .help = "mode of pictures; auto goes by their size: 512 pixels are tiny, 1024 base, 1280 hifi",
+     .help =
+         "mode of pictures; auto goes by their width: 512 pixels are tiny, 1024 base, 1280 hifi",
      .choices = MODES},
+    {"layout", 0, OPTION_CHOICE, FIELD(layout), "LAYOUT",
+     .help = "how text lies on pictures: in rows across the page, or in cells, one after another; "
+             "auto takes cells where the encoder was trained on such pages",
+     .choices = LAYOUTS},
     {"text", 't', OPTION_FLAG, FIELD(text),
      .help = "print plain text, with a form feed between pages"},
     {"", .help = "Reading head"},
@@ -66,7 +74,9 @@ static const struct tool TOOL = {
         "streams, as cat joins them. FILEs that are pictures of pages (PNG, JPEG, PGM, PPM) are "
         "encoded and read after the streams.\n\n"
         "Prints one JSON object per line for each page: key, page, rows (text, confidence from 0 "
-        "to 1, x and y in pixels of the page), confidence (the mean over its characters, null "
+        "to 1, x and y in pixels of the page; of a page in cells, one for each cell with text, "
+        "whose texts follow each other with nothing between), confidence (the mean over its "
+        "characters, null "
         "where nothing was read), characters, and, where the page's text is known, accuracy: 1 - "
         "edit distance / length. Pages of a store also have bucket and, where it is above 0, "
         "shrunk_by. A page that cannot be read and a sample whose key came before are named, and "
@@ -88,6 +98,8 @@ struct run {
     struct reader *reader;
     struct readback *readback;
     struct page_encoder *pages; /* of pictures and streams */
+    struct trained trained;
+    bool cells; /* pictures are pages in cells */
     struct store *store;
     char key[STREAM_KEY_BYTES]; /* of the sample whose text is in hand */
     struct bytes text, out;
@@ -96,6 +108,8 @@ struct run {
     double accuracy;      /* sum over `measured` pages */
     int64_t measured;
     struct legibility fresh, aged; /* pages that were forgotten in part */
+    int64_t unseen;                /* pages of profiles that the encoder was not trained on */
+    char unseen_profile[32];       /* the first of them */
 };
 
 /* ---- What is printed ------------------------------------------------------------------- */
@@ -189,6 +203,15 @@ static int stop_if_cancelled(struct error *e) {
     return cancelled ? error_set(e, ERR_CANCELLED, "stopped by a signal") : 0;
 }
 
+static void note_profile(struct run *r, const char *profile, int pages) {
+    if (!trained_on(&r->trained, profile)) {
+        if (r->unseen == 0) {
+            snprintf(r->unseen_profile, sizeof r->unseen_profile, "%s", profile);
+        }
+        r->unseen += pages;
+    }
+}
+
 /* ---- Stores -------------------------------------------------------------------------------- */
 
 /* The text of the record's sample, in r->text; empty: the store has none. */
@@ -226,6 +249,9 @@ static int read_record(void *context, const struct token_record *record, struct 
         error_context(&why, "%s page %d", record->key, record->page);
         return skip(r, &why, e);
     }
+    char profile[TOKEN_PROFILE + 1] = "";
+    memcpy(profile, record->header.profile, TOKEN_PROFILE);
+    note_profile(r, profile, 1);
     return print_page(r, &page, e);
 }
 
@@ -277,8 +303,12 @@ static int read_page(struct run *r, const char *key, int number, struct encoded_
     int rc = encoded->rc;
     why = rc < 0 ? encoded->error : why;
     const struct page_view *view = &encoded->views[0];
+    const struct reading_page layout = {.rows = view->rows,
+                                        .columns = view->columns,
+                                        .column_offsets = PAGE_SIZES[encoded->mode].column_offsets,
+                                        .cells = encoded->cells};
     if (rc == 0) {
-        rc = readback_tokens(r->readback, view->tokens, view->rows, view->columns, &read, &why);
+        rc = readback_tokens(r->readback, view->tokens, &layout, &read, &why);
     }
     if (rc == 0) {
         page.legible = picture || size > 0 || read.characters > 0;
@@ -313,6 +343,7 @@ static int choose_mode(const struct run *r, struct encoded_page *page, struct er
     static const enum page_mode BY_SIZE[] = {MODE_TINY, MODE_BASE, MODE_HIFI};
     struct image picture;
     page->exact = true;
+    page->cells = r->cells;
     if (r->a->mode != MODE_OF_SIZE) {
         page->mode = (enum page_mode)mode_named(MODES[r->a->mode]);
         return 0;
@@ -324,16 +355,16 @@ static int choose_mode(const struct run *r, struct encoded_page *page, struct er
     int width = picture.width, height = picture.height;
     image_close(&picture);
     for (size_t i = 0; i < sizeof BY_SIZE / sizeof *BY_SIZE; i++) {
-        int side = PAGE_SIZES[BY_SIZE[i]].side;
-        if (width == side && height == side) {
+        if (page_has_size(BY_SIZE[i], r->cells, width, height)) {
             page->mode = BY_SIZE[i];
             return 0;
         }
     }
-    return error_set(e, ERR_FORMAT,
-                     "a picture of %d x %d pixels; pages have 512 x 512, 1024 x 1024 or "
-                     "1280 x 1280",
-                     width, height);
+    return error_set(
+        e, ERR_FORMAT,
+        "a picture of %d x %d pixels; pages%s are 512, 1024 or 1280 pixels wide and %s", width,
+        height, r->cells ? " in cells" : "",
+        r->cells ? "a multiple of 64 high, at most as high as wide" : "as high");
 }
 
 static int read_picture(struct run *r, const char *path, struct error *e) {
@@ -358,8 +389,11 @@ static int take_sample(struct run *r, const struct stream_reader *reader,
         r->again++;
         return 0;
     }
-    int rc = sample_from_stream(&w, sample, &why) == 0 ? read_work(r, w, w->key, false, e)
-                                                       : skip(r, &why, e);
+    if (sample_from_stream(&w, sample, &why) < 0) {
+        return skip(r, &why, e);
+    }
+    note_profile(r, w->profile, w->page_count);
+    int rc = read_work(r, w, w->key, false, e);
     encode_job_free(w);
     return rc;
 }
@@ -415,11 +449,16 @@ static int run_open(struct run *r, struct error *e) {
     if (rc == 0) {
         rc = readback_open(&r->readback, r->reader, e);
     }
+    if (rc == 0) {
+        trained_read(&r->trained, r->encoder);
+        r->cells = a->layout == LAYOUT_OF_ENCODER ? r->trained.cells : a->layout == LAYOUT_CELLS;
+    }
     return rc == 0 && a->store == NULL ? page_encoder_open(&r->pages, r->encoder, e) : rc;
 }
 
 static void run_close(struct run *r) {
     store_close(r->store);
+    trained_close(&r->trained);
     page_encoder_close(r->pages);
     readback_close(r->readback);
     encoder_close(r->encoder);
@@ -455,6 +494,11 @@ static void summarize(const struct run *r) {
     }
     if (r->failed > 0) {
         log_warning("%" PRId64 " pages could not be read", r->failed);
+    }
+    if (r->unseen > 0) {
+        log_warning("%" PRId64 " pages are set in a profile that this encoder was not trained on "
+                    "(%s), such as %s",
+                    r->unseen, r->trained.list, r->unseen_profile);
     }
     legibility_warn(&r->fresh);
     if (r->aged.doubtful.count > 0) {

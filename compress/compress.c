@@ -10,6 +10,7 @@
 #include "compress/intake.h"
 #include "compress/reading.h"
 #include "compress/sample.h"
+#include "compress/trained.h"
 #include "store/clock.h"
 #include "store/json.h"
 #include "store/key_set.h"
@@ -28,7 +29,7 @@ struct compress {
     struct encode_pool *pool;
     /* The options, for the journal. Geometry is part of how a picture was encoded. */
     char settings[64], picture_settings[128];
-    json_t *trained;                /* profiles that the encoder knows; NULL: it does not say */
+    struct trained trained;         /* profiles that the encoder knows */
     struct alphabet *alphabet;      /* of its reading head; NULL: it has none */
     struct key_set *seen;           /* keys of this run */
     struct table *accounts_changed; /* accounts that packs came of */
@@ -38,34 +39,6 @@ struct compress {
 
 static bool is_cancelled(const struct compress *c) {
     return c->cancel != NULL && *c->cancel;
-}
-
-/* ---- Profiles ----------------------------------------------------------------------------- */
-
-static void read_trained(struct compress *c) {
-    const char *text = encoder_metadata(c->encoder, COMPRESS_PROFILES);
-    char *list = c->result->trained_profiles;
-    size_t i, used = 0, room = sizeof c->result->trained_profiles;
-    const json_t *name;
-    c->trained = text != NULL ? json_loads(text, 0, NULL) : NULL;
-    json_array_foreach(c->trained, i, name) {
-        if (json_is_string(name) && used < room) {
-            used += (size_t)snprintf(list + used, room - used, "%s%s", used > 0 ? ", " : "",
-                                     json_string_value(name));
-        }
-    }
-}
-
-/* Whether the encoder says what it was trained on, and this profile is not among it. */
-static bool is_unseen(const struct compress *c, const char *profile) {
-    const json_t *name;
-    size_t i;
-    json_array_foreach(c->trained, i, name) {
-        if (json_is_string(name) && strcmp(json_string_value(name), profile) == 0) {
-            return false;
-        }
-    }
-    return profile[0] != '\0' && json_array_size(c->trained) > 0;
 }
 
 /* A head that is damaged is the reader's matter. */
@@ -112,7 +85,7 @@ static void count(struct compress *c, const struct encode_job *job) {
     r->loss.largest = job->loss.largest > r->loss.largest ? job->loss.largest : r->loss.largest;
     count_readback(&r->readback, job);
     legibility_add(&r->legibility, &job->legibility);
-    if (is_unseen(c, job->profile)) {
+    if (!trained_on(&c->trained, job->profile)) {
         if (r->unseen_pages == 0) {
             memcpy(r->unseen_profile, job->profile, sizeof r->unseen_profile);
         }
@@ -376,7 +349,8 @@ static int begin(struct compress *c, struct error *e) {
         rc = put_maps(c, e);
     }
     if (rc == 0) {
-        read_trained(c);
+        trained_read(&c->trained, c->encoder);
+        memcpy(c->result->trained_profiles, c->trained.list, sizeof c->trained.list);
         read_alphabet(c);
         rc = encode_pool_open(&c->pool, c->encoder, o->reader, c->alphabet, (enum codec)o->codec,
                               o->threads, o->batch, e);
@@ -403,7 +377,7 @@ static int finish(struct compress *c, int rc, bool whole, struct error *e) {
     encode_pool_close(c->pool);
     key_set_close(c->seen);
     table_close(c->accounts_changed);
-    json_decref(c->trained);
+    trained_close(&c->trained);
     alphabet_close(c->alphabet);
     return rc;
 }

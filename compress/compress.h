@@ -32,7 +32,6 @@ struct compress_options {
     { .codec = CODEC_BF16, .mode = MODE_BASE, .commit = (int64_t)STORE_BATCH }
 enum compress_date { COMPRESS_DATE_NONE, COMPRESS_DATE_MTIME };
 enum { COMPRESS_SECONDS = 5, COMPRESS_NAMED = 3 };
-#define COMPRESS_PROFILES "occ.profiles"
 
 /* Samples of a kind, and the first of them, with commas. */
 struct compress_named {
@@ -58,8 +57,8 @@ struct compress_result {
     int64_t bytes;                              /* of packed tokens */
     struct codec_loss loss;
     struct compress_readback readback;
-    /* Pages of profiles that the encoder was not trained on, where its metadata has a list of them
-     * (COMPRESS_PROFILES, JSON); the first such profile, and whether there were more. */
+    /* Pages of profiles that the encoder was not trained on (trained.h); the first such profile,
+     * and whether there were more. */
     int64_t unseen_pages;
     char unseen_profile[32], trained_profiles[128];
     bool unseen_more;

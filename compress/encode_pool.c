@@ -57,7 +57,8 @@ static int measure(struct encode_job *job, struct encode_worker *worker, struct 
                                         .full_rows = (uint16_t)stored->rows,
                                         .full_columns = (uint16_t)stored->columns,
                                         .dim = (uint16_t)dim,
-                                        .payload = (uint32_t)stored->size};
+                                        .payload = (uint32_t)stored->size,
+                                        .layout = stored->layout};
     struct readback_page page;
     double share;
     if (text != NULL && size == 0) {
@@ -72,10 +73,15 @@ static int measure(struct encode_job *job, struct encode_worker *worker, struct 
     return rc;
 }
 
+static uint8_t layout_of(const struct encoded_page *page) {
+    bool two = PAGE_SIZES[page->mode].column_offsets == 2;
+    return page->cells ? (uint8_t)(TOKEN_CELLS | (two ? TOKEN_TWO_OFFSETS : 0)) : 0;
+}
+
 /* text: of the page. */
 static int pack_view(struct encode_job *job, struct encode_worker *worker, enum codec codec,
-                     int64_t dim, const struct page_view *view, const char *text, size_t text_size,
-                     struct error *e) {
+                     int64_t dim, const struct encoded_page *from, const struct page_view *view,
+                     const char *text, size_t text_size, struct error *e) {
     size_t begin = job->packed.size;
     struct store_page *page = &job->stored[job->stored_count];
     int rc = codec_pack(worker->codec, &job->packed, codec, view->tokens,
@@ -83,8 +89,10 @@ static int pack_view(struct encode_job *job, struct encode_worker *worker, enum 
     *page = (struct store_page){.page = (int)job->stored_count,
                                 .rows = view->rows,
                                 .columns = view->columns,
+                                .layout = layout_of(from),
                                 .codec = codec,
                                 .size = job->packed.size - begin};
+    token_profile(page->profile, job->profile);
     if (rc == 0 && worker->readback != NULL) {
         rc = measure(job, worker, page, job->packed.data + begin, dim, text, text_size, e);
     }
@@ -113,8 +121,8 @@ static int pack_all(struct encode_job *job, struct encode_worker *worker, enum c
         legibility_text(&job->legibility, worker->alphabet, job->key, i, text, text_size);
         bool loose = !page->exact && page->mode != MODE_GUNDAM; /* gundam: too small to read */
         for (int j = 0; j < page->view_count && rc == 0; j++) {
-            rc = pack_view(job, worker, codec, dim, &page->views[j], loose ? NULL : text, text_size,
-                           e);
+            rc = pack_view(job, worker, codec, dim, page, &page->views[j], loose ? NULL : text,
+                           text_size, e);
         }
         job->stored[first].characters = job->characters[i];
         text += text_size + (text + text_size < end); /* past the form feed */

@@ -167,17 +167,18 @@ static int run_block(const struct pass *p, const struct block *b, const struct t
 /* One block on x, `height` rows of patches of one page: all of them, or whole rows of windows. */
 static int run_sam_block(const struct pass *p, int64_t i, int64_t height, const struct tensor *x) {
     const struct encoder_config *c = p->config;
-    const struct position_tables *t = p->s->tables;
     const struct block *b = &p->encoder->blocks[i];
-    bool global = c->global[i];
+    const bool global = c->global[i];
+    const struct tensor rel_h = global ? rel_h_of(p->s, i, height) : b->rel_h;
+    const struct tensor rel_w = global ? p->s->tables->rel_w[i] : b->rel_w;
     const struct block_options o = {.sequences = 1,
                                     .heads = c->heads,
                                     .eps = CONFIG_EPS,
                                     .activation = ACTIVATION_GELU,
                                     .attention = {.height = global ? height : c->window,
                                                   .width = global ? p->width : c->window,
-                                                  .rel_h = global ? &t->rel_h[i] : &b->rel_h,
-                                                  .rel_w = global ? &t->rel_w[i] : &b->rel_w,
+                                                  .rel_h = &rel_h,
+                                                  .rel_w = &rel_w,
                                                   .window = global ? 0 : c->window,
                                                   .grid_height = height,
                                                   .grid_width = p->width,
@@ -252,13 +253,14 @@ static int run_windowed_stage(const struct pass *p, const struct tensor *pixels,
                                                 .stride_y = (int)c->patch,
                                                 .stride_x = (int)c->patch};
     const struct packed *w = channels == 1 ? p->encoder->patch_grey : p->encoder->patch;
+    const struct tensor position = position_of(p->s, p->height);
     struct tensor input;
     int rc = send_pixels(p, pixels, &input);
     if (rc == 0) {
         rc = p->ops->convolve(p->device, x, &input, &patches, w, p->e);
     }
     if (rc == 0) {
-        rc = p->ops->add(p->device, x, x, &p->s->tables->position, p->e);
+        rc = p->ops->add(p->device, x, x, &position, p->e);
     }
     if (rc == 0) {
         rc = show(p, "sam.embed", -1, x);
@@ -359,12 +361,13 @@ static int run_clip_input(const struct pass *p, const struct tensor *compressed,
     struct tensor all =
         tensor_reshape(x, TENSOR_SHAPE(1, sequences, tensor_rows(x) / sequences, dim));
     struct tensor class_rows = tensor_slice(&all, TENSOR_RANK - 2, 0, 1);
+    const struct tensor position = clip_position_of(p->s, p->height);
     int rc = p->ops->fill(p->device, &class_rows, 0, p->e);
     if (rc == 0) {
         rc = p->ops->copy(p->device, &tokens, &from, p->e);
     }
     if (rc == 0) {
-        rc = p->ops->add(p->device, x, x, &p->s->tables->clip_position, p->e);
+        rc = p->ops->add(p->device, x, x, &position, p->e);
     }
     if (rc == 0) {
         rc = run_norm(p, x, x, &p->encoder->pre_norm, CONFIG_CLIP_EPS);

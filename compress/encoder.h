@@ -2,9 +2,11 @@
  *
  * The network is described in config.h. A page of (height, width) pixels, both multiples of 4
  * patches, gives height / 4 patches x width / 4 patches tokens: one for 64 x 64 pixels where a
- * patch is 16. With two column offsets the last convolution moves by one column instead of two:
- * twice the columns, the even ones as before, the odd ones from the places between; the tokens of
- * each offset pass the global stage as a page of their own. */
+ * patch is 16. Positions are those of the square page of the same width, of which a page that is
+ * less high is the first rows: what stands in a row has the same place whatever the height. With
+ * two column offsets the last convolution moves by one column instead of two: twice the columns,
+ * the even ones as before, the odd ones from the places between; the tokens of each offset pass the
+ * global stage as a page of their own. */
 #ifndef OCC_COMPRESS_ENCODER_H
 #define OCC_COMPRESS_ENCODER_H
 

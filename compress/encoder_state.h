@@ -42,10 +42,12 @@ struct encoder {
     float *host_vectors;    /* of the host: (2, token_dim) */
 };
 
-/* Position tables, fitted to the grid of one page. */
+/* Position tables, fitted to a grid. Pages of one width share those of the square page, of which a
+ * page that is less high uses the first rows: a row has the same positions whatever follows it.
+ * Only a page that is higher than wide has tables of its own. */
 struct position_tables {
     struct position_tables *next;                           /* used before this one */
-    int64_t height, width;                                  /* patches */
+    int64_t height, width;                                  /* patches; height >= width */
     struct tensor position;                                 /* (height * width, dim) */
     struct tensor rel_h[CONFIG_DEPTH], rel_w[CONFIG_DEPTH]; /* of global blocks */
     struct tensor clip_position; /* (1 + tokens of an offset, clip_dim), row 0 with the class row */
@@ -64,8 +66,13 @@ struct encoder_session {
     void *show_context;
 };
 
-/* Puts the tables of a grid of patches first. */
+/* Puts the tables for pages of height x width patches first. */
 int position_tables_find(struct encoder_session *s, int64_t height, int64_t width, struct error *e);
 void position_tables_close(struct encoder_session *s);
+/* Of the first tables, what a page of `height` rows uses: position (height * width, dim),
+ * clip_position, rel_h of block i (2 height - 1, head_dim). */
+struct tensor position_of(const struct encoder_session *s, int64_t height);
+struct tensor clip_position_of(const struct encoder_session *s, int64_t height);
+struct tensor rel_h_of(const struct encoder_session *s, int64_t i, int64_t height);
 
 #endif

@@ -1,4 +1,4 @@
-/* encoder_tables.c - position tables that were learned for one grid, fitted to that of a page. */
+/* encoder_tables.c - position tables that were learned for one grid, fitted to those of pages. */
 #include <stdlib.h>
 
 #include "compress/encoder_state.h"
@@ -99,6 +99,7 @@ static int tables_make(struct encoder_session *s, struct position_tables *t, str
 int position_tables_find(struct encoder_session *s, int64_t height, int64_t width,
                          struct error *e) {
     int held = 0;
+    height = height > width ? height : width;
     for (struct position_tables **link = &s->tables; *link != NULL; link = &(*link)->next) {
         struct position_tables *t = *link;
         if (t->height == height && t->width == width) {
@@ -127,4 +128,19 @@ int position_tables_find(struct encoder_session *s, int64_t height, int64_t widt
     t->next = s->tables;
     s->tables = t;
     return 0;
+}
+
+/* ---- Their first rows ---------------------------------------------------------------------- */
+
+struct tensor position_of(const struct encoder_session *s, int64_t height) {
+    return tensor_row_range(&s->tables->position, 0, height * s->tables->width);
+}
+
+struct tensor clip_position_of(const struct encoder_session *s, int64_t height) {
+    return tensor_row_range(&s->tables->clip_position, 0, 1 + height / 4 * (s->tables->width / 4));
+}
+
+/* Distances of rows run from -(height - 1) to height - 1; that of 0 is in the middle. */
+struct tensor rel_h_of(const struct encoder_session *s, int64_t i, int64_t height) {
+    return tensor_row_range(&s->tables->rel_h[i], s->tables->height - height, 2 * height - 1);
 }

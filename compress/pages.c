@@ -1,17 +1,20 @@
 /* pages.c - see pages.h. */
 #include "compress/pages.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "compress/image.h"
 #include "compress/tiles.h"
+#include "compress/trained.h"
 #include "store/buffer.h"
 
 struct page_encoder {
     const struct encoder *encoder;
     struct encoder_session *session;
     bool grey;            /* colours would be new to the encoder */
+    bool cells;           /* it was trained on pages in cells */
     struct buffer pixels; /* of a batch, bytes */
 };
 
@@ -31,6 +34,10 @@ int page_encoder_open(struct page_encoder **out, const struct encoder *encoder, 
     }
     p->encoder = encoder;
     p->grey = encoder_is_grey(encoder);
+    struct trained trained;
+    trained_read(&trained, encoder);
+    p->cells = trained.cells;
+    trained_close(&trained);
     int rc = encoder_session_open(&p->session, encoder, e);
     if (rc < 0) {
         free(p);
@@ -79,7 +86,7 @@ static int join_pictures(struct page_encoder *p, const struct image *pictures, i
     return 0;
 }
 
-/* Encodes pixels (pages, side, side, channels); *tokens is the caller's. */
+/* Encodes pixels (pages, height, width, channels); *tokens is the caller's. */
 static int run(struct page_encoder *p, float **tokens, const struct tensor *pixels,
                int column_offsets, int64_t *rows, int64_t *columns, struct error *e) {
     const struct encoder_shape shape = {pixels->shape[0], pixels->shape[1], pixels->shape[2],
@@ -107,25 +114,44 @@ static int run(struct page_encoder *p, float **tokens, const struct tensor *pixe
 
 /* ---- Pictures ----------------------------------------------------------------------- */
 
-static int load_picture(const struct page_encoder *p, struct image *out,
-                        const struct encoded_page *page, struct error *e) {
+bool page_has_size(enum page_mode mode, bool cells, int width, int height) {
+    int side = PAGE_SIZES[mode].side;
+    bool strip = cells && mode != MODE_GUNDAM && height % CELL == 0 && height > 0 && height < side;
+    return width == side && (height == side || strip);
+}
+
+static int refuse(const struct encoded_page *page, bool cells, const struct image *picture,
+                  struct error *e) {
+    int side = PAGE_SIZES[page->mode].side;
+    char heights[64];
+    snprintf(heights, sizeof heights, cells ? "%d to %d in steps of %d" : "%d", cells ? CELL : side,
+             side, CELL);
+    return error_set(e, ERR_FORMAT, "a page of %d x %d pixels; mode %s%s has %d x %s",
+                     picture->width, picture->height, MODE_NAMES[page->mode],
+                     cells ? " in cells" : "", side, heights);
+}
+
+/* Pages as they are; other pictures fitted to the mode, but one that an encoder of pages in cells
+ * takes as a page. */
+static int load_picture(const struct page_encoder *p, struct image *out, struct encoded_page *page,
+                        struct error *e) {
     struct image picture;
-    int side = PAGE_SIZES[page->mode].side, rc = image_decode(&picture, page->data, page->size, e);
+    int rc = image_decode(&picture, page->data, page->size, e);
     if (rc < 0) {
         return rc;
     }
     if (p->grey) {
         image_grey(&picture);
     }
-    if (page->exact && (picture.width != side || picture.height != side)) {
-        rc = error_set(e, ERR_FORMAT, "a page of %d x %d pixels; mode %s has %d x %d",
-                       picture.width, picture.height, MODE_NAMES[page->mode], side, side);
-    } else if (page->mode == MODE_GUNDAM || (picture.width == side && picture.height == side)) {
+    bool cells = page->exact ? page->cells : p->cells;
+    bool fits = page_has_size(page->mode, cells, picture.width, picture.height);
+    page->cells = cells && fits && page->mode != MODE_GUNDAM;
+    if (fits || page->mode == MODE_GUNDAM) {
         *out = picture;
         return 0;
-    } else {
-        rc = image_fit(out, &picture, side, e);
     }
+    rc = page->exact ? refuse(page, cells, &picture, e)
+                     : image_fit(out, &picture, PAGE_SIZES[page->mode].side, e);
     image_close(&picture);
     return rc;
 }
@@ -245,31 +271,45 @@ static void share(struct encoded_page *const *pages, int count, float *tokens, i
     }
 }
 
-static void encode_batch(struct page_encoder *p, struct encoded_page *const *pages, int count) {
-    struct encoded_page *loaded[PAGES_BATCH];
-    struct image pictures[PAGES_BATCH];
+/* Encodes pages of one mode whose pictures have one size. */
+static void encode_pictures(struct page_encoder *p, struct encoded_page *const *pages,
+                            const struct image *pictures, int count) {
     struct tensor pixels;
     struct error e = {0};
     float *tokens = NULL;
     int64_t rows = 0, columns = 0;
-    int good = load_batch(p, pages, count, loaded, pictures);
-    if (good == 0) {
-        return;
-    }
-    int rc = join_pictures(p, pictures, good, &pixels, &e);
-    for (int i = 0; i < good; i++) {
-        image_close(&pictures[i]);
-    }
+    int rc = join_pictures(p, pictures, count, &pixels, &e);
     if (rc == 0) {
         rc = run(p, &tokens, &pixels, PAGE_SIZES[pages[0]->mode].column_offsets, &rows, &columns,
                  &e);
     }
-    for (int i = 0; i < good && rc < 0; i++) {
-        loaded[i]->rc = rc;
-        loaded[i]->error = e;
+    for (int i = 0; i < count && rc < 0; i++) {
+        pages[i]->rc = rc;
+        pages[i]->error = e;
     }
     if (rc == 0) {
-        share(loaded, good, tokens, rows, columns, encoder_config(p->encoder)->token_dim);
+        share(pages, count, tokens, rows, columns, encoder_config(p->encoder)->token_dim);
+    }
+}
+
+/* Pages of one mode: those in cells may have several heights, each of which goes through the
+ * network by itself. */
+static void encode_batch(struct page_encoder *p, struct encoded_page *const *pages, int count) {
+    struct encoded_page *loaded[PAGES_BATCH], *same[PAGES_BATCH];
+    struct image pictures[PAGES_BATCH], same_pictures[PAGES_BATCH];
+    int left = load_batch(p, pages, count, loaded, pictures);
+    while (left > 0) {
+        int height = pictures[0].height, taken = 0, kept = 0;
+        for (int i = 0; i < left; i++) {
+            bool like = pictures[i].height == height;
+            *(like ? &same[taken] : &loaded[kept]) = loaded[i];
+            *(like ? &same_pictures[taken++] : &pictures[kept++]) = pictures[i];
+        }
+        encode_pictures(p, same, same_pictures, taken);
+        for (int i = 0; i < taken; i++) {
+            image_close(&same_pictures[i]);
+        }
+        left = kept;
     }
 }
 

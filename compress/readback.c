@@ -50,22 +50,21 @@ void readback_close(struct readback *b) {
 
 /* ---- Reading -------------------------------------------------------------------------------- */
 
-int readback_tokens(struct readback *b, const float *tokens, int rows, int columns,
+int readback_tokens(struct readback *b, const float *tokens, const struct reading_page *layout,
                     struct readback_page *page, struct error *e) {
     const struct reading_character *characters;
     double confidence = 0;
     size_t count;
-    int column_offsets = columns == 2 * rows ? 2 : 1;
-    int width = columns / column_offsets * READING_STEPS * READING_STEP;
-    int rc = reader_run(b->session, tokens, rows, columns, &characters, &count, e);
+    int rc = reader_run(b->session, tokens, layout, &characters, &count, e);
     for (size_t i = 0; i < count; i++) {
         confidence += (double)characters[i].confidence;
     }
     *page = (struct readback_page){.text = &b->text,
                                    .characters = (int64_t)count,
                                    .confidence = count > 0 ? confidence / (double)count : 0};
-    return rc == 0 ? reading_text_fill(&b->text, reader_alphabet(b->r), characters, count, width, e)
-                   : rc;
+    return rc == 0
+               ? reading_text_fill(&b->text, reader_alphabet(b->r), characters, count, layout, e)
+               : rc;
 }
 
 int readback_compare(const struct readback_page *page, const char *text, size_t size,
@@ -124,9 +123,17 @@ int readback_record(struct readback *b, const struct token_header *h, const void
         rc = codec_unpack(b->codec, b->tokens.data, (enum codec)h->codec, payload, h->payload,
                           stored, h->dim, e);
     }
-    if (rc < 0 || h->bucket == 0 || h->shrunk_by == SHRINK_RESIZE ||
-        h->shrunk_by == SHRINK_RENDER) {
-        return rc < 0 ? rc : readback_tokens(b, b->tokens.data, h->rows, h->columns, page, e);
+    struct reading_page layout = {.rows = h->full_rows,
+                                  .columns = h->full_columns,
+                                  .column_offsets = token_column_offsets(h),
+                                  .cells = (h->layout & TOKEN_CELLS) != 0};
+    if (rc < 0 || h->bucket == 0) {
+        return rc < 0 ? rc : readback_tokens(b, b->tokens.data, &layout, page, e);
+    }
+    if (h->shrunk_by == SHRINK_RESIZE || h->shrunk_by == SHRINK_RENDER) {
+        layout = (struct reading_page){
+            .rows = h->rows, .columns = h->columns, .column_offsets = 1, .cells = layout.cells};
+        return readback_tokens(b, b->tokens.data, &layout, page, e);
     }
     if (h->shrunk_by == SHRINK_MERGE) {
         rc =
@@ -135,7 +142,7 @@ int readback_record(struct readback *b, const struct token_header *h, const void
         spread(b, h);
     }
     const float *whole = h->shrunk_by == SHRINK_MERGE ? b->tokens.data : b->whole.data;
-    return rc == 0 ? readback_tokens(b, whole, h->full_rows, h->full_columns, page, e) : rc;
+    return rc == 0 ? readback_tokens(b, whole, &layout, page, e) : rc;
 }
 
 /* ---- Merging -------------------------------------------------------------------------------- */

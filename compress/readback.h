@@ -16,16 +16,17 @@ struct readback_page {
     int64_t characters;
     double confidence; /* mean of the characters'; 0 where there are none */
 };
-/* Tokens (rows, columns, dim) of a page; twice as many columns as rows: of two column offsets. */
-int readback_tokens(struct readback *b, const float *tokens, int rows, int columns,
+/* Tokens (rows, columns, dim) of a page. */
+int readback_tokens(struct readback *b, const float *tokens, const struct reading_page *layout,
                     struct readback_page *page, struct error *e);
 /* A record whose tokens are the encoder's (header->dim is reader_dim). A grid that was merged is
  * unmerged, means stand in all places that they are the mean of, and what was encoded anew is read
  * as the smaller page that it is. ERR_FORMAT for a grid that its bucket does not explain. */
 int readback_record(struct readback *b, const struct token_header *header, const void *payload,
                     struct readback_page *page, struct error *e);
-/* The share of a page's text (with a newline after each row) that was read: text_accuracy; -1
- * where there is none (`text` NULL or empty). */
+/* The share of a page's text, as the renderer gives it (with a newline after each row; of a page in
+ * cells, exactly what it shows), that was read: text_accuracy; -1 where there is none (`text` NULL
+ * or empty). */
 int readback_compare(const struct readback_page *page, const char *text, size_t size,
                      double *accuracy, struct error *e);
 

@@ -53,9 +53,9 @@ struct reading_character {
     float confidence; /* that it is there, and this one: 0 to 1 */
 };
 
-/* Tokens of a whole page (rows, columns, dim); twice as many columns as rows: of two column
- * offsets. *characters is the session's, valid until its next call; in order of row, column. */
-int reader_run(struct reader_session *s, const float *tokens, int rows, int columns,
+/* Tokens of a whole page (rows, columns, dim). *characters is the session's, valid until its next
+ * call; in order of row, column, whatever runs through cells. */
+int reader_run(struct reader_session *s, const float *tokens, const struct reading_page *page,
                const struct reading_character **characters, size_t *count, struct error *e);
 
 #endif

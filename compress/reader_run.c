@@ -63,7 +63,8 @@ static int make_index(const struct reading_pass *p, struct tensor *out, bool sec
 
 static int find_index(const struct reading_pass *p) {
     struct reading_index *index = &p->s->index;
-    if (index->rows == p->grid.rows && index->columns == p->grid.columns) {
+    if (index->rows == p->grid.rows && index->columns == p->grid.columns &&
+        index->column_offsets == p->grid.column_offsets) {
         return 0;
     }
     reading_index_close(p->s);
@@ -74,6 +75,7 @@ static int find_index(const struct reading_pass *p) {
     if (rc == 0) {
         index->rows = (int)p->grid.rows;
         index->columns = (int)p->grid.columns;
+        index->column_offsets = p->grid.column_offsets;
     }
     return rc;
 }
@@ -325,20 +327,19 @@ static int run_classes(struct reading_pass *p, const struct tensor *hidden) {
     return rc;
 }
 
-int reader_run(struct reader_session *s, const float *tokens, int rows, int columns,
+int reader_run(struct reader_session *s, const float *tokens, const struct reading_page *page,
                const struct reading_character **characters, size_t *count, struct error *e) {
-    int column_offsets = columns == 2 * rows ? 2 : 1;
     struct reading_pass p = {.s = s,
                              .c = &s->reader->config,
                              .device = s->device,
                              .ops = s->device->ops,
-                             .grid = {.rows = rows,
-                                      .columns = columns,
+                             .grid = {.rows = page->rows,
+                                      .columns = page->columns,
                                       .down = READING_ROWS,
                                       .across = READING_STEPS,
-                                      .column_offsets = column_offsets},
-                             .rows = (int64_t)rows * READING_ROWS,
-                             .steps = (int64_t)columns / column_offsets * READING_STEPS,
+                                      .column_offsets = page->column_offsets},
+                             .rows = (int64_t)page->rows * READING_ROWS,
+                             .steps = (int64_t)page->columns / page->column_offsets * READING_STEPS,
                              .e = e};
     struct tensor hidden;
     int rc = run_hidden(&p, tokens, &hidden);

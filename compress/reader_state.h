@@ -51,7 +51,7 @@ enum {
 
 /* Where the cells of a page's rows lie among the unfolded ones: of its grid. */
 struct reading_index {
-    int rows, columns; /* of tokens; 0: none yet */
+    int rows, columns, column_offsets; /* of tokens; 0: none yet */
     struct tensor first, second;
 };
 

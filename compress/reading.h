@@ -47,6 +47,14 @@ int reading_tensors(const struct reading_config *c, const char *prefix, int64_t 
 /* merge.columns, merge.rows, unmerge.columns, unmerge.rows of tokens of `dim` numbers. */
 int merge_tensors(int64_t dim, tensor_spec_take *take, void *context, struct error *e);
 
+/* The tokens of a page, (rows, columns) of them, and how its text lies on them: see token_header
+ * (store/store.h). */
+struct reading_page {
+    int rows, columns;
+    int column_offsets; /* 1 or 2 */
+    bool cells;         /* text runs through one token's cell after another, else in rows across */
+};
+
 /* With two column offsets each token is 8 cells wide, but they stand 4 cells apart. A cell belongs
  * to the token *first, and with two offsets also to *second (else equal to it); gives their place
  * in a page's list of unfolded cells (token, row, step). */

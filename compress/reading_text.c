@@ -93,11 +93,64 @@ static int fill_column(struct reading_text *t, const struct alphabet *alphabet,
     return rc;
 }
 
+/* ---- Cells ------------------------------------------------------------------------------- */
+
+/* Text of the characters whose middle lies in the cell from `left` to `right`, pixels. */
+static int fill_cell(struct reading_text *t, const struct alphabet *alphabet,
+                     const struct reading_character *list, size_t count, int left, int right,
+                     struct error *e) {
+    double confidence = 0;
+    int rc = 0, characters = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        int x = list[i].column * READING_COLUMN + READING_COLUMN / 2;
+        if (x < left || x >= right) {
+            continue;
+        }
+        if (characters++ == 0) {
+            rc = add_row(t, e);
+        }
+        confidence += (double)list[i].confidence;
+        if (rc == 0) {
+            rc = bytes_append_text(&t->text, alphabet_text(alphabet, list[i].class_index), e);
+        }
+    }
+    if (characters > 0 && rc == 0) {
+        struct reading_row *done = &t->rows[t->row_count - 1];
+        done->x = left;
+        done->y = list[0].row / READING_ROWS * READING_ROWS * READING_ROW;
+        done->end = t->text.size;
+        done->confidence = (float)(confidence / characters);
+    }
+    return rc;
+}
+
+static int fill_cells(struct reading_text *t, const struct alphabet *alphabet,
+                      const struct reading_character *list, size_t count,
+                      const struct reading_page *page, struct error *e) {
+    int width = READING_STEPS * READING_STEP / page->column_offsets, rc = 0;
+    for (size_t i = 0, end; i < count && rc == 0; i = end) {
+        int row = list[i].row / READING_ROWS;
+        for (end = i; end < count && list[end].row / READING_ROWS == row;) {
+            end++;
+        }
+        for (int column = 0; column < page->columns && rc == 0; column++) {
+            rc = fill_cell(t, alphabet, list + i, end - i, column * width, (column + 1) * width, e);
+        }
+    }
+    return rc;
+}
+
+/* ---- A page ------------------------------------------------------------------------------ */
+
 int reading_text_fill(struct reading_text *t, const struct alphabet *alphabet,
-                      const struct reading_character *characters, size_t count, int width,
-                      struct error *e) {
+                      const struct reading_character *characters, size_t count,
+                      const struct reading_page *page, struct error *e) {
+    int width = page->columns / page->column_offsets * READING_STEPS * READING_STEP;
     bytes_clear(&t->text);
     t->row_count = 0;
+    if (page->cells) {
+        return fill_cells(t, alphabet, characters, count, page, e);
+    }
     if (!has_columns(characters, count, width)) {
         return fill_column(t, alphabet, characters, count, 0, width, e);
     }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
+#include "compress/trained.h"
 #include "store/file.h"
 #include "store/json.h"
 #include "store/json_skip.h"
@@ -47,6 +48,8 @@ static char *append(char **at, const void *data, size_t size) {
 struct sample_record {
     json_t *root, *sample;
     const json_t *pages;
+    const char *profile; /* its name; "": not said */
+    bool cells;
     int mode;
     struct bytes json; /* what the store keeps of the sample's JSON: as it came, or mended */
 };
@@ -111,7 +114,10 @@ static int read_record(struct sample_record *r, const struct stream_sample *s, s
     if (rc < 0) {
         return error_context(e, "pages.json");
     }
-    const char *mode = json_get_text(r->root, "mode");
+    const json_t *profile = json_object_get(r->root, "profile");
+    const char *mode = json_get_text(r->root, "mode"), *name = json_get_text(profile, "name");
+    r->profile = name != NULL ? name : "";
+    r->cells = json_is_true(json_object_get(profile, "cells")) || profile_in_cells(r->profile);
     r->mode = mode_named(mode);
     r->pages = json_object_get(r->root, "pages");
     if (r->mode < 0 || r->mode == MODE_GUNDAM || !json_is_array(r->pages)) {
@@ -155,7 +161,8 @@ static void copy_pages(struct encode_job *job, const struct sample_record *r,
         job->pages[i] = (struct encoded_page){.data = append(&at, image->data, image->size),
                                               .size = image->size,
                                               .mode = (enum page_mode)r->mode,
-                                              .exact = true};
+                                              .exact = true,
+                                              .cells = r->cells};
         job->characters[i] = characters > 0 && characters < UINT32_MAX ? (uint32_t)characters : 0;
     }
     job->text = at;
@@ -195,8 +202,7 @@ static int copy_sample(struct encode_job **out, const struct sample_record *r,
         return ERR_MEMORY;
     }
     job->created = date_created(r->sample, &job->date);
-    const char *profile = json_get_text(json_object_get(r->root, "profile"), "name");
-    snprintf(job->profile, sizeof job->profile, "%s", profile != NULL ? profile : "");
+    snprintf(job->profile, sizeof job->profile, "%s", r->profile);
     copy_pages(job, r, s, content);
     hash_input(job);
     if (stream_is_pack(job->key)) { /* its number means something in its own stream alone */
@@ -208,7 +214,7 @@ static int copy_sample(struct encode_job **out, const struct sample_record *r,
 
 int sample_from_stream(struct encode_job **out, const struct stream_sample *sample,
                        struct error *e) {
-    struct sample_record record = {.mode = -1};
+    struct sample_record record = {.profile = "", .mode = -1};
     *out = NULL;
     bytes_init(&record.json, STREAM_MEMBER_LIMIT);
     int rc = 0;

@@ -64,28 +64,41 @@ enum shrink {
 };
 extern const char *const SHRINK_NAMES[SHRINK_COUNT + 1]; /* "pool", ..., NULL */
 
-/* 64 bytes in front of each payload, little-endian as laid out here. shrunk_by and accuracy were
- * added to version 1: they are 0 in stores that were written before. */
+/* How the text of a page lies on its tokens, bits: it runs through one cell after another (profiles
+ * cell10, cell8), not in rows across the page; the encoder's last convolution ran at two column
+ * offsets, so that tokens stand half a cell's width apart. */
+enum { TOKEN_CELLS = 1, TOKEN_TWO_OFFSETS = 2, TOKEN_LAYOUTS = 4, TOKEN_PROFILE = 12 };
+
+/* 64 bytes in front of each payload, little-endian as laid out here. shrunk_by, accuracy, layout
+ * and profile were added to version 1: they are 0 in stores that were written before. */
 struct token_header {
     char magic[4];                    /* "OCT1" */
     uint8_t codec, bucket;            /* enum codec; steps of forgetting: 0 is fresh */
     uint16_t rows, columns;           /* of the grid as it is */
     uint16_t full_rows, full_columns; /* of the grid as it was encoded */
     uint16_t dim;
-    uint32_t characters;  /* on the page */
-    uint32_t payload;     /* bytes */
-    int64_t created;      /* of the page's content, Unix seconds; below 1: not known */
-    uint64_t hash;        /* XXH3 64 of the payload */
-    uint8_t flags;        /* bit 0: shows a pinned sample */
-    uint8_t shrunk_by;    /* enum shrink: what made the grid; 0 in bucket 0 */
-    uint16_t accuracy;    /* as token_accuracy makes it: what was read back when it was encoded */
-    uint8_t reserved[20]; /* zero */
+    uint32_t characters; /* on the page */
+    uint32_t payload;    /* bytes */
+    int64_t created;     /* of the page's content, Unix seconds; below 1: not known */
+    uint64_t hash;       /* XXH3 64 of the payload */
+    uint8_t flags;       /* bit 0: shows a pinned sample */
+    uint8_t shrunk_by;   /* enum shrink: what made the grid; 0 in bucket 0 */
+    uint16_t accuracy;   /* as token_accuracy makes it: what was read back when it was encoded */
+    uint8_t layout;      /* of the page as it was encoded */
+    char profile[TOKEN_PROFILE]; /* that it was set in, cut to this and filled up with zeros; empty:
+                                    not known */
+    uint8_t reserved[7];         /* zero */
 };
 enum { TOKEN_PINNED = 1, TOKEN_ACCURACY = 10000 };
 /* 1 + TOKEN_ACCURACY * the share of the text that was read back (text_accuracy), rounded; below
  * 0 is 0: not measured. */
 uint16_t token_accuracy(double share);
 double token_accuracy_share(uint16_t accuracy); /* -1: not measured */
+/* Column offsets of the grid as it was encoded: 1 or 2. Without a layout, a grid twice as wide as
+ * high is of two. */
+int token_column_offsets(const struct token_header *h);
+/* Of a profile's name, as the header keeps it. */
+void token_profile(char profile[TOKEN_PROFILE], const char *name);
 
 /* 64 bytes in front of an account's style sum. The style token is the sum over the folded pages,
  * divided by folded_pages - repeated: of a pack whose samples were folded before in part, only the
@@ -139,7 +152,9 @@ const json_t *store_pack_samples(const char *key, const json_t *json);
 struct store_page {
     int page, rows, columns;
     uint32_t characters;
-    uint16_t accuracy; /* as in the header */
+    uint16_t accuracy; /* this and the next two as in the header */
+    uint8_t layout;
+    char profile[TOKEN_PROFILE];
     enum codec codec;
     const void *payload; /* as codec_pack makes it */
     size_t size;

@@ -70,6 +70,17 @@ double token_accuracy_share(uint16_t accuracy) {
     return accuracy > 0 ? (double)(accuracy - 1) / TOKEN_ACCURACY : -1;
 }
 
+int token_column_offsets(const struct token_header *h) {
+    bool wide = h->full_columns == 2 * h->full_rows && (h->layout & TOKEN_CELLS) == 0;
+    return wide || (h->layout & TOKEN_TWO_OFFSETS) != 0 ? 2 : 1;
+}
+
+void token_profile(char profile[TOKEN_PROFILE], const char *name) {
+    size_t size = strnlen(name, TOKEN_PROFILE);
+    memset(profile, 0, TOKEN_PROFILE);
+    memcpy(profile, name, size);
+}
+
 const char *token_value_read(struct token_record *record, const struct store *s,
                              const MDB_val *value) {
     struct token_header *h = &record->header;
@@ -83,6 +94,9 @@ const char *token_value_read(struct token_record *record, const struct store *s,
     }
     if (h->codec >= CODEC_COUNT || h->bucket >= STORE_BUCKETS || h->shrunk_by >= SHRINK_COUNT) {
         return "has an unknown codec, bucket or operator";
+    }
+    if (h->layout >= TOKEN_LAYOUTS) {
+        return "has an unknown layout";
     }
     if (h->accuracy > 1 + TOKEN_ACCURACY) {
         return "has an impossible accuracy";

@@ -123,7 +123,9 @@ static int put_page(struct store *s, const struct store_sample *sample,
                                   .characters = page->characters,
                                   .created = sample->created,
                                   .flags = flags,
-                                  .accuracy = page->accuracy};
+                                  .accuracy = page->accuracy,
+                                  .layout = page->layout};
+    memcpy(header.profile, page->profile, sizeof header.profile);
     size_t size = token_key_make(key, sample->key, sample->created, page->page);
     return put_record(s, key, size, &header, page->payload, page->size, e);
 }

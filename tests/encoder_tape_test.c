@@ -133,6 +133,9 @@ static void tokens_are_those_of_the_encoder(void) {
     compare_with_encoder(&nano, &(struct encoder_shape){1, 640, 640, 2});
     compare_with_encoder(&small, &(struct encoder_shape){2, 128, 192, 1});
     compare_with_encoder(&small, &(struct encoder_shape){2, 128, 192, 2});
+    compare_with_encoder(&small, &(struct encoder_shape){2, 64, 256, 1}); /* first rows */
+    compare_with_encoder(&small, &(struct encoder_shape){1, 64, 192, 2});
+    compare_with_encoder(&small, &(struct encoder_shape){1, 192, 64, 1}); /* higher than wide */
 }
 
 /* ---- Gradients of the whole ---------------------------------------------------------------- */

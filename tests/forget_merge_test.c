@@ -203,7 +203,31 @@ static void accuracies_are_kept_to_four_digits(void) {
     }
 }
 
-static void an_accuracy_stays_while_its_page_shrinks(void) {
+static void column_offsets_follow_from_the_layout(void) {
+    static const struct {
+        int rows, columns, layout, offsets;
+    } CASES[] = {{8, 8, 0, 1},
+                 {20, 40, 0, 2}, /* a page in rows, or of a store without layouts */
+                 {4, 8, TOKEN_CELLS, 1},
+                 {20, 40, TOKEN_CELLS | TOKEN_TWO_OFFSETS, 2},
+                 {3, 40, TOKEN_CELLS | TOKEN_TWO_OFFSETS, 2}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        const struct token_header h = {.full_rows = (uint16_t)CASES[i].rows,
+                                       .full_columns = (uint16_t)CASES[i].columns,
+                                       .layout = (uint8_t)CASES[i].layout};
+        CHECK_NUMBER(token_column_offsets(&h), CASES[i].offsets);
+    }
+}
+
+static void the_name_of_a_profile_is_cut_to_its_room(void) {
+    char profile[TOKEN_PROFILE + 1] = "????????????";
+    token_profile(profile, "read10");
+    CHECK_TEXT(profile, "read10");
+    token_profile(profile, "a profile of somebody else's");
+    CHECK_TEXT(profile, "a profile of");
+}
+
+static void what_a_page_was_stays_while_it_shrinks(void) {
     static struct copy page;
     char path[64];
     float tokens[16 * STORE_DIM] = {1};
@@ -214,12 +238,14 @@ static void an_accuracy_stays_while_its_page_shrinks(void) {
     bytes_init(&packed, 1 << 20);
     CHECK_NUMBER(codec_open(&codec, NULL), 0);
     CHECK_NUMBER(codec_pack(codec, &packed, CODEC_INT8, tokens, 16, STORE_DIM, NULL, NULL), 0);
-    const struct store_page stored = {.rows = 4,
-                                      .columns = 4,
-                                      .accuracy = token_accuracy(0.75),
-                                      .codec = CODEC_INT8,
-                                      .payload = packed.data,
-                                      .size = packed.size};
+    struct store_page stored = {.rows = 4,
+                                .columns = 4,
+                                .accuracy = token_accuracy(0.75),
+                                .layout = TOKEN_CELLS,
+                                .codec = CODEC_INT8,
+                                .payload = packed.data,
+                                .size = packed.size};
+    token_profile(stored.profile, "cell10");
     const struct store_sample sample = {.key = "a/1",
                                         .created = FIRST,
                                         .json = "{}",
@@ -236,6 +262,8 @@ static void an_accuracy_stays_while_its_page_shrinks(void) {
     CHECK(page.header.bucket == 2 && page.header.shrunk_by == SHRINK_MERGE &&
           page.header.flags == TOKEN_PINNED);
     CHECK_NEAR(token_accuracy_share(page.header.accuracy), 0.75, 1e-9);
+    CHECK_NUMBER(page.header.layout, TOKEN_CELLS);
+    CHECK_TEXT(page.header.profile, "cell10");
     bytes_close(&page.payload);
     bytes_close(&packed);
     codec_close(codec);
@@ -280,7 +308,9 @@ int main(void) {
     RUN(means_and_merges_do_not_mix);
     RUN(the_last_operator_that_drew_a_page_is_what_made_it);
     RUN(accuracies_are_kept_to_four_digits);
-    RUN(an_accuracy_stays_while_its_page_shrinks);
+    RUN(column_offsets_follow_from_the_layout);
+    RUN(the_name_of_a_profile_is_cut_to_its_room);
+    RUN(what_a_page_was_stays_while_it_shrinks);
     RUN(pages_of_a_text_are_between_form_feeds);
     reader_session_close(session);
     reader_close(reader);

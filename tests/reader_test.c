@@ -66,6 +66,8 @@ static void encoders_without_a_head_are_refused(void) {
     CHECK_NUMBER(reader_open(&r, "/nowhere/x.safetensors", cpu_backend(), DTYPE_F32, &e), ERR_IO);
 }
 
+static const struct reading_page ONE_TOKEN = {.rows = 1, .columns = 1, .column_offsets = 1};
+
 /* What lies between two columns makes both unsure. */
 static void characters_are_counted_by_what_columns_add_up_to(void) {
     static const struct {
@@ -82,7 +84,7 @@ static void characters_are_counted_by_what_columns_add_up_to(void) {
         float token[DIM] = {0};
         struct reader *r = reader_of(path, &file);
         struct reader_session *s = session_of(r);
-        CHECK_NUMBER(reader_run(s, token, 1, 1, &list, &count, NULL), 0);
+        CHECK_NUMBER(reader_run(s, token, &ONE_TOKEN, &list, &count, NULL), 0);
         CHECK_NUMBER(count, READING_ROWS * READING_STEPS * CASES[i].count);
         for (int k = 0; k < CASES[i].count && count > 0; k++) {
             CHECK_NUMBER(list[k].column, CASES[i].columns[k]);
@@ -107,7 +109,8 @@ static void a_head_without_maps_reads_but_does_not_merge(void) {
     CHECK_NUMBER(alphabet_count(reader_alphabet(r)), 5);
     CHECK_NUMBER(reader_merge(s, tokens, &rows, &columns, &e), ERR_UNSUPPORTED);
     CHECK_NUMBER(reader_unmerge(s, tokens, 2, 2, 1, &e), ERR_UNSUPPORTED);
-    CHECK_NUMBER(reader_run(s, tokens, 2, 2, &characters, &count, &e), 0);
+    CHECK_NUMBER(
+        reader_run(s, tokens, &(struct reading_page){2, 2, 1, false}, &characters, &count, &e), 0);
     reader_session_close(s);
     reader_close(r);
 }
@@ -331,15 +334,30 @@ static size_t place(struct reading_character *out, const struct alphabet *alphab
     return filled;
 }
 
+/* Printable ASCII and the newline, which pages in cells show by a sign. */
+static struct alphabet *alphabet_of_lines(void) {
+    struct alphabet *alphabet = NULL;
+    json_t *list = json_pack("[s, s]", "\xEF\xBF\xBD", "\n");
+    for (char c[] = " "; c[0] < 0x7F; c[0]++) {
+        json_array_append_new(list, json_string(c));
+    }
+    if (!CHECK_NUMBER(alphabet_parse(&alphabet, list, NULL), 0)) {
+        exit(1);
+    }
+    json_decref(list);
+    return alphabet;
+}
+
 static void check_rows(const struct placed *list, size_t count, int width, const char *want) {
     struct reading_character characters[256];
     struct alphabet *alphabet = NULL;
     struct reading_text t;
+    const struct reading_page page = {.rows = 1, .columns = width / 64, .column_offsets = 1};
     CHECK_NUMBER(alphabet_open(&alphabet, NULL), 0);
     reading_text_init(&t);
     size_t filled = place(characters, alphabet, list, count);
     for (int round = 0; round < 2; round++) { /* a used one is emptied first */
-        CHECK_NUMBER(reading_text_fill(&t, alphabet, characters, filled, width, NULL), 0);
+        CHECK_NUMBER(reading_text_fill(&t, alphabet, characters, filled, &page, NULL), 0);
         CHECK_TEXT(bytes_text(&t.text), want);
     }
     reading_text_close(&t);
@@ -370,10 +388,11 @@ static void rows_know_their_place_and_confidence(void) {
     struct reading_character characters[16];
     struct alphabet *alphabet = NULL;
     struct reading_text t;
+    const struct reading_page page = {.rows = 1, .columns = 20, .column_offsets = 1};
     CHECK_NUMBER(alphabet_open(&alphabet, NULL), 0);
     reading_text_init(&t);
     size_t count = place(characters, alphabet, LIST, 4);
-    CHECK_NUMBER(reading_text_fill(&t, alphabet, characters, count, 1280, NULL), 0);
+    CHECK_NUMBER(reading_text_fill(&t, alphabet, characters, count, &page, NULL), 0);
     if (CHECK_NUMBER(t.row_count, 3)) {
         static const struct reading_row WANT[] = {
             {0, 3, 40, 8, 0.6f}, {4, 5, 20, 40, 0.25f}, {6, 7, 800, 8, 1}};
@@ -383,6 +402,57 @@ static void rows_know_their_place_and_confidence(void) {
             CHECK_NEAR((double)t.rows[i].confidence, (double)WANT[i].confidence, 1e-6);
         }
     }
+    reading_text_close(&t);
+    alphabet_close(alphabet);
+}
+
+/* Two tokens wide, two high: first all rows of a token, then those of the next one; the spaces and
+ * newlines of the text, and what could not be read, are characters like any other. */
+static void characters_of_cells_become_one_run(void) {
+    static const struct placed LIST[] = {
+        {0, 2, "It is", 1}, {0, 66, "ds", 1},   {2, 2, " on", 1},   {2, 66, "\n", 1},
+        {4, 58, "e", 0.5f}, {4, 66, "no", 1},   {6, 0, " thou", 1}, {6, 120, "t", 1},
+        {8, 2, "a row", 1}, {9, 2, " of 8", 1}, {9, 64, "!", 1},    {15, 126, ".", 0.25f}};
+    static const struct reading_row WANT[] = {{0, 14, 0, 0, 13.5f / 14},
+                                              {14, 20, 64, 0, 1},
+                                              {20, 30, 0, 64, 1},
+                                              {30, 32, 64, 64, 0.625f}};
+    const struct reading_page page = {2, 2, 1, true};
+    struct reading_character characters[64];
+    struct alphabet *alphabet = alphabet_of_lines();
+    struct reading_text t;
+    reading_text_init(&t);
+    size_t count = place(characters, alphabet, LIST, sizeof LIST / sizeof *LIST);
+    CHECK_NUMBER(reading_text_fill(&t, alphabet, characters, count, &page, NULL), 0);
+    CHECK_TEXT(bytes_text(&t.text), "It is one thouds\nnota row of 8!.");
+    if (CHECK_NUMBER(t.row_count, 4)) {
+        for (int i = 0; i < 4; i++) {
+            CHECK(t.rows[i].start == WANT[i].start && t.rows[i].end == WANT[i].end);
+            CHECK(t.rows[i].x == WANT[i].x && t.rows[i].y == WANT[i].y);
+            CHECK_NEAR((double)t.rows[i].confidence, (double)WANT[i].confidence, 1e-6);
+        }
+    }
+    CHECK_NUMBER(reading_text_fill(&t, alphabet, characters, 0, &page, NULL), 0);
+    CHECK_TEXT(bytes_text(&t.text), "");
+    CHECK_NUMBER(t.row_count, 0);
+    reading_text_close(&t);
+    alphabet_close(alphabet);
+}
+
+/* At two column offsets a token's cell is half as wide. */
+static void cells_of_two_offsets_are_half_as_wide(void) {
+    static const struct placed LIST[] = {{0, 2, "ab", 1}, {0, 34, "ef", 1}, {0, 66, "ij", 1},
+                                         {2, 2, "cd", 1}, {2, 34, "gh", 1}, {2, 98, "k", 1}};
+    const struct reading_page page = {1, 4, 2, true};
+    struct reading_character characters[64];
+    struct alphabet *alphabet = alphabet_of_lines();
+    struct reading_text t;
+    reading_text_init(&t);
+    size_t count = place(characters, alphabet, LIST, sizeof LIST / sizeof *LIST);
+    CHECK_NUMBER(reading_text_fill(&t, alphabet, characters, count, &page, NULL), 0);
+    CHECK_TEXT(bytes_text(&t.text), "abcdefghijk");
+    CHECK_NUMBER(t.row_count, 4);
+    CHECK_NUMBER(t.rows[3].x, 96);
     reading_text_close(&t);
     alphabet_close(alphabet);
 }
@@ -497,6 +567,8 @@ int main(void) {
     RUN(grids_that_make_no_sense_are_refused);
     RUN(characters_become_rows);
     RUN(rows_know_their_place_and_confidence);
+    RUN(characters_of_cells_become_one_run);
+    RUN(cells_of_two_offsets_are_half_as_wide);
     RUN(distances_are_those_of_the_whole_matrix);
     RUN(accuracies_are_between_0_and_1);
     unlink(path);

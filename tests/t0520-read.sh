@@ -264,7 +264,7 @@ what_cannot_be_read_is_named() {
     expect_code 1 "$OCC_BIN/occ" read --store s kiwi/9 2>messages # store F4
     expect_match 'kiwi/9: is not in the store' messages
     expect_code 3 "$OCC_BIN/occ" read "$test_folder/golden/preprocess/317x211.png" nowhere.png >pages 2>messages
-    expect_match '317x211.png: a picture of 317 x 211 pixels; pages have 512 x 512, 1024 x 1024 or 1280 x 1280' messages
+    expect_match '317x211.png: a picture of 317 x 211 pixels; pages are 512, 1024 or 1280 pixels wide and as high' messages
     expect_match 'nowhere.png: No such file' messages
     expect_match '2 pages could not be read' messages
     [ ! -s pages ]

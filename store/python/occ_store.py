@@ -29,9 +29,10 @@ CODECS = ("bf16", "int8", "int4")
 PINNED = 1
 SHRINKS = ("pool", "merge", "resize", "render")
 ACCURACY = 10000
+CELLS = 1
 # magic, codec, bucket, rows, columns, full rows, full columns, dim, characters, payload bytes, created, hash, flags,
-# shrunk by, accuracy; 64 bytes with those reserved
-HEADER = struct.Struct("<4sBBHHHHHIIqQBBH")
+# shrunk by, accuracy, layout, profile; 64 bytes with those reserved
+HEADER = struct.Struct("<4sBBHHHHHIIqQBBHB12s")
 HEADER_BYTES = 64
 
 
@@ -288,7 +289,7 @@ class Tokens:
 
     def _page(self, key, value):
         (magic, codec, bucket, rows, columns, full_rows, full_columns, dim, characters, size, created, _,
-         flags, shrunk_by, accuracy) = HEADER.unpack_from(value)
+         flags, shrunk_by, accuracy, layout, profile) = HEADER.unpack_from(value)
         known = magic == b"OCT1" and codec < len(CODECS) and shrunk_by < len(SHRINKS)
         if not known or dim != self.dim or len(value) != HEADER_BYTES + size:
             raise ValueError(f"{self.path}: {split_key(key)}: a damaged record; run occ store verify")
@@ -296,7 +297,8 @@ class Tokens:
         item = {"key": name, "page": page, "created": created, "characters": characters, "bucket": bucket,
                 "pinned": bool(flags & PINNED), "full_grid": (full_rows, full_columns),
                 "shrunk_by": SHRINKS[shrunk_by] if bucket > 0 else None,
-                "accuracy": (accuracy - 1) / ACCURACY if accuracy > 0 else None}
+                "accuracy": (accuracy - 1) / ACCURACY if accuracy > 0 else None,
+                "cells": bool(layout & CELLS), "profile": profile.rstrip(b"\0").decode("utf-8", "replace") or None}
         payload = memoryview(value)[HEADER_BYTES:]
         shape = (rows, columns, dim)
         if self.raw:

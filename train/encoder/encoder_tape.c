@@ -12,6 +12,7 @@ struct tape_pass {
     struct tape *t;
     int64_t batch, column_offsets;
     int64_t height, width; /* patches */
+    int64_t table_height;  /* rows of patches for which positions are fitted (encoder_state.h) */
     int64_t rows, columns; /* tokens of one column offset */
     int64_t places;        /* of the windows of all pages */
     bool fits;             /* windows cover the grid without leaving it */
@@ -68,18 +69,32 @@ static struct node *from_windows(const struct tape_pass *p, struct node *x) {
     return tape_gather(p->t, x, &index);
 }
 
-/* Relative positions of a sequence `side` patches long. */
+/* Relative positions of a sequence `side` patches long, of the table that is fitted to one of
+ * `fitted` patches. */
 static struct node *positions(const struct tape_pass *p, const char *prefix, const char *name,
-                              int64_t side) {
+                              int64_t fitted, int64_t side) {
     struct node *table = tape_named(&p->parameters, p->t, "%s%s", prefix, name);
     if (table == NULL) {
         return NULL;
     }
     const struct resample_options o = {.from_rows = tensor_rows(&table->value),
                                        .from_columns = 1,
-                                       .rows = 2 * side - 1,
+                                       .rows = 2 * fitted - 1,
                                        .columns = 1};
-    return tape_resample(p->t, table, &o);
+    table = tape_resample(p->t, table, &o);
+    return fitted == side ? table : tape_row_range(p->t, table, fitted - side, 2 * side - 1);
+}
+
+/* The first `rows` of `fitted` rows of places, each `columns` wide, of a table of grid x grid. */
+static struct node *grid_positions(const struct tape_pass *p, struct node *table, int64_t grid,
+                                   int64_t fitted, int64_t rows, int64_t columns) {
+    const struct resample_options o = {.from_rows = grid,
+                                       .from_columns = grid,
+                                       .rows = fitted,
+                                       .columns = columns,
+                                       .bicubic = true};
+    table = tape_resample(p->t, table, &o);
+    return fitted == rows ? table : tape_row_range(p->t, table, 0, rows * columns);
 }
 
 /* Attention of sequences of height * width patches, with positions. */
@@ -88,10 +103,11 @@ static struct node *attend(const struct tape_pass *p, struct node *x, const char
     const struct encoder_config *c = p->config;
     const int64_t height = global ? p->height : c->window, width = global ? p->width : c->window;
     const int64_t head = c->dim / c->heads;
-    const struct tape_attention o = {.height = height,
-                                     .width = width,
-                                     .rel_h = positions(p, prefix, "attn.rel_pos_h", height),
-                                     .rel_w = positions(p, prefix, "attn.rel_pos_w", width)};
+    const struct tape_attention o = {
+        .height = height,
+        .width = width,
+        .rel_h = positions(p, prefix, "attn.rel_pos_h", global ? p->table_height : height, height),
+        .rel_w = positions(p, prefix, "attn.rel_pos_w", width, width)};
     x = linear(p, x, prefix, "attn.qkv");
     if (x == NULL) {
         return NULL;
@@ -144,13 +160,10 @@ static struct node *embed(const struct tape_pass *p, const struct tensor *pixels
 
 static struct node *windowed_stage(const struct tape_pass *p, const struct tensor *pixels) {
     const struct encoder_config *c = p->config;
-    const struct resample_options o = {.from_rows = c->grid,
-                                       .from_columns = c->grid,
-                                       .rows = p->height,
-                                       .columns = p->width,
-                                       .bicubic = true};
-    struct node *position = tape_named(&p->parameters, p->t, "model.sam_model.pos_embed");
-    struct node *x = tape_add(p->t, embed(p, pixels), tape_resample(p->t, position, &o));
+    struct node *position =
+        grid_positions(p, tape_named(&p->parameters, p->t, "model.sam_model.pos_embed"), c->grid,
+                       p->table_height, p->height, p->width);
+    struct node *x = tape_add(p->t, embed(p, pixels), position);
     return tape_blocks(p->t, x, c->depth, sam_block, p, sizeof *p);
 }
 
@@ -187,17 +200,13 @@ static void compressor(const struct tape_pass *p, struct node *x, enum encoder_s
 
 /* ---- Global stage ---------------------------------------------------------------------------- */
 
-/* Row 0 and the resampled rest of the position table. */
+/* Row 0 and the fitted rest of the position table. */
 static struct node *clip_position(const struct tape_pass *p) {
     const int64_t grid = p->config->clip_grid;
-    const struct resample_options o = {.from_rows = grid,
-                                       .from_columns = grid,
-                                       .rows = p->rows,
-                                       .columns = p->columns,
-                                       .bicubic = true};
     struct node *table =
         tape_named(&p->parameters, p->t, "model.vision_model.embeddings.position_embedding.weight");
-    struct node *rest = tape_resample(p->t, tape_row_range(p->t, table, 1, grid * grid), &o);
+    struct node *rest = grid_positions(p, tape_row_range(p->t, table, 1, grid * grid), grid,
+                                       p->table_height / SHRINKS, p->rows, p->columns);
     return tape_concat_rows(p->t, tape_row_range(p->t, table, 0, 1), rest);
 }
 
@@ -276,6 +285,7 @@ void encoder_tape(const struct encoder_config *config, const struct tape_source 
                           .height = pixels->shape[1] / config->patch,
                           .width = pixels->shape[2] / config->patch};
     const int64_t side = config->window;
+    p.table_height = p.height > p.width ? p.height : p.width;
     p.rows = p.height / SHRINKS;
     p.columns = p.width / SHRINKS;
     p.fits = p.height % side == 0 && p.width % side == 0;

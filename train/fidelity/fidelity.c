@@ -39,7 +39,7 @@ static int fill_source(struct fidelity_worker *w, int64_t number, int64_t pages,
     size_t size = tokens * (PROFILES[o->profile].pitch < PATCH ? SMALL_BYTES : BYTES);
     bytes_clear(&w->source);
     return text_set_fill(o->set, &w->source, size, number, pages, o->seed,
-                         reader_alphabet(o->reader), true, e);
+                         reader_alphabet(o->reader), !PROFILES[o->profile].cells, e);
 }
 
 /* Pages that the set fills without showing any of it twice. */
@@ -64,13 +64,17 @@ static int count_pages(struct fidelity_worker *w, int64_t *pages, struct error *
 int fidelity_compare(struct fidelity_worker *w, const float *tokens,
                      const struct fidelity_reading *reading, struct error *e) {
     struct fidelity_state *state = &w->result.states[reading->state];
+    const struct reading_page layout = {.rows = reading->rows,
+                                        .columns = reading->columns,
+                                        .column_offsets = reading->column_offsets,
+                                        .cells = PROFILES[w->o->profile].cells};
     const struct reading_character *characters;
     const struct page *page = &w->page.page;
     size_t count;
-    int rc = reader_run(w->reader, tokens, reading->rows, reading->columns, &characters, &count, e);
+    int rc = reader_run(w->reader, tokens, &layout, &characters, &count, e);
     if (rc == 0) {
-        rc = reading_text_fill(&w->read, reader_alphabet(w->o->reader), characters, count,
-                               page->width, e);
+        rc = reading_text_fill(&w->read, reader_alphabet(w->o->reader), characters, count, &layout,
+                               e);
     }
     if (rc == 0) {
         rc = scorer_compare(w->scorer, &state->score, bytes_text(&w->read.text), w->read.text.size,
@@ -84,8 +88,12 @@ static int read_codecs(struct fidelity_worker *w, int rows, int columns, struct 
     int64_t dim = reader_dim(w->o->reader), tokens = (int64_t)rows * columns;
     int rc = 0;
     for (int i = 0; i < CODEC_COUNT && rc == 0; i++) {
-        const struct fidelity_reading reading = {
-            .state = STATE_CODECS + i, .rows = rows, .columns = columns, .stored = tokens};
+        const struct fidelity_reading reading = {.state = STATE_CODECS + i,
+                                                 .rows = rows,
+                                                 .columns = columns,
+                                                 .column_offsets =
+                                                     PAGE_SIZES[w->o->mode].column_offsets,
+                                                 .stored = tokens};
         bytes_clear(&w->packed);
         rc = codec_pack(w->codec, &w->packed, (enum codec)i, w->tokens, tokens, dim, NULL, e);
         if (rc == 0) {
@@ -105,6 +113,8 @@ static int read_fresh(struct fidelity_worker *w, int rows, int columns, struct e
     const struct fidelity_reading reading = {.state = STATE_FRESH,
                                              .rows = rows,
                                              .columns = columns,
+                                             .column_offsets =
+                                                 PAGE_SIZES[w->o->mode].column_offsets,
                                              .stored = (int64_t)rows * columns,
                                              .watched = true};
     struct score *score = &w->result.states[STATE_FRESH].score, before = *score;

@@ -20,11 +20,14 @@ static int most_halvings(const struct fidelity_options *o) {
 /* w->work holds the page's tokens as they are read after k halvings to r x c of them. */
 static int read_back(struct fidelity_worker *w, enum fidelity_operator how, int k, int rows,
                      int columns, int64_t stored, struct error *e) {
-    const struct fidelity_reading reading = {.state = state_forgotten(how, k),
-                                             .rows = rows,
-                                             .columns = columns,
-                                             .stored = stored,
-                                             .watched = how == FIDELITY_OWN};
+    bool renewed = how == FIDELITY_RESIZE || how == FIDELITY_RENDER;
+    const struct fidelity_reading reading = {
+        .state = state_forgotten(how, k),
+        .rows = rows,
+        .columns = columns,
+        .column_offsets = renewed ? 1 : PAGE_SIZES[w->o->mode].column_offsets,
+        .stored = stored,
+        .watched = how == FIDELITY_OWN};
     return fidelity_compare(w, w->work, &reading, e);
 }
 

@@ -28,7 +28,7 @@ int fidelity_draw(struct fidelity_worker *w, struct drawn_page *out, int rows, i
 /* Adds what is read of (rows, columns) tokens, of which `stored` are kept, to a state of the
  * result, and its rows where `watched`. */
 struct fidelity_reading {
-    int state, rows, columns;
+    int state, rows, columns, column_offsets;
     int64_t stored;
     bool watched;
 };
