@@ -2,30 +2,46 @@
 #include "compress/text_distance.h"
 #include "train/fidelity/worker.h"
 
-/* Columns of text, as a page's clusters show them: pixels from the one's left edge to the next. */
-static int band_width(const struct page *page) {
+/* Where rows of the reading lie: one under another in each of some columns, all as wide. */
+struct place {
+    int width, height; /* pixels of a row; of a page in cells, of a cell */
+};
+
+/* Columns of text, as a page's clusters show them. */
+static bool has_columns(const struct page *page) {
     enum { GUTTER = 8 /* half of the least (compress/reading_text.c) */, COLUMNS_FROM = 1024 };
     int middle = page->width / 2;
-    for (size_t i = 0; i < page->cluster_count; i++) {
+    for (size_t i = 0; i < page->cluster_count && page->width >= COLUMNS_FROM; i++) {
         const struct page_cluster *c = &page->clusters[i];
         int left = c->x >> 6, right = (c->x + c->advance) >> 6;
         if (left < middle + GUTTER && right > middle - GUTTER) {
-            return page->width;
+            return false;
         }
     }
-    return page->width >= COLUMNS_FROM ? middle : page->width;
+    return page->width >= COLUMNS_FROM;
+}
+
+static struct place find_places(const struct fidelity_worker *w) {
+    const struct page *page = &w->page.page;
+    const struct profile *profile = &PROFILES[w->o->profile];
+    if (profile->cells) {
+        return (struct place){.width = page->width / page->columns, .height = CELL};
+    }
+    return (struct place){.width = has_columns(page) ? page->width / 2 : page->width,
+                          .height = profile->pitch};
 }
 
 /* The text of the page in the row's place, in w->packed. */
-static int find_row(struct fidelity_worker *w, const struct reading_row *row, int band,
+static int find_row(struct fidelity_worker *w, const struct reading_row *row, struct place place,
                     struct error *e) {
     const struct page *page = &w->page.page;
-    int left = row->x / band * band, rc = 0;
+    int left = row->x / place.width * place.width, rc = 0;
     bytes_clear(&w->packed);
     for (size_t i = 0; i < page->cluster_count && rc == 0; i++) {
         const struct page_cluster *c = &page->clusters[i];
         int middle = (c->x + c->advance / 2) >> 6;
-        if (c->y == row->y && middle >= left && middle < left + band) {
+        if (c->y >= row->y && c->y < row->y + place.height && middle >= left &&
+            middle < left + place.width) {
             rc = bytes_append(&w->packed, page->text + c->text, c->size, e);
         }
     }
@@ -33,11 +49,12 @@ static int find_row(struct fidelity_worker *w, const struct reading_row *row, in
 }
 
 int fidelity_watch(struct fidelity_worker *w, struct error *e) {
-    int band = band_width(&w->page.page), rc = 0;
+    const struct place place = find_places(w);
+    int rc = 0;
     for (size_t i = 0; i < w->read.row_count && rc == 0; i++) {
         const struct reading_row *row = &w->read.rows[i];
         double accuracy;
-        rc = find_row(w, row, band, e);
+        rc = find_row(w, row, place, e);
         if (rc == 0) {
             rc = text_accuracy(bytes_text(&w->read.text) + row->start, row->end - row->start,
                                bytes_text(&w->packed), w->packed.size, &accuracy, e);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compress/fold.h"
 #include "store/array.h"
 #include "store/utf8.h"
 #include "train/fidelity/alignment.h"
@@ -35,8 +36,9 @@ struct item {
     enum score_kind kind;
 };
 
-/* A text as code points and as items. */
+/* A text, folded, as code points and as items. */
 struct side {
+    struct buffer folded;         /* char */
     struct buffer points, places; /* uint32_t; size_t: the byte at which each begins, and the end */
     size_t count;
     struct item *items;
@@ -94,6 +96,7 @@ int scorer_open(struct scorer **out, struct error *e) {
 }
 
 static void side_close(struct side *s) {
+    buffer_free(&s->folded);
     buffer_free(&s->points);
     buffer_free(&s->places);
     free(s->items);
@@ -188,25 +191,17 @@ static int find_items(struct scorer *s, struct side *side, const char *text, siz
 static int fill(struct scorer *s, struct side *side, const char *text, size_t size,
                 struct error *e) {
     side->item_count = 0;
-    int rc = decode(side, text, size, e);
-    return rc == 0 && size > 0 ? find_items(s, side, text, size, e) : rc;
+    int rc = buffer_reserve(&side->folded, size + 1, 1, e);
+    if (rc < 0) {
+        return rc;
+    }
+    char *folded = side->folded.data;
+    size = fold_text(text, size, folded);
+    rc = decode(side, folded, size, e);
+    return rc == 0 && size > 0 ? find_items(s, side, folded, size, e) : rc;
 }
 
 /* ---- Comparing --------------------------------------------------------------------------- */
-
-/* Which of several shapes of the emoji before it is meant. */
-static bool is_silent(uint32_t c) {
-    return c == 0xFE0E || c == 0xFE0F || (c >= 0x1F3FB && c <= 0x1F3FF);
-}
-
-static size_t count_heard(const struct side *side, const struct item *item) {
-    const uint32_t *points = side->points.data;
-    size_t count = 0;
-    for (size_t i = item->start; i < item->end; i++) {
-        count += !is_silent(points[i]);
-    }
-    return count;
-}
 
 /* The item of the reading that a character of it belongs to; NULL: none. */
 static const struct item *item_at(const struct side *side, size_t place) {
@@ -223,22 +218,16 @@ static const struct item *item_at(const struct side *side, size_t place) {
 }
 
 static bool is_kept(const struct scorer *s, const struct item *item) {
-    const uint32_t *points = s->text.points.data;
     const struct item *found = NULL;
     for (size_t i = item->start; i < item->end; i++) {
-        if (is_silent(points[i])) {
-            continue;
-        }
-        if (s->alignment.to[i] < 0) {
-            return false;
-        }
-        const struct item *here = item_at(&s->read, (size_t)s->alignment.to[i]);
+        const int32_t to = s->alignment.to[i];
+        const struct item *here = to >= 0 ? item_at(&s->read, (size_t)to) : NULL;
         if (here == NULL || here->kind != item->kind || (found != NULL && here != found)) {
             return false;
         }
         found = here;
     }
-    return found != NULL && count_heard(&s->text, item) == count_heard(&s->read, found);
+    return found != NULL && found->end - found->start == item->end - item->start;
 }
 
 int scorer_compare(struct scorer *s, struct score *score, const char *read, size_t read_size,

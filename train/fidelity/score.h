@@ -1,7 +1,8 @@
 /* score.h - how much of a text a reading of it keeps: characters, and whole words, numbers, tags
  * and emoji.
  *
- * Characters are code points. Text and reading are aligned (alignment.h), and
+ * Both are folded first (compress/fold.h): what no reading head tells apart is left out. Characters
+ * are the code points then. Text and reading are aligned (alignment.h), and
  *
  *     characters kept = 1 - edit distance / length of the text
  *
@@ -16,8 +17,7 @@
  *
  * An item of the text is kept where all of its characters are aligned with equal ones that together
  * are one item of the same kind in the reading, neither less nor more: "12" read as "12" in "312"
- * is not kept, nor is a word that was read elsewhere. What emoji are drawn alike without (variation
- * selectors, skin tones) may be missing or added. */
+ * is not kept, nor is a word that was read elsewhere. */
 #ifndef OCC_TRAIN_FIDELITY_SCORE_H
 #define OCC_TRAIN_FIDELITY_SCORE_H
 
