@@ -35,7 +35,7 @@ static const struct option_spec OPTIONS[] = {
              "dates), caps (the first set of text in capitals), or none"},
     {"modes", 0, OPTION_TEXT, FIELD(modes), "LIST", .help = "page sizes: any of tiny, base, hifi"},
     {"profiles", 0, OPTION_TEXT, FIELD(profiles), "LIST",
-     .help = "typefaces and spacings: any of read10, clear, dense"},
+     .help = "typefaces and spacings: any of cell10, cell8, read10, clear, dense"},
     {"pages", 'n', OPTION_INTEGER, FIELD(pages), "N",
      .help = "pages of each set, for each mode and profile; of a text, as many as it fills",
      .minimum = 1},
@@ -83,12 +83,11 @@ static const struct tool TOOL = {
         "and may have . , : / and - within, as 1,234.56 or 2026-11-23.\n\n"
         "--calibrate wants pages like those that will be read later, many of them, and halvings "
         "too, since rows that are read badly are what confidence is for.",
-    .examples =
-        "occ eval fidelity --text prose=book.txt --text social=captions.txt -k 0,1,2\n"
-        "    fidelity against compression and forgetting\n"
-        "occ eval fidelity --calibrate map.json -k 0,1,2 book.txt captions.txt\n"
-        "occ model convert --metadata occ.calibration=map.json -o new.safetensors old.safetensors\n"
-        "    an encoder whose confidence is the accuracy to expect\n",
+    .examples = "occ eval fidelity -t prose=book.txt -t social=captions.txt -k 0,1,2\n"
+                "    fidelity against compression and forgetting\n"
+                "occ eval fidelity --calibrate map.json -k 0,1,2 book.txt captions.txt\n"
+                "occ model convert --metadata occ.calibration=map.json -o new.st old.st\n"
+                "    an encoder whose confidence is the accuracy to expect\n",
     .options = OPTIONS,
 };
 

@@ -83,7 +83,7 @@ void legibility_text(struct legibility *l, const struct alphabet *a, const char 
 void legibility_read(struct legibility *l, const char *key, int page,
                      const struct readback_page *read) {
     double confidence = read->characters > 0 ? read->confidence : 0;
-    if (confidence < LEGIBILITY_CONFIDENCE) {
+    if (confidence < READBACK_SURE) {
         count(&l->doubtful, confidence < l->doubtful.value, confidence, key, page);
     }
 }
@@ -121,6 +121,6 @@ void legibility_warn(const struct legibility *l) {
                     "least: %s page %d, %.2f. The encoder reads what 'occ render' drew, pixel for "
                     "pixel, in the profiles and the alphabet that it was trained on: render such "
                     "text anew, or keep the text itself",
-                    d->count, LEGIBILITY_CONFIDENCE, d->key, d->page, d->value);
+                    d->count, READBACK_SURE, d->key, d->page, d->value);
     }
 }

@@ -68,6 +68,7 @@ static int fill_column(struct reading_text *t, const struct alphabet *alphabet,
         if (row >= 0 && (i == count || list[i].row != row)) {
             struct reading_row *done = &t->rows[t->row_count - 1];
             done->end = t->text.size;
+            done->characters = characters;
             done->confidence = (float)(confidence / characters);
             rc = bytes_append(&t->text, "\n", 1, e);
             row = -1;
@@ -119,6 +120,7 @@ static int fill_cell(struct reading_text *t, const struct alphabet *alphabet,
         done->x = left;
         done->y = list[0].row / READING_ROWS * READING_ROWS * READING_ROW;
         done->end = t->text.size;
+        done->characters = characters;
         done->confidence = (float)(confidence / characters);
     }
     return rc;

@@ -395,10 +395,11 @@ static void rows_know_their_place_and_confidence(void) {
     CHECK_NUMBER(reading_text_fill(&t, alphabet, characters, count, &page, NULL), 0);
     if (CHECK_NUMBER(t.row_count, 3)) {
         static const struct reading_row WANT[] = {
-            {0, 3, 40, 8, 0.6f}, {4, 5, 20, 40, 0.25f}, {6, 7, 800, 8, 1}};
+            {0, 3, 40, 8, 3, 0.6f}, {4, 5, 20, 40, 1, 0.25f}, {6, 7, 800, 8, 1, 1}};
         for (int i = 0; i < 3; i++) {
             CHECK(t.rows[i].start == WANT[i].start && t.rows[i].end == WANT[i].end);
             CHECK(t.rows[i].x == WANT[i].x && t.rows[i].y == WANT[i].y);
+            CHECK_NUMBER(t.rows[i].characters, WANT[i].characters);
             CHECK_NEAR((double)t.rows[i].confidence, (double)WANT[i].confidence, 1e-6);
         }
     }
@@ -413,10 +414,10 @@ static void characters_of_cells_become_one_run(void) {
         {0, 2, "It is", 1}, {0, 66, "ds", 1},   {2, 2, " on", 1},   {2, 66, "\n", 1},
         {4, 58, "e", 0.5f}, {4, 66, "no", 1},   {6, 0, " thou", 1}, {6, 120, "t", 1},
         {8, 2, "a row", 1}, {9, 2, " of 8", 1}, {9, 64, "!", 1},    {15, 126, ".", 0.25f}};
-    static const struct reading_row WANT[] = {{0, 14, 0, 0, 13.5f / 14},
-                                              {14, 20, 64, 0, 1},
-                                              {20, 30, 0, 64, 1},
-                                              {30, 32, 64, 64, 0.625f}};
+    static const struct reading_row WANT[] = {{0, 14, 0, 0, 14, 13.5f / 14},
+                                              {14, 20, 64, 0, 6, 1},
+                                              {20, 30, 0, 64, 10, 1},
+                                              {30, 32, 64, 64, 2, 0.625f}};
     const struct reading_page page = {2, 2, 1, true};
     struct reading_character characters[64];
     struct alphabet *alphabet = alphabet_of_lines();
