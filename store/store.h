@@ -60,9 +60,10 @@ enum shrink {
     SHRINK_MERGE,  /* the maps of the encoder (compress/reading.h) */
     SHRINK_RESIZE, /* the page made smaller, and encoded */
     SHRINK_RENDER, /* less of the text on a smaller page, encoded */
+    SHRINK_NEST,   /* the first half of the numbers of two tokens (nest.h) */
     SHRINK_COUNT
 };
-extern const char *const SHRINK_NAMES[SHRINK_COUNT + 1]; /* "pool", ..., NULL */
+extern const char *const SHRINK_NAMES[SHRINK_COUNT + 1]; /* "pool", ..., "nest", NULL */
 
 /* How the text of a page lies on its tokens, bits: it runs through one cell after another (profiles
  * cell10, cell8), not in rows across the page; the encoder's last convolution ran at two column

@@ -57,7 +57,8 @@ bool token_key_read(struct token_record *record, int64_t *created, const MDB_val
     return true;
 }
 
-const char *const SHRINK_NAMES[SHRINK_COUNT + 1] = {"pool", "merge", "resize", "render", NULL};
+const char *const SHRINK_NAMES[SHRINK_COUNT + 1] = {"pool",   "merge", "resize",
+                                                    "render", "nest",  NULL};
 
 uint16_t token_accuracy(double share) {
     if (!(share >= 0)) {

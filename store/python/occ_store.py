@@ -27,7 +27,7 @@ __all__ = ["Tokens", "Sampler", "sequence", "split"]
 FORMAT = b"occ-store 1"
 CODECS = ("bf16", "int8", "int4")
 PINNED = 1
-SHRINKS = ("pool", "merge", "resize", "render")
+SHRINKS = ("pool", "merge", "resize", "render", "nest")
 ACCURACY = 10000
 CELLS = 1
 # magic, codec, bucket, rows, columns, full rows, full columns, dim, characters, payload bytes, created, hash, flags,
