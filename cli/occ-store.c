@@ -8,6 +8,7 @@
 
 #include "cli/data_file.h"
 #include "cli/stats_table.h"
+#include "cli/store_cells.h"
 #include "cli/tool.h"
 #include "store/export.h"
 #include "store/json.h"
@@ -18,7 +19,7 @@
 struct arguments {
     const char *output, *tokenizer, *account;
     int format;
-    bool text, json, pinned, undated, force, null;
+    bool text, cells, json, pinned, undated, force, null;
     struct tool_messages messages;
 };
 
@@ -26,6 +27,8 @@ struct arguments {
 static const struct option_spec OPTIONS[] = {
     {"", .help = "Commands"},
     {"text", 0, OPTION_FLAG, FIELD(text), .help = "get: the text of the pages, not the JSON"},
+    {"cells", 0, OPTION_FLAG, FIELD(cells),
+     .help = "get: for each token of pages in cells, its text and where that comes from"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "stats: as JSON"},
     {"tokenizer", 0, OPTION_TEXT, FIELD(tokenizer), "FILE",
      .help = "stats: the tokenizer that counts text tokens, a .tiktoken file or a tokenizer.json; "
@@ -56,7 +59,12 @@ static const struct tool TOOL = {
         "ls STORE prints the keys of its samples, one per line, as 'occ ingest --skip-from -' "
         "reads them; samples that lost their page to rm, and are to be made again, are left "
         "out.\n\n"
-        "get STORE KEY prints a sample's JSON.\n\n"
+        "get STORE KEY prints a sample's JSON. With --cells it prints one JSON object per line for "
+        "each visual token of its pages, in order: page, index, row, column, bucket, the text that "
+        "the token stands for, start and end of that in the page's text (bytes of what --text "
+        "prints between form feeds), and ranges: bytes [start, end) of the string that pointer "
+        "(RFC 6901) names in a member of a sample of the stream; of a picture the member alone. "
+        "After forgetting a token stands for several cells.\n\n"
         "stats STORE prints pages, tokens, characters and text tokens per token; how much of the "
         "text was read back from pages that 'occ compress --verify' measured, and the worst of "
         "them; bytes by codec; and pages and tokens by steps of forgetting.\n\n"
@@ -148,6 +156,10 @@ static int run_get(struct store *s, const struct arguments *a, const char *key, 
     int rc = store_has(s, key, e);
     if (rc == 0) {
         rc = error_set(e, ERR_FORMAT, "%s: is not in the store", key);
+    }
+    if (rc == 1 && a->cells) {
+        bytes_close(&text);
+        return store_cells_print(s, key, e);
     }
     if (rc == 1) {
         rc = a->text ? store_get_text(s, key, &text, e) : store_get_json(s, key, &text, e);

@@ -147,9 +147,10 @@ static int read_cell(struct page_spans *p, const json_t *cell, size_t *count, in
         int64_t step = json_integer_value(json_array_get(cell, i));
         int64_t from = json_integer_value(json_array_get(cell, i + 1));
         int64_t length = json_integer_value(json_array_get(cell, i + 2));
-        int64_t size = length < 0 ? -length : length;
-        bool small = step >= -UINT32_MAX && step <= UINT32_MAX && from >= -UINT32_MAX &&
-                     from <= UINT32_MAX && length >= -UINT32_MAX && length <= UINT32_MAX;
+        int64_t size = length < 0 && length > INT64_MIN ? -length : length;
+        const int64_t most = UINT32_MAX;
+        bool small = step >= -most && step <= most && from >= -most && from <= most && size >= 0 &&
+                     size <= most;
         int64_t source = small ? last->source + step : -1;
         int64_t start = small ? (step == 0 ? last->end : 0) + from : -1;
         if (source < 0 || source >= sources || start < 0 || start + size > UINT32_MAX) {
