@@ -334,10 +334,11 @@ class Tokens:
     # ---- Which text a token stands for: store/spans.h
 
     def spans(self, number):
-        """For each token of page `number`, in order: row, column, the bytes start to end of the page's text that it stands
-        for, text, and ranges, a list of (sample, member, pointer, start, end): bytes of the UTF-8 of the string that
-        `pointer` (RFC 6901) names in that member; pointer None: a picture. None: the page is not set in cells, or
-        forgetting left no token that stands for cells (see "shrunk_by")."""
+        """For each token of page `number`, in order, a dict: row, column, the bytes start to end of the page's text that
+        it stands for, text, and ranges, a list of (sample, member, pointer, start, end, replaced): bytes of the UTF-8
+        of the string that `pointer` (RFC 6901) names in that member; pointer None: a picture; replaced: they are drawn
+        as something else. None: the page is not set in cells, or forgetting left no token that stands for cells (see
+        "shrunk_by")."""
         page = self._cells(number)
         if page is None:
             return None
@@ -404,7 +405,7 @@ def unpack_cells(record, page):
             start += last if step == 0 else 0
             last = start + abs(length)
             sample, member, pointer = sources[source]
-            cell.append((samples[sample], member, pointer or None, start, last))
+            cell.append((samples[sample], member, pointer or None, start, last, length < 0))
         cells.append(cell)
     return list(itertools.accumulate(lengths)), cells
 
@@ -413,8 +414,9 @@ def join_ranges(cells):
     """The ranges of several cells, those that adjoin as one."""
     joined = []
     for span in itertools.chain.from_iterable(cells):
-        if joined and joined[-1][:3] == span[:3] and joined[-1][4] == span[3]:
-            joined[-1] = joined[-1][:4] + span[4:]
+        last = joined[-1] if joined else None
+        if last and last[:3] == span[:3] and last[4] == span[3] and not last[5] and not span[5]:
+            joined[-1] = last[:4] + span[4:]
         else:
             joined.append(span)
     return joined
