@@ -20,7 +20,7 @@ static int class_of(const struct alphabet *a, const char *text) {
 
 static void every_class_is_found_by_its_text(void) {
     struct alphabet *a = open_alphabet();
-    CHECK(alphabet_count(a) > 1400);
+    CHECK(alphabet_count(a) > 1800);
     for (int i = 0; i < alphabet_count(a); i++) {
         const char *text = alphabet_text(a, i);
         CHECK(utf8_is_valid(text, strlen(text)));
