@@ -3,7 +3,7 @@
 #
 #     sh train/text.sh FOLDER
 #
-# Writes FOLDER/train/LANGUAGE-PACKAGE.txt, code-PACKAGE.txt and other-SCRIPT-PACKAGE.txt, FOLDER/heldout/SET.txt and
+# Writes FOLDER/train/LANGUAGE-PACKAGE.txt, code-PACKAGE.txt and other-SCRIPT.txt, FOLDER/heldout/SET.txt and
 # FOLDER/SOURCES (file, package, version, licence, bytes). UTF-8, NFC, one paragraph a line, of nothing but ASCII, Latin,
 # Vietnamese, Greek, Cyrillic, punctuation, signs and emoji; code keeps its lines, and `other` is what the alphabet lacks:
 # Arabic, Chinese, Thai and so on. The same packages always give the same files. text/sources has the list of packages.

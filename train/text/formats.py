@@ -193,6 +193,6 @@ def from_code(path):
         yield "\n".join(lines[at:at + 40]).strip("\n")
 
 
-FORMATS = {"html": from_html, "reuters": from_reuters, "code": from_code, "fortunes": from_fortunes, "mo": from_mo, "moid": lambda path: from_mo(path, True),
-           "qm": from_qm, "names": from_names, "words": from_words, "dict": from_dict, "wordnet": from_wordnet,
-           "r": from_r, "sword": from_sword}
+FORMATS = {"html": from_html, "reuters": from_reuters, "code": from_code, "fortunes": from_fortunes, "mo": from_mo,
+           "moid": lambda path: from_mo(path, True), "qm": from_qm, "names": from_names, "words": from_words,
+           "dict": from_dict, "wordnet": from_wordnet, "r": from_r, "sword": from_sword}

@@ -45,9 +45,9 @@ STRANGE = re.compile(f"[^ -~{KEPT}\n]")
 CODE = re.compile(r"[{}<>\\|=_~^`#$@*+]|\(\)|::|//|--")
 SHORTEST, LONGEST, ROW, BLOCK = 25, 3000, 8, 20
 BUDGET = collections.defaultdict(lambda: 1300000, {name: 2000000 for name in SCRIPT} | {
-    "en": 12000000, "de": 4000000, "fr": 4000000, "es": 2500000, "it": 2000000, "pt": 2500000, "pl": 4000000,
+    "en": 17000000, "de": 4000000, "fr": 4000000, "es": 2500000, "it": 2000000, "pt": 2500000, "pl": 4000000,
     "tr": 4000000, "vi": 4000000, "ru": 6000000, "el": 6000000, "uk": 3000000, "code": 5000000} | {
-    name: 500000 for name in OTHER.values()})
+    name: 400000 for name in OTHER.values()})
 
 
 def clean_code(text):
@@ -81,6 +81,12 @@ def clean(text, language):
     if language != "en" and len(ENGLISH.findall(text)) > 1 + words // 12:
         return None
     return text
+
+
+def accept(piece, language):
+    if language == "code":
+        return clean_code(piece)
+    return clean_other(piece) if language in OTHER.values() else clean(piece, language)
 
 
 def split(text):
@@ -141,8 +147,7 @@ class Gathering:
     def paragraphs(self, raw, language):
         for block in raw:
             for piece in [block] if language == "code" else split(SPACES.sub(" ", block).strip()):
-                other = language.startswith("other-")
-                text = clean_code(piece) if language == "code" else clean_other(piece) if other else clean(piece, language)
+                text = accept(piece, language)
                 if text and text not in self.seen:
                     self.seen.add(text)
                     yield text
@@ -160,9 +165,7 @@ class Gathering:
 
     def take(self, part, package, version, licence, language, kind, most, pattern):
         for tongue, paths in self.files(pattern, language):
-            if part == "languages" and tongue not in MEASURED:
-                continue
-            if part != "train" and tongue.startswith("other-"):
+            if part != "train" and (tongue in OTHER.values() or (part == "languages" and tongue not in MEASURED)):
                 continue
             if kind == "html":
                 paths = thin(paths, [os.path.getsize(path) for path in paths], most * 25)
@@ -203,7 +206,8 @@ class Gathering:
             most = limit([sum(sizes_of(texts)) for texts, _ in parts], BUDGET[tongue])
             for texts, (package, version, licence) in parts:
                 texts = thin(texts, sizes_of(texts), most)
-                name = f"train/{tongue}-{re.sub('-[a-z]{2}(-us)?$', '', package)}.txt"
+                source = re.sub("-[a-z]{2}(-us)?$", "", package)
+                name = f"train/{tongue}.txt" if tongue in OTHER.values() else f"train/{tongue}-{source}.txt"
                 if texts:
                     self.write(name, texts, "a")
                     self.sources.append((name, package, version, licence, sum(sizes_of(texts))))
@@ -272,6 +276,8 @@ def main():
         path = os.path.join(room, f"../../tests/golden/texts/{tongue}.txt")
         texts = list(gathering.paragraphs(decode(read(path)).split("\n"), tongue))
         gathering.hold("european", texts, (f"tests/golden/texts ({tongue})", "-", "public domain (UDHR)"))
+    with open(os.path.join(room, "../../tests/golden/social.txt"), encoding="utf-8") as social:
+        gathering.held.update(row for line in social for row in rows_of(line))
     with open(os.path.join(room, "sources"), encoding="utf-8") as table:
         rows = [line.rstrip("\n").split("|") for line in table if not line.startswith("#")]
     last = version = None
