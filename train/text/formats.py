@@ -28,8 +28,8 @@ def blocks(text):
 
 NAVIGATION = re.compile(r"<ul class=\"docnav\".*?</ul>", re.S)
 SKIPPED = re.compile(r"<(head|script|style|pre|table|nav|screen|info|media)\b[^>]*(?<!/)>.*?</\1>", re.S | re.I)
-BLOCK_TAG = re.compile(r"</?(?:p|para|sect1|listitem|div|li|dd|dt|dl|ul|ol|h[1-6]|title|item|note|section|blockquote|td|tr|br|hr|page|list"
-                       r"|steps|desc|body|main|footer|header|address|figure|figcaption)\b[^>]*>", re.I)
+BLOCK_TAG = re.compile(r"</?(?:p|para|sect1|listitem|div|li|dd|dt|dl|ul|ol|h[1-6]|title|item|note|section|blockquote|td|tr|br"
+                       r"|hr|page|list|steps|desc|body|main|footer|header|address|figure|figcaption)\b[^>]*>", re.I)
 
 
 def from_html(path):
