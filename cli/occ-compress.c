@@ -82,7 +82,8 @@ static const struct tool TOOL = {
         "this run is skipped: both are named, and the rest goes on (exit 3). Samples that 'occ "
         "forget' folded do not come back.\n\n"
         "FILEs that are pictures (PNG, JPEG, PGM, PPM) are encoded after the streams, under keys "
-        "files/PATH.",
+        "files/PATH. An encoder that was trained on pages in cells takes a picture as wide as the "
+        "mode and a multiple of 64 pixels high for such a page, and leaves its height as it is.",
     .examples = "occ render -m base s.tar | occ compress -s tokens.occ --verify\n"
                 "    pages become tokens; how well each can be read back is measured\n"
                 "occ compress -s scans.occ -m DeepSeek-OCR/ --mode gundam scans/*.jpg\n"

@@ -44,7 +44,8 @@ static const struct option_spec OPTIONS[] = {
              "auto takes cells where the encoder was trained on such pages",
      .choices = LAYOUTS},
     {"text", 't', OPTION_FLAG, FIELD(text),
-     .help = "print plain text, with a form feed between pages"},
+     .help = "print plain text, with a form feed between pages; of a page in cells every space and "
+             "newline that is on it, and no other"},
     {"", .help = "Reading head"},
     ENCODER_FILE_ROW(
         struct arguments, encoder,
@@ -314,7 +315,8 @@ static int read_page(struct run *r, const char *key, int number, struct encoded_
     const struct reading_page layout = {.rows = view->rows,
                                         .columns = view->columns,
                                         .column_offsets = PAGE_SIZES[encoded->mode].column_offsets,
-                                        .cells = encoded->cells};
+                                        .cell_rows = encoded->cells ? view->rows : 0,
+                                        .cell_columns = encoded->cells ? view->columns : 0};
     if (rc == 0) {
         rc = readback_tokens(r->readback, view->tokens, &layout, &read, &why);
     }

@@ -135,16 +135,23 @@ int readback_record(struct readback *b, const struct token_header *h, const void
         rc = codec_unpack(b->codec, b->tokens.data, (enum codec)h->codec, payload, h->payload,
                           stored, h->dim, e);
     }
+    const bool cells = (h->layout & TOKEN_CELLS) != 0;
     struct reading_page layout = {.rows = h->full_rows,
                                   .columns = h->full_columns,
                                   .column_offsets = token_column_offsets(h),
-                                  .cells = (h->layout & TOKEN_CELLS) != 0};
+                                  .cell_rows = cells ? h->full_rows : 0,
+                                  .cell_columns = cells ? h->full_columns : 0};
     if (rc < 0 || h->bucket == 0) {
         return rc < 0 ? rc : readback_tokens(b, b->tokens.data, &layout, page, e);
     }
     if (h->shrunk_by == SHRINK_RESIZE || h->shrunk_by == SHRINK_RENDER) {
-        layout = (struct reading_page){
-            .rows = h->rows, .columns = h->columns, .column_offsets = 1, .cells = layout.cells};
+        layout.rows = h->rows;
+        layout.columns = h->columns;
+        layout.column_offsets = 1;
+        if (cells && h->shrunk_by == SHRINK_RENDER) { /* through fewer cells, not smaller ones */
+            layout.cell_rows = h->rows;
+            layout.cell_columns = h->columns;
+        }
         return readback_tokens(b, b->tokens.data, &layout, page, e);
     }
     if (h->shrunk_by == SHRINK_MERGE) {

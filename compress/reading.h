@@ -47,12 +47,13 @@ int reading_tensors(const struct reading_config *c, const char *prefix, int64_t 
 /* merge.columns, merge.rows, unmerge.columns, unmerge.rows of tokens of `dim` numbers. */
 int merge_tensors(int64_t dim, tensor_spec_take *take, void *context, struct error *e);
 
-/* The tokens of a page, (rows, columns) of them, and how its text lies on them: see token_header
+/* The tokens of a page, (rows, columns) of them, and how its text lies on it: see token_header
  * (store/store.h). */
 struct reading_page {
     int rows, columns;
-    int column_offsets; /* 1 or 2 */
-    bool cells;         /* text runs through one token's cell after another, else in rows across */
+    int column_offsets;          /* 1 or 2 */
+    int cell_rows, cell_columns; /* text runs through one of so many cells after another, as a rule
+                                    through those of the tokens; 0: in rows across the page */
 };
 
 /* With two column offsets each token is 8 cells wide, but they stand 4 cells apart. A cell belongs

@@ -94,17 +94,21 @@ static int fill_column(struct reading_text *t, const struct alphabet *alphabet,
     return rc;
 }
 
+static int width_of(const struct reading_page *page) {
+    return page->columns / page->column_offsets * READING_STEPS * READING_STEP;
+}
+
 /* ---- Cells ------------------------------------------------------------------------------- */
 
-/* Text of the characters whose middle lies in the cell from `left` to `right`, pixels. */
+/* Text of the characters of a row of cells whose middle lies in a cell `width` pixels wide. */
 static int fill_cell(struct reading_text *t, const struct alphabet *alphabet,
-                     const struct reading_character *list, size_t count, int left, int right,
-                     struct error *e) {
+                     const struct reading_character *list, size_t count,
+                     const struct reading_row *cell, int width, struct error *e) {
     double confidence = 0;
     int rc = 0, characters = 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
         int x = list[i].column * READING_COLUMN + READING_COLUMN / 2;
-        if (x < left || x >= right) {
+        if (x < cell->x || x >= cell->x + width) {
             continue;
         }
         if (characters++ == 0) {
@@ -117,8 +121,8 @@ static int fill_cell(struct reading_text *t, const struct alphabet *alphabet,
     }
     if (characters > 0 && rc == 0) {
         struct reading_row *done = &t->rows[t->row_count - 1];
-        done->x = left;
-        done->y = list[0].row / READING_ROWS * READING_ROWS * READING_ROW;
+        done->x = cell->x;
+        done->y = cell->y;
         done->end = t->text.size;
         done->characters = characters;
         done->confidence = (float)(confidence / characters);
@@ -129,14 +133,16 @@ static int fill_cell(struct reading_text *t, const struct alphabet *alphabet,
 static int fill_cells(struct reading_text *t, const struct alphabet *alphabet,
                       const struct reading_character *list, size_t count,
                       const struct reading_page *page, struct error *e) {
-    int width = READING_STEPS * READING_STEP / page->column_offsets, rc = 0;
-    for (size_t i = 0, end; i < count && rc == 0; i = end) {
-        int row = list[i].row / READING_ROWS;
-        for (end = i; end < count && list[end].row / READING_ROWS == row;) {
+    int width = width_of(page) / page->cell_columns, rc = 0;
+    int height = page->rows * READING_ROWS * READING_ROW / page->cell_rows;
+    for (size_t i = 0, end = 0; i < count && rc == 0; i = end) {
+        int top = list[i].row * READING_ROW / height * height;
+        while (end < count && list[end].row * READING_ROW < top + height) {
             end++;
         }
-        for (int column = 0; column < page->columns && rc == 0; column++) {
-            rc = fill_cell(t, alphabet, list + i, end - i, column * width, (column + 1) * width, e);
+        for (int column = 0; column < page->cell_columns && rc == 0; column++) {
+            struct reading_row cell = {.x = column * width, .y = top};
+            rc = fill_cell(t, alphabet, list + i, end - i, &cell, width, e);
         }
     }
     return rc;
@@ -147,10 +153,10 @@ static int fill_cells(struct reading_text *t, const struct alphabet *alphabet,
 int reading_text_fill(struct reading_text *t, const struct alphabet *alphabet,
                       const struct reading_character *characters, size_t count,
                       const struct reading_page *page, struct error *e) {
-    int width = page->columns / page->column_offsets * READING_STEPS * READING_STEP;
+    int width = width_of(page);
     bytes_clear(&t->text);
     t->row_count = 0;
-    if (page->cells) {
+    if (page->cell_rows > 0) {
         return fill_cells(t, alphabet, characters, count, page, e);
     }
     if (!has_columns(characters, count, width)) {

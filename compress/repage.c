@@ -2,14 +2,17 @@
 #include "compress/repage.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "compress/page_image.h"
 #include "render/draw.h"
+
+enum { WHITE = 255 };
 
 struct repager {
     struct store *s;
     enum repage_how how;
-    const struct profile *profile;
+    const struct profile *profile; /* of pages that do not say */
+    const char *family;            /* of the fonts */
     struct fonts *fonts;
     struct encoder_session *session;
     struct bytes text;
@@ -28,10 +31,7 @@ int repager_open(struct repager **out, struct store *s, const struct encoder *en
     r->profile = &PROFILES[profile];
     bytes_init(&r->text, STREAM_MEMBER_LIMIT);
     drawn_page_init(&r->drawn);
-    int rc = fonts_open(&r->fonts, r->profile->family, e);
-    if (rc == 0) {
-        rc = encoder_session_open(&r->session, encoder, e);
-    }
+    int rc = encoder_session_open(&r->session, encoder, e);
     if (rc < 0) {
         repager_close(r);
         return rc;
@@ -51,52 +51,45 @@ void repager_close(struct repager *r) {
     free(r);
 }
 
-/* ---- The page ------------------------------------------------------------------------ */
+/* ---- What is drawn ------------------------------------------------------------------- */
 
-static int draw(struct repager *r, enum page_mode mode, const char *text, size_t size, int rows,
-                int columns, struct error *e) {
-    bool less = r->how == REPAGE_RENDER;
-    const struct page_setup setup = {.mode = mode,
-                                     .profile = r->profile,
-                                     .fonts = r->fonts,
-                                     .rows = less ? rows : 0,
-                                     .columns = less ? columns : 0};
-    return draw_text(&r->drawn, &setup, text, size, e);
+static bool in_cells(const struct token_record *record) {
+    return (record->header.layout & TOKEN_CELLS) != 0;
 }
-
-/* The page drawn, in rows x columns cells: of its text as much as fits, or all of it, smaller. */
-static int shrink_page(struct repager *r, int rows, int columns, struct image *small,
-                       struct error *e) {
-    int width = columns * CELL, height = rows * CELL;
-    struct page *page = &r->drawn.page;
-    if (r->how == REPAGE_RENDER) {
-        if (width > page->width || height > page->height) {
-            return error_set(e, ERR_UNSUPPORTED, "a page smaller than its tokens");
-        }
-        drawn_page_crop(&r->drawn, 0, 0, width, height);
-        return page_image(small, page, e);
-    }
-    struct image whole;
-    int rc = page_image(&whole, page, e);
-    if (rc == 0) {
-        rc = image_resize(small, &whole, width, height, e);
-        image_close(&whole);
-    }
-    return rc;
-}
-
-/* ---- The operator -------------------------------------------------------------------- */
 
 /* The drawn mode whose pages have this grid, or -1. */
-static int mode_of(const struct token_header *h) {
+static int mode_of(const struct token_record *record) {
+    const struct token_header *h = &record->header;
     for (int i = 0; i < DRAWN_MODES; i++) {
-        int mode = mode_named(DRAWN_MODE_NAMES[i]);
-        if (h->full_rows == mode_rows((enum page_mode)mode) &&
-            h->full_columns == mode_columns((enum page_mode)mode)) {
+        int mode = mode_named(DRAWN_MODE_NAMES[i]), rows = mode_rows((enum page_mode)mode);
+        if (h->full_columns == mode_columns((enum page_mode)mode) &&
+            (h->full_rows == rows || (in_cells(record) && h->full_rows < rows))) {
             return mode;
         }
     }
     return -1;
+}
+
+/* The profile of the page, or the one that was named; NULL: it is of another layout. */
+static const struct profile *profile_of(const struct repager *r,
+                                        const struct token_record *record) {
+    const struct profile *profile = r->profile;
+    for (int i = 0; i < PROFILE_COUNT; i++) {
+        if (strncmp(record->header.profile, PROFILE_NAMES[i], TOKEN_PROFILE) == 0) {
+            profile = &PROFILES[i];
+        }
+    }
+    return profile->cells == in_cells(record) ? profile : NULL;
+}
+
+static int open_fonts(struct repager *r, const char *family, struct error *e) {
+    if (r->fonts != NULL && strcmp(r->family, family) == 0) {
+        return 0;
+    }
+    fonts_close(r->fonts);
+    r->fonts = NULL;
+    r->family = family;
+    return fonts_open(&r->fonts, family, e);
 }
 
 /* The text of one page of a sample's, in r->text; NULL: there is none. */
@@ -110,25 +103,83 @@ static char *text_of(struct repager *r, const struct token_record *record, size_
     return text != NULL ? (char *)r->text.data + (text - all) : NULL;
 }
 
+/* ---- The page ------------------------------------------------------------------------ */
+
+/* All of the text on a page of the mode or, to render less of it, as much as fits rows x columns
+ * cells. These are tokens of one column offset: cells of mode hifi would be half as wide. */
+static int draw(struct repager *r, enum page_mode mode, const struct profile *profile,
+                const char *text, size_t size, int rows, int columns, struct error *e) {
+    bool less = r->how == REPAGE_RENDER;
+    const struct page_setup setup = {.mode = less && mode == MODE_HIFI ? MODE_LARGE : mode,
+                                     .profile = profile,
+                                     .fonts = r->fonts,
+                                     .rows = less ? rows : 0,
+                                     .columns = less ? columns : 0};
+    return draw_text(&r->drawn, &setup, text, size, e);
+}
+
+/* The upper left corner of the page, white where the page ends before it: pages in cells are as
+ * high as their text, and pictures are not drawn again. */
+static int cut_page(struct image *out, const struct page *page, int width, int height,
+                    struct error *e) {
+    if (width > page->width) {
+        return error_set(e, ERR_UNSUPPORTED, "a page smaller than its tokens");
+    }
+    int rc = image_new(out, width, height, 1, e);
+    if (rc < 0) {
+        return rc;
+    }
+    memset(out->pixels, WHITE, (size_t)width * (size_t)height);
+    for (int y = 0; y < height && y < page->height; y++) {
+        memcpy(out->pixels + (size_t)y * (size_t)width,
+               page->grey + (size_t)y * (size_t)page->width, (size_t)width);
+    }
+    return 0;
+}
+
+/* The page drawn, in rows x columns cells: of its text as much as fits, or all of the page of
+ * `full_rows`, smaller. */
+static int shrink_page(struct repager *r, int full_rows, int rows, int columns, struct image *small,
+                       struct error *e) {
+    int width = columns * CELL, height = rows * CELL;
+    const struct page *page = &r->drawn.page;
+    if (r->how == REPAGE_RENDER) {
+        return cut_page(small, page, width, height, e);
+    }
+    struct image whole;
+    int rc = cut_page(&whole, page, page->width, full_rows * CELL, e);
+    if (rc == 0) {
+        rc = image_resize(small, &whole, width, height, e);
+        image_close(&whole);
+    }
+    return rc;
+}
+
+/* ---- The operator -------------------------------------------------------------------- */
+
 static int shrink(void *context, const struct token_record *record, const float *old, int rows,
                   int columns, float *tokens, struct error *e) {
     struct repager *r = context;
-    int mode = mode_of(&record->header);
+    const struct profile *profile = profile_of(r, record);
+    int mode = mode_of(record);
     size_t size;
-    char *text = mode >= 0 ? text_of(r, record, &size) : NULL;
+    char *text = mode >= 0 && profile != NULL ? text_of(r, record, &size) : NULL;
     (void)old;
     if (text == NULL) {
         return 0;
     }
-    for (size_t i = 0; i < size && r->how == REPAGE_RENDER; i++) {
+    for (size_t i = 0; i < size && r->how == REPAGE_RENDER && !profile->cells; i++) {
         text[i] = text[i] == '\n' ? ' ' : text[i]; /* rows of another width */
     }
-    int rc = draw(r, (enum page_mode)mode, text, size, rows, columns, e);
+    int rc = open_fonts(r, profile->family, e);
+    if (rc == 0) {
+        rc = draw(r, (enum page_mode)mode, profile, text, size, rows, columns, e);
+    }
     if (rc < 0 || !r->drawn.drawn) {
         return rc;
     }
     struct image small;
-    rc = shrink_page(r, rows, columns, &small, e);
+    rc = shrink_page(r, record->header.full_rows, rows, columns, &small, e);
     if (rc == 0) {
         rc = encoder_run_image(r->session, tokens, &small, 1, e);
         image_close(&small);

@@ -10,12 +10,15 @@ enum repage_how { REPAGE_RESIZE, REPAGE_RENDER };
 
 struct repager; /* keeps to the thread that opened it */
 
-/* `profile`: index into PROFILES (render/text/profile.h). The encoder must be the store's. */
+/* `profile`: index into PROFILES (render/text/profile.h), of pages whose own the store does not
+ * know. The encoder must be the store's. */
 int repager_open(struct repager **out, struct store *s, const struct encoder *encoder,
                  enum repage_how how, int profile, struct error *e);
 void repager_close(struct repager *r); /* NULL is allowed */
 
-/* Fills pages whose text the store has, and whose grid was that of tiny, base or hifi. */
+/* Fills pages whose text the store has, and whose grid was that of tiny, base or hifi: as wide, and
+ * as high or, in cells, less high. What it draws is in the page's own profile; it cannot draw a
+ * page in cells in a profile of rows, nor the other way round. */
 struct forget_operator repager_operator(struct repager *r);
 
 #endif

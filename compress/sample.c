@@ -93,16 +93,21 @@ static const struct stream_member *page_member(const struct stream_sample *s, co
     return stream_member_find(s, suffix);
 }
 
-/* Boxes, a hundred thousand of them, are for others. */
+/* Boxes, a hundred thousand of them, and what is in each cell are for others. */
 static int read_pages(struct sample_record *r, const struct stream_member *member,
                       struct error *e) {
-    struct bytes text;
+    struct bytes some, text;
+    bytes_init(&some, STREAM_MEMBER_LIMIT);
     bytes_init(&text, STREAM_MEMBER_LIMIT);
-    int rc = json_skip(&text, member->data, member->size, "boxes", e);
+    int rc = json_skip(&some, member->data, member->size, "boxes", e);
+    if (rc == 0) {
+        rc = json_skip(&text, bytes_text(&some), some.size, "cells", e);
+    }
     if (rc == 0) {
         r->root = json_read(bytes_text(&text), text.size, NULL, e);
         rc = r->root != NULL ? 0 : e->code;
     }
+    bytes_close(&some);
     bytes_close(&text);
     return rc;
 }
@@ -120,7 +125,7 @@ static int read_record(struct sample_record *r, const struct stream_sample *s, s
     const json_t *profile = json_object_get(r->root, "profile");
     const char *mode = json_get_text(r->root, "mode"), *name = json_get_text(profile, "name");
     r->profile = name != NULL ? name : "";
-    r->cells = json_is_true(json_object_get(profile, "cells")) || profile_in_cells(r->profile);
+    r->cells = profile_in_cells(r->profile);
     r->mode = mode_named(mode);
     r->pages = json_object_get(r->root, "pages");
     if (r->mode < 0 || r->mode == MODE_GUNDAM || !json_is_array(r->pages)) {

@@ -49,7 +49,7 @@ bool trained_on(const struct trained *t, const char *profile) {
 bool profile_in_cells(const char *name) {
     for (int i = 0; i < PROFILE_COUNT; i++) {
         if (strcmp(name, PROFILE_NAMES[i]) == 0) {
-            return strncmp(name, "cell", 4) == 0;
+            return PROFILES[i].cells;
         }
     }
     return false;

@@ -58,6 +58,19 @@ make_days() { # COUNT [ACCOUNT]: days.tar
     stream_end | render -q --mode tiny >days.tar
 }
 
+# A model whose file says something of itself, as text.
+with_metadata() { # MODEL KEY VALUE
+    local length size
+    length=$(od -An -tu8 -N8 "$1" | tr -d ' ')
+    dd if="$1" bs=1 skip=8 count="$length" status=none |
+        jq -c --arg key "$2" --arg value "$3" '.__metadata__[$key] = $value' >header
+    while size=$(stat -c %s header) && [ $((size % 8)) -ne 0 ]; do printf ' ' >>header; done
+    # shellcheck disable=SC2059 # the bytes are the format
+    printf "$(printf '\\%03o' $((size & 255)) $((size >> 8 & 255)) $((size >> 16)) 0 0 0 0 0)"
+    cat header
+    tail -c +$((9 + length)) "$1"
+}
+
 # What a store holds, but for how LMDB keeps it: keys, JSON, text and every byte of the tokens.
 content_of() { # STORE
     store export -q --format tar "$1" | tar -xO | sha256sum

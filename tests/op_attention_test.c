@@ -438,16 +438,21 @@ static void a_huge_spread_of_scores_gives_no_nan(void) {
 
 /* ---- Windows ------------------------------------------------------------------------------- */
 
-enum { WINDOW = 5, ROWS = 12, COLUMNS = 8, DOWN = 3, ACROSS = 2 /* windows */ };
+/* A grid of rows x columns tokens and its windows: `across` beside each other, `count` in all. */
+struct windows {
+    int64_t side, rows, columns, across, count;
+};
+static struct windows at;
 
 /* The row of the grid's tokens that stands at place i of the windows, laid out one after another;
  * -1: none. */
 static int64_t grid_row(int64_t i) {
-    int64_t window = i / (WINDOW * WINDOW), place = i % (WINDOW * WINDOW);
-    int64_t y = window / ACROSS % DOWN * WINDOW + place / WINDOW;
-    int64_t x = window % ACROSS * WINDOW + place % WINDOW;
-    return y < ROWS && x < COLUMNS ? window / (DOWN * ACROSS) * ROWS * COLUMNS + y * COLUMNS + x
-                                   : -1;
+    int64_t window = i / (at.side * at.side), place = i % (at.side * at.side);
+    int64_t y = window % at.count / at.across * at.side + place / at.side;
+    int64_t x = window % at.across * at.side + place % at.side;
+    return y < at.rows && x < at.columns
+               ? window / at.count * at.rows * at.columns + y * at.columns + x
+               : -1;
 }
 
 /* Where windows leave the grid, q, k and v are those of one token. */
@@ -464,7 +469,7 @@ static void pad_windows(const double *pad) {
 
 /* Numbers of windows, as the grid has them. */
 static struct numbers on_grid(const struct numbers *n) {
-    struct numbers grid = numbers_new(problem.shape.batch / (DOWN * ACROSS) * ROWS * COLUMNS,
+    struct numbers grid = numbers_new(problem.shape.batch / at.count * at.rows * at.columns,
                                       n->heads, n->dim, 0, DTYPE_F32);
     int64_t width = n->heads * n->dim;
     for (int64_t i = 0; i < n->rows; i++) {
@@ -490,15 +495,15 @@ static void check_windows(struct device *d) {
     struct array *pad = array_vector(d, 3 * s->heads * s->dim, 0);
     memcpy(pad->values, padding.values, (size_t)(3 * s->heads * s->dim) * sizeof *pad->values);
     array_write(d, pad);
-    const struct attention_options options = {.height = WINDOW,
-                                              .width = WINDOW,
+    const struct attention_options options = {.height = at.side,
+                                              .width = at.side,
                                               .rel_h = &rel_h->t,
                                               .rel_w = &rel_w->t,
-                                              .window = WINDOW,
-                                              .grid_height = ROWS,
-                                              .grid_width = COLUMNS,
+                                              .window = at.side,
+                                              .grid_height = at.rows,
+                                              .grid_width = at.columns,
                                               .pad = &pad->t};
-    int64_t batch = s->batch / (DOWN * ACROSS), width = s->heads * s->dim;
+    int64_t batch = s->batch / at.count, width = s->heads * s->dim;
     struct tensor out_heads = tensor_heads(&out_array->t, batch, 0, s->heads, s->dim);
     struct tensor q_heads = tensor_heads(&q_array->t, batch, 0, s->heads, s->dim);
     struct tensor k_heads = tensor_heads(&kv_array->t, batch, 0, s->heads, s->dim);
@@ -514,9 +519,10 @@ static void check_windows(struct device *d) {
     arrays_release();
 }
 
-static void windows_attend_within_themselves_and_to_what_pads_them(void) {
-    static const struct shape shape =
-        SHAPE(2 * DOWN * ACROSS, WINDOW * WINDOW, WINDOW * WINDOW, 2, 2, 20, GRID(WINDOW, WINDOW));
+static void check_windows_of(const struct windows *grid, int64_t dim) {
+    const int64_t side = grid->side, tokens = side * side;
+    const struct shape shape = SHAPE(2 * grid->count, tokens, tokens, 2, 2, dim, GRID(side, side));
+    at = *grid;
     for (int bf16 = 0; bf16 < 2; bf16++) {
         enum dtype type = bf16 == 1 ? DTYPE_BF16 : DTYPE_F32;
         problem_open(&shape, type, 1);
@@ -529,6 +535,12 @@ static void windows_attend_within_themselves_and_to_what_pads_them(void) {
         numbers_free(&padding);
         problem_close();
     }
+}
+
+static void windows_attend_within_themselves_and_to_what_pads_them(void) {
+    check_windows_of(&(struct windows){5, 12, 8, 2, 6}, 20);
+    check_windows_of(&(struct windows){4, 4, 12, 3, 3}, 64); /* the cells of a page */
+    check_windows_of(&(struct windows){4, 8, 6, 2, 4}, 32);
 }
 
 /* ---- Memory -------------------------------------------------------------------------------- */

@@ -110,7 +110,7 @@ static void a_head_without_maps_reads_but_does_not_merge(void) {
     CHECK_NUMBER(reader_merge(s, tokens, &rows, &columns, &e), ERR_UNSUPPORTED);
     CHECK_NUMBER(reader_unmerge(s, tokens, 2, 2, 1, &e), ERR_UNSUPPORTED);
     CHECK_NUMBER(
-        reader_run(s, tokens, &(struct reading_page){2, 2, 1, false}, &characters, &count, &e), 0);
+        reader_run(s, tokens, &(struct reading_page){2, 2, 1, 0, 0}, &characters, &count, &e), 0);
     reader_session_close(s);
     reader_close(r);
 }
@@ -418,7 +418,7 @@ static void characters_of_cells_become_one_run(void) {
                                               {14, 20, 64, 0, 6, 1},
                                               {20, 30, 0, 64, 10, 1},
                                               {30, 32, 64, 64, 2, 0.625f}};
-    const struct reading_page page = {2, 2, 1, true};
+    const struct reading_page page = {2, 2, 1, 2, 2};
     struct reading_character characters[64];
     struct alphabet *alphabet = alphabet_of_lines();
     struct reading_text t;
@@ -441,10 +441,10 @@ static void characters_of_cells_become_one_run(void) {
 }
 
 /* At two column offsets a token's cell is half as wide. */
-static void cells_of_two_offsets_are_half_as_wide(void) {
+static void cells_may_be_smaller_than_a_token(void) {
     static const struct placed LIST[] = {{0, 2, "ab", 1}, {0, 34, "ef", 1}, {0, 66, "ij", 1},
                                          {2, 2, "cd", 1}, {2, 34, "gh", 1}, {2, 98, "k", 1}};
-    const struct reading_page page = {1, 4, 2, true};
+    const struct reading_page page = {1, 4, 2, 1, 4}, smaller = {1, 2, 1, 1, 4};
     struct reading_character characters[64];
     struct alphabet *alphabet = alphabet_of_lines();
     struct reading_text t;
@@ -454,6 +454,9 @@ static void cells_of_two_offsets_are_half_as_wide(void) {
     CHECK_TEXT(bytes_text(&t.text), "abcdefghijk");
     CHECK_NUMBER(t.row_count, 4);
     CHECK_NUMBER(t.rows[3].x, 96);
+    /* So are those of a page that was made smaller: its tokens have several. */
+    CHECK_NUMBER(reading_text_fill(&t, alphabet, characters, count, &smaller, NULL), 0);
+    CHECK_TEXT(bytes_text(&t.text), "abcdefghijk");
     reading_text_close(&t);
     alphabet_close(alphabet);
 }
@@ -569,7 +572,7 @@ int main(void) {
     RUN(characters_become_rows);
     RUN(rows_know_their_place_and_confidence);
     RUN(characters_of_cells_become_one_run);
-    RUN(cells_of_two_offsets_are_half_as_wide);
+    RUN(cells_may_be_smaller_than_a_token);
     RUN(distances_are_those_of_the_whole_matrix);
     RUN(accuracies_are_between_0_and_1);
     unlink(path);

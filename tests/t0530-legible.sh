@@ -16,17 +16,6 @@ page_of() { # MAGIC BYTES-OF-A-PIXEL: a page of mode tiny in one colour
     printf "$2%.0s" {1..262144} # the bytes are part of the format
 }
 
-with_pages() { # MODEL KIND: that model, its file saying which pages it knows
-    local length size
-    length=$(od -An -tu8 -N8 "$1" | tr -d ' ')
-    dd if="$1" bs=1 skip=8 count="$length" status=none | jq -c --arg kind "$2" '.__metadata__["occ.pages"] = $kind' >header
-    while size=$(stat -c %s header) && [ $((size % 8)) -ne 0 ]; do printf ' ' >>header; done
-    # shellcheck disable=SC2059 # the bytes are the format
-    printf "$(printf '\\%03o' $((size & 255)) $((size >> 8 & 255)) $((size >> 16)) 0 0 0 0 0)"
-    cat header
-    tail -c +$((9 + length)) "$1"
-}
-
 tokens_of() { # MODEL PICTURE
     rm -rf store out
     compress --store store --mode tiny --model "$1" "$2"
@@ -43,10 +32,10 @@ colours_become_grey_where_the_encoder_knows_grey_alone() { # fidelity: 16.5% of 
     sed 's/\\"name\\":\\"nano\\"/\\"name\\":\\"tint\\"/' "$model" >tint.safetensors
     cmp -s "$model" tint.safetensors && complain 'the name was not changed'
     [ "$(tokens_of tint.safetensors page.pgm)" != "$(tokens_of tint.safetensors page.ppm)" ]
-    with_pages "$model" rgb >rgb.safetensors
+    with_metadata "$model" occ.pages rgb >rgb.safetensors
     expect_equal "$grey" "$(tokens_of rgb.safetensors page.pgm)" # the same weights
     [ "$grey" != "$(tokens_of rgb.safetensors page.ppm)" ]
-    with_pages tint.safetensors grey >grey.safetensors
+    with_metadata tint.safetensors occ.pages grey >grey.safetensors
     expect_equal "$(tokens_of grey.safetensors page.pgm)" "$(tokens_of grey.safetensors page.ppm)"
 }
 

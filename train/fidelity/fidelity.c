@@ -61,20 +61,25 @@ static int count_pages(struct fidelity_worker *w, int64_t *pages, struct error *
 
 /* ---- Reading ----------------------------------------------------------------------------- */
 
+struct reading_page fidelity_page(const struct fidelity_worker *w, int rows, int columns) {
+    bool cells = PROFILES[w->o->profile].cells;
+    return (struct reading_page){.rows = rows,
+                                 .columns = columns,
+                                 .column_offsets = PAGE_SIZES[w->o->mode].column_offsets,
+                                 .cell_rows = cells ? rows : 0,
+                                 .cell_columns = cells ? columns : 0};
+}
+
 int fidelity_compare(struct fidelity_worker *w, const float *tokens,
                      const struct fidelity_reading *reading, struct error *e) {
     struct fidelity_state *state = &w->result.states[reading->state];
-    const struct reading_page layout = {.rows = reading->rows,
-                                        .columns = reading->columns,
-                                        .column_offsets = reading->column_offsets,
-                                        .cells = PROFILES[w->o->profile].cells};
     const struct reading_character *characters;
     const struct page *page = &w->page.page;
     size_t count;
-    int rc = reader_run(w->reader, tokens, &layout, &characters, &count, e);
+    int rc = reader_run(w->reader, tokens, &reading->page, &characters, &count, e);
     if (rc == 0) {
-        rc = reading_text_fill(&w->read, reader_alphabet(w->o->reader), characters, count, &layout,
-                               e);
+        rc = reading_text_fill(&w->read, reader_alphabet(w->o->reader), characters, count,
+                               &reading->page, e);
     }
     if (rc == 0) {
         rc = scorer_compare(w->scorer, &state->score, bytes_text(&w->read.text), w->read.text.size,
@@ -88,12 +93,8 @@ static int read_codecs(struct fidelity_worker *w, int rows, int columns, struct 
     int64_t dim = reader_dim(w->o->reader), tokens = (int64_t)rows * columns;
     int rc = 0;
     for (int i = 0; i < CODEC_COUNT && rc == 0; i++) {
-        const struct fidelity_reading reading = {.state = STATE_CODECS + i,
-                                                 .rows = rows,
-                                                 .columns = columns,
-                                                 .column_offsets =
-                                                     PAGE_SIZES[w->o->mode].column_offsets,
-                                                 .stored = tokens};
+        const struct fidelity_reading reading = {
+            .state = STATE_CODECS + i, .page = fidelity_page(w, rows, columns), .stored = tokens};
         bytes_clear(&w->packed);
         rc = codec_pack(w->codec, &w->packed, (enum codec)i, w->tokens, tokens, dim, NULL, e);
         if (rc == 0) {
@@ -111,10 +112,7 @@ static int read_codecs(struct fidelity_worker *w, int rows, int columns, struct 
 
 static int read_fresh(struct fidelity_worker *w, int rows, int columns, struct error *e) {
     const struct fidelity_reading reading = {.state = STATE_FRESH,
-                                             .rows = rows,
-                                             .columns = columns,
-                                             .column_offsets =
-                                                 PAGE_SIZES[w->o->mode].column_offsets,
+                                             .page = fidelity_page(w, rows, columns),
                                              .stored = (int64_t)rows * columns,
                                              .watched = true};
     struct score *score = &w->result.states[STATE_FRESH].score, before = *score;

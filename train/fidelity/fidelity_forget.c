@@ -17,17 +17,13 @@ static int most_halvings(const struct fidelity_options *o) {
     return most;
 }
 
-/* w->work holds the page's tokens as they are read after k halvings to r x c of them. */
-static int read_back(struct fidelity_worker *w, enum fidelity_operator how, int k, int rows,
-                     int columns, int64_t stored, struct error *e) {
-    bool renewed = how == FIDELITY_RESIZE || how == FIDELITY_RENDER;
-    const struct fidelity_reading reading = {
-        .state = state_forgotten(how, k),
-        .rows = rows,
-        .columns = columns,
-        .column_offsets = renewed ? 1 : PAGE_SIZES[w->o->mode].column_offsets,
-        .stored = stored,
-        .watched = how == FIDELITY_OWN};
+/* w->work holds the tokens of `page`, as they are read after k halvings to `stored`. */
+static int read_back(struct fidelity_worker *w, enum fidelity_operator how, int k,
+                     struct reading_page page, int64_t stored, struct error *e) {
+    const struct fidelity_reading reading = {.page = page,
+                                             .state = state_forgotten(how, k),
+                                             .stored = stored,
+                                             .watched = how == FIDELITY_OWN};
     return fidelity_compare(w, w->work, &reading, e);
 }
 
@@ -44,7 +40,7 @@ static int read_merged(struct fidelity_worker *w, float *merged, int rows, int c
         memcpy(w->work, merged, (size_t)(r * c) * dim * sizeof *merged);
         rc = reader_unmerge(w->reader, w->work, rows, columns, k, e);
         if (rc == 0) {
-            rc = read_back(w, FIDELITY_OWN, k, rows, columns, (int64_t)r * c, e);
+            rc = read_back(w, FIDELITY_OWN, k, fidelity_page(w, rows, columns), (int64_t)r * c, e);
         }
     }
     return rc;
@@ -63,7 +59,7 @@ static int read_pooled(struct fidelity_worker *w, float *pooled, int rows, int c
                    dim * sizeof(float));
         }
         if (w->o->halvings[k]) {
-            rc = read_back(w, FIDELITY_POOL, k, rows, columns, (int64_t)r * c, e);
+            rc = read_back(w, FIDELITY_POOL, k, fidelity_page(w, rows, columns), (int64_t)r * c, e);
         }
     }
     return rc;
@@ -107,7 +103,12 @@ static int read_smaller(struct fidelity_worker *w, int rows, int columns,
         }
         rc = encoder_run_image(w->encoder, w->work, &small, 1, e);
         if (rc == 0) {
-            rc = read_back(w, how, k, r, c, (int64_t)r * c, e);
+            /* of less text through as many cells, of all through smaller ones */
+            struct reading_page page = fidelity_page(w, rows, columns);
+            page = how == FIDELITY_RENDER ? fidelity_page(w, r, c) : page;
+            page.rows = r;
+            page.columns = c;
+            rc = read_back(w, how, k, page, (int64_t)r * c, e);
         }
         image_close(&small);
     }

@@ -25,10 +25,13 @@ struct fidelity_worker {
 /* The first page of w->source; rows and columns: cells that may be filled, 0: all. */
 int fidelity_draw(struct fidelity_worker *w, struct drawn_page *out, int rows, int columns,
                   struct error *e);
-/* Adds what is read of (rows, columns) tokens, of which `stored` are kept, to a state of the
- * result, and its rows where `watched`. */
+/* A whole page as it was encoded. */
+struct reading_page fidelity_page(const struct fidelity_worker *w, int rows, int columns);
+/* Adds what is read of the tokens of `page`, of which `stored` are kept, to a state of the result,
+ * and its rows where `watched`. */
 struct fidelity_reading {
-    int state, rows, columns, column_offsets;
+    struct reading_page page;
+    int state;
     int64_t stored;
     bool watched;
 };
