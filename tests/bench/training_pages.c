@@ -109,12 +109,12 @@ static int parse(struct arguments *a, int argc, char **argv, struct error *e) {
 
 static int write_page(const struct read_page *page, struct error *e) {
     const uint32_t header[HEADER] = {MAGIC,
-                                     (uint32_t)page->side,
-                                     (uint32_t)page->side,
+                                     (uint32_t)page->width,
+                                     (uint32_t)page->height,
                                      (uint32_t)page->label_count,
                                      (uint32_t)page->kind,
                                      page->merging ? MERGING : 0};
-    size_t area = (size_t)page->side * (size_t)page->side;
+    size_t area = (size_t)page->width * (size_t)page->height;
     int rc = file_write(STDOUT_FILENO, header, sizeof header, NULL, e);
     if (rc == 0) {
         rc = file_write(STDOUT_FILENO, page->grey, area, NULL, e);
