@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "store/array.h"
-#include "store/utf8.h"
 
 static int by_place(const void *a, const void *b) {
     const struct read_label *x = a, *y = b;
@@ -29,17 +28,15 @@ static int add_label(struct page_labels *out, const struct page *page, int y, do
     return 0;
 }
 
-/* Code points of a text that each have a class; 0: not all have one. */
+/* Characters of a text that each have a class; 0: not all have one. */
 static int count_known(const struct alphabet *a, const char *text, size_t size) {
     int count = 0;
-    for (size_t at = 0; at < size; count++) {
-        uint32_t c;
-        bool valid;
-        size_t length = utf8_decode(text + at, size - at, &c, &valid);
-        if (alphabet_find(a, text + at, length) == ALPHABET_OTHER) {
+    for (size_t at = 0, used; at < size; at += used) {
+        int index = alphabet_next(a, text + at, size - at, &used);
+        if (index == ALPHABET_OTHER) {
             return 0;
         }
-        at += length;
+        count += index != ALPHABET_NOTHING;
     }
     return count;
 }
@@ -53,15 +50,12 @@ static int label_cluster(struct page_labels *out, const struct page *page,
     if (parts == 0) {
         return add_label(out, page, c->y, x + advance / 2, index, e);
     }
-    size_t at = 0;
-    int rc = 0;
-    for (int i = 0; i < parts && rc == 0; i++) {
-        uint32_t code;
-        bool valid;
-        size_t length = utf8_decode(text + at, c->size - at, &code, &valid);
-        rc = add_label(out, page, c->y, x + advance * (i + 0.5) / parts,
-                       alphabet_find(a, text + at, length), e);
-        at += length;
+    int rc = 0, i = 0;
+    for (size_t at = 0, used; at < c->size && rc == 0; at += used) {
+        index = alphabet_next(a, text + at, c->size - at, &used);
+        if (index != ALPHABET_NOTHING) {
+            rc = add_label(out, page, c->y, x + advance * (i++ + 0.5) / parts, index, e);
+        }
     }
     return rc;
 }

@@ -172,8 +172,9 @@ int text_lower(struct bytes *out, const char *text, size_t size, struct error *e
 int text_random(struct bytes *out, const struct alphabet *alphabet, enum text_letters letters,
                 size_t size, uint64_t *random, struct error *e) {
     static const double PARTS[ALPHABET_PARTS] = {
-        [ALPHABET_ASCII] = 4,    [ALPHABET_LATIN] = 2, [ALPHABET_GREEK] = 1,
-        [ALPHABET_CYRILLIC] = 2, [ALPHABET_SIGNS] = 1, [ALPHABET_EMOJI] = 1};
+        [ALPHABET_ASCII] = 4, [ALPHABET_LATIN] = 2,    [ALPHABET_VIETNAMESE] = 1,
+        [ALPHABET_GREEK] = 1, [ALPHABET_CYRILLIC] = 2, [ALPHABET_SIGNS] = 1,
+        [ALPHABET_EMOJI] = 1};
     enum { LONGEST = 14 };
     int rc = 0;
     while (out->size < size && rc == 0) {
