@@ -1,8 +1,8 @@
 /* training_pages.c - the pages that `occ train read` learns from, for a trainer that is not ours.
  *
  *     bench-training-pages [--count N] [--first N] [--step N] [--seed N] [--size tiny]
- *                          [--profiles read10:2,dense] [--random 0.33] [--pictures 0.1]
- *                          [--simple 0] [--progress 1] TEXT... > pages
+ *                          [--profiles read10:2,dense] [--samples 0.4] [--random 0.33]
+ *                          [--pictures 0.1] [--simple 0] [--progress 1] TEXT... > pages
  *     bench-training-pages --alphabet > alphabet.json
  *
  * Writes pages `first`, `first + step`, ... (a page follows from the seed and its number alone, so
@@ -70,10 +70,11 @@ static int parse_option(struct arguments *a, const char *name, const char *value
         const char *name;
         uint64_t *whole;
         double *share;
-    } options[] = {{"first", &a->first, NULL},       {"step", &a->step, NULL},
-                   {"count", &a->count, NULL},       {"seed", &a->mix.seed, NULL},
-                   {"random", NULL, &a->mix.random}, {"pictures", NULL, &a->mix.pictures},
-                   {"simple", NULL, &a->mix.simple}, {"progress", NULL, &a->progress}};
+    } options[] = {{"first", &a->first, NULL},           {"step", &a->step, NULL},
+                   {"count", &a->count, NULL},           {"seed", &a->mix.seed, NULL},
+                   {"samples", NULL, &a->mix.samples},   {"random", NULL, &a->mix.random},
+                   {"pictures", NULL, &a->mix.pictures}, {"simple", NULL, &a->mix.simple},
+                   {"progress", NULL, &a->progress}};
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         if (strcmp(name, options[i].name) == 0) {
             return options[i].whole != NULL ? parse_whole(options[i].whole, name, value, e)
@@ -88,11 +89,19 @@ static int parse_option(struct arguments *a, const char *name, const char *value
 }
 
 static int parse(struct arguments *a, int argc, char **argv, struct error *e) {
-    static const struct option OPTIONS[] = {
-        {"first", 1, NULL, 'o'},    {"step", 1, NULL, 'o'},     {"count", 1, NULL, 'o'},
-        {"seed", 1, NULL, 'o'},     {"size", 1, NULL, 'o'},     {"profiles", 1, NULL, 'o'},
-        {"random", 1, NULL, 'o'},   {"pictures", 1, NULL, 'o'}, {"simple", 1, NULL, 'o'},
-        {"progress", 1, NULL, 'o'}, {"alphabet", 0, NULL, 'o'}, {0}};
+    static const struct option OPTIONS[] = {{"first", 1, NULL, 'o'},
+                                            {"step", 1, NULL, 'o'},
+                                            {"count", 1, NULL, 'o'},
+                                            {"seed", 1, NULL, 'o'},
+                                            {"size", 1, NULL, 'o'},
+                                            {"profiles", 1, NULL, 'o'},
+                                            {"random", 1, NULL, 'o'},
+                                            {"samples", 1, NULL, 'o'},
+                                            {"pictures", 1, NULL, 'o'},
+                                            {"simple", 1, NULL, 'o'},
+                                            {"progress", 1, NULL, 'o'},
+                                            {"alphabet", 0, NULL, 'o'},
+                                            {0}};
     int index, rc = 0;
     for (int c = getopt_long(argc, argv, "", OPTIONS, &index); c != -1 && rc == 0;
          c = getopt_long(argc, argv, "", OPTIONS, &index)) {
@@ -182,10 +191,11 @@ static int run(struct arguments *a, char **files, int count, struct error *e) {
 }
 
 int main(int argc, char **argv) {
-    struct arguments a = {.mix = {.profiles = {1}, .random = 0.33, .pictures = 0.1, .seed = 1},
-                          .progress = 1,
-                          .step = 1,
-                          .count = 0};
+    struct arguments a = {
+        .mix = {.profiles = {1}, .samples = 0.4, .random = 0.33, .pictures = 0.1, .seed = 1},
+        .progress = 1,
+        .step = 1,
+        .count = 0};
     struct error e = {0};
     int rc = parse(&a, argc, argv, &e);
     if (rc == 0) {

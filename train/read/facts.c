@@ -2,6 +2,7 @@
 #include "train/read/facts.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "store/random.h"
@@ -82,8 +83,8 @@ int fact_put_url(struct bytes *out, uint64_t *random, struct error *e) {
 }
 
 int fact_put_face(struct bytes *out, uint64_t *random, struct error *e) {
-    static const char *const FACES[] = {":)",  ":-)", ":D",  ";)",  ":(",  ":'(", "<3",  "</3",
-                                        "xD",  "XD",  ":P",  ":/",  "^^",  "^_^", "o_O", "-_-",
+    static const char *const FACES[] = {":)",  ":-)", ":D",  ";)",   ":(", ":'(", "<3",  "</3",
+                                        "xD",  "XD",  ":P",  ":/",   "^^", "^_^", "o_O", "-_-",
                                         ">:(", "=)",  "T_T", "\\o/", ":o", "lol", "LOL", "xx"};
     return bytes_append_text(out, CHOOSE(FACES, random), e);
 }
@@ -103,8 +104,8 @@ static int put_grouped(struct bytes *out, int64_t value, const char *separator, 
 
 int fact_put_price(struct bytes *out, uint64_t *random, struct error *e) {
     static const char *const BEFORE[] = {"$", "€", "£", "US$", "¥", "₹", "CHF ", "~$", "-$"};
-    static const char *const AFTER[] = {" €", "€", " zł", " ₽", " USD", " kr", " Kč", " lei", "₫",
-                                        " EUR", " ₴", "¢"};
+    static const char *const AFTER[] = {" €",  "€",    " zł", " ₽", " USD", " kr",
+                                        " Kč", " lei", "₫",   " EUR", " ₴",   "¢"};
     static const char *const GROUPS[] = {",", ".", "", "", " "};
     const char *group = CHOOSE(GROUPS, random), *point = group[0] == ',' ? "." : ",";
     bool before = below(2, random) == 0;
@@ -132,7 +133,8 @@ int fact_put_count(struct bytes *out, uint64_t *random, struct error *e) {
 static int put_date(struct bytes *out, uint64_t *random, struct error *e) {
     static const char *const MONTHS[] = {"Jan", "Feb", "March", "April", "May",      "June", "Juli",
                                          "Aug", "Sep", "Oct",   "Nov",   "December", "mai"};
-    int year = 1900 + below(150, random), month = 1 + below(12, random), day = 1 + below(31, random);
+    int year = 1900 + below(150, random), month = 1 + below(12, random),
+        day = 1 + below(31, random);
     switch (below(7, random)) {
     case 0:
         return bytes_printf(out, e, "%d/%d/%02d", month, day, year % 100);
@@ -170,8 +172,9 @@ static int put_time(struct bytes *out, uint64_t *random, struct error *e) {
 
 static int put_number(struct bytes *out, uint64_t *random, struct error *e) {
     static const char *const GROUPS[] = {",", ".", " ", "'", ""};
-    static const char *const UNITS[] = {"%",   "km",  " kg", "°",  "°C", "x",  "th", "ml", " mm", "GB",
-                                        " km/h", "€/h", "px", "\"", "²",  "€", ".",  "-",  "/7", "h"};
+    static const char *const UNITS[] = {"%",  "km",  " kg", "°",     "°C",  "x",  "th",
+                                        "ml", " mm", "GB",  " km/h", "€/h", "px", "\"",
+                                        "²",  "€",   ".",   "-",     "/7",  "h"};
     switch (below(8, random)) {
     case 0:
         return put_grouped(out, fact_number(9, random), CHOOSE(GROUPS, random), e);
@@ -233,11 +236,12 @@ int fact_put_string(struct bytes *out, uint64_t *random, struct error *e) {
 
 int fact_put_code(struct bytes *out, uint64_t *random, struct error *e) {
     static const char *const FORMS[] = {
-        "%s()",        "%s(%s)",      "%s_%s",     "--%s=%s",    "%s.%s",      "%s->%s",  "[%s]",
-        "{%s: %s}",    "<%s>",        "</%s>",     "$%s",        "%s[%s]",     "%s += %s;", "/%s/%s",
-        "~/%s/%s.txt", "C:\\%s\\%s",  "`%s`",      "%s::%s",     "&%s;",       "!%s",     "if (%s) {",
-        "\"%s\": \"%s\",", "%s|%s",   "@%s(%s)",   "%s != %s",   "%s && !%s",  "%%%s%%",  "*%s = &%s;",
-        "// %s %s",    "#include <%s.h>", "__%s__", "return %s;", "} // %s",   "%s\\n",   "%s@%s.com"};
+        "%s()",      "%s(%s)",     "%s_%s",       "--%s=%s",         "%s.%s",    "%s->%s",
+        "[%s]",      "{%s: %s}",   "<%s>",        "</%s>",           "$%s",      "%s[%s]",
+        "%s += %s;", "/%s/%s",     "~/%s/%s.txt", "C:\\%s\\%s",      "`%s`",     "%s::%s",
+        "&%s;",      "!%s",        "if (%s) {",   "\"%s\": \"%s\",", "%s|%s",    "@%s(%s)",
+        "%s != %s",  "%s && !%s",  "%%%s%%",      "*%s = &%s;",      "// %s %s", "#include <%s.h>",
+        "__%s__",    "return %s;", "} // %s",     "%s\\n",           "%s@%s.com"};
     const char *at = CHOOSE(FORMS, random);
     int rc = 0;
     while (*at != '\0' && rc == 0) {
@@ -259,8 +263,9 @@ int fact_put(struct bytes *out, uint64_t *random, struct error *e) {
     static const struct {
         int (*put)(struct bytes *out, uint64_t *random, struct error *e);
         double share;
-    } KINDS[] = {{fact_put_price, 3}, {put_date, 2},      {put_time, 2},    {put_number, 4},
-                 {fact_put_count, 2}, {fact_put_url, 0.7}, {fact_put_code, 1}, {fact_put_face, 1.5}};
+    } KINDS[] = {{fact_put_price, 3}, {put_date, 2},       {put_time, 2},
+                 {put_number, 4},     {fact_put_count, 2}, {fact_put_url, 0.7},
+                 {fact_put_code, 1},  {fact_put_face, 1.5}};
     double shares[COUNT(KINDS)];
     for (int i = 0; i < COUNT(KINDS); i++) {
         shares[i] = KINDS[i].share;

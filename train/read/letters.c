@@ -27,8 +27,8 @@ struct letters {
 /* An index of SCRIPT_CODES, or -1. */
 static int script_of(uint32_t c) {
     UErrorCode status = U_ZERO_ERROR;
-    UScriptCode code = u_isalpha((UChar32)c) ? uscript_getScript((UChar32)c, &status)
-                                             : USCRIPT_COMMON;
+    UScriptCode code =
+        u_isalpha((UChar32)c) ? uscript_getScript((UChar32)c, &status) : USCRIPT_COMMON;
     for (int i = 0; i < SCRIPTS; i++) {
         if (code == SCRIPT_CODES[i]) {
             return i;
@@ -124,9 +124,8 @@ int letters_put_emoji(const struct letters *l, struct bytes *out, uint64_t *rand
     alphabet_range(ALPHABET_EMOJI, &first, &end);
     double count = end - first, u = random_unit(random);
     /* the share of those before the n-th is log(1 + n / offset) / log(1 + count / offset) */
-    double rank = random_below(random, ANY) == 0
-                      ? u * count
-                      : offset * (pow(1 + count / offset, u) - 1);
+    double rank =
+        random_below(random, ANY) == 0 ? u * count : offset * (pow(1 + count / offset, u) - 1);
     const char *text = alphabet_text(l->alphabet, first + (int)(rank < count ? rank : 0));
     uint32_t c;
     bool valid;
@@ -150,34 +149,34 @@ struct strange {
     int longest;
 };
 static const struct strange STRANGE[] = {
-    {0x4E00, 0x9FA5, 0, 0, 6, 14},           /* Chinese */
-    {0x3041, 0x3096, 0, 0, 2, 10},           /* Hiragana */
-    {0x30A1, 0x30FA, 0, 0, 1.5, 8},          /* Katakana */
-    {0xAC00, 0xD7A3, 0, 0, 2, 5},            /* Hangul */
-    {0x621, 0x63A, 0, 0, 1.5, 7},            /* Arabic */
-    {0x641, 0x64A, 0, 0, 1.5, 7},            /* Arabic */
-    {0x5D0, 0x5EA, 0, 0, 1.5, 7},            /* Hebrew */
-    {0xE01, 0xE2E, 0xE31, 0xE31, 1, 10},     /* Thai */
-    {0xE01, 0xE2E, 0xE47, 0xE4C, 1, 10},     /* Thai */
-    {0x905, 0x939, 0x93E, 0x94C, 2, 7},      /* Devanagari */
-    {0x10D0, 0x10F0, 0, 0, 0.5, 8},          /* Georgian */
-    {0x561, 0x586, 0, 0, 0.5, 8},            /* Armenian */
-    {0x180, 0x24F, 0, 0, 0.5, 2},            /* rare Latin letters */
-    {0x250, 0x2AF, 0, 0, 0.5, 6},            /* phonetic */
-    {0x1F00, 0x1F4D, 0, 0, 0.3, 2},          /* old Greek */
-    {0x2070, 0x209C, 0, 0, 0.3, 2},          /* raised and lowered */
-    {0x2100, 0x214F, 0, 0, 0.3, 1},          /* like letters */
-    {0x2194, 0x21FF, 0, 0, 0.5, 2},          /* arrows */
-    {0x2200, 0x22FF, 0, 0, 0.5, 2},          /* mathematics */
-    {0x2500, 0x257F, 0, 0, 0.3, 6},          /* boxes */
-    {0x2580, 0x25FF, 0, 0, 0.5, 4},          /* blocks */
-    {0x2600, 0x26FF, 0, 0, 0.5, 2},          /* signs */
-    {0x2700, 0x27BE, 0, 0, 0.5, 2},          /* dingbats */
-    {0xFF01, 0xFF5E, 0, 0, 0.5, 5},          /* full width */
-    {0x1F300, 0x1F64F, 0, 0, 1, 3},          /* emoji that are little used */
-    {0x1F680, 0x1F6FC, 0, 0, 0.5, 3},        /* emoji */
-    {0x1F90C, 0x1F9FF, 0, 0, 0.5, 3},        /* emoji */
-    {0x1D400, 0x1D433, 0, 0, 0.3, 8},        /* mathematical letters, as in names */
+    {0x4E00, 0x9FA5, 0, 0, 6, 14},       /* Chinese */
+    {0x3041, 0x3096, 0, 0, 2, 10},       /* Hiragana */
+    {0x30A1, 0x30FA, 0, 0, 1.5, 8},      /* Katakana */
+    {0xAC00, 0xD7A3, 0, 0, 2, 5},        /* Hangul */
+    {0x621, 0x63A, 0, 0, 1.5, 7},        /* Arabic */
+    {0x641, 0x64A, 0, 0, 1.5, 7},        /* Arabic */
+    {0x5D0, 0x5EA, 0, 0, 1.5, 7},        /* Hebrew */
+    {0xE01, 0xE2E, 0xE31, 0xE31, 1, 10}, /* Thai */
+    {0xE01, 0xE2E, 0xE47, 0xE4C, 1, 10}, /* Thai */
+    {0x905, 0x939, 0x93E, 0x94C, 2, 7},  /* Devanagari */
+    {0x10D0, 0x10F0, 0, 0, 0.5, 8},      /* Georgian */
+    {0x561, 0x586, 0, 0, 0.5, 8},        /* Armenian */
+    {0x180, 0x24F, 0, 0, 0.5, 2},        /* rare Latin letters */
+    {0x250, 0x2AF, 0, 0, 0.5, 6},        /* phonetic */
+    {0x1F00, 0x1F4D, 0, 0, 0.3, 2},      /* old Greek */
+    {0x2070, 0x209C, 0, 0, 0.3, 2},      /* raised and lowered */
+    {0x2100, 0x214F, 0, 0, 0.3, 1},      /* like letters */
+    {0x2194, 0x21FF, 0, 0, 0.5, 2},      /* arrows */
+    {0x2200, 0x22FF, 0, 0, 0.5, 2},      /* mathematics */
+    {0x2500, 0x257F, 0, 0, 0.3, 6},      /* boxes */
+    {0x2580, 0x25FF, 0, 0, 0.5, 4},      /* blocks */
+    {0x2600, 0x26FF, 0, 0, 0.5, 2},      /* signs */
+    {0x2700, 0x27BE, 0, 0, 0.5, 2},      /* dingbats */
+    {0xFF01, 0xFF5E, 0, 0, 0.5, 5},      /* full width */
+    {0x1F300, 0x1F64F, 0, 0, 1, 3},      /* emoji that are little used */
+    {0x1F680, 0x1F6FC, 0, 0, 0.5, 3},    /* emoji */
+    {0x1F90C, 0x1F9FF, 0, 0, 0.5, 3},    /* emoji */
+    {0x1D400, 0x1D433, 0, 0, 0.3, 8},    /* mathematical letters, as in names */
 };
 enum { STRANGE_COUNT = sizeof STRANGE / sizeof *STRANGE };
 

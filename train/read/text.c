@@ -151,9 +151,9 @@ static int change_case(struct bytes *out, const char *text, size_t size, UChar32
         bool valid;
         char changed[4];
         size_t length = utf8_decode(text + at, size - at, &c, &valid);
-        rc = valid ? bytes_append(out, changed,
-                                  utf8_encode((uint32_t)change((UChar32)c), changed), e)
-                   : bytes_append(out, text + at, length, e);
+        rc = valid
+                 ? bytes_append(out, changed, utf8_encode((uint32_t)change((UChar32)c), changed), e)
+                 : bytes_append(out, text + at, length, e);
         at += length;
     }
     return rc;

@@ -30,8 +30,8 @@ int text_stretch(struct bytes *out, const char *text, size_t text_size, size_t a
 /* Makes one paragraph of it: newlines become spaces. */
 void text_join_lines(struct bytes *text);
 
-/* Appends `count` words of a text with a space between, from somewhere on, rather from the beginning
- * of a sentence. A word is what stands between blanks, cut after TEXT_WORD bytes. */
+/* Appends `count` words of a text with a space between, from somewhere on, rather from the
+ * beginning of a sentence. A word is what stands between blanks, cut after TEXT_WORD bytes. */
 enum { TEXT_WORD = 96 };
 int text_words(struct bytes *out, const struct text_file *f, int count, uint64_t *random,
                struct error *e);
