@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unicode/uchar.h>
 #include <unistd.h>
 
+#include "render/text/character.h"
 #include "store/file.h"
 #include "store/random.h"
 #include "store/utf8.h"
@@ -143,28 +143,27 @@ int text_words(struct bytes *out, const struct text_file *f, int count, uint64_t
     return rc;
 }
 
-static int change_case(struct bytes *out, const char *text, size_t size, UChar32 (*change)(UChar32),
-                       struct error *e) {
+static int change_case(struct bytes *out, const char *text, size_t size,
+                       uint32_t (*change)(uint32_t), struct error *e) {
     int rc = 0;
     for (size_t at = 0; at < size && rc == 0;) {
         uint32_t c;
         bool valid;
         char changed[4];
         size_t length = utf8_decode(text + at, size - at, &c, &valid);
-        rc = valid
-                 ? bytes_append(out, changed, utf8_encode((uint32_t)change((UChar32)c), changed), e)
-                 : bytes_append(out, text + at, length, e);
+        rc = valid ? bytes_append(out, changed, utf8_encode(change(c), changed), e)
+                   : bytes_append(out, text + at, length, e);
         at += length;
     }
     return rc;
 }
 
 int text_upper(struct bytes *out, const char *text, size_t size, struct error *e) {
-    return change_case(out, text, size, u_toupper, e);
+    return change_case(out, text, size, character_upper, e);
 }
 
 int text_lower(struct bytes *out, const char *text, size_t size, struct error *e) {
-    return change_case(out, text, size, u_tolower, e);
+    return change_case(out, text, size, character_lower, e);
 }
 
 /* ---- Random strings -------------------------------------------------------------------------- */
