@@ -12,6 +12,7 @@
 
 struct letters {
     const struct alphabet *alphabet;
+    const struct text_files *texts;
     int first_emoji, end_emoji; /* classes */
     struct letter_list {
         uint32_t *list; /* owned */
@@ -39,13 +40,15 @@ static int add_letter(struct letters *l, const char *text, struct error *e) {
     return 0;
 }
 
-int letters_open(struct letters **out, const struct alphabet *alphabet, struct error *e) {
+int letters_open(struct letters **out, const struct alphabet *alphabet,
+                 const struct text_files *texts, struct error *e) {
     *out = NULL;
     struct letters *l = calloc(1, sizeof *l);
     if (l == NULL) {
         return error_memory(e, NULL);
     }
     l->alphabet = alphabet;
+    l->texts = texts;
     alphabet_range(ALPHABET_EMOJI, &l->first_emoji, &l->end_emoji);
     int rc = 0;
     for (int i = ALPHABET_OTHER + 1; i < alphabet_count(alphabet) && rc == 0; i++) {
@@ -175,8 +178,29 @@ static uint32_t between(uint32_t first, uint32_t last, uint64_t *random) {
     return first + (uint32_t)random_below(random, (int64_t)(last - first) + 1);
 }
 
+/* The first characters of a word. */
+static int put_strange_word(const struct text_file *f, struct bytes *out, int most,
+                            uint64_t *random, struct error *e) {
+    size_t before = out->size, end = before;
+    int rc = text_words(out, f, 1, random, e);
+    for (int i = 0; i < most && end < out->size && rc == 0; i++) {
+        uint32_t c;
+        bool valid;
+        end += utf8_decode(bytes_text(out) + end, out->size - end, &c, &valid);
+    }
+    if (rc == 0 && end < out->size) {
+        out->size = end;
+        out->data[end] = '\0';
+    }
+    return rc;
+}
+
 int letters_put_strange(const struct letters *l, struct bytes *out, int most, uint64_t *random,
                         struct error *e) {
+    const struct text_file *f = text_files_choose_strange(l->texts, random);
+    if (f != NULL && random_below(random, 2) == 0) {
+        return put_strange_word(f, out, most, random, e);
+    }
     const struct strange *s = choose_strange(random);
     most = most < s->longest ? most : s->longest;
     int count = 1 + (int)random_below(random, most), rc = 0;
