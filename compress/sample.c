@@ -93,21 +93,16 @@ static const struct stream_member *page_member(const struct stream_sample *s, co
     return stream_member_find(s, suffix);
 }
 
-/* Boxes, a hundred thousand of them, and what is in each cell are for others. */
+/* Boxes, a hundred thousand of them, are for others. */
 static int read_pages(struct sample_record *r, const struct stream_member *member,
                       struct error *e) {
-    struct bytes some, text;
-    bytes_init(&some, STREAM_MEMBER_LIMIT);
+    struct bytes text;
     bytes_init(&text, STREAM_MEMBER_LIMIT);
-    int rc = json_skip(&some, member->data, member->size, "boxes", e);
-    if (rc == 0) {
-        rc = json_skip(&text, bytes_text(&some), some.size, "cells", e);
-    }
+    int rc = json_skip(&text, member->data, member->size, "boxes", e);
     if (rc == 0) {
         r->root = json_read(bytes_text(&text), text.size, NULL, e);
         rc = r->root != NULL ? 0 : e->code;
     }
-    bytes_close(&some);
     bytes_close(&text);
     return rc;
 }

@@ -221,7 +221,7 @@ int spans_open(struct spans **out, const void *json, size_t size, struct error *
     const json_t *pages = json_object_get(s->root, "pages");
     int64_t sources = (int64_t)json_array_size(json_object_get(s->root, "sources"));
     int rc = json_is_array(pages) ? check_sources(s->root, e)
-                                  : error_set(e, ERR_FORMAT, "is no list of pages");
+                                  : error_set(e, ERR_FORMAT, "holds no list of pages");
     s->page_count = json_array_size(pages);
     s->pages = rc == 0 ? calloc(s->page_count + 1, sizeof *s->pages) : NULL;
     if (rc == 0 && s->pages == NULL) {
