@@ -1,48 +1,64 @@
 /* occ-eval.c - the command line of `occ eval`. */
-#include <inttypes.h>
-#include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/data_file.h"
 #include "cli/encoder_choice.h"
+#include "cli/fidelity_output.h"
 #include "cli/mix.h"
 #include "cli/tool.h"
 #include "store/cpu_count.h"
 #include "store/file.h"
 #include "store/log.h"
-#include "train/fidelity/fidelity.h"
 
 struct arguments {
     struct encoder_choice encoder;
-    const char *tokenizer, *text, *modes, *profiles;
-    char **texts; /* text_count of them, after the command */
-    int text_count;
-    int64_t pages, steps, threads, seed;
+    struct option_list texts; /* [NAME=]FILE */
+    const char *tokenizer, *modes, *profiles, *sets, *halvings, *operators, *calibrate, *record;
+    char **files; /* file_count of them, after the command */
+    int file_count;
+    int64_t pages, threads, seed;
     struct tool_messages messages;
-    bool json;
+    bool json, codecs, calibration;
 };
 
 #define FIELD(name) offsetof(struct arguments, name)
 static const struct option_spec OPTIONS[] = {
     {"", .help = "What is measured"},
-    {"text", 't', OPTION_TEXT, FIELD(text), "FILE",
-     .help =
-         "UTF-8 text that the encoder was not trained on; FILEs after the command are added to it"},
+    {"text", 't', OPTION_LIST, FIELD(texts), "FILE",
+     .help = "UTF-8 text that the encoder was not trained on; NAME=FILE makes a set of that name, "
+             "files of one name together; others, and FILEs after the command, are the set 'text'. "
+             "May be given several times"},
+    {"sets", 0, OPTION_TEXT, FIELD(sets), "LIST",
+     .help = "sets that are made: any of random (words of printable ASCII), digits (ids, money, "
+             "dates), caps (the first set of text in capitals), or none"},
     {"modes", 0, OPTION_TEXT, FIELD(modes), "LIST", .help = "page sizes: any of tiny, base, hifi"},
     {"profiles", 0, OPTION_TEXT, FIELD(profiles), "LIST",
-     .help = "typefaces and spacings: any of read10, clear, dense"},
+     .help = "typefaces and spacings: any of cell10, cell8, read10, clear, dense"},
     {"pages", 'n', OPTION_INTEGER, FIELD(pages), "N",
-     .help = "pages of text, and as many of random strings, for each mode and profile",
+     .help = "pages of each set, for each mode and profile; of a text, as many as it fills",
      .minimum = 1},
-    {"steps", 'k', OPTION_INTEGER, FIELD(steps), "K",
-     .help = "how often each operator of forgetting halves the pages", .maximum = FIDELITY_STEPS},
+    {"halvings", 'k', OPTION_TEXT, FIELD(halvings), "LIST",
+     .help = "after how many halvings tokens are read: any of 0 to 4"},
+    {"operators", 0, OPTION_TEXT, FIELD(operators), "LIST",
+     .help = "how they are halved: any of own (what the encoder learned), pool, resize, render"},
+    {"codecs", 0, OPTION_FLAG, FIELD(codecs), .help = "read tokens after each codec, too"},
     {"tokenizer", 0, OPTION_TEXT, FIELD(tokenizer), "FILE",
      .help = "the tokenizer that counts text tokens: a .tiktoken file or a tokenizer.json; "
              "default: r50k"},
-    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "seed of the random strings"},
+    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "seed of what is random"},
+    {"", .help = "What is made of it"},
+    {"json", 0, OPTION_FLAG, FIELD(json),
+     .help = "print one JSON object per line for each profile, mode and set"},
+    {"calibration", 0, OPTION_FLAG, FIELD(calibration),
+     .help = "print the confidence of all rows beside their accuracy, by tenths"},
+    {"calibrate", 0, OPTION_TEXT, FIELD(calibrate), "FILE",
+     .help = "write the line from the one to the other, for 'occ model convert --metadata "
+             "occ.calibration=FILE'"},
+    {"record", 0, OPTION_TEXT, FIELD(record), "FILE",
+     .help = "write what is read of the texts after each number of halvings, for 'occ model "
+             "convert --metadata occ.fidelity=FILE'"},
     {"", .help = "How"},
     ENCODER_FILE_ROW(struct arguments, encoder,
                      "an encoder with a reading head; default: the bundled one"),
@@ -50,8 +66,6 @@ static const struct option_spec OPTIONS[] = {
     COMPUTE_ROW(struct arguments, encoder.device),
     {"threads", 'j', OPTION_INTEGER, FIELD(threads), "N",
      .help = "pages at the same time; 0 means one per core", .maximum = 256},
-    {"json", 0, OPTION_FLAG, FIELD(json),
-     .help = "print one JSON object per line for each mode and profile"},
     {"quiet", 'q', OPTION_FLAG, FIELD(messages.quiet), .help = "print errors and results only"},
     {0}};
 
@@ -60,142 +74,129 @@ static const struct tool TOOL = {
     .summary = "measure what visual tokens keep",
     .operands = "COMMAND [FILE...]",
     .description =
-        "fidelity renders pages of the text of all FILEs and of random strings of printable ASCII, "
-        "encodes them, reads the tokens back with the encoder's reading head, and prints how many "
-        "text tokens each visual token stands for and the share of characters that were recovered: "
-        "1 - edit distance / length, greedy, without a language model. It does the same after each "
-        "codec and, with --steps, after forgetting: merge (the encoder's own maps), pool (means), "
-        "resize (the page made smaller and encoded again), render (as much of the text as fits on "
-        "a smaller page).",
-    .examples = "occ eval fidelity --text book.txt --profiles read10,dense --steps 3\n"
-                "    fidelity against compression and forgetting\n",
+        "fidelity renders pages of each set of texts, encodes them, reads the tokens back with the "
+        "encoder's reading head, greedy, without a language model, and prints what came back: "
+        "characters (1 - edit distance / length), and whole words, numbers, tags (#hashtags and "
+        "@handles) and emoji, which count where all of them was read in their place; of the page "
+        "that was read worst its characters; and characters and text tokens per visual token.\n\n"
+        "A word is a run of letters; a number is a run of letters and digits with a digit in it, "
+        "and may have . , : / and - within, as 1,234.56 or 2026-11-23.\n\n"
+        "--calibrate wants pages like those that will be read later, many of them, and halvings "
+        "too, since rows that are read badly are what confidence is for.",
+    .examples = "occ eval fidelity -t prose=book.txt -t social=captions.txt -k 0,1,2\n"
+                "    fidelity against compression and forgetting\n"
+                "occ eval fidelity --calibrate map.json -k 0,1,2 book.txt captions.txt\n"
+                "occ model convert --metadata occ.calibration=map.json -o new.st old.st\n"
+                "    an encoder whose confidence is the accuracy to expect\n",
     .options = OPTIONS,
 };
 
-/* ---- Results ---------------------------------------------------------------------------- */
+enum { SETS = 16, SET_NAME = 32 };
+enum { MADE_RANDOM, MADE_DIGITS, MADE_CAPS, MADE_NONE, MADE_COUNT };
+static const char *const MADE_NAMES[MADE_COUNT + 1] = {"random", "digits", "caps", "none", NULL};
+static const char *const HALVING_NAMES[FIDELITY_HALVINGS + 2] = {"0", "1", "2", "3", "4", NULL};
 
-static void print_share(const struct fidelity_errors *errors) {
-    double accuracy = fidelity_accuracy(errors);
-    if (isnan(accuracy)) {
-        printf("  %7s", "-");
-    } else {
-        printf("  %6.2f%%", 100 * accuracy);
-    }
-}
+/* ---- Texts ------------------------------------------------------------------------------ */
 
-static void print_pair(const char *name, const struct fidelity_errors *prose,
-                       const struct fidelity_errors *random) {
-    printf("    %-12s", name);
-    print_share(prose);
-    print_share(random);
-    printf("\n");
-}
-
-static void print_text(const struct arguments *a, const char *profile, const char *mode,
-                       const struct fidelity_result *r) {
-    const struct fidelity_result *prose = &r[FIDELITY_PROSE], *random = &r[FIDELITY_RANDOM];
-    printf("%s %s: %.1f text tokens (%.1f characters) per visual token; %" PRId64
-           " pages; worst page %.2f%%\n",
-           profile, mode, (double)prose->text_tokens / (double)prose->visual_tokens,
-           (double)prose->characters / (double)prose->visual_tokens, prose->pages,
-           100 * prose->worst);
-    printf("    %-12s  %7s  %7s\n", "", "prose", "random");
-    print_pair("f32", &prose->fresh, &random->fresh);
-    for (int i = 0; i < CODEC_COUNT; i++) {
-        print_pair(CODEC_NAMES[i], &prose->codecs[i], &random->codecs[i]);
-    }
-    for (int i = 0; i < FIDELITY_OPERATORS; i++) {
-        for (int k = 0; k < a->steps; k++) {
-            char name[32];
-            snprintf(name, sizeof name, "%s k=%d", FIDELITY_OPERATOR_NAMES[i], k + 1);
-            if (prose->forgotten[i][k].length > 0) {
-                print_pair(name, &prose->forgotten[i][k], &random->forgotten[i][k]);
-            }
-        }
-    }
-}
-
-static json_t *share_json(const struct fidelity_errors *errors) {
-    double accuracy = fidelity_accuracy(errors);
-    return isnan(accuracy) ? json_null() : json_real(accuracy);
-}
-
-static json_t *kind_json(const struct arguments *a, const struct fidelity_result *r) {
-    json_t *root = json_pack(
-        "{s:I, s:I, s:I, s:I, s:f, s:o}", "pages", (json_int_t)r->pages, "characters",
-        (json_int_t)r->characters, "text_tokens", (json_int_t)r->text_tokens, "visual_tokens",
-        (json_int_t)r->visual_tokens, "worst", r->worst, "f32", share_json(&r->fresh));
-    for (int i = 0; i < CODEC_COUNT; i++) {
-        json_object_set_new(root, CODEC_NAMES[i], share_json(&r->codecs[i]));
-    }
-    for (int i = 0; i < FIDELITY_OPERATORS && a->steps > 0; i++) {
-        json_t *list = json_array();
-        for (int k = 0; k < a->steps; k++) {
-            json_array_append_new(list, share_json(&r->forgotten[i][k]));
-        }
-        json_object_set_new(root, FIDELITY_OPERATOR_NAMES[i], list);
-    }
-    return root;
-}
-
-static int print_json(const struct arguments *a, const char *profile, const char *mode,
-                      const char *tokenizer, const struct fidelity_result *r, struct error *e) {
-    json_t *root = json_pack("{s:s, s:s, s:s, s:o, s:o}", "profile", profile, "mode", mode,
-                             "tokenizer", tokenizer, "prose", kind_json(a, &r[FIDELITY_PROSE]),
-                             "random", kind_json(a, &r[FIDELITY_RANDOM]));
-    char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(7)) : NULL;
-    json_decref(root);
-    if (text == NULL) {
-        return error_memory(e, NULL);
-    }
-    puts(text);
-    free(text);
-    return 0;
-}
-
-/* ---- Measuring ------------------------------------------------------------------------------ */
-
-/* What a run has open. */
-struct bench {
-    struct encoder *encoder;
-    struct reader *reader;
-    struct tokenizer *tokenizer;
+struct named_text {
+    char name[SET_NAME];
     struct bytes text;
 };
 
-/* Appends a text, so that none begins within the last word of the one before. */
-static int read_text(struct bench *b, const char *path, struct error *e) {
-    size_t before = b->text.size;
-    int rc = file_read(path, &b->text, e);
-    if (rc == 0 && b->text.size == before) {
-        rc = error_set(e, ERR_FORMAT, "%s: is empty", path);
+/* What a run has open. */
+struct bench {
+    const struct arguments *a;
+    struct encoder *encoder;
+    struct reader *reader;
+    struct tokenizer *tokenizer;
+    struct named_text texts[SETS];
+    struct text_set sets[SETS + MADE_COUNT];
+    int text_count, set_count;
+    bool profiles[PROFILE_COUNT], modes[DRAWN_MODES], made[MADE_COUNT];
+    bool halvings[FIDELITY_HALVINGS + 1], operators[FIDELITY_OPERATORS];
+    struct measured_rows rows;
+    json_t *record;
+};
+
+static int find_text(struct bench *b, const char *name, size_t size, struct named_text **out,
+                     struct error *e) {
+    for (int i = 0; i < b->text_count; i++) {
+        if (strlen(b->texts[i].name) == size && memcmp(b->texts[i].name, name, size) == 0) {
+            *out = &b->texts[i];
+            return 0;
+        }
     }
-    return rc == 0 ? bytes_append(&b->text, "\n", 1, e) : rc;
+    if (size == 0 || size >= SET_NAME || b->text_count == SETS) {
+        return error_set(e, ERR_USAGE,
+                         "--text: at most %d sets, whose names have 1 to %d characters", SETS,
+                         SET_NAME - 1);
+    }
+    *out = &b->texts[b->text_count++];
+    snprintf((*out)->name, sizeof(*out)->name, "%.*s", (int)size, name);
+    bytes_init(&(*out)->text, (size_t)1 << 30);
+    return 0;
 }
 
-static int read_texts(struct bench *b, const struct arguments *a, struct error *e) {
-    int rc = a->text != NULL ? read_text(b, a->text, e) : 0;
-    for (int i = 0; i < a->text_count && rc == 0; i++) {
-        rc = read_text(b, a->texts[i], e);
+/* Appends a file, so that no text begins within the last word of the one before. */
+static int read_text(struct bench *b, const char *name, size_t name_size, const char *path,
+                     struct error *e) {
+    struct named_text *set;
+    int rc = find_text(b, name, name_size, &set, e);
+    if (rc < 0) {
+        return rc;
+    }
+    size_t before = set->text.size;
+    rc = file_read(path, &set->text, e);
+    if (rc == 0 && set->text.size == before) {
+        rc = error_set(e, ERR_FORMAT, "%s: is empty", path);
+    }
+    return rc == 0 ? bytes_append(&set->text, "\n", 1, e) : rc;
+}
+
+static int read_texts(struct bench *b, struct error *e) {
+    static const char PLAIN[] = "text";
+    int rc = 0;
+    for (int i = 0; i < b->a->texts.count && rc == 0; i++) {
+        const char *text = b->a->texts.texts[i], *equals = strchr(text, '=');
+        rc = equals != NULL ? read_text(b, text, (size_t)(equals - text), equals + 1, e)
+                            : read_text(b, PLAIN, strlen(PLAIN), text, e);
+    }
+    for (int i = 0; i < b->a->file_count && rc == 0; i++) {
+        rc = read_text(b, PLAIN, strlen(PLAIN), b->a->files[i], e);
     }
     return rc;
 }
 
-static int bench_open(struct bench *b, const struct arguments *a, struct error *e) {
+static void list_sets(struct bench *b) {
+    static const enum set_kind KINDS[] = {SET_RANDOM, SET_DIGITS, SET_CAPS};
+    for (int i = 0; i < b->text_count + MADE_NONE; i++) {
+        int made = i - b->text_count;
+        const struct named_text *from = &b->texts[made < 0 ? i : 0];
+        if (made < 0 || b->made[made]) {
+            b->sets[b->set_count++] =
+                (struct text_set){.name = made < 0 ? from->name : MADE_NAMES[made],
+                                  .kind = made < 0 ? SET_TEXT : KINDS[made],
+                                  .text = bytes_text(&from->text),
+                                  .size = from->text.size};
+        }
+    }
+}
+
+/* ---- A run ------------------------------------------------------------------------------ */
+
+static int bench_open(struct bench *b, struct error *e) {
+    const struct arguments *a = b->a;
     char ranks[4096];
     const struct backend *backend = a->encoder.device.backend;
     enum dtype compute = a->encoder.device.type;
-    int rc = 0;
     snprintf(ranks, sizeof ranks, "%s", a->tokenizer != NULL ? a->tokenizer : "");
-    bytes_init(&b->text, (size_t)1 << 30);
-    if (a->tokenizer == NULL) {
-        rc = data_file_find(ranks, sizeof ranks, "r50k_base.tiktoken", e);
-    }
+    int rc =
+        a->tokenizer == NULL ? data_file_find(ranks, sizeof ranks, "r50k_base.tiktoken", e) : 0;
     if (rc == 0) {
         rc = tokenizer_open(&b->tokenizer, ranks, TOKENIZER_SPLIT_AUTO, e);
     }
     if (rc == 0) {
-        rc = read_texts(b, a, e);
+        rc = read_texts(b, e);
     }
     if (rc == 0) {
         rc = encoder_open(&b->encoder, a->encoder.file, NULL, backend, compute, e);
@@ -203,80 +204,190 @@ static int bench_open(struct bench *b, const struct arguments *a, struct error *
     if (rc == 0) {
         rc = reader_open(&b->reader, a->encoder.file, backend, compute, e);
     }
-    return rc;
+    b->record = json_object();
+    list_sets(b);
+    return rc == 0 && b->record == NULL ? error_memory(e, NULL) : rc;
 }
 
 static void bench_close(struct bench *b) {
     reader_close(b->reader);
     encoder_close(b->encoder);
     tokenizer_close(b->tokenizer);
-    bytes_close(&b->text);
+    for (int i = 0; i < b->text_count; i++) {
+        bytes_close(&b->texts[i].text);
+    }
+    measured_rows_close(&b->rows);
+    json_decref(b->record);
 }
 
-static int run(const struct arguments *a, const double *profiles, const double *modes,
-               struct error *e) {
-    struct bench b = {.encoder = NULL};
-    struct fidelity_result results[FIDELITY_KINDS];
-    int rc = bench_open(&b, a, e);
-    struct fidelity_options options = {.encoder = b.encoder,
-                                       .reader = b.reader,
-                                       .tokenizer = b.tokenizer,
-                                       .text = bytes_text(&b.text),
-                                       .text_size = b.text.size,
+/* All sets on pages of one profile and mode; `texts` gets the sum over the sets of text. */
+static int measure(struct bench *b, int profile, int mode, struct fidelity_result *texts,
+                   struct error *e) {
+    const struct arguments *a = b->a;
+    struct fidelity_options options = {.encoder = b->encoder,
+                                       .reader = b->reader,
+                                       .tokenizer = b->tokenizer,
+                                       .mode = (enum page_mode)mode_named(DRAWN_MODE_NAMES[mode]),
+                                       .profile = profile,
                                        .pages = a->pages,
-                                       .steps = a->steps,
                                        .threads = a->threads > 0 ? a->threads : cpu_count(),
+                                       .codecs = a->codecs,
                                        .seed = (uint64_t)a->seed};
-    for (int i = 0; i < PROFILE_COUNT * DRAWN_MODES && rc == 0; i++) {
-        const char *mode = DRAWN_MODE_NAMES[i % DRAWN_MODES];
-        options.profile = i / DRAWN_MODES;
-        options.mode = (enum page_mode)mode_named(mode);
-        if (profiles[options.profile] <= 0 || modes[i % DRAWN_MODES] <= 0) {
-            continue;
-        }
-        const char *profile = PROFILE_NAMES[options.profile];
-        rc = fidelity_measure(&options, results, e);
+    memcpy(options.halvings, b->halvings, sizeof options.halvings);
+    memcpy(options.operators, b->operators, sizeof options.operators);
+    options.rows = a->calibration || a->calibrate != NULL ? &b->rows : NULL;
+    int rc = 0;
+    for (int i = 0; i < b->set_count && rc == 0; i++) {
+        struct fidelity_result result;
+        const struct fidelity_line line = {.profile = PROFILE_NAMES[profile],
+                                           .mode = DRAWN_MODE_NAMES[mode],
+                                           .set = b->sets[i].name,
+                                           .tokenizer = tokenizer_name(b->tokenizer),
+                                           .own = "merge",
+                                           .result = &result};
+        options.set = &b->sets[i];
+        rc = fidelity_measure(&options, &result, e);
         if (rc == 0 && a->json) {
-            rc = print_json(a, profile, mode, tokenizer_name(b.tokenizer), results, e);
+            rc = fidelity_print_json(&line, e);
         } else if (rc == 0) {
-            print_text(a, profile, mode, results);
+            fidelity_print(&line);
+        }
+        if (rc == 0 && b->sets[i].kind == SET_TEXT) {
+            fidelity_add(texts, &result);
         }
         fflush(stdout);
     }
-    bench_close(&b);
     return rc;
 }
 
+static int measure_profile(struct bench *b, int profile, struct error *e) {
+    struct fidelity_result texts = {.worst = 1};
+    int rc = 0;
+    for (int mode = 0; mode < DRAWN_MODES && rc == 0; mode++) {
+        if (b->modes[mode]) {
+            if (!b->a->json) {
+                fidelity_print_head(PROFILE_NAMES[profile], DRAWN_MODE_NAMES[mode]);
+            }
+            rc = measure(b, profile, mode, &texts, e);
+        }
+    }
+    return rc == 0 ? fidelity_record(b->record, PROFILE_NAMES[profile], &texts, e) : rc;
+}
+
+static int write_json(const char *path, const json_t *root, struct error *e) {
+    char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+    struct output_file file;
+    int rc = text != NULL ? output_file_open(&file, path, e) : error_memory(e, NULL);
+    if (rc == 0) {
+        rc = file_write(file.fd, text, strlen(text), NULL, e);
+        if (rc == 0) {
+            rc = output_file_commit(&file, e);
+        } else {
+            output_file_discard(&file);
+        }
+    }
+    free(text);
+    return rc;
+}
+
+static int calibrate(struct bench *b, struct error *e) {
+    const struct arguments *a = b->a;
+    struct calibration_tenth tenths[CALIBRATION_TENTHS];
+    struct calibration line = *reader_calibration(b->reader);
+    int rc = 0;
+    measured_rows_sort(&b->rows);
+    if (a->calibrate != NULL) {
+        rc = calibration_fit(&line, &b->rows, e);
+        json_t *root = rc == 0 ? calibration_json(&line) : NULL;
+        rc = rc == 0 ? write_json(a->calibrate, root, e) : error_context(e, "--calibrate");
+        json_decref(root);
+    }
+    if (rc == 0 && a->calibration) {
+        calibration_table(tenths, &b->rows, &line);
+        rc = fidelity_print_tenths(tenths, a->json, e);
+    }
+    return rc;
+}
+
+static int run(struct bench *b, struct error *e) {
+    int rc = bench_open(b, e);
+    for (int i = 0; i < PROFILE_COUNT && rc == 0; i++) {
+        rc = b->profiles[i] ? measure_profile(b, i, e) : 0;
+    }
+    if (rc == 0 && (b->a->calibration || b->a->calibrate != NULL)) {
+        rc = calibrate(b, e);
+    }
+    if (rc == 0 && b->a->record != NULL) {
+        rc = write_json(b->a->record, b->record, e);
+    }
+    bench_close(b);
+    return rc;
+}
+
+/* ---- The command line -------------------------------------------------------------------- */
+
+static int choose(bool *chosen, const char *const *names, const char *option, const char *text,
+                  struct error *e) {
+    enum { MOST = 16 };
+    double shares[MOST];
+    int rc = mix_parse(shares, names, option, text, e);
+    for (int i = 0; names[i] != NULL && rc == 0; i++) {
+        chosen[i] = shares[i] > 0;
+    }
+    return rc;
+}
+
+static int check(struct bench *b, int operands, const char *command, struct arguments *a,
+                 struct error *e) {
+    if (operands < 1 || strcmp(command, "fidelity") != 0) {
+        return error_set(e, ERR_USAGE, "name a command: fidelity");
+    }
+    if (a->texts.count == 0 && a->file_count < 1) {
+        return error_set(e, ERR_USAGE, "no text is named: FILE or --text FILE");
+    }
+    int rc = choose(b->profiles, PROFILE_NAMES, "profiles", a->profiles, e);
+    if (rc == 0) {
+        rc = choose(b->modes, DRAWN_MODE_NAMES, "modes", a->modes, e);
+    }
+    if (rc == 0) {
+        rc = choose(b->made, MADE_NAMES, "sets", a->sets, e);
+    }
+    if (rc == 0) {
+        rc = choose(b->halvings, HALVING_NAMES, "halvings", a->halvings, e);
+    }
+    if (rc == 0) {
+        rc = choose(b->operators, FIDELITY_OPERATOR_NAMES, "operators", a->operators, e);
+    }
+    return rc == 0 ? encoder_choice_settle(&a->encoder, e) : rc;
+}
+
 int main(int argc, char **argv) {
-    struct arguments a = {
-        .modes = "tiny", .profiles = "read10", .pages = 20, .seed = 1, .messages = {.verbose = 1}};
+    struct arguments a = {.modes = "tiny",
+                          .profiles = "read10",
+                          .sets = "random",
+                          .halvings = "0",
+                          .operators = "own",
+                          .pages = 20,
+                          .seed = 1,
+                          .messages = {.verbose = 1}};
+    struct bench b = {.a = &a};
     struct error e = {0};
-    double profiles[PROFILE_COUNT] = {0}, modes[DRAWN_MODES] = {0};
     int operands = 0, rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
     tool_begin(&TOOL, &a.messages, NULL, 0);
-    if (rc == 0 && (operands < 1 || strcmp(argv[1], "fidelity") != 0)) {
-        rc = error_set(&e, ERR_USAGE, "name a command: fidelity");
-    }
-    a.texts = argv + 2;
-    a.text_count = operands - 1;
-    if (rc == 0 && a.text == NULL && a.text_count < 1) {
-        rc = error_set(&e, ERR_USAGE, "no text is named: FILE or --text FILE");
-    }
+    a.files = argv + 2;
+    a.file_count = operands - 1;
     if (rc == 0) {
-        rc = mix_parse(profiles, PROFILE_NAMES, "profiles", a.profiles, &e);
-    }
-    if (rc == 0) {
-        rc = mix_parse(modes, DRAWN_MODE_NAMES, "modes", a.modes, &e);
-    }
-    if (rc == 0) {
-        rc = encoder_choice_settle(&a.encoder, &e);
+        rc = check(&b, operands, argv[1], &a, &e);
     }
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
-    rc = run(&a, profiles, modes, &e);
+    rc = run(&b, &e);
+    if (rc == ERR_USAGE) {
+        return options_usage_error(&TOOL, &e);
+    }
     return tool_end(tool_close_output(rc, &e), TOOL_STARTS_OVER, &e);
 }

@@ -6,11 +6,13 @@
 
 #include "cli/tool.h"
 #include "compress/model.h"
+#include "store/file.h"
 
 struct arguments {
     int config, type;
     int64_t seed;
     const char *output;
+    struct option_list metadata;
 };
 
 static const char *const TYPES[] = {"bf16", "f16", "f32", "int8", NULL};
@@ -23,6 +25,8 @@ static const struct option_spec OPTIONS[] = {
     {"dtype", 0, OPTION_CHOICE, FIELD(type), "TYPE",
      .help = "number type in the file; int8 (convert only): matrices with one scale per row",
      .choices = TYPES},
+    {"metadata", 0, OPTION_LIST, FIELD(metadata), "KEY=FILE",
+     .help = "convert: put the JSON in FILE into the file's metadata; may be given several times"},
     {"", .help = "New encoders (init)"},
     {"config", 0, OPTION_CHOICE, FIELD(config), "NAME",
      .help = "size of the network: deepencoder is that of DeepSeek-OCR, nano a small one",
@@ -40,7 +44,10 @@ static const struct tool TOOL = {
         "several, or a folder with either. Checkpoints of DeepSeek-OCR are read as they are "
         "published; tensors that are not part of the encoder are only counted. A file without a "
         "complete encoder is refused.\n\n"
-        "convert writes the encoder in FILE, with its reading head, in another number type.",
+        "convert writes the encoder in FILE, with its reading head, in another number type. Its "
+        "fingerprint, by which stores know it, is a hash of the weights: metadata does not change "
+        "it. occ.calibration and occ.fidelity are what 'occ eval fidelity' writes with --calibrate "
+        "and --record.",
     .examples = "occ model init --config nano --seed 1 -o encoder.safetensors\n"
                 "    an encoder that has learned nothing yet\n"
                 "occ model info DeepSeek-OCR/\n"
@@ -82,6 +89,46 @@ static int print_info(const char *path, struct error *e) {
     return rc;
 }
 
+/* Adds the JSON of KEY=FILE, in one line, to `metadata`. */
+static int read_metadata(json_t *metadata, const char *text, struct error *e) {
+    const char *equals = strchr(text, '=');
+    char key[64];
+    struct bytes file;
+    if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof key) {
+        return error_set(e, ERR_USAGE, "--metadata: '%.80s' is not KEY=FILE", text);
+    }
+    snprintf(key, sizeof key, "%.*s", (int)(equals - text), text);
+    bytes_init(&file, (size_t)16 << 20);
+    int rc = file_read(equals + 1, &file, e);
+    if (rc == 0) {
+        rc = model_check_metadata(key, bytes_text(&file), e);
+        rc = rc == ERR_FORMAT ? error_context(e, "%s", equals + 1) : rc;
+    }
+    json_t *root = rc == 0 ? json_loads(bytes_text(&file), 0, NULL) : NULL;
+    char *line = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+    if (rc == 0 && (line == NULL || json_object_set_new(metadata, key, json_string(line)) != 0)) {
+        rc = error_memory(e, NULL);
+    }
+    free(line);
+    json_decref(root);
+    bytes_close(&file);
+    return rc;
+}
+
+static int run_convert(const struct arguments *a, const char *from, struct error *e) {
+    json_t *metadata = json_object();
+    int rc = metadata != NULL ? 0 : error_memory(e, NULL);
+    for (int i = 0; i < a->metadata.count && rc == 0; i++) {
+        rc = read_metadata(metadata, a->metadata.texts[i], e);
+    }
+    if (rc == 0) {
+        rc = model_convert(a->output, from, DTYPES[a->type],
+                           a->metadata.count > 0 ? metadata : NULL, e);
+    }
+    json_decref(metadata);
+    return rc;
+}
+
 static int run(const struct arguments *a, int operands, char **argv, struct error *e) {
     if (operands >= 1 && strcmp(argv[1], "info") == 0) {
         return operands == 2 ? print_info(argv[2], e)
@@ -95,7 +142,10 @@ static int run(const struct arguments *a, int operands, char **argv, struct erro
         return error_set(e, ERR_USAGE, "%s needs --output FILE", argv[1]);
     }
     if (convert) {
-        return model_convert(a->output, argv[2], DTYPES[a->type], e);
+        return run_convert(a, argv[2], e);
+    }
+    if (a->metadata.count > 0) {
+        return error_set(e, ERR_USAGE, "--metadata is for convert");
     }
     if (DTYPES[a->type] == DTYPE_I8) {
         return error_set(e, ERR_USAGE, "--dtype int8 is for convert");

@@ -79,9 +79,11 @@ static const struct tool TOOL = {
         "Prints one JSON object per line for each page: key, page, rows (text, confidence from 0 "
         "to 1, x and y in pixels of the page; of a page in cells, one for each cell with text, "
         "whose texts follow each other with nothing between), confidence (the mean over its "
-        "characters, null "
-        "where nothing was read), characters, and, where the page's text is known, accuracy: 1 - "
-        "edit distance / length. Pages of a store also have bucket and, where it is above 0, "
+        "characters, null where nothing was read), characters, unsure_rows, and, where the page's "
+        "text is known, accuracy: 1 - edit distance / length. Confidence is the share of the text "
+        "to expect right where the encoder's file is calibrated (see 'occ eval'), else what the "
+        "reading head gives. Rows below 0.85 have \"unsure\": true: expect wrong text in them; "
+        "unsure_rows is their number. Pages of a store also have bucket and, where it is above 0, "
         "shrunk_by, and facts: the numbers, dates, handles and links that 'occ forget' kept as "
         "text. A page that cannot be read and a sample whose key came before are named, and "
         "the rest goes on (exit 3).",
@@ -108,8 +110,9 @@ struct run {
     char key[STREAM_KEY_BYTES]; /* of the sample whose text is in hand */
     struct bytes text, out;
     int64_t read, failed; /* pages */
-    int64_t again;        /* samples whose keys came before */
-    double accuracy;      /* sum over `measured` pages */
+    int64_t rows, unsure;
+    int64_t again;   /* samples whose keys came before */
+    double accuracy; /* sum over `measured` pages */
     int64_t measured;
     struct legibility fresh, aged; /* pages that were forgotten in part */
     int64_t unseen;                /* pages of profiles that the encoder was not trained on */
@@ -136,20 +139,23 @@ static json_t *rows_json(const struct reading_text *t) {
     json_t *rows = json_array();
     for (size_t i = 0; i < t->row_count; i++) {
         const struct reading_row *r = &t->rows[i];
-        json_array_append_new(rows, json_pack("{s:s%, s:o, s:i, s:i}", "text",
-                                              bytes_text(&t->text) + r->start, r->end - r->start,
-                                              "confidence", short_real((double)r->confidence), "x",
-                                              r->x, "y", r->y));
+        json_t *row = json_pack("{s:s%, s:o, s:i, s:i}", "text", bytes_text(&t->text) + r->start,
+                                r->end - r->start, "confidence", short_real((double)r->confidence),
+                                "x", r->x, "y", r->y);
+        if ((double)r->confidence < READBACK_SURE) {
+            json_object_set_new(row, "unsure", json_true());
+        }
+        json_array_append_new(rows, row);
     }
     return rows;
 }
 
 static json_t *page_json(const struct page_text *p) {
-    json_t *root =
-        json_pack("{s:s, s:i, s:o, s:o, s:I}", "key", p->key, "page", p->number, "rows",
-                  rows_json(p->read->text), "confidence",
-                  p->read->characters > 0 ? short_real(p->read->confidence) : json_null(),
-                  "characters", (json_int_t)p->read->characters);
+    json_t *root = json_pack(
+        "{s:s, s:i, s:o, s:o, s:I, s:I}", "key", p->key, "page", p->number, "rows",
+        rows_json(p->read->text), "confidence",
+        p->read->characters > 0 ? short_real(p->read->confidence) : json_null(), "characters",
+        (json_int_t)p->read->characters, "unsure_rows", (json_int_t)p->read->unsure);
     if (p->header != NULL) {
         json_object_set_new(root, "bucket", json_integer(p->header->bucket));
         if (p->header->bucket > 0) {
@@ -191,6 +197,8 @@ static int print_page(struct run *r, const struct page_text *p, struct error *e)
         rc = file_write(STDOUT_FILENO, bytes_text(&r->out), r->out.size, &cancelled, e);
     }
     r->read++;
+    r->rows += (int64_t)p->read->text->row_count;
+    r->unsure += p->read->unsure;
     r->measured += p->accuracy >= 0;
     r->accuracy += p->accuracy >= 0 ? p->accuracy : 0;
     return rc;
@@ -494,6 +502,19 @@ static int run(struct run *r, int count, char **operands, struct error *e) {
     return rc;
 }
 
+/* Plain text has no place for marks. */
+static void tell_unsure(const struct run *r) {
+    char text[128];
+    snprintf(text, sizeof text,
+             "%" PRId64 " of %" PRId64 " rows are read with a confidence below %.2f", r->unsure,
+             r->rows, READBACK_SURE);
+    if (r->unsure > 0 && r->a->text) {
+        log_warning("%s: without --text they are marked", text);
+    } else if (r->unsure > 0) {
+        log_info("%s", text);
+    }
+}
+
 static void summarize(const struct run *r) {
     char share[64] = "";
     if (r->measured > 0) {
@@ -501,6 +522,7 @@ static void summarize(const struct run *r) {
                  100 * r->accuracy / (double)r->measured, r->measured);
     }
     log_info("%" PRId64 " pages were read%s", r->read, share);
+    tell_unsure(r);
     if (r->again > 0) {
         log_warning("%" PRId64 " samples were skipped: their keys came before", r->again);
     }
@@ -518,7 +540,7 @@ static void summarize(const struct run *r) {
         log_warning("%" PRId64
                     " pages that were forgotten in part are read with a confidence below "
                     "%.2f, so expect wrong text; least: %s page %d, %.2f",
-                    d->count, LEGIBILITY_CONFIDENCE, d->key, d->page, d->value);
+                    d->count, READBACK_SURE, d->key, d->page, d->value);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include "cli/data_file.h"
 #include "cli/stats_table.h"
+#include "cli/store_cells.h"
 #include "cli/store_facts.h"
 #include "cli/store_plot.h"
 #include "cli/tool.h"
@@ -22,7 +23,7 @@ struct arguments {
     int format;
     struct store_plot plot;
     bool decay;
-    bool text, facts, json, pinned, undated, force, null;
+    bool text, cells, facts, json, pinned, undated, force, null;
     struct tool_messages messages;
 };
 
@@ -30,6 +31,8 @@ struct arguments {
 static const struct option_spec OPTIONS[] = {
     {"", .help = "Commands"},
     {"text", 0, OPTION_FLAG, FIELD(text), .help = "get: the text of the pages, not the JSON"},
+    {"cells", 0, OPTION_FLAG, FIELD(cells),
+     .help = "get: for each token of pages in cells, its text and where that comes from"},
     {"facts", 0, OPTION_FLAG, FIELD(facts),
      .help = "get: what 'occ forget' kept of each page as text, a line of JSON per page"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "stats: as JSON"},
@@ -70,7 +73,13 @@ static const struct tool TOOL = {
         "reads them; samples that lost their page to rm, and are to be made again, are left "
         "out.\n\n"
         "get STORE KEY prints a sample's JSON, the text of its pages (--text), or the numbers, "
-        "dates, handles and links of pages that were forgotten in part (--facts).\n\n"
+        "dates, handles and links of pages that were forgotten in part (--facts). With --cells it "
+        "prints one JSON object per line for "
+        "each visual token of its pages, in order: page, index, row, column, bucket, the text that "
+        "the token stands for, start and end of that in the page's text (bytes of what --text "
+        "prints between form feeds), and ranges: bytes [start, end) of the string that pointer "
+        "(RFC 6901) names in a member of a sample of the stream; of a picture the member alone. "
+        "After forgetting a token stands for several cells.\n\n"
         "stats STORE prints pages, tokens, characters and text tokens per token; how much of the "
         "text was read back from pages that 'occ compress --verify' measured, and the worst of "
         "them; bytes by codec; and pages and tokens by steps of forgetting.\n\n"
@@ -169,6 +178,10 @@ static int run_get(struct store *s, const struct arguments *a, const char *key, 
     int rc = store_has(s, key, e);
     if (rc == 0) {
         rc = error_set(e, ERR_FORMAT, "%s: is not in the store", key);
+    }
+    if (rc == 1 && a->cells) {
+        bytes_close(&text);
+        return store_cells_print(s, key, e);
     }
     if (rc == 1) {
         rc = a->text ? store_get_text(s, key, &text, e) : store_get_json(s, key, &text, e);

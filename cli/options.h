@@ -8,7 +8,8 @@
  * (The name in front of `help` lets a row end anywhere without a warning of missing initialisers.)
  * The defaults printed by the help are read from the filled struct, so they cannot disagree with
  * the program. Order of precedence: command line, environment (where `environment` names a variable
- * that is set and not empty), default; the last of repeated options wins. -h gives the short usage,
+ * that is set and not empty), default; the last of repeated options wins,
+ * but for those of OPTION_LIST. -h gives the short usage,
  * --help the full text, both on stdout with exit 0; --help=man and --help=bash print the man page
  * (roff) and the completion script; --version. These names are taken: tables hold no h, help or
  * version. All texts of a table are ASCII. */
@@ -32,6 +33,13 @@ enum option_type {
     OPTION_TEXT,     /* const char *, points into argv or the environment */
     OPTION_CHOICE,   /* int: index into `choices` */
     OPTION_SHARE,    /* two int64_t I, N of "I/N", 0 <= I < N */
+    OPTION_LIST,     /* struct option_list: a text more each time that it is given */
+};
+
+enum { OPTION_LIST_MOST = 64 };
+struct option_list {
+    const char *texts[OPTION_LIST_MOST]; /* point into argv */
+    int count;
 };
 
 extern const char *const LOG_STYLES[]; /* text, json */

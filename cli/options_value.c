@@ -162,6 +162,14 @@ static int read_choice(const struct option_spec *spec, const char *text, int *ou
     return error_set(e, ERR_USAGE, "'%s' is not one of %s", text, list);
 }
 
+static int read_list(const char *text, struct option_list *out, struct error *e) {
+    if (out->count == OPTION_LIST_MOST) {
+        return error_set(e, ERR_USAGE, "more than %d of them", OPTION_LIST_MOST);
+    }
+    out->texts[out->count++] = text;
+    return 0;
+}
+
 static int check_limits(const struct option_spec *spec, int64_t value, struct error *e) {
     char got[32];
     char limit[32];
@@ -225,6 +233,8 @@ int options_read(const struct option_spec *spec, const char *text, void *values,
         return read_choice(spec, text, field, e);
     case OPTION_SHARE:
         return read_share(text, field, e);
+    case OPTION_LIST:
+        return read_list(text, field, e);
     }
     return error_set(e, ERR_USAGE, "unknown type of option");
 }

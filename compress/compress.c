@@ -117,6 +117,8 @@ static int put(struct compress *c, struct encode_job *job, struct error *e) {
                                         .json_size = job->json_size,
                                         .text = job->text,
                                         .text_size = job->text_size,
+                                        .cells = job->cells,
+                                        .cells_size = job->cells_size,
                                         .pages = job->stored,
                                         .page_count = job->stored_count,
                                         .profile = job->profile,

@@ -24,9 +24,9 @@ struct encode_job {
     enum date_kind date; /* how that is known */
     char input[32];      /* for the journal, and how it is encoded; the caller's: */
     const char *settings;
-    char profile[32]; /* how its pages were set; "": not said */
-    const char *json, *text;
-    size_t json_size, text_size;
+    char profile[32];                /* how its pages were set; "": not said */
+    const char *json, *text, *cells; /* cells: as spans_pack makes it; size 0: there are none */
+    size_t json_size, text_size, cells_size;
     struct encoded_page *pages;
     uint32_t *characters; /* of each page */
     int page_count;

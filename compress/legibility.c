@@ -20,11 +20,10 @@ static void count(struct legibility_pages *p, bool worse, double value, const ch
 
 /* ---- Text ------------------------------------------------------------------------------------ */
 
-/* Characters that nothing is drawn for: white space, and what only changes the one before it. */
+/* White space. What draws nothing at all is ALPHABET_NOTHING before. */
 static bool is_blank(uint32_t c) {
-    return c <= ' ' || c == 0x7F || c == 0xA0 || c == 0xAD || (c >= 0x2000 && c <= 0x200F) ||
-           (c >= 0x2028 && c <= 0x202F) || (c >= 0x205F && c <= 0x206F) || c == 0x3000 ||
-           (c >= 0xFE00 && c <= 0xFE0F) || c == 0xFEFF || c >= 0xE0000;
+    return c <= ' ' || c == 0x7F || c == 0xA0 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
+           c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 /* Shows a character by its number and, unless that could confuse a terminal, itself. */
@@ -44,11 +43,16 @@ void legibility_text(struct legibility *l, const struct alphabet *a, const char 
     int64_t characters = 0, outside = 0, shown = 0;
     char examples[sizeof l->examples] = "";
     for (size_t at = 0; a != NULL && at < size;) {
-        uint32_t c;
-        bool valid;
-        size_t step = alphabet_match(a, text + at, size - at);
-        if (step == 0) {
-            step = utf8_decode(text + at, size - at, &c, &valid);
+        size_t step;
+        int index = alphabet_next(a, text + at, size - at, &step);
+        if (index == ALPHABET_NOTHING) {
+            at += step;
+            continue;
+        }
+        if (index == ALPHABET_OTHER) {
+            uint32_t c;
+            bool valid;
+            utf8_decode(text + at, size - at, &c, &valid);
             if (is_blank(c)) {
                 at += step;
                 continue;
@@ -78,7 +82,7 @@ void legibility_text(struct legibility *l, const struct alphabet *a, const char 
 void legibility_read(struct legibility *l, const char *key, int page,
                      const struct readback_page *read) {
     double confidence = read->characters > 0 ? read->confidence : 0;
-    if (confidence < LEGIBILITY_CONFIDENCE) {
+    if (confidence < READBACK_SURE) {
         count(&l->doubtful, confidence < l->doubtful.value, confidence, key, page);
     }
 }
@@ -116,6 +120,6 @@ void legibility_warn(const struct legibility *l) {
                     "least: %s page %d, %.2f. The encoder reads what 'occ render' drew, pixel for "
                     "pixel, in the profiles and the alphabet that it was trained on: render such "
                     "text anew, or keep the text itself",
-                    d->count, LEGIBILITY_CONFIDENCE, d->key, d->page, d->value);
+                    d->count, READBACK_SURE, d->key, d->page, d->value);
     }
 }

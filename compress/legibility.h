@@ -6,10 +6,8 @@
 #include "compress/readback.h"
 #include "store/stream.h"
 
-/* More of a page's characters than this may not be missing in the alphabet. Of the pages whose mean
- * confidence is below the second, four in five read worse than 80% of their text. */
+/* More of a page's characters than this may not be missing in the alphabet. */
 #define LEGIBILITY_OUTSIDE 0.01
-#define LEGIBILITY_CONFIDENCE 0.85
 
 /* Pages with a fault, and the page that has most of it. */
 struct legibility_pages {

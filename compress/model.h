@@ -2,6 +2,8 @@
 #ifndef OCC_COMPRESS_MODEL_H
 #define OCC_COMPRESS_MODEL_H
 
+#include <jansson.h>
+
 #include "compress/config.h"
 #include "store/dtype.h"
 #include "store/safetensors.h"
@@ -15,8 +17,13 @@ int model_init(const char *path, const struct encoder_config *config, uint64_t s
 
 /* Writes the encoder of the file `from`, with its reading head and maps for merging, in numbers of
  * another type: F32, F16, BF16, or I8: matrices as integers with a scale for each row
- * (safetensors_floats), all else F32. Metadata is kept. */
-int model_convert(const char *path, const char *from, enum dtype type, struct error *e);
+ * (safetensors_floats), all else F32. Metadata is kept; `added`, an object of texts or NULL, is put
+ * to it, or in the place of what has the same name. */
+int model_convert(const char *path, const char *from, enum dtype type, json_t *added,
+                  struct error *e);
+/* Whether metadata of that name may be `text`, JSON: ERR_FORMAT for none, and for a calibration
+ * that is none; ERR_USAGE for what describes the weights themselves. */
+int model_check_metadata(const char *name, const char *text, struct error *e);
 
 /* The first values of a tensor, as its list has them. */
 void model_fill(float *values, const struct tensor_spec *t, uint64_t seed);

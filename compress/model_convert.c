@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compress/calibration.h"
 #include "compress/model.h"
+#include "compress/reading.h"
 
 struct convert_context {
     const struct safetensors *from;
@@ -101,7 +103,36 @@ static int convert(struct convert_context *c, const struct safetensor *t, struct
     return rc;
 }
 
-int model_convert(const char *path, const char *from, enum dtype type, struct error *e) {
+int model_check_metadata(const char *name, const char *text, struct error *e) {
+    struct calibration calibration;
+    if (strcmp(name, CONFIG_METADATA) == 0 || strcmp(name, READING_METADATA) == 0) {
+        return error_set(e, ERR_USAGE, "%s describes the weights, which stay as they are", name);
+    }
+    if (strcmp(name, CALIBRATION_METADATA) == 0) {
+        return calibration_parse(&calibration, text, e);
+    }
+    json_error_t why;
+    json_t *root = json_loads(text, 0, &why);
+    int rc = root != NULL ? 0 : error_set(e, ERR_FORMAT, "is not JSON: %s", why.text);
+    json_decref(root);
+    return rc;
+}
+
+/* The file's own metadata with what is added, a new reference; NULL in *out: there is none. */
+static int join_metadata(json_t **out, const struct safetensors *file, json_t *added,
+                         struct error *e) {
+    json_t *own = safetensors_metadata_all(file);
+    *out = own;
+    if (added == NULL) {
+        return 0;
+    }
+    *out = own != NULL ? json_copy(own) : json_object();
+    json_decref(own);
+    return *out != NULL && json_object_update(*out, added) == 0 ? 0 : error_memory(e, NULL);
+}
+
+int model_convert(const char *path, const char *from, enum dtype type, json_t *added,
+                  struct error *e) {
     struct safetensors *file;
     int rc = safetensors_open(&file, from, e);
     if (rc < 0) {
@@ -124,7 +155,10 @@ int model_convert(const char *path, const char *from, enum dtype type, struct er
         rc = error_set(e, ERR_FORMAT, "holds no encoder");
     }
     rc = rc < 0 ? error_context(e, "%s", from) : rc;
-    json_t *metadata = safetensors_metadata_all(file);
+    json_t *metadata = NULL;
+    if (rc == 0) {
+        rc = join_metadata(&metadata, file, added, e);
+    }
     if (rc == 0) {
         rc = safetensors_write(path, c.tensors, c.count, metadata, e);
     }

@@ -51,21 +51,33 @@ void readback_close(struct readback *b) {
 
 /* ---- Reading -------------------------------------------------------------------------------- */
 
+/* How far the rows in b->text can be trusted. */
+static void judge(struct readback *b, struct readback_page *page) {
+    const struct calibration *calibration = reader_calibration(b->r);
+    double confidence = 0;
+    *page = (struct readback_page){.text = &b->text};
+    for (size_t i = 0; i < b->text.row_count; i++) {
+        struct reading_row *row = &b->text.rows[i];
+        row->confidence = (float)calibration_apply(calibration, (double)row->confidence);
+        confidence += (double)row->confidence * row->characters;
+        page->characters += row->characters;
+        page->unsure += (double)row->confidence < READBACK_SURE;
+    }
+    page->confidence = page->characters > 0 ? confidence / (double)page->characters : 0;
+}
+
 int readback_tokens(struct readback *b, const float *tokens, const struct reading_page *layout,
                     struct readback_page *page, struct error *e) {
     const struct reading_character *characters;
-    double confidence = 0;
     size_t count;
     int rc = reader_run(b->session, tokens, layout, &characters, &count, e);
-    for (size_t i = 0; i < count; i++) {
-        confidence += (double)characters[i].confidence;
+    if (rc == 0) {
+        rc = reading_text_fill(&b->text, reader_alphabet(b->r), characters, count, layout, e);
     }
-    *page = (struct readback_page){.text = &b->text,
-                                   .characters = (int64_t)count,
-                                   .confidence = count > 0 ? confidence / (double)count : 0};
-    return rc == 0
-               ? reading_text_fill(&b->text, reader_alphabet(b->r), characters, count, layout, e)
-               : rc;
+    if (rc == 0) {
+        judge(b, page);
+    }
+    return rc;
 }
 
 int readback_compare(const struct readback_page *page, const char *text, size_t size,

@@ -10,11 +10,15 @@ struct readback; /* of one thread */
 int readback_open(struct readback **out, const struct reader *r, struct error *e);
 void readback_close(struct readback *b); /* NULL is allowed; before the reader */
 
-/* A page as it was read. */
+/* Of rows that are read with less, as the encoder's calibration has it, expect wrong text. */
+#define READBACK_SURE 0.85
+
+/* A page as it was read. Confidence is what the encoder's calibration makes of the reading head's:
+ * the accuracy to expect. */
 struct readback_page {
     const struct reading_text *text; /* valid until the next page is read */
-    int64_t characters;
-    double confidence; /* mean of the characters'; 0 where there are none */
+    int64_t characters, unsure;      /* unsure: rows below READBACK_SURE */
+    double confidence;               /* mean of the characters'; 0 where there are none */
 };
 /* Tokens (rows, columns, dim) of a page. */
 int readback_tokens(struct readback *b, const float *tokens, const struct reading_page *layout,

@@ -110,6 +110,12 @@ static int parse(struct reader *r, const char *path, struct error *e) {
     return 0;
 }
 
+static int parse_calibration(struct reader *r, const char *path, struct error *e) {
+    const char *text = safetensors_metadata(r->file, CALIBRATION_METADATA);
+    int rc = text != NULL ? calibration_parse(&r->calibration, text, e) : 0;
+    return rc < 0 ? error_context(e, "%s: " CALIBRATION_METADATA, path) : 0;
+}
+
 static int load(struct reader *r, const char *path, struct error *e) {
     struct reader_loader l = {.reader = r, .path = path};
     r->merges = safetensors_find(r->file, "merge.columns.weight") != NULL;
@@ -135,6 +141,9 @@ int reader_open(struct reader **out, const char *path, const struct backend *bac
     int rc = safetensors_open(&r->file, path, e);
     if (rc == 0) {
         rc = parse(r, path, e);
+    }
+    if (rc == 0) {
+        rc = parse_calibration(r, path, e);
     }
     if (rc == 0) {
         rc = device_open(&r->device, backend, compute, e);
@@ -198,6 +207,10 @@ void reader_close(struct reader *r) {
 
 const struct alphabet *reader_alphabet(const struct reader *r) {
     return r->alphabet;
+}
+
+const struct calibration *reader_calibration(const struct reader *r) {
+    return &r->calibration;
 }
 
 int64_t reader_dim(const struct reader *r) {

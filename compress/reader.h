@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "compress/alphabet.h"
+#include "compress/calibration.h"
 #include "compress/device.h"
 #include "compress/reading.h"
 
@@ -26,6 +27,8 @@ int reader_open_maps(struct reader **out, const void *file, size_t size, const c
                      struct error *e);
 void reader_close(struct reader *r); /* NULL is allowed; sessions first */
 const struct alphabet *reader_alphabet(const struct reader *r);
+/* From the confidence that it gives to accuracy; of no knots where its file has none. */
+const struct calibration *reader_calibration(const struct reader *r);
 int64_t reader_dim(const struct reader *r); /* of a token */
 bool reader_merges(const struct reader *r); /* the file has maps for merging */
 

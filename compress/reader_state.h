@@ -27,6 +27,7 @@ struct reader {
     struct safetensors *file;
     struct alphabet *alphabet;
     struct reading_config config;
+    struct calibration calibration;
     int64_t dim;
     struct packed *matrices[READER_MATRICES];
     bool merges;

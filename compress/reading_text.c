@@ -68,6 +68,7 @@ static int fill_column(struct reading_text *t, const struct alphabet *alphabet,
         if (row >= 0 && (i == count || list[i].row != row)) {
             struct reading_row *done = &t->rows[t->row_count - 1];
             done->end = t->text.size;
+            done->characters = characters;
             done->confidence = (float)(confidence / characters);
             rc = bytes_append(&t->text, "\n", 1, e);
             row = -1;
@@ -123,6 +124,7 @@ static int fill_cell(struct reading_text *t, const struct alphabet *alphabet,
         done->x = cell->x;
         done->y = cell->y;
         done->end = t->text.size;
+        done->characters = characters;
         done->confidence = (float)(confidence / characters);
     }
     return rc;

@@ -9,7 +9,8 @@
 struct reading_row {
     size_t start, end; /* bytes of the text, without the newline that ends a row */
     int x, y;          /* pixels: of its first character, of its top; of a cell, its corner */
-    float confidence;  /* mean of its characters */
+    int characters;
+    float confidence; /* mean of its characters, as the reading head gives it */
 };
 struct reading_text {
     struct bytes text; /* rows, each ended by a newline; cells, with nothing between */

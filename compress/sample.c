@@ -13,6 +13,7 @@
 #include "store/json.h"
 #include "store/json_skip.h"
 #include "store/log.h"
+#include "store/spans.h"
 
 /* ---- Memory ------------------------------------------------------------------------ */
 
@@ -51,13 +52,15 @@ struct sample_record {
     const char *profile; /* its name; "": not said */
     bool cells;
     int mode;
-    struct bytes json; /* what the store keeps of the sample's JSON: as it came, or mended */
+    struct bytes json;  /* what the store keeps of the sample's JSON: as it came, or mended */
+    struct bytes spans; /* and of its cells */
 };
 
 static void record_close(struct sample_record *r) {
     json_decref(r->root);
     json_decref(r->sample);
     bytes_close(&r->json);
+    bytes_close(&r->spans);
 }
 
 /* JSON that had to be mended is kept as what was read: the store's is sound. */
@@ -90,21 +93,16 @@ static const struct stream_member *page_member(const struct stream_sample *s, co
     return stream_member_find(s, suffix);
 }
 
-/* Boxes, a hundred thousand of them, and what is in each cell are for others. */
+/* Boxes, a hundred thousand of them, are for others. */
 static int read_pages(struct sample_record *r, const struct stream_member *member,
                       struct error *e) {
-    struct bytes some, text;
-    bytes_init(&some, STREAM_MEMBER_LIMIT);
+    struct bytes text;
     bytes_init(&text, STREAM_MEMBER_LIMIT);
-    int rc = json_skip(&some, member->data, member->size, "boxes", e);
-    if (rc == 0) {
-        rc = json_skip(&text, bytes_text(&some), some.size, "cells", e);
-    }
+    int rc = json_skip(&text, member->data, member->size, "boxes", e);
     if (rc == 0) {
         r->root = json_read(bytes_text(&text), text.size, NULL, e);
         rc = r->root != NULL ? 0 : e->code;
     }
-    bytes_close(&some);
     bytes_close(&text);
     return rc;
 }
@@ -133,7 +131,8 @@ static int read_record(struct sample_record *r, const struct stream_sample *s, s
         return error_set(e, ERR_LIMIT, "%zu pages; %d at most", json_array_size(r->pages),
                          STORE_PAGES);
     }
-    return 0;
+    rc = spans_pack(&r->spans, r->root, e);
+    return rc < 0 ? error_context(e, "pages.json") : 0;
 }
 
 /* Bytes of all that is kept. */
@@ -141,7 +140,7 @@ static int measure(const struct sample_record *r, const struct stream_sample *s,
                    struct error *e) {
     size_t i;
     const json_t *page;
-    *bytes = r->json.size;
+    *bytes = r->json.size + r->spans.size;
     json_array_foreach(r->pages, i, page) {
         const struct stream_member *image = page_member(s, page, false);
         const struct stream_member *text = page_member(s, page, true);
@@ -181,6 +180,8 @@ static void copy_pages(struct encode_job *job, const struct sample_record *r,
         }
     }
     job->text_size = r->pages != NULL ? (size_t)(at - job->text) : 0;
+    job->cells = append(&at, bytes_text(&r->spans), r->spans.size);
+    job->cells_size = r->spans.size;
 }
 
 /* A hash of all that the pages are made of, for the journal. */
@@ -222,6 +223,7 @@ int sample_from_stream(struct encode_job **out, const struct stream_sample *samp
     struct sample_record record = {.profile = "", .mode = -1};
     *out = NULL;
     bytes_init(&record.json, STREAM_MEMBER_LIMIT);
+    bytes_init(&record.spans, STREAM_MEMBER_LIMIT);
     int rc = 0;
     if (strlen(sample->key) >= STREAM_KEY_BYTES || strchr(sample->key, '/') == NULL) {
         rc = error_set(e, ERR_FORMAT, "its key is not one of a stream");

@@ -9,8 +9,8 @@
 /* A page that outlives the pager's call. */
 struct drawn_page {
     bool drawn; /* whether the text gave a page at all */
-    /* Size, grey pixels, text, clusters and counts; without boxes, colours, missing characters and
-     * fonts. What it points to is the drawn page's. */
+    /* Size, grey pixels, text, columns of cells, clusters and counts; without ranges, boxes,
+     * colours, missing characters and fonts. What it points to is the drawn page's. */
     struct page page;
     struct buffer grey, clusters;
     struct bytes text;
@@ -25,8 +25,7 @@ void drawn_page_clear(struct drawn_page *d);
  * cleared, and lets the others go. */
 int drawn_page_take(void *context, const struct page *page, struct error *e);
 
-/* Draws a text as one paragraph, whose newlines end lines (in cells they are signs; there is no
- * sign of a part); `setup` without context and done. */
+/* Draws a text as one paragraph, whose newlines end lines; `setup` without context and done. */
 int draw_text(struct drawn_page *d, const struct page_setup *setup, const char *text, size_t size,
               struct error *e);
 

@@ -12,16 +12,22 @@
  *               "maps" -> zstd frame of a safetensors file: the encoder's tensors merge.columns and
  *               merge.rows; missing where it has none
  *               "merging" -> JSON {"nested", "profiles"}: halvings that the encoder learned by
- * nested tokens (nest.h; 0: none, it merges by maps), and the profiles whose pages it learned to
- * merge; missing: 0, read10 and clear "fidelity" -> JSON: what can still be read after k halvings
- * (forget_learned.h); missing where it was not measured "pins" -> "journal": where pins are;
- * missing in stores that only ever had them in the headers samples   KEY -> zstd frame of the
- * sample's .json text      KEY -> zstd frame of its pages' text (.pNNN.txt, a form feed between
- * pages) tokens    token key -> struct token_header, payload (codec.h), facts (facts.h) accounts
- * ACCOUNT -> struct account_header, then `dim` doubles if pages were folded journal   KEY -> JSON
- * {"created", "input", "options", "pages"}: this sample is whole in the store. "pinned": true:
- * pages that show it are not to be forgotten. "folded": true: pages that showed it were folded, and
- * what they held is in the style sum; it is not added again
+ *               nested tokens (nest.h; 0: none, it merges by maps), and the profiles whose pages
+ *               it learned to merge; missing: 0, read10 and clear
+ *               "fidelity" -> JSON: what can still be read after k halvings (forget_learned.h);
+ *               missing where it was not measured
+ *               "pins" -> "journal": where pins are; missing in stores that only ever had them in
+ *               the headers
+ *     samples   KEY -> zstd frame of the sample's .json
+ *     text      KEY -> zstd frame of its pages' text (.pNNN.txt, a form feed between pages)
+ *     cells     KEY -> zstd frame of what each token of its pages shows, where they are set in
+ *               cells (spans.h); missing in stores of before
+ *     tokens    token key -> struct token_header, payload (codec.h), facts (facts.h)
+ *     accounts  ACCOUNT -> struct account_header, then `dim` doubles if pages were folded
+ *     journal   KEY -> JSON {"created", "input", "options", "pages"}: this sample is whole in the
+ *               store. "pinned": true: pages that show it are not to be forgotten. "folded": true:
+ *               pages that showed it were folded, and what they held is in the style sum; it is not
+ *               added again
  *
  * KEY is a stream key (stream.h), ACCOUNT its part before the slash. A token key is ACCOUNT, a zero
  * byte, created + 2^63 (8 bytes), the key's other part, a zero byte, page (2 bytes): the pages of
@@ -176,6 +182,8 @@ struct store_sample {
     size_t json_size;
     const void *text; /* of its pages */
     size_t text_size;
+    const void *cells; /* as spans_pack makes it */
+    size_t cells_size; /* 0: no page is set in cells */
     const struct store_page *pages;
     size_t page_count;           /* may be 0 */
     const char *profile;         /* how they were set; NULL or "": unknown */
@@ -191,7 +199,8 @@ int store_is_done(struct store *s, const char *key, const char *input, const cha
 /* Everything of a sample, its journal entry with pin and marks too. 1: removed; 0: was not
  * there. */
 int store_remove(struct store *s, const char *key, struct error *e);
-/* The JSON and text of a sample; the journal still knows it. Adds what they took to *bytes. */
+/* The JSON, text and cells of a sample; the journal still knows it. Adds what they took to
+ * *bytes. */
 int store_forget_text(struct store *s, const char *key, int64_t *bytes, struct error *e);
 /* The journal's mark that pages which showed the sample were folded. 1: new; 0: it was there, or
  * there is no such sample. */
@@ -250,9 +259,10 @@ int store_get_created(struct store *s, const char *key, int64_t *created, struct
  * and how many of them were folded before. `json` may be NULL. */
 int store_count_folded(struct store *s, const char *key, const json_t *json, int64_t *shown,
                        int64_t *folded, struct error *e);
-/* Appends a sample's JSON or text. 1: there; 0: not. */
+/* Appends a sample's JSON, text or cells (for spans_open). 1: there; 0: not. */
 int store_get_json(struct store *s, const char *key, struct bytes *json, struct error *e);
 int store_get_text(struct store *s, const char *key, struct bytes *text, struct error *e);
+int store_get_cells(struct store *s, const char *key, struct bytes *cells, struct error *e);
 /* One page of such a text, in it; NULL: it has no page of that number. */
 const char *store_text_page(const char *text, size_t size, int page, size_t *page_size);
 /* 1: there (*sum, allocated by malloc, is the caller's; NULL if nothing was folded); 0: not. */

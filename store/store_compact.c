@@ -102,7 +102,9 @@ static int copy_records(struct store *s, const char *folder, struct error *e) {
     struct copy c = {.from = s};
     int rc = open_copy(&c, folder, e);
     for (int db = 0; db < DB_COUNT && rc == 0; db++) {
-        rc = copy_database(&c, (enum store_database)db, e);
+        if (store_has_database(s, (enum store_database)db)) {
+            rc = copy_database(&c, (enum store_database)db, e);
+        }
     }
     if (rc == 0) {
         int code = commit(&c);

@@ -44,8 +44,12 @@ static int copy_record(void *context, const struct token_record *record, struct 
 static int copy_text(struct merge *m, enum store_database db, const char *key, struct error *e) {
     struct bytes *value = &m->to->value;
     bytes_clear(&m->text);
-    int rc = db == DB_TEXT ? store_get_text(m->from, key, &m->text, e)
-                           : store_get_json(m->from, key, &m->text, e);
+    int rc = db == DB_TEXT    ? store_get_text(m->from, key, &m->text, e)
+             : db == DB_CELLS ? store_get_cells(m->from, key, &m->text, e)
+                              : store_get_json(m->from, key, &m->text, e);
+    if (rc == 1 && !store_has_database(m->to, db)) {
+        return error_set(e, ERR_USAGE, "%s: has no place for cells", m->to->path);
+    }
     if (rc <= 0) {
         return rc;
     }
@@ -164,6 +168,9 @@ static int copy_sample(void *context, const char *key, const char *journal, size
     }
     if (rc == 0) {
         rc = copy_text(m, DB_TEXT, key, e);
+    }
+    if (rc == 0) {
+        rc = copy_text(m, DB_CELLS, key, e);
     }
     if (rc == 0) {
         bytes_clear(&m->to->value);

@@ -7,8 +7,8 @@
 #include "store/json.h"
 #include "store/store_state.h"
 
-const char *const STORE_DATABASES[DB_COUNT] = {"meta",   "samples",  "text",
-                                               "tokens", "accounts", "journal"};
+const char *const STORE_DATABASES[DB_COUNT] = {"meta",     "samples", "text", "tokens",
+                                               "accounts", "journal", "cells"};
 static const char FORMAT_PREFIX[] = "occ-store ";
 
 int store_put_meta(struct store *s, const char *key, const void *data, size_t size,
@@ -122,6 +122,10 @@ int store_read_meta(struct store *s, MDB_txn *txn, struct error *e) {
 int store_open_databases(struct store *s, MDB_txn *txn, unsigned flags, struct error *e) {
     for (int i = 0; i < DB_COUNT; i++) {
         int code = mdb_dbi_open(txn, STORE_DATABASES[i], flags, &s->databases[i]);
+        if (i == DB_CELLS) {
+            s->has_cells = code == 0;
+            code = code == MDB_NOTFOUND ? 0 : code;
+        }
         if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE) {
             return error_set(e, ERR_FORMAT, "%s: is not a token store", s->path);
         }

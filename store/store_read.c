@@ -58,7 +58,7 @@ int store_each(struct store *s, const char *account, take_record *take, void *co
 int store_get_value(struct store *s, MDB_txn *txn, enum store_database db, const char *key,
                     MDB_val *value, struct error *e) {
     MDB_val k = value_of(key, strlen(key));
-    if (k.mv_size == 0 || k.mv_size >= STREAM_KEY_BYTES) {
+    if (k.mv_size == 0 || k.mv_size >= STREAM_KEY_BYTES || !store_has_database(s, db)) {
         return 0;
     }
     int code = mdb_get(txn, s->databases[db], &k, value);
@@ -214,7 +214,10 @@ static int get_text(struct store *s, enum store_database db, const char *key, st
     if (rc == 1) {
         rc = texts_unpack(&s->texts, out, value.mv_data, value.mv_size, e);
         rc = rc < 0 ? error_context(e, "%s: %s of %s", s->path,
-                                    db == DB_TEXT ? "the text" : "the JSON", key)
+                                    db == DB_TEXT    ? "the text"
+                                    : db == DB_CELLS ? "the cells"
+                                                     : "the JSON",
+                                    key)
                     : 1;
     }
     return rc;
@@ -226,6 +229,10 @@ int store_get_json(struct store *s, const char *key, struct bytes *json, struct 
 
 int store_get_text(struct store *s, const char *key, struct bytes *text, struct error *e) {
     return get_text(s, DB_TEXT, key, text, e);
+}
+
+int store_get_cells(struct store *s, const char *key, struct bytes *cells, struct error *e) {
+    return get_text(s, DB_CELLS, key, cells, e);
 }
 
 const char *store_text_page(const char *text, size_t size, int page, size_t *page_size) {
@@ -330,6 +337,9 @@ static int count_files(struct store *s, MDB_txn *txn, struct store_counts *c, st
         c->file_bytes = status.st_size;
     }
     for (int i = 0; i < DB_COUNT && code == 0; i++) {
+        if (!store_has_database(s, (enum store_database)i)) {
+            continue;
+        }
         code = mdb_stat(txn, s->databases[i], &stat);
         if (code == 0) {
             c->used_bytes += (int64_t)(stat.ms_psize * (stat.ms_branch_pages + stat.ms_leaf_pages +

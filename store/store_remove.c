@@ -8,7 +8,7 @@
 #include "store/table.h"
 
 /* What is kept under the key of a sample, besides its tokens. */
-static const enum store_database BY_KEY[] = {DB_SAMPLES, DB_TEXT, DB_JOURNAL};
+static const enum store_database BY_KEY[] = {DB_SAMPLES, DB_TEXT, DB_JOURNAL, DB_CELLS};
 enum { BY_KEY_COUNT = sizeof BY_KEY / sizeof *BY_KEY };
 
 enum { PREFIX_BYTES = STREAM_KEY_BYTES + sizeof STREAM_PACK };
@@ -30,6 +30,9 @@ struct removing {
 static int remove_range(struct removing *r, enum store_database db, const void *prefix, size_t size,
                         int64_t *count, struct error *e) {
     MDB_cursor *cursor;
+    if (!store_has_database(r->s, db)) {
+        return 0;
+    }
     int code = mdb_cursor_open(r->s->txn, r->s->databases[db], &cursor);
     if (code != 0) {
         return store_failed(r->s, code, e);
@@ -50,7 +53,8 @@ static int remove_range(struct removing *r, enum store_database db, const void *
 static int remove_record(struct removing *r, enum store_database db, const char *key,
                          struct error *e) {
     MDB_val k = value_of(key, strlen(key));
-    int code = mdb_del(r->s->txn, r->s->databases[db], &k, NULL);
+    int code = store_has_database(r->s, db) ? mdb_del(r->s->txn, r->s->databases[db], &k, NULL)
+                                            : MDB_NOTFOUND;
     return code == 0 || code == MDB_NOTFOUND ? 0 : store_failed(r->s, code, e);
 }
 

@@ -7,7 +7,16 @@
 #include "store/store.h"
 #include "store/texts.h"
 
-enum store_database { DB_META, DB_SAMPLES, DB_TEXT, DB_TOKENS, DB_ACCOUNTS, DB_JOURNAL, DB_COUNT };
+enum store_database {
+    DB_META,
+    DB_SAMPLES,
+    DB_TEXT,
+    DB_TOKENS,
+    DB_ACCOUNTS,
+    DB_JOURNAL,
+    DB_CELLS, /* missing in stores of before */
+    DB_COUNT
+};
 extern const char *const STORE_DATABASES[DB_COUNT]; /* their names */
 
 enum {
@@ -23,6 +32,7 @@ struct store {
     char *path;
     MDB_env *env;
     MDB_dbi databases[DB_COUNT];
+    bool has_cells; /* DB_CELLS is there */
     MDB_txn *txn; /* a reader's: the snapshot that it sees, until it is closed; a writer's: from the
                    * first write or read to the commit, else NULL */
     bool writing;
@@ -65,6 +75,11 @@ int store_train_dictionary(struct store *s, struct error *e);
 /* Another dictionary, of the samples that are there, or none, and all frames packed with it: what
  * was removed may be in the old one. When it fails, the store can only be closed. */
 int store_renew_dictionary(struct store *s, struct error *e);
+
+/* Whether it is there to be looked at. */
+static inline bool store_has_database(const struct store *s, enum store_database db) {
+    return db != DB_CELLS || s->has_cells;
+}
 
 /* LMDB's values are not const; it only reads those that it is given. */
 static inline MDB_val value_of(const void *data, size_t size) {

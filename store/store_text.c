@@ -120,6 +120,9 @@ int store_renew_dictionary(struct store *s, struct error *e) {
     if (rc == 0) {
         rc = repack_database(&r, DB_TEXT, e);
     }
+    if (rc == 0 && s->has_cells) {
+        rc = repack_database(&r, DB_CELLS, e);
+    }
     texts_close(&r.old);
     bytes_close(&r.text);
     return rc;

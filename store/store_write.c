@@ -19,7 +19,8 @@ int store_put_value(struct store *s, enum store_database db, const void *key, si
 static int take_out(struct store *s, enum store_database db, const void *key, size_t key_size,
                     struct error *e) {
     MDB_val k = value_of(key, key_size);
-    int code = mdb_del(s->txn, s->databases[db], &k, NULL);
+    int code =
+        store_has_database(s, db) ? mdb_del(s->txn, s->databases[db], &k, NULL) : MDB_NOTFOUND;
     s->pending += key_size;
     return code == 0 ? 1 : code == MDB_NOTFOUND ? 0 : store_failed(s, code, e);
 }
@@ -49,7 +50,7 @@ static int remove_pages(struct store *s, const char *key, int64_t created, struc
 }
 
 int store_forget_text(struct store *s, const char *key, int64_t *bytes, struct error *e) {
-    static const enum store_database FROM[] = {DB_SAMPLES, DB_TEXT};
+    static const enum store_database FROM[] = {DB_SAMPLES, DB_TEXT, DB_CELLS};
     MDB_val value;
     int rc = store_writable(s, e);
     for (size_t i = 0; i < sizeof FROM / sizeof *FROM && rc >= 0; i++) {
@@ -205,6 +206,12 @@ int store_put(struct store *s, const struct store_sample *sample, struct error *
     if (rc == 0 && sample->text_size > 0) {
         rc = put_text(s, DB_TEXT, sample->key, sample->text, sample->text_size, e);
     }
+    if (rc == 0 && sample->cells_size > 0 && !s->has_cells) { /* it was opened without encoder */
+        rc = error_set(e, ERR_USAGE, "%s: has no place for cells", s->path);
+    }
+    if (rc == 0 && sample->cells_size > 0) {
+        rc = put_text(s, DB_CELLS, sample->key, sample->cells, sample->cells_size, e);
+    }
     if (rc == 0) {
         rc = texts_see(&s->texts, sample->json, sample->json_size, e);
     }
@@ -264,6 +271,10 @@ int store_remove_tokens(struct store *s, const struct token_record *record, stru
                  ? store_journal_put(s, record->key, entry, e)
                  : error_memory(e, NULL);
         json_decref(entry);
+        if (rc == 0 && pages <= 1) { /* cells are of no use without their tokens */
+            rc = take_out(s, DB_CELLS, record->key, strlen(record->key), e);
+            rc = rc < 0 ? rc : 0;
+        }
     }
     return rc;
 }

@@ -10,6 +10,7 @@
 struct settings {
     int64_t thumbs, memory, wait_ms, limit, share[2];
     const char *output;
+    struct option_list texts;
     int mode, verbose, progress;
     bool json, sound;
 };
@@ -40,6 +41,7 @@ static const struct option_spec OPTIONS[] = {
     {"limit", 0, OPTION_INTEGER, FIELD(limit), "N", .help = "stop after so many samples",
      .minimum = 1},
     {"share", 0, OPTION_SHARE, FIELD(share), "I/N", .help = "do only this share of the work"},
+    {"text", 0, OPTION_LIST, FIELD(texts), "FILE", .help = "what to say"},
     {"output", 'o', OPTION_TEXT, FIELD(output), "FILE", .help = "where to write",
      .environment = "TEST_OUTPUT"},
     {"json", 'j', OPTION_FLAG, FIELD(json), .help = "one JSON object a line",
@@ -147,6 +149,24 @@ static void a_switch_knows_three_states(void) {
 static void the_last_of_repeated_options_wins(void) {
     CHECK_NUMBER(accept("-n3 --thumbs=4 -n 5")->thumbs, 5);
     CHECK_NUMBER(accept("--mode tiny -m hifi")->mode, 2);
+}
+
+static void lists_take_one_more_each_time(void) {
+    const struct settings *s = accept("--text a=b x --text=- --text=");
+    CHECK_NUMBER(s->texts.count, 3);
+    CHECK_TEXT(s->texts.texts[0], "a=b");
+    CHECK_TEXT(s->texts.texts[1], "-");
+    CHECK_TEXT(s->texts.texts[2], "");
+    CHECK_NUMBER(parsed.operand_count, 1);
+    struct settings full = {.texts = {.count = OPTION_LIST_MOST}};
+    struct error e;
+    for (const struct option_spec *o = OPTIONS; o->name != NULL; o++) {
+        if (o->type == OPTION_LIST) {
+            CHECK_NUMBER(options_read(o, "one more", &full, &e), ERR_USAGE);
+            CHECK_TEXT(e.text, "more than 64 of them");
+        }
+    }
+    CHECK_NUMBER(full.texts.count, OPTION_LIST_MOST);
 }
 
 static void operands_come_to_the_front(void) {
@@ -476,6 +496,7 @@ int main(void) {
     RUN(flags_can_be_taken_back);
     RUN(a_switch_knows_three_states);
     RUN(the_last_of_repeated_options_wins);
+    RUN(lists_take_one_more_each_time);
     RUN(operands_come_to_the_front);
     RUN(two_dashes_end_the_options);
     RUN(operands_are_refused_by_a_tool_without);

@@ -106,7 +106,8 @@ static int generator_make(void *generator, const struct read_request *r, struct 
     if (number == s->fail_at && !before) {
         return error_set(e, ERR_FORMAT, "page %" PRIu64 " is torn", number);
     }
-    *page = (struct read_page){.side = s->side,
+    *page = (struct read_page){.width = s->side,
+                               .height = s->side,
                                .grey = m->grey,
                                .labels = m->labels,
                                .label_count = draw(m, s->side, s->alike ? 0 : number),

@@ -153,7 +153,7 @@ static void whiten(struct whitening *w, size_t count) {
         struct read_page page;
         const struct read_request request = {.number = i, .pair = i / 2, .progress = 1};
         CHECK_NUMBER(generator_make(&m, &request, &page, NULL), 0);
-        whiten_add(w, page.grey, page.side);
+        whiten_add(w, page.grey, page.width);
     }
     CHECK_NUMBER(whiten_finish(w, NULL), 0);
 }

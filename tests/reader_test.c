@@ -395,10 +395,11 @@ static void rows_know_their_place_and_confidence(void) {
     CHECK_NUMBER(reading_text_fill(&t, alphabet, characters, count, &page, NULL), 0);
     if (CHECK_NUMBER(t.row_count, 3)) {
         static const struct reading_row WANT[] = {
-            {0, 3, 40, 8, 0.6f}, {4, 5, 20, 40, 0.25f}, {6, 7, 800, 8, 1}};
+            {0, 3, 40, 8, 3, 0.6f}, {4, 5, 20, 40, 1, 0.25f}, {6, 7, 800, 8, 1, 1}};
         for (int i = 0; i < 3; i++) {
             CHECK(t.rows[i].start == WANT[i].start && t.rows[i].end == WANT[i].end);
             CHECK(t.rows[i].x == WANT[i].x && t.rows[i].y == WANT[i].y);
+            CHECK_NUMBER(t.rows[i].characters, WANT[i].characters);
             CHECK_NEAR((double)t.rows[i].confidence, (double)WANT[i].confidence, 1e-6);
         }
     }
@@ -413,10 +414,10 @@ static void characters_of_cells_become_one_run(void) {
         {0, 2, "It is", 1}, {0, 66, "ds", 1},   {2, 2, " on", 1},   {2, 66, "\n", 1},
         {4, 58, "e", 0.5f}, {4, 66, "no", 1},   {6, 0, " thou", 1}, {6, 120, "t", 1},
         {8, 2, "a row", 1}, {9, 2, " of 8", 1}, {9, 64, "!", 1},    {15, 126, ".", 0.25f}};
-    static const struct reading_row WANT[] = {{0, 14, 0, 0, 13.5f / 14},
-                                              {14, 20, 64, 0, 1},
-                                              {20, 30, 0, 64, 1},
-                                              {30, 32, 64, 64, 0.625f}};
+    static const struct reading_row WANT[] = {{0, 14, 0, 0, 14, 13.5f / 14},
+                                              {14, 20, 64, 0, 6, 1},
+                                              {20, 30, 0, 64, 10, 1},
+                                              {30, 32, 64, 64, 2, 0.625f}};
     const struct reading_page page = {2, 2, 1, 2, 2};
     struct reading_character characters[64];
     struct alphabet *alphabet = alphabet_of_lines();
@@ -516,8 +517,8 @@ static void distances_are_those_of_the_whole_matrix(void) {
         int letters = LETTERS[random_below(&random, 5)];
         int m = (int)random_below(&random, LONGEST), n = (int)random_below(&random, LONGEST);
         for (int i = 0; i < LONGEST; i++) {
-            a[i] = (uint32_t)('a' + random_below(&random, letters));
-            b[i] = (uint32_t)('a' + random_below(&random, letters));
+            a[i] = (uint32_t)(0x4E00 + random_below(&random, letters)); /* none is folded */
+            b[i] = (uint32_t)(0x4E00 + random_below(&random, letters));
         }
         n = round % 2 == 0 ? n : edit(b, a, m, letters < 26 ? letters : 26, &random);
         int64_t distance = -1, length = -1;
@@ -542,7 +543,10 @@ static void accuracies_are_between_0_and_1(void) {
                  {"abxd", "abcd", 0.75},
                  {"ab\ncd", "abcd", 0.75},
                  {"quite another text", "abcd", 0},
-                 {"\xc3\xa9\xe4\xb8\xad", "e\xe4\xb8\xad", 0.5}};
+                 {"\xc3\xa9\xe4\xb8\xad", "e\xe4\xb8\xad", 0.5},
+                 {"a\U0001F44D b", "a\U0001F44D\U0001F3FD\u00a0b", 1},
+                 {"\u2764", "\u2764\uFE0F", 1},
+                 {"x\u4e2d", "x\uFFFD", 0.5}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         double accuracy = -1;
         CHECK_NUMBER(text_accuracy(CASES[i].read, strlen(CASES[i].read), CASES[i].text,

@@ -349,16 +349,6 @@ text_tokens_are_counted() {
     expect_json '.text.tokenizer == "mine"' mine
 }
 
-fidelity_is_measured_on_all_texts_that_are_named() {
-    local texts=$test_folder/golden/texts
-    unset OCC_MODEL
-    "$OCC_BIN/occ" eval fidelity --json -n 1 "$texts/en.txt" "$texts/de.txt" >both.json
-    "$OCC_BIN/occ" eval fidelity --json -n 1 -t "$texts/en.txt" >one.json
-    expect_code 1 cmp -s both.json one.json # the seed cuts a page out of the whole
-    expect_code 1 "$OCC_BIN/occ" eval fidelity -n 1 "$texts/en.txt" missing.txt 2>messages
-    expect_match 'missing.txt: No such file' messages
-}
-
 run a_store_says_what_it_was_told
 run what_was_measured_is_in_the_store
 run coarser_codecs_are_measured_too
@@ -376,5 +366,4 @@ run usage_is_checked
 run a_closed_pipe_ends_it_quietly
 run profiles_that_were_not_trained_are_named_once
 run text_tokens_are_counted
-run fidelity_is_measured_on_all_texts_that_are_named
 test_finish

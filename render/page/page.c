@@ -126,7 +126,7 @@ static void count_cells(struct pager *p) {
 int pager_finish_page(struct pager *p, struct error *e) {
     bool cells = p->setup.profile->cells;
     merge_missing(&p->missing);
-    cells_order_ranges(&p->cell);
+    cells_finish_page(&p->cell);
     count_cells(p);
     p->counts.ink = (int64_t)(p->ink / 255);
     p->counts.clipped = (int64_t)((p->canvas.clipped + 254) / 255);
@@ -136,6 +136,7 @@ int pager_finish_page(struct pager *p, struct error *e) {
                         .text = bytes_text(&p->text),
                         .text_size = p->text.size,
                         .columns = cells ? p->cell.columns : 0,
+                        .ends = cells ? p->cell.ends : NULL,
                         .ranges = p->cell.ranges.items,
                         .range_count = p->cell.ranges.count,
                         .boxes = p->boxes.items,

@@ -92,6 +92,7 @@ struct page {
     const char *text;
     size_t text_size;
     int columns;                     /* cells in a row of cells; 0: the profile has none */
+    const uint32_t *ends;            /* of each cell: where what it holds ends in the text */
     const struct page_range *ranges; /* of cells, in their order, then in that of the text */
     size_t range_count;
     const struct page_box *boxes;

@@ -163,6 +163,7 @@ static int add_item(struct pager *p, struct line_item item, const char *text, si
         return ERR_MEMORY;
     }
     *added = item;
+    c->ends[c->at] = item.end;
     c->pen += item.advance;
     c->mixed = c->mixed || item.level != 0;
     p->counts.characters += pager_characters(text, size);

@@ -15,6 +15,7 @@ static void cells_geometry(struct cells *c, const struct page_setup *setup) {
 
 void cells_begin_page(struct cells *c) {
     memset(c->used, 0, sizeof c->used);
+    memset(c->ends, 0, sizeof c->ends);
     c->at = c->line = 0;
     c->ranges.count = 0;
     c->ordered = true;
@@ -45,11 +46,14 @@ static int by_cell(const void *a, const void *b) {
     return (x->number > y->number) - (x->number < y->number);
 }
 
-void cells_order_ranges(struct cells *c) {
+void cells_finish_page(struct cells *c) {
     if (!c->ordered && c->ranges.count > 0) {
         qsort(c->ranges.items, c->ranges.count, sizeof(struct page_range), by_cell);
     }
     c->ordered = true;
+    for (int i = 1; i < c->rows * c->columns; i++) {
+        c->ends[i] = c->ends[i] > c->ends[i - 1] ? c->ends[i] : c->ends[i - 1];
+    }
 }
 
 int cells_add_range(struct pager *p, const struct page_range *range, struct error *e) {

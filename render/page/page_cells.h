@@ -18,6 +18,7 @@ struct cells {
     /* where the next row of text goes; the row that has begun is there */
     int at, line; /* the cell, row-major; line == lines: the one after it */
     uint8_t used[CELLS_MOST];
+    uint32_t ends[CELLS_MOST]; /* of what the cells hold, in the page's text; 0: no text yet */
 
     /* the row that has begun; none, where there are no items */
     struct page_list items; /* struct line_item; bytes of the page's text */
@@ -44,8 +45,9 @@ void cells_begin_page(struct cells *c);
 /* Rows of cells down to the last one in use; cells in use. */
 int cells_used_rows(const struct cells *c);
 int cells_used(const struct cells *c);
-/* Puts the page's ranges into the order of its cells. */
-void cells_order_ranges(struct cells *c);
+/* Puts the page's ranges into the order of its cells, and gives those without text its end before
+ * them. */
+void cells_finish_page(struct cells *c);
 
 /* Enters a range, or lets the last one go on. */
 int cells_add_range(struct pager *p, const struct page_range *range, struct error *e);

@@ -274,12 +274,27 @@ static int append_range(struct page_record *r, const struct page_range *range,
     return 0;
 }
 
+/* Of each cell: where its text ends in the page's. */
+static int append_ends(struct page_record *r, const uint32_t *ends, size_t cells, struct error *e) {
+    int rc = bytes_append_text(&r->pages, ",\"ends\":[", e);
+    if (rc == 0) {
+        rc = bytes_reserve(&r->pages, cells * NUMBER_BYTES, e);
+    }
+    for (size_t i = 0; i < cells && rc == 0; i++) {
+        char *start = (char *)r->pages.data + r->pages.size, *to = put_number(start, ends[i]);
+        *to++ = ',';
+        r->pages.size += (size_t)(to - start);
+    }
+    return rc == 0 ? end_list(&r->pages, "]", e) : rc;
+}
+
 /* A list of ranges for each cell, and how high the page is. */
 static int append_cells(struct page_record *r, const struct page *page,
                         const struct page_sources *sources, struct error *e) {
     int rc = bytes_printf(&r->pages, e, ",\"height\":%d,\"cells\":[", page->height);
+    int cells = page->height / CELL * page->columns;
     size_t next = 0;
-    for (int cell = 0; cell < page->height / CELL * page->columns && rc == 0; cell++) {
+    for (int cell = 0; cell < cells && rc == 0; cell++) {
         rc = bytes_append(&r->pages, "[", 1, e);
         for (; next < page->range_count && page->ranges[next].cell == cell && rc == 0; next++) {
             rc = append_range(r, &page->ranges[next], sources, e);
@@ -288,7 +303,10 @@ static int append_cells(struct page_record *r, const struct page *page,
             rc = end_list(&r->pages, "],", e);
         }
     }
-    return rc == 0 ? end_list(&r->pages, "]", e) : rc;
+    if (rc == 0) {
+        rc = end_list(&r->pages, "]", e);
+    }
+    return rc == 0 ? append_ends(r, page->ends, (size_t)cells, e) : rc;
 }
 
 static int append_counts(struct page_record *r, const struct page *page, struct error *e) {

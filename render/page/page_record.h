@@ -17,7 +17,8 @@
  *
  *     "height": 128,
  *     "cells": [[["comments", 9, 0, 47]], [["comments", 9, 47, 60], ["comments", 10, 0, 8]], [],
- * ...]
+ * ...],
+ *     "ends": [47, 108, 108, ...]
  *
  * one list for each cell, row-major, which is the order of the visual tokens: width / 64 cells in a
  * row (hifi: width / 32), height / 64 rows. In it are the ranges that the cell shows, in the order
@@ -25,8 +26,9 @@
  * something else (U+FFFD for bytes that are not UTF-8, a space for a tab). Bytes of a source that
  * no cell has were left out (control characters), or are in a cell of another page. A cell under a
  * picture has one range with start = end = 0. An empty list: nothing, or nothing but marks that no
- * source holds. "height" of the whole record is that of a full page; "tokens", "inked_tokens" and
- * "fill" of a page count its own cells.
+ * source holds. The text of cell i, marks included, is bytes [ends[i - 1], ends[i]) of the page's
+ * text (.pNNN.txt). "height" of the whole record is that of a full page; "tokens", "inked_tokens"
+ * and "fill" of a page count its own cells.
  *
  * A box's text is bytes [start, end) of the UTF-8 of the JSON string that `pointer` (RFC 6901)
  * names in the member of the sample; a box of a picture has start = end = 0 and a source without

@@ -12,7 +12,9 @@ its first read, and never carried over a fork: objects of this module may be for
 however these are started (fork, forkserver, spawn). Not for several threads at the same time.
 """
 
+import bisect
 import errno
+import itertools
 import json
 import os
 import stat
@@ -150,6 +152,10 @@ class _Environment:
         self.env = self.open(path, inherited)
         self.databases = {name: self.grown(self.env.open_db, name.encode(), create=False)
                           for name in ("meta", "samples", "text", "tokens", "journal")}
+        try:
+            self.databases["cells"] = self.grown(self.env.open_db, b"cells", create=False)
+        except (lmdb.NotFoundError, lmdb.ReadonlyError):  # a store of before
+            pass
         self.views = None  # a transaction that stays open, for values without a copy
         self.unpackers = {0: zstandard.ZstdDecompressor()}  # by number of their dictionary
         if self.get("meta", b"format") != FORMAT:
@@ -201,6 +207,8 @@ class _Environment:
         return self.grown(self.env.begin, **options)
 
     def get(self, database, key):
+        if database not in self.databases:
+            return None
         if self.views is not None:
             value = self.views.get(key, db=self.databases[database])
             return None if value is None else bytes(value)
@@ -276,11 +284,14 @@ class Tokens:
     def __len__(self):
         return len(self._listed())
 
-    def __getitem__(self, number):
+    def _key(self, number):
         index = self._listed()
         if not -len(index) <= number < len(index):
             raise IndexError(f"page {number} of {len(index)}")
-        key = index[number]
+        return index[number]
+
+    def __getitem__(self, number):
+        key = self._key(number)
         environment = self._environment()
         value = environment.view(key) if self.raw else environment.get("tokens", key)
         if value is None:
@@ -321,6 +332,55 @@ class Tokens:
         text = self._environment().text("text", key.encode())
         return None if text is None else text.decode("utf-8", "replace").split("\f")
 
+    # ---- Which text a token stands for: store/spans.h
+
+    def spans(self, number):
+        """For each token of page `number`, in order, a dict: row, column, the bytes start to end of the page's text that
+        it stands for, text, and ranges, a list of (sample, member, pointer, start, end, replaced): bytes of the UTF-8
+        of the string that `pointer` (RFC 6901) names in that member; pointer None: a picture; replaced: they are drawn
+        as something else. None: the page is not set in cells, or forgetting left no token that stands for cells (see
+        "shrunk_by")."""
+        page = self._cells(number)
+        if page is None:
+            return None
+        (rows, columns, bucket), text, ends, ranges = page
+        found = []
+        for token in range(rows * columns):
+            first, last = token << bucket, min(token + 1 << bucket, len(ends))
+            start, end = (ends[first - 1] if first > 0 else 0), ends[last - 1]
+            found.append({"row": token // columns, "column": token % columns, "start": start, "end": end,
+                          "text": text[start:end].decode("utf-8", "replace"),
+                          "ranges": join_ranges(ranges[first:last])})
+        return found
+
+    def token_at(self, number, offset):
+        """The token of page `number` that stands for byte `offset` of the page's text (UTF-8); None: there is none."""
+        page = self._cells(number)
+        if page is None:
+            return None
+        (_, _, bucket), _, ends, _ = page
+        cell = bisect.bisect_right(ends, offset) if offset >= 0 else len(ends)
+        return cell >> bucket if cell < len(ends) else None
+
+    def _cells(self, number):
+        """((rows, columns, bucket), text, where each cell's text ends, ranges of each cell); None: see spans."""
+        key = self._key(number)
+        name, page = split_key(key)
+        environment = self._environment()
+        value, packed = environment.get("tokens", key), environment.text("cells", name.encode())
+        if value is None or packed is None:
+            return None
+        fields, record = HEADER.unpack_from(value), json.loads(packed)
+        bucket, rows, columns, full_rows, full_columns = fields[2:7]
+        nested = bucket == 0 or SHRINKS[fields[13]] == "nest"
+        if not nested or page >= len(record["pages"]) or not record["pages"][page]["lengths"]:
+            return None
+        ends, ranges = unpack_cells(record, page)
+        if len(ends) != full_rows * full_columns:
+            raise ValueError(f"{self.path}: {name} page {page} has other cells than tokens; run occ store verify")
+        texts = (environment.text("text", name.encode()) or b"").split(b"\f")
+        return (rows, columns, bucket), texts[page] if page < len(texts) else b"", ends, ranges
+
     def vectors(self):
         """image_newline and view_seperator of the encoder, (2, dim), or None."""
         value = self._environment().get("meta", b"vectors")
@@ -332,6 +392,35 @@ def split_key(key):
     account, rest = bytes(key).split(b"\0", 1)
     identity, page = rest[8:-3], rest[-2:]
     return (account + b"/" + identity).decode(), int.from_bytes(page, "big")
+
+
+def unpack_cells(record, page):
+    """(where the text of each cell ends, the ranges of each cell) of a page, from what the store keeps of a sample."""
+    samples, sources = record["samples"], record["sources"]
+    lengths, packed = record["pages"][page]["lengths"], record["pages"][page]["ranges"]
+    cells, source, last = [], 0, 0
+    for numbers in packed:
+        cell = []
+        for step, start, length in zip(numbers[0::3], numbers[1::3], numbers[2::3]):
+            source += step
+            start += last if step == 0 else 0
+            last = start + abs(length)
+            sample, member, pointer = sources[source]
+            cell.append((samples[sample], member, pointer or None, start, last, length < 0))
+        cells.append(cell)
+    return list(itertools.accumulate(lengths)), cells
+
+
+def join_ranges(cells):
+    """The ranges of several cells, those that adjoin as one."""
+    joined = []
+    for span in itertools.chain.from_iterable(cells):
+        last = joined[-1] if joined else None
+        if last and last[:3] == span[:3] and last[4] == span[3] and not last[5] and not span[5]:
+            joined[-1] = last[:4] + span[4:]
+        else:
+            joined.append(span)
+    return joined
 
 
 # ---- Codecs: store/codec.h

@@ -179,7 +179,8 @@ static int make(void *generator, const struct read_request *r, struct read_page 
         }
     }
     pthread_mutex_unlock(&s->lock);
-    *page = (struct read_page){.side = SIDE,
+    *page = (struct read_page){.width = SIDE,
+                               .height = SIDE,
                                .grey = s->grey,
                                .labels = s->labels,
                                .label_count = ROWS * A_ROW,

@@ -213,10 +213,10 @@ static int open_whitening(struct read_task *r, struct error *e) {
         struct read_page page;
         rc = r->source->make(generator, &request, &page, e);
         if (rc == 0) {
-            whiten_add(r->whitening, page.grey, page.side);
-            r->pages_hash = XXH3_64bits_withSeed(page.grey, (size_t)page.side * (size_t)page.side,
-                                                 r->pages_hash);
-            r->tiny_side = page.side;
+            whiten_add(r->whitening, page.grey, page.width);
+            r->pages_hash = XXH3_64bits_withSeed(
+                page.grey, (size_t)page.width * (size_t)page.height, r->pages_hash);
+            r->tiny_side = page.width;
         }
     }
     if (generator != NULL) {

@@ -23,14 +23,14 @@ enum read_size { READ_TINY, READ_BASE, READ_HIFI, READ_CROP, READ_SIZES };
 extern const char *const READ_SIZE_NAMES[READ_SIZES + 1]; /* ends in NULL */
 
 struct read_page {
-    int side;                        /* pixels */
-    const uint8_t *grey;             /* (side, side) */
+    int width, height;               /* pixels */
+    const uint8_t *grey;             /* (height, width) */
     const struct read_label *labels; /* in order; what is in no class has ALPHABET_OTHER */
     size_t label_count;
     int kind;     /* of the page, for the log: 0 <= kind < READ_KINDS */
     bool merging; /* worth being read after merges too */
 };
-enum { READ_KINDS = 8 };
+enum { READ_KINDS = 16 };
 
 /* Which page: the same one for the same request. */
 struct read_request {

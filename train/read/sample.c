@@ -21,16 +21,16 @@ static int reserve(struct read_sample *s, int side, size_t labels, struct error 
 
 int read_sample_take(struct read_sample *s, const struct read_page *page,
                      const struct whitening *whitening, struct error *e) {
-    int rc = reserve(s, page->side, page->label_count, e);
+    int rc = reserve(s, page->width, page->label_count, e);
     if (rc < 0) {
         return rc;
     }
-    whiten_page(whitening, s->pixels.data, page->grey, page->side);
+    whiten_page(whitening, s->pixels.data, page->grey, page->width);
     if (page->label_count > 0) {
         memcpy(s->labels.data, page->labels, page->label_count * sizeof *page->labels);
     }
     s->label_count = page->label_count;
-    s->side = page->side;
+    s->side = page->width;
     s->kind = page->kind;
     s->merging = page->merging;
     return 0;

@@ -10,6 +10,7 @@
 #ifndef OCC_TRAIN_TOKENIZER_TOKENIZER_PARTS_H
 #define OCC_TRAIN_TOKENIZER_TOKENIZER_PARTS_H
 
+#include "train/tokenizer/pattern.h"
 #include "train/tokenizer/tokenizer.h"
 
 #define NO_TOKEN UINT32_MAX /* as an id and as a rank */
@@ -59,24 +60,6 @@ int vocabulary_pair_ranks(struct vocabulary *v, struct error *e);
 int vocabulary_find_bytes(struct vocabulary *v);
 uint32_t vocabulary_find(const struct vocabulary *v, const unsigned char *data, size_t size);
 const struct pair *vocabulary_pair(const struct vocabulary *v, uint32_t left, uint32_t right);
-
-/* ---- patterns ---- */
-
-struct pattern; /* a compiled expression; shared by threads */
-struct matcher; /* a thread's memory for matching */
-
-/* An expression as Oniguruma, which tokenizers uses, and Rust's regex understand it, in PCRE2's
- * dialect; ERR_UNSUPPORTED names what the two do not have in common. */
-int pattern_translate(struct bytes *out, const char *text, size_t size, struct error *e);
-/* `literal`: the text itself is looked for. */
-int pattern_open(struct pattern **out, const char *text, size_t size, bool literal,
-                 struct error *e);
-void pattern_close(struct pattern *p); /* NULL is allowed */
-int matcher_open(struct matcher **out, struct error *e);
-void matcher_close(struct matcher *m); /* NULL is allowed */
-/* The first match in well-formed text that begins at `at` or later and is not empty: 1, else 0. */
-int pattern_find(const struct pattern *p, struct matcher *m, const unsigned char *text, size_t size,
-                 size_t at, size_t *start, size_t *end, struct error *e);
 
 /* ---- stages and added tokens ---- */
 
