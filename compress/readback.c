@@ -55,9 +55,10 @@ int readback_tokens(struct readback *b, const float *tokens, int rows, int colum
     const struct reading_character *characters;
     double confidence = 0;
     size_t count;
-    int column_offsets = columns == 2 * rows ? 2 : 1;
-    int width = columns / column_offsets * READING_STEPS * READING_STEP;
-    int rc = reader_run(b->session, tokens, rows, columns, &characters, &count, e);
+    const struct reading_page layout = {
+        .rows = rows, .columns = columns, .column_offsets = columns == 2 * rows ? 2 : 1};
+    int width = columns / layout.column_offsets * READING_STEPS * READING_STEP;
+    int rc = reader_run(b->session, tokens, &layout, &characters, &count, e);
     for (size_t i = 0; i < count; i++) {
         confidence += (double)characters[i].confidence;
     }

@@ -28,6 +28,7 @@ void reader_close(struct reader *r); /* NULL is allowed; sessions first */
 const struct alphabet *reader_alphabet(const struct reader *r);
 int64_t reader_dim(const struct reader *r); /* of a token */
 bool reader_merges(const struct reader *r); /* the file has maps for merging */
+const struct reading_config *reader_config(const struct reader *r);
 
 int reader_session_open(struct reader_session **out, const struct reader *r, struct error *e);
 void reader_session_close(struct reader_session *s); /* NULL is allowed */
@@ -50,9 +51,9 @@ struct reading_character {
     float confidence; /* that it is there, and this one: 0 to 1 */
 };
 
-/* Tokens of a whole page (rows, columns, dim); twice as many columns as rows: of two column
- * offsets. *characters is the session's, valid until its next call; in order of row, column. */
-int reader_run(struct reader_session *s, const float *tokens, int rows, int columns,
+/* Tokens of a whole page (rows, columns, dim). *characters is the session's, valid until its next
+ * call; in order of row, column, whatever runs through cells. */
+int reader_run(struct reader_session *s, const float *tokens, const struct reading_page *page,
                const struct reading_character **characters, size_t *count, struct error *e);
 
 #endif

@@ -8,6 +8,8 @@
 #include "store/safetensors.h"
 
 enum reader_matrix {
+    READER_TRUNK_0,
+    READER_TRUNK_1,
     READER_UNFOLD,
     READER_MIX,
     READER_PRESENCE,
@@ -29,12 +31,14 @@ struct reader {
     struct reading_config config;
     int64_t dim;
     struct packed *matrices[READER_MATRICES];
+    struct tensor level; /* of the device: (nested + 1, dim); with a trunk */
     bool merges;
 };
 
 /* Of the device: what a step of reading makes, and the index tables that it gathers by. */
 enum {
     BUFFER_TOKENS,
+    BUFFER_LEVELLED, /* the tokens as the trunk sees them */
     BUFFER_PAIRS,
     BUFFER_CELLS,
     BUFFER_SECOND, /* the cells at the second column offset */
@@ -50,7 +54,7 @@ enum {
 
 /* Where the cells of a page's rows lie among the unfolded ones: of its grid. */
 struct reading_index {
-    int rows, columns; /* of tokens; 0: none yet */
+    int rows, columns, column_offsets; /* of tokens; 0: none yet */
     struct tensor first, second;
 };
 

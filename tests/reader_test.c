@@ -82,7 +82,7 @@ static void characters_are_counted_by_what_columns_add_up_to(void) {
         float token[DIM] = {0};
         struct reader *r = reader_of(path, &file);
         struct reader_session *s = session_of(r);
-        CHECK_NUMBER(reader_run(s, token, 1, 1, &list, &count, NULL), 0);
+        CHECK_NUMBER(reader_run(s, token, &(struct reading_page){1, 1, 1, false, 0}, &list, &count, NULL), 0);
         CHECK_NUMBER(count, READING_ROWS * READING_STEPS * CASES[i].count);
         for (int k = 0; k < CASES[i].count && count > 0; k++) {
             CHECK_NUMBER(list[k].column, CASES[i].columns[k]);
@@ -107,7 +107,7 @@ static void a_head_without_maps_reads_but_does_not_merge(void) {
     CHECK_NUMBER(alphabet_count(reader_alphabet(r)), 5);
     CHECK_NUMBER(reader_merge(s, tokens, &rows, &columns, &e), ERR_UNSUPPORTED);
     CHECK_NUMBER(reader_unmerge(s, tokens, 2, 2, 1, &e), ERR_UNSUPPORTED);
-    CHECK_NUMBER(reader_run(s, tokens, 2, 2, &characters, &count, &e), 0);
+    CHECK_NUMBER(reader_run(s, tokens, &(struct reading_page){2, 2, 1, false, 0}, &characters, &count, &e), 0);
     reader_session_close(s);
     reader_close(r);
 }

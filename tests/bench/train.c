@@ -127,7 +127,7 @@ static double head_products(const struct reading_config *c, double inputs, doubl
                             double cells_each, double share, double empty) {
     double cells = ROWS * (share + empty) * SIDE / READING_STEP, hidden = (double)c->hidden;
     double sum = inputs * dim * cells_each * (double)c->channels;
-    sum += cells * hidden * (double)(READING_SEEN * c->channels + 2 * READING_COLUMNS);
+    sum += cells * hidden * (double)(reading_seen(c) * c->channels + 2 * READING_COLUMNS);
     sum += cells * hidden * (double)(READING_COLUMNS * c->embedding);
     return sum + ROWS * A_ROW * share * (double)(c->embedding * c->classes);
 }

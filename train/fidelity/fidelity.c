@@ -81,7 +81,9 @@ static int compare(struct fidelity_worker *w, const float *tokens, int rows, int
     const struct reading_character *characters;
     size_t count;
     int64_t distance, length;
-    int rc = reader_run(w->reader, tokens, rows, columns, &characters, &count, e);
+    const struct reading_page layout = {
+        .rows = rows, .columns = columns, .column_offsets = columns == 2 * rows ? 2 : 1};
+    int rc = reader_run(w->reader, tokens, &layout, &characters, &count, e);
     if (rc == 0) {
         rc = reading_text_fill(&w->read, reader_alphabet(w->context->o->reader), characters, count,
                                width, e);

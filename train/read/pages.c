@@ -234,12 +234,12 @@ static int make(void *generator, const struct read_request *request, struct read
     if (request->size == READ_CROP) {
         crop(g, PAGE_SIZES[MODE_TINY].side, &random);
     }
-    *page = (struct read_page){.side = g->drawn.page.width,
+    *page = (struct read_page){.width = g->drawn.page.width,
+                               .height = g->drawn.page.height,
                                .grey = g->drawn.page.grey,
                                .labels = g->labels.list,
                                .label_count = g->labels.count,
-                               .kind = 2 * c.profile + c.is_random,
-                               .merging = PROFILES[c.profile].pitch == PATCH};
+                               .kind = 2 * c.profile + c.is_random};
     return 0;
 }
 
