@@ -27,7 +27,7 @@ static const char READER_METADATA[] =
     "{\"channels\":2,\"hidden\":6,\"embedding\":4,"
     "\"alphabet\":[\"\\uFFFD\",\"a\",\"b\",\"\\u00e9\",\"\\u4e2d\"]}";
 static const struct reading_config READER_CONFIG = {
-    .channels = 2, .hidden = 6, .embedding = 4, .classes = 5};
+    .channels = 2, .hidden = 6, .embedding = 4, .reach = READING_OLD_REACH, .classes = 5};
 
 enum { READER_FILE_TENSORS = 32 };
 struct reader_writing {
