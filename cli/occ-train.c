@@ -23,8 +23,8 @@
 struct arguments {
     struct read_options read;
     struct training_mix mix;
-    const char *output, *sizes, *profiles, *random, *pictures, *rate, *average, *halving, *simple,
-        *staged;
+    const char *output, *sizes, *profiles, *samples, *random, *pictures, *rate, *average, *halving,
+        *simple, *staged;
     int64_t seed;
     struct device_choice device;
     struct tool_messages messages;
@@ -43,13 +43,17 @@ static const struct option_spec OPTIONS[] = {
      .help = "page sizes: shares of tiny, base, hifi and crop (512 pixels of a base page)"},
     {"profiles", 0, OPTION_TEXT, FIELD(profiles), "MIX",
      .help = "typefaces and spacings: shares of read10, clear and dense"},
+    {"samples", 0, OPTION_TEXT, FIELD(samples), "SHARE",
+     .help = "share of the pages that are laid out as those of an archive are, of made-up samples: "
+             "descriptions, scripts and comments in words of the text, with emoji, names, prices"},
     {"random", 0, OPTION_TEXT, FIELD(random), "SHARE",
-     .help = "share of the pages that hold random strings, not text"},
+     .help = "share of the other pages that hold random strings, not text"},
     {"simple", 0, OPTION_TEXT, FIELD(simple), "SHARE",
      .help = "share of the training run, at its beginning, with pages of ASCII in the first "
              "profile alone"},
     {"pictures", 0, OPTION_TEXT, FIELD(pictures), "SHARE",
-     .help = "share of the pages that have pictures between the text"},
+     .help = "share of the other pages that have pictures between the text; samples have them two "
+             "and a half times as often"},
     {"", .help = "How (read)"},
     {"from", 0, OPTION_TEXT, FIELD(read.from), "FILE",
      .help = "initial weights: an encoder's file, as this command writes it or as it is bundled"},
@@ -91,7 +95,8 @@ static const struct tool TOOL = {
     .operands = "COMMAND FILE...",
     .description =
         "read TEXT... trains an encoder and its reading head from random weights, on pages of the "
-        "text files and of random strings, drawn as they are needed. After a training run was "
+        "text files, of random strings and of made-up samples, drawn as they are needed. After a "
+        "training run was "
         "killed, the same command resumes it from its last checkpoint, and it ends with the same "
         "bytes as one that was not killed.\n\n"
         "plot FOLDER draws the loss of a training run, running or ended, by pages seen, from "
@@ -122,6 +127,9 @@ static int check_read(struct arguments *a, struct error *e) {
     int rc = mix_parse(a->read.sizes, READ_SIZE_NAMES, "sizes", a->sizes, e);
     if (rc == 0) {
         rc = mix_parse(a->mix.profiles, PROFILE_NAMES, "profiles", a->profiles, e);
+    }
+    if (rc == 0) {
+        rc = number_parse(&a->mix.samples, "samples", a->samples, 0, 1, e);
     }
     if (rc == 0) {
         rc = number_parse(&a->mix.random, "random", a->random, 0, 1, e);
@@ -272,6 +280,7 @@ int main(int argc, char **argv) {
     struct arguments a = {.read = READ_DEFAULTS,
                           .sizes = "tiny",
                           .profiles = "read10",
+                          .samples = "0.4",
                           .random = "0.33",
                           .pictures = "0.1",
                           .rate = "0.005",

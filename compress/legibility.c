@@ -44,11 +44,16 @@ void legibility_text(struct legibility *l, const struct alphabet *a, const char 
     int64_t characters = 0, outside = 0, shown = 0;
     char examples[sizeof l->examples] = "";
     for (size_t at = 0; a != NULL && at < size;) {
-        uint32_t c;
-        bool valid;
-        size_t step = alphabet_match(a, text + at, size - at);
-        if (step == 0) {
-            step = utf8_decode(text + at, size - at, &c, &valid);
+        size_t step;
+        int index = alphabet_next(a, text + at, size - at, &step);
+        if (index == ALPHABET_NOTHING) {
+            at += step;
+            continue;
+        }
+        if (index == ALPHABET_OTHER) {
+            uint32_t c;
+            bool valid;
+            utf8_decode(text + at, size - at, &c, &valid);
             if (is_blank(c)) {
                 at += step;
                 continue;

@@ -4,17 +4,26 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "compress/fold.h"
 #include "store/utf8.h"
 
-/* Code points of a text, malloc's; NULL: no memory. */
+/* Code points of a text, folded; malloc's; NULL: no memory. */
 static uint32_t *decode(const char *text, size_t size, int64_t *count) {
     uint32_t *out = malloc((size + 1) * sizeof *out);
+    char *folded = malloc(size + 1);
     *count = 0;
-    for (size_t at = 0; at < size && out != NULL;) {
+    if (out == NULL || folded == NULL) {
+        free(out);
+        free(folded);
+        return NULL;
+    }
+    size = fold_text(text, size, folded);
+    for (size_t at = 0; at < size;) {
         bool valid;
-        at += utf8_decode(text + at, size - at, &out[*count], &valid);
+        at += utf8_decode(folded + at, size - at, &out[*count], &valid);
         ++*count;
     }
+    free(folded);
     return out;
 }
 

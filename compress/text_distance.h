@@ -1,4 +1,4 @@
-/* text_distance.h - how far what was read is from what was written. */
+/* text_distance.h - how far what was read is from what was written, both folded (fold.h). */
 #ifndef OCC_COMPRESS_TEXT_DISTANCE_H
 #define OCC_COMPRESS_TEXT_DISTANCE_H
 
@@ -11,7 +11,7 @@
  * texts: one minus the character error rate. Newlines count as characters. */
 int text_accuracy(const char *read, size_t read_size, const char *text, size_t size,
                   double *accuracy, struct error *e);
-/* The distance itself, and the length of `text` in code points. */
+/* The distance itself, and the length of `text` in code points once folded. */
 int text_distance(const char *read, size_t read_size, const char *text, size_t size,
                   int64_t *distance, int64_t *length, struct error *e);
 

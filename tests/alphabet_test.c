@@ -20,15 +20,38 @@ static int class_of(const struct alphabet *a, const char *text) {
 
 static void every_class_is_found_by_its_text(void) {
     struct alphabet *a = open_alphabet();
-    CHECK(alphabet_count(a) > 600);
+    CHECK(alphabet_count(a) > 1400);
     for (int i = 0; i < alphabet_count(a); i++) {
         const char *text = alphabet_text(a, i);
         CHECK(utf8_is_valid(text, strlen(text)));
         CHECK_NUMBER(class_of(a, text), i);
     }
-    static const char *const THERE[] = {" ",      "~",      "\u00e9",     "\u017e",
-                                        "\u03c9", "\u0436", "\u2014",     "\u20ac",
-                                        "\u2192", "\u0454", "\U0001F602", "\u2764\uFE0F"};
+    static const char *const THERE[] = {" ",
+                                        "~",
+                                        "\u00e9",
+                                        "\u017e",
+                                        "\u03c9",
+                                        "\u0436",
+                                        "\u2014",
+                                        "\u20ac",
+                                        "\u2192",
+                                        "\u0454",
+                                        "\U0001F602",
+                                        "\u2764\uFE0F",
+                                        "\n",
+                                        "\u0336",
+                                        "\u25A3",
+                                        "\u25A7",
+                                        "\u01B0",
+                                        "\u1EC7",
+                                        "\u1EF8",
+                                        "\u20AB",
+                                        "\u00B7",
+                                        "\u04D9",
+                                        "\U0001F979",
+                                        "\U0001F6D2",
+                                        "\U0001F1FA\U0001F1F8",
+                                        "7\uFE0F\u20E3"};
     for (size_t i = 0; i < sizeof THERE / sizeof *THERE; i++) {
         CHECK(class_of(a, THERE[i]) != ALPHABET_OTHER);
     }
@@ -78,19 +101,68 @@ static void lists_that_are_none_are_refused(void) {
     }
 }
 
-static void the_longest_class_is_matched(void) {
+static void variants_are_of_one_class(void) {
     static const struct {
-        const char *text;
-        size_t bytes;
-    } CASES[] = {{"ab", 1},          {"a", 1},
-                 {"e\u0301", 1},     {"\u2764\uFE0F!", 6},
-                 {"\u2764!", 3},     {"\U0001F44D\U0001F3FD", 4},
-                 {"\u4e16a", 0},     {"\n", 0},
-                 {"\xFF", 0},        {"", 0},
-                 {"\u00e9\u00e9", 2}};
+        const char *text, *same;
+    } CASES[] = {{"\U0001F44D\U0001F3FD", "\U0001F44D"},
+                 {"\u263A", "\u263A\uFE0F"},
+                 {"\U0001F926\U0001F3FB\u200D\u2642\uFE0F", "\U0001F926"},
+                 {"\U0001F469\u200D\U0001F373", "\U0001F9D1\u200D\U0001F373"},
+                 {"\u2764\u200D\U0001F525", "\u2764\uFE0F\u200D\U0001F525"},
+                 {"5\u20E3", "5\uFE0F\u20E3"},
+                 {"\u00A0", " "},
+                 {"\u0335", "\u0336"},
+                 {"e\uFE0F", "e"}};
     struct alphabet *a = open_alphabet();
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-        CHECK_NUMBER(alphabet_match(a, CASES[i].text, strlen(CASES[i].text)), CASES[i].bytes);
+        CHECK(class_of(a, CASES[i].same) != ALPHABET_OTHER);
+        CHECK_NUMBER(class_of(a, CASES[i].text), class_of(a, CASES[i].same));
+    }
+    /* a letter of the font and a coloured picture */
+    CHECK(class_of(a, "\u2665") != class_of(a, "\u2665\uFE0F"));
+    CHECK_NUMBER(class_of(a, "\U0001F43B\u200D\u2744\uFE0F"), ALPHABET_OTHER);
+    alphabet_close(a);
+}
+
+/* Files from before variants were folded. */
+static void old_lists_fold_too(void) {
+    struct alphabet *a;
+    json_t *list =
+        json_pack("[s,s,s,s,s]", "\uFFFD", " ", "\u2764", "\u2764\uFE0F", "\u270C\uFE0F");
+    CHECK_NUMBER(alphabet_parse(&a, list, NULL), 0);
+    CHECK_NUMBER(class_of(a, "\u2764"), 2);
+    CHECK_NUMBER(class_of(a, "\u2764\uFE0F"), 3);
+    CHECK_NUMBER(class_of(a, "\u270C\U0001F3FD"), 4);
+    CHECK_NUMBER(class_of(a, "\u270C"), 4);
+    alphabet_close(a);
+    json_decref(list);
+}
+
+static void texts_are_taken_apart_into_classes(void) {
+    enum { NONE = ALPHABET_OTHER, THERE = 1 };
+    static const struct {
+        const char *text;
+        int kind;
+        size_t bytes;
+    } CASES[] = {{"ab", THERE, 1},
+                 {"a", THERE, 1},
+                 {"e\u0301", THERE, 1},
+                 {"\u0301", NONE, 2},
+                 {"\u2764\uFE0F!", THERE, 6},
+                 {"\u2764!", THERE, 3},
+                 {"\U0001F44D\U0001F3FD", THERE, 8},
+                 {"\U0001F43B\u200D\u2744\uFE0F", NONE, 4},
+                 {"\u4e16a", NONE, 3},
+                 {"\u200Ba", ALPHABET_NOTHING, 3},
+                 {"\n", THERE, 1},
+                 {"\xFF", NONE, 1},
+                 {"\u00e9\u00e9", THERE, 2}};
+    struct alphabet *a = open_alphabet();
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        size_t used;
+        int index = alphabet_next(a, CASES[i].text, strlen(CASES[i].text), &used);
+        CHECK_NUMBER(index > 0 ? THERE : index, CASES[i].kind);
+        CHECK_NUMBER(used, CASES[i].bytes);
     }
     alphabet_close(a);
 }
@@ -100,6 +172,7 @@ static void the_longest_class_is_matched(void) {
 static int label(void *context, const struct page *page, struct error *e) {
     struct page_labels *out = context;
     struct alphabet *a = open_alphabet();
+    CHECK_NUMBER(page->missing_count, 0);
     int rc = out->count == 0 ? labels_of_page(out, page, a, e) : 0;
     alphabet_close(a);
     return rc;
@@ -152,6 +225,60 @@ static void labels_spell_the_text_in_its_place(void) {
     }
 }
 
+/* Every emoji is in the fonts and one cluster: eighty on a page, with words between. */
+static void emoji_are_labelled_as_they_stand(void) {
+    struct alphabet *a = open_alphabet();
+    int first, end;
+    alphabet_range(ALPHABET_EMOJI, &first, &end);
+    for (int from = first; from < end; from += 80) {
+        struct page_labels labels = {.list = NULL};
+        struct bytes text;
+        int to = from + 80 < end ? from + 80 : end;
+        bytes_init(&text, 1 << 16);
+        for (int i = from; i < to; i++) {
+            CHECK_NUMBER(bytes_append_text(&text, alphabet_text(a, i), NULL), 0);
+            CHECK_NUMBER(bytes_append_text(&text, " x ", NULL), 0);
+        }
+        label_text(&labels, PROFILE_READ10, bytes_text(&text));
+        int found = from;
+        for (size_t i = 0; i < labels.count; i++) {
+            int index = labels.list[i].class_index;
+            if (index >= first || index == ALPHABET_OTHER) {
+                CHECK_NUMBER(index, found);
+                found++;
+            }
+        }
+        CHECK_NUMBER(found, to);
+        bytes_close(&text);
+        free(labels.list);
+    }
+    alphabet_close(a);
+}
+
+static void clusters_of_several_characters_have_a_label_for_each(void) {
+    static const struct {
+        const char *text, *labels;
+    } CASES[] = {{"a\u0336b\u0336", "a\u0336b\u0336"},
+                 {"\U0001F44D\U0001F3FD", "\U0001F44D"},
+                 {"x\u0335", "x\u0336"},
+                 {"\u4e16a", "\uFFFDa"}};
+    struct alphabet *a = open_alphabet();
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct page_labels labels = {.list = NULL};
+        struct bytes spelled;
+        bytes_init(&spelled, 1 << 16);
+        label_text(&labels, PROFILE_READ10, CASES[i].text);
+        for (size_t k = 0; k < labels.count; k++) {
+            const char *text = alphabet_text(a, labels.list[k].class_index);
+            CHECK_NUMBER(bytes_append_text(&spelled, text, NULL), 0);
+        }
+        CHECK_TEXT(bytes_text(&spelled), CASES[i].labels);
+        bytes_close(&spelled);
+        free(labels.list);
+    }
+    alphabet_close(a);
+}
+
 static void random_text_is_of_the_letters_asked_for(void) {
     struct alphabet *a = open_alphabet();
     struct bytes text;
@@ -174,8 +301,12 @@ int main(void) {
     RUN(parts_are_the_whole_but_for_class_0);
     RUN(the_list_of_a_file_gives_the_same_classes);
     RUN(lists_that_are_none_are_refused);
-    RUN(the_longest_class_is_matched);
+    RUN(variants_are_of_one_class);
+    RUN(old_lists_fold_too);
+    RUN(texts_are_taken_apart_into_classes);
     RUN(labels_spell_the_text_in_its_place);
+    RUN(emoji_are_labelled_as_they_stand);
+    RUN(clusters_of_several_characters_have_a_label_for_each);
     RUN(random_text_is_of_the_letters_asked_for);
     return test_finish();
 }

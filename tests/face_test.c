@@ -89,7 +89,9 @@ static void direct_close(struct direct *d) {
 static bool is_direct(const struct faces *f, const struct profile *p, struct direct *d,
                       const struct glyph *g, uint32_t id, unsigned phase) {
     FT_Int32 flags = FT_LOAD_NO_BITMAP;
-    flags |= p->hinted ? FT_LOAD_TARGET_LIGHT | FT_LOAD_FORCE_AUTOHINT : FT_LOAD_NO_HINTING;
+    flags |= p->hinting == HINTING_LIGHT  ? FT_LOAD_TARGET_LIGHT | FT_LOAD_FORCE_AUTOHINT
+             : p->hinting == HINTING_NONE ? FT_LOAD_NO_HINTING
+                                          : FT_LOAD_TARGET_NORMAL;
     if (FT_Load_Glyph(d->face, id, flags)) {
         return false;
     }
@@ -136,7 +138,7 @@ static void check_direct(const struct profile *p, int font, uint32_t first, uint
 static void glyphs_are_what_freetype_draws(void) {
     for (int i = 0; i < PROFILE_COUNT; i++) {
         struct profile plain = PROFILES[i];
-        plain.hinted = !plain.hinted;
+        plain.hinting = plain.hinting == HINTING_NONE ? HINTING_LIGHT : HINTING_NONE;
         check_direct(&PROFILES[i], FONT_PRIMARY, 0x20, 0x7E);
         check_direct(&PROFILES[i], FONT_PRIMARY, 0xC0, 0x17F);
         check_direct(&plain, FONT_PRIMARY, 0x20, 0x7E);
@@ -191,7 +193,7 @@ static int draw_by_pillow(char letter, int shift, int pixels[256]) {
 
 static void glyphs_are_what_pillow_draws(void) {
     struct profile p = PROFILES[PROFILE_READ10];
-    p.hinted = false;
+    p.hinting = HINTING_NONE;
     struct faces *f = open_faces(fonts, &p);
     for (const char *letter = "gR@j"; *letter; letter++) {
         for (unsigned phase = 0; phase < GLYPH_PHASES; phase += 3) {
@@ -267,8 +269,11 @@ static void positions_are_pixels_at_the_size(void) {
 }
 
 static void baselines_fit_the_profiles(void) {
-    static const int want[PROFILE_COUNT] = {
-        [PROFILE_READ10] = 11, [PROFILE_CLEAR] = 12, [PROFILE_DENSE] = 6};
+    static const int want[PROFILE_COUNT] = {[PROFILE_READ10] = 11,
+                                            [PROFILE_CLEAR] = 12,
+                                            [PROFILE_DENSE] = 6,
+                                            [PROFILE_CELL10] = 11,
+                                            [PROFILE_CELL8] = 6};
     for (int i = 0; i < PROFILE_COUNT; i++) {
         struct faces *f = open_faces(fonts, &PROFILES[i]);
         CHECK_NUMBER(faces_baseline(f), want[i]);

@@ -443,8 +443,8 @@ static void distances_are_those_of_the_whole_matrix(void) {
         int letters = LETTERS[random_below(&random, 5)];
         int m = (int)random_below(&random, LONGEST), n = (int)random_below(&random, LONGEST);
         for (int i = 0; i < LONGEST; i++) {
-            a[i] = (uint32_t)('a' + random_below(&random, letters));
-            b[i] = (uint32_t)('a' + random_below(&random, letters));
+            a[i] = (uint32_t)(0x4E00 + random_below(&random, letters)); /* none is folded */
+            b[i] = (uint32_t)(0x4E00 + random_below(&random, letters));
         }
         n = round % 2 == 0 ? n : edit(b, a, m, letters < 26 ? letters : 26, &random);
         int64_t distance = -1, length = -1;
@@ -469,7 +469,10 @@ static void accuracies_are_between_0_and_1(void) {
                  {"abxd", "abcd", 0.75},
                  {"ab\ncd", "abcd", 0.75},
                  {"quite another text", "abcd", 0},
-                 {"\xc3\xa9\xe4\xb8\xad", "e\xe4\xb8\xad", 0.5}};
+                 {"\xc3\xa9\xe4\xb8\xad", "e\xe4\xb8\xad", 0.5},
+                 {"a\U0001F44D b", "a\U0001F44D\U0001F3FD\u00a0b", 1},
+                 {"\u2764", "\u2764\uFE0F", 1},
+                 {"x\u4e2d", "x\uFFFD", 0.5}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         double accuracy = -1;
         CHECK_NUMBER(text_accuracy(CASES[i].read, strlen(CASES[i].read), CASES[i].text,

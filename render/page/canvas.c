@@ -66,11 +66,6 @@ static uint8_t *add_area(struct canvas *c, int x, int y, int width, int height, 
     return pixels;
 }
 
-/* The part of a glyph that is on the canvas and in its row: columns and rows of the glyph. */
-struct visible {
-    int left, right, top, bottom;
-};
-
 static int larger(int a, int b) {
     return a > b ? a : b;
 }
@@ -79,18 +74,17 @@ static int smaller(int a, int b) {
     return a < b ? a : b;
 }
 
-static struct visible clip(const struct canvas *c, const struct glyph *g, int x, int y, int top,
-                           int bottom) {
-    top = larger(top, 0);
-    bottom = smaller(bottom, c->side);
-    return (struct visible){.left = larger(0, -x),
-                            .right = smaller(g->width, c->side - x),
-                            .top = larger(0, top - y),
-                            .bottom = smaller(g->height, bottom - y)};
+/* The part of a glyph at (x, y) that is in the area: columns and rows of the glyph. */
+static struct canvas_area clip(const struct glyph *g, int x, int y,
+                               const struct canvas_area *area) {
+    return (struct canvas_area){.left = larger(0, area->left - x),
+                                .right = smaller(g->width, area->right - x),
+                                .top = larger(0, area->top - y),
+                                .bottom = smaller(g->height, area->bottom - y)};
 }
 
 static int draw_color(struct canvas *c, const struct glyph *g, int x, int y,
-                      const struct visible *v, struct error *e) {
+                      const struct canvas_area *v, struct error *e) {
     int rc = 0;
     uint8_t *area =
         add_area(c, x + v->left, y + v->top, v->right - v->left, v->bottom - v->top, &rc, e);
@@ -128,7 +122,7 @@ static inline void draw_block(const struct glyph *g, uint8_t *to, size_t side, i
 }
 
 static void draw_part(struct canvas *c, const struct glyph *g, int x, int y,
-                      const struct visible *v) {
+                      const struct canvas_area *v) {
     for (int row = v->top; row < v->bottom; row++) {
         const uint8_t *from = g->pixels + (size_t)row * g->stride;
         uint8_t *to = c->grey + (size_t)(y + row) * c->side + x;
@@ -139,7 +133,7 @@ static void draw_part(struct canvas *c, const struct glyph *g, int x, int y,
 }
 
 /* Ink of a glyph that is not drawn. */
-static uint64_t hidden_ink(const struct glyph *g, const struct visible *v) {
+static uint64_t hidden_ink(const struct glyph *g, const struct canvas_area *v) {
     uint64_t ink = 0;
     for (int row = 0; row < g->height; row++) {
         for (int column = 0; column < g->width; column++) {
@@ -153,8 +147,9 @@ static uint64_t hidden_ink(const struct glyph *g, const struct visible *v) {
 
 /* Rare, and kept out of the loop over glyphs, which is to stay small. */
 __attribute__((noinline)) static int draw_clipped(struct canvas *c, const struct glyph *g, int x,
-                                                  int y, int top, int bottom, struct error *e) {
-    struct visible v = clip(c, g, x, y, top, bottom);
+                                                  int y, const struct canvas_area *area,
+                                                  struct error *e) {
+    struct canvas_area v = clip(g, x, y, area);
     bool whole = v.left == 0 && v.top == 0 && v.right == g->width && v.bottom == g->height;
     c->clipped += whole ? 0 : hidden_ink(g, &v);
     if (v.left >= v.right || v.top >= v.bottom) {
@@ -182,13 +177,14 @@ static void draw_whole(const struct glyph *g, uint8_t *to, size_t side) {
     }
 }
 
-static int draw_glyph(struct canvas *c, const struct canvas_glyph *at, int top, int bottom,
-                      struct error *e) {
+static int draw_glyph(struct canvas *c, const struct canvas_glyph *at,
+                      const struct canvas_area *area, struct error *e) {
     const struct glyph *g = at->glyph;
     int x = at->x + g->left, y = at->y - g->top;
-    bool whole = x >= 0 && x + g->width <= c->side && y >= top && y + g->height <= bottom;
+    bool whole = x >= area->left && x + g->width <= area->right && y >= area->top &&
+                 y + g->height <= area->bottom;
     if (!whole || g->color) {
-        return draw_clipped(c, g, x, y, top, bottom, e);
+        return draw_clipped(c, g, x, y, area, e);
     }
     draw_whole(g, c->grey + (size_t)y * c->side + x, (size_t)c->side);
     return 0;
@@ -197,13 +193,13 @@ static int draw_glyph(struct canvas *c, const struct canvas_glyph *at, int top, 
 /* Every fourth glyph at a time: the vectors of neighbours overlap, and a load that overlaps a store
  * still under way waits for it. The order does not matter to the result: a pixel is white less the
  * sum of what covers it. */
-int canvas_glyphs(struct canvas *c, const struct canvas_glyph *glyphs, size_t count, int top,
-                  int bottom, struct error *e) {
+int canvas_glyphs(struct canvas *c, const struct canvas_glyph *glyphs, size_t count,
+                  const struct canvas_area *area, struct error *e) {
     enum { APART = 4 };
     int rc = 0;
     for (size_t first = 0; first < APART; first++) {
         for (size_t i = first; i < count && rc == 0; i += APART) {
-            rc = draw_glyph(c, &glyphs[i], top, bottom, e);
+            rc = draw_glyph(c, &glyphs[i], area, e);
         }
     }
     return rc;

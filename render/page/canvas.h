@@ -29,10 +29,14 @@ struct canvas_glyph {
     int x, y;
 };
 
-/* Draws glyphs, neighbours of a row one after another; rows outside [top, bottom) and what lies
- * outside the canvas are left out. */
-int canvas_glyphs(struct canvas *c, const struct canvas_glyph *glyphs, size_t count, int top,
-                  int bottom, struct error *e);
+/* Pixels [left, right) of rows [top, bottom), all of them on the canvas. */
+struct canvas_area {
+    int left, top, right, bottom;
+};
+
+/* Draws glyphs, neighbours of a row one after another; what lies outside `area` is left out. */
+int canvas_glyphs(struct canvas *c, const struct canvas_glyph *glyphs, size_t count,
+                  const struct canvas_area *area, struct error *e);
 
 /* The picture's upper left corner is put at (x, y); it lies on the canvas as a whole. */
 int canvas_picture(struct canvas *c, const struct picture *p, int x, int y, struct error *e);

@@ -50,13 +50,11 @@ static int wants_columns(struct pager *p, int width, bool *wants, struct error *
     return 0;
 }
 
+/* For rows across the page. */
 static int set_geometry(struct pager *p, struct error *e) {
     const struct profile *profile = p->setup.profile;
     const struct page_size *size = &PAGE_SIZES[p->setup.mode];
     int margin = profile->margin * PATCH, gutter = profile->gutter * PATCH;
-    p->side = size->side;
-    p->pitch = profile->pitch;
-    p->baseline = faces_baseline(p->faces);
     p->top = margin;
     p->bottom = (p->setup.rows > 0 ? p->setup.rows * CELL : p->side) - margin;
     int width = (p->setup.columns > 0 ? p->setup.columns * CELL : p->side) - 2 * margin;
@@ -79,6 +77,7 @@ static void begin_page(struct pager *p) {
     p->boxes.count = p->clusters.count = p->missing.count = 0;
     memset(p->fonts_used, 0, ((size_t)fonts_count(p->setup.fonts) / 64 + 1) * sizeof(uint64_t));
     memset(p->cells, 0, sizeof p->cells);
+    cells_begin_page(&p->cell);
     p->ink = 0;
     p->counts = (struct page_counts){0};
     p->column = 0;
@@ -113,22 +112,32 @@ static void merge_missing(struct page_list *l) {
 
 static void count_cells(struct pager *p) {
     int n = p->side / CELL;
+    if (p->setup.profile->cells) {
+        p->counts.cells = (int64_t)cells_used_rows(&p->cell) * p->cell.columns;
+        p->counts.inked = cells_used(&p->cell);
+        return;
+    }
     p->counts.cells = (int64_t)n * n;
     for (int i = 0; i < n * n; i++) {
         p->counts.inked += p->cells[i / n][i % n];
     }
 }
 
-static int finish_page(struct pager *p, struct error *e) {
+int pager_finish_page(struct pager *p, struct error *e) {
+    bool cells = p->setup.profile->cells;
     merge_missing(&p->missing);
+    cells_order_ranges(&p->cell);
     count_cells(p);
     p->counts.ink = (int64_t)(p->ink / 255);
     p->counts.clipped = (int64_t)((p->canvas.clipped + 254) / 255);
     struct page page = {.width = p->side,
-                        .height = p->side,
+                        .height = cells ? cells_used_rows(&p->cell) * CELL : p->side,
                         .grey = p->canvas.grey,
                         .text = bytes_text(&p->text),
                         .text_size = p->text.size,
+                        .columns = cells ? p->cell.columns : 0,
+                        .ranges = p->cell.ranges.items,
+                        .range_count = p->cell.ranges.count,
                         .boxes = p->boxes.items,
                         .box_count = p->boxes.count,
                         .clusters = p->clusters.items,
@@ -149,7 +158,7 @@ int pager_next_column(struct pager *p, struct error *e) {
     p->column++;
     p->y = p->top;
     p->beside_end = 0;
-    return p->column < p->columns ? 0 : finish_page(p, e);
+    return p->column < p->columns ? 0 : pager_finish_page(p, e);
 }
 
 int pager_make_room(struct pager *p, int height, struct error *e) {
@@ -195,15 +204,45 @@ static int take_line(void *context, const struct line *line, struct error *e) {
 static int lay_out_paragraph(struct pager *p, struct error *e) {
     p->counts.replaced += p->paragraph.replaced;
     p->counts.dropped += p->paragraph.dropped;
-    int rc = line_breaker_run(p->line_breaker, &p->paragraph, row_width(p), take_line, p, e);
+    int rc = p->setup.profile->cells
+                 ? cells_paragraph(p, e)
+                 : line_breaker_run(p->line_breaker, &p->paragraph, row_width(p), take_line, p, e);
     clean_clear(&p->paragraph);
     return rc;
 }
 
+/* The size of the newline that ends bytes [0, size); 0: there is none (clean.h ends a paragraph
+ * that is too long without one). */
+static size_t newline_before(const char *text, size_t size) {
+    static const char *const NEWLINES[] = {"\r\n", "\n",       "\v",           "\f",
+                                           "\r",   "\xC2\x85", "\xE2\x80\xA8", "\xE2\x80\xA9"};
+    for (size_t i = 0; i < sizeof NEWLINES / sizeof *NEWLINES; i++) {
+        size_t length = strlen(NEWLINES[i]);
+        if (length <= size && memcmp(text + size - length, NEWLINES[i], length) == 0) {
+            return length;
+        }
+    }
+    return 0;
+}
+
+/* Ends the paragraph after `used` bytes of a span; in cells a newline is drawn. */
+static int end_paragraph(struct pager *p, const struct span *span, size_t used, struct error *e) {
+    size_t newline = newline_before(span->text, used);
+    uint32_t end = span->start + (uint32_t)used;
+    int rc = lay_out_paragraph(p, e);
+    return rc == 0 && newline > 0 && p->setup.profile->cells
+               ? cells_newline(p, span->source, end - (uint32_t)newline, end, e)
+               : rc;
+}
+
 int pager_text(struct pager *p, enum page_part part, const struct span *spans, size_t count,
                int indent, struct error *e) {
+    indent = indent < 0 ? 0 : indent > PAGE_INDENT ? PAGE_INDENT : indent;
+    if (p->setup.profile->cells) {
+        cells_begin_text(p, part, indent);
+    }
     p->part = part;
-    p->indent = indent < 0 ? 0 : indent > PAGE_INDENT ? PAGE_INDENT : indent;
+    p->indent = indent;
     int rc = 0;
     clean_clear(&p->paragraph);
     for (size_t i = 0; i < count && rc == 0; i++) {
@@ -213,7 +252,7 @@ int pager_text(struct pager *p, enum page_part part, const struct span *spans, s
             bool line_end;
             rc = clean_append(&p->paragraph, &rest, &used, &line_end, e);
             if (rc == 0 && line_end) {
-                rc = lay_out_paragraph(p, e);
+                rc = end_paragraph(p, &rest, used, e);
             }
             rest.text += used;
             rest.start += (uint32_t)used;
@@ -226,7 +265,7 @@ int pager_text(struct pager *p, enum page_part part, const struct span *spans, s
 /* ---- The pager ----------------------------------------------------------------------- */
 
 int pager_gap(struct pager *p, int rows, struct error *e) {
-    if (p->y == p->top) {
+    if (p->setup.profile->cells || p->y == p->top) {
         return 0;
     }
     p->y += rows * p->pitch;
@@ -234,13 +273,17 @@ int pager_gap(struct pager *p, int rows, struct error *e) {
 }
 
 int pager_clear(struct pager *p, struct error *e) {
+    if (p->setup.profile->cells) {
+        return cells_clear(p, e);
+    }
     p->y = p->y < p->beside_end ? p->beside_end : p->y;
     p->beside_end = 0;
     return pager_make_room(p, p->pitch, e);
 }
 
 int pager_flush(struct pager *p, struct error *e) {
-    return p->filled ? finish_page(p, e) : 0;
+    int rc = p->setup.profile->cells ? cells_clear(p, e) : 0;
+    return rc == 0 && p->filled ? pager_finish_page(p, e) : rc;
 }
 
 void pager_language(struct pager *p, const char *language) {
@@ -249,6 +292,11 @@ void pager_language(struct pager *p, const char *language) {
 
 const struct faces *pager_faces(const struct pager *p) {
     return p->faces;
+}
+
+static int open_rows(struct pager *p, struct error *e) {
+    int rc = line_breaker_open(&p->line_breaker, p->shaper, e);
+    return rc == 0 ? set_geometry(p, e) : rc;
 }
 
 int pager_open(struct pager **out, const struct page_setup *setup, struct error *e) {
@@ -266,10 +314,10 @@ int pager_open(struct pager **out, const struct page_setup *setup, struct error 
     }
     p->faces = rc == 0 ? shaper_faces(p->shaper) : NULL;
     if (rc == 0) {
-        rc = line_breaker_open(&p->line_breaker, p->shaper, e);
-    }
-    if (rc == 0) {
-        rc = set_geometry(p, e);
+        p->side = PAGE_SIZES[setup->mode].side;
+        p->pitch = setup->profile->pitch;
+        p->baseline = faces_baseline(p->faces);
+        rc = setup->profile->cells ? cells_open(&p->cell, p->shaper, setup, e) : open_rows(p, e);
     }
     if (rc == 0) {
         rc = canvas_open(&p->canvas, p->side, setup->color, e);
@@ -287,6 +335,7 @@ void pager_close(struct pager *p) {
         return;
     }
     canvas_close(&p->canvas);
+    cells_close(&p->cell);
     line_breaker_close(p->line_breaker);
     shaper_close(p->shaper);
     clean_close(&p->paragraph);

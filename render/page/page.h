@@ -26,7 +26,8 @@ enum page_part {
     PART_HASHTAGS,
     PART_COMMENTS,
     PART_AUDIO,
-    PART_COUNT
+    PART_COUNT,
+    PART_NONE = PART_COUNT /* text of source 0 that is no part of a sample */
 };
 extern const char *const PAGE_PARTS[PART_COUNT + 1]; /* their names, NULL at the end */
 
@@ -49,6 +50,17 @@ struct page_cluster {
     uint32_t text, size; /* its bytes in the page's text */
 };
 
+/* Bytes of a source in a cell: [start, end), in which nothing was left out; start = end = 0: a
+ * picture. With `replaced` they are drawn as something else (U+FFFD; a space for a tab; newlines
+ * are not: a newline of any kind is '\n'). */
+struct page_range {
+    uint16_t cell; /* row-major */
+    uint8_t part;
+    bool replaced;
+    uint32_t source, start, end;
+    uint32_t number; /* of the page's ranges, in the order in which they were drawn */
+};
+
 struct page_missing {
     uint32_t code_point;
     int64_t count;
@@ -57,7 +69,8 @@ struct page_missing {
 struct page_counts {
     int64_t characters;   /* code points drawn, spaces within rows included */
     int64_t rows;         /* with text */
-    int64_t cells, inked; /* CELL x CELL areas of the page; those with anything in them */
+    int64_t cells, inked; /* CELL x CELL areas of the page (in a profile with cells: its cells);
+                             those with anything in them */
     int64_t ink;          /* sum of darkness (255 - grey) / 255 drawn as text, rounded down */
     int64_t clipped;      /* the part of it outside its row or the page, rounded up */
     int64_t replaced;     /* ill-formed sequences shown as U+FFFD */
@@ -69,9 +82,14 @@ struct page {
     int width, height;
     const uint8_t *grey; /* (height, width) */
     const uint8_t
-        *rgb;         /* (height, width, 3); NULL where no colour was asked for or there is none */
-    const char *text; /* the rows in order of reading, each ended by '\n'; UTF-8 */
+        *rgb; /* (height, width, 3); NULL where no colour was asked for or there is none */
+    /* UTF-8. The rows in order of reading, each ended by '\n'; on a page of cells the text as it
+     * runs through them, where only a newline drawn as a sign is '\n'. */
+    const char *text;
     size_t text_size;
+    int columns;                     /* cells in a row of cells; 0: the profile has none */
+    const struct page_range *ranges; /* of cells, in their order, then in that of the text */
+    size_t range_count;
     const struct page_box *boxes;
     size_t box_count;
     const struct page_cluster *clusters; /* only where asked for */
@@ -88,8 +106,8 @@ struct page_setup {
     const struct fonts *fonts;     /* likewise; shared by threads */
     bool color;                    /* keep colours of emoji and pictures: page.rgb */
     bool clusters;                 /* fill page.clusters */
-    int rows, columns;             /* cells of the page, from its upper left corner, that may be
-                                      filled; 0: all */
+    int rows, columns;             /* CELL x CELL areas of the page, from its upper left corner,
+                                      that may be filled; 0: all */
     void *context;
     int (*done)(void *context, const struct page *page, struct error *e);
 };

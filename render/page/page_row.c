@@ -8,20 +8,39 @@ static int32_t line_origin(const struct pager *p, const struct line *line) {
                      : (pager_left(p, p->y) + indent) * 64;
 }
 
+static bool is_whole(const struct line_item *item) {
+    return item->cluster_end - item->cluster_start == item->word->cluster_count;
+}
+
+/* Where the word of an item begins, a part of which may stand elsewhere. */
 static int32_t item_origin(const struct line_item *item) {
-    bool from_start = item->word->rtl || item->cluster_start == 0;
-    return item->x - (from_start ? 0 : word_clusters(item->word)[item->cluster_start].x);
+    const struct word *w = item->word;
+    size_t leftmost = w->rtl ? item->cluster_end - (size_t)1 : item->cluster_start;
+    return item->x - (is_whole(item) ? 0 : word_clusters(w)[leftmost].x);
+}
+
+/* The glyphs of an item: [*first, *end) of its word. Those of a word from right to left are in
+ * the order of the eye, its clusters in that of the text. */
+static void find_glyphs(const struct line_item *item, size_t *first, size_t *end) {
+    const struct word *w = item->word;
+    const struct word_cluster *at = word_clusters(w);
+    *first = 0;
+    *end = w->glyph_count;
+    if (!is_whole(item) && w->rtl) {
+        *first = at[item->cluster_end - 1].glyph;
+        *end = item->cluster_start > 0 ? at[item->cluster_start - 1].glyph : *end;
+    } else if (!is_whole(item)) {
+        *first = at[item->cluster_start].glyph;
+        *end = at[item->cluster_end].glyph;
+    }
 }
 
 /* Places the glyphs of an item; draws those bitmaps that are not there yet. */
 static int place_item(struct pager *p, const struct line_item *item, int32_t origin,
                       struct error *e) {
     const struct word *w = item->word;
-    size_t first = 0, end = w->glyph_count;
-    if (!w->rtl && item->cluster_end - item->cluster_start < w->cluster_count) {
-        first = word_clusters(w)[item->cluster_start].glyph;
-        end = word_clusters(w)[item->cluster_end].glyph;
-    }
+    size_t first, end;
+    find_glyphs(item, &first, &end);
     enum { QUARTER = 16, HALF_QUARTER = QUARTER / 2 };
     int rc = page_list_reserve(&p->glyphs, end - first, sizeof(struct canvas_glyph), e);
     struct canvas_glyph *placed = p->glyphs.items;
@@ -121,8 +140,7 @@ static int add_box(struct pager *p, int32_t left, int32_t right, const struct pa
     return 0;
 }
 
-/* The first run that ends after `at`. */
-static size_t find_run(const struct clean *c, uint32_t at) {
+size_t pager_run(const struct clean *c, uint32_t at) {
     size_t low = 0, high = c->count;
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
@@ -139,7 +157,7 @@ static size_t find_run(const struct clean *c, uint32_t at) {
 static int add_boxes(struct pager *p, const struct line *line, int32_t origin, struct error *e) {
     const struct clean *c = &p->paragraph;
     uint32_t start = line->items[0].start, end = line->items[line->count - 1].end;
-    for (size_t i = find_run(c, start); i < c->count && c->runs[i].start < end; i++) {
+    for (size_t i = pager_run(c, start); i < c->count && c->runs[i].start < end; i++) {
         const struct clean_run *run = &c->runs[i];
         uint32_t run_end = i + 1 < c->count ? c->runs[i + 1].start : (uint32_t)c->text.size;
         uint32_t from = run->start > start ? run->start : start;
@@ -208,7 +226,7 @@ static int add_clusters(struct pager *p, const struct line_item *item, int32_t o
     return rc;
 }
 
-static uint32_t count_characters(const char *text, size_t size) {
+uint32_t pager_characters(const char *text, size_t size) {
     uint32_t count = 0;
     for (size_t i = 0; i < size; i++) {
         count += (signed char)text[i] >= -64; /* no continuation byte */
@@ -216,12 +234,11 @@ static uint32_t count_characters(const char *text, size_t size) {
     return count;
 }
 
-static int draw_line(struct pager *p, const struct line *line, int32_t origin, struct error *e) {
-    uint32_t start = line->items[0].start, end = line->items[line->count - 1].end;
-    uint32_t shift = (uint32_t)p->text.size - start;
+int pager_draw_items(struct pager *p, const struct line_item *items, size_t count, int32_t origin,
+                     uint32_t shift, const struct canvas_area *area, struct error *e) {
     int rc = 0;
-    for (size_t i = 0; i < line->count && rc == 0; i++) {
-        const struct line_item *item = &line->items[i];
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        const struct line_item *item = &items[i];
         if (item->word != NULL) {
             rc = place_item(p, item, origin + item_origin(item), e);
             record_fonts(p, item->word);
@@ -234,11 +251,19 @@ static int draw_line(struct pager *p, const struct line *line, int32_t origin, s
         }
     }
     if (rc == 0) {
-        rc = canvas_glyphs(&p->canvas, p->glyphs.items, p->glyphs.count, p->y, p->y + p->pitch, e);
+        rc = canvas_glyphs(&p->canvas, p->glyphs.items, p->glyphs.count, area, e);
     }
     p->glyphs.count = 0;
+    return rc;
+}
+
+static int draw_line(struct pager *p, const struct line *line, int32_t origin, struct error *e) {
+    uint32_t start = line->items[0].start, end = line->items[line->count - 1].end;
+    uint32_t shift = (uint32_t)p->text.size - start;
+    const struct canvas_area row = {.right = p->side, .top = p->y, .bottom = p->y + p->pitch};
+    int rc = pager_draw_items(p, line->items, line->count, origin, shift, &row, e);
     const char *text = bytes_text(&p->paragraph.text) + start;
-    p->counts.characters += count_characters(text, end - start);
+    p->counts.characters += pager_characters(text, end - start);
     if (rc == 0) {
         rc = bytes_append(&p->text, text, end - start, e);
     }

@@ -96,6 +96,16 @@ int chunk_parts_cut(struct chunk_parts *p, struct breaker *b, const char *text,
     return rc;
 }
 
+int chunk_word(struct breaker *b, const char *text, const uint8_t *levels, size_t start,
+               size_t chunk_end, size_t *end, struct error *e) {
+    size_t window = utf8_floor(text + start, chunk_end - start < 2 * WORD_BYTES ? chunk_end - start
+                                                                                : 2 * WORD_BYTES);
+    size_t size = level_end(levels, start, start + window) - start;
+    int rc = size > WORD_BYTES ? cut_word(b, text + start, size, &size, e) : 0;
+    *end = start + size;
+    return rc;
+}
+
 bool chunk_parts_return(struct chunk_parts *p, size_t at) {
     if (at < p->start || at >= p->end) {
         return false;

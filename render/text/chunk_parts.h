@@ -29,6 +29,11 @@ int chunk_parts_cut(struct chunk_parts *p, struct breaker *b, const char *text,
                     const uint8_t *levels, size_t start, size_t size, bool may_break,
                     struct error *e);
 
+/* *end: that of the word at byte `start` of a chunk that ends at `chunk_end`, wherever lines may
+ * end: up to where the level changes, and WORD_BYTES. ERR_MEMORY. */
+int chunk_word(struct breaker *b, const char *text, const uint8_t *levels, size_t start,
+               size_t chunk_end, size_t *end, struct error *e);
+
 /* Goes back to the part that holds byte `at`; false: none does. */
 bool chunk_parts_return(struct chunk_parts *p, size_t at);
 

@@ -14,6 +14,7 @@
 #include <xxhash.h>
 
 #include "render/text/face_glyph.h"
+#include FT_DRIVER_H
 #include FT_MODULE_H
 #include FT_OUTLINE_H
 
@@ -41,6 +42,7 @@ struct opened {
     struct face face; /* face.hb is NULL until the font is open */
     FT_Face ft;
     FT_Int32 flags;
+    bool exact; /* hinted by its own program, which may move edges by any distance */
     int strike; /* 26.6: pixels per em of the colour bitmaps; 0: outlines */
     uint32_t glyph_count;
     struct glyph_slot **pages[FIT_COUNT]; /* (glyph_count / SLOT_PAGE + 1); NULL until needed */
@@ -243,10 +245,12 @@ static int set_size(struct faces *f, const struct font *font, struct opened *o, 
     if (font->color) {
         return choose_strike(o, font->path, e);
     }
-    /* Always the auto-hinter, so that no font's own program matters. */
-    o->flags =
-        FT_LOAD_NO_BITMAP |
-        (f->profile->hinted ? FT_LOAD_TARGET_LIGHT | FT_LOAD_FORCE_AUTOHINT : FT_LOAD_NO_HINTING);
+    /* No other font's own program matters. */
+    enum hinting hinting = f->profile->hinting;
+    o->exact = hinting == HINTING_FONT && is_primary;
+    o->flags = FT_LOAD_NO_BITMAP | (hinting == HINTING_NONE ? FT_LOAD_NO_HINTING
+                                    : o->exact              ? FT_LOAD_TARGET_NORMAL
+                                               : FT_LOAD_TARGET_LIGHT | FT_LOAD_FORCE_AUTOHINT);
     if (!FT_IS_SCALABLE(o->ft) || FT_Set_Char_Size(o->ft, size, size, 72, 72) != 0) {
         return error_set(e, ERR_FORMAT, "font %s has no outlines", font->path);
     }
@@ -320,14 +324,21 @@ const struct face *faces_opened(const struct faces *f, int font) {
 
 /* ---- The faces ----------------------------------------------------------------------- */
 
-/* FREETYPE_PROPERTIES in the environment may turn on stem darkening: pages must not depend on that.
- */
-static void forget_environment(FT_Library library) {
+/* FREETYPE_PROPERTIES in the environment may turn on stem darkening, or choose another interpreter
+ * of TrueType programs: pages must not depend on that. */
+static int forget_environment(FT_Library library, const struct profile *profile, struct error *e) {
     static const char *const modules[] = {"autofitter", "cff"};
     FT_Bool none = 1;
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
         FT_Property_Set(library, modules[i], "no-stem-darkening", &none); /* fails without module */
     }
+    FT_UInt version = TT_INTERPRETER_VERSION_40;
+    if (FT_Property_Set(library, "truetype", "interpreter-version", &version) != 0 &&
+        profile->hinting == HINTING_FONT) {
+        return error_set(e, ERR_UNSUPPORTED,
+                         "this FreeType was built without the TrueType interpreter, version 40");
+    }
+    return 0;
 }
 
 int faces_open(struct faces **out, const struct fonts *fonts, const struct profile *profile,
@@ -347,8 +358,10 @@ int faces_open(struct faces **out, const struct fonts *fonts, const struct profi
     if (f->files == NULL || f->opened == NULL || FT_Init_FreeType(&f->library) != 0) {
         rc = error_memory(&why, "fonts");
     } else {
-        forget_environment(f->library);
-        rc = faces_get(f, FONT_PRIMARY, &why) != NULL ? 0 : why.code;
+        rc = forget_environment(f->library, profile, &why);
+        if (rc == 0) {
+            rc = faces_get(f, FONT_PRIMARY, &why) != NULL ? 0 : why.code;
+        }
         int reach = REACH_EM * ((profile->size + PIXEL - 1) / PIXEL);
         if (rc == 0) {
             rc = rasterizer_open(&f->rasterizer, f->library, f->baseline,
@@ -422,6 +435,16 @@ struct glyph_slot *faces_slot(struct faces *f, int font, uint32_t id, unsigned f
     return &(*page)[id % SLOT_PAGE];
 }
 
+/* The sign of a code point, where the profile has signs. */
+static const struct sign *sign_of(const struct faces *f, uint32_t code_point) {
+    return f->profile->cells ? sign_find(code_point) : NULL;
+}
+
+int32_t faces_sign_advance(const struct faces *f, uint32_t code_point) {
+    const struct sign *sign = sign_of(f, code_point);
+    return sign != NULL ? sign->advance * PIXEL : 0;
+}
+
 int32_t faces_box_advance(const struct faces *f, uint32_t code_point) {
     return f->profile->pitch >= CODE_HEIGHT ? code_advance(code_point) * PIXEL : 0;
 }
@@ -441,7 +464,10 @@ int faces_draw(struct faces *f, struct glyph_slot *slot, unsigned phase, struct 
     struct error why;
     int rc = 0;
     const struct opened *o = opened_of(f, slot->font);
-    if (slot->font == FACES_NO_FONT) {
+    const struct sign *sign = slot->font == FACES_NO_FONT ? sign_of(f, slot->id) : NULL;
+    if (sign != NULL) {
+        rc = rasterizer_sign(&f->rasterizer, sign, &glyph, &why);
+    } else if (slot->font == FACES_NO_FONT) {
         rc = rasterizer_code(&f->rasterizer, slot->id, &glyph, &why);
     } else if (o->strike) {
         rc = rasterizer_color(&f->rasterizer, o->ft, slot->id, slot->fit, o->strike, o->face.size,
@@ -495,6 +521,13 @@ void faces_trim(struct faces *f, size_t limit) {
 
 struct glyph_area faces_area(const struct faces *f, const struct glyph_slot *slot) {
     hb_glyph_extents_t box = {0};
+    const struct sign *sign = slot->font == FACES_NO_FONT ? sign_of(f, slot->id) : NULL;
+    if (sign != NULL) {
+        return (struct glyph_area){.left = PIXEL,
+                                   .right = sign->advance * PIXEL,
+                                   .bottom = -PIXEL,
+                                   .top = (sign->height - 1) * PIXEL};
+    }
     if (slot->font == FACES_NO_FONT) {
         int32_t above = f->baseline * PIXEL;
         return (struct glyph_area){.left = PIXEL,
@@ -520,7 +553,8 @@ void faces_measure(const struct faces *f, struct glyph_slot *slot, enum measure 
     struct glyph_area area = faces_area(f, slot);
     FT_Pos top = area.top, bottom = area.bottom;
     const struct opened *o = slot->font == FACES_NO_FONT ? NULL : &f->opened[slot->font];
-    bool hinted = f->profile->hinted && o != NULL && !o->strike && top > bottom;
+    bool hinted = f->profile->hinting != HINTING_NONE && o != NULL && !o->strike && top > bottom;
+    how = hinted && o->exact ? MEASURE_EXACT : how;
     if (hinted && how == MEASURE_ROUGH) {
         enum { MOVED = PIXEL + PIXEL / 2 }; /* an edge by hinting, at most */
         top += MOVED;

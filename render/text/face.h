@@ -86,13 +86,18 @@ const struct face *faces_get(struct faces *f, int font, struct error *e);
 /* Whether the font was opened, without opening it: for the record of fonts on a page. */
 const struct face *faces_opened(const struct faces *f, int font);
 
-/* The slot of a glyph of an opened font; with font FONT_NONE that of the box that shows a code
- * point (`id`), where the rows have room for one (faces_box_advance). */
+/* The slot of a glyph of an opened font; with font FONT_NONE that of the sign of a code point
+ * (`id`), if it has one here, else of the box that shows it, where the rows have room for one
+ * (faces_box_advance). */
 struct glyph_slot *faces_slot(struct faces *f, int font, uint32_t id, unsigned fit,
                               struct error *e);
 
 /* 26.6: the advance of the box that shows a code point; 0: rows are too low for boxes. */
 int32_t faces_box_advance(const struct faces *f, uint32_t code_point);
+
+/* 26.6: the advance of the sign (sign.h) of a code point; 0: it has none, or the profile has no
+ * signs. */
+int32_t faces_sign_advance(const struct faces *f, uint32_t code_point);
 
 /* What a glyph takes, before any fit: as the font's designer has it. */
 struct glyph_area faces_area(const struct faces *f, const struct glyph_slot *slot);

@@ -1,6 +1,6 @@
-/* face_code.c - the box of a character that no font has: the hexadecimal digits of its code point
- * in two lines, as the charts of Unicode and editors show it. Digits are of 3 x 5 pixels, the least
- * in which all sixteen look different. */
+/* face_code.c - what no font draws: signs, and the box of a character that no font has: the
+ * hexadecimal digits of its code point in two lines, as the charts of Unicode and editors show it.
+ * Digits are of 3 x 5 pixels, the least in which all sixteen look different. */
 #include <string.h>
 
 #include "render/text/face_glyph.h"
@@ -48,4 +48,17 @@ int rasterizer_code(struct rasterizer *rasterizer, uint32_t code_point, const st
         draw_digit(box + y * width + x, width, digit);
     }
     return rasterizer_keep(rasterizer, 1, rasterizer->above, width, CODE_HEIGHT, false, glyph, e);
+}
+
+int rasterizer_sign(struct rasterizer *rasterizer, const struct sign *sign,
+                    const struct glyph **glyph, struct error *e) {
+    unsigned char *pixels = rasterizer->pixels; /* wide enough, as above */
+    for (int row = 0; row < sign->height; row++) {
+        for (int column = 0; column < sign->width; column++) {
+            bool black = sign->rows[row][column] == '#';
+            pixels[row * sign->width + column] = black ? 255 : 0;
+        }
+    }
+    return rasterizer_keep(rasterizer, 1, sign->height - 1, sign->width, sign->height, false, glyph,
+                           e);
 }

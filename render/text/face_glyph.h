@@ -10,6 +10,7 @@
 #include FT_FREETYPE_H
 
 #include "render/text/face.h"
+#include "render/text/sign.h"
 #include "store/arena.h"
 
 struct rasterizer {
@@ -43,6 +44,10 @@ enum { CODE_HEIGHT = 15 };
 int code_advance(uint32_t code_point);
 int rasterizer_code(struct rasterizer *rasterizer, uint32_t code_point, const struct glyph **glyph,
                     struct error *e);
+
+/* A sign's picture, its lowest row right below the baseline. */
+int rasterizer_sign(struct rasterizer *rasterizer, const struct sign *sign,
+                    const struct glyph **glyph, struct error *e);
 
 /* Keeps the part with ink of a drawing of width x height pixels, rows without padding, whose upper
  * left corner is `left` pixels right of the pen and `top` pixels above the baseline. */

@@ -74,6 +74,12 @@ static inline const struct word_missing *word_missing(const struct word *w) {
     return (const void *)((const char *)word_pieces(w) + word_padded(pieces));
 }
 
+/* The bytes of the whole block. */
+static inline size_t word_block(const struct word *w) {
+    size_t missing = w->missing_count * sizeof(struct word_missing);
+    return (size_t)((const char *)word_missing(w) - (const char *)w) + word_padded(missing);
+}
+
 struct shaper; /* opaque; one thread each */
 
 /* `fonts` and `profile` must outlive it. */

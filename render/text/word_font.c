@@ -77,6 +77,9 @@ static bool is_foreign(const struct font *font, uint32_t base, uint32_t c) {
  * before them: the first font with a danda may be one for another script. */
 static int choose_font(const struct word_maker *m, const uint32_t *cluster, size_t count) {
     const struct shaped_word *shaped = &m->shaped;
+    if (count == 1 && faces_sign_advance(m->faces, cluster[0]) > 0) {
+        return FONT_NONE;
+    }
     int font = fonts_choose(m->fonts, cluster, count, is_emoji(cluster, count));
     int last =
         shaped->stretch_count > 0 ? shaped->stretches[shaped->stretch_count - 1].font : FONT_NONE;

@@ -84,6 +84,16 @@ static int add_nothing(struct word_maker *m, uint32_t cluster, struct error *e) 
     return maker_add(m, FONT_PRIMARY, space, cluster, (struct glyph_place){0}, e);
 }
 
+/* A character that no font is asked for: a sign, one that is not to be seen, or one that all lack.
+ */
+static int add_without_font(struct word_maker *m, uint32_t at, uint32_t c, struct error *e) {
+    int32_t advance = faces_sign_advance(m->faces, c);
+    if (advance > 0) {
+        return maker_add(m, FONT_NONE, c, at, (struct glyph_place){.advance = advance}, e);
+    }
+    return is_ignorable(c) ? add_nothing(m, at, e) : maker_add_missing(m, at, at, c, e);
+}
+
 /* A stretch that no font has, from character to character in the order of the eye. */
 static int add_unknown(struct word_maker *m, const char *text, const struct word_stretch *r,
                        bool rtl, struct error *e) {
@@ -109,8 +119,7 @@ static int add_unknown(struct word_maker *m, const char *text, const struct word
         bool valid;
         utf8_decode(text + starts[k], r->end - starts[k], &c, &valid);
         size_t first = m->shaped.word.glyph_count;
-        rc = is_ignorable(c) ? add_nothing(m, starts[k], e)
-                             : maker_add_missing(m, starts[k], starts[k], c, e);
+        rc = add_without_font(m, starts[k], c, e);
         if (rc == 0) {
             rc = maker_marks(m, starts[k], starts[k + 1], starts[k], first, e);
         }

@@ -226,8 +226,9 @@ static int try_profile(struct search *s, const struct profile *profile, const st
     if (rc == 0) {
         s->count++;
         fprintf(stderr, "%s %.1f px, pitch %d%s: %.0f, %.1f%% %.1f%%\n", profile->family,
-                profile->size / 64.0, profile->pitch, profile->hinted ? "" : ", unhinted",
-                t->characters, 100 * t->prose, 100 * t->random);
+                profile->size / 64.0, profile->pitch,
+                profile->hinting != HINTING_NONE ? "" : ", unhinted", t->characters, 100 * t->prose,
+                100 * t->random);
     }
     return rc;
 }
@@ -247,9 +248,9 @@ static int try_family(struct search *s, const char *family, struct error *e) {
                                   .pitch = g->pitch,
                                   .gutter = 1,
                                   .inset = 2,
-                                  .hinted = i % 2 == 0};
+                                  .hinting = i % 2 == 0 ? HINTING_LIGHT : HINTING_NONE};
         if ((s->pitch == 0 || s->pitch == g->pitch) && (s->size == 0 || s->size == g->size) &&
-            (profile.hinted || s->unhinted) && s->count < TRIALS_MOST) {
+            (profile.hinting != HINTING_NONE || s->unhinted) && s->count < TRIALS_MOST) {
             rc = try_profile(s, &profile, fonts, e);
         }
     }
@@ -279,7 +280,7 @@ static void print_table(const struct search *s) {
         printf("| %s | %s | %.1f | %d | %s | %.0f | %.0f | %.1f%% | %.1f%% | %.2f | `%s` | "
                "%.1f%% |\n",
                is_front(s, t) ? "*" : "", t->profile.family, t->profile.size / 64.0,
-               t->profile.pitch, t->profile.hinted ? "yes" : "no", t->characters,
+               t->profile.pitch, t->profile.hinting != HINTING_NONE ? "yes" : "no", t->characters,
                t->characters / mode_tokens(MODE_TINY), 100 * t->prose, 100 * t->random, t->distance,
                t->pair, 100 * t->confusion);
     }

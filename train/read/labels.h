@@ -8,17 +8,21 @@
 
 struct page_labels {
     struct read_label *list; /* owned; in order of row and column */
-    size_t count, capacity;
+    size_t count;
+    /* for labels.c */
+    struct placed_label *places; /* owned */
+    size_t place_count, capacity, list_capacity;
 };
 
 /* The labels of a page of the renderer, which was asked for clusters, instead of those that
  * are there. Several characters that the font draws as one shape (a ligature) are as many labels
- * side by side. */
-int labels_of_page(struct page_labels *out, const struct page *page,
+ * side by side. `cell_width`: pixels that a label may not be moved out of where two fall into one
+ * column: a cell of a page of cells, or 0: the whole row. */
+int labels_of_page(struct page_labels *out, const struct page *page, int cell_width,
                    const struct alphabet *alphabet, struct error *e);
-/* Leaves those within a square of `side` pixels from (left, top) on; all of them multiples of the
- * cells of reading. */
-void labels_crop(struct page_labels *labels, int left, int top, int side);
+/* Leaves those within a rectangle of pixels; all of its numbers multiples of the cells of
+ * reading. */
+void labels_crop(struct page_labels *labels, int left, int top, int width, int height);
 void labels_close(struct page_labels *labels);
 
 #endif

@@ -1,47 +1,62 @@
 /* pages.c - see pages.h. A page follows from the seed and its number alone. */
 #include "train/read/pages.h"
 
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "render/content/content.h"
 #include "render/draw.h"
-#include "store/file.h"
 #include "store/random.h"
+#include "train/read/clip.h"
 #include "train/read/labels.h"
-#include "train/read/text.h"
+#include "train/read/page_text.h"
+#include "train/read/pictures.h"
 
-enum { PICTURE_MOST = 256 /* pixels a side */, PICTURES_MOST = 4 };
-
-struct text_file {
-    const char *data; /* mapped */
-    size_t size;
-};
+enum { PICTURE_MOST = 256 /* pixels a side */, PICTURES_MOST = 4, SOURCES_LIMIT = 1 << 28 };
+/* What a page is made of. */
+enum { OF_TEXT, OF_STRINGS, OF_SAMPLES, MATERIALS };
 
 struct training_pages {
     struct training_mix mix;
     const struct alphabet *alphabet;
+    struct letters *letters;
     struct fonts *fonts[PROFILE_COUNT];
-    struct text_file *files;
-    double *shares;
-    int count;
+    struct text_files texts;
 };
 
 /* Of a thread. */
 struct generator {
     struct training_pages *p;
     struct pager *pagers[PROFILE_COUNT][MODE_COUNT];
-    struct bytes text;
+    struct page_text text;
+    struct clip_maker *clips;
+    struct page_sources sources;
+    int skipped; /* pages that are to be let go before one is kept */
     struct drawn_page drawn;
     struct page_labels labels;
     uint8_t *pictures; /* pixels of PICTURES_MOST */
 };
 
-/* ---- Pages --------------------------------------------------------------------------- */
+/* The contents of a page. */
+struct content {
+    int profile;
+    enum page_mode mode;
+    int material;
+    bool simple;               /* ASCII, nothing made up but text_random's strings */
+    enum text_letters letters; /* of random strings */
+};
+
+/* ---- Pagers ---------------------------------------------------------------------------------- */
+
+static int take_page(void *context, const struct page *page, struct error *e) {
+    struct generator *g = context;
+    if (g->skipped > 0) {
+        g->skipped--;
+        return 0;
+    }
+    return drawn_page_take(&g->drawn, page, e);
+}
 
 /* The pagers keep the shapes of words from page to page. */
 static int pager_for(struct generator *g, int profile, enum page_mode mode, struct pager **out,
@@ -52,8 +67,8 @@ static int pager_for(struct generator *g, int profile, enum page_mode mode, stru
                                          .profile = &PROFILES[profile],
                                          .fonts = g->p->fonts[profile],
                                          .clusters = true,
-                                         .context = &g->drawn,
-                                         .done = drawn_page_take};
+                                         .context = g,
+                                         .done = take_page};
         int rc = pager_open(pager, &setup, e);
         if (rc < 0) {
             return rc;
@@ -63,18 +78,7 @@ static int pager_for(struct generator *g, int profile, enum page_mode mode, stru
     return 0;
 }
 
-/* Soft noise with a hard edge. */
-static void fill_picture(uint8_t *pixels, int width, int height, uint64_t *random) {
-    double fx = random_unit(random) * 0.2, fy = random_unit(random) * 0.2;
-    int edge = (int)random_below(random, height), noise = 1 + (int)random_below(random, 64);
-    for (int k = 0; k < width * height; k++) {
-        int y = k / width, x = k % width;
-        double wave = sin(x * fx + y * 0.05) + cos(y * fy);
-        double value = 128 + 50 * wave + (y > edge ? 40 : -40);
-        value += (double)random_below(random, noise);
-        pixels[k] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
-    }
-}
+/* ---- Pages of text --------------------------------------------------------------------------- */
 
 /* Of the sizes of thumbnails, side by side at the top. */
 static int put_pictures(struct generator *g, struct pager *pager, uint64_t *random,
@@ -89,7 +93,7 @@ static int put_pictures(struct generator *g, struct pager *pager, uint64_t *rand
         int width = LEAST + (int)random_below(random, widest - LEAST);
         int height = LEAST + (int)random_below(random, PICTURE_MOST - LEAST);
         uint8_t *pixels = g->pictures + (size_t)i * PICTURE_MOST * PICTURE_MOST;
-        fill_picture(pixels, width, height, random);
+        picture_fill(pixels, width, height, random);
         pictures[i] = (struct picture){.width = width, .height = height, .pixels = pixels};
         list[i] = (struct page_picture){.picture = &pictures[i], .source = 0};
     }
@@ -97,9 +101,9 @@ static int put_pictures(struct generator *g, struct pager *pager, uint64_t *rand
 }
 
 /* Paragraph after paragraph, until the page is full or the text ends. */
-static int lay_out(struct generator *g, struct pager *pager, bool indents, uint64_t *random,
-                   struct error *e) {
-    const char *at = (const char *)g->text.data, *end = at + g->text.size;
+static int lay_out_lines(struct generator *g, struct pager *pager, bool indents, uint64_t *random,
+                         struct error *e) {
+    const char *at = (const char *)g->text.text.data, *end = at + g->text.text.size;
     int rc = 0;
     while (at < end && !g->drawn.drawn && rc == 0) {
         const char *line = memchr(at, '\n', (size_t)(end - at));
@@ -115,41 +119,9 @@ static int lay_out(struct generator *g, struct pager *pager, bool indents, uint6
     return rc;
 }
 
-/* Whether all but a fiftieth of the text is. */
-static bool is_ascii(const struct generator *g) {
-    size_t others = 0;
-    for (size_t i = 0; i < g->text.size; i++) {
-        others += g->text.data[i] >= 0x80;
-    }
-    return others * 50 <= g->text.size;
-}
-
-/* The contents of a page. */
-struct content {
-    int profile;
-    enum page_mode mode;
-    bool is_random, ascii;
-    enum text_letters letters; /* of random strings */
-};
-
-/* A part of a file from a random line on, as one paragraph if `flows`. */
-static int take_prose(struct generator *g, size_t size, bool flows, uint64_t *random,
-                      struct error *e) {
-    const struct training_pages *p = g->p;
-    const struct text_file *f = &p->files[random_choice(random, p->shares, p->count)];
-    size_t at = (size_t)random_below(random, (int64_t)f->size);
-    bytes_clear(&g->text);
-    int rc = text_stretch(&g->text, f->data, f->size, at, size, e);
-    if (rc == 0 && flows) {
-        text_join_lines(&g->text);
-    }
-    return rc;
-}
-
-/* More than the page holds in rows of 16 pixels, but for an eighth of the pages; fills g->text. */
+/* More than the page holds in rows of 16 pixels, but for an eighth of the pages. */
 static int choose_text(struct generator *g, const struct content *c, bool flows, uint64_t *random,
                        struct error *e) {
-    enum { TRIES = 50 /* to find a text in ASCII */ };
     static const size_t FULL[MODE_COUNT] = {
         [MODE_TINY] = 8 << 10, [MODE_BASE] = 32 << 10, [MODE_HIFI] = 50 << 10};
     bool partly = random_below(random, 8) == 0;
@@ -157,33 +129,81 @@ static int choose_text(struct generator *g, const struct content *c, bool flows,
     if (partly) {
         size = (size_t)(random_unit(random) * 0.5 * (double)size) + 64;
     }
-    bytes_clear(&g->text);
-    if (c->is_random) {
-        return text_random(&g->text, g->p->alphabet, c->letters, size, random, e);
+    return c->material == OF_STRINGS
+               ? page_text_random(&g->text, size, c->letters, c->simple, random, e)
+               : page_text_prose(&g->text, size, flows, c->simple, random, e);
+}
+
+static int draw_text_page(struct generator *g, const struct content *c, struct pager *pager,
+                          uint64_t *random, struct error *e) {
+    bool flows = random_below(random, 2) == 0;
+    int rc = choose_text(g, c, flows, random, e);
+    if (rc == 0 && random_unit(random) < g->p->mix.pictures) {
+        rc = put_pictures(g, pager, random, e);
     }
-    int rc = 0;
-    for (int i = 0; i < (c->ascii ? TRIES : 1) && rc == 0; i++) {
-        rc = take_prose(g, size, flows, random, e);
-        i += is_ascii(g) ? TRIES : 0;
+    return rc == 0 ? lay_out_lines(g, pager, !flows && c->material == OF_TEXT, random, e) : rc;
+}
+
+/* ---- Pages of samples ------------------------------------------------------------------------ */
+
+/* A sample says something is wrong with it: that would be ours to put right. */
+static int check_warnings(const json_t *warnings, struct error *e) {
+    const char *first = json_string_value(json_array_get(warnings, 0));
+    return first == NULL ? 0 : error_set(e, ERR_FORMAT, "a made-up sample: %s", first);
+}
+
+static int put_sample(struct generator *g, struct pager *pager, const struct text_file *text,
+                      int size, uint64_t *random, struct error *e) {
+    static const double MARKS[] = {[MARKS_NONE] = 5, [MARKS_TIME] = 1, [MARKS_SPEAKER] = 1};
+    struct content_options options = {.parts = {PART_THUMBS, PART_HEADER, PART_DESCRIPTION,
+                                                PART_SCRIPT, PART_HASHTAGS, PART_COMMENTS},
+                                      .part_count = 6,
+                                      .marks = random_choice(random, MARKS, 3),
+                                      .comments = 100};
+    struct stream_sample sample;
+    bool pictures = random_unit(random) < 2.5 * g->p->mix.pictures;
+    json_t *warnings = json_array();
+    int rc = clip_make(g->clips, text, size, pictures, random, &sample, e);
+    if (rc == 0) {
+        arena_reset(g->sources.arena);
+        g->sources = (struct page_sources){.arena = g->sources.arena};
+        rc = content_layout(pager, &sample, &options, &g->sources, warnings, e);
     }
+    if (rc == 0) {
+        rc = check_warnings(warnings, e);
+    }
+    json_decref(warnings);
     return rc;
 }
+
+/* Samples of one account one after another, from the first page on or from the second; an eighth
+ * of the pages has one sample, short or long. */
+static int draw_sample_page(struct generator *g, struct pager *pager, uint64_t *random,
+                            struct error *e) {
+    enum { SHORTEST = 150 /* characters */, DOUBLINGS = 5 };
+    const struct text_file *text = text_files_choose(&g->p->texts, random);
+    bool partly = random_below(random, 8) == 0;
+    int rc = 0;
+    g->skipped = !partly && random_below(random, 3) == 0;
+    do {
+        int size = (int)(SHORTEST * exp2(random_unit(random) * DOUBLINGS));
+        rc = put_sample(g, pager, text, size, random, e);
+    } while (rc == 0 && !g->drawn.drawn && !partly);
+    return rc;
+}
+
+/* ---- A page ---------------------------------------------------------------------------------- */
 
 /* Fills g->drawn and g->labels. */
 static int draw(struct generator *g, const struct content *c, uint64_t *random, struct error *e) {
     struct pager *pager;
-    bool flows = random_below(random, 2) == 0;
     drawn_page_clear(&g->drawn);
     g->labels.count = 0;
-    int rc = choose_text(g, c, flows, random, e);
+    g->skipped = 0;
+    int rc = pager_for(g, c->profile, c->mode, &pager, e);
     if (rc == 0) {
-        rc = pager_for(g, c->profile, c->mode, &pager, e);
-    }
-    if (rc == 0 && random_unit(random) < g->p->mix.pictures) {
-        rc = put_pictures(g, pager, random, e);
-    }
-    if (rc == 0) {
-        rc = lay_out(g, pager, !flows && !c->is_random, random, e);
+        rc = c->material == OF_SAMPLES ? draw_sample_page(g, pager, random, e)
+                                       : draw_text_page(g, c, pager, random, e);
     }
     if (rc == 0) { /* what follows the first page goes: the pager must be empty for the next */
         rc = pager_flush(pager, e);
@@ -191,16 +211,20 @@ static int draw(struct generator *g, const struct content *c, uint64_t *random, 
     if (rc == 0 && !g->drawn.drawn) {
         rc = error_set(e, ERR_FORMAT, "the text gives no page: is it text?");
     }
-    return rc == 0 ? labels_of_page(&g->labels, &g->drawn.page, g->p->alphabet, e) : rc;
+    return rc == 0 ? labels_of_page(&g->labels, &g->drawn.page, 0, g->p->alphabet, e) : rc;
 }
 
-/* A square of the page, its labels with it. */
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+/* A part of the page, `side` pixels wide and high at most, its labels with it. */
 static void crop(struct generator *g, int side, uint64_t *random) {
-    int cells = (g->drawn.page.width - side) / CELL + 1;
-    int left = (int)random_below(random, cells) * CELL;
-    int top = (int)random_below(random, cells) * CELL;
-    drawn_page_crop(&g->drawn, left, top, side, side);
-    labels_crop(&g->labels, left, top, side);
+    int width = least(side, g->drawn.page.width), height = least(side, g->drawn.page.height);
+    int left = (int)random_below(random, (g->drawn.page.width - width) / CELL + 1) * CELL;
+    int top = (int)random_below(random, (g->drawn.page.height - height) / CELL + 1) * CELL;
+    drawn_page_crop(&g->drawn, left, top, width, height);
+    labels_crop(&g->labels, left, top, width, height);
 }
 
 static int first_profile(const struct training_mix *mix) {
@@ -211,22 +235,30 @@ static int first_profile(const struct training_mix *mix) {
     return profile;
 }
 
-static int make(void *generator, const struct read_request *request, struct read_page *page,
-                struct error *e) {
+/* What both pages of a pair have in common. */
+static struct content choose_content(const struct training_mix *mix,
+                                     const struct read_request *request) {
     static const enum page_mode MODES[READ_SIZES] = {MODE_TINY, MODE_BASE, MODE_HIFI, MODE_BASE};
-    struct generator *g = generator;
-    const struct training_mix *mix = &g->p->mix;
-    uint64_t shared = random_stream(mix->seed + 3, request->pair);
-    uint64_t random = random_stream(mix->seed + 4, request->number);
-    struct content c = {.profile = random_choice(&shared, mix->profiles, PROFILE_COUNT),
+    uint64_t random = random_stream(mix->seed + 3, request->pair);
+    struct content c = {.profile = random_choice(&random, mix->profiles, PROFILE_COUNT),
                         .mode = MODES[request->size],
-                        .is_random = random_unit(&shared) < mix->random,
-                        .letters = random_below(&shared, 2) == 0 ? LETTERS_ASCII : LETTERS_ALL};
-    if (request->progress < mix->simple * (1 + random_unit(&shared))) {
+                        .letters = random_below(&random, 2) == 0 ? LETTERS_ASCII : LETTERS_ALL};
+    bool samples = random_unit(&random) < mix->samples,
+         strings = random_unit(&random) < mix->random;
+    c.simple = request->progress < mix->simple * (1 + random_unit(&random));
+    if (c.simple) {
         c.profile = first_profile(mix);
-        c.ascii = true;
         c.letters = LETTERS_ASCII;
     }
+    c.material = samples && !c.simple ? OF_SAMPLES : strings ? OF_STRINGS : OF_TEXT;
+    return c;
+}
+
+static int make(void *generator, const struct read_request *request, struct read_page *page,
+                struct error *e) {
+    struct generator *g = generator;
+    const struct content c = choose_content(&g->p->mix, request);
+    uint64_t random = random_stream(g->p->mix.seed + 4, request->number);
     int rc = draw(g, &c, &random, e);
     if (rc < 0) {
         return rc;
@@ -239,7 +271,7 @@ static int make(void *generator, const struct read_request *request, struct read
                                .grey = g->drawn.page.grey,
                                .labels = g->labels.list,
                                .label_count = g->labels.count,
-                               .kind = 2 * c.profile + c.is_random};
+                               .kind = MATERIALS * c.profile + c.material};
     return 0;
 }
 
@@ -252,7 +284,9 @@ static void generator_close(void *generator) {
             pager_close(g->pagers[i][k]);
         }
     }
-    bytes_close(&g->text);
+    page_text_close(&g->text);
+    clip_maker_close(g->clips);
+    arena_close(g->sources.arena);
     drawn_page_close(&g->drawn);
     labels_close(&g->labels);
     free(g->pictures);
@@ -260,49 +294,43 @@ static void generator_close(void *generator) {
 }
 
 static int generator_open(void *context, void **out, struct error *e) {
+    struct training_pages *p = context;
     struct generator *g = calloc(1, sizeof *g);
     if (g == NULL) {
         return error_memory(e, NULL);
     }
-    g->p = context;
+    g->p = p;
     g->pictures = malloc((size_t)PICTURES_MOST * PICTURE_MOST * PICTURE_MOST);
-    bytes_init(&g->text, (size_t)1 << 24);
+    page_text_init(&g->text, &p->texts, p->letters, p->alphabet);
     drawn_page_init(&g->drawn);
-    if (g->pictures == NULL) {
+    int rc = g->pictures != NULL ? 0 : error_memory(e, NULL);
+    if (rc == 0) {
+        rc = clip_maker_open(&g->clips, &p->texts, p->letters, e);
+    }
+    if (rc == 0) {
+        rc = arena_open(&g->sources.arena, SOURCES_LIMIT, e);
+    }
+    if (rc < 0) {
         generator_close(g);
-        return error_memory(e, NULL);
+        return rc;
     }
     *out = g;
     return 0;
 }
 
-struct read_source training_pages_source(struct training_pages *p) {
-    return (struct read_source){
-        .context = p,
-        .open = generator_open,
-        .close = generator_close,
-        .make = make,
-        .kinds = {"read10", "read10-random", "clear", "clear-random", "dense", "dense-random"}};
-}
+#define KINDS_OF(profile, name)                                                                    \
+    [MATERIALS * (profile) + OF_TEXT] = name,                                                      \
+                             [MATERIALS * (profile) + OF_STRINGS] = name "-random",                \
+                             [MATERIALS * (profile) + OF_SAMPLES] = name "-samples"
 
-static int map_file(struct text_file *f, const char *path, struct error *e) {
-    int fd;
-    struct stat status;
-    int rc = file_open_regular(path, &fd, e);
-    if (rc < 0) {
-        return rc;
-    }
-    if (fstat(fd, &status) != 0 || status.st_size == 0) {
-        close(fd);
-        return error_set(e, ERR_FORMAT, "%s: is empty", path);
-    }
-    void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    close(fd);
-    if (data == MAP_FAILED) {
-        return error_set(e, ERR_MEMORY, "%s: cannot be mapped", path);
-    }
-    *f = (struct text_file){.data = data, .size = (size_t)status.st_size};
-    return 0;
+struct read_source training_pages_source(struct training_pages *p) {
+    return (struct read_source){.context = p,
+                                .open = generator_open,
+                                .close = generator_close,
+                                .make = make,
+                                .kinds = {KINDS_OF(PROFILE_READ10, "read10"),
+                                          KINDS_OF(PROFILE_CLEAR, "clear"),
+                                          KINDS_OF(PROFILE_DENSE, "dense")}};
 }
 
 int training_pages_open(struct training_pages **out, const struct training_mix *mix,
@@ -315,12 +343,9 @@ int training_pages_open(struct training_pages **out, const struct training_mix *
     }
     p->mix = *mix;
     p->alphabet = alphabet;
-    p->files = calloc((size_t)count, sizeof *p->files);
-    p->shares = calloc((size_t)count, sizeof *p->shares);
-    int rc = p->files != NULL && p->shares != NULL ? 0 : error_memory(e, NULL);
-    for (; p->count < count && rc == 0; p->count++) {
-        rc = map_file(&p->files[p->count], paths[p->count], e);
-        p->shares[p->count] = sqrt((double)p->files[p->count].size);
+    int rc = text_files_open(&p->texts, paths, count, e);
+    if (rc == 0) {
+        rc = letters_open(&p->letters, alphabet, e);
     }
     for (int i = 0; i < PROFILE_COUNT && rc == 0; i++) {
         rc = fonts_open(&p->fonts[i], PROFILES[i].family, e);
@@ -337,19 +362,10 @@ void training_pages_close(struct training_pages *p) {
     if (p == NULL) {
         return;
     }
-    for (int i = 0; i < p->count; i++) {
-        if (p->files[i].data != NULL) {
-            union {
-                const char *read;
-                void *mapping;
-            } file = {.read = p->files[i].data};
-            munmap(file.mapping, p->files[i].size);
-        }
-    }
+    text_files_close(&p->texts);
+    letters_close(p->letters);
     for (int i = 0; i < PROFILE_COUNT; i++) {
         fonts_close(p->fonts[i]);
     }
-    free(p->files);
-    free(p->shares);
     free(p);
 }

@@ -1,5 +1,5 @@
-/* pages.h - pages to learn reading from, drawn when they are asked for: of text files and of random
- * strings, with the place and class of each character. */
+/* pages.h - pages to learn reading from, drawn when they are asked for: of text files, of random
+ * strings and of made-up samples, with the place and class of each character. */
 #ifndef OCC_TRAIN_READ_PAGES_H
 #define OCC_TRAIN_READ_PAGES_H
 
@@ -8,8 +8,10 @@
 
 struct training_mix {
     double profiles[PROFILE_COUNT]; /* shares of the pages */
-    double random;                  /* share of the pages that hold random strings */
-    double pictures;                /* share of the pages with pictures between the text */
+    double samples;  /* share of the pages that are laid out of made-up samples (clip.h) */
+    double random;   /* share of the other pages that hold random strings */
+    double pictures; /* share of the other pages with pictures between the text; samples have
+                        thumbnails two and a half times as often */
     /* Pages are simple, of ASCII in the first profile with a share, until this share of the
      * training run is over; after twice that none is. With many classes from the first step on,
      * none is learned: the loss stays at the frequencies of the letters. */

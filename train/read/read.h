@@ -30,7 +30,7 @@ struct read_page {
     size_t label_count;
     int kind; /* of the page, for the log: 0 <= kind < READ_KINDS */
 };
-enum { READ_KINDS = 8 };
+enum { READ_KINDS = 16 };
 
 /* Which page: the same one for the same request. */
 struct read_request {

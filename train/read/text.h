@@ -1,4 +1,4 @@
-/* text.h - text for pages to learn from or to measure: stretches of files, random strings. */
+/* text.h - text for pages to learn from or to measure: files, stretches of them, random strings. */
 #ifndef OCC_TRAIN_READ_TEXT_H
 #define OCC_TRAIN_READ_TEXT_H
 
@@ -8,12 +8,36 @@
 #include "compress/alphabet.h"
 #include "store/bytes.h"
 
+/* Files of UTF-8 text, mapped; read-only, so threads share them. */
+struct text_file {
+    const char *data;
+    size_t size; /* > 0 */
+};
+struct text_files {
+    struct text_file *list;
+    double *shares; /* how often each is chosen: the root of its size */
+    int count;
+};
+/* ERR_FORMAT when one is empty; errors name the file. */
+int text_files_open(struct text_files *out, char *const *paths, int count, struct error *e);
+void text_files_close(struct text_files *t); /* also after a failure */
+const struct text_file *text_files_choose(const struct text_files *t, uint64_t *random);
+
 /* Appends to `out`, until it holds about `size` bytes or more, the lines of a text after the one
  * that byte `at` is in, round and round where the text is short. */
 int text_stretch(struct bytes *out, const char *text, size_t text_size, size_t at, size_t size,
                  struct error *e);
 /* Makes one paragraph of it: newlines become spaces. */
 void text_join_lines(struct bytes *text);
+
+/* Appends `count` words of a text with a space between, from somewhere on, rather from the
+ * beginning of a sentence. A word is what stands between blanks, cut after TEXT_WORD bytes. */
+enum { TEXT_WORD = 96 };
+int text_words(struct bytes *out, const struct text_file *f, int count, uint64_t *random,
+               struct error *e);
+/* Appends a text in capitals, or without them. Characters that become several stay. */
+int text_upper(struct bytes *out, const char *text, size_t size, struct error *e);
+int text_lower(struct bytes *out, const char *text, size_t size, struct error *e);
 
 /* Appends random words, at least `size` bytes of them: of printable ASCII, or each of one part of
  * the alphabet. */
