@@ -42,7 +42,7 @@ static const struct option_spec OPTIONS[] = {
     {"sizes", 0, OPTION_TEXT, FIELD(sizes), "MIX",
      .help = "page sizes: shares of tiny, base, hifi and crop (512 pixels of a base page)"},
     {"profiles", 0, OPTION_TEXT, FIELD(profiles), "MIX",
-     .help = "typefaces and spacings: shares of read10, clear and dense"},
+     .help = "typefaces and spacings: shares of read10, clear, dense, cell10 and cell8"},
     {"samples", 0, OPTION_TEXT, FIELD(samples), "SHARE",
      .help = "share of the pages that are laid out as those of an archive are, of made-up samples: "
              "descriptions, scripts and comments in words of the text, with emoji, names, prices"},

@@ -139,9 +139,9 @@ static int put_labels(struct page_labels *out, int cell_width, struct error *e) 
     return 0;
 }
 
-int labels_of_page(struct page_labels *out, const struct page *page, int cell_width,
+int labels_of_page(struct page_labels *out, const struct page *page,
                    const struct alphabet *alphabet, struct error *e) {
-    int rc = 0;
+    int cell_width = page->columns > 0 ? page->width / page->columns : page->width, rc = 0;
     out->count = out->place_count = 0;
     for (size_t i = 0; i < page->cluster_count && rc == 0; i++) {
         rc = label_cluster(out, page, &page->clusters[i], alphabet, e);
@@ -150,7 +150,7 @@ int labels_of_page(struct page_labels *out, const struct page *page, int cell_wi
         return rc;
     }
     qsort(out->places, out->place_count, sizeof *out->places, by_place);
-    return put_labels(out, cell_width > 0 ? cell_width : page->width, e);
+    return put_labels(out, cell_width, e);
 }
 
 void labels_crop(struct page_labels *labels, int left, int top, int width, int height) {

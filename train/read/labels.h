@@ -16,9 +16,9 @@ struct page_labels {
 
 /* The labels of a page of the renderer, which was asked for clusters, instead of those that
  * are there. Several characters that the font draws as one shape (a ligature) are as many labels
- * side by side. `cell_width`: pixels that a label may not be moved out of where two fall into one
- * column: a cell of a page of cells, or 0: the whole row. */
-int labels_of_page(struct page_labels *out, const struct page *page, int cell_width,
+ * side by side. On a page of cells all of the text is labelled, spaces and newlines too, and each
+ * label is within its cell. */
+int labels_of_page(struct page_labels *out, const struct page *page,
                    const struct alphabet *alphabet, struct error *e);
 /* Leaves those within a rectangle of pixels; all of its numbers multiples of the cells of
  * reading. */

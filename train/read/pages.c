@@ -8,6 +8,7 @@
 #include "render/content/content.h"
 #include "render/draw.h"
 #include "store/random.h"
+#include "store/utf8.h"
 #include "train/read/clip.h"
 #include "train/read/labels.h"
 #include "train/read/page_text.h"
@@ -119,7 +120,32 @@ static int lay_out_lines(struct generator *g, struct pager *pager, bool indents,
     return rc;
 }
 
-/* More than the page holds in rows of 16 pixels, but for an eighth of the pages. */
+/* The same on a page of cells, where newlines are drawn: most often as no part of a sample, so
+ * without a sign at its beginning, else as some parts. */
+static int lay_out_cells(struct generator *g, struct pager *pager, uint64_t *random,
+                         struct error *e) {
+    enum { PARTED = 4 /* one of so many */, LONGEST = 1500 };
+    static const enum page_part PARTS[] = {PART_HEADER, PART_DESCRIPTION, PART_SCRIPT,
+                                           PART_HASHTAGS, PART_COMMENTS};
+    const char *at = bytes_text(&g->text.text), *end = at + g->text.text.size;
+    bool parted = random_below(random, PARTED) == 0;
+    int rc = 0;
+    while (at < end && !g->drawn.drawn && rc == 0) {
+        size_t size = (size_t)(end - at);
+        enum page_part part = PART_NONE;
+        if (parted) {
+            size_t wanted = 1 + (size_t)random_below(random, LONGEST);
+            size = utf8_floor(at, wanted < size ? wanted : size);
+            part = PARTS[random_below(random, sizeof PARTS / sizeof *PARTS)];
+        }
+        const struct span span = {.text = at, .size = size};
+        rc = pager_text(pager, part, &span, 1, 0, e);
+        at += size > 0 ? size : 1;
+    }
+    return rc;
+}
+
+/* More than the page holds, but for an eighth of the pages. */
 static int choose_text(struct generator *g, const struct content *c, bool flows, uint64_t *random,
                        struct error *e) {
     static const size_t FULL[MODE_COUNT] = {
@@ -141,7 +167,10 @@ static int draw_text_page(struct generator *g, const struct content *c, struct p
     if (rc == 0 && random_unit(random) < g->p->mix.pictures) {
         rc = put_pictures(g, pager, random, e);
     }
-    return rc == 0 ? lay_out_lines(g, pager, !flows && c->material == OF_TEXT, random, e) : rc;
+    if (rc < 0 || PROFILES[c->profile].cells) {
+        return rc < 0 ? rc : lay_out_cells(g, pager, random, e);
+    }
+    return lay_out_lines(g, pager, !flows && c->material == OF_TEXT, random, e);
 }
 
 /* ---- Pages of samples ------------------------------------------------------------------------ */
@@ -211,7 +240,7 @@ static int draw(struct generator *g, const struct content *c, uint64_t *random, 
     if (rc == 0 && !g->drawn.drawn) {
         rc = error_set(e, ERR_FORMAT, "the text gives no page: is it text?");
     }
-    return rc == 0 ? labels_of_page(&g->labels, &g->drawn.page, 0, g->p->alphabet, e) : rc;
+    return rc == 0 ? labels_of_page(&g->labels, &g->drawn.page, g->p->alphabet, e) : rc;
 }
 
 static int least(int a, int b) {
@@ -324,13 +353,14 @@ static int generator_open(void *context, void **out, struct error *e) {
                              [MATERIALS * (profile) + OF_SAMPLES] = name "-samples"
 
 struct read_source training_pages_source(struct training_pages *p) {
-    return (struct read_source){.context = p,
-                                .open = generator_open,
-                                .close = generator_close,
-                                .make = make,
-                                .kinds = {KINDS_OF(PROFILE_READ10, "read10"),
-                                          KINDS_OF(PROFILE_CLEAR, "clear"),
-                                          KINDS_OF(PROFILE_DENSE, "dense")}};
+    return (struct read_source){
+        .context = p,
+        .open = generator_open,
+        .close = generator_close,
+        .make = make,
+        .kinds = {KINDS_OF(PROFILE_READ10, "read10"), KINDS_OF(PROFILE_CLEAR, "clear"),
+                  KINDS_OF(PROFILE_DENSE, "dense"), KINDS_OF(PROFILE_CELL10, "cell10"),
+                  KINDS_OF(PROFILE_CELL8, "cell8")}};
 }
 
 int training_pages_open(struct training_pages **out, const struct training_mix *mix,
