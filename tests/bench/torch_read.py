@@ -25,9 +25,8 @@ from safetensors.torch import load_file, save_file
 
 import torch_network as net
 
-MAGIC = 0x47504F54
+MAGIC = 0x5043434F
 SIDES = {"tiny": 512, "base": 1024, "hifi": 1280}
-KINDS_NAMES = None
 GROUPS = 3  # of the rows of cells; a loss sees one or two of them
 EARLY = (("early.0.", 0.3), ("early.1.", 0.3), ("early.2.", 0.5))
 LEVELS = (0.5, 0.18, 0.14, 0.11, 0.07)      # shares of the pages that pass so many halvings
