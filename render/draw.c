@@ -67,7 +67,7 @@ int draw_text(struct drawn_page *d, const struct page_setup *setup, const char *
     if (rc < 0) {
         return rc;
     }
-    rc = pager_text(pager, PART_SCRIPT, &span, 1, 0, e);
+    rc = pager_text(pager, PART_NONE, &span, 1, 0, e);
     if (rc == 0 && !d->drawn) {
         rc = pager_flush(pager, e);
     }

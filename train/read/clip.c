@@ -248,11 +248,13 @@ static int put_comments(struct clip_maker *m, const struct text_file *text, int 
     return finish(m, COMMENTS, list, rc, e);
 }
 
+/* Upright as most clips are, or of any shape. */
 static int put_thumb(struct clip_maker *m, int number, uint64_t *random, struct error *e) {
-    enum { LEAST = 24, MOST = 160 };
-    return picture_put_jpeg(&m->data[TEXTS + number],
-                            LEAST + (int)random_below(random, MOST - LEAST),
-                            LEAST + (int)random_below(random, MOST - LEAST), random, e);
+    enum { LEAST = 24, MOST = 160, CLIP_WIDTH = 90 };
+    bool upright = random_below(random, 3) > 0;
+    int width = upright ? CLIP_WIDTH : LEAST + (int)random_below(random, MOST - LEAST);
+    int height = upright ? MOST : LEAST + (int)random_below(random, MOST - LEAST);
+    return picture_put_jpeg(&m->data[TEXTS + number], width, height, random, e);
 }
 
 /* ---- All of it ------------------------------------------------------------------------------- */

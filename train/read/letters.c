@@ -16,6 +16,7 @@ static const UScriptCode SCRIPT_CODES[SCRIPTS] = {USCRIPT_LATIN, USCRIPT_GREEK, 
 
 struct letters {
     const struct alphabet *alphabet;
+    int first_emoji, end_emoji; /* classes */
     struct letter_list {
         uint32_t *list; /* owned */
         size_t count, capacity;
@@ -62,6 +63,7 @@ int letters_open(struct letters **out, const struct alphabet *alphabet, struct e
         return error_memory(e, NULL);
     }
     l->alphabet = alphabet;
+    alphabet_range(ALPHABET_EMOJI, &l->first_emoji, &l->end_emoji);
     int rc = 0;
     for (int i = ALPHABET_OTHER + 1; i < alphabet_count(alphabet) && rc == 0; i++) {
         rc = add_letter(l, alphabet_text(alphabet, i), e);
@@ -120,13 +122,11 @@ int letters_put_emoji(const struct letters *l, struct bytes *out, uint64_t *rand
                       struct error *e) {
     enum { ANY = 4, TONED = 8 /* one of so many */, FIRST_TONE = 0x1F3FB, TONES = 5 };
     const double offset = 12;
-    int first, end;
-    alphabet_range(ALPHABET_EMOJI, &first, &end);
-    double count = end - first, u = random_unit(random);
+    double count = l->end_emoji - l->first_emoji, u = random_unit(random);
     /* the share of those before the n-th is log(1 + n / offset) / log(1 + count / offset) */
     double rank =
         random_below(random, ANY) == 0 ? u * count : offset * (pow(1 + count / offset, u) - 1);
-    const char *text = alphabet_text(l->alphabet, first + (int)(rank < count ? rank : 0));
+    const char *text = alphabet_text(l->alphabet, l->first_emoji + (int)(rank < count ? rank : 0));
     uint32_t c;
     bool valid;
     size_t size = strlen(text), length = utf8_decode(text, size, &c, &valid);

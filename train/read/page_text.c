@@ -72,7 +72,7 @@ static int add_strange(struct page_text *t, uint64_t *random, struct error *e) {
 
 int page_text_prose(struct page_text *t, size_t size, bool flows, bool ascii, uint64_t *random,
                     struct error *e) {
-    enum { TRIES = 50 /* to find a text in ASCII */, CAPITALS = 20, STRANGE = 5 /* of so many */ };
+    enum { TRIES = 50 /* to find a text in ASCII */, CAPITALS = 20, STRANGE = 3 /* of so many */ };
     int rc = take_stretch(t, size, random, e);
     for (int i = 0; i < TRIES && ascii && !is_ascii(&t->text) && rc == 0; i++) {
         rc = take_stretch(t, size, random, e);
@@ -103,7 +103,7 @@ static int put_word(struct page_text *t, enum text_letters letters, uint64_t *ra
                     struct error *e) {
     enum { WORD, STRING, FACT, OUTSIDE, KINDS };
     static const double SHARES[][KINDS] = {
-        [LETTERS_ASCII] = {16, 4, 0, 0}, [LETTERS_ALL] = {14, 2, 3, 1}};
+        [LETTERS_ASCII] = {16, 4, 0, 0}, [LETTERS_ALL] = {14, 2, 3, 4}};
     struct bytes *out = &t->text;
     switch (random_choice(random, SHARES[letters], KINDS)) {
     case STRING:

@@ -11,12 +11,13 @@
 void picture_fill(uint8_t *pixels, int width, int height, uint64_t *random) {
     double fx = random_unit(random) * 0.2, fy = random_unit(random) * 0.2;
     int edge = (int)random_below(random, height), noise = 1 + (int)random_below(random, 64);
-    for (int k = 0; k < width * height; k++) {
-        int y = k / width, x = k % width;
-        double wave = sin(x * fx + y * 0.05) + cos(y * fy);
-        double value = 128 + 50 * wave + (y > edge ? 40 : -40);
-        value += (double)random_below(random, noise);
-        pixels[k] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+    for (int y = 0; y < height; y++) {
+        double base = 128 + 50 * cos(y * fy) + (y > edge ? 40 : -40);
+        for (int x = 0; x < width; x++) {
+            double value = base + 50 * sin(x * fx + y * 0.05);
+            value += (double)random_below(random, noise);
+            *pixels++ = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+        }
     }
 }
 

@@ -33,21 +33,37 @@ void voice_begin(struct voice *v, const struct social *s, const struct text_file
                         .facts = random_unit(random) * random_unit(random) * 0.15,
                         .marks = random_unit(random) * 0.12,
                         .accented = 0.05,
-                        .strange = random_below(random, 6) == 0 ? 0.1 : 0.002};
+                        .strange = random_below(random, 3) == 0 ? 0.1 : 0.005};
 }
 
 /* ---- Words ----------------------------------------------------------------------------------- */
 
+/* With a stroke through each character. */
+static int put_struck(struct bytes *out, const char *word, size_t size, struct error *e) {
+    int rc = 0;
+    for (size_t at = 0, length; at < size && rc == 0; at += length) {
+        uint32_t c;
+        bool valid;
+        length = utf8_decode(word + at, size - at, &c, &valid);
+        rc = bytes_append(out, word + at, length, e);
+        rc = rc == 0 ? bytes_append_text(out, "\xCC\xB6", e) : rc;
+    }
+    return rc;
+}
+
 /* As a voice writes it: `v`'s style, or now and then in capitals; without punctuation. */
 static int put_styled(struct social *s, struct bytes *out, const struct voice *v, const char *word,
                       size_t size, uint64_t *random, struct error *e) {
-    enum { SHOUTED = 30, STRETCHED = 100 /* one of so many */ };
+    enum { SHOUTED = 30, STRETCHED = 100, STRUCK = 250 /* one of so many */ };
     enum voice_style style = random_below(random, SHOUTED) == 0 ? VOICE_UPPER : v->style;
     if (v->style == VOICE_BARE) {
         while (size > 1 && (unsigned char)word[size - 1] < 0x80 &&
                u_ispunct((UChar32)word[size - 1])) {
             size--;
         }
+    }
+    if (random_below(random, STRUCK) == 0) {
+        return put_struck(out, word, size, e);
     }
     if (style == VOICE_UPPER) {
         return text_upper(out, word, size, e);
@@ -102,12 +118,18 @@ static const struct quotes QUOTES[] = {
     {"(", ")"}, {"[", "]"}, {"‹", "›"}, {"*", "*"},   {"„", "”"},   {"“", "”"},  {"«", "»"},
     {"{", "}"}, {"(", ")"}, {"_", "_"}, {"<", ">"},   {"~", "~"},   {"**", "**"}};
 
-/* What follows a word and is no word: facts, emoji, signs, other scripts; 0: nothing. */
+/* After a space, or stuck to what is there. */
+static int put_strange(struct social *s, struct bytes *out, uint64_t *random, struct error *e) {
+    enum { LONGEST = 8, STUCK = 4 /* one of so many */ };
+    int rc = random_below(random, STUCK) > 0 ? bytes_append(out, " ", 1, e) : 0;
+    return rc == 0 ? letters_put_strange(s->letters, out, LONGEST, random, e) : rc;
+}
+
+/* What follows a word and is no word: facts, emoji, signs, other scripts. */
 static int put_extra(struct social *s, struct bytes *out, const struct voice *v, uint64_t *random,
                      struct error *e) {
     static const char *const ENDS[] = {"!",   "!!", "!!!", "?", "??", "?!",
                                        "...", "…",  "..",  ",", ";",  "."};
-    enum { STRANGE_MOST = 8 };
     int rc = 0;
     if (random_unit(random) < v->marks * 0.3) {
         rc = bytes_append_text(out, CHOOSE(ENDS, random), e);
@@ -123,11 +145,7 @@ static int put_extra(struct social *s, struct bytes *out, const struct voice *v,
         rc = bytes_append(out, " ", 1, e);
         rc = rc == 0 ? put_between(out, random, e) : rc;
     }
-    if (rc == 0 && random_unit(random) < v->strange) {
-        rc = random_below(random, 4) > 0 ? bytes_append(out, " ", 1, e) : 0;
-        rc = rc == 0 ? letters_put_strange(s->letters, out, STRANGE_MOST, random, e) : rc;
-    }
-    return rc;
+    return rc == 0 && random_unit(random) < v->strange ? put_strange(s, out, random, e) : rc;
 }
 
 int social_line(struct social *s, struct bytes *out, const struct voice *v, int words,
@@ -172,6 +190,9 @@ int social_speech(struct social *s, struct bytes *out, const struct voice *v, in
             rc = random_unit(random) < v->accented
                      ? letters_put_word(s->letters, out, at, size, random, e)
                      : bytes_append(out, at, size, e);
+        }
+        if (rc == 0 && random_unit(random) < v->strange) {
+            rc = put_strange(s, out, random, e);
         }
         at += size + 1;
     }
@@ -280,7 +301,7 @@ int social_comment(struct social *s, struct bytes *out, const struct voice *v, u
                    struct error *e) {
     enum { WORDS, SHORT, EMOJI, FACT, FOREIGN, FORMS };
     static const double SHARES[FORMS] = {
-        [WORDS] = 10, [SHORT] = 5, [EMOJI] = 1.5, [FACT] = 1, [FOREIGN] = 0.6};
+        [WORDS] = 10, [SHORT] = 5, [EMOJI] = 1.5, [FACT] = 1, [FOREIGN] = 1};
     int rc = random_below(random, 6) == 0 ? put_mention(s, out, v, random, e) : 0;
     if (rc < 0) {
         return rc;

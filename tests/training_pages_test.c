@@ -1,0 +1,566 @@
+/* Pages to learn reading from: that their labels say what is on them, that they follow from their
+ * numbers, what they are made of. */
+#include "tests/test.h"
+
+#include <jansson.h>
+#include <unicode/uchar.h>
+#include <xxhash.h>
+
+#include "compress/fold.h"
+#include "render/draw.h"
+#include "store/bytes.h"
+#include "store/random.h"
+#include "store/utf8.h"
+#include "train/read/clip.h"
+#include "train/read/facts.h"
+#include "train/read/labels.h"
+#include "train/read/pages.h"
+
+static struct alphabet *alphabet;
+static struct fonts *fonts;
+static char en[] = TEST_FOLDER "/golden/texts/en.txt", ru[] = TEST_FOLDER "/golden/texts/ru.txt",
+            vi[] = TEST_FOLDER "/golden/texts/vi.txt", el[] = TEST_FOLDER "/golden/texts/el.txt";
+static char *const texts[] = {en, ru, vi, el};
+enum { TEXTS = sizeof texts / sizeof *texts };
+
+/* ---- Labels ---------------------------------------------------------------------------------- */
+
+static int cell_width; /* of the page whose labels are sorted */
+
+/* A page of cells is read cell by cell. */
+static int by_reading(const void *a, const void *b) {
+    const struct read_label *x = a, *y = b;
+    const int keys[][2] = {
+        {x->row * READING_ROW / CELL, y->row * READING_ROW / CELL},
+        {x->column * READING_COLUMN / cell_width, y->column * READING_COLUMN / cell_width},
+        {x->row, y->row},
+        {x->column, y->column}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (keys[i][0] != keys[i][1]) {
+            return keys[i][0] < keys[i][1] ? -1 : 1;
+        }
+    }
+    return 0;
+}
+
+/* Draws a text and reads its labels. */
+static void read_labels(struct bytes *out, struct drawn_page *d, int profile, enum page_mode mode,
+                        const char *text, struct page_labels *labels) {
+    const struct page_setup setup = {
+        .mode = mode, .profile = &PROFILES[profile], .fonts = fonts, .clusters = true};
+    *labels = (struct page_labels){.list = NULL};
+    drawn_page_init(d);
+    bytes_init(out, 1 << 20);
+    CHECK_NUMBER(draw_text(d, &setup, text, strlen(text), NULL), 0);
+    CHECK_NUMBER(labels_of_page(labels, &d->page, alphabet, NULL), 0);
+    cell_width = d->page.columns > 0 ? d->page.width / d->page.columns : d->page.width;
+    for (size_t i = 1; i < labels->count; i++) { /* the order that they are promised in */
+        const struct read_label *l = &labels->list[i];
+        CHECK(l[-1].row < l->row || (l[-1].row == l->row && l[-1].column < l->column));
+    }
+    struct read_label *sorted = malloc(labels->count * sizeof *sorted + 1);
+    memcpy(sorted, labels->list, labels->count * sizeof *sorted);
+    qsort(sorted, labels->count, sizeof *sorted, by_reading);
+    for (size_t i = 0; i < labels->count; i++) {
+        CHECK(sorted[i].row >= 0 && sorted[i].row < d->page.height / READING_ROW);
+        CHECK(sorted[i].column >= 0 && sorted[i].column < d->page.width / READING_COLUMN);
+        CHECK(bytes_append_text(out, alphabet_text(alphabet, sorted[i].class_index), NULL) == 0);
+    }
+    free(sorted);
+}
+
+/* `wanted` is the text of the labels; NULL: that of the page. */
+static void check_labels(int profile, enum page_mode mode, const char *text, const char *wanted) {
+    struct bytes read;
+    struct drawn_page d;
+    struct page_labels labels;
+    read_labels(&read, &d, profile, mode, text, &labels);
+    CHECK_TEXT(bytes_text(&read), wanted != NULL ? wanted : d.page.text);
+    labels_close(&labels);
+    drawn_page_close(&d);
+    bytes_close(&read);
+}
+
+static const char SPACED[] =
+    "  two  spaces, \n\n    indented\nł ź ı î ơ ư ặ Ặ «quoted» „so“ – and — so… I'm "
+    "WAVE AVATAR illicit fill illness 1,234.56 € #tag @handle_1 https://a.b/?c=d&e=f "
+    "Ὀὀ; nothing lost: iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii llllllllllllllllllllllllll";
+
+static void labels_of_cells_are_the_text(void) {
+    static const struct {
+        int profile;
+        enum page_mode mode;
+    } KINDS[] = {{PROFILE_CELL10, MODE_TINY},
+                 {PROFILE_CELL8, MODE_TINY},
+                 {PROFILE_CELL10, MODE_HIFI},
+                 {PROFILE_CELL8, MODE_HIFI},
+                 {PROFILE_CELL10, MODE_BASE}};
+    struct bytes known; /* what is in no class, by its sign */
+    bytes_init(&known, 1 << 20);
+    for (const char *at = SPACED; *at != '\0';) {
+        size_t used;
+        int index = alphabet_next(alphabet, at, strlen(at), &used);
+        CHECK(bytes_append_text(&known, alphabet_text(alphabet, index), NULL) == 0);
+        at += used;
+    }
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
+        check_labels(KINDS[i].profile, KINDS[i].mode, SPACED, bytes_text(&known));
+    }
+    bytes_close(&known);
+}
+
+static void labels_of_long_cells_are_the_text(void) {
+    enum { SIZE = 3000 };
+    uint64_t random = 5;
+    struct bytes text;
+    bytes_init(&text, 1 << 20);
+    CHECK_NUMBER(text_random(&text, alphabet, LETTERS_ALL, SIZE, &random, NULL), 0);
+    CHECK(strchr(bytes_text(&text), '\n') == NULL);
+    check_labels(PROFILE_CELL10, MODE_BASE, bytes_text(&text), NULL);
+    check_labels(PROFILE_CELL8, MODE_TINY, bytes_text(&text), NULL);
+    bytes_close(&text);
+}
+
+/* Of the same class, and counted once. */
+static void what_looks_alike_is_one_class(void) {
+    check_labels(PROFILE_CELL10, MODE_TINY, "e\xCC\x81t\xE1\xBB\x8B t\x69\xCC\xA3",
+                 "ét\xE1\xBB\x8B t\xE1\xBB\x8B");
+    check_labels(PROFILE_CELL10, MODE_TINY, "\xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD\xF0\x9F\x91\x8D",
+                 "👍👍");
+    check_labels(PROFILE_CELL10, MODE_TINY,
+                 "a\xE2\x80\x8D"
+                 "b",
+                 "ab"); /* a joiner */
+    check_labels(PROFILE_CELL10, MODE_TINY, "s\xCC\xB6", "s\xCC\xB6");
+}
+
+static void what_the_alphabet_lacks_is_a_sign(void) {
+    check_labels(PROFILE_CELL10, MODE_TINY, "a 漢字 b", "a \uFFFD\uFFFD b");
+    check_labels(PROFILE_CELL8, MODE_TINY, "กี x", "\uFFFD x"); /* a letter with its vowel */
+}
+
+/* Letters that are 2 pixels wide, and ligatures: every place is taken once, none is lost. */
+static void labels_of_rows_are_the_text(void) {
+    check_labels(PROFILE_READ10, MODE_TINY, "office, filling ill will", "office, filling ill will");
+    check_labels(PROFILE_DENSE, MODE_TINY, "iiiiiiiiiiiiiiiiiiii llllllll",
+                 "iiiiiiiiiiiiiiiiiiii llllllll");
+}
+
+static void a_crop_has_the_labels_within(void) {
+    struct bytes read;
+    struct drawn_page d;
+    struct page_labels labels;
+    char text[2000];
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\0';
+    read_labels(&read, &d, PROFILE_CELL10, MODE_TINY, text, &labels);
+    size_t count = 0;
+    const struct read_label first = {.row = 64 / READING_ROW, .column = 128 / READING_COLUMN};
+    for (size_t i = 0; i < labels.count; i++) {
+        const struct read_label *l = &labels.list[i];
+        count += l->row >= first.row && l->row < first.row + 64 / READING_ROW &&
+                 l->column >= first.column && l->column < first.column + 192 / READING_COLUMN;
+    }
+    labels_crop(&labels, 128, 64, 192, 64);
+    CHECK(count > 60);
+    CHECK_NUMBER(labels.count, count);
+    CHECK_NUMBER(labels.list[0].row, 0);
+    CHECK(labels.list[0].column < 4);
+    labels_close(&labels);
+    drawn_page_close(&d);
+    bytes_close(&read);
+}
+
+/* ---- Pages ----------------------------------------------------------------------------------- */
+
+static const struct training_mix MIX = {
+    .profiles = {[PROFILE_READ10] = 1, [PROFILE_CELL10] = 3, [PROFILE_CELL8] = 1},
+    .samples = 0.4,
+    .random = 0.33,
+    .pictures = 0.1,
+    .seed = 7};
+
+struct maker {
+    struct training_pages *pages;
+    struct read_source source;
+    void *generator;
+};
+
+static bool maker_open(struct maker *m, const struct training_mix *mix, char *const *files,
+                       int count) {
+    struct error e = {0};
+    m->generator = NULL;
+    bool ok = CHECK_NUMBER(training_pages_open(&m->pages, mix, alphabet, files, count, &e), 0);
+    if (ok) {
+        m->source = training_pages_source(m->pages);
+        ok = CHECK_NUMBER(m->source.open(m->source.context, &m->generator, &e), 0);
+    }
+    CHECK_TEXT(e.text, "");
+    return ok;
+}
+
+static void maker_close(struct maker *m) {
+    if (m->generator != NULL) {
+        m->source.close(m->generator);
+    }
+    training_pages_close(m->pages);
+}
+
+static struct read_page make_page(struct maker *m, uint64_t number, enum read_size size) {
+    struct read_page page = {.width = 0};
+    struct error e = {0};
+    const struct read_request request = {
+        .size = size, .number = number, .pair = number / 2, .progress = 1};
+    CHECK_NUMBER(m->source.make(m->generator, &request, &page, &e), 0);
+    CHECK_TEXT(e.text, "");
+    return page;
+}
+
+static uint64_t hash_page(const struct read_page *p) {
+    uint64_t hash = XXH3_64bits(p->grey, (size_t)p->width * (size_t)p->height);
+    hash = XXH3_64bits_withSeed(p->labels, p->label_count * sizeof *p->labels, hash);
+    return hash + (uint64_t)p->kind + 31 * (uint64_t)p->width;
+}
+
+static void a_page_follows_from_its_number(void) {
+    enum { PAGES = 24 };
+    struct maker one, two, other;
+    struct training_mix mix = MIX;
+    uint64_t hashes[PAGES];
+    mix.seed++;
+    if (!maker_open(&one, &MIX, texts, TEXTS) || !maker_open(&two, &MIX, texts, TEXTS) ||
+        !maker_open(&other, &mix, texts, TEXTS)) {
+        return;
+    }
+    int alike = 0;
+    for (int i = 0; i < PAGES; i++) {
+        struct read_page page = make_page(&one, (uint64_t)i, READ_TINY);
+        hashes[i] = hash_page(&page);
+        for (int k = 0; k < i; k++) {
+            CHECK(hashes[k] != hashes[i]);
+        }
+        page = make_page(&other, (uint64_t)i, READ_TINY);
+        alike += hash_page(&page) == hashes[i];
+    }
+    for (int i = PAGES - 1; i >= 0; i--) { /* whatever came before it */
+        struct read_page page = make_page(&two, (uint64_t)i, READ_TINY);
+        CHECK(hash_page(&page) == hashes[i]);
+    }
+    CHECK_NUMBER(alike, 0);
+    maker_close(&one);
+    maker_close(&two);
+    maker_close(&other);
+}
+
+static void a_pair_is_of_one_kind_and_shares_hold(void) {
+    enum { PAGES = 500 };
+    struct maker m;
+    int kinds[READ_KINDS] = {0}, before = 0, other = 0, characters = 0;
+    if (!maker_open(&m, &MIX, texts, TEXTS)) {
+        return;
+    }
+    for (int i = 0; i < PAGES; i++) {
+        struct read_page page = make_page(&m, (uint64_t)i, READ_TINY);
+        CHECK(page.kind >= 0 && page.kind < READ_KINDS && m.source.kinds[page.kind] != NULL);
+        CHECK(i % 2 == 0 || page.kind == before);
+        CHECK(page.height % CELL == 0 && page.height <= page.width && page.height >= CELL);
+        before = page.kind;
+        kinds[page.kind]++;
+        for (size_t k = 0; k < page.label_count; k++) {
+            other += page.labels[k].class_index == ALPHABET_OTHER;
+        }
+        characters += (int)page.label_count;
+    }
+    double samples = 0, strings = 0, cells = 0;
+    for (int i = 0; i < READ_KINDS; i++) {
+        const char *name = m.source.kinds[i];
+        samples += name != NULL && strstr(name, "-samples") != NULL ? kinds[i] : 0;
+        strings += name != NULL && strstr(name, "-random") != NULL ? kinds[i] : 0;
+        cells += name != NULL && strncmp(name, "cell", 4) == 0 ? kinds[i] : 0;
+    }
+    printf("# samples %.3f, random %.3f, cells %.3f; outside the alphabet %.4f\n", samples / PAGES,
+           strings / PAGES, cells / PAGES, (double)other / characters);
+    CHECK_NEAR(samples / PAGES, 0.4, 0.1);
+    CHECK_NEAR(strings / PAGES, 0.2, 0.08);
+    CHECK_NEAR(cells / PAGES, 0.8, 0.08);
+    CHECK_NEAR((double)other / characters, 0.03, 0.015);
+    maker_close(&m);
+}
+
+/* With a share of its own each material stands alone. */
+static void shares_of_one_are_kept(void) {
+    static const struct {
+        double samples, random;
+        const char *kind;
+    } CASES[] = {{1, 0, "cell10-samples"},
+                 {1, 1, "cell10-samples"},
+                 {0, 1, "cell10-random"},
+                 {0, 0, "cell10"}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct maker m;
+        struct training_mix mix = {.profiles = {[PROFILE_CELL10] = 1},
+                                   .samples = CASES[i].samples,
+                                   .random = CASES[i].random};
+        if (!maker_open(&m, &mix, texts, TEXTS)) {
+            return;
+        }
+        for (uint64_t n = 0; n < 6; n++) {
+            struct read_page page = make_page(&m, n, READ_TINY);
+            CHECK_TEXT(m.source.kinds[page.kind], CASES[i].kind);
+        }
+        maker_close(&m);
+    }
+}
+
+/* At the beginning of a run: ASCII in the first profile, made of nothing but text and strings. */
+static void simple_pages_are_ascii(void) {
+    struct maker m;
+    struct training_mix mix = MIX;
+    mix.simple = 0.5;
+    if (!maker_open(&m, &mix, texts, 1)) {
+        return;
+    }
+    for (uint64_t n = 0; n < 30; n++) {
+        struct read_page page;
+        const struct read_request request = {.size = READ_TINY, .number = n, .pair = n / 2};
+        CHECK_NUMBER(m.source.make(m.generator, &request, &page, NULL), 0);
+        CHECK(strncmp(m.source.kinds[page.kind], "read10", 6) == 0);
+        size_t others = 0;
+        for (size_t k = 0; k < page.label_count; k++) {
+            others += (unsigned char)alphabet_text(alphabet, page.labels[k].class_index)[0] >= 0x80;
+        }
+        CHECK(page.label_count > 0 && others * 50 <= page.label_count);
+    }
+    maker_close(&m);
+}
+
+static void a_crop_is_whole_cells(void) {
+    struct maker m;
+    int low = 0;
+    if (!maker_open(&m, &MIX, texts, TEXTS)) {
+        return;
+    }
+    for (uint64_t n = 0; n < 40; n++) {
+        struct read_page page = make_page(&m, n, READ_CROP);
+        CHECK_NUMBER(page.width, PAGE_SIZES[MODE_TINY].side);
+        CHECK(page.height % CELL == 0 && page.height >= CELL && page.height <= page.width);
+        low += page.height < page.width;
+        for (size_t k = 0; k < page.label_count; k++) {
+            CHECK(page.labels[k].row < page.height / READING_ROW &&
+                  page.labels[k].column < page.width / READING_COLUMN);
+        }
+    }
+    CHECK(low > 0);
+    maker_close(&m);
+}
+
+/* ---- What they are made of ------------------------------------------------------------------- */
+
+static bool is_letter(const char *text) {
+    uint32_t c;
+    bool valid;
+    size_t size = strlen(text);
+    return utf8_decode(text, size, &c, &valid) == size && valid && u_isalpha((UChar32)c) &&
+           c != 0xB5; /* the sign for a millionth is of no script */
+}
+
+/* On pages of samples in English: letters that English has not, between letters. */
+static void every_letter_is_seen_within_words(void) {
+    struct maker m;
+    const struct training_mix mix = {.profiles = {[PROFILE_CELL10] = 1}, .samples = 1};
+    int first, end, within = 0, all = 0, seen_count = 0;
+    bool seen[4096] = {false};
+    if (!maker_open(&m, &mix, texts, 1)) {
+        return;
+    }
+    alphabet_range(ALPHABET_LATIN, &first, &end);
+    for (uint64_t n = 0; n < 60; n++) {
+        struct read_page page = make_page(&m, n, READ_BASE);
+        for (size_t k = 1; k + 1 < page.label_count; k++) {
+            const struct read_label *l = &page.labels[k];
+            bool inside = l[-1].row == l->row && l[1].row == l->row &&
+                          is_letter(alphabet_text(alphabet, l[-1].class_index)) &&
+                          is_letter(alphabet_text(alphabet, l[1].class_index));
+            bool foreign = l->class_index >= first && l->class_index < end &&
+                           is_letter(alphabet_text(alphabet, l->class_index));
+            all += inside;
+            within += inside && foreign;
+            seen[l->class_index] = seen[l->class_index] || (inside && foreign);
+        }
+    }
+    int letters = 0;
+    for (int i = first; i < end; i++) {
+        letters += is_letter(alphabet_text(alphabet, i));
+        seen_count += seen[i];
+    }
+    printf("# %d of %d letters, %.4f of those within words\n", seen_count, letters,
+           (double)within / all);
+    CHECK_NEAR((double)within / all, 0.004, 0.002);
+    CHECK(seen_count >= letters * 98 / 100);
+    maker_close(&m);
+}
+
+static void a_letter_becomes_any_of_its_script(void) {
+    static const char *const WORDS[] = {"word", "слово", "λέξη"};
+    static const int PARTS[][2] = {{ALPHABET_LATIN, ALPHABET_VIETNAMESE},
+                                   {ALPHABET_CYRILLIC, ALPHABET_CYRILLIC},
+                                   {ALPHABET_GREEK, ALPHABET_GREEK}};
+    struct letters *letters;
+    uint64_t random = 1;
+    CHECK_NUMBER(letters_open(&letters, alphabet, NULL), 0);
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
+        int seen[4096] = {0};
+        for (int n = 0; n < 20000; n++) {
+            struct bytes out;
+            bytes_init(&out, 256);
+            CHECK(letters_put_word(letters, &out, WORDS[i], strlen(WORDS[i]), &random, NULL) == 0);
+            for (size_t at = 0, used; at < out.size; at += used) {
+                seen[alphabet_next(alphabet, bytes_text(&out) + at, out.size - at, &used)]++;
+            }
+            bytes_close(&out);
+        }
+        CHECK_NUMBER(seen[ALPHABET_OTHER], 0);
+        for (int part = PARTS[i][0]; part <= PARTS[i][1]; part++) {
+            int first, end;
+            alphabet_range((enum alphabet_part)part, &first, &end);
+            for (int k = first; k < end; k++) {
+                CHECK(!is_letter(alphabet_text(alphabet, k)) || seen[k] > 10);
+            }
+        }
+    }
+    letters_close(letters);
+}
+
+static void emoji_come_by_how_much_they_are_used(void) {
+    enum { DRAWS = 60000, SOME = 50 };
+    struct letters *letters;
+    int first, end, often = 0, seldom = 0;
+    int *seen = calloc((size_t)alphabet_count(alphabet), sizeof *seen);
+    uint64_t random = 1;
+    CHECK_NUMBER(letters_open(&letters, alphabet, NULL), 0);
+    for (int i = 0; i < DRAWS; i++) {
+        struct bytes out;
+        bytes_init(&out, 256);
+        CHECK(letters_put_emoji(letters, &out, &random, NULL) == 0);
+        seen[alphabet_find(alphabet, bytes_text(&out), out.size)]++;
+        bytes_close(&out);
+    }
+    alphabet_range(ALPHABET_EMOJI, &first, &end);
+    CHECK_NUMBER(seen[ALPHABET_OTHER], 0); /* a skin tone is folded away */
+    for (int i = first; i < end; i++) {
+        CHECK(seen[i] > 5);
+        often += i < first + SOME ? seen[i] : 0;
+        seldom += i >= end - SOME ? seen[i] : 0;
+    }
+    CHECK(often > 4 * seldom);
+    free(seen);
+    letters_close(letters);
+}
+
+static void the_strange_is_outside_the_alphabet(void) {
+    struct letters *letters;
+    uint64_t random = 1;
+    int chinese = 0, arabic = 0, thai = 0, characters = 0;
+    CHECK_NUMBER(letters_open(&letters, alphabet, NULL), 0);
+    for (int n = 0; n < 3000; n++) {
+        struct bytes out;
+        bytes_init(&out, 256);
+        CHECK(letters_put_strange(letters, &out, 8, &random, NULL) == 0);
+        for (size_t at = 0, used; at < out.size; at += used) {
+            uint32_t c;
+            bool valid;
+            used = utf8_decode(bytes_text(&out) + at, out.size - at, &c, &valid);
+            CHECK(valid && alphabet_find(alphabet, bytes_text(&out) + at, used) == ALPHABET_OTHER);
+            chinese += c >= 0x4E00 && c < 0xA000;
+            arabic += c >= 0x600 && c < 0x700;
+            thai += c >= 0xE00 && c < 0xE80;
+            characters++;
+        }
+        bytes_close(&out);
+    }
+    CHECK(characters > 3000 && chinese > 300 && arabic > 100 && thai > 50);
+    letters_close(letters);
+}
+
+/* As `occ ingest` has them, so that the layout shows all. */
+static void a_clip_has_what_samples_have(void) {
+    struct text_files files;
+    struct letters *letters;
+    struct clip_maker *maker;
+    uint64_t random = 3;
+    int scripts = 0, comments = 0, thumbs = 0;
+    CHECK_NUMBER(text_files_open(&files, texts, TEXTS, NULL), 0);
+    CHECK_NUMBER(letters_open(&letters, alphabet, NULL), 0);
+    CHECK_NUMBER(clip_maker_open(&maker, &files, letters, NULL), 0);
+    for (int i = 0; i < 100; i++) {
+        struct stream_sample sample;
+        CHECK_NUMBER(clip_make(maker, &files.list[0], 600, i % 2 == 0, &random, &sample, NULL), 0);
+        const struct stream_member *member = stream_member_find(&sample, "json");
+        json_t *about = member != NULL ? json_read(member->data, member->size, NULL, NULL) : NULL;
+        CHECK(member == &sample.members[0]);
+        CHECK(json_get_text(about, "account") != NULL &&
+              json_get_text(about, "description") != NULL);
+        json_decref(about);
+        scripts += stream_member_find(&sample, "script.json") != NULL;
+        comments += stream_member_find(&sample, "comments.json") != NULL;
+        member = stream_member_find(&sample, "000.jpg");
+        CHECK((member != NULL) == (i % 2 == 0));
+        thumbs += member != NULL && memcmp(member->data, "\xFF\xD8\xFF", 3) == 0;
+    }
+    CHECK(scripts > 60 && scripts < 100 && comments > 60 && comments < 100);
+    CHECK_NUMBER(thumbs, 50);
+    clip_maker_close(maker);
+    letters_close(letters);
+    text_files_close(&files);
+}
+
+/* Numbers as long as one another, prices with and without cents, ... : no two alike in a row. */
+static void facts_differ(void) {
+    int (*const puts[])(struct bytes *, uint64_t *, struct error *) = {
+        fact_put,     fact_put_string, fact_put_price, fact_put_count,
+        fact_put_url, fact_put_code,   fact_put_name};
+    uint64_t random = 1;
+    for (size_t i = 0; i < sizeof puts / sizeof *puts; i++) {
+        char last[256] = "";
+        int alike = 0;
+        for (int n = 0; n < 500; n++) {
+            struct bytes out;
+            bytes_init(&out, sizeof last - 1);
+            CHECK_NUMBER(puts[i](&out, &random, NULL), 0);
+            CHECK(out.size > 0 && utf8_is_valid(bytes_text(&out), out.size));
+            CHECK(strchr(bytes_text(&out), '\n') == NULL);
+            alike += strcmp(last, bytes_text(&out)) == 0;
+            memcpy(last, bytes_text(&out), out.size + 1);
+            bytes_close(&out);
+        }
+        CHECK(alike < 15);
+    }
+}
+
+int main(void) {
+    struct error e = {0};
+    if (alphabet_open(&alphabet, &e) < 0 || fonts_open(&fonts, "DejaVu Sans", &e) < 0) {
+        printf("Bail out! %s\n", e.text);
+        return 1;
+    }
+    RUN(labels_of_cells_are_the_text);
+    RUN(labels_of_long_cells_are_the_text);
+    RUN(what_looks_alike_is_one_class);
+    RUN(what_the_alphabet_lacks_is_a_sign);
+    RUN(labels_of_rows_are_the_text);
+    RUN(a_crop_has_the_labels_within);
+    RUN(a_page_follows_from_its_number);
+    RUN(a_pair_is_of_one_kind_and_shares_hold);
+    RUN(shares_of_one_are_kept);
+    RUN(simple_pages_are_ascii);
+    RUN(a_crop_is_whole_cells);
+    RUN(every_letter_is_seen_within_words);
+    RUN(a_letter_becomes_any_of_its_script);
+    RUN(emoji_come_by_how_much_they_are_used);
+    RUN(the_strange_is_outside_the_alphabet);
+    RUN(a_clip_has_what_samples_have);
+    RUN(facts_differ);
+    fonts_close(fonts);
+    alphabet_close(alphabet);
+    return test_finish();
+}
