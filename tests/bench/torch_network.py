@@ -28,6 +28,7 @@ class Tensors(nn.Module):
     def __init__(self):
         super().__init__()
         self.table, self.rates, self.decays, self.shipped = {}, {}, {}, {}
+        self.low = None  # copies of another type that are computed with, where there are any
 
     def add(self, name, shape, kind, deviation=None, shipped=True):
         width = math.prod(shape[1:])
@@ -54,7 +55,18 @@ class Tensors(nn.Module):
         self.add(name + ".bias", (width,), "bias")
 
     def __getitem__(self, name):
-        return self.get_parameter(name.replace(".", "/"))
+        return (self.low or self.table)[name]
+
+    def lower(self, dtype):
+        """Copies that are leaves of their own: gradients come to them, and pass on to the parameters by `raise_`."""
+        if self.low is None:
+            self.low = {name: p.detach().to(dtype).requires_grad_() for name, p in self.table.items()}
+        torch._foreach_copy_([p.data for p in self.low.values()], [p.data for p in self.table.values()])
+
+    def raise_(self):
+        for name, p in self.low.items():
+            self.table[name].grad = None if p.grad is None else p.grad.to(self.table[name].dtype)
+            p.grad = None
 
 
 def encoder_tensors(t, config):
@@ -119,21 +131,21 @@ def linear(t, x, name):
 
 def fitted(table, rows, columns, side_rows, side_columns):
     """A position table (grid, grid, dim), resampled for the square page and cut to its rows."""
-    grid = table.shape[0]
+    grid, dtype = table.shape[0], table.dtype
     if (grid, grid) != (side_rows, side_columns):
         table = F.interpolate(table.permute(2, 0, 1)[None].float(), (side_rows, side_columns), mode="bicubic",
-                              antialias=True, align_corners=False)[0].permute(1, 2, 0)
+                              antialias=True, align_corners=False)[0].permute(1, 2, 0).to(dtype)
     return table[:rows, :columns]
 
 
 def window_bias(t, q, prefix, window):
     """Decomposed relative positions: q (windows, heads, window * window, head)."""
-    index = torch.arange(window, device=q.device)
-    index = index[:, None] - index[None, :] + window - 1
-    r = q.unflatten(2, (window, window))
-    down = torch.einsum("whyxc,ykc->whyxk", r, t[prefix + "attn.rel_pos_h"][index].to(q.dtype))
-    across = torch.einsum("whyxc,xkc->whyxk", r, t[prefix + "attn.rel_pos_w"][index].to(q.dtype))
-    return (down[..., :, None] + across[..., None, :]).flatten(4).flatten(2, 3)
+    at = torch.arange(window * window, device=q.device)
+    y, x = at // window, at % window
+    down = t[prefix + "attn.rel_pos_h"].index_select(0, (y[:, None] - y[None, :] + window - 1).flatten())
+    across = t[prefix + "attn.rel_pos_w"].index_select(0, (x[:, None] - x[None, :] + window - 1).flatten())
+    both = (down + across).view(len(at), len(at), -1)
+    return torch.einsum("whic,ijc->whij", q, both)
 
 
 def sam_block(t, x, i, sam):
@@ -211,7 +223,7 @@ def nested(t, tokens, levels, reading):
 
 
 def lattice(t, x, prefix, channels, offsets):
-    """Features of the cells of a page from (pages, rows, columns, numbers): (pages, rows, steps, channels)."""
+    """Features of the squares of a page from (pages, rows, columns, numbers): (pages, rows, steps, channels)."""
     x = linear(t, x, prefix + "unfold")
     pages, rows, columns, _ = x.shape
     side = math.isqrt(x.shape[-1] // channels)
@@ -225,15 +237,22 @@ def lattice(t, x, prefix, channels, offsets):
     return 0.5 * (even + other)
 
 
-def read_rows(t, cells, prefix, reading, own):
-    """cells (rows, steps, channels) -> hidden (rows * steps, hidden); each sees the `own` steps of its token."""
-    reach, (rows, steps, channels) = reading["reach"], cells.shape
-    x = F.pad(cells.reshape(-1, own, channels), (0, 0, reach, reach))
-    x = torch.cat([x[:, i:i + own] for i in range(2 * reach + 1)], -1)
-    return F.gelu(linear(t, x, prefix + "mix")).view(rows * steps, -1)
+def read_rows(t, squares, prefix, reading, own):
+    """squares (rows, steps, channels) -> hidden (rows * steps, hidden); each sees the `own` steps of its cell. One
+    product of all steps of a cell: most of them see each other."""
+    reach, (rows, steps, channels) = reading["reach"], squares.shape
+    at = torch.arange(own, device=squares.device)
+    side = at[None, :] - at[:, None] + reach  # of step `row`, its neighbour `column`
+    seen = (side >= 0) & (side <= 2 * reach)
+    mix = t[prefix + "mix.weight"].view(-1, 2 * reach + 1, channels).permute(1, 0, 2)
+    mix = mix.index_select(0, side.clamp(0, 2 * reach).flatten()).view(own, own, -1, channels)
+    mix = (mix * seen[:, :, None, None].to(mix.dtype)).permute(0, 2, 1, 3).reshape(-1, own * channels)
+    x = F.linear(squares.reshape(-1, own * channels), mix, t[prefix + "mix.bias"].repeat(own))
+    return F.gelu(x).view(rows * steps, -1)
 
 
 def metadata(config, reading, alphabet, profiles):
     named = {k: reading[k] for k in ("channels", "hidden", "embedding", "reach", "trunk", "nested")}
-    return {"occ.config": json.dumps(config), "occ.pages": "grey",
+    named["cells"] = True
+    return {"occ.config": json.dumps(config), "occ.pages": "grey", "occ.profiles": json.dumps(profiles),
             "occ.reading": json.dumps({**named, "alphabet": alphabet, "profiles": profiles}, ensure_ascii=False)}

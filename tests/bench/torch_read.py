@@ -16,17 +16,19 @@ import shlex
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 import torch_network as net
 
 MAGIC = 0x5043434F
 SIDES = {"tiny": 512, "base": 1024, "hifi": 1280}
+PART = 15 << 20
 GROUPS = 3  # of the rows of cells; a loss sees one or two of them
 EARLY = (("early.0.", 0.3), ("early.1.", 0.3), ("early.2.", 0.5))
 LEVELS = (0.5, 0.18, 0.14, 0.11, 0.07)      # shares of the pages that pass so many halvings
@@ -112,38 +114,56 @@ class Pages:
     def __init__(self, options, device):
         context = mp.get_context("spawn")
         self.device, self.options = device, options
-        self.queues, self.pool, self.fresh, self.taken = {}, {}, 0, 0
-        self.rng = np.random.default_rng(7)
+        self.pool, self.unseen, self.fresh, self.taken = {}, {}, 0, 0
+        self.rng, self.lock = np.random.default_rng(7), threading.Lock()
+        self.stream = torch.cuda.Stream() if device.type == "cuda" else None
         worker = 0
         for size, batch, workers in options.sizes:
-            self.queues[size] = context.Queue(max(4, 2 * workers))
-            self.pool[size] = []
+            batches = context.Queue(max(2, workers))
+            self.pool[size], self.unseen[size] = [], 0
             for _ in range(workers):
-                arguments = (worker, size, batch, options, self.queues[size], options.simple if size == "tiny" else 0)
+                arguments = (worker, size, batch, options, batches, options.simple if size == "tiny" else 0)
                 context.Process(target=load, args=arguments, daemon=True).start()
                 worker += 1
+            threading.Thread(target=self.fetch, args=(size, batches), daemon=True).start()
+
+    def fetch(self, size, batches):
+        """A thread: batches to the device as they come; the oldest half makes room."""
+        pool, held = self.pool[size], self.options.pool[size]
+        while True:
+            _, pixels, packed = batches.get()
+            if pixels is None:
+                print(f"the {size} pages of worker {packed} have come to an end", file=sys.stderr)
+                continue
+            if self.stream is None:
+                batch = self.upload(pixels, packed)
+            else:
+                with torch.cuda.stream(self.stream):
+                    batch = self.upload(pixels, packed)
+                self.stream.synchronize()
+            while self.unseen[size] > held // 4:  # none is given up before it was seen
+                time.sleep(0.005)
+            with self.lock:
+                pool.append(batch)
+                self.unseen[size] += 1
+                self.fresh += len(pixels)
+                if len(pool) > held:
+                    pool.pop(0)
+
+    def upload(self, pixels, packed):
+        tensors = {k: torch.from_numpy(v).to(self.device) for k, v in packed.items() if isinstance(v, np.ndarray)}
+        return {**packed, **tensors, "pixels": pixels.to(self.device)}
 
     def take(self, size):
-        try:
-            _, pixels, packed = self.queues[size].get(timeout=None if not self.pool[size] else 0.0005)
-        except queue.Empty:
-            return self.again(size)
-        if pixels is None:
-            raise SystemExit(f"the {size} pages of worker {packed} have come to an end")
-        self.fresh += len(pixels)
-        batch = dict(pixels=pixels.to(self.device, non_blocking=True),
-                     **{k: torch.from_numpy(v).to(self.device) if isinstance(v, np.ndarray) else v
-                        for k, v in packed.items()})
         pool = self.pool[size]
-        pool.append(batch)
-        limit = self.options.pool[size]
-        if len(pool) > limit:
-            pool.pop(int(self.rng.integers(0, limit // 2)))
-        self.taken += len(pixels)
-        return batch
-
-    def again(self, size):
-        batch = self.pool[size][int(self.rng.integers(0, len(self.pool[size])))]
+        while not pool:
+            time.sleep(0.001)
+        with self.lock:
+            if self.unseen[size] > 0:
+                batch = pool[-self.unseen[size]]
+                self.unseen[size] -= 1
+            else:
+                batch = pool[int(self.rng.integers(0, len(pool)))]
         self.taken += len(batch["pixels"])
         return batch
 
@@ -207,55 +227,51 @@ def span(ends, groups):
     return (0 if first == 0 else ends[first - 1]), ends[last]
 
 
-def head_loss(t, features, prefix, batch, reading, offsets, own, groups, weights=None):
+def head_loss(t, features, prefix, batch, reading, offsets, own, groups, number, weights=None):
     """Cross-entropies of presence and character, each for a character; `weights`: of the pages."""
     cells = net.lattice(t, features, prefix, reading["channels"], offsets)
     pages, rows, steps, channels = cells.shape
     first, end = span(batch["row_ends"], groups)
     chosen = batch["rows"][first:end].long()
-    cells = cells.reshape(pages * rows, steps, channels)[chosen]
+    cells = cells.reshape(pages * rows, steps * channels).index_select(0, chosen).view(-1, steps, channels)
     hidden = net.read_rows(t, cells, prefix, reading, own)
     presence = net.linear(t, hidden, prefix + "presence").view(-1, 2)
     from_label, end_label = span(batch["label_ends"], groups)
     place = (batch["label_row"][from_label:end_label] - first).long() * (steps * net.COLUMNS)
     place = place + batch["column"][from_label:end_label]
+    some = slice(number % 2, None, 2)  # of the characters, to be named
     target = torch.zeros(len(presence), dtype=torch.long, device=presence.device)
     target[place] = 1
     wide = net.linear(t, hidden, prefix + "character").view(-1, reading["embedding"])
-    logits = net.linear(t, wide[place], prefix + "class")
-    labels = batch["label"][from_label:end_label].long()
+    named_place = place[some]
+    logits = net.linear(t, wide.index_select(0, named_place), prefix + "class")
+    labels = batch["label"][from_label:end_label][some].long()
     there = F.cross_entropy(presence.float(), target, reduction="none")
     named = F.cross_entropy(logits.float(), labels, reduction="none")
     count = max(1, end_label - from_label)
     page = chosen // rows
-    label_page = page[place // (steps * net.COLUMNS)]
-    sums = torch.zeros((2, pages), device=presence.device)
-    sums[0].index_add_(0, page, there.view(len(chosen), -1).sum(1))
-    sums[1].index_add_(0, label_page, named)
-    counts = torch.zeros(pages, device=presence.device).index_add_(0, label_page, torch.ones_like(named))
-    total = sums.sum(0) if weights is None else sums.sum(0) * weights
-    return total.sum() / count, sums.detach(), counts
+    label_page = page.index_select(0, named_place // (steps * net.COLUMNS))
+    zeros = torch.zeros(pages, device=presence.device)
+    named = zeros.index_add(0, label_page, named) * 2
+    there = zeros.index_add(0, page, there.view(len(chosen), -1).sum(1))
+    counts = zeros.index_add(0, label_page, torch.full_like(labels, 2, dtype=torch.float32))
+    total = named + there if weights is None else (named + there) * weights
+    return total.sum() / count, torch.stack([named.detach(), there.detach(), counts], 1)
 
 
 class Meter:
-    """Sums of losses by name, on the device."""
+    """Sums of losses [character, presence, characters] by name, on the device."""
 
-    def __init__(self):
-        self.sums = {}
+    def __init__(self, names, device):
+        self.names, self.sums = names, torch.zeros((len(names), 3), device=device)
 
-    def add(self, names, sums, counts):
-        for name, mask in names.items():
-            old = self.sums.get(name)
-            new = torch.stack([(sums[1] * mask).sum(), (sums[0] * mask).sum(), (counts * mask).sum()])
-            self.sums[name] = new if old is None else old + new
+    def add(self, which, sums):
+        """`which`: of each page, the index of its name."""
+        self.sums.index_add_(0, which, sums)
 
     def line(self):
-        out = {}
-        for name, value in self.sums.items():
-            c, p, n = value.tolist()
-            if n > 0:
-                out[name] = [round(c / n, 5), round(p / n, 5)]
-        self.sums = {}
+        out = {name: [round(c / n, 5), round(p / n, 5)] for name, (c, p, n) in zip(self.names, self.sums.tolist()) if n}
+        self.sums.zero_()
         return out
 
 
@@ -278,39 +294,40 @@ def train_step(t, batch, size, done, options, inverse, meter, number):
     config, reading = options.config, options.reading
     offsets, pages = (2 if size == "hifi" else 1), len(batch["pixels"])
     last = 3 if options.start is not None else stage_at(done, options.staged)
-    patches = patches_of(batch["pixels"]) @ inverse.T
+    patches = (patches_of(batch["pixels"]) @ inverse.T).to(options.dtype)
     stages = net.encode(t, patches, config, offsets, SIDES[size] // 16, last)
     fade = 1 if done < 0.4 else 0.3 if done < 0.6 else 0
     loss = 0
     own = 8 if offsets == 1 else 4
-    everything = torch.ones(pages, device=patches.device)
+    everything = torch.zeros(pages, dtype=torch.long, device=patches.device)
     for i in range(min(last + 1, 3)):
         prefix, weight = EARLY[i]
         weight = 1 if i == last else weight * fade
         if weight > 0:
             head_offsets = offsets if i == 2 else 1
-            part, sums, counts = head_loss(t, stages[i], prefix, batch, reading, head_offsets, own, [(number + i) % 3])
+            groups = [(number + i) % GROUPS]
+            part, sums = head_loss(t, stages[i], prefix, batch, reading, head_offsets, own, groups, number)
             loss = loss + weight * part
-            meter.add({f"early{i}": everything}, sums, counts)
+            meter.add(everything + i, sums)
     if last == 3:
         shares = torch.tensor(LEVELS, device=patches.device)
         levels = torch.multinomial(shares, pages, replacement=True)
         weights = torch.tensor(LEVEL_WEIGHTS, device=patches.device)[levels]
         tokens = net.nested(t, stages[3], levels, reading)
         groups = [0, 1] if number % 2 == 0 else [1, 2]
-        part, sums, counts = head_loss(t, tokens, "reader.", batch, reading, offsets, own, groups, weights)
+        part, sums = head_loss(t, tokens, "reader.", batch, reading, offsets, own, groups, number, weights)
         loss = loss + part
-        names = {f"k{k}": (levels == k).float() for k in range(1, len(LEVELS))}
-        for kind in options.kind_list:
-            names[options.kinds[kind]] = ((batch["kind"] == kind) & (levels == 0)).float()
-        meter.add(names, sums, counts)
+        meter.add(torch.where(levels > 0, levels + 2, batch["kind"].long() + len(EARLY) + len(LEVELS) - 1), sums)
     return loss
 
 
-def save(options, t, inverse, factor, optimizer, step, done):
-    os.makedirs(options.output, exist_ok=True)
+def write(options, t, inverse):
+    """In BF16, in parts of at most 15 MB: cat OUT/encoder.part* makes the file."""
     text = net.metadata(options.config, options.reading, options.classes, options.profiles)
-    save_file(fused(t, inverse), os.path.join(options.output, "encoder.safetensors"), metadata=text)
+    data = save({name: value.to(torch.bfloat16) for name, value in fused(t, inverse).items()}, metadata=text)
+    for i in range(0, len(data), PART):
+        with open(os.path.join(options.output, f"encoder.part{i // PART}"), "wb") as f:
+            f.write(data[i:i + PART])
 
 
 def train(options):
@@ -341,7 +358,8 @@ def train(options):
         factor, inverse = whitening(first[0])
     inverse_f = inverse.float()
     optimizer = optimizer_of(t, options)
-    meter, step, shown, waited = Meter(), 0, begun, 0.0
+    names = [f"early{i}" for i in range(len(EARLY))] + [f"k{k}" for k in range(1, len(LEVELS))] + options.kinds
+    meter, step, shown, waited = Meter(names, device), 0, begun, 0.0
     parameters = list(t.table.values())
     sizes = [(size, share) for size, share in options.shares.items() if share > 0]
     rng = np.random.default_rng(options.seed)
@@ -369,13 +387,10 @@ def train(options):
         waited += time.time() - before
         if done >= options.staged and size != "hifi" and rng.random() < 0.25:
             batch = cut(batch, int(rng.integers(1, 8)))
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=options.bf16):
-            loss = train_step(t, batch, size, done, options, inverse_f, meter, step)
-        loss.backward()
+        t.lower(options.dtype)
+        train_step(t, batch, size, done, options, inverse_f, meter, step).backward()
+        t.raise_()
         norm = torch.nn.utils.clip_grad_norm_([p for p in parameters if p.grad is not None], 1.0)
-        # what is not a number is not followed
-        scale = torch.where(torch.isfinite(norm), 1.0, 0.0)
-        torch._foreach_mul_([p.grad.nan_to_num_() for p in parameters if p.grad is not None], scale)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
@@ -392,8 +407,8 @@ def train(options):
                 f.write(text + "\n")
             if time.time() - shown > 120:
                 shown = time.time()
-                save(options, t, inverse, factor, optimizer, step, done)
-    save(options, t, inverse, factor, optimizer, step, 1)
+                write(options, t, inverse)
+    write(options, t, inverse)
     print(json.dumps(dict(end=True, step=step, pages=pages.taken, fresh=pages.fresh, waited=round(waited, 1),
                           seconds=round(time.time() - start, 1))), flush=True)
 
@@ -404,7 +419,7 @@ def parse():
     p.add_argument("--mix", default="", help="further options of it")
     p.add_argument("--text", nargs="+", required=True)
     p.add_argument("--alphabet", required=True, help="JSON list of the classes")
-    p.add_argument("--kinds", default="", help="names of the kinds of pages, comma-separated")
+    p.add_argument("--kinds", required=True, help="names of the kinds of pages, comma-separated")
     p.add_argument("--profiles", default="cell10,cell8")
     p.add_argument("--workers", default="tiny:12,base:3,hifi:1")
     p.add_argument("--batches", default="tiny:128,base:32,hifi:16")
@@ -433,8 +448,8 @@ def parse():
     o.shares = {k: v / total for k, v in o.shares.items()}
     o.pool = pairs(o.held, int)
     o.classes = json.load(open(o.alphabet))
-    o.kinds = dict(enumerate(o.kinds.split(","))) if o.kinds else {}
-    o.kind_list = list(o.kinds)
+    o.kinds = o.kinds.split(",")
+    o.dtype = torch.bfloat16 if o.bf16 else torch.float32
     o.profiles = o.profiles.split(",")
     changes = json.loads(o.sizes)
     o.config, o.reading = json.loads(json.dumps(net.NANO)), {**net.READING, **changes.pop("reading", {})}
