@@ -104,6 +104,15 @@ struct page {
     struct page_counts counts;
 };
 
+/* The source of each box, in order of reading; on a page of cells, that of each range. */
+static inline size_t page_source_count(const struct page *p) {
+    return p->columns > 0 ? p->range_count : p->box_count;
+}
+
+static inline uint32_t page_source_at(const struct page *p, size_t i) {
+    return p->columns > 0 ? p->ranges[i].source : p->boxes[i].source;
+}
+
 struct page_setup {
     enum page_mode mode;
     const struct profile *profile; /* must outlive the pager */
@@ -159,6 +168,9 @@ int pager_flush(struct pager *p, struct error *e);
 /* The next text begins below the last pictures, not beside them; in a profile with cells it begins
  * a cell, and a part. */
 int pager_clear(struct pager *p, struct error *e);
+
+/* Whether the profile has cells. */
+bool pager_has_cells(const struct pager *p);
 
 /* The opened faces, for the record of fonts; see face.h. */
 struct faces;
