@@ -20,11 +20,10 @@ static void count(struct legibility_pages *p, bool worse, double value, const ch
 
 /* ---- Text ------------------------------------------------------------------------------------ */
 
-/* Characters that nothing is drawn for: white space, and what only changes the one before it. */
+/* White space. What draws nothing at all is ALPHABET_NOTHING before. */
 static bool is_blank(uint32_t c) {
-    return c <= ' ' || c == 0x7F || c == 0xA0 || c == 0xAD || (c >= 0x2000 && c <= 0x200F) ||
-           (c >= 0x2028 && c <= 0x202F) || (c >= 0x205F && c <= 0x206F) || c == 0x3000 ||
-           (c >= 0xFE00 && c <= 0xFE0F) || c == 0xFEFF || c >= 0xE0000;
+    return c <= ' ' || c == 0x7F || c == 0xA0 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
+           c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 /* Shows a character by its number and, unless that could confuse a terminal, itself. */

@@ -20,7 +20,7 @@ static int class_of(const struct alphabet *a, const char *text) {
 
 static void every_class_is_found_by_its_text(void) {
     struct alphabet *a = open_alphabet();
-    CHECK(alphabet_count(a) > 1400);
+    CHECK(alphabet_count(a) > 1800);
     for (int i = 0; i < alphabet_count(a); i++) {
         const char *text = alphabet_text(a, i);
         CHECK(utf8_is_valid(text, strlen(text)));
@@ -120,7 +120,7 @@ static void variants_are_of_one_class(void) {
     }
     /* a letter of the font and a coloured picture */
     CHECK(class_of(a, "\u2665") != class_of(a, "\u2665\uFE0F"));
-    CHECK_NUMBER(class_of(a, "\U0001F43B\u200D\u2744\uFE0F"), ALPHABET_OTHER);
+    CHECK_NUMBER(class_of(a, "\U0001F415\u200D\U0001F9BA"), ALPHABET_OTHER); /* in a vest */
     alphabet_close(a);
 }
 
@@ -151,7 +151,7 @@ static void texts_are_taken_apart_into_classes(void) {
                  {"\u2764\uFE0F!", THERE, 6},
                  {"\u2764!", THERE, 3},
                  {"\U0001F44D\U0001F3FD", THERE, 8},
-                 {"\U0001F43B\u200D\u2744\uFE0F", NONE, 4},
+                 {"\U0001F415\u200D\U0001F9BA", NONE, 4},
                  {"\u4e16a", NONE, 3},
                  {"\u200Ba", ALPHABET_NOTHING, 3},
                  {"\n", THERE, 1},

@@ -40,7 +40,7 @@ it_learns_and_tells() {
     expect_equal 2 "$(wc -l <"$whole/metrics.ndjson")"
     jq -se 'map(.step) == [20, 40] and map(.pages) == [20, 40] and all(.[]; .skipped == 0 and .norm > 0)' \
         "$whole/metrics.ndjson"
-    jq -se 'map(.read10 | add) | .[0] < 9 and .[1] < .[0]' "$whole/metrics.ndjson"
+    jq -se 'map(.read10 | add) | .[0] < 10 and .[1] < .[0]' "$whole/metrics.ndjson"
     jq -se 'all(.[]; [.early0, .early1, .early2] | all(.[0] > 0 and .[1] > 0))' "$whole/metrics.ndjson"
     jq -se '.[1] | .halved1 and .rate == 0' "$whole/metrics.ndjson"
 }
