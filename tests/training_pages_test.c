@@ -405,9 +405,11 @@ static void a_letter_becomes_any_of_its_script(void) {
     static const int PARTS[][2] = {{ALPHABET_LATIN, ALPHABET_VIETNAMESE},
                                    {ALPHABET_CYRILLIC, ALPHABET_CYRILLIC},
                                    {ALPHABET_GREEK, ALPHABET_GREEK}};
+    struct text_files files;
     struct letters *letters;
     uint64_t random = 1;
-    CHECK_NUMBER(letters_open(&letters, alphabet, NULL), 0);
+    CHECK_NUMBER(text_files_open(&files, texts, TEXTS, alphabet, NULL), 0);
+    CHECK_NUMBER(letters_open(&letters, alphabet, &files, NULL), 0);
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
         int seen[4096] = {0};
         for (int n = 0; n < 20000; n++) {
@@ -429,15 +431,18 @@ static void a_letter_becomes_any_of_its_script(void) {
         }
     }
     letters_close(letters);
+    text_files_close(&files);
 }
 
 static void emoji_come_by_how_much_they_are_used(void) {
     enum { DRAWS = 60000, SOME = 50 };
+    struct text_files files;
     struct letters *letters;
     int first, end, often = 0, seldom = 0;
     int *seen = calloc((size_t)alphabet_count(alphabet), sizeof *seen);
     uint64_t random = 1;
-    CHECK_NUMBER(letters_open(&letters, alphabet, NULL), 0);
+    CHECK_NUMBER(text_files_open(&files, texts, TEXTS, alphabet, NULL), 0);
+    CHECK_NUMBER(letters_open(&letters, alphabet, &files, NULL), 0);
     for (int i = 0; i < DRAWS; i++) {
         struct bytes out;
         bytes_init(&out, 256);
@@ -455,13 +460,16 @@ static void emoji_come_by_how_much_they_are_used(void) {
     CHECK(often > 4 * seldom);
     free(seen);
     letters_close(letters);
+    text_files_close(&files);
 }
 
 static void the_strange_is_outside_the_alphabet(void) {
+    struct text_files files;
     struct letters *letters;
     uint64_t random = 1;
     int chinese = 0, arabic = 0, thai = 0, characters = 0;
-    CHECK_NUMBER(letters_open(&letters, alphabet, NULL), 0);
+    CHECK_NUMBER(text_files_open(&files, texts, TEXTS, alphabet, NULL), 0);
+    CHECK_NUMBER(letters_open(&letters, alphabet, &files, NULL), 0);
     for (int n = 0; n < 3000; n++) {
         struct bytes out;
         bytes_init(&out, 256);
@@ -480,6 +488,42 @@ static void the_strange_is_outside_the_alphabet(void) {
     }
     CHECK(characters > 3000 && chinese > 300 && arabic > 100 && thai > 50);
     letters_close(letters);
+    text_files_close(&files);
+}
+
+/* Of a file that the alphabet lacks: a hundredth of what is chosen, and words of what is strange.
+ */
+static void a_strange_text_is_seldom_chosen(void) {
+    static char zh[] = TEST_FOLDER "/golden/texts/zh-Hans.txt";
+    char *const paths[] = {en, zh, ru};
+    struct text_files files;
+    struct letters *letters;
+    uint64_t random = 1;
+    int chosen = 0, common = 0;
+    CHECK_NUMBER(text_files_open(&files, paths, 3, alphabet, NULL), 0);
+    CHECK_NUMBER(letters_open(&letters, alphabet, &files, NULL), 0);
+    for (int i = 0; i < 20000; i++) {
+        chosen += text_files_choose(&files, &random) == &files.list[1];
+        CHECK(text_files_choose_strange(&files, &random) == &files.list[1]);
+    }
+    CHECK_NEAR(chosen, 200, 60);
+    for (int i = 0; i < 1000; i++) {
+        struct bytes out;
+        bytes_init(&out, 256);
+        CHECK(letters_put_strange(letters, &out, 4, &random, NULL) == 0);
+        /* zeros follow the mapped text */
+        common += out.size >= 3 && strstr(files.list[1].data, bytes_text(&out)) != NULL;
+        bytes_close(&out);
+    }
+    CHECK_NEAR(common, 550, 100);
+    letters_close(letters);
+    text_files_close(&files);
+    CHECK_NUMBER(text_files_open(&files, paths + 1, 1, alphabet, NULL), 0); /* there is no other */
+    CHECK(text_files_choose(&files, &random) == &files.list[0]);
+    text_files_close(&files);
+    CHECK_NUMBER(text_files_open(&files, paths, 1, alphabet, NULL), 0);
+    CHECK(text_files_choose_strange(&files, &random) == NULL);
+    text_files_close(&files);
 }
 
 /* As `occ ingest` has them, so that the layout shows all. */
@@ -489,8 +533,8 @@ static void a_clip_has_what_samples_have(void) {
     struct clip_maker *maker;
     uint64_t random = 3;
     int scripts = 0, comments = 0, thumbs = 0;
-    CHECK_NUMBER(text_files_open(&files, texts, TEXTS, NULL), 0);
-    CHECK_NUMBER(letters_open(&letters, alphabet, NULL), 0);
+    CHECK_NUMBER(text_files_open(&files, texts, TEXTS, alphabet, NULL), 0);
+    CHECK_NUMBER(letters_open(&letters, alphabet, &files, NULL), 0);
     CHECK_NUMBER(clip_maker_open(&maker, &files, letters, NULL), 0);
     for (int i = 0; i < 100; i++) {
         struct stream_sample sample;
@@ -558,6 +602,7 @@ int main(void) {
     RUN(a_letter_becomes_any_of_its_script);
     RUN(emoji_come_by_how_much_they_are_used);
     RUN(the_strange_is_outside_the_alphabet);
+    RUN(a_strange_text_is_seldom_chosen);
     RUN(a_clip_has_what_samples_have);
     RUN(facts_differ);
     fonts_close(fonts);

@@ -346,6 +346,22 @@ int picture_read_jpeg(struct picture *p, const void *data, size_t size, int widt
     return rc;
 }
 
+int picture_write_jpeg(struct bytes *out, const struct picture *p, struct error *e) {
+    enum { QUALITY = 85 };
+    tjhandle encoder = tjInitCompress();
+    unsigned char *jpeg = NULL;
+    unsigned long size = 0;
+    bool made =
+        encoder != NULL && tjCompress2(encoder, p->pixels, p->width, 0, p->height, TJPF_GRAY, &jpeg,
+                                       &size, TJSAMP_GRAY, QUALITY, 0) == 0;
+    int rc = made ? bytes_append(out, jpeg, size, e) : error_memory(e, "a JPEG");
+    tjFree(jpeg);
+    if (encoder != NULL) {
+        tjDestroy(encoder);
+    }
+    return rc;
+}
+
 /* ---- PGM ----------------------------------------------------------------------------- */
 
 static bool is_blank(uint8_t c) {

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "store/arena.h"
+#include "store/bytes.h"
 #include "store/error.h"
 
 struct picture {
@@ -25,6 +26,9 @@ struct picture {
 #define PICTURE_PIXELS (64 << 20)
 int picture_read_jpeg(struct picture *p, const void *data, size_t size, int width, int height,
                       struct arena *arena, struct error *e);
+
+/* Appends a grey picture as a JPEG, as `ingest` writes thumbnails. */
+int picture_write_jpeg(struct bytes *out, const struct picture *p, struct error *e);
 
 /* A binary PGM (P5, 8 bit), as `ingest` writes the log-mel picture: scaled by area averaging
  * to exactly width x height (stretched; enlarging repeats pixels). At most PICTURE_SIDE pixels a

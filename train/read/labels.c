@@ -3,10 +3,8 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unicode/unorm2.h>
-#include <unicode/ustring.h>
 
+#include "render/text/character.h"
 #include "store/array.h"
 
 /* A label before it has a column of its own. */
@@ -47,20 +45,13 @@ static int add_label(struct page_labels *out, const struct page *page, int y, do
 /* The class of a cluster. A letter and its marks are drawn as the letter that has them (NFC): they
  * are of its class. */
 static int class_of(const struct alphabet *a, const char *text, size_t size) {
-    enum { UNITS = 16 };
-    UErrorCode status = U_ZERO_ERROR;
-    UChar units[UNITS], composed[UNITS];
-    char bytes[4 * UNITS];
-    int32_t length = 0;
+    char composed[ALPHABET_LONGEST];
     int index = alphabet_find(a, text, size);
-    if (index != ALPHABET_OTHER || size > UNITS) {
+    if (index != ALPHABET_OTHER || size > sizeof composed) {
         return index;
     }
-    u_strFromUTF8(units, UNITS, &length, text, (int32_t)size, &status);
-    length =
-        unorm2_normalize(unorm2_getNFCInstance(&status), units, length, composed, UNITS, &status);
-    u_strToUTF8(bytes, sizeof bytes, &length, composed, length, &status);
-    return U_SUCCESS(status) ? alphabet_find(a, bytes, (size_t)length) : ALPHABET_OTHER;
+    size = character_compose(composed, sizeof composed, text, size);
+    return alphabet_find(a, composed, size);
 }
 
 /* Characters of a text that each have a class, but for those that draw nothing; -1: one has

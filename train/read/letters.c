@@ -4,46 +4,30 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unicode/uchar.h>
-#include <unicode/uscript.h>
 
+#include "render/text/character.h"
 #include "store/array.h"
 #include "store/random.h"
 #include "store/utf8.h"
 
-enum { SCRIPTS = 3 };
-static const UScriptCode SCRIPT_CODES[SCRIPTS] = {USCRIPT_LATIN, USCRIPT_GREEK, USCRIPT_CYRILLIC};
-
 struct letters {
     const struct alphabet *alphabet;
+    const struct text_files *texts;
     int first_emoji, end_emoji; /* classes */
     struct letter_list {
         uint32_t *list; /* owned */
         size_t count, capacity;
-    } scripts[SCRIPTS];
+    } scripts[CHARACTER_SCRIPTS];
 };
 
 /* ---- Letters --------------------------------------------------------------------------------- */
-
-/* An index of SCRIPT_CODES, or -1. */
-static int script_of(uint32_t c) {
-    UErrorCode status = U_ZERO_ERROR;
-    UScriptCode code =
-        u_isalpha((UChar32)c) ? uscript_getScript((UChar32)c, &status) : USCRIPT_COMMON;
-    for (int i = 0; i < SCRIPTS; i++) {
-        if (code == SCRIPT_CODES[i]) {
-            return i;
-        }
-    }
-    return -1;
-}
 
 static int add_letter(struct letters *l, const char *text, struct error *e) {
     uint32_t c;
     bool valid;
     size_t size = strlen(text), length = utf8_decode(text, size, &c, &valid);
-    int script = length == size && valid ? script_of(c) : -1;
-    if (script < 0) {
+    enum character_script script = length == size && valid ? character_script(c) : SCRIPT_OTHER;
+    if (script == SCRIPT_OTHER) {
         return 0;
     }
     struct letter_list *s = &l->scripts[script];
@@ -56,13 +40,15 @@ static int add_letter(struct letters *l, const char *text, struct error *e) {
     return 0;
 }
 
-int letters_open(struct letters **out, const struct alphabet *alphabet, struct error *e) {
+int letters_open(struct letters **out, const struct alphabet *alphabet,
+                 const struct text_files *texts, struct error *e) {
     *out = NULL;
     struct letters *l = calloc(1, sizeof *l);
     if (l == NULL) {
         return error_memory(e, NULL);
     }
     l->alphabet = alphabet;
+    l->texts = texts;
     alphabet_range(ALPHABET_EMOJI, &l->first_emoji, &l->end_emoji);
     int rc = 0;
     for (int i = ALPHABET_OTHER + 1; i < alphabet_count(alphabet) && rc == 0; i++) {
@@ -78,7 +64,7 @@ int letters_open(struct letters **out, const struct alphabet *alphabet, struct e
 
 void letters_close(struct letters *l) {
     if (l != NULL) {
-        for (int i = 0; i < SCRIPTS; i++) {
+        for (int i = 0; i < CHARACTER_SCRIPTS; i++) {
             free(l->scripts[i].list);
         }
         free(l);
@@ -88,20 +74,21 @@ void letters_close(struct letters *l) {
 int letters_put_word(const struct letters *l, struct bytes *out, const char *word, size_t size,
                      uint64_t *random, struct error *e) {
     size_t chosen = size, chosen_length = 0;
-    int script = -1, seen = 0;
+    enum character_script script = SCRIPT_OTHER;
+    int seen = 0;
     for (size_t at = 0; at < size;) { /* each of the letters as often as any */
         uint32_t c;
         bool valid;
         size_t length = utf8_decode(word + at, size - at, &c, &valid);
-        int own = valid ? script_of(c) : -1;
-        if (own >= 0 && l->scripts[own].count > 0 && random_below(random, ++seen) == 0) {
+        enum character_script own = valid ? character_script(c) : SCRIPT_OTHER;
+        if (own != SCRIPT_OTHER && l->scripts[own].count > 0 && random_below(random, ++seen) == 0) {
             script = own;
             chosen = at;
             chosen_length = length;
         }
         at += length;
     }
-    if (script < 0) {
+    if (script == SCRIPT_OTHER) {
         return bytes_append(out, word, size, e);
     }
     const struct letter_list *s = &l->scripts[script];
@@ -131,8 +118,7 @@ int letters_put_emoji(const struct letters *l, struct bytes *out, uint64_t *rand
     bool valid;
     size_t size = strlen(text), length = utf8_decode(text, size, &c, &valid);
     int rc = bytes_append(out, text, size, e);
-    if (rc == 0 && length == size && u_hasBinaryProperty((UChar32)c, UCHAR_EMOJI_MODIFIER_BASE) &&
-        random_below(random, TONED) == 0) {
+    if (rc == 0 && length == size && character_takes_tone(c) && random_below(random, TONED) == 0) {
         char tone[4];
         rc = bytes_append(out, tone,
                           utf8_encode(FIRST_TONE + (uint32_t)random_below(random, TONES), tone), e);
@@ -192,8 +178,29 @@ static uint32_t between(uint32_t first, uint32_t last, uint64_t *random) {
     return first + (uint32_t)random_below(random, (int64_t)(last - first) + 1);
 }
 
+/* The first characters of a word. */
+static int put_strange_word(const struct text_file *f, struct bytes *out, int most,
+                            uint64_t *random, struct error *e) {
+    size_t before = out->size, end = before;
+    int rc = text_words(out, f, 1, random, e);
+    for (int i = 0; i < most && end < out->size && rc == 0; i++) {
+        uint32_t c;
+        bool valid;
+        end += utf8_decode(bytes_text(out) + end, out->size - end, &c, &valid);
+    }
+    if (rc == 0 && end < out->size) {
+        out->size = end;
+        out->data[end] = '\0';
+    }
+    return rc;
+}
+
 int letters_put_strange(const struct letters *l, struct bytes *out, int most, uint64_t *random,
                         struct error *e) {
+    const struct text_file *f = text_files_choose_strange(l->texts, random);
+    if (f != NULL && random_below(random, 2) == 0) {
+        return put_strange_word(f, out, most, random, e);
+    }
     const struct strange *s = choose_strange(random);
     most = most < s->longest ? most : s->longest;
     int count = 1 + (int)random_below(random, most), rc = 0;
@@ -201,7 +208,7 @@ int letters_put_strange(const struct letters *l, struct bytes *out, int most, ui
         char text[8];
         uint32_t c = between(s->first, s->last, random);
         size_t size = utf8_encode(c, text);
-        if (!u_isdefined((UChar32)c) || alphabet_find(l->alphabet, text, size) != ALPHABET_OTHER) {
+        if (!character_is_assigned(c) || alphabet_find(l->alphabet, text, size) != ALPHABET_OTHER) {
             continue;
         }
         if (s->last_mark > 0 && random_below(random, 3) == 0) {

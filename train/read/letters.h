@@ -8,11 +8,13 @@
 
 #include "compress/alphabet.h"
 #include "store/bytes.h"
+#include "train/read/text.h"
 
 struct letters; /* opaque; read-only, so threads share it */
 
-/* Of an alphabet of alphabet_open, which must outlive it. */
-int letters_open(struct letters **out, const struct alphabet *alphabet, struct error *e);
+/* Of an alphabet of alphabet_open, and of texts; both must outlive it. */
+int letters_open(struct letters **out, const struct alphabet *alphabet,
+                 const struct text_files *texts, struct error *e);
 void letters_close(struct letters *l); /* NULL is allowed */
 
 /* Appends a word in which one letter is another of the same script (Latin with Vietnamese, Greek or
@@ -25,8 +27,8 @@ int letters_put_word(const struct letters *l, struct bytes *out, const char *wor
  * them any; some with a skin tone. */
 int letters_put_emoji(const struct letters *l, struct bytes *out, uint64_t *random,
                       struct error *e);
-/* Appends up to `most` characters of one kind that the alphabet does not hold: Chinese, Arabic,
- * Thai, rare signs, ... */
+/* Appends up to `most` characters of one kind that the alphabet does not hold: rare signs, Chinese,
+ * Arabic, Thai, ...; where there are texts that it lacks, half of the time one of their words. */
 int letters_put_strange(const struct letters *l, struct bytes *out, int most, uint64_t *random,
                         struct error *e);
 

@@ -72,7 +72,7 @@ static int add_strange(struct page_text *t, uint64_t *random, struct error *e) {
 
 int page_text_prose(struct page_text *t, size_t size, bool flows, bool ascii, uint64_t *random,
                     struct error *e) {
-    enum { TRIES = 50 /* to find a text in ASCII */, CAPITALS = 20, STRANGE = 3 /* of so many */ };
+    enum { TRIES = 50 /* to find a text in ASCII */, CAPITALS = 20, STRANGE = 4 /* of so many */ };
     int rc = take_stretch(t, size, random, e);
     for (int i = 0; i < TRIES && ascii && !is_ascii(&t->text) && rc == 0; i++) {
         rc = take_stretch(t, size, random, e);

@@ -20,7 +20,7 @@ void page_text_init(struct page_text *t, const struct text_files *texts,
 void page_text_close(struct page_text *t);
 
 /* About `size` bytes of a file from a random line on, as one paragraph if `flows`. One page of
- * twenty is in capitals, on one of three every sixth word is followed by characters outside the
+ * twenty is in capitals, on one of four every sixth word is followed by characters outside the
  * alphabet. `ascii`: of a place, if one is found, where nearly all is ASCII, and as it stands. */
 int page_text_prose(struct page_text *t, size_t size, bool flows, bool ascii, uint64_t *random,
                     struct error *e);

@@ -373,9 +373,9 @@ int training_pages_open(struct training_pages **out, const struct training_mix *
     }
     p->mix = *mix;
     p->alphabet = alphabet;
-    int rc = text_files_open(&p->texts, paths, count, e);
+    int rc = text_files_open(&p->texts, paths, count, alphabet, e);
     if (rc == 0) {
-        rc = letters_open(&p->letters, alphabet, e);
+        rc = letters_open(&p->letters, alphabet, &p->texts, e);
     }
     for (int i = 0; i < PROFILE_COUNT && rc == 0; i++) {
         rc = fonts_open(&p->fonts[i], PROFILES[i].family, e);

@@ -21,7 +21,8 @@ struct training_mix {
 
 struct training_pages; /* opaque; shared by threads */
 
-/* Files of UTF-8 text, mapped; each is chosen as often as the root of its size says. */
+/* Files of UTF-8 text, mapped; each is chosen as often as the root of its size says, those of which
+ * the alphabet lacks more than half for a hundredth of the pages (text.h). */
 int training_pages_open(struct training_pages **out, const struct training_mix *mix,
                         const struct alphabet *alphabet, char *const *paths, int count,
                         struct error *e);

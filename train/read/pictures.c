@@ -2,10 +2,9 @@
 #include "train/read/pictures.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
-#include <turbojpeg.h>
 
+#include "render/page/picture.h"
 #include "store/random.h"
 
 void picture_fill(uint8_t *pixels, int width, int height, uint64_t *random) {
@@ -22,22 +21,13 @@ void picture_fill(uint8_t *pixels, int width, int height, uint64_t *random) {
 }
 
 int picture_put_jpeg(struct bytes *out, int width, int height, uint64_t *random, struct error *e) {
-    enum { QUALITY = 85 };
     uint8_t *pixels = malloc((size_t)width * (size_t)height);
-    tjhandle encoder = tjInitCompress();
-    unsigned char *jpeg = NULL;
-    unsigned long size = 0;
-    bool ready = pixels != NULL && encoder != NULL;
-    if (ready) {
-        picture_fill(pixels, width, height, random);
-        ready = tjCompress2(encoder, pixels, width, 0, height, TJPF_GRAY, &jpeg, &size, TJSAMP_GRAY,
-                            QUALITY, 0) == 0;
+    if (pixels == NULL) {
+        return error_memory(e, "a picture");
     }
-    int rc = ready ? bytes_append(out, jpeg, size, e) : error_memory(e, "a picture");
-    tjFree(jpeg);
-    if (encoder != NULL) {
-        tjDestroy(encoder);
-    }
+    picture_fill(pixels, width, height, random);
+    const struct picture picture = {.width = width, .height = height, .pixels = pixels};
+    int rc = picture_write_jpeg(out, &picture, e);
     free(pixels);
     return rc;
 }

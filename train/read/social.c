@@ -2,8 +2,8 @@
 #include "train/read/social.h"
 
 #include <string.h>
-#include <unicode/uchar.h>
 
+#include "render/text/character.h"
 #include "store/random.h"
 #include "store/utf8.h"
 #include "train/read/facts.h"
@@ -58,7 +58,7 @@ static int put_styled(struct social *s, struct bytes *out, const struct voice *v
     enum voice_style style = random_below(random, SHOUTED) == 0 ? VOICE_UPPER : v->style;
     if (v->style == VOICE_BARE) {
         while (size > 1 && (unsigned char)word[size - 1] < 0x80 &&
-               u_ispunct((UChar32)word[size - 1])) {
+               character_is_punctuation((unsigned char)word[size - 1])) {
             size--;
         }
     }
@@ -213,8 +213,8 @@ static int put_bare_word(struct social *s, struct bytes *out, const struct voice
         char letter[4];
         const char *text = bytes_text(&s->words);
         at += utf8_decode(text + at, s->words.size - at, &c, &valid);
-        if (valid && u_isalnum((UChar32)c) && (!ascii || c < 0x80)) {
-            c = lower ? (uint32_t)u_tolower((UChar32)c) : c;
+        if (valid && (character_is_letter(c) || character_is_digit(c)) && (!ascii || c < 0x80)) {
+            c = lower ? character_lower(c) : c;
             rc = bytes_append(out, letter, utf8_encode(c, letter), e);
         }
     }

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unicode/uchar.h>
 #include <unistd.h>
 
+#include "render/text/character.h"
 #include "store/file.h"
 #include "store/random.h"
 #include "store/utf8.h"
@@ -37,13 +37,50 @@ static int map_file(struct text_file *f, const char *path, struct error *e) {
     return 0;
 }
 
-int text_files_open(struct text_files *out, char *const *paths, int count, struct error *e) {
+/* Of some characters in its middle, whether the alphabet lacks more than half. */
+static bool is_strange(const struct text_file *f, const struct alphabet *alphabet) {
+    enum { LOOKED_AT = 4096 /* bytes */ };
+    size_t at = f->size > LOOKED_AT ? (f->size - LOOKED_AT) / 2 : 0, used;
+    size_t end = f->size - at < LOOKED_AT ? f->size : at + LOOKED_AT;
+    int all = 0, lacking = 0;
+    while (at < end && ((unsigned char)f->data[at] & 0xC0) == 0x80) {
+        at++;
+    }
+    for (; at < end; at += used) {
+        lacking += alphabet_next(alphabet, f->data + at, end - at, &used) == ALPHABET_OTHER;
+        all++;
+    }
+    return 2 * lacking > all;
+}
+
+/* Texts that the alphabet lacks get a hundredth of all. */
+static void share_out(struct text_files *t, const struct alphabet *alphabet) {
+    const double part = 0.01;
+    double known = 0, strange = 0;
+    for (int i = 0; i < t->count; i++) {
+        t->shares[i] = sqrt((double)t->list[i].size);
+        t->strange[i] = is_strange(&t->list[i], alphabet) ? t->shares[i] : 0;
+        strange += t->strange[i];
+        known += t->strange[i] > 0 ? 0 : t->shares[i];
+    }
+    for (int i = 0; i < t->count && known > 0; i++) {
+        t->shares[i] *= t->strange[i] > 0 ? part / (1 - part) * known / strange : 1;
+    }
+}
+
+int text_files_open(struct text_files *out, char *const *paths, int count,
+                    const struct alphabet *alphabet, struct error *e) {
     *out = (struct text_files){.list = calloc((size_t)count, sizeof *out->list),
-                               .shares = calloc((size_t)count, sizeof *out->shares)};
-    int rc = out->list != NULL && out->shares != NULL ? 0 : error_memory(e, NULL);
+                               .shares = calloc((size_t)count, sizeof *out->shares),
+                               .strange = calloc((size_t)count, sizeof *out->strange)};
+    int rc = out->list != NULL && out->shares != NULL && out->strange != NULL
+                 ? 0
+                 : error_memory(e, NULL);
     for (; out->count < count && rc == 0; out->count++) {
         rc = map_file(&out->list[out->count], paths[out->count], e);
-        out->shares[out->count] = sqrt((double)out->list[out->count].size);
+    }
+    if (rc == 0) {
+        share_out(out, alphabet);
     }
     return rc;
 }
@@ -60,11 +97,17 @@ void text_files_close(struct text_files *t) {
     }
     free(t->list);
     free(t->shares);
+    free(t->strange);
     *t = (struct text_files){.list = NULL};
 }
 
 const struct text_file *text_files_choose(const struct text_files *t, uint64_t *random) {
     return &t->list[random_choice(random, t->shares, t->count)];
+}
+
+const struct text_file *text_files_choose_strange(const struct text_files *t, uint64_t *random) {
+    const struct text_file *f = &t->list[random_choice(random, t->strange, t->count)];
+    return t->strange[f - t->list] > 0 ? f : NULL;
 }
 
 /* ---- Parts of them --------------------------------------------------------------------------- */
@@ -143,28 +186,27 @@ int text_words(struct bytes *out, const struct text_file *f, int count, uint64_t
     return rc;
 }
 
-static int change_case(struct bytes *out, const char *text, size_t size, UChar32 (*change)(UChar32),
-                       struct error *e) {
+static int change_case(struct bytes *out, const char *text, size_t size,
+                       uint32_t (*change)(uint32_t), struct error *e) {
     int rc = 0;
     for (size_t at = 0; at < size && rc == 0;) {
         uint32_t c;
         bool valid;
         char changed[4];
         size_t length = utf8_decode(text + at, size - at, &c, &valid);
-        rc = valid
-                 ? bytes_append(out, changed, utf8_encode((uint32_t)change((UChar32)c), changed), e)
-                 : bytes_append(out, text + at, length, e);
+        rc = valid ? bytes_append(out, changed, utf8_encode(change(c), changed), e)
+                   : bytes_append(out, text + at, length, e);
         at += length;
     }
     return rc;
 }
 
 int text_upper(struct bytes *out, const char *text, size_t size, struct error *e) {
-    return change_case(out, text, size, u_toupper, e);
+    return change_case(out, text, size, character_upper, e);
 }
 
 int text_lower(struct bytes *out, const char *text, size_t size, struct error *e) {
-    return change_case(out, text, size, u_tolower, e);
+    return change_case(out, text, size, character_lower, e);
 }
 
 /* ---- Random strings -------------------------------------------------------------------------- */

@@ -15,13 +15,18 @@ struct text_file {
 };
 struct text_files {
     struct text_file *list;
-    double *shares; /* how often each is chosen: the root of its size */
+    double *shares;  /* how often each is chosen: the root of its size */
+    double *strange; /* likewise, of those that the alphabet lacks; 0: it has it */
     int count;
 };
-/* ERR_FORMAT when one is empty; errors name the file. */
-int text_files_open(struct text_files *out, char *const *paths, int count, struct error *e);
+/* ERR_FORMAT when one is empty; errors name the file. Texts of which the alphabet lacks more than
+ * half (Chinese, Arabic, ...) are a hundredth of what is chosen, unless there are no others. */
+int text_files_open(struct text_files *out, char *const *paths, int count,
+                    const struct alphabet *alphabet, struct error *e);
 void text_files_close(struct text_files *t); /* also after a failure */
 const struct text_file *text_files_choose(const struct text_files *t, uint64_t *random);
+/* One of those that the alphabet lacks; NULL: there is none. */
+const struct text_file *text_files_choose_strange(const struct text_files *t, uint64_t *random);
 
 /* Appends to `out`, until it holds about `size` bytes or more, the lines of a text after the one
  * that byte `at` is in, round and round where the text is short. */
