@@ -388,7 +388,11 @@ def train(options):
         if done >= options.staged and size != "hifi" and rng.random() < 0.25:
             batch = cut(batch, int(rng.integers(1, 8)))
         t.lower(options.dtype)
-        train_step(t, batch, size, done, options, inverse_f, meter, step).backward()
+        try:
+            train_step(t, batch, size, done, options, inverse_f, meter, step).backward()
+        except torch.cuda.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            print(f"step {step}: too little memory for {len(batch['pixels'])} {size} pages", file=sys.stderr)
         t.raise_()
         norm = torch.nn.utils.clip_grad_norm_([p for p in parameters if p.grad is not None], 1.0)
         optimizer.step()
