@@ -358,7 +358,7 @@ def train(options):
         factor, inverse = whitening(first[0])
     inverse_f = inverse.float()
     optimizer = optimizer_of(t, options)
-    names = [f"early{i}" for i in range(len(EARLY))] + [f"k{k}" for k in range(1, len(LEVELS))] + options.kinds
+    names = [f"early{i}" for i in range(len(EARLY))] + [f"halved{k}" for k in range(1, len(LEVELS))] + options.kinds
     meter, step, shown, waited = Meter(names, device), 0, begun, 0.0
     parameters = list(t.table.values())
     sizes = [(size, share) for size, share in options.shares.items() if share > 0]
