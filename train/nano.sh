@@ -22,4 +22,4 @@ occ train read -v --threads 2 --seed 1 -o "$folder/run" --steps 20000 --batch 4 
 occ model convert --dtype int8 -o compress/nano.safetensors "$folder/run/encoder.safetensors"
 occ train plot -o train/nano.svg "$folder/run"
 occ eval fidelity --model compress/nano.safetensors --text "$folder/text/heldout/fortunes.txt" \
-    --profiles read10,clear,dense --modes tiny,base,hifi --steps 3
+    --profiles read10,clear,dense --modes tiny,base,hifi --codecs --halvings 0,1,2,3 --operators own,pool,resize,render

@@ -130,7 +130,8 @@ int fidelity_forget(struct fidelity_worker *w, int rows, int columns, struct err
     }
     free(copy);
     for (int how = FIDELITY_RESIZE; how <= FIDELITY_RENDER && rc == 0; how++) {
-        if (wanted[how] && PAGE_SIZES[w->o->mode].column_offsets == 1) {
+        bool drawn_again = how != FIDELITY_RENDER || w->mixed == NULL;
+        if (wanted[how] && drawn_again && PAGE_SIZES[w->o->mode].column_offsets == 1) {
             rc = read_smaller(w, rows, columns, (enum fidelity_operator)how, e);
         }
     }
