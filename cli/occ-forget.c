@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/forget_plan.h"
 #include "cli/shrinking.h"
 #include "cli/tool.h"
 #include "render/text/profile.h"
@@ -22,6 +23,7 @@ struct arguments {
     int weight;
     int64_t tau_ms;
     bool pin, unpin, force;
+    int facts; /* 1, 0; -1: not said */
     struct tool_messages messages;
 };
 
@@ -49,17 +51,21 @@ static const struct option_spec OPTIONS[] = {
     {"account", 0, OPTION_TEXT, FIELD(forget.account), "NAME", .help = "only this account"},
     {"keep-text", 0, OPTION_FLAG, FIELD(forget.keep_text),
      .help = "keep JSON and text of samples whose pages were all folded"},
+    {"facts", 0, OPTION_SWITCH, FIELD(facts),
+     .help = "keep the numbers, prices, dates, handles, hashtags and links of a page as short text "
+             "beside its tokens when it is first made smaller, until it is folded; default: on"},
     {"force", 0, OPTION_FLAG, FIELD(force),
      .help = "accept a day more than 90 days after the last pass; without this, a wrong clock "
              "could forget everything"},
     {"dry-run", 'n', OPTION_FLAG, FIELD(forget.dry_run),
-     .help = "print what would be done, and change nothing"},
+     .help = "print what would be done and what it would cost, and change nothing"},
     {"", .help = "How pages shrink"},
     {"operator", 0, OPTION_CHOICE, FIELD(shrinking.way), "NAME",
-     .help = "merge makes one token of two, using maps that the encoder learned for it; pool takes "
-             "their mean; resize draws the page again from its text, smaller, and encodes it; "
-             "render puts as much of the text as fits on a smaller page; auto is merge, but does "
-             "nothing where the store has no maps and its encoder is not at hand or has none",
+     .help = "merge makes one token of two, as the encoder learned it: of nested tokens it keeps "
+             "the first half of the numbers of both, others it maps; pool takes their mean; resize "
+             "draws the page again from its text, smaller, and encodes it; render puts as much of "
+             "the text as fits on a smaller page; auto is merge, but does nothing where tokens are "
+             "not nested, the store has no maps, and its encoder is not at hand or has none",
      .choices = SHRINKING_WAYS},
     ENCODER_FILE_ROW(
         struct arguments, shrinking.encoder,
@@ -84,14 +90,21 @@ static const struct tool TOOL = {
     .name = "occ-forget",
     .summary = "let old pages keep fewer tokens",
     .operands = "[KEY...]",
-    .description = "Goes through a store and halves the token grid of each page as often as its "
-                   "age requires: a page of age a is in bucket k = floor(log2(1 + a / tau)) and "
-                   "keeps 1 / 2^k of its tokens. Past the last bucket, the mean of its tokens is "
-                   "added to the account's style token and the page is removed. So a store grows "
-                   "with the logarithm of its history. Pages without a usable date never age.\n\n"
-                   "Run it every night: each account is one transaction, a run with nothing to do "
-                   "changes nothing, and a run that was killed is completed by the next. What was "
-                   "forgotten does not come back.",
+    .description =
+        "Goes through a store and halves the token grid of each page as often as its "
+        "age requires: a page of age a is in bucket k = floor(log2(1 + a / tau)) and "
+        "keeps 1 / 2^k of its tokens. Past the last bucket, the mean of its tokens is "
+        "added to the account's style token and the page is removed. So a store grows "
+        "with the logarithm of its history. Pages without a usable date never age.\n\n"
+        "Before it writes, it prints what that is about to cost: pages by bucket before "
+        "and after, tokens, bytes, and how many words and numbers can be expected to be "
+        "read back, where the encoder came with such a table (nothing with --quiet, or "
+        "if nothing is to be done). Pages are merged as the encoder learned it: those of "
+        "a profile that it did not learn to merge, and those that were halved as often "
+        "as it did, stay as they are until they are folded.\n\n"
+        "Run it every night: each account is one transaction, a run with nothing to do "
+        "changes nothing, and a run that was killed is completed by the next. What was "
+        "forgotten does not come back.",
     .examples = "occ forget --store tokens.occ --dry-run\n"
                 "    pages and tokens by bucket, as they would be\n"
                 "occ forget --store tokens.occ --pin banana/7312345678901234567\n"
@@ -141,6 +154,7 @@ static int check(struct arguments *a, int operands, struct error *e) {
     }
     a->forget.adaptive = a->weight == 1;
     a->forget.tau = a->tau_ms / 1000;
+    a->forget.facts = a->facts != 0;
     a->shrinking.store = a->store;
     a->shrinking.look_only = a->forget.dry_run;
     int rc = device_choice_settle(&a->shrinking.encoder.device, e);
@@ -176,20 +190,6 @@ static int check_clock(struct store *s, const struct arguments *a, struct error 
 
 /* ---- A run --------------------------------------------------------------------------------- */
 
-static void print_plan(const struct forget_result *r) {
-    printf("bucket      pages     tokens\n");
-    for (int i = 0; i < STORE_BUCKETS; i++) {
-        if (r->bucket_pages[i] > 0) {
-            printf("%6d %10" PRId64 " %10" PRId64 "\n", i, r->bucket_pages[i], r->bucket_tokens[i]);
-        }
-    }
-    printf("folded %10" PRId64 "\n", r->folded);
-    printf("tokens %10" PRId64 " before, %" PRId64 " after\n", r->tokens_before, r->tokens_after);
-    if (r->undated > 0) {
-        printf("undated %9" PRId64 " pages, which never age\n", r->undated);
-    }
-}
-
 /* What is gone is reported without being asked for. */
 static void report_removed(const struct arguments *a, const struct forget_result *r) {
     if (r->folded > 0) {
@@ -216,12 +216,42 @@ static void report_left(const struct shrinking *k, const struct forget_result *r
                     means, shrinking_name(k));
     }
     if (r->left > 0) {
+        const struct forget_operator *op = shrinking_operator(k);
+        bool merges = op->shrunk_by == SHRINK_MERGE || op->shrunk_by == SHRINK_NEST;
         log_warning("%" PRId64 " pages stay as they are: %s cannot make them smaller, since they "
                     "%s; --operator pool can",
                     r->left, shrinking_name(k),
-                    shrinking_operator(k)->shrunk_by == SHRINK_MERGE
-                        ? "were drawn anew before"
-                        : "have no text or no known grid");
+                    merges ? "were drawn anew before" : "have no text or no known grid");
+    }
+    if (r->held_profile > 0) {
+        log_warning("%" PRId64 " pages stay as they are: the encoder did not learn to merge pages "
+                    "of profile %.*s; --operator render or pool makes them smaller",
+                    r->held_profile, TOKEN_PROFILE, r->held_name);
+    }
+    if (r->held_means > 0) {
+        log_warning("%" PRId64 " pages stay as they are: their nested tokens have no means; "
+                    "--operator merge halves them",
+                    r->held_means);
+    }
+    if (r->held_levels > 0) {
+        log_info("%" PRId64 " pages stay in bucket %d, the encoder learned no further halving",
+                 r->held_levels, r->levels);
+    }
+}
+
+static void report_facts(const struct forget_result *r) {
+    if (r->facts > 0) {
+        log_info("%" PRId64 " facts were kept of pages made smaller, %.1f%% of their text",
+                 r->facts, 100 * (double)r->facts_bytes / (double)r->facts_text);
+    }
+    if (r->facts_left_out > 0) {
+        log_warning("%" PRId64 " facts of %" PRId64 " pages were not kept: more than a tenth "
+                    "of the page's text",
+                    r->facts_left_out, r->facts_cut);
+    }
+    if (r->factless > 0) {
+        log_info("%" PRId64 " pages have no text in the store, so none of their facts was kept",
+                 r->factless);
     }
 }
 
@@ -234,18 +264,36 @@ static void summarize(const struct arguments *a, const struct shrinking *k,
              r->tokens_after, (double)r->bytes_before * 1e-6, (double)r->bytes_after * 1e-6);
     report_removed(a, r);
     report_left(k, r);
+    report_facts(r);
+}
+
+/* Prints what is about to be done, if anything is. */
+static int announce(struct store *s, const struct arguments *a,
+                    const struct forget_options *options, struct error *e) {
+    struct forget_result planned;
+    struct forget_options dry = *options;
+    dry.dry_run = true;
+    if (a->messages.quiet) {
+        return 0;
+    }
+    int rc = forget_run(s, &dry, &cancelled, &planned, e);
+    return rc == 0 && planned.shrunk + planned.folded > 0 ? forget_plan_print(&planned, options, e)
+                                                          : rc;
 }
 
 static int run_forget(struct store *s, const struct arguments *a, struct error *e) {
     struct shrinking *k = NULL;
+    struct forget_options options = a->forget;
     struct forget_result result;
     int rc = a->force ? 0 : check_clock(s, a, e);
     if (rc == 0) {
         rc = shrinking_open(&k, s, &a->shrinking, e);
     }
     if (rc == 0) {
-        struct forget_options options = a->forget;
         options.shrink = shrinking_operator(k);
+        rc = announce(s, a, &options, e);
+    }
+    if (rc == 0) {
         rc = forget_run(s, &options, &cancelled, &result, e);
     }
     if (rc == 0) {
@@ -264,19 +312,18 @@ static void warn_of_refusal(int rc, const struct error *why) {
 
 static int run_dry(struct store *s, const struct arguments *a, struct error *e) {
     struct shrinking *k = NULL;
-    struct forget_result result;
+    struct forget_options options = a->forget;
+    struct forget_result planned;
     struct error why;
     if (!a->force) {
         warn_of_refusal(check_clock(s, a, &why), &why);
     }
-    warn_of_refusal(shrinking_open(&k, s, &a->shrinking, &why), &why);
+    int rc = shrinking_open(&k, s, &a->shrinking, &why);
+    warn_of_refusal(rc, &why);
+    options.shrink = rc == 0 ? shrinking_operator(k) : NULL;
+    rc = forget_run(s, &options, &cancelled, &planned, e);
     shrinking_close(k);
-    int rc = forget_run(s, &a->forget, &cancelled, &result, e);
-    if (rc < 0) {
-        return rc;
-    }
-    print_plan(&result);
-    return fflush(stdout) == 0 ? 0 : error_set(e, ERR_IO, "standard output: cannot be written");
+    return rc == 0 ? forget_plan_print(&planned, &options, e) : rc;
 }
 
 static int run(const struct arguments *a, int operands, char **argv, struct error *e) {
@@ -293,8 +340,9 @@ static int run(const struct arguments *a, int operands, char **argv, struct erro
 }
 
 int main(int argc, char **argv) {
-    struct arguments a = {.forget = FORGET_DEFAULTS, .tau_ms = 7 * 24 * 3600 * (int64_t)1000};
+    struct arguments a = {.forget = FORGET_DEFAULTS, .facts = -1};
     struct error e = {0};
+    a.tau_ms = 1000 * a.forget.tau;
     int operands = 0, rc = options_parse(&TOOL, argc, argv, &a, &operands, &e);
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;

@@ -13,6 +13,7 @@
 #include "compress/readback.h"
 #include "compress/sample.h"
 #include "compress/trained.h"
+#include "store/facts.h"
 #include "store/file.h"
 #include "store/json.h"
 #include "store/log.h"
@@ -68,7 +69,8 @@ static const struct tool TOOL = {
         "comes out is what the tokens hold. The reading head knows the alphabet and the typeface "
         "that it was trained on.\n\n"
         "With --store, it reads the pages of the samples KEY..., or all pages, in whatever state "
-        "forgetting left them: merged grids are unmerged, the mean of several tokens is read in "
+        "forgetting left them: merged grids are unmerged, nested tokens are read from the numbers "
+        "that are left, the mean of several tokens is read in "
         "the place of each of them, and pages that were encoded again at a smaller size are read "
         "as smaller pages. Without --store, it reads the pages of the streams that 'occ render' "
         "writes, from FILEs ('-' is standard input) or standard input; a FILE may hold several "
@@ -82,7 +84,8 @@ static const struct tool TOOL = {
         "to expect right where the encoder's file is calibrated (see 'occ eval'), else what the "
         "reading head gives. Rows below 0.85 have \"unsure\": true: expect wrong text in them; "
         "unsure_rows is their number. Pages of a store also have bucket and, where it is above 0, "
-        "shrunk_by. A page that cannot be read and a sample whose key came before are named, and "
+        "shrunk_by, and facts: the numbers, dates, handles and links that 'occ forget' kept as "
+        "text. A page that cannot be read and a sample whose key came before are named, and "
         "the rest goes on (exit 3).",
     .examples = "occ read -s tokens.occ --text | less\n"
                 "    what a store still knows\n"
@@ -124,6 +127,7 @@ struct page_text {
     const struct readback_page *read;
     double accuracy;                   /* -1: its text is not at hand */
     const struct token_header *header; /* NULL: of no store */
+    const char *facts;                 /* header->facts bytes */
     bool legible;                      /* there should be something to read on it */
 };
 
@@ -156,6 +160,9 @@ static json_t *page_json(const struct page_text *p) {
         json_object_set_new(root, "bucket", json_integer(p->header->bucket));
         if (p->header->bucket > 0) {
             json_object_set_new(root, "shrunk_by", json_string(SHRINK_NAMES[p->header->shrunk_by]));
+        }
+        if (p->header->facts > 0) {
+            json_object_set_new(root, "facts", facts_json(p->facts, p->header->facts));
         }
     }
     if (p->accuracy >= 0) {
@@ -239,8 +246,11 @@ static int read_record(void *context, const struct token_record *record, struct 
     struct readback_page read;
     struct error why = {0};
     size_t size = 0;
-    struct page_text page = {
-        .key = record->key, .number = record->page, .read = &read, .header = &record->header};
+    struct page_text page = {.key = record->key,
+                             .number = record->page,
+                             .read = &read,
+                             .header = &record->header,
+                             .facts = record->facts};
     int rc = stop_if_cancelled(e);
     if (rc < 0) {
         return rc;

@@ -9,6 +9,8 @@
 #include "cli/data_file.h"
 #include "cli/stats_table.h"
 #include "cli/store_cells.h"
+#include "cli/store_facts.h"
+#include "cli/store_plot.h"
 #include "cli/tool.h"
 #include "store/export.h"
 #include "store/json.h"
@@ -19,7 +21,9 @@
 struct arguments {
     const char *output, *tokenizer, *account;
     int format;
-    bool text, cells, json, pinned, undated, force, null;
+    struct store_plot plot;
+    bool decay;
+    bool text, cells, facts, json, pinned, undated, force, null;
     struct tool_messages messages;
 };
 
@@ -29,6 +33,8 @@ static const struct option_spec OPTIONS[] = {
     {"text", 0, OPTION_FLAG, FIELD(text), .help = "get: the text of the pages, not the JSON"},
     {"cells", 0, OPTION_FLAG, FIELD(cells),
      .help = "get: for each token of pages in cells, its text and where that comes from"},
+    {"facts", 0, OPTION_FLAG, FIELD(facts),
+     .help = "get: what 'occ forget' kept of each page as text, a line of JSON per page"},
     {"json", 0, OPTION_FLAG, FIELD(json), .help = "stats: as JSON"},
     {"tokenizer", 0, OPTION_TEXT, FIELD(tokenizer), "FILE",
      .help = "stats: the tokenizer that counts text tokens, a .tiktoken file or a tokenizer.json; "
@@ -39,27 +45,36 @@ static const struct option_spec OPTIONS[] = {
      .help = "ls: only samples without a usable date, which never age"},
     {"format", 0, OPTION_CHOICE, FIELD(format), "FORMAT",
      .help = "export: npy is a folder with one file per page (F32), safetensors one file (BF16), "
-             "tar a WebDataset with JSON and text",
+             "tar a WebDataset with JSON, text and facts",
      .choices = EXPORT_FORMATS},
     {"output", 'o', OPTION_TEXT, FIELD(output), "PATH",
      .help = "export: the folder or file to write; default for a tar: standard output"},
     {"account", 0, OPTION_TEXT, FIELD(account), "NAME",
      .help = "rm: all samples of this account, instead of keys"},
     {"force", 'f', OPTION_FLAG, FIELD(force), .help = "export: write a tar even to a terminal"},
+    {"decay", 0, OPTION_FLAG, FIELD(decay),
+     .help = "plot: tokens, bytes and what is read back of pages against their age"},
+    {"", .help = "Reading back (plot)"},
+    ENCODER_FILE_ROW(struct arguments, plot.encoder,
+                     "the store's encoder, with its reading head; default: the bundled one"),
+    DEVICE_ROW(struct arguments, plot.encoder.device),
+    COMPUTE_ROW(struct arguments, plot.encoder.device),
     {"", .help = "Messages"},
     TOOL_QUIET_ROW(struct arguments, messages),
     {0}};
 
 static const struct tool TOOL = {
     .name = "occ-store",
-    .summary = "inspect, check, export, merge and compact token stores, and remove samples",
+    .summary = "inspect, check, export, merge, plot and compact token stores, and remove samples",
     .operands = "COMMAND STORE [ARGUMENT...]",
     .description =
         "info STORE describes the store, as JSON.\n\n"
         "ls STORE prints the keys of its samples, one per line, as 'occ ingest --skip-from -' "
         "reads them; samples that lost their page to rm, and are to be made again, are left "
         "out.\n\n"
-        "get STORE KEY prints a sample's JSON. With --cells it prints one JSON object per line for "
+        "get STORE KEY prints a sample's JSON, the text of its pages (--text), or the numbers, "
+        "dates, handles and links of pages that were forgotten in part (--facts). With --cells it "
+        "prints one JSON object per line for "
         "each visual token of its pages, in order: page, index, row, column, bucket, the text that "
         "the token stands for, start and end of that in the page's text (bytes of what --text "
         "prints between form feeds), and ranges: bytes [start, end) of the string that pointer "
@@ -75,6 +90,10 @@ static const struct tool TOOL = {
         "merge STORE FROM... copies the samples of other stores of the same encoder, such as those "
         "of parallel jobs, into STORE. A sample that STORE already has is not replaced; if its "
         "content differs, it is named.\n\n"
+        "plot --decay STORE OUT.svg draws how pages fade: the tokens and bytes of a page and the "
+        "share of its characters that is read back (of up to 64 pages of each bucket), a point for "
+        "each bucket, against the age of its pages on the day of the last 'occ forget'. Pinned "
+        "pages and those without a date are left out. OUT '-' is standard output.\n\n"
         "compact STORE COPY writes a copy that holds the records alone, fit to be published.\n\n"
         "rm STORE KEY... (or --account NAME) removes samples for good, all or none, together with "
         "the packs that show them. Other samples on those packs are named, and made again when "
@@ -152,6 +171,9 @@ static int print_key(void *context, const char *key, const char *journal, size_t
 
 static int run_get(struct store *s, const struct arguments *a, const char *key, struct error *e) {
     struct bytes text;
+    if (a->facts) {
+        return store_facts_print(s, key, e);
+    }
     bytes_init(&text, STREAM_SAMPLE_LIMIT);
     int rc = store_has(s, key, e);
     if (rc == 0) {
@@ -312,6 +334,16 @@ static int run_merge(const char *path, char **from, int count, struct error *e) 
     return rc;
 }
 
+/* ---- plot ----------------------------------------------------------------------------------- */
+
+static int run_plot(struct store *s, struct arguments *a, const char *path, const char *picture,
+                    struct error *e) {
+    a->plot.store = path;
+    a->plot.picture = picture;
+    return a->decay ? store_plot_decay(s, &a->plot, &cancelled, e)
+                    : error_set(e, ERR_USAGE, "say what to plot: --decay");
+}
+
 /* ---- rm ------------------------------------------------------------------------------------ */
 
 static void name_page_lost(void *context, const char *key) {
@@ -351,7 +383,7 @@ static int run_remove(const char *path, const struct arguments *a, char **keys, 
 
 /* ---- The commands -------------------------------------------------------------------------- */
 
-enum command { INFO, LS, GET, STATS, VERIFY, EXPORT, MERGE, COMPACT, REMOVE, COMMAND_COUNT };
+enum command { INFO, LS, GET, STATS, VERIFY, EXPORT, MERGE, PLOT, COMPACT, REMOVE, COMMAND_COUNT };
 
 static const struct {
     const char *name;
@@ -365,6 +397,7 @@ static const struct {
     [VERIFY] = {"verify", 0, 0, "STORE"},
     [EXPORT] = {"export", 0, INT32_MAX, "STORE [KEY...]"},
     [MERGE] = {"merge", 1, INT32_MAX, "STORE FROM..."},
+    [PLOT] = {"plot", 1, 1, "--decay STORE OUT.svg"},
     [COMPACT] = {"compact", 1, 1, "STORE COPY"},
     [REMOVE] = {"rm", 0, INT32_MAX, "STORE KEY..., or STORE --account NAME"},
 };
@@ -380,7 +413,7 @@ static int choose(int operands, char **argv, enum command *command, struct error
         }
     }
     return error_set(
-        e, ERR_USAGE, "%s%.40s: info, ls, get, stats, verify, export, merge, compact, rm",
+        e, ERR_USAGE, "%s%.40s: info, ls, get, stats, verify, export, merge, plot, compact, rm",
         operands > 0 ? "no such command: " : "name a command", operands > 0 ? argv[1] : "");
 }
 
@@ -404,6 +437,7 @@ static int run(enum command command, struct arguments *a, int operands, char **a
          : command == STATS  ? run_stats(s, a, e)
          : command == VERIFY ? run_verify(s, path, e)
          : command == EXPORT ? run_export(s, a, argv + 3, operands - 2, e)
+         : command == PLOT   ? run_plot(s, a, path, argv[3], e)
                              : store_compact(s, argv[3], e);
     store_close(s);
     return rc;

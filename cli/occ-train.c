@@ -12,6 +12,7 @@
 #include "cli/device_choice.h"
 #include "cli/mix.h"
 #include "cli/number.h"
+#include "cli/picture.h"
 #include "cli/tool.h"
 #include "compress/encoder.h"
 #include "store/file.h"
@@ -199,24 +200,6 @@ static int run_read(struct arguments *a, char **files, int count, struct error *
 
 /* ---- plot ----------------------------------------------------------------------------------- */
 
-static int write_picture(const char *path, const struct bytes *picture, struct error *e) {
-    struct output_file file;
-    if (path == NULL || strcmp(path, "-") == 0) {
-        int rc = file_write(STDOUT_FILENO, picture->data, picture->size, &cancelled, e);
-        return rc < 0 ? error_context(e, "standard output") : 0;
-    }
-    int rc = output_file_open(&file, path, e);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = file_write(file.fd, picture->data, picture->size, &cancelled, e);
-    if (rc < 0) {
-        output_file_discard(&file);
-        return error_context(e, "%s", path);
-    }
-    return output_file_commit(&file, e);
-}
-
 static int run_plot(struct arguments *a, char **files, int count, struct error *e) {
     enum { LARGEST = 64 << 20 };
     char path[PATH_MAX];
@@ -234,7 +217,8 @@ static int run_plot(struct arguments *a, char **files, int count, struct error *
     int rc = file_read(path, &metrics, e);
     if (rc == 0) {
         rc = plot_training(&picture, bytes_text(&metrics), metrics.size, &counts, e);
-        rc = rc < 0 ? error_context(e, "%s", path) : write_picture(a->output, &picture, e);
+        rc = rc < 0 ? error_context(e, "%s", path)
+                    : picture_write(a->output, &picture, &cancelled, e);
     }
     if (rc == 0 && counts.left_out > 0) {
         log_error("%s: %" PRId64 " of %" PRId64 " lines were left out; the first: %s", path,

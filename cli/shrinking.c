@@ -6,6 +6,7 @@
 
 #include "compress/readback.h"
 #include "compress/repage.h"
+#include "store/forget_learned.h"
 #include "store/log.h"
 
 const char *const SHRINKING_WAYS[] = {"auto", "merge", "pool", "resize", "render", NULL};
@@ -19,7 +20,7 @@ struct shrinking {
     struct reader *reader;
     struct reader_session *session;
     struct repager *repager;
-    struct forget_operator shrink;
+    struct forget_operator shrink; /* shrunk_by SHRINK_POOL: means */
 };
 
 void shrinking_close(struct shrinking *k) {
@@ -35,7 +36,7 @@ void shrinking_close(struct shrinking *k) {
 }
 
 const struct forget_operator *shrinking_operator(const struct shrinking *k) {
-    return k->shrink.shrink != NULL ? &k->shrink : NULL;
+    return k->shrink.shrunk_by != SHRINK_POOL ? &k->shrink : NULL;
 }
 
 const char *shrinking_name(const struct shrinking *k) {
@@ -72,8 +73,22 @@ static int take_maps(struct shrinking *k, struct error *e) {
     return rc < 0 ? rc : 0;
 }
 
+/* 1: the store's tokens are nested, and halved without maps; 0: they are not. */
+static int open_nest(struct shrinking *k, struct error *e) {
+    struct learned learned;
+    int rc = learned_open(&learned, k->store, e);
+    if (rc < 0 || learned.levels == 0) {
+        learned_close(&learned);
+        return rc < 0 ? error_context(e, "%s", k->options->store) : 0;
+    }
+    k->shrink = FORGET_NEST;
+    log_info("nested tokens are halved, up to %d times", learned.levels);
+    learned_close(&learned);
+    return 1;
+}
+
 /* The maps compute in F32, which costs little and loses nothing. */
-static int open_merging(struct shrinking *k, struct error *e) {
+static int open_maps(struct shrinking *k, struct error *e) {
     int kept = store_get_maps(k->store, &k->maps, e);
     int rc = kept < 0                           ? kept
              : kept == 0                        ? take_maps(k, e)
@@ -92,6 +107,11 @@ static int open_merging(struct shrinking *k, struct error *e) {
                  kept > 0 ? k->options->store : k->choice.file);
     }
     return rc;
+}
+
+static int open_merging(struct shrinking *k, struct error *e) {
+    int nested = open_nest(k, e);
+    return nested == 0 ? open_maps(k, e) : nested < 0 ? nested : 0;
 }
 
 /* Nobody has said how else, so without the maps nothing is done. */

@@ -20,9 +20,9 @@ struct shrinking_options {
 
 struct shrinking;
 
-/* Merging takes the maps that the store keeps; a store without them takes them from its encoder,
- * for good (the next commit). ERR_UNSUPPORTED where the way cannot be gone: then the user has to
- * say another. */
+/* Merging halves nested tokens; others take the maps that the store keeps; a store without them
+ * takes them from its encoder, for good (the next commit). ERR_UNSUPPORTED where the way cannot be
+ * gone: then the user has to say another. */
 int shrinking_open(struct shrinking **out, struct store *s, const struct shrinking_options *options,
                    struct error *e);
 void shrinking_close(struct shrinking *k); /* NULL is allowed */

@@ -59,6 +59,10 @@ void stats_table_print(const struct store_stats *stats, const char *tokenizer) {
     print_codecs(stats);
     printf("json     %12" PRId64 "  bytes\ntext     %12" PRId64 "  bytes\n", c->json_bytes,
            c->text_bytes);
+    if (c->facts_bytes > 0) {
+        printf("facts    %12" PRId64 "  bytes, of pages that were forgotten in part\n",
+               c->facts_bytes);
+    }
     printf("file     %12" PRId64 "  bytes, %" PRId64 " in use\n", c->file_bytes, c->used_bytes);
     printf("\nbucket      pages     tokens      bytes\n");
     for (int i = 0; i < STORE_BUCKETS; i++) {

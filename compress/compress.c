@@ -10,6 +10,7 @@
 #include "compress/intake.h"
 #include "compress/reading.h"
 #include "compress/sample.h"
+#include "compress/store_notes.h"
 #include "compress/trained.h"
 #include "store/clock.h"
 #include "store/json.h"
@@ -120,6 +121,7 @@ static int put(struct compress *c, struct encode_job *job, struct error *e) {
                                         .cells_size = job->cells_size,
                                         .pages = job->stored,
                                         .page_count = job->stored_count,
+                                        .profile = job->profile,
                                         .input = job->input,
                                         .options = job->settings};
     rc = store_put(c->store, &sample, e);
@@ -318,20 +320,6 @@ static int remove_superseded(struct compress *c, struct error *e) {
 
 /* ---- A run --------------------------------------------------------------------------------- */
 
-/* The encoder's maps for merging stay with the store, whatever becomes of its file. */
-static int put_maps(struct compress *c, struct error *e) {
-    struct bytes maps;
-    int rc = store_has_maps(c->store, e);
-    if (rc != 0) {
-        return rc < 0 ? rc : 0;
-    }
-    bytes_init(&maps, (size_t)1 << 30);
-    rc = encoder_maps(c->encoder, &maps, e);
-    rc = rc == 1 ? store_put_maps(c->store, maps.data, maps.size, e) : rc;
-    bytes_close(&maps);
-    return rc;
-}
-
 static int begin(struct compress *c, struct error *e) {
     const struct compress_options *o = c->options;
     c->committed = clock_seconds();
@@ -343,12 +331,7 @@ static int begin(struct compress *c, struct error *e) {
         rc = table_open(&c->accounts_changed, e);
     }
     if (rc == 0) {
-        rc = store_vectors(c->store) != NULL
-                 ? 0
-                 : store_put_vectors(c->store, encoder_vectors(c->encoder), e);
-    }
-    if (rc == 0) {
-        rc = put_maps(c, e);
+        rc = store_notes_put(c->encoder, c->store, e);
     }
     if (rc == 0) {
         trained_read(&c->trained, c->encoder);

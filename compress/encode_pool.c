@@ -92,7 +92,6 @@ static int pack_view(struct encode_job *job, struct encode_worker *worker, enum 
                                 .layout = layout_of(from),
                                 .codec = codec,
                                 .size = job->packed.size - begin};
-    token_profile(page->profile, job->profile);
     if (rc == 0 && worker->readback != NULL) {
         rc = measure(job, worker, page, job->packed.data + begin, dim, text, text_size, e);
     }

@@ -6,6 +6,7 @@
 
 #include "compress/text_distance.h"
 #include "store/buffer.h"
+#include "store/nest.h"
 
 struct readback {
     const struct reader *r;
@@ -123,7 +124,12 @@ int readback_record(struct readback *b, const struct token_header *h, const void
                     struct readback_page *page, struct error *e) {
     int rows = h->full_rows, columns = h->full_columns;
     int64_t stored = (int64_t)h->rows * h->columns;
-    forget_grid(&rows, &columns, h->bucket);
+    bool nested = h->bucket > 0 && h->shrunk_by == SHRINK_NEST;
+    if (nested) {
+        nest_grid(&rows, &columns, h->bucket);
+    } else {
+        forget_grid(&rows, &columns, h->bucket);
+    }
     if (rows != h->rows || columns != h->columns || rows < 1 || columns < 1 ||
         (int64_t)h->full_rows * h->full_columns > UINT16_MAX) {
         return error_set(e, ERR_FORMAT,
@@ -154,13 +160,16 @@ int readback_record(struct readback *b, const struct token_header *h, const void
         }
         return readback_tokens(b, b->tokens.data, &layout, page, e);
     }
-    if (h->shrunk_by == SHRINK_MERGE) {
+    if (nested) {
+        rc = nest_expand(b->tokens.data, (int64_t)h->full_rows * h->full_columns, h->dim, h->bucket,
+                         e);
+    } else if (h->shrunk_by == SHRINK_MERGE) {
         rc =
             reader_unmerge(b->session, b->tokens.data, h->full_rows, h->full_columns, h->bucket, e);
     } else {
         spread(b, h);
     }
-    const float *whole = h->shrunk_by == SHRINK_MERGE ? b->tokens.data : b->whole.data;
+    const float *whole = h->shrunk_by == SHRINK_POOL ? b->whole.data : b->tokens.data;
     return rc == 0 ? readback_tokens(b, whole, &layout, page, e) : rc;
 }
 

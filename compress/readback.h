@@ -24,8 +24,9 @@ struct readback_page {
 int readback_tokens(struct readback *b, const float *tokens, const struct reading_page *layout,
                     struct readback_page *page, struct error *e);
 /* A record whose tokens are the encoder's (header->dim is reader_dim). A grid that was merged is
- * unmerged, means stand in all places that they are the mean of, and what was encoded anew is read
- * as the smaller page that it is. ERR_FORMAT for a grid that its bucket does not explain. */
+ * unmerged, nested tokens are laid out as the page's own, the numbers that are gone zero, means
+ * stand in all places that they are the mean of, and what was encoded anew is read as the smaller
+ * page that it is. ERR_FORMAT for a grid that its bucket does not explain. */
 int readback_record(struct readback *b, const struct token_header *header, const void *payload,
                     struct readback_page *page, struct error *e);
 /* The share of a page's text, as the renderer gives it (with a newline after each row; of a page in

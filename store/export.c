@@ -216,7 +216,14 @@ static int keep_page(void *context, const struct token_record *r, struct error *
     bytes_clear(&x->file);
     int rc = append_npy(&x->file, tokens, shape, 3, e);
     x->pages += rc == 0;
-    return rc == 0 ? add_member(x, suffix, x->file.data, x->file.size, e) : rc;
+    if (rc == 0) {
+        rc = add_member(x, suffix, x->file.data, x->file.size, e);
+    }
+    if (rc == 0 && h->facts > 0) {
+        snprintf(suffix, sizeof suffix, "p%03d.facts.txt", r->page);
+        rc = add_member(x, suffix, r->facts, h->facts, e);
+    }
+    return rc;
 }
 
 /* A sample whose JSON was forgotten gets the least that a stream asks for. */

@@ -9,7 +9,7 @@
 enum export_format {
     EXPORT_NPY,         /* a folder: ACCOUNT/ID.pNNN.npy, F32 (rows, columns, dim) */
     EXPORT_SAFETENSORS, /* a file: tensors "ACCOUNT/ID.pNNN", BF16 (rows, columns, dim) */
-    EXPORT_TAR,         /* a WebDataset: .json, .txt and .pNNN.npy of each sample */
+    EXPORT_TAR, /* a WebDataset: .json, .txt, .pNNN.npy and .pNNN.facts.txt of each sample */
     EXPORT_COUNT
 };
 extern const char *const EXPORT_FORMATS[EXPORT_COUNT + 1]; /* ends in NULL */

@@ -11,17 +11,23 @@
  *               encoder has none
  *               "maps" -> zstd frame of a safetensors file: the encoder's tensors merge.columns and
  *               merge.rows; missing where it has none
+ *               "merging" -> JSON {"nested", "profiles"}: halvings that the encoder learned by
+ *               nested tokens (nest.h; 0: none, it merges by maps), and the profiles whose pages
+ *               it learned to merge; missing: 0, read10 and clear
+ *               "fidelity" -> JSON: what can still be read after k halvings (forget_learned.h);
+ *               missing where it was not measured
  *               "pins" -> "journal": where pins are; missing in stores that only ever had them in
  *               the headers
  *     samples   KEY -> zstd frame of the sample's .json
  *     text      KEY -> zstd frame of its pages' text (.pNNN.txt, a form feed between pages)
  *     cells     KEY -> zstd frame of what each token of its pages shows, where they are set in
- * cells (spans.h); missing in stores of before tokens    token key -> struct token_header, payload
- * (codec.h) accounts  ACCOUNT -> struct account_header, then `dim` doubles if pages were folded
+ *               cells (spans.h); missing in stores of before
+ *     tokens    token key -> struct token_header, payload (codec.h), facts (facts.h)
+ *     accounts  ACCOUNT -> struct account_header, then `dim` doubles if pages were folded
  *     journal   KEY -> JSON {"created", "input", "options", "pages"}: this sample is whole in the
- *               store. "pinned": true: pages that show it are not to be forgotten. "folded": true:
- *               pages that showed it were folded, and what they held is in the style sum; it is not
- *               added again
+ *               store. "pinned": true: pages that show it are not to be forgotten. "folded":
+ *               true: pages that showed it were folded, and what they held is in the style sum;
+ *               it is not added again
  *
  * KEY is a stream key (stream.h), ACCOUNT its part before the slash. A token key is ACCOUNT, a zero
  * byte, created + 2^63 (8 bytes), the key's other part, a zero byte, page (2 bytes): the pages of
@@ -71,8 +77,8 @@ extern const char *const SHRINK_NAMES[SHRINK_COUNT + 1]; /* "pool", ..., "nest",
  * offsets, so that tokens stand half a cell's width apart. */
 enum { TOKEN_CELLS = 1, TOKEN_TWO_OFFSETS = 2, TOKEN_LAYOUTS = 4, TOKEN_PROFILE = 12 };
 
-/* 64 bytes in front of each payload, little-endian as laid out here. shrunk_by, accuracy, layout
- * and profile were added to version 1: they are 0 in stores that were written before. */
+/* 64 bytes in front of each payload, little-endian as laid out here. What follows the flags was
+ * added to version 1: it is 0 in records that were written before. */
 struct token_header {
     char magic[4];                    /* "OCT1" */
     uint8_t codec, bucket;            /* enum codec; steps of forgetting: 0 is fresh */
@@ -82,14 +88,15 @@ struct token_header {
     uint32_t characters; /* on the page */
     uint32_t payload;    /* bytes */
     int64_t created;     /* of the page's content, Unix seconds; below 1: not known */
-    uint64_t hash;       /* XXH3 64 of the payload */
+    uint64_t hash;       /* XXH3 64 of the payload and the facts */
     uint8_t flags;       /* bit 0: shows a pinned sample */
     uint8_t shrunk_by;   /* enum shrink: what made the grid; 0 in bucket 0 */
     uint16_t accuracy;   /* as token_accuracy makes it: what was read back when it was encoded */
-    uint8_t layout;      /* of the page as it was encoded */
-    char profile[TOKEN_PROFILE]; /* that it was set in, cut to this and filled up with zeros; empty:
-                                    not known */
-    uint8_t reserved[7];         /* zero */
+    uint16_t facts;      /* bytes of facts behind the payload */
+    char profile[TOKEN_PROFILE]; /* how the page was set: a-z, 0-9, -, zeros behind; zeros: unknown
+                                  */
+    uint8_t layout;              /* of the page as it was encoded */
+    uint8_t reserved[5];         /* zero */
 };
 enum { TOKEN_PINNED = 1, TOKEN_ACCURACY = 10000 };
 /* 1 + TOKEN_ACCURACY * the share of the text that was read back (text_accuracy), rounded; below
@@ -99,7 +106,7 @@ double token_accuracy_share(uint16_t accuracy); /* -1: not measured */
 /* Column offsets of the grid as it was encoded: 1 or 2. Without a layout, a grid twice as wide as
  * high is of two. */
 int token_column_offsets(const struct token_header *h);
-/* Of a profile's name, as the header keeps it. */
+/* A profile as headers hold it: zeros where the name is not known (NULL), or none that fits. */
 void token_profile(char profile[TOKEN_PROFILE], const char *name);
 
 /* 64 bytes in front of an account's style sum. The style token is the sum over the folded pages,
@@ -119,7 +126,9 @@ struct token_record {
     char key[STREAM_KEY_BYTES]; /* of the sample: ACCOUNT/ID */
     int page;
     struct token_header header;
-    const void *payload; /* any alignment; until the next write or the end of the call */
+    /* Any alignment; until the next write or the end of the call. */
+    const void *payload;
+    const char *facts; /* header.facts bytes of UTF-8: a line for each fact */
 };
 
 struct store; /* opaque; of one thread */
@@ -143,6 +152,11 @@ int store_put_vectors(struct store *s, const float *vectors, struct error *e);
 int store_put_maps(struct store *s, const void *file, size_t size, struct error *e);
 int store_get_maps(struct store *s, struct bytes *file, struct error *e);
 int store_has_maps(struct store *s, struct error *e); /* 1 or 0 */
+/* What the encoder's file says about forgetting: JSON texts, see FORMAT. Puts what differs from
+ * what is there; store_get_note appends: 1: there; 0: not. */
+enum store_note { NOTE_MERGING, NOTE_FIDELITY, NOTE_COUNT };
+int store_put_note(struct store *s, enum store_note note, const char *json, struct error *e);
+int store_get_note(struct store *s, enum store_note note, struct bytes *json, struct error *e);
 
 /* *json: a new reference to a pack's JSON; NULL where `key` is none, or has none any more. */
 int store_load_pack(struct store *s, const char *key, json_t **json, struct error *e);
@@ -154,9 +168,8 @@ const json_t *store_pack_samples(const char *key, const json_t *json);
 struct store_page {
     int page, rows, columns;
     uint32_t characters;
-    uint16_t accuracy; /* this and the next two as in the header */
+    uint16_t accuracy; /* this and the next as in the header */
     uint8_t layout;
-    char profile[TOKEN_PROFILE];
     enum codec codec;
     const void *payload; /* as codec_pack makes it */
     size_t size;
@@ -173,6 +186,7 @@ struct store_sample {
     size_t cells_size; /* 0: no page is set in cells */
     const struct store_page *pages;
     size_t page_count;           /* may be 0 */
+    const char *profile;         /* how they were set; NULL or "": unknown */
     const char *input, *options; /* texts that the journal keeps, for store_is_done */
 };
 
@@ -195,10 +209,11 @@ int store_mark_folded(struct store *s, const char *key, struct error *e);
  * (`pinned` false: no longer). A pack stands for the samples on it. All or none, and commits;
  * ERR_FORMAT names a key that is not in the store, or that no page shows. */
 int store_pin(struct store *s, char *const *keys, size_t count, bool pinned, struct error *e);
-/* Another grid in the place of a page's: `header` is complete but for magic, payload and hash. */
+/* Another grid in the place of a page's: `header` is complete but for magic, payload, hash and
+ * facts, which is the size of `facts`: UTF-8, UINT16_MAX bytes at most (ERR_LIMIT). */
 int store_put_tokens(struct store *s, const struct token_record *old,
                      const struct token_header *header, const void *payload, size_t size,
-                     struct error *e);
+                     const struct bytes *facts, struct error *e);
 int store_put_flags(struct store *s, const struct token_record *record, uint8_t flags,
                     struct error *e);
 int store_remove_tokens(struct store *s, const struct token_record *record, struct error *e);
@@ -264,6 +279,7 @@ struct store_counts {
     int64_t samples, accounts, pages, tokens, characters;
     int64_t payload_bytes[CODEC_COUNT], codec_pages[CODEC_COUNT];
     int64_t json_bytes, text_bytes; /* compressed */
+    int64_t facts_bytes;
     int64_t used_bytes, file_bytes; /* LMDB pages in use; of the file */
     int64_t bucket_pages[STORE_BUCKETS], bucket_tokens[STORE_BUCKETS], bucket_bytes[STORE_BUCKETS];
     int64_t folded_pages;

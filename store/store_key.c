@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "store/store_state.h"
+#include "store/utf8.h"
 
 size_t account_prefix(unsigned char key[TOKEN_KEY], const char *account) {
     size_t length = stream_account_size(account);
@@ -76,10 +77,28 @@ int token_column_offsets(const struct token_header *h) {
     return wide || (h->layout & TOKEN_TWO_OFFSETS) != 0 ? 2 : 1;
 }
 
+static bool is_profile(const char profile[TOKEN_PROFILE]) {
+    static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+    size_t length = strnlen(profile, TOKEN_PROFILE);
+    for (size_t i = 0; i < TOKEN_PROFILE; i++) {
+        bool fits = i < length ? strchr(LETTERS, profile[i]) != NULL : profile[i] == '\0';
+        if (!fits) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void token_profile(char profile[TOKEN_PROFILE], const char *name) {
-    size_t size = strnlen(name, TOKEN_PROFILE);
+    char copy[TOKEN_PROFILE] = "";
+    size_t length = name != NULL ? strlen(name) : 0;
+    if (length < TOKEN_PROFILE) {
+        memcpy(copy, name != NULL ? name : "", length);
+    }
     memset(profile, 0, TOKEN_PROFILE);
-    memcpy(profile, name, size);
+    if (is_profile(copy)) {
+        memcpy(profile, copy, TOKEN_PROFILE);
+    }
 }
 
 const char *token_value_read(struct token_record *record, const struct store *s,
@@ -108,7 +127,13 @@ const char *token_value_read(struct token_record *record, const struct store *s,
     if (h->dim != s->encoder.dim) {
         return "has tokens of another size";
     }
-    return h->payload == value->mv_size - sizeof *h ? NULL : "is not as long as its header says";
+    if ((size_t)h->payload + h->facts != value->mv_size - sizeof *h) {
+        return "is not as long as its header says";
+    }
+    record->facts = (const char *)record->payload + h->payload;
+    return !is_profile(h->profile)                   ? "has an impossible profile"
+           : !utf8_is_valid(record->facts, h->facts) ? "has facts that are not UTF-8"
+                                                     : NULL;
 }
 
 const char *account_value_read(struct account_header *header, const void **sum,

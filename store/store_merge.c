@@ -30,6 +30,9 @@ static int copy_record(void *context, const struct token_record *record, struct 
     if (rc == 0) {
         rc = bytes_append(value, record->payload, record->header.payload, e);
     }
+    if (rc == 0 && record->header.facts > 0) {
+        rc = bytes_append(value, record->facts, record->header.facts, e);
+    }
     if (rc == 0) {
         rc = put(m->to, DB_TOKENS, key, size, value, e);
         m->copied->pages++;
@@ -134,6 +137,21 @@ static int copy_maps(struct merge *m, struct error *e) {
     return rc == 1 ? store_put_maps(m->to, m->text.data, m->text.size, e) : rc;
 }
 
+/* What the encoder's file said when either store was made. */
+static int copy_notes(struct merge *m, struct error *e) {
+    int rc = 0;
+    for (int note = 0; note < NOTE_COUNT && rc >= 0; note++) {
+        bytes_clear(&m->text);
+        rc = store_get_note(m->to, (enum store_note)note, &m->text, e);
+        if (rc == 0) {
+            rc = store_get_note(m->from, (enum store_note)note, &m->text, e);
+            rc = rc == 1 ? store_put_note(m->to, (enum store_note)note, bytes_text(&m->text), e)
+                         : rc;
+        }
+    }
+    return rc < 0 ? rc : 0;
+}
+
 static int copy_sample(void *context, const char *key, const char *journal, size_t size,
                        struct error *e) {
     struct merge *m = context;
@@ -213,6 +231,9 @@ int store_merge(struct store *s, struct store *from, struct store_copied *copied
     }
     if (rc == 0) {
         rc = copy_maps(&m, e);
+    }
+    if (rc == 0) {
+        rc = copy_notes(&m, e);
     }
     /* Accounts first: what cannot be merged is found before anything is copied. */
     if (rc == 0) {

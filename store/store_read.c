@@ -285,6 +285,7 @@ static int count_record(void *context, const struct token_record *record, struct
     c->characters += h->characters;
     c->payload_bytes[h->codec] += h->payload;
     c->codec_pages[h->codec]++;
+    c->facts_bytes += h->facts;
     c->pinned_pages += (h->flags & TOKEN_PINNED) != 0;
     c->undated_pages += h->created <= STORE_UNDATED;
     c->bucket_pages[h->bucket]++;

@@ -131,7 +131,8 @@ bool token_key_read(struct token_record *record, int64_t *created, const MDB_val
 /* Bytes of the account part, with its zero: what all keys of an account begin with. */
 size_t account_prefix(unsigned char key[TOKEN_KEY], const char *account);
 
-/* Checks a value of `tokens` and fills record->header and payload. NULL, or what is wrong. */
+/* Checks a value of `tokens` and fills record->header, payload and facts. NULL, or what is wrong.
+ */
 const char *token_value_read(struct token_record *record, const struct store *s,
                              const MDB_val *value);
 

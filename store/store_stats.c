@@ -143,14 +143,15 @@ static json_t *readback_json(const struct store_stats *stats) {
 json_t *store_stats_json(const struct store_stats *stats, const char *tokenizer) {
     const struct store_counts *c = &stats->counts;
     json_t *root = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "accounts",
-        (json_int_t)c->accounts, "samples", (json_int_t)c->samples, "pages", (json_int_t)c->pages,
-        "tokens", (json_int_t)c->tokens, "characters", (json_int_t)c->characters,
-        "characters_per_token", share((double)c->characters, c->tokens), "json_bytes",
-        (json_int_t)c->json_bytes, "text_bytes", (json_int_t)c->text_bytes, "used_bytes",
-        (json_int_t)c->used_bytes, "file_bytes", (json_int_t)c->file_bytes, "folded_pages",
-        (json_int_t)c->folded_pages, "pinned_pages", (json_int_t)c->pinned_pages, "undated_pages",
-        (json_int_t)c->undated_pages, "codecs", codecs_json(stats), "buckets", buckets_json(c));
+        "{s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+        "accounts", (json_int_t)c->accounts, "samples", (json_int_t)c->samples, "pages",
+        (json_int_t)c->pages, "tokens", (json_int_t)c->tokens, "characters",
+        (json_int_t)c->characters, "characters_per_token", share((double)c->characters, c->tokens),
+        "json_bytes", (json_int_t)c->json_bytes, "text_bytes", (json_int_t)c->text_bytes,
+        "facts_bytes", (json_int_t)c->facts_bytes, "used_bytes", (json_int_t)c->used_bytes,
+        "file_bytes", (json_int_t)c->file_bytes, "folded_pages", (json_int_t)c->folded_pages,
+        "pinned_pages", (json_int_t)c->pinned_pages, "undated_pages", (json_int_t)c->undated_pages,
+        "codecs", codecs_json(stats), "buckets", buckets_json(c));
     if (tokenizer != NULL) {
         json_object_set_new(root, "text",
                             json_pack("{s:s, s:I, s:I, s:I, s:f}", "tokenizer", tokenizer, "pages",

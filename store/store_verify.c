@@ -50,8 +50,9 @@ static int check_payload(struct verify *v, const struct token_record *r, struct 
         return rc;
     }
     struct error why = {0};
-    if (XXH3_64bits(r->payload, h->payload) != h->hash) {
-        fault(v, "%s page %d: the tokens do not match their hash", r->key, r->page);
+    if (XXH3_64bits(r->payload, (size_t)h->payload + h->facts) != h->hash) {
+        fault(v, "%s page %d: the tokens%s do not match their hash", r->key, r->page,
+              h->facts > 0 ? " and facts" : "");
     } else if (codec_unpack(v->codec, v->tokens.data, h->codec, r->payload, h->payload,
                             (int64_t)h->rows * h->columns, h->dim, &why) < 0) {
         fault(v, "%s page %d: %s", r->key, r->page, why.text);
@@ -256,6 +257,21 @@ static int check_maps(struct verify *v, struct error *e) {
     return 0;
 }
 
+static int check_notes(struct verify *v, struct error *e) {
+    static const char *const NAMES[] = {"merging", "fidelity"};
+    int rc = 0;
+    for (int note = 0; note < NOTE_COUNT && rc >= 0; note++) {
+        bytes_clear(&v->text);
+        rc = store_get_note(v->s, (enum store_note)note, &v->text, e);
+        json_t *root = rc == 1 ? json_loadb(bytes_text(&v->text), v->text.size, 0, NULL) : NULL;
+        if (rc == 1 && !json_is_object(root)) {
+            fault(v, "%s: what its metadata says of %s is damaged", v->s->path, NAMES[note]);
+        }
+        json_decref(root);
+    }
+    return rc < 0 ? rc : 0;
+}
+
 /* Tokens that no journal entry has claimed. */
 static int check_orphan(void *context, const struct token_record *record, struct error *e) {
     struct verify *v = context;
@@ -286,6 +302,9 @@ int64_t store_verify(struct store *s, void (*bad)(void *context, const char *lin
     }
     if (rc == 0) {
         rc = check_maps(&v, e);
+    }
+    if (rc == 0) {
+        rc = check_notes(&v, e);
     }
     if (rc == 0 && v.faults == 0) {
         rc = store_each(s, NULL, check_orphan, &v, e);

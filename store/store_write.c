@@ -91,20 +91,32 @@ static int put_text(struct store *s, enum store_database db, const char *key, co
     return rc == 0 ? store_put_value(s, db, key, strlen(key), s->value.data, s->value.size, e) : rc;
 }
 
+/* `facts`: NULL is none. */
 static int put_record(struct store *s, const unsigned char *key, size_t key_size,
                       struct token_header *header, const void *payload, size_t size,
-                      struct error *e) {
-    memcpy(header->magic, "OCT1", 4);
-    header->payload = (uint32_t)size;
-    header->hash = XXH3_64bits(payload, size);
-    header->dim = (uint16_t)s->encoder.dim;
+                      const struct bytes *facts, struct error *e) {
+    size_t facts_size = facts != NULL ? facts->size : 0;
+    if (facts_size > UINT16_MAX) {
+        return error_set(e, ERR_LIMIT, "%zu bytes of facts do not fit a page's record", facts_size);
+    }
     bytes_clear(&s->value);
     int rc = bytes_append(&s->value, header, sizeof *header, e);
     if (rc == 0) {
         rc = bytes_append(&s->value, payload, size, e);
     }
-    return rc == 0 ? store_put_value(s, DB_TOKENS, key, key_size, s->value.data, s->value.size, e)
-                   : rc;
+    if (rc == 0 && facts_size > 0) {
+        rc = bytes_append(&s->value, facts->data, facts_size, e);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    memcpy(header->magic, "OCT1", 4);
+    header->payload = (uint32_t)size;
+    header->facts = (uint16_t)facts_size;
+    header->hash = XXH3_64bits(s->value.data + sizeof *header, size + facts_size);
+    header->dim = (uint16_t)s->encoder.dim;
+    memcpy(s->value.data, header, sizeof *header);
+    return store_put_value(s, DB_TOKENS, key, key_size, s->value.data, s->value.size, e);
 }
 
 static int put_page(struct store *s, const struct store_sample *sample,
@@ -126,9 +138,9 @@ static int put_page(struct store *s, const struct store_sample *sample,
                                   .flags = flags,
                                   .accuracy = page->accuracy,
                                   .layout = page->layout};
-    memcpy(header.profile, page->profile, sizeof header.profile);
+    token_profile(header.profile, sample->profile);
     size_t size = token_key_make(key, sample->key, sample->created, page->page);
-    return put_record(s, key, size, &header, page->payload, page->size, e);
+    return put_record(s, key, size, &header, page->payload, page->size, NULL, e);
 }
 
 /* What outlives a change of the sample: its marks in the journal, and that its pages are pinned. */
@@ -210,13 +222,13 @@ int store_put(struct store *s, const struct store_sample *sample, struct error *
 
 int store_put_tokens(struct store *s, const struct token_record *old,
                      const struct token_header *header, const void *payload, size_t size,
-                     struct error *e) {
+                     const struct bytes *facts, struct error *e) {
     unsigned char key[TOKEN_KEY];
     struct token_header copy = *header;
     int rc = store_writable(s, e);
     copy.created = old->header.created;
     size_t key_size = token_key_make(key, old->key, copy.created, old->page);
-    return rc == 0 ? put_record(s, key, key_size, &copy, payload, size, e) : rc;
+    return rc == 0 ? put_record(s, key, key_size, &copy, payload, size, facts, e) : rc;
 }
 
 int store_put_flags(struct store *s, const struct token_record *record, uint8_t flags,

@@ -15,7 +15,7 @@ static struct reader *reader;
 static struct reader_session *session;
 
 static struct forget_result age(struct store *s, int64_t weeks, const struct forget_operator *op) {
-    struct forget_options options = FORGET_DEFAULTS;
+    struct forget_options options = WEEKLY;
     struct forget_result result;
     struct error e = {0};
     options.now = FIRST + weeks * WEEK;
@@ -219,12 +219,14 @@ static void column_offsets_follow_from_the_layout(void) {
     }
 }
 
-static void the_name_of_a_profile_is_cut_to_its_room(void) {
+static void a_profile_that_does_not_fit_is_unknown(void) {
     char profile[TOKEN_PROFILE + 1] = "????????????";
     token_profile(profile, "read10");
     CHECK_TEXT(profile, "read10");
     token_profile(profile, "a profile of somebody else's");
-    CHECK_TEXT(profile, "a profile of");
+    CHECK_TEXT(profile, "");
+    token_profile(profile, "Gothic");
+    CHECK_TEXT(profile, "");
 }
 
 static void what_a_page_was_stays_while_it_shrinks(void) {
@@ -238,20 +240,20 @@ static void what_a_page_was_stays_while_it_shrinks(void) {
     bytes_init(&packed, 1 << 20);
     CHECK_NUMBER(codec_open(&codec, NULL), 0);
     CHECK_NUMBER(codec_pack(codec, &packed, CODEC_INT8, tokens, 16, STORE_DIM, NULL, NULL), 0);
-    struct store_page stored = {.rows = 4,
-                                .columns = 4,
-                                .accuracy = token_accuracy(0.75),
-                                .layout = TOKEN_CELLS,
-                                .codec = CODEC_INT8,
-                                .payload = packed.data,
-                                .size = packed.size};
-    token_profile(stored.profile, "cell10");
+    const struct store_page stored = {.rows = 4,
+                                      .columns = 4,
+                                      .accuracy = token_accuracy(0.75),
+                                      .layout = TOKEN_CELLS,
+                                      .codec = CODEC_INT8,
+                                      .payload = packed.data,
+                                      .size = packed.size};
     const struct store_sample sample = {.key = "a/1",
                                         .created = FIRST,
                                         .json = "{}",
                                         .json_size = 2,
                                         .pages = &stored,
                                         .page_count = 1,
+                                        .profile = "read10",
                                         .input = "",
                                         .options = ""};
     CHECK_NUMBER(store_put(s, &sample, NULL), 0);
@@ -263,7 +265,7 @@ static void what_a_page_was_stays_while_it_shrinks(void) {
           page.header.flags == TOKEN_PINNED);
     CHECK_NEAR(token_accuracy_share(page.header.accuracy), 0.75, 1e-9);
     CHECK_NUMBER(page.header.layout, TOKEN_CELLS);
-    CHECK_TEXT(page.header.profile, "cell10");
+    CHECK_TEXT(page.header.profile, "read10");
     bytes_close(&page.payload);
     bytes_close(&packed);
     codec_close(codec);
@@ -309,7 +311,7 @@ int main(void) {
     RUN(the_last_operator_that_drew_a_page_is_what_made_it);
     RUN(accuracies_are_kept_to_four_digits);
     RUN(column_offsets_follow_from_the_layout);
-    RUN(the_name_of_a_profile_is_cut_to_its_room);
+    RUN(a_profile_that_does_not_fit_is_unknown);
     RUN(what_a_page_was_stays_while_it_shrinks);
     RUN(pages_of_a_text_are_between_form_feeds);
     reader_session_close(session);

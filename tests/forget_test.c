@@ -87,7 +87,7 @@ static void an_odd_edge_stays_as_it_is(void) {
 /* ---- Passes -------------------------------------------------------------------------------- */
 
 static struct forget_result age(struct store *s, int64_t now, const struct forget_options *other) {
-    struct forget_options options = FORGET_DEFAULTS;
+    struct forget_options options = WEEKLY;
     struct forget_result result;
     struct error e = {0};
     options.buckets = 8;
@@ -109,35 +109,6 @@ static void put_weeks(struct store *s, const char *account, int weeks, int64_t l
         put_grid(s, key, last - i * WEEK, 1, 16, 16, "x");
     }
     CHECK_NUMBER(store_commit(s, NULL), 0);
-}
-
-static int sum_bytes(void *context, const struct token_record *r, struct error *e) {
-    int rc = bytes_append(context, &r->header, sizeof r->header, e);
-    return rc == 0 ? bytes_append(context, r->payload, r->header.payload, e) : rc;
-}
-
-/* Every byte of all records and accounts. */
-static struct bytes content(const char *path, const char *account) {
-    struct bytes all;
-    struct account_header header;
-    double *sum = NULL;
-    bytes_init(&all, 1 << 28);
-    struct store *s = store_reader(path);
-    CHECK_NUMBER(store_each(s, NULL, sum_bytes, &all, NULL), 0);
-    if (store_get_account(s, account, &header, &sum, NULL) == 1) {
-        CHECK_NUMBER(bytes_append(&all, &header, sizeof header, NULL), 0);
-        CHECK_NUMBER(bytes_append(&all, sum, header.dim * sizeof *sum, NULL), 0);
-    }
-    free(sum);
-    store_close(s);
-    return all;
-}
-
-static bool same(struct bytes *a, struct bytes *b) {
-    bool equal = a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
-    bytes_close(a);
-    bytes_close(b);
-    return equal;
 }
 
 static int check_share(void *context, const struct token_record *r, struct error *e) {
@@ -162,8 +133,8 @@ static void each_page_keeps_the_share_of_its_bucket(void) {
     CHECK_NUMBER(r.folded, 0);
     CHECK_NUMBER(r.shrunk, 299);
     for (int k = 0; k < 8; k++) { /* 2^k pages of 256 / 2^k tokens: the same in each bucket */
-        CHECK_NUMBER(r.bucket_pages[k], 1 << k);
-        CHECK_NUMBER(r.bucket_tokens[k], 256);
+        CHECK_NUMBER(r.after[k].pages, 1 << k);
+        CHECK_NUMBER(r.after[k].tokens, 256);
     }
     CHECK_NUMBER(store_each(s, NULL, check_share, &now, NULL), 0);
     store_close(s);
@@ -196,7 +167,7 @@ static void a_dry_run_counts_and_does_nothing(void) {
     store_close(s);
     struct bytes before = content(path, "a");
     s = store_reader(path);
-    struct forget_options dry = FORGET_DEFAULTS;
+    struct forget_options dry = WEEKLY;
     dry.buckets = 8;
     dry.dry_run = true;
     struct forget_result planned = age(s, 1000 * WEEK, &dry);
@@ -252,7 +223,7 @@ static void text_is_kept_on_request(void) {
     folder_new(path);
     struct store *s = store_new(path);
     put_grid(s, "a/1", 1, 1, 4, 4, "x");
-    struct forget_options keep = FORGET_DEFAULTS;
+    struct forget_options keep = WEEKLY;
     keep.keep_text = true;
     age(s, 9000 * WEEK, &keep);
     bytes_init(&text, 1 << 20);
@@ -296,7 +267,7 @@ static void tokens_that_were_given_up_do_not_come_back(void) {
     put_grid(s, "a/1", WEEK, 1, 16, 16, "x");
     age(s, 21 * WEEK, NULL);
     struct forget_result r = age(s, 3 * WEEK, NULL); /* a clock that was set back */
-    CHECK_NUMBER(r.bucket_pages[4], 1);
+    CHECK_NUMBER(r.after[4].pages, 1);
     CHECK_NUMBER(r.tokens_after, 16);
     store_close(s);
     folder_end(path);
@@ -338,7 +309,7 @@ static void liked_pages_age_slower_where_that_is_asked_for(void) {
     put_liked(s, "a/1", WEEK, 5);
     put_liked(s, "a/2", WEEK, 500);
     put_liked(s, "a/3", WEEK, 50);
-    struct forget_options adaptive = FORGET_DEFAULTS;
+    struct forget_options adaptive = WEEKLY;
     adaptive.adaptive = true;
     age(s, 3 * WEEK, &adaptive); /* as old as 4, 1 and 2 weeks */
     bytes_init(&lines, 1 << 20);
@@ -366,7 +337,7 @@ static void make_accounts(const char *path) {
 
 static void a_run_that_was_killed_is_completed_by_the_next(void) {
     char clean[64], path[64];
-    struct forget_options few = FORGET_DEFAULTS;
+    struct forget_options few = WEEKLY;
     few.buckets = 5;
     folder_new(clean);
     make_accounts(clean);

@@ -56,7 +56,7 @@ static int pin(struct store *s, const char *key, bool pinned, struct error *e) {
 }
 
 static struct forget_result age(struct store *s, int64_t now) {
-    struct forget_options options = FORGET_DEFAULTS;
+    struct forget_options options = WEEKLY;
     struct forget_result result;
     struct error e = {0};
     options.now = now;

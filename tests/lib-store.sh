@@ -19,8 +19,10 @@ store() { # COMMAND STORE...
     "$OCC_BIN/occ" store "$@"
 }
 
+weekly=(--tau 7d --buckets 7) # pages of a week are halved
+
 forget() { # ARGUMENT...
-    "$OCC_BIN/occ" forget -q "$@"
+    "$OCC_BIN/occ" forget -q "${weekly[@]}" "$@"
 }
 
 pool() { # ARGUMENT...: `occ forget` where the encoder has no maps for merging
@@ -40,6 +42,12 @@ make_pages() { # MODE [RENDER-OPTION...]: pages.tar
 small_encoder() {
     export OCC_MODEL=$scratch/small.safetensors
     "$OCC_BIN/../tests/small_encoder" "$OCC_MODEL" || exit 1
+}
+
+# Such an encoder with texts in its metadata, as that of nested tokens.
+told_encoder() { # KEY TEXT...
+    export OCC_MODEL=$scratch/told.safetensors
+    "$OCC_BIN/../tests/small_encoder" "$OCC_MODEL" "$@" || exit 1
 }
 
 # A stream of COUNT samples of one tiny page each, of ACCOUNT (letters), a day apart.

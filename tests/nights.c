@@ -107,6 +107,7 @@ static void run_night(struct nights *n, int night) {
         must(store_commit(n->s, &e), &e);
     }
     options.tau = DAY;
+    options.buckets = 7;
     options.now = (int64_t)(FIRST + night + 1) * DAY; /* in the morning */
     must(forget_run(n->s, &options, NULL, &result, &e), &e);
 }

@@ -145,6 +145,21 @@ def forgotten(store):
         print(item["bucket"], item["shrunk_by"], item["accuracy"])
 
 
+def nested(before, after):
+    """Nested tokens laid out in their cells are those of before, but for the numbers that were given up; facts are
+    texts."""
+    whole = occ_store.Tokens(before)
+    for number, item in enumerate(occ_store.Tokens(after)):
+        want, got = whole[number], occ_store.expand(item)
+        kept = want["tokens"].shape[2] >> item["bucket"]
+        assert item["bucket"] > 0 and item["shrunk_by"] == "nest" and item["profile"] == want["profile"] == "read10"
+        assert got.shape == want["tokens"].shape == (*want["full_grid"], occ_store.Tokens(after).dim)
+        assert numpy.array_equal(got[..., :kept], want["tokens"][..., :kept]) and not got[..., kept:].any()
+        assert numpy.array_equal(occ_store.expand(want), want["tokens"]) and want["facts"] == []
+        assert item["facts"][0] == "@kiwi" and item["facts"][1].startswith("2023-1"), item["facts"]
+    print("nested")
+
+
 def grow():
     """Waits for a writer, which is asked for by a line on standard output."""
     print("grow", flush=True)
@@ -214,4 +229,5 @@ def opened(store):
 
 if __name__ == "__main__":
     {"compare": compare, "raw": raw, "workers": workers, "loader": loader, "order": order, "growing": growing,
-     "follow": follow, "opened": opened, "sequence": sequence, "texts": texts, "forgotten": forgotten}[sys.argv[1]](*sys.argv[2:])
+     "follow": follow, "opened": opened, "sequence": sequence, "texts": texts, "forgotten": forgotten,
+     "nested": nested}[sys.argv[1]](*sys.argv[2:])

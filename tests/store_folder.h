@@ -7,8 +7,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "store/store.h"
+#include "store/forget.h"
 #include "tests/test.h"
+
+/* Options of forgetting whose buckets are soon full. */
+#define WEEKLY                                                                                     \
+    { .tau = 7 * 24 * 3600, .buckets = 7 }
 
 enum { STORE_DIM = 8 };
 static const struct store_encoder STORE_ENCODER = {
@@ -124,6 +128,37 @@ static inline void check_verified(const char *path) {
     struct store *s = store_reader(path);
     CHECK_NUMBER(store_verify(s, print_fault, NULL, NULL), 0);
     store_close(s);
+}
+
+static inline int sum_bytes(void *context, const struct token_record *r, struct error *e) {
+    int rc = bytes_append(context, &r->header, sizeof r->header, e);
+    return rc == 0
+               ? bytes_append(context, r->payload, (size_t)r->header.payload + r->header.facts, e)
+               : rc;
+}
+
+/* Every byte of all records, and of an account. */
+static inline struct bytes content(const char *path, const char *account) {
+    struct bytes all;
+    struct account_header header;
+    double *sum = NULL;
+    bytes_init(&all, 1 << 28);
+    struct store *s = store_reader(path);
+    CHECK_NUMBER(store_each(s, NULL, sum_bytes, &all, NULL), 0);
+    if (store_get_account(s, account, &header, &sum, NULL) == 1) {
+        CHECK_NUMBER(bytes_append(&all, &header, sizeof header, NULL), 0);
+        CHECK_NUMBER(bytes_append(&all, sum, header.dim * sizeof *sum, NULL), 0);
+    }
+    free(sum);
+    store_close(s);
+    return all;
+}
+
+static inline bool same(struct bytes *a, struct bytes *b) {
+    bool equal = a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
+    bytes_close(a);
+    bytes_close(b);
+    return equal;
 }
 
 #endif

@@ -60,7 +60,7 @@ static int add_grid(void *context, const struct token_record *r, struct error *e
 }
 
 static void forget_everything(const char *path) {
-    struct forget_options options = FORGET_DEFAULTS;
+    struct forget_options options = WEEKLY;
     struct forget_result result;
     struct store *s = store_new(path);
     for (int i = 1; i < 4; i++) {

@@ -131,7 +131,7 @@ static void a_pack_goes_with_each_of_its_samples(void) {
 }
 
 static void fold(struct store *s) {
-    struct forget_options options = FORGET_DEFAULTS;
+    struct forget_options options = WEEKLY;
     struct forget_result result;
     options.now = (int64_t)4000 * DAY;
     CHECK_NUMBER(forget_run(s, &options, NULL, &result, NULL), 0);

@@ -20,7 +20,7 @@ clips() { # TEXT ID:CREATED...: clips.tar
 }
 
 late() { # FORGET-ARGUMENT...: past the last bucket
-    "$OCC_BIN/occ" forget --store s --now 2034-01-01 --force --operator pool "$@"
+    "$OCC_BIN/occ" forget "${weekly[@]}" --store s --now 2034-01-01 --force --operator pool "$@"
 }
 
 pages_of() { # STORE
@@ -208,10 +208,10 @@ a_wrong_clock_is_asked_about() {
     before=$(content_of s)
     pool --store s --now 2023-11-15 # the first pass has none before it
     for how in '' -q; do
-        expect_code 1 "$OCC_BIN/occ" forget --operator pool --store s $how --now 2024-02-14 2>messages
+        expect_code 1 "$OCC_BIN/occ" forget "${weekly[@]}" --operator pool --store s $how --now 2024-02-14 2>messages
         expect_match 's: this pass would count ages to 2024-02-14, more than 90 days after the last pass, 2023-11-15.*--force' messages
     done
-    expect_code 0 "$OCC_BIN/occ" forget --operator pool --store s --dry-run --now 2024-02-14 2>messages >plan
+    expect_code 0 "$OCC_BIN/occ" forget "${weekly[@]}" --operator pool --store s --dry-run --now 2024-02-14 2>messages >plan
     expect_match 'without --dry-run this pass would be refused: .*--force' messages
     expect_match '^tokens +64 before, 8 after$' plan
     expect_equal "$before" "$(content_of s)"

@@ -75,6 +75,18 @@ it_says_how_a_page_shrank() {
     expect_json ".readback.accuracy - $(cat mean) | fabs < 1e-3" counts # Python prints four digits
 }
 
+nested_tokens_and_facts_are_read() {
+    make_days 12
+    "$OCC_BIN/../tests/small_encoder" told.safetensors occ.reading '{"nested":4,"profiles":["read10"]}'
+    OCC_MODEL=told.safetensors compress --store before <days.tar
+    store compact before after
+    forget --store after --now 2024-01-24 # buckets 2 and 3
+    expect_equal nested "$(read_store nested before after)"
+    rm -rf npy
+    store export -q --format npy -o npy after
+    expect_equal 12 "$(read_store compare after npy)"
+}
+
 a_store_that_is_compressed_into_can_be_read() {
     make_days 40 plum
     compress --store "$stores/int4" --codec int4 <days.tar &
@@ -150,6 +162,7 @@ run ranks_and_workers_share_nothing_and_resume
 run a_sequence_is_that_of_the_published_modules
 run json_and_text_are_those_of_the_stream
 run it_says_how_a_page_shrank
+run nested_tokens_and_facts_are_read
 run a_store_that_is_compressed_into_can_be_read
 run a_store_that_grows_is_read_on
 run another_user_reads_with_a_lock_or_is_told

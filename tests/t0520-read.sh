@@ -138,7 +138,7 @@ merging_is_the_way_of_encoders_that_have_it() {
     needs_encoder
     store_days s
     store compact s pooled
-    expect_code 0 "$OCC_BIN/occ" forget -v --store s --now 2023-11-25 2>messages # ages of one week
+    expect_code 0 "$OCC_BIN/occ" forget "${weekly[@]}" -v --store s --now 2023-11-25 2>messages # ages of one week
     expect_match 'pages are merged by the maps of s$' messages
     expect_match '3 made smaller' messages
     read_back --store s >merged
@@ -155,7 +155,7 @@ merging_is_the_way_of_encoders_that_have_it() {
     expect_all '.bucket == 2 and .shrunk_by == "pool"' pages
     [ "$before" != "$(content_of pooled)" ]
     # Means are not merged, they stay means.
-    expect_code 0 "$OCC_BIN/occ" forget --store pooled --now 2024-12-24 --force --operator merge 2>messages
+    expect_code 0 "$OCC_BIN/occ" forget "${weekly[@]}" --store pooled --now 2024-12-24 --force --operator merge 2>messages
     expect_match '3 pages had shrunk in another way before: for these, means were taken' messages
 }
 
@@ -173,7 +173,8 @@ a_store_is_merged_without_its_encoder() {
     expect_equal "$(content_of named)" "$(content_of s)"
     OCC_MODEL=mine.safetensors read_back --store s >merged
     expect_all '.bucket == 2 and .shrunk_by == "merge"' merged
-    expect_code 1 "$OCC_BIN/occ" forget --store s --now 2023-12-25 --model "$bundled" 2>messages
+    expect_equal '@kiwi 2023-11-14' "$(jq -r 'select(.key == "kiwi/0") | .facts | join(" ")' merged)"
+    expect_code 1 "$OCC_BIN/occ" forget "${weekly[@]}" --store s --now 2023-12-25 --model "$bundled" 2>messages
     expect_match 'is not the encoder of s' messages
 }
 
@@ -196,9 +197,9 @@ a_store_without_maps_takes_those_of_its_encoder_or_asks() {
     drop_maps s
     store compact s asked
     before=$(content_of s)
-    OCC_DATA=$empty expect_code 1 "$OCC_BIN/occ" forget --store s --now 2023-12-24 2>messages
+    OCC_DATA=$empty expect_code 1 "$OCC_BIN/occ" forget "${weekly[@]}" --store s --now 2023-12-24 2>messages
     expect_match 's: keeps no maps for merging.*nano.safetensors: is not in.*--model FILE.*--operator pool' messages
-    OCC_DATA=$empty expect_code 0 "$OCC_BIN/occ" forget --dry-run --store s --now 2023-12-24 2>messages >plan
+    OCC_DATA=$empty expect_code 0 "$OCC_BIN/occ" forget "${weekly[@]}" --dry-run --store s --now 2023-12-24 2>messages >plan
     expect_match 'without --dry-run this pass would be refused: s: keeps no maps' messages
     expect_equal "$before" "$(content_of s)"
     forget --store s --now 2023-11-25 # from the bundled encoder, which is the store's
@@ -217,7 +218,7 @@ pages_stay_rather_than_shrink_in_another_way() {
     store_days s
     forget --store s --now 2023-11-25 --operator resize
     before=$(content_of s)
-    expect_code 0 "$OCC_BIN/occ" forget --store s --now 2023-12-24 2>messages
+    expect_code 0 "$OCC_BIN/occ" forget "${weekly[@]}" --store s --now 2023-12-24 2>messages
     expect_match '3 pages stay as they are: merge cannot make them smaller, since they were drawn anew' messages
     expect_equal "$before" "$(content_of s)"
     forget --store s --now 2023-12-24 --operator pool
@@ -243,7 +244,7 @@ random_encoders_have_no_maps() { # OCC_MODEL: no reading head
     compress --store s <days.tar
     for how in '' '--operator merge'; do
         # shellcheck disable=SC2086 # words
-        expect_code 1 "$OCC_BIN/occ" forget --store s --now 2023-12-24 $how 2>messages
+        expect_code 1 "$OCC_BIN/occ" forget "${weekly[@]}" --store s --now 2023-12-24 $how 2>messages
         expect_match 'nano.safetensors: carries no maps for merging' messages
     done
     expect_code 1 "$OCC_BIN/occ" forget --store s --operator merge --model nowhere 2>messages

@@ -3,12 +3,12 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/json.h"
+#include "train/svg.h"
 
 enum { MOST_CURVES = 24, LONGEST_NAME = 16 }; /* what the legend has room for */
 enum { MOST_HALF_WINDOW = 50, WINDOWS = 25 };
@@ -49,9 +49,7 @@ struct plot {
     size_t half_window;        /* lines on each side that a point is the mean of */
     double low, high;          /* ends of the axis of losses */
     double low_log, high_log;
-    struct bytes *out;
-    struct error *e;
-    int rc; /* of the writing so far */
+    struct svg svg;
 };
 
 /* ---- Lines to points ----------------------------------------------------------------- */
@@ -205,7 +203,7 @@ static int read_lines(struct plot *p, const char *text, size_t size, struct plot
         struct error local;
         int rc = first < stop ? read_line(p, first, (size_t)(stop - first), &local) : 0;
         if (rc < 0 && rc != ERR_FORMAT) {
-            return error_set(p->e, rc, "%s", local.text);
+            return error_set(p->svg.e, rc, "%s", local.text);
         }
         if (rc < 0 && counts->left_out == 0) {
             error_set(&counts->first, rc, "line %" PRId64 " %s", number, local.text);
@@ -223,7 +221,7 @@ static int read_lines(struct plot *p, const char *text, size_t size, struct plot
 static int smooth(struct plot *p, struct curve *c) {
     struct point *means = arena_alloc(p->arena, c->count, sizeof *means);
     if (means == NULL) {
-        return error_memory(p->e, NULL);
+        return error_memory(p->svg.e, NULL);
     }
     for (size_t i = 0; i < c->count; i++) {
         size_t half = i < p->half_window ? i : p->half_window;
@@ -267,33 +265,12 @@ static double y_of(const struct plot *p, double loss) {
 
 /* ---- Drawing ------------------------------------------------------------------------- */
 
-static void put(struct plot *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct plot *p, const char *format, ...) {
-    char text[512];
-    va_list list;
-    va_start(list, format);
-    int size = vsnprintf(text, sizeof text, format, list);
-    va_end(list);
-    if (p->rc == 0) {
-        p->rc = size >= 0 && (size_t)size < sizeof text
-                    ? bytes_append(p->out, text, (size_t)size, p->e)
-                    : error_set(p->e, ERR_LIMIT, "a text is too long");
-    }
-}
-
-/* The smallest of 1, 2, 5, 10, 20, ... that is not smaller. */
-static double round_up(double value) {
-    double unit = pow(10, floor(log10(value)));
-    double digit = value / unit;
-    return unit * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
-}
-
 static void put_y_tick(struct plot *p, double loss) {
     if (loss >= p->low && loss <= p->high) {
         double y = y_of(p, loss);
-        put(p, "<path d=\"M%d %.1fH%d\" stroke=\"#e4e4e4\"/>", LEFT, y, RIGHT);
-        put(p, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n", LEFT - 7, y + 4, loss);
+        svg_put(&p->svg, "<path d=\"M%d %.1fH%d\" stroke=\"#e4e4e4\"/>", LEFT, y, RIGHT);
+        svg_put(&p->svg, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n", LEFT - 7,
+                y + 4, loss);
     }
 }
 
@@ -302,7 +279,7 @@ static void put_y_axis(struct plot *p) {
     static const double DIGITS[] = {1, 2, 5, 1.5, 3, 4, 7};
     double ratio = p->high / p->low;
     if (ratio < 5) {
-        double step = round_up((p->high - p->low) / 6);
+        double step = svg_round_up((p->high - p->low) / 6);
         int last = (int)floor(p->high / step);
         for (int i = (int)ceil(p->low / step); i <= last; i++) {
             put_y_tick(p, i * step);
@@ -316,15 +293,15 @@ static void put_y_axis(struct plot *p) {
             }
         }
     }
-    put(p,
-        "<text transform=\"translate(20 %d) rotate(-90)\" text-anchor=\"middle\">"
-        "cross-entropy per character, in nats (character + presence)</text>\n",
-        (TOP + BOTTOM) / 2);
+    svg_put(&p->svg,
+            "<text transform=\"translate(20 %d) rotate(-90)\" text-anchor=\"middle\">"
+            "cross-entropy per character, in nats (character + presence)</text>\n",
+            (TOP + BOTTOM) / 2);
 }
 
 static void put_x_axis(struct plot *p, int bottom) {
     static const char *const UNITS[] = {"", "k", "M", "G", "T", "P", "E"};
-    double step = fmax(1, round_up(fmax(1, (double)p->pages) / 8)), unit = 1;
+    double step = fmax(1, svg_round_up(fmax(1, (double)p->pages) / 8)), unit = 1;
     int name = 0;
     for (; step >= 1000 * unit && name < 6; name++) {
         unit *= 1000;
@@ -332,20 +309,21 @@ static void put_x_axis(struct plot *p, int bottom) {
     int last = (int)floor((double)p->pages / step);
     for (int i = 0; i <= last; i++) {
         double pages = i * step, x = x_of(p, pages);
-        put(p, "<path d=\"M%.1f %dV%d\" stroke=\"#e4e4e4\"/>", x, TOP, BOTTOM);
+        svg_put(&p->svg, "<path d=\"M%.1f %dV%d\" stroke=\"#e4e4e4\"/>", x, TOP, BOTTOM);
         if (bottom != BOTTOM) {
-            put(p, "<path d=\"M%.1f %dV%d\" stroke=\"#e4e4e4\"/>", x, RATE_TOP, RATE_BOTTOM);
+            svg_put(&p->svg, "<path d=\"M%.1f %dV%d\" stroke=\"#e4e4e4\"/>", x, RATE_TOP,
+                    RATE_BOTTOM);
         }
-        put(p, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g%s</text>\n", x, bottom + 17,
-            pages / unit, pages > 0 ? UNITS[name] : "");
+        svg_put(&p->svg, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g%s</text>\n", x,
+                bottom + 17, pages / unit, pages > 0 ? UNITS[name] : "");
     }
-    put(p, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">pages seen</text>\n", (LEFT + RIGHT) / 2,
-        bottom + 36);
+    svg_put(&p->svg, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">pages seen</text>\n",
+            (LEFT + RIGHT) / 2, bottom + 36);
 }
 
 static void put_frame(struct plot *p, int top, int bottom) {
-    put(p, "<path d=\"M%d %dV%dH%dV%dZ\" fill=\"none\" stroke=\"#999\"/>\n", LEFT, top, bottom,
-        RIGHT, top);
+    svg_put(&p->svg, "<path d=\"M%d %dV%dH%dV%dZ\" fill=\"none\" stroke=\"#999\"/>\n", LEFT, top,
+            bottom, RIGHT, top);
 }
 
 /* At most two points a pixel; a curve of one point is a dot. */
@@ -357,24 +335,24 @@ static void put_points(struct plot *p, const struct curve *c, bool losses, doubl
         double y =
             losses ? y_of(p, value) : RATE_BOTTOM - (RATE_BOTTOM - RATE_TOP - 4) * value / highest;
         if (x >= last + 0.5 || i + 1 == c->count) {
-            put(p, "%s%.1f %.1f", drawn == 0 ? "M" : drawn % 10 == 0 ? "\n" : " ", x, y);
+            svg_put(&p->svg, "%s%.1f %.1f", drawn == 0 ? "M" : drawn % 10 == 0 ? "\n" : " ", x, y);
             last = x;
             drawn++;
         }
     }
     if (drawn == 1) {
-        put(p, "h0\" stroke-linecap=\"round\" stroke-width=\"5");
+        svg_put(&p->svg, "h0\" stroke-linecap=\"round\" stroke-width=\"5");
     }
 }
 
 static void put_curve(struct plot *p, const struct curve *c) {
-    put(p, "<path fill=\"none\" stroke=\"%s\" stroke-linejoin=\"round\"", c->colour);
+    svg_put(&p->svg, "<path fill=\"none\" stroke=\"%s\" stroke-linejoin=\"round\"", c->colour);
     if (c->count > 1) {
-        put(p, " stroke-width=\"%g\" stroke-dasharray=\"%s\"", c->width, c->dashes);
+        svg_put(&p->svg, " stroke-width=\"%g\" stroke-dasharray=\"%s\"", c->width, c->dashes);
     }
-    put(p, " d=\"");
+    svg_put(&p->svg, " d=\"");
     put_points(p, c, true, 0);
-    put(p, "\"><title>%s</title></path>\n", c->name);
+    svg_put(&p->svg, "\"><title>%s</title></path>\n", c->name);
 }
 
 static double end_of(const struct curve *c) {
@@ -408,21 +386,23 @@ static void put_legend(struct plot *p) {
     }
     qsort(sorted, (size_t)p->count, sizeof *sorted, compare_ends);
     place_labels(p, sorted);
-    put(p, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\" fill=\"#666\">at the end</text>\n", VALUE,
-        TOP - 17);
+    svg_put(&p->svg,
+            "<text x=\"%d\" y=\"%d\" text-anchor=\"end\" fill=\"#666\">at the end</text>\n", VALUE,
+            TOP - 17);
     for (int i = 0; i < p->count; i++) {
         const struct curve *c = sorted[i];
         double x = x_of(p, c->points[c->count - 1].pages), y = c->label;
-        put(p,
-            "<path d=\"M%.1f %.1fL%d %.1f\" fill=\"none\" stroke=\"%s\" stroke-width=\"0.7\" "
-            "opacity=\"0.6\"/>",
-            x, y_of(p, end_of(c)), SAMPLE, y, c->colour);
-        put(p,
+        svg_put(&p->svg,
+                "<path d=\"M%.1f %.1fL%d %.1f\" fill=\"none\" stroke=\"%s\" stroke-width=\"0.7\" "
+                "opacity=\"0.6\"/>",
+                x, y_of(p, end_of(c)), SAMPLE, y, c->colour);
+        svg_put(
+            &p->svg,
             "<path d=\"M%d %.1fh22\" stroke=\"%s\" stroke-width=\"2.4\" stroke-dasharray=\"%s\"/>",
             SAMPLE, y, c->colour, c->dashes);
-        put(p, "<text x=\"%d\" y=\"%.1f\">%s</text>", NAME, y + 4, c->name);
-        put(p, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%#.3g</text>\n", VALUE, y + 4,
-            end_of(c));
+        svg_put(&p->svg, "<text x=\"%d\" y=\"%.1f\">%s</text>", NAME, y + 4, c->name);
+        svg_put(&p->svg, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%#.3g</text>\n", VALUE,
+                y + 4, end_of(c));
     }
 }
 
@@ -432,33 +412,27 @@ static void put_rate(struct plot *p) {
         highest = fmax(highest, p->rate.points[i].value);
     }
     put_frame(p, RATE_TOP, RATE_BOTTOM);
-    put(p, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%.2g</text>", LEFT - 7, RATE_TOP + 9,
-        highest);
-    put(p, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">0</text>", LEFT - 7, RATE_BOTTOM + 2);
-    put(p, "<text x=\"%d\" y=\"%d\">learning rate</text>\n", RIGHT + 8,
-        (RATE_TOP + RATE_BOTTOM) / 2 + 4);
-    put(p, "<path fill=\"none\" stroke=\"#444\" d=\"");
+    svg_put(&p->svg, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%.2g</text>", LEFT - 7,
+            RATE_TOP + 9, highest);
+    svg_put(&p->svg, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">0</text>", LEFT - 7,
+            RATE_BOTTOM + 2);
+    svg_put(&p->svg, "<text x=\"%d\" y=\"%d\">learning rate</text>\n", RIGHT + 8,
+            (RATE_TOP + RATE_BOTTOM) / 2 + 4);
+    svg_put(&p->svg, "<path fill=\"none\" stroke=\"#444\" d=\"");
     put_points(p, &p->rate, false, highest > 0 ? highest : 1);
-    put(p, "\"><title>learning rate</title></path>\n");
+    svg_put(&p->svg, "\"><title>learning rate</title></path>\n");
 }
 
 static int draw(struct plot *p) {
-    static const char TITLE[] = "Loss of a training run";
-    put(p,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-        "viewBox=\"0 0 %d %d\"\n font-family=\"DejaVu Sans, Helvetica, Arial, sans-serif\" "
-        "font-size=\"12\" fill=\"#222\">\n<title>%s</title>\n",
-        WIDTH, HEIGHT, WIDTH, HEIGHT, TITLE);
-    put(p, "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n", WIDTH, HEIGHT);
-    put(p, "<text x=\"%d\" y=\"28\" font-size=\"17\">%s</text>\n", LEFT, TITLE);
-    put(p, "<text x=\"%d\" y=\"49\" fill=\"#666\">%" PRId64 " pages", LEFT, p->pages);
+    svg_begin(&p->svg, WIDTH, HEIGHT, LEFT, "Loss of a training run");
+    svg_put(&p->svg, "<text x=\"%d\" y=\"49\" fill=\"#666\">%" PRId64 " pages", LEFT, p->pages);
     if (p->step > 0) {
-        put(p, " in %" PRId64 " steps", p->step);
+        svg_put(&p->svg, " in %" PRId64 " steps", p->step);
     }
     if (p->half_window > 0) {
-        put(p, "; running means of %zu lines", 2 * p->half_window + 1);
+        svg_put(&p->svg, "; running means of %zu lines", 2 * p->half_window + 1);
     }
-    put(p, "</text>\n");
+    svg_put(&p->svg, "</text>\n");
     bool with_rate = p->rate.count > 0;
     put_x_axis(p, with_rate ? RATE_BOTTOM : BOTTOM);
     put_y_axis(p);
@@ -470,13 +444,12 @@ static int draw(struct plot *p) {
         put_curve(p, &p->curves[i]);
     }
     put_legend(p);
-    put(p, "</svg>\n");
-    return p->rc;
+    return svg_end(&p->svg);
 }
 
 int plot_training(struct bytes *out, const void *metrics, size_t size, struct plot_counts *counts,
                   struct error *e) {
-    struct plot p = {.out = out, .e = e};
+    struct plot p = {.svg = {.out = out, .e = e}};
     *counts = (struct plot_counts){0};
     int rc = arena_open(&p.arena, MEMORY, e);
     if (rc == 0) {

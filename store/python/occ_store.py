@@ -24,7 +24,7 @@ import lmdb
 import numpy
 import zstandard
 
-__all__ = ["Tokens", "Sampler", "sequence", "split"]
+__all__ = ["Tokens", "Sampler", "expand", "sequence", "split"]
 
 FORMAT = b"occ-store 1"
 CODECS = ("bf16", "int8", "int4")
@@ -33,8 +33,8 @@ SHRINKS = ("pool", "merge", "resize", "render", "nest")
 ACCURACY = 10000
 CELLS = 1
 # magic, codec, bucket, rows, columns, full rows, full columns, dim, characters, payload bytes, created, hash, flags,
-# shrunk by, accuracy, layout, profile; 64 bytes with those reserved
-HEADER = struct.Struct("<4sBBHHHHHIIqQBBHB12s")
+# shrunk by, accuracy, bytes of facts, profile, layout; 64 bytes with those reserved
+HEADER = struct.Struct("<4sBBHHHHHIIqQBBHH12sB")
 HEADER_BYTES = 64
 
 
@@ -300,17 +300,18 @@ class Tokens:
 
     def _page(self, key, value):
         (magic, codec, bucket, rows, columns, full_rows, full_columns, dim, characters, size, created, _,
-         flags, shrunk_by, accuracy, layout, profile) = HEADER.unpack_from(value)
+         flags, shrunk_by, accuracy, facts, profile, layout) = HEADER.unpack_from(value)
         known = magic == b"OCT1" and codec < len(CODECS) and shrunk_by < len(SHRINKS)
-        if not known or dim != self.dim or len(value) != HEADER_BYTES + size:
+        if not known or dim != self.dim or len(value) != HEADER_BYTES + size + facts:
             raise ValueError(f"{self.path}: {split_key(key)}: a damaged record; run occ store verify")
         name, page = split_key(key)
         item = {"key": name, "page": page, "created": created, "characters": characters, "bucket": bucket,
                 "pinned": bool(flags & PINNED), "full_grid": (full_rows, full_columns),
                 "shrunk_by": SHRINKS[shrunk_by] if bucket > 0 else None,
                 "accuracy": (accuracy - 1) / ACCURACY if accuracy > 0 else None,
-                "cells": bool(layout & CELLS), "profile": profile.rstrip(b"\0").decode("utf-8", "replace") or None}
-        payload = memoryview(value)[HEADER_BYTES:]
+                "cells": bool(layout & CELLS), "profile": profile.rstrip(b"\0").decode("ascii", "replace") or None,
+                "facts": bytes(value[HEADER_BYTES + size:]).decode("utf-8", "replace").split("\n")[:-1]}
+        payload = memoryview(value)[HEADER_BYTES:HEADER_BYTES + size]
         shape = (rows, columns, dim)
         if self.raw:
             scale, values = unpack_raw(CODECS[codec], payload, shape)
@@ -462,6 +463,19 @@ def unpack(codec, payload, shape):
 
 
 # ---- What a decoder reads
+
+
+def expand(item):
+    """The tokens of a page in the grid that it was encoded in, (full rows, full columns, dim): of nested tokens
+    (shrunk_by "nest") each cell has the numbers that are left, and zeros after them."""
+    tokens, (rows, columns) = item["tokens"], item["full_grid"]
+    if item["shrunk_by"] != "nest":
+        return tokens
+    dim = tokens.shape[2]
+    kept = dim >> item["bucket"]
+    whole = numpy.zeros((rows * columns, dim), tokens.dtype)
+    whole[:, :kept] = tokens.reshape(-1, kept)[:rows * columns]
+    return whole.reshape(rows, columns, dim)
 
 
 def sequence(tokens, vectors, local=None):

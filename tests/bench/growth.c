@@ -92,6 +92,8 @@ static void age(struct simulation *m, int day) {
     struct forget_options options = FORGET_DEFAULTS;
     struct forget_result result;
     struct error e;
+    options.tau = 7 * DAY;
+    options.buckets = 7;
     options.now = day * DAY;
     must(store_commit(m->s, &e), &e);
     must(forget_run(m->s, &options, NULL, &result, &e), &e);

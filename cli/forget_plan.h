@@ -1,0 +1,11 @@
+/* forget_plan.h - what a pass of `occ forget` is about to cost, as it is printed before it. */
+#ifndef OCC_CLI_FORGET_PLAN_H
+#define OCC_CLI_FORGET_PLAN_H
+
+#include "store/forget.h"
+
+/* `planned`: of a dry run. Prints to standard output. */
+int forget_plan_print(const struct forget_result *planned, const struct forget_options *options,
+                      struct error *e);
+
+#endif
