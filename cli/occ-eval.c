@@ -240,6 +240,7 @@ static int measure(struct bench *b, int profile, int mode, struct fidelity_resul
     memcpy(options.halvings, b->halvings, sizeof options.halvings);
     memcpy(options.operators, b->operators, sizeof options.operators);
     options.rows = a->calibration || a->calibrate != NULL ? &b->rows : NULL;
+    bool nested = reader_config(b->reader)->nested > 0;
     int rc = 0;
     for (int i = 0; i < b->set_count && rc == 0; i++) {
         struct fidelity_result result;
@@ -247,7 +248,7 @@ static int measure(struct bench *b, int profile, int mode, struct fidelity_resul
                                            .mode = DRAWN_MODE_NAMES[mode],
                                            .set = b->sets[i].name,
                                            .tokenizer = tokenizer_name(b->tokenizer),
-                                           .own = "merge",
+                                           .own = nested ? "nested" : "merge",
                                            .result = &result};
         options.set = &b->sets[i];
         rc = fidelity_measure(&options, &result, e);

@@ -24,7 +24,7 @@
 struct arguments {
     struct read_options read;
     struct training_mix mix;
-    const char *output, *sizes, *profiles, *samples, *random, *pictures, *rate, *average, *merging,
+    const char *output, *sizes, *profiles, *samples, *random, *pictures, *rate, *average, *halving,
         *simple, *staged;
     int64_t seed;
     struct device_choice device;
@@ -72,8 +72,8 @@ static const struct option_spec OPTIONS[] = {
     {"staged", 0, OPTION_TEXT, FIELD(staged), "SHARE",
      .help = "share of the training run in which the encoder's stages start to learn one after "
              "another: until half of it the patches alone, then the convolutions too, then all"},
-    {"merging", 0, OPTION_TEXT, FIELD(merging), "SHARE",
-     .help = "share of the pages in rows of 16 pixels that are also read after merging"},
+    {"halving", 0, OPTION_TEXT, FIELD(halving), "SHARE",
+     .help = "share of the pages that are read after one to four halvings of their tokens"},
     {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "seed of weights and pages"},
     {"save", 0, OPTION_DURATION, FIELD(read.trainer.save_ms), "TIME",
      .help = "time between checkpoints"},
@@ -150,7 +150,7 @@ static int check_read(struct arguments *a, struct error *e) {
     if (rc == 0) {
         rc = number_parse(&a->read.staged, "staged", a->staged, 0, 0.9, e);
     }
-    return rc == 0 ? number_parse(&a->read.merging, "merging", a->merging, 0, 1, e) : rc;
+    return rc == 0 ? number_parse(&a->read.halving, "halving", a->halving, 0, 1, e) : rc;
 }
 
 /* For the file of weights: the profiles that it has seen, so that others can be warned of, and that
@@ -164,7 +164,7 @@ static json_t *metadata_of(const struct arguments *a) {
     }
     char *text = profiles != NULL ? json_dumps(profiles, JSON_COMPACT) : NULL;
     json_t *metadata =
-        text != NULL ? json_pack("{s:s, s:s}", "occ.profiles", text, ENCODER_PAGES, "grey") : NULL;
+        text != NULL ? json_pack("{s:s, s:s}", READ_PROFILES, text, ENCODER_PAGES, "grey") : NULL;
     json_decref(profiles);
     free(text);
     return metadata;
@@ -269,7 +269,7 @@ int main(int argc, char **argv) {
                           .pictures = "0.1",
                           .rate = "0.005",
                           .average = "0",
-                          .merging = "0.5",
+                          .halving = "0.5",
                           .simple = "0.03",
                           .staged = "0.35",
                           .seed = 1};

@@ -27,23 +27,23 @@ static const struct encoder_config DEEPENCODER = {
     .clip_grid = 16,
     .token_dim = 1280};
 
-/* Windows of 8 divide the grids of all modes, so that nothing is padded. The widths follow from
- * what a page may cost: 1.7 G multiplications at 512 x 512, half of them in the windowed stage. */
+/* A window is a cell, whose text is one run (render/text/profile.h). The widths follow from what a
+ * page may cost and what a file may take: train/README.md. */
 static const struct encoder_config NANO = {.name = "nano",
                                            .patch = 16,
                                            .grid = 32,
-                                           .dim = 192,
-                                           .depth = 2,
-                                           .heads = 3,
-                                           .mlp = 576,
-                                           .window = 8,
-                                           .neck = 160,
-                                           .net_2 = 320,
+                                           .dim = 256,
+                                           .depth = 4,
+                                           .heads = 4,
+                                           .mlp = 1024,
+                                           .window = 4,
+                                           .neck = 256,
+                                           .net_2 = 384,
                                            .net_3 = 768,
                                            .clip_dim = 768,
                                            .clip_depth = 1,
                                            .clip_heads = 12,
-                                           .clip_mlp = 768,
+                                           .clip_mlp = 1536,
                                            .clip_grid = 8,
                                            .token_dim = 768,
                                            .token_norm = true};

@@ -120,6 +120,32 @@ static void spread(struct readback *b, const struct token_header *h) {
     }
 }
 
+/* Drawn and encoded again when it was forgotten. */
+static bool is_renewed(const struct token_header *h) {
+    return h->bucket > 0 && (h->shrunk_by == SHRINK_RESIZE || h->shrunk_by == SHRINK_RENDER);
+}
+
+/* How a record is read. */
+static struct reading_page layout_of(const struct token_header *h) {
+    const bool cells = (h->layout & TOKEN_CELLS) != 0;
+    struct reading_page layout = {.rows = h->full_rows,
+                                  .columns = h->full_columns,
+                                  .column_offsets = token_column_offsets(h),
+                                  .cell_rows = cells ? h->full_rows : 0,
+                                  .cell_columns = cells ? h->full_columns : 0,
+                                  .halvings = h->shrunk_by == SHRINK_NEST ? h->bucket : 0};
+    if (is_renewed(h)) {
+        layout.rows = h->rows;
+        layout.columns = h->columns;
+        layout.column_offsets = 1;
+        if (cells && h->shrunk_by == SHRINK_RENDER) { /* through fewer cells, not smaller ones */
+            layout.cell_rows = h->rows;
+            layout.cell_columns = h->columns;
+        }
+    }
+    return layout;
+}
+
 int readback_record(struct readback *b, const struct token_header *h, const void *payload,
                     struct readback_page *page, struct error *e) {
     int rows = h->full_rows, columns = h->full_columns;
@@ -141,24 +167,9 @@ int readback_record(struct readback *b, const struct token_header *h, const void
         rc = codec_unpack(b->codec, b->tokens.data, (enum codec)h->codec, payload, h->payload,
                           stored, h->dim, e);
     }
-    const bool cells = (h->layout & TOKEN_CELLS) != 0;
-    struct reading_page layout = {.rows = h->full_rows,
-                                  .columns = h->full_columns,
-                                  .column_offsets = token_column_offsets(h),
-                                  .cell_rows = cells ? h->full_rows : 0,
-                                  .cell_columns = cells ? h->full_columns : 0};
-    if (rc < 0 || h->bucket == 0) {
+    const struct reading_page layout = layout_of(h);
+    if (rc < 0 || h->bucket == 0 || is_renewed(h)) {
         return rc < 0 ? rc : readback_tokens(b, b->tokens.data, &layout, page, e);
-    }
-    if (h->shrunk_by == SHRINK_RESIZE || h->shrunk_by == SHRINK_RENDER) {
-        layout.rows = h->rows;
-        layout.columns = h->columns;
-        layout.column_offsets = 1;
-        if (cells && h->shrunk_by == SHRINK_RENDER) { /* through fewer cells, not smaller ones */
-            layout.cell_rows = h->rows;
-            layout.cell_columns = h->columns;
-        }
-        return readback_tokens(b, b->tokens.data, &layout, page, e);
     }
     if (nested) {
         rc = nest_expand(b->tokens.data, (int64_t)h->full_rows * h->full_columns, h->dim, h->bucket,

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "compress/reader_state.h"
+#include "store/nest.h"
 
 static const char *const NAMES[READER_MATRICES] = {
+    [READER_TRUNK_0] = "reader.trunk.0",   [READER_TRUNK_1] = "reader.trunk.1",
     [READER_UNFOLD] = "reader.unfold",     [READER_MIX] = "reader.mix",
     [READER_PRESENCE] = "reader.presence", [READER_CHARACTER] = "reader.character",
     [READER_CLASS] = "reader.class",       [READER_MERGE_COLUMNS] = "merge.columns",
@@ -58,11 +60,31 @@ static float *read_tensor(const struct reader_loader *l, const struct tensor_spe
     return values;
 }
 
+/* The table of levels, which no product packs. */
+static int load_level(const struct reader_loader *l, const struct tensor_spec *t, struct error *e) {
+    struct reader *r = l->reader;
+    float *values = read_tensor(l, t, e);
+    if (values == NULL) {
+        return e->code;
+    }
+    struct tensor host = tensor_matrix(values, DTYPE_F32, NULL, t->shape[0], t->shape[1]);
+    r->level = tensor_matrix(NULL, DTYPE_F32, r->device, t->shape[0], t->shape[1]);
+    int rc = r->device->ops->alloc(r->device, &r->level, e);
+    if (rc == 0) {
+        rc = r->device->ops->upload(r->device, &r->level, &host, e);
+    }
+    free(values);
+    return rc;
+}
+
 /* Weights come before their bias, and are packed with it. */
 static int load_matrix(void *context, const struct tensor_spec *t, struct error *e) {
     const struct reader_loader *l = context;
     struct reader *r = l->reader;
     int index = matrix_named(t->name);
+    if (strcmp(t->name, "reader.level.weight") == 0) {
+        return load_level(l, t, e);
+    }
     if (index < 0) {
         return 0;
     }
@@ -85,6 +107,23 @@ static int64_t size_in(const json_t *root, const char *key) {
     return value > 0 && value <= 65536 ? value : -1;
 }
 
+/* One that files from before it leave out. */
+static int64_t added_size_in(const json_t *root, const char *key, int64_t before, int64_t largest) {
+    const json_t *found = json_object_get(root, key);
+    json_int_t value = found != NULL ? json_integer_value(found) : before;
+    return value >= 0 && value <= largest ? value : -1;
+}
+
+static void parse_config(struct reading_config *c, const json_t *root) {
+    *c = (struct reading_config){.channels = size_in(root, "channels"),
+                                 .hidden = size_in(root, "hidden"),
+                                 .embedding = size_in(root, "embedding"),
+                                 .reach = added_size_in(root, "reach", READING_OLD_REACH, 64),
+                                 .cells = json_is_true(json_object_get(root, "cells")),
+                                 .trunk = added_size_in(root, "trunk", 0, 65536),
+                                 .nested = added_size_in(root, "nested", 0, NEST_LEVELS)};
+}
+
 static int parse(struct reader *r, const char *path, struct error *e) {
     const char *text = safetensors_metadata(r->file, READING_METADATA);
     const struct safetensor *unfold = safetensors_find(r->file, "reader.unfold.weight");
@@ -94,17 +133,16 @@ static int parse(struct reader *r, const char *path, struct error *e) {
     }
     json_t *root = json_loads(text, 0, NULL);
     int rc = alphabet_parse(&r->alphabet, json_object_get(root, "alphabet"), e);
-    r->config = (struct reading_config){.channels = size_in(root, "channels"),
-                                        .hidden = size_in(root, "hidden"),
-                                        .embedding = size_in(root, "embedding")};
+    parse_config(&r->config, root);
     json_decref(root);
     if (rc < 0) {
         return error_context(e, "%s", path);
     }
     r->config.classes = alphabet_count(r->alphabet);
     r->dim = unfold->rank == 2 ? unfold->shape[1] : -1;
-    if (r->config.channels < 0 || r->config.hidden < 0 || r->config.embedding < 0 || r->dim < 1 ||
-        r->dim > 65536) {
+    const struct reading_config *c = &r->config;
+    if (c->channels < 0 || c->hidden < 0 || c->embedding < 0 || c->reach < 0 || c->trunk < 0 ||
+        c->nested < 0 || r->dim < 1 || r->dim > 65536) {
         return error_set(e, ERR_FORMAT, "%s: a reading head of impossible sizes", path);
     }
     return 0;
@@ -199,6 +237,9 @@ void reader_close(struct reader *r) {
             r->device->ops->packed_close(r->matrices[i]);
         }
     }
+    if (r->level.data != NULL) {
+        r->device->ops->release(r->device, &r->level);
+    }
     device_close(r->device);
     alphabet_close(r->alphabet);
     safetensors_close(r->file);
@@ -219,4 +260,8 @@ int64_t reader_dim(const struct reader *r) {
 
 bool reader_merges(const struct reader *r) {
     return r->merges;
+}
+
+const struct reading_config *reader_config(const struct reader *r) {
+    return &r->config;
 }

@@ -31,6 +31,7 @@ const struct alphabet *reader_alphabet(const struct reader *r);
 const struct calibration *reader_calibration(const struct reader *r);
 int64_t reader_dim(const struct reader *r); /* of a token */
 bool reader_merges(const struct reader *r); /* the file has maps for merging */
+const struct reading_config *reader_config(const struct reader *r);
 
 int reader_session_open(struct reader_session **out, const struct reader *r, struct error *e);
 void reader_session_close(struct reader_session *s); /* NULL is allowed */

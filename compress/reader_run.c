@@ -14,11 +14,12 @@ struct reading_pass {
     struct device *device;
     const struct ops *ops;
     struct reading_grid grid;
-    int64_t rows, steps; /* cells of the page */
+    int64_t rows, steps; /* squares of the page */
+    int64_t halvings;
     struct error *e;
 };
 
-/* ---- Cells in the order of the page, each with its neighbours ------------------------------- */
+/* ---- Squares in the order of the page, each with its neighbours ----------------------------- */
 
 void reading_index_close(struct reader_session *s) {
     const struct ops *ops = s->device->ops;
@@ -31,13 +32,16 @@ void reading_index_close(struct reader_session *s) {
     s->index = (struct reading_index){.rows = 0};
 }
 
-/* Of each cell and its neighbours the unfolded cell at the first offset, or at the second. */
+/* Of each square and its neighbours the unfolded square at the first offset, or at the second. */
 static void list_neighbours(const struct reading_pass *p, int32_t *index, bool second) {
+    const int64_t reach = p->c->reach;
     for (int64_t i = 0; i < p->rows * p->steps; i++) {
-        for (int64_t side = -READING_REACH; side <= READING_REACH; side++) {
+        const int64_t own = i % p->steps;
+        const int64_t first = own / p->grid.stretch * p->grid.stretch,
+                      end = first + p->grid.stretch;
+        for (int64_t step = own - reach; step <= own + reach; step++) {
             int32_t places[2] = {-1, -1};
-            int64_t step = i % p->steps + side;
-            if (step >= 0 && step < p->steps) {
+            if (step >= first && step < end) {
                 reading_place(&p->grid, i / p->steps, step, &places[0], &places[1]);
             }
             *index++ = places[second];
@@ -46,7 +50,7 @@ static void list_neighbours(const struct reading_pass *p, int32_t *index, bool s
 }
 
 static int make_index(const struct reading_pass *p, struct tensor *out, bool second) {
-    int64_t count = p->rows * p->steps * READING_SEEN;
+    int64_t count = p->rows * p->steps * reading_seen(p->c);
     int rc = buffer_reserve(&p->s->host, (size_t)count, sizeof(int32_t), p->e);
     if (rc < 0) {
         return rc;
@@ -80,10 +84,11 @@ static int find_index(const struct reading_pass *p) {
     return rc;
 }
 
-/* out (cells of the page * READING_SEEN, channels) of unfolded cells: of two offsets the mean. */
+/* out (squares of the page * reading_seen, channels) of unfolded squares: of two offsets the mean.
+ */
 static int arrange(const struct reading_pass *p, const struct tensor *unfolded,
                    struct tensor *out) {
-    int64_t rows = p->rows * p->steps * READING_SEEN, channels = p->c->channels;
+    int64_t rows = p->rows * p->steps * reading_seen(p->c), channels = p->c->channels;
     struct tensor second;
     int rc = find_index(p);
     if (rc == 0) {
@@ -145,7 +150,7 @@ static int take_stretch(struct reading_pass *p, int64_t row, float *presence, in
 
 static int find_characters(struct reading_pass *p, float *presence) {
     static const float FAINT = 0.05f;
-    int64_t width = p->steps * READING_COLUMNS;
+    const int64_t width = p->steps * READING_COLUMNS, stretch = p->grid.stretch * READING_COLUMNS;
     int rc = 0;
     p->s->count = 0;
     for (int64_t row = 0; row < p->rows; row++) {
@@ -153,8 +158,9 @@ static int find_characters(struct reading_pass *p, float *presence) {
         for (int64_t i = 0; i < width; i++) { /* pairs of logits become probabilities, in place */
             pairs[i] = 1 / (1 + expf(pairs[2 * i] - pairs[2 * i + 1]));
         }
-        for (int64_t i = 0, end; i < width && rc == 0; i = end + 1) {
-            for (end = i; end < width && pairs[end] > FAINT;) {
+        for (int64_t i = 0, end; i < width && rc == 0; i = end > i ? end : i + 1) {
+            const int64_t edge = (i / stretch + 1) * stretch; /* no character lies across it */
+            for (end = i; end < edge && pairs[end] > FAINT;) {
                 end++;
             }
             rc = take_stretch(p, row, pairs, i, end);
@@ -259,7 +265,27 @@ static int name_characters(struct reading_pass *p, const struct tensor *wide) {
 
 /* ---- A page -------------------------------------------------------------------------------- */
 
-/* tokens of the host -> hidden (cells of the page, hidden). */
+/* x (tokens, dim) as the trunk leaves it, or as it is. */
+static int run_trunk(struct reading_pass *p, struct tensor *x) {
+    const struct reader *r = p->s->reader;
+    struct tensor levelled;
+    if (p->c->trunk == 0) {
+        return 0;
+    }
+    int64_t level = p->halvings < p->c->nested ? p->halvings : p->c->nested;
+    struct tensor row = tensor_row_range(&r->level, level, 1);
+    int rc = reader_matrix_of(p->s, BUFFER_LEVELLED, tensor_rows(x), r->dim, &levelled, p->e);
+    if (rc == 0) {
+        rc = p->ops->add(p->device, &levelled, x, &row, p->e);
+    }
+    if (rc == 0) {
+        rc = p->ops->mlp(p->device, x, &levelled, r->matrices[READER_TRUNK_0], ACTIVATION_GELU,
+                         r->matrices[READER_TRUNK_1], &levelled, p->e);
+    }
+    return rc;
+}
+
+/* tokens of the host -> hidden (squares of the page, hidden). */
 static int run_hidden(struct reading_pass *p, const float *tokens, struct tensor *hidden) {
     const struct reading_config *c = p->c;
     int64_t all = p->grid.rows * p->grid.columns, cells = READING_ROWS * READING_STEPS;
@@ -277,6 +303,9 @@ static int run_hidden(struct reading_pass *p, const float *tokens, struct tensor
         rc = p->ops->upload(p->device, &from, &host, p->e);
     }
     if (rc == 0) {
+        rc = run_trunk(p, &from);
+    }
+    if (rc == 0) {
         rc = reader_linear(p->s, &unfolded, &from, READER_UNFOLD, ACTIVATION_NONE, p->e);
     }
     if (rc == 0) {
@@ -284,8 +313,8 @@ static int run_hidden(struct reading_pass *p, const float *tokens, struct tensor
         rc = arrange(p, &unfolded, &seen);
     }
     if (rc == 0) {
-        seen = tensor_reshape(&seen,
-                              TENSOR_SHAPE(1, 1, p->rows * p->steps, READING_SEEN * c->channels));
+        seen = tensor_reshape(
+            &seen, TENSOR_SHAPE(1, 1, p->rows * p->steps, reading_seen(c) * c->channels));
         rc = reader_matrix_of(p->s, BUFFER_HIDDEN, p->rows * p->steps, c->hidden, hidden, p->e);
     }
     if (rc == 0) {
@@ -340,7 +369,9 @@ int reader_run(struct reader_session *s, const float *tokens, const struct readi
                                       .column_offsets = page->column_offsets},
                              .rows = (int64_t)page->rows * READING_ROWS,
                              .steps = (int64_t)page->columns / page->column_offsets * READING_STEPS,
+                             .halvings = page->halvings,
                              .e = e};
+    p.grid.stretch = reading_stretch(p.c, page->column_offsets, p.steps);
     struct tensor hidden;
     int rc = run_hidden(&p, tokens, &hidden);
     if (rc == 0) {

@@ -8,6 +8,8 @@
 #include "store/safetensors.h"
 
 enum reader_matrix {
+    READER_TRUNK_0,
+    READER_TRUNK_1,
     READER_UNFOLD,
     READER_MIX,
     READER_PRESENCE,
@@ -30,12 +32,14 @@ struct reader {
     struct calibration calibration;
     int64_t dim;
     struct packed *matrices[READER_MATRICES];
+    struct tensor level; /* of the device: (nested + 1, dim); with a trunk */
     bool merges;
 };
 
 /* Of the device: what a step of reading makes, and the index tables that it gathers by. */
 enum {
     BUFFER_TOKENS,
+    BUFFER_LEVELLED, /* the tokens as the trunk sees them */
     BUFFER_PAIRS,
     BUFFER_CELLS,
     BUFFER_SECOND, /* the cells at the second column offset */

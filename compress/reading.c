@@ -1,12 +1,14 @@
 /* reading.c - see reading.h. */
 #include "compress/reading.h"
 
+#include <math.h>
 #include <stdio.h>
 
 struct pair_context {
     tensor_spec_take *take;
     void *context;
     const char *group, *prefix;
+    double share; /* of the usual size that a matrix begins with */
     int rc;
     struct error *e;
 };
@@ -17,6 +19,7 @@ static void list_pair(struct pair_context *l, const char *name, int64_t outputs,
         tensor_spec_of(TENSOR_MATRIX, l->group, TENSOR_SPEC_SHAPE(outputs, inputs));
     struct tensor_spec bias = tensor_spec_of(TENSOR_BIAS, l->group, TENSOR_SPEC_SHAPE(outputs));
     weight.rate = config_rate(inputs);
+    weight.deviation *= l->share;
     snprintf(weight.name, sizeof weight.name, "%s%s.weight", l->prefix, name);
     snprintf(bias.name, sizeof bias.name, "%s%s.bias", l->prefix, name);
     if (l->rc == 0) {
@@ -27,12 +30,42 @@ static void list_pair(struct pair_context *l, const char *name, int64_t outputs,
     }
 }
 
+static void list_trunk(struct pair_context *l, const struct reading_config *c, int64_t dim) {
+    struct tensor_spec level =
+        tensor_spec_of(TENSOR_TABLE, l->group, TENSOR_SPEC_SHAPE(c->nested + 1, dim));
+    snprintf(level.name, sizeof level.name, "%slevel.weight", l->prefix);
+    if (l->rc == 0) {
+        l->rc = l->take(l->context, &level, l->e);
+    }
+    list_pair(l, "trunk.0", c->trunk, dim);
+    l->share = sqrt(0.5); /* it ends a residual branch */
+    list_pair(l, "trunk.1", dim, c->trunk);
+    l->share = 1;
+}
+
+struct reading_config reading_without_trunk(const struct reading_config *c) {
+    struct reading_config own = *c;
+    own.trunk = own.nested = 0;
+    return own;
+}
+
+int64_t reading_stretch(const struct reading_config *c, int column_offsets, int64_t steps) {
+    return c->cells ? READING_STEPS / column_offsets : steps;
+}
+
 int reading_tensors(const struct reading_config *c, const char *prefix, int64_t dim, int64_t rows,
                     int64_t steps, tensor_spec_take *take, void *context, struct error *e) {
-    struct pair_context l = {
-        .take = take, .context = context, .group = READING_GROUP, .prefix = prefix, .e = e};
+    struct pair_context l = {.take = take,
+                             .context = context,
+                             .group = READING_GROUP,
+                             .prefix = prefix,
+                             .share = 1,
+                             .e = e};
+    if (c->trunk > 0) {
+        list_trunk(&l, c, dim);
+    }
     list_pair(&l, "unfold", rows * steps * c->channels, dim);
-    list_pair(&l, "mix", c->hidden, READING_SEEN * c->channels);
+    list_pair(&l, "mix", c->hidden, reading_seen(c) * c->channels);
     list_pair(&l, "presence", 2 * READING_COLUMNS, c->hidden);
     list_pair(&l, "character", READING_COLUMNS * c->embedding, c->hidden);
     list_pair(&l, "class", c->classes, c->embedding);
@@ -40,7 +73,8 @@ int reading_tensors(const struct reading_config *c, const char *prefix, int64_t 
 }
 
 int merge_tensors(int64_t dim, tensor_spec_take *take, void *context, struct error *e) {
-    struct pair_context l = {.take = take, .context = context, .group = MERGE_GROUP, .e = e};
+    struct pair_context l = {
+        .take = take, .context = context, .group = MERGE_GROUP, .share = 1, .e = e};
     l.prefix = "merge.";
     list_pair(&l, "columns", dim, 2 * dim);
     list_pair(&l, "rows", dim, 2 * dim);

@@ -111,8 +111,7 @@ static int generator_make(void *generator, const struct read_request *r, struct 
                                .grey = m->grey,
                                .labels = m->labels,
                                .label_count = draw(m, s->side, s->alike ? 0 : number),
-                               .kind = (int)(number % 2),
-                               .merging = true};
+                               .kind = (int)(number % 2)};
     if (number == s->odd_one && !before) {
         memset(m->grey, 0, sizeof m->grey);
         m->labels[0].row = 1;
@@ -145,8 +144,14 @@ static char scratch[] = "read-train-XXXXXX";
 static inline bool source_begin(struct alphabet **alphabet) {
     json_t *list = json_pack("[s, s, s, s]", "?", "a", "b", "c");
     OPTIONS = READ_DEFAULTS;
-    OPTIONS.reading =
-        (struct reading_config){.channels = 4, .hidden = 16, .embedding = 8, .classes = CLASSES};
+    OPTIONS.reading = (struct reading_config){.channels = 4,
+                                              .hidden = 16,
+                                              .embedding = 8,
+                                              .classes = CLASSES,
+                                              .reach = 2,
+                                              .cells = true,
+                                              .trunk = 16,
+                                              .nested = 2};
     OPTIONS.trainer.schedule.steps = 40;
     OPTIONS.trainer.schedule.warm_up = 5;
     OPTIONS.trainer.schedule.rate = 0.01;
@@ -156,10 +161,9 @@ static inline bool source_begin(struct alphabet **alphabet) {
     OPTIONS.trainer.threads = 2;
     OPTIONS.trainer.save_ms = -1; /* with each line of the metrics */
     OPTIONS.staged = 0;
-    OPTIONS.merging = 0.5;
-    OPTIONS.merging_from = 0.25;
-    OPTIONS.merges[0] = OPTIONS.merges[1] = 1;
-    OPTIONS.merges[2] = OPTIONS.merges[3] = 0;
+    OPTIONS.halving = 0.5;
+    OPTIONS.halvings[0] = OPTIONS.halvings[1] = 1;
+    OPTIONS.halvings[2] = OPTIONS.halvings[3] = 0;
     bool ok = config_parse(&OPTIONS.encoder, ENCODER, NULL) == 0 &&
               alphabet_parse(alphabet, list, NULL) == 0 && mkdtemp(scratch) != NULL &&
               chdir(scratch) == 0;

@@ -44,7 +44,6 @@ static double loss_in(const json_t *line, const char *name) {
 static void losses_fall_and_metrics_say_so(void) {
     struct read_options o = OPTIONS;
     json_t *lines[2];
-    o.merging_from = 0.5;
     train_whole(&o, "whole");
     FILE *file = fopen("whole/metrics.ndjson", "r");
     for (int i = 0; i < 2; i++) {
@@ -61,9 +60,8 @@ static void losses_fall_and_metrics_say_so(void) {
             printf("# %s\n", NAMES[i]);
         }
     }
-    CHECK(json_object_get(lines[0], "merge1") == NULL);
-    CHECK(loss_in(lines[1], "merge1") > 0 && loss_in(lines[1], "merge2") > 0);
-    CHECK(json_object_get(lines[1], "merge3") == NULL);
+    CHECK(loss_in(lines[1], "halved1") > 0 && loss_in(lines[1], "halved2") > 0);
+    CHECK(json_object_get(lines[1], "halved3") == NULL);
     CHECK_NEAR(json_real_value(json_object_get(lines[1], "rate")), 0, 1e-12);
     json_decref(lines[0]);
     json_decref(lines[1]);
@@ -110,8 +108,7 @@ static void memory_is_predicted(void) {
         o.trainer.schedule.steps = 8;
         o.trainer.threads = threads;
         o.trainer.folder = "run";
-        o.merging = 1;
-        o.merging_from = 0;
+        o.halving = 1;
         make_folder("run");
         CHECK_NUMBER(train(&o, &s, &result, NULL), 0);
         const size_t *will = result.ledger.predicted, *did = result.ledger.measured;
@@ -153,7 +150,7 @@ static void whiten(struct whitening *w, size_t count) {
         struct read_page page;
         const struct read_request request = {.number = i, .pair = i / 2, .progress = 1};
         CHECK_NUMBER(generator_make(&m, &request, &page, NULL), 0);
-        whiten_add(w, page.grey, page.width);
+        whiten_add(w, page.grey, page.width, page.height);
     }
     CHECK_NUMBER(whiten_finish(w, NULL), 0);
 }
@@ -190,7 +187,7 @@ static void what_is_shipped_computes_what_was_trained(void) {
     for (int i = 0; i < SIDE * SIDE; i++) {
         grey[i] = (uint8_t)(i * 7 % 41 < 5 ? i % 100 : 255);
     }
-    whiten_page(&whitening, whitened, grey, SIDE);
+    whiten_page(&whitening, whitened, grey, SIDE, SIDE);
     int rc =
         encoder_open(&encoder, "run/encoder.safetensors", NULL, cpu_backend(), DTYPE_F32, NULL);
     if (rc == 0) {
@@ -442,9 +439,9 @@ static void other_options_are_refused(void) {
     others[2].trainer.threads++;
     others[3].trainer.optimizer.decay *= 2;
     others[4].trainer.optimizer.clip /= 2;
-    others[5].merging /= 2;
+    others[5].halving /= 2;
     others[6].sizes[READ_CROP]++;
-    others[7].merges[1] = 0;
+    others[7].halvings[1] = 0;
     for (int i = 0; i < OTHERS; i++) {
         struct source s = SOURCE;
         CHECK_NUMBER(train(&others[i], &s, NULL, &e), ERR_USAGE);
@@ -524,7 +521,7 @@ static void a_gradient_out_of_all_proportion_is_skipped(void) {
     struct read_options o = OPTIONS;
     struct trainer_result result;
     o.batch = o.trainer.threads = 1;
-    o.merging = 0;
+    o.halving = 0;
     o.trainer.schedule.steps = 1000;
     o.trainer.schedule.rate = 0.01;
     s.side = SIDE / 2;

@@ -16,7 +16,8 @@ enum reader_maps { MAPS_NONE, MAPS_RANDOM, MAPS_MEANS };
 struct reader_file {
     int64_t dim;
     enum reader_maps maps;
-    const char *metadata; /* NULL: what belongs there */
+    const struct reading_config *config; /* NULL: READER_CONFIG */
+    const char *metadata; /* NULL: what belongs to READER_CONFIG */
     const char *left_out; /* a tensor; NULL: none */
     const char *reshaped; /* likewise: one that lacks its last row */
     const double
@@ -27,7 +28,7 @@ static const char READER_METADATA[] =
     "{\"channels\":2,\"hidden\":6,\"embedding\":4,"
     "\"alphabet\":[\"\\uFFFD\",\"a\",\"b\",\"\\u00e9\",\"\\u4e2d\"]}";
 static const struct reading_config READER_CONFIG = {
-    .channels = 2, .hidden = 6, .embedding = 4, .classes = 5};
+    .channels = 2, .hidden = 6, .embedding = 4, .reach = READING_OLD_REACH, .classes = 5};
 
 enum { READER_FILE_TENSORS = 32 };
 struct reader_writing {
@@ -94,8 +95,8 @@ static inline void reader_file_write(const char *path, const struct reader_file 
     struct error e = {0};
     json_t *metadata = json_pack("{s:s}", READING_METADATA,
                                  file->metadata != NULL ? file->metadata : READER_METADATA);
-    int rc = reading_tensors(&READER_CONFIG, "reader.", file->dim, READING_ROWS, READING_STEPS,
-                             reader_tensor, &w, &e);
+    int rc = reading_tensors(file->config != NULL ? file->config : &READER_CONFIG, "reader.",
+                             file->dim, READING_ROWS, READING_STEPS, reader_tensor, &w, &e);
     rc = rc == 0 && file->maps != MAPS_NONE ? merge_tensors(file->dim, reader_tensor, &w, &e) : rc;
     if (rc == 0) {
         rc = safetensors_write(path, w.tensors, w.count, metadata, &e);

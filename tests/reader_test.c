@@ -110,7 +110,8 @@ static void a_head_without_maps_reads_but_does_not_merge(void) {
     CHECK_NUMBER(reader_merge(s, tokens, &rows, &columns, &e), ERR_UNSUPPORTED);
     CHECK_NUMBER(reader_unmerge(s, tokens, 2, 2, 1, &e), ERR_UNSUPPORTED);
     CHECK_NUMBER(
-        reader_run(s, tokens, &(struct reading_page){2, 2, 1, 0, 0}, &characters, &count, &e), 0);
+        reader_run(s, tokens, &(struct reading_page){2, 2, 1, 0, 0, 0}, &characters, &count, &e),
+        0);
     reader_session_close(s);
     reader_close(r);
 }
@@ -418,7 +419,7 @@ static void characters_of_cells_become_one_run(void) {
                                               {14, 20, 64, 0, 6, 1},
                                               {20, 30, 0, 64, 10, 1},
                                               {30, 32, 64, 64, 2, 0.625f}};
-    const struct reading_page page = {2, 2, 1, 2, 2};
+    const struct reading_page page = {2, 2, 1, 2, 2, 0};
     struct reading_character characters[64];
     struct alphabet *alphabet = alphabet_of_lines();
     struct reading_text t;
@@ -444,7 +445,7 @@ static void characters_of_cells_become_one_run(void) {
 static void cells_may_be_smaller_than_a_token(void) {
     static const struct placed LIST[] = {{0, 2, "ab", 1}, {0, 34, "ef", 1}, {0, 66, "ij", 1},
                                          {2, 2, "cd", 1}, {2, 34, "gh", 1}, {2, 98, "k", 1}};
-    const struct reading_page page = {1, 4, 2, 1, 4}, smaller = {1, 2, 1, 1, 4};
+    const struct reading_page page = {1, 4, 2, 1, 4, 0}, smaller = {1, 2, 1, 1, 4, 0};
     struct reading_character characters[64];
     struct alphabet *alphabet = alphabet_of_lines();
     struct reading_text t;

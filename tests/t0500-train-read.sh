@@ -42,7 +42,7 @@ it_learns_and_tells() {
         "$whole/metrics.ndjson"
     jq -se 'map(.read10 | add) | .[0] < 10 and .[1] < .[0]' "$whole/metrics.ndjson"
     jq -se 'all(.[]; [.early0, .early1, .early2] | all(.[0] > 0 and .[1] > 0))' "$whole/metrics.ndjson"
-    jq -se '.[1] | .merge1 and .rate == 0' "$whole/metrics.ndjson"
+    jq -se '.[1] | .halved1 and .rate == 0' "$whole/metrics.ndjson"
 }
 
 what_it_trains_is_an_encoder() {
@@ -125,7 +125,7 @@ two_threads_give_the_same_bytes_each_time() {
 other_options_are_refused() {
     read_text run 2
     cp run/checkpoint.safetensors before
-    for option in --seed=2 --threads=2 --batch=2 --sizes=base --merging=0; do
+    for option in --seed=2 --threads=2 --batch=2 --sizes=base --halving=0; do
         expect_code 1 read_text run 2 $option 2>messages
         expect_match 'run/checkpoint.safetensors: was made with other options, or of other text; name another folder' messages
     done
@@ -160,7 +160,7 @@ usage_is_checked() {
     expect_match 'TEXT' messages
     expect_code 2 "$OCC_BIN/occ-train" 2>messages
     expect_code 2 "$OCC_BIN/occ-train" write -o run x 2>messages
-    for option in --sizes=huge --sizes= --profiles=read10:x --random=2 --rate=0 --rate=nan --average=1 --merging=-1 \
+    for option in --sizes=huge --sizes= --profiles=read10:x --random=2 --rate=0 --rate=nan --average=1 --halving=-1 \
         --steps=0 --batch=0; do
         expect_code 2 read_text run 1 $option 2>messages
         expect_match "${option%%=*}" messages

@@ -63,8 +63,24 @@ static void encoders_say_what_their_names_mean(void) {
     }
 }
 
-static void heads_and_maps_are_matrices_with_biases(void) {
+/* A trunk adds to what it reads: its table decays as little as a bias, its last matrix begins with
+ * less than others. */
+static void a_trunk_has_a_table_of_levels(void) {
     struct reading_config config = READING_DEFAULTS;
+    config.classes = 100;
+    listed.count = 0;
+    CHECK_NUMBER(reading_tensors(&config, "reader.", 32, 8, 8, keep, &listed, NULL), 0);
+    CHECK_NUMBER(listed.count, 15);
+    const struct tensor_spec *level = &listed.list[0], *last = &listed.list[3];
+    CHECK_TEXT(level->name, "reader.level.weight");
+    CHECK(level->rows == config.nested + 1 && !level->decays);
+    CHECK_TEXT(last->name, "reader.trunk.1.weight");
+    CHECK_NEAR(last->deviation, 1 / sqrt(2 * (double)config.trunk), 1e-15);
+}
+
+static void heads_and_maps_are_matrices_with_biases(void) {
+    const struct reading_config defaults = READING_DEFAULTS;
+    struct reading_config config = reading_without_trunk(&defaults);
     config.classes = 100;
     listed.count = 0;
     CHECK_NUMBER(reading_tensors(&config, "early.0.", 32, 8, 8, keep, &listed, NULL), 0);
@@ -121,6 +137,7 @@ static void a_list_ends_when_it_is_refused(void) {
 
 int main(void) {
     RUN(encoders_say_what_their_names_mean);
+    RUN(a_trunk_has_a_table_of_levels);
     RUN(heads_and_maps_are_matrices_with_biases);
     RUN(rows_are_those_of_the_matrix_in_memory);
     RUN(a_list_ends_when_it_is_refused);

@@ -18,8 +18,8 @@
 #define STEP_LIMIT 1e-3
 #define BF16_COSINE 0.999
 
-enum { HEIGHT = 128, WIDTH = 256, BATCH = 2, HEADS = 5, EARLY = 3, MERGED = 4, LOSSES = 6 };
-static const char *const NAMES[HEADS] = {"early.0", "early.1", "early.2", "reader", "merged"};
+enum { HEIGHT = 128, WIDTH = 256, BATCH = 2, HEADS = 5, EARLY = 3, HALVED = 4, LOSSES = 6 };
+static const char *const NAMES[HEADS] = {"early.0", "early.1", "early.2", "reader", "halved"};
 
 struct golden {
     struct safetensors *file;
@@ -32,7 +32,6 @@ struct golden {
     struct tape *tape;
     float *pixels;
     struct read_targets targets[HEADS];
-    float scales[HEADS];
 };
 
 /* ---- The golden file ------------------------------------------------------------------------ */
@@ -72,14 +71,17 @@ static void read_facts(struct golden *g) {
     must(encoder != NULL && config_parse(&g->encoder, encoder, NULL) == 0, "metadata");
     must(number(facts, "cells", "side") == READING_ROW &&
              number(facts, "cells", "side") == READING_STEP &&
-             number(facts, "cells", "columns") == READING_COLUMNS &&
-             number(facts, "cells", "reach") == READING_REACH,
+             number(facts, "cells", "columns") == READING_COLUMNS,
          "cells are others now: change make.py and run it");
     g->reading =
         (struct reading_config){.channels = (int64_t)number(facts, "reading", "channels"),
                                 .hidden = (int64_t)number(facts, "reading", "hidden"),
                                 .embedding = (int64_t)number(facts, "reading", "embedding"),
-                                .classes = (int64_t)number(facts, "reading", "classes")};
+                                .classes = (int64_t)number(facts, "reading", "classes"),
+                                .reach = (int64_t)number(facts, "cells", "reach"),
+                                .cells = true,
+                                .trunk = (int64_t)number(facts, "reading", "trunk"),
+                                .nested = (int64_t)number(facts, "reading", "nested")};
     g->optimizer = (struct optimizer_options){.decay = number(facts, "optimizer", "decay"),
                                               .beta1 = number(facts, "optimizer", "beta1"),
                                               .beta2 = number(facts, "optimizer", "beta2"),
@@ -95,17 +97,17 @@ static void read_facts(struct golden *g) {
 static void make_parameters(struct golden *g) {
     const struct encoder_config *c = &g->encoder;
     const int64_t dims[EARLY] = {c->neck, c->net_2, c->net_3};
+    const struct reading_config simple = reading_without_trunk(&g->reading);
     must(parameters_open(&g->parameters, tape_device(g->tape), NULL) == 0, "parameters");
     int rc = config_tensors(c, parameters_take, g->parameters, NULL);
     for (int i = 0; i < EARLY; i++) {
         char prefix[16];
         snprintf(prefix, sizeof prefix, "%s.", NAMES[i]);
-        rc |= reading_tensors(&g->reading, prefix, dims[i], 2 << i, 2 << i, parameters_take,
+        rc |= reading_tensors(&simple, prefix, dims[i], 2 << i, 2 << i, parameters_take,
                               g->parameters, NULL);
     }
     rc |= reading_tensors(&g->reading, "reader.", c->token_dim, READING_ROWS, READING_STEPS,
                           parameters_take, g->parameters, NULL);
-    rc |= merge_tensors(c->token_dim, parameters_take, g->parameters, NULL);
     must(rc == 0 && parameters_allocate(g->parameters, NULL) == 0, "parameters");
     must(gradients_open(&g->gradients, g->parameters, tape_device(g->tape), NULL) == 0,
          "gradients");
@@ -172,17 +174,18 @@ static void open_golden(struct golden *g, enum dtype compute) {
     for (size_t i = 0; i < bytes->bytes; i++) {
         g->pixels[i] = (float)((const uint8_t *)bytes->data)[i] / 128.0f - 1.0f;
     }
-    memcpy(g->scales, find(g, "scales", "")->data, sizeof g->scales);
+    float scales[HEADS];
+    memcpy(scales, find(g, "scales", "")->data, sizeof scales);
     for (int i = 0; i < HEADS; i++) {
-        g->targets[i] =
-            (struct read_targets){.rows = copy_of(g, NAMES[i], ".rows"),
-                                  .count = find(g, NAMES[i], ".rows")->shape[0],
-                                  .page_rows = HEIGHT / READING_ROW,
-                                  .steps = WIDTH / READING_STEP,
-                                  .presence = copy_of(g, NAMES[i], ".presence"),
-                                  .places = copy_of(g, NAMES[i], ".places"),
-                                  .classes = copy_of(g, NAMES[i], ".classes"),
-                                  .characters = find(g, NAMES[i], ".classes")->shape[0]};
+        g->targets[i] = (struct read_targets){.rows = copy_of(g, NAMES[i], ".rows"),
+                                              .count = find(g, NAMES[i], ".rows")->shape[0],
+                                              .page_rows = HEIGHT / READING_ROW,
+                                              .steps = WIDTH / READING_STEP,
+                                              .presence = copy_of(g, NAMES[i], ".presence"),
+                                              .places = copy_of(g, NAMES[i], ".places"),
+                                              .classes = copy_of(g, NAMES[i], ".classes"),
+                                              .characters = find(g, NAMES[i], ".classes")->shape[0],
+                                              .scale = scales[i]};
     }
 }
 
@@ -212,35 +215,31 @@ struct pass {
 static void read_with(const struct pass *p, int head, struct node *x,
                       const struct reading_grid *grid) {
     char prefix[16];
-    snprintf(prefix, sizeof prefix, "%s.", head == MERGED ? "reader" : NAMES[head]);
+    snprintf(prefix, sizeof prefix, "%s.", head == HALVED ? "reader" : NAMES[head]);
     const struct tensor losses = tensor_row_range(&p->losses, head, 1);
-    read_head_tape(&p->g->reading, &p->source, p->g->tape, prefix, x, grid, &p->g->targets[head],
-                   &losses, 1, p->g->scales[head]);
+    const struct reading_config config =
+        head < EARLY ? reading_without_trunk(&p->g->reading) : p->g->reading;
+    read_head_tape(&config, &p->source, p->g->tape, prefix, x, grid, &p->g->targets[head], &losses,
+                   1);
 }
 
-static struct node *merge_and_back(const struct pass *p, struct node *x, int64_t rows,
-                                   int64_t columns) {
-    for (int by_rows = 0; by_rows < 2; by_rows++) {
-        x = merge_tape(&p->source, p->g->tape, x, &rows, &columns, by_rows);
-    }
-    for (int by_rows = 1; by_rows >= 0; by_rows--) {
-        x = unmerge_tape(&p->source, p->g->tape, x, &rows, &columns, by_rows);
-    }
-    return x;
+static struct node *trunk(const struct pass *p, struct node *x, const int halvings[BATCH]) {
+    return read_trunk_tape(&p->g->reading, &p->source, p->g->tape, "reader.", x, halvings, BATCH);
 }
 
 static void all_heads(const struct pass *p, const struct encoder_stages *stages,
                       int column_offsets) {
     const int64_t patch = p->g->encoder.patch;
-    const struct reading_grid patches = {HEIGHT / patch, WIDTH / patch, 2, 2, 1};
-    const struct reading_grid halves = {HEIGHT / patch / 2, WIDTH / patch / 2, 4, 4, 1};
-    const struct reading_grid tokens = {HEIGHT / patch / 4, WIDTH / patch / 4 * column_offsets, 8,
-                                        8, column_offsets};
+    const int64_t cell = READING_STEPS / column_offsets;
+    const struct reading_grid patches = {HEIGHT / patch, WIDTH / patch, 2, 2, 1, cell};
+    const struct reading_grid halves = {HEIGHT / patch / 2, WIDTH / patch / 2, 4, 4, 1, cell};
+    const struct reading_grid tokens = {
+        HEIGHT / patch / 4, WIDTH / patch / 4 * column_offsets, 8, 8, column_offsets, cell};
     read_with(p, 0, stages->neck, &patches);
     read_with(p, 1, stages->net_2, &halves);
     read_with(p, 2, stages->net_3, &tokens);
-    read_with(p, 3, stages->tokens, &tokens);
-    read_with(p, MERGED, merge_and_back(p, stages->tokens, tokens.rows, tokens.columns), &tokens);
+    read_with(p, 3, trunk(p, stages->tokens, (int[]){0, 0}), &tokens);
+    read_with(p, HALVED, trunk(p, stages->tokens, (int[]){1, 2}), &tokens);
 }
 
 /* Losses, and the gradients of their scaled sum, which comes back. */
@@ -263,7 +262,7 @@ static double learn(struct golden *g, int column_offsets, float losses[HEADS][RE
     download_floats(g->tape, losses[0], &p.losses);
     double sum = 0;
     for (int i = 0; i < HEADS; i++) {
-        sum += (double)g->scales[i] *
+        sum += (double)g->targets[i].scale *
                ((double)losses[i][READ_PRESENCE] + (double)losses[i][READ_CHARACTER]);
     }
     return sum;

@@ -42,7 +42,7 @@ static void begin(void) {
     memset(&whitening, 0, sizeof whitening);
     for (int i = 0; i < PAGES; i++) {
         draw(pages[i]);
-        whiten_add(&whitening, pages[i], SIDE);
+        whiten_add(&whitening, pages[i], SIDE, SIDE);
     }
     CHECK_NUMBER(whiten_finish(&whitening, NULL), 0);
 }
@@ -54,7 +54,7 @@ static void numbers_vary_alike_and_on_their_own(void) {
     begin();
     memset(moments, 0, sizeof moments);
     for (int i = 0; i < PAGES; i++) {
-        whiten_page(&whitening, whitened, pages[i], SIDE);
+        whiten_page(&whitening, whitened, pages[i], SIDE, SIDE);
         for (int patch = 0; patch < ACROSS * ACROSS; patch++) {
             for (int k = 0; k < WHITEN_AREA; k++) {
                 for (int j = 0; j <= k; j++) {
@@ -79,7 +79,7 @@ static void white_is_zero(void) {
     static uint8_t white[SIDE * SIDE];
     begin();
     memset(white, 255, sizeof white);
-    whiten_page(&whitening, whitened, white, SIDE);
+    whiten_page(&whitening, whitened, white, SIDE, SIDE);
     for (int i = 0; i < SIDE * SIDE; i++) {
         CHECK_NEAR((double)whitened[i], 0, 0);
     }
@@ -128,7 +128,7 @@ static void fused_and_unfused_embeddings_give_the_same_numbers(void) {
     whiten_fuse(&whitening, shipped.weight, shipped.bias, ROWS);
     again = shipped;
     whiten_unfuse(&whitening, again.weight, again.bias, ROWS);
-    whiten_page(&whitening, whitened, pages[1], SIDE);
+    whiten_page(&whitening, whitened, pages[1], SIDE, SIDE);
     for (int patch = 0; patch < ACROSS * ACROSS; patch++) {
         for (int r = 0; r < ROWS; r++) {
             double wanted = of_whitened(&trained, patch, r);
@@ -145,7 +145,7 @@ static void an_embedding_of_pixels_can_be_unfused(void) {
     fill(&pixels);
     unfused = pixels;
     whiten_unfuse(&whitening, unfused.weight, unfused.bias, ROWS);
-    whiten_page(&whitening, whitened, pages[2], SIDE);
+    whiten_page(&whitening, whitened, pages[2], SIDE, SIDE);
     for (int patch = 0; patch < ACROSS * ACROSS; patch++) {
         for (int r = 0; r < ROWS; r++) {
             CHECK_NEAR(of_whitened(&unfused, patch, r), of_pixels(&pixels, pages[2], patch, r),
@@ -159,7 +159,7 @@ static void pages_without_ink_are_refused(void) {
     struct error e = {0};
     memset(&whitening, 0, sizeof whitening);
     memset(white, 255, sizeof white);
-    whiten_add(&whitening, white, SIDE);
+    whiten_add(&whitening, white, SIDE, SIDE);
     CHECK_NUMBER(whiten_finish(&whitening, &e), ERR_FORMAT);
     CHECK_TEXT(e.text, "the pages to learn from are empty");
 }

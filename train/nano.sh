@@ -1,11 +1,21 @@
 #!/bin/sh
-# nano.sh - trains the bundled encoder, compress/nano.safetensors, from nothing: the text it learns from (text.sh),
-# the options and the seed are all here. Two cores take two to three hours; killed and run again, it goes on.
+# nano.sh - trains the bundled encoder, compress/nano.safetensors, from nothing: the text it learns from (text.sh), the
+# options and the seed are all here.
 #
-#     sh train/nano.sh FOLDER     # for the text and the checkpoints, some 800 MB
+#     sh train/nano.sh FOLDER          # as the bundled one was made: PyTorch on a GPU, ten minutes of an H100
+#     sh train/nano.sh --cpu FOLDER    # by `occ train read`: the same network, losses and pages, a week of two cores
+#
+# FOLDER gets the text and the run, 300 MB. The first form needs python3 with torch, numpy and safetensors, and what
+# tests/bench is built with.
 set -eu
+
+gpu=true
+if [ "${1:-}" = --cpu ]; then
+    gpu=false
+    shift
+fi
 if [ "$#" != 1 ] || [ "$1" = --help ] || [ "$1" = -h ]; then
-    echo "usage: sh train/nano.sh FOLDER"
+    echo "usage: sh train/nano.sh [--cpu] FOLDER"
     exit 2
 fi
 mkdir -p "$1"
@@ -16,10 +26,20 @@ PATH=$PWD/build/release/bin:$PATH
 [ -e "$folder/text/SOURCES" ] || sh train/text.sh "$folder/text"
 text=$folder/text/train
 # English counts three times: it is what most scripts are in.
-occ train read -v --threads 2 --seed 1 -o "$folder/run" --steps 20000 --batch 4 --rate 0.005 --staged 0.35 --simple 0.03 \
-    --sizes tiny:12,crop:3,base:1,hifi:0.5 --profiles read10:5,clear:1,dense:4 --random 0.33 --pictures 0.06 \
-    "$text"/*.txt "$text"/en-*.txt "$text"/en-*.txt
-occ model convert --dtype int8 -o compress/nano.safetensors "$folder/run/encoder.safetensors"
-occ train plot -o train/nano.svg "$folder/run"
-occ eval fidelity --model compress/nano.safetensors --text "$folder/text/heldout/fortunes.txt" \
-    --profiles read10,clear,dense --modes tiny,base,hifi --codecs --halvings 0,1,2,3 --operators own,pool,resize,render
+set -- "$text"/*.txt "$text"/en-*.txt "$text"/en-*.txt
+if $gpu; then
+    bench-training-pages --alphabet >"$folder/alphabet.json"
+    kinds=
+    for profile in read10 clear dense cell10 cell8; do
+        kinds=$kinds,$profile,$profile-random,$profile-samples
+    done
+    python3 tests/bench/torch_read.py --pages bench-training-pages --alphabet "$folder/alphabet.json" \
+        --kinds "${kinds#,}" --mix "--profiles cell10:0.62,cell8:0.38 --simple 0.5 --samples 0.4" --seed 1 \
+        --minutes 9.6 --staged 0.1 --rate 0.004 --simple 1500 --rewhiten 500 --every 200 --text "$@" -o "$folder/run"
+    cat "$folder"/run/encoder.part* >"$folder/run/encoder.safetensors"
+else
+    occ train read -v --threads 2 --seed 1 -o "$folder/run" --steps 400000 --batch 4 --rate 0.004 --staged 0.1 \
+        --simple 0.01 --sizes tiny:12,base:1,hifi:0.5 --profiles cell10:0.62,cell8:0.38 --samples 0.4 "$@"
+fi
+occ model convert --dtype int8 -o "$folder/nano.safetensors" "$folder/run/encoder.safetensors"
+occ train plot -o "$folder/nano.svg" "$folder/run"

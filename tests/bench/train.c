@@ -3,7 +3,7 @@
  *
  *     bench-train [--steps 12] [--batch 8] [--threads N]     without N: with two threads and one
  *
- * The nano encoder with all heads on tiny pages, each read a second time after one merge; a page
+ * The nano encoder with all heads on tiny pages, each read after one halving; a page
  * is always the same, so that none is drawn meanwhile. Prints a JSON line: pages per second, of
  * wall and of processor time; the rate of the multiplications and additions that the network needs,
  * three times those of the way forward; the share of the rate that a single large product reaches,
@@ -127,7 +127,7 @@ static double head_products(const struct reading_config *c, double inputs, doubl
                             double cells_each, double share, double empty) {
     double cells = ROWS * (share + empty) * SIDE / READING_STEP, hidden = (double)c->hidden;
     double sum = inputs * dim * cells_each * (double)c->channels;
-    sum += cells * hidden * (double)(READING_SEEN * c->channels + 2 * READING_COLUMNS);
+    sum += cells * hidden * (double)(reading_seen(c) * c->channels + 2 * READING_COLUMNS);
     sum += cells * hidden * (double)(READING_COLUMNS * c->embedding);
     return sum + ROWS * A_ROW * share * (double)(c->embedding * c->classes);
 }
@@ -140,8 +140,7 @@ static double reading_products(const struct encoder_config *e, const struct read
     sum += head_products(c, n / 4, (double)e->net_2, cells / 4, 1.0 / 3, 1.0 / 32);
     sum += head_products(c, n / 16, (double)e->net_3, cells, 1.0 / 3, 1.0 / 32);
     sum += head_products(c, n / 16, d, cells, 1, 1.0 / 8);
-    sum += head_products(c, n / 16, d, cells, 0.5, 1.0 / 16);
-    return sum + 2 * n / 32 * 2 * d * d; /* a merge and its backward pass */
+    return sum + n / 16 * 2 * d * (double)c->trunk;
 }
 
 /* ---- Pages ----------------------------------------------------------------------------------- */
@@ -183,8 +182,7 @@ static int make(void *generator, const struct read_request *r, struct read_page 
                                .height = SIDE,
                                .grey = s->grey,
                                .labels = s->labels,
-                               .label_count = ROWS * A_ROW,
-                               .merging = true};
+                               .label_count = ROWS * A_ROW};
     return 0;
 }
 
@@ -235,9 +233,8 @@ static void measure(const struct alphabet *alphabet, int threads, int64_t batch,
     o.trainer.schedule.steps = 1000 * o.trainer.stop_at; /* the early heads stay */
     o.trainer.save_ms = INT64_MAX / 2;
     o.staged = 0; /* all of the network */
-    o.merging = 1;
-    o.merging_from = 0;
-    memcpy(o.merges, (const double[READ_MERGES]){1}, sizeof o.merges);
+    o.halving = 1;
+    memcpy(o.halvings, (const double[READ_HALVINGS]){1}, sizeof o.halvings);
     o.trainer.folder = mkdtemp(folder);
     if (o.trainer.folder == NULL) {
         perror(folder);

@@ -8,7 +8,7 @@
  * Writes pages `first`, `first + step`, ... (a page follows from the seed and its number alone, so
  * processes share the work by --first and --step). Of each page, little-endian, without padding:
  *
- *     u32 magic "OCCP", width, height, label count, kind, flags (1: worth being read after merges)
+ *     u32 magic "OCCP", width, height, label count, kind, flags (0)
  *     u8  grey[height][width]
  *     struct { i16 row, column; i32 class; } labels[label count]     see train/read/head.h
  *
@@ -29,7 +29,7 @@
 #include "store/file.h"
 #include "train/read/pages.h"
 
-enum { MAGIC = 0x5043434F, HEADER = 6, MERGING = 1 };
+enum { MAGIC = 0x5043434F, HEADER = 6 };
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "pages are written as they lie in memory, which is to be little-endian"
 #endif
@@ -122,7 +122,7 @@ static int write_page(const struct read_page *page, struct error *e) {
                                      (uint32_t)page->height,
                                      (uint32_t)page->label_count,
                                      (uint32_t)page->kind,
-                                     page->merging ? MERGING : 0};
+                                     0};
     size_t area = (size_t)page->width * (size_t)page->height;
     int rc = file_write(STDOUT_FILENO, header, sizeof header, NULL, e);
     if (rc == 0) {

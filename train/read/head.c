@@ -70,25 +70,26 @@ static struct node *pick(const struct head *h, struct node *cells) {
     return tape_combine(t, 0.5f, own, 0.5f, tape_gather(t, cells, &other_index));
 }
 
-/* Of (steps): the cells that each cell sees. */
+/* Of (squares side by side that see each other, neighbours on each side): those that each sees. */
 static void fill_neighbours(int32_t *out, int64_t count, const int64_t *shape) {
+    const int64_t seen = 2 * shape[1] + 1;
     for (int64_t i = 0; i < count; i++) {
-        const int64_t cell = i / READING_SEEN, side = i % READING_SEEN - READING_REACH;
+        const int64_t cell = i / seen, side = i % seen - shape[1];
         const int64_t step = cell % shape[0] + side;
         out[i] = step >= 0 && step < shape[0] ? (int32_t)(cell + side) : -1;
     }
 }
 
-/* Each cell with its neighbours in the row, from left to right: (cells,
- * READING_SEEN * channels). */
-static struct node *neighbourhood(struct tape *t, struct node *own, int64_t steps) {
+/* Each square with its neighbours in the row, from left to right: (squares, seen * channels). */
+static struct node *neighbourhood(const struct head *h, struct node *own) {
     if (own == NULL) {
         return NULL;
     }
+    const struct reading_config *c = h->config;
     const int64_t cells = tensor_rows(&own->value), channels = tensor_width(&own->value);
-    const struct tensor index =
-        tape_table(t, fill_neighbours, cells * READING_SEEN, TAPE_TABLE(steps));
-    return tape_matrix(t, tape_gather(t, own, &index), cells, READING_SEEN * channels);
+    const struct tensor index = tape_table(h->t, fill_neighbours, cells * reading_seen(c),
+                                           TAPE_TABLE(h->grid->stretch, c->reach));
+    return tape_matrix(h->t, tape_gather(h->t, own, &index), cells, reading_seen(c) * channels);
 }
 
 static struct node *linear(const struct head *h, struct node *x, const char *name) {
@@ -97,8 +98,7 @@ static struct node *linear(const struct head *h, struct node *x, const char *nam
 
 /* Losses of one part of the columns, from `first` on; characters NULL: none anywhere. */
 static void part_loss(const struct head *h, const struct read_targets *targets, int64_t first,
-                      struct node *presence, struct node *characters, float scale,
-                      const struct tensor *losses) {
+                      struct node *presence, struct node *characters, const struct tensor *losses) {
     struct tape *t = h->t;
     const int64_t columns = targets->count * targets->steps * READING_COLUMNS;
     if (columns == 0) {
@@ -106,7 +106,7 @@ static void part_loss(const struct head *h, const struct read_targets *targets, 
     }
     const struct tensor there = upload(t, targets->presence, columns);
     const struct tensor presence_loss = tensor_column_range(losses, READ_PRESENCE, 1);
-    tape_cross_entropy(t, tape_row_range(t, presence, first, columns), &there, scale,
+    tape_cross_entropy(t, tape_row_range(t, presence, first, columns), &there, targets->scale,
                        &presence_loss);
     if (targets->characters == 0) {
         return;
@@ -116,7 +116,7 @@ static void part_loss(const struct head *h, const struct read_targets *targets, 
     const struct tensor character_loss = tensor_column_range(losses, READ_CHARACTER, 1);
     tape_classify(t, tape_gather(t, tape_row_range(t, characters, first, columns), &places),
                   tape_named(h->parameters, t, "%sclass.weight", h->prefix),
-                  tape_named(h->parameters, t, "%sclass.bias", h->prefix), &classes, scale,
+                  tape_named(h->parameters, t, "%sclass.bias", h->prefix), &classes, targets->scale,
                   &character_loss);
 }
 
@@ -131,7 +131,7 @@ static bool any_characters(const struct read_targets *targets, int64_t count) {
 void read_head_tape(const struct reading_config *config, const struct tape_source *parameters,
                     struct tape *t, const char *prefix, struct node *x,
                     const struct reading_grid *grid, const struct read_targets *targets,
-                    const struct tensor *losses, int64_t count, float scale) {
+                    const struct tensor *losses, int64_t count) {
     const struct head h = {.config = config,
                            .parameters = parameters,
                            .t = t,
@@ -147,7 +147,7 @@ void read_head_tape(const struct reading_config *config, const struct tape_sourc
     }
     unfolded = tape_matrix(t, unfolded, tensor_rows(&x->value) * grid->down * grid->across,
                            config->channels);
-    struct node *hidden = neighbourhood(t, pick(&h, unfolded), h.steps);
+    struct node *hidden = neighbourhood(&h, pick(&h, unfolded));
     hidden = tape_gelu(t, linear(&h, hidden, "mix"));
     const int64_t columns = h.cells * READING_COLUMNS;
     struct node *presence = tape_matrix(t, linear(&h, hidden, "presence"), columns, 2);
@@ -157,60 +157,60 @@ void read_head_tape(const struct reading_config *config, const struct tape_sourc
     }
     int64_t first = 0;
     for (int64_t i = 0; i < count; i++) {
-        part_loss(&h, &targets[i], first, presence, characters, scale, &losses[i]);
+        part_loss(&h, &targets[i], first, presence, characters, &losses[i]);
         first += targets[i].count * h.steps * READING_COLUMNS;
     }
 }
 
-/* ---- Merging --------------------------------------------------------------------------------- */
+/* ---- Halved tokens -----------------------------------------------------------------------------
+ */
 
-/* Of (rows, columns, back): rows two by two: token (2r + i, c) of the page stands at (r, c, i);
- * `back`: the other way round. */
-static void fill_pairs(int32_t *out, int64_t count, const int64_t *shape) {
-    const int64_t rows = shape[0], columns = shape[1];
+/* 1 for the numbers that are left, else 0: (rows, dim). */
+static struct node *kept_numbers(struct tape *t, const struct node *x, const int *halvings,
+                                 int64_t count) {
+    const int64_t rows = tensor_rows(&x->value), dim = tensor_width(&x->value);
+    float *kept = tape_host(t, (size_t)(rows * dim), sizeof *kept);
+    for (int64_t i = 0; i < rows && kept != NULL; i++) {
+        for (int64_t k = 0; k < dim >> halvings[i / (rows / count)]; k++) {
+            kept[i * dim + k] = 1;
+        }
+    }
+    if (kept == NULL) {
+        return NULL;
+    }
+    const struct tensor host = tensor_matrix(kept, DTYPE_F32, NULL, rows, dim);
+    const struct tensor mask = tape_upload(t, &host);
+    return tape_input(t, &mask, NULL);
+}
+
+/* The row of the table of levels that belongs to each token. */
+static struct node *levels(const struct tape_source *parameters, struct tape *t, const char *prefix,
+                           int64_t rows, const int *halvings, int64_t count) {
+    int32_t *index = tape_host(t, (size_t)rows, sizeof *index);
+    for (int64_t i = 0; i < rows && index != NULL; i++) {
+        index[i] = halvings[i / (rows / count)];
+    }
+    if (index == NULL) {
+        return NULL;
+    }
+    const struct tensor places = upload(t, index, rows);
+    return tape_gather(t, tape_named(parameters, t, "%slevel.weight", prefix), &places);
+}
+
+struct node *read_trunk_tape(const struct reading_config *config,
+                             const struct tape_source *parameters, struct tape *t,
+                             const char *prefix, struct node *x, const int *halvings,
+                             int64_t count) {
+    if (x == NULL || config->trunk == 0) {
+        return x;
+    }
+    bool whole = true;
     for (int64_t i = 0; i < count; i++) {
-        const int64_t page = i / (rows * columns) * rows * columns, r = i / columns % rows;
-        const int64_t paired = page + (r / 2 * columns + i % columns) * 2 + r % 2;
-        out[shape[2] != 0 ? i : paired] = (int32_t)(shape[2] != 0 ? paired : i);
+        whole = whole && halvings[i] == 0;
     }
-}
-
-static struct node *pair_rows(struct tape *t, struct node *x, int64_t rows, int64_t columns,
-                              bool back) {
-    if (x == NULL) {
-        return NULL;
-    }
-    const struct tensor index =
-        tape_table(t, fill_pairs, tensor_rows(&x->value), TAPE_TABLE(rows, columns, back));
-    return tape_gather(t, x, &index);
-}
-
-/* Twice as many rows, half as wide, or the other way round. */
-static struct node *halves(struct tape *t, struct node *x, bool join) {
-    if (x == NULL) {
-        return NULL;
-    }
-    const int64_t rows = tensor_rows(&x->value), width = tensor_width(&x->value);
-    return join ? tape_matrix(t, x, rows / 2, 2 * width) : tape_matrix(t, x, 2 * rows, width / 2);
-}
-
-struct node *merge_tape(const struct tape_source *parameters, struct tape *t, struct node *x,
-                        int64_t *rows, int64_t *columns, bool by_rows) {
-    assert(by_rows ? *rows % 2 == 0 : *columns % 2 == 0);
-    if (by_rows) {
-        x = pair_rows(t, x, *rows, *columns, false);
-    }
-    *rows /= by_rows ? 2 : 1;
-    *columns /= by_rows ? 1 : 2;
-    return tape_named_linear(parameters, t, halves(t, x, true), "merge.",
-                             by_rows ? "rows" : "columns");
-}
-
-struct node *unmerge_tape(const struct tape_source *parameters, struct tape *t, struct node *x,
-                          int64_t *rows, int64_t *columns, bool by_rows) {
-    x = tape_named_linear(parameters, t, x, "unmerge.", by_rows ? "rows" : "columns");
-    *rows *= by_rows ? 2 : 1;
-    *columns *= by_rows ? 1 : 2;
-    x = halves(t, x, false);
-    return by_rows ? pair_rows(t, x, *rows, *columns, true) : x;
+    const int64_t rows = tensor_rows(&x->value);
+    x = whole ? x : tape_multiply(t, x, kept_numbers(t, x, halvings, count));
+    x = tape_add(t, x, levels(parameters, t, prefix, rows, halvings, count));
+    struct node *y = tape_gelu(t, tape_named_linear(parameters, t, x, prefix, "trunk.0"));
+    return tape_add(t, x, tape_named_linear(parameters, t, y, prefix, "trunk.1"));
 }

@@ -21,24 +21,25 @@ struct read_targets {
     int32_t *presence;         /* (count, steps * READING_COLUMNS): 0 or 1, -1: not counted */
     int32_t *places, *classes; /* of the characters: index into presence; class */
     int64_t characters;
+    float scale; /* of its losses */
 };
 
 /* Where a head's losses go: sums of cross-entropies, not scaled. */
 enum { READ_PRESENCE, READ_CHARACTER, READ_LOSSES };
 
-/* Adds `scale` times the cross-entropies of what the head `prefix` reads at targets[0 .. count - 1]
- * to the tape's loss, and their sums to losses[0 .. count - 1], each F32 (READ_LOSSES) of the
- * device. x (batch * tokens, dim), grid of one page. */
+/* Adds the scaled cross-entropies of what the head `prefix` reads at targets[0 .. count - 1] to the
+ * tape's loss, and their sums to losses[0 .. count - 1], each F32 (READ_LOSSES) of the device.
+ * x (batch * tokens, dim), grid of one page. */
 void read_head_tape(const struct reading_config *config, const struct tape_source *parameters,
                     struct tape *t, const char *prefix, struct node *x,
                     const struct reading_grid *grid, const struct read_targets *targets,
-                    const struct tensor *losses, int64_t count, float scale);
+                    const struct tensor *losses, int64_t count);
 
-/* One merge of a grid, or back: (batch * rows * columns, dim) -> half as many tokens; *rows and
- * *columns become those of the result. Sides are even where they are halved. */
-struct node *merge_tape(const struct tape_source *parameters, struct tape *t, struct node *x,
-                        int64_t *rows, int64_t *columns, bool by_rows);
-struct node *unmerge_tape(const struct tape_source *parameters, struct tape *t, struct node *x,
-                          int64_t *rows, int64_t *columns, bool by_rows);
+/* What the head `prefix` sees of the tokens x (count * tokens, dim) of `count` pages that were
+ * halved halvings[i] times, at most config->nested: the numbers that are left, and its trunk. */
+struct node *read_trunk_tape(const struct reading_config *config,
+                             const struct tape_source *parameters, struct tape *t,
+                             const char *prefix, struct node *x, const int *halvings,
+                             int64_t count);
 
 #endif

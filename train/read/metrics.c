@@ -36,7 +36,7 @@ static void put_loss(json_t *line, const char *name, const struct read_sums *sum
 }
 
 /* "stages" that learn, then cross-entropies: "earlyN" of the heads before the last, of that by kind
- * of page, "mergeK". */
+ * of page, "halvedK". */
 static void put_all(const struct read_task *r, json_t *line) {
     char name[32];
     json_object_set_new(line, "stages", json_integer((int)r->plan.last + 1));
@@ -48,9 +48,9 @@ static void put_all(const struct read_task *r, json_t *line) {
         const char *kind = r->source->kinds[i];
         put_loss(line, kind != NULL ? kind : "", &r->sums, READ_OF_KIND + i);
     }
-    for (int i = 0; i < READ_MERGES; i++) {
-        snprintf(name, sizeof name, "merge%d", i + 1);
-        put_loss(line, name, &r->sums, READ_OF_MERGE + i);
+    for (int i = 0; i < READ_HALVINGS; i++) {
+        snprintf(name, sizeof name, "halved%d", i + 1);
+        put_loss(line, name, &r->sums, READ_OF_HALVING + i);
     }
 }
 

@@ -300,9 +300,7 @@ static int make(void *generator, const struct read_request *request, struct read
                                .grey = g->drawn.page.grey,
                                .labels = g->labels.list,
                                .label_count = g->labels.count,
-                               .kind = MATERIALS * c.profile + c.material,
-                               .merging =
-                                   PROFILES[c.profile].cells || PROFILES[c.profile].pitch == PATCH};
+                               .kind = MATERIALS * c.profile + c.material};
     return 0;
 }
 

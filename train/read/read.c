@@ -17,9 +17,8 @@ const struct read_options READ_DEFAULTS = {.trainer = TRAINER_DEFAULTS,
                                            .batch = 4,
                                            .sizes = {1},
                                            .staged = 0.35,
-                                           .merging = 0.5,
-                                           .merging_from = 0.5,
-                                           .merges = {0.6, 0.3, 0.07, 0.03}};
+                                           .halving = 0.5,
+                                           .halvings = {0.36, 0.28, 0.22, 0.14}};
 
 /* ---- Plans ----------------------------------------------------------------------------------- */
 
@@ -57,7 +56,7 @@ static int64_t make_plan(void *context, const struct trainer_step *step) {
                            .size = (enum read_size)random_choice(&random, o->sizes, READ_SIZES),
                            .last = stage_at(o->staged, done)};
     set_early(&r->plan, done < 0.5 ? 1 : done < 0.7 ? 0.3 : 0);
-    r->plan.merging = done >= o->merging_from && r->plan.last == STAGE_TOKENS;
+    r->plan.halving = r->plan.last == STAGE_TOKENS;
     r->threads = step->threads;
     /* pages are numbered as if each step had `batch` of them, or one per thread */
     r->numbers = o->batch > step->threads ? o->batch : step->threads;
@@ -129,9 +128,9 @@ static int load(void *worker, int64_t slot, int64_t index, double *targets, stru
         return rc;
     }
     s->random = random_stream(r->options->seed + 1, number);
-    s->merges = 0;
-    if (r->plan.merging && s->merging && random_unit(&s->random) < r->options->merging) {
-        s->merges = 1 + random_choice(&s->random, r->options->merges, READ_MERGES);
+    s->halvings = 0;
+    if (r->plan.halving && random_unit(&s->random) < r->options->halving) {
+        s->halvings = 1 + random_choice(&s->random, r->options->halvings, READ_HALVINGS);
     }
     *targets = (double)s->label_count;
     return 0;
@@ -140,15 +139,19 @@ static int load(void *worker, int64_t slot, int64_t index, double *targets, stru
 static int64_t learn(void *worker, int64_t slot, int64_t count, const struct trainer_pass *pass,
                      struct error *e) {
     struct read_worker *w = worker;
-    int64_t most = read_step_together(&w->task->plan);
+    int64_t most = read_step_together(&w->task->plan), alike = 1;
     count = count < most ? count : most;
+    while (alike < count && w->samples[slot + alike].height == w->samples[slot].height) {
+        alike++;
+    }
+    count = alike;
     int rc = read_step_pages(&w->pass, &w->samples[slot], count, pass, e);
     return rc < 0 ? rc : count;
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
-/* Of the sizes that the run has the largest, with as many merges as it has, and all heads. */
+/* Of the sizes that the run has the largest, halved as far as it has them, and all heads. */
 static void plan_most(struct read_task *r, struct read_sample *s, int *side) {
     static const enum page_mode MODES[READ_SIZES] = {[READ_TINY] = MODE_TINY,
                                                      [READ_BASE] = MODE_BASE,
@@ -165,8 +168,8 @@ static void plan_most(struct read_task *r, struct read_sample *s, int *side) {
         }
     }
     set_early(&r->plan, 1);
-    for (int i = 0; i < READ_MERGES && o->merging > 0; i++) {
-        s->merges = o->merges[i] > 0 ? i + 1 : s->merges;
+    for (int i = 0; i < READ_HALVINGS && o->halving > 0; i++) {
+        s->halvings = o->halvings[i] > 0 ? i + 1 : s->halvings;
     }
 }
 
@@ -182,7 +185,7 @@ static int rehearse(void *context, int64_t threads, const struct trainer_pass *p
     count = count < own ? count : own;
     for (int64_t i = 0; i < count && rc == 0; i++) {
         samples[i].random = 1;
-        samples[i].merges = samples[0].merges;
+        samples[i].halvings = samples[0].halvings;
         rc = read_sample_full(&samples[i], side, e);
     }
     if (rc == 0) {
@@ -213,7 +216,7 @@ static int open_whitening(struct read_task *r, struct error *e) {
         struct read_page page;
         rc = r->source->make(generator, &request, &page, e);
         if (rc == 0) {
-            whiten_add(r->whitening, page.grey, page.width);
+            whiten_add(r->whitening, page.grey, page.width, page.height);
             r->pages_hash = XXH3_64bits_withSeed(
                 page.grey, (size_t)page.width * (size_t)page.height, r->pages_hash);
             r->tiny_side = page.width;

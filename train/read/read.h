@@ -4,8 +4,9 @@
  * outputs of the two convolutions of the compressor; without them the last one does not begin to
  * learn. At first only the front learns, as far as the neck, then the convolutions come one after
  * the other, then the rest: what comes after a front that cannot read yet learns nothing, and its
- * gradients are noise to the front. Part of the pages also pass one to four merges and are read
- * again after as many unmerges, by the same head.
+ * gradients are noise to the front. Part of the pages are read after one to four halvings of
+ * their tokens (store/nest.h), by the same head: what is left of a token must say what matters
+ * most.
  *
  * A task of train/trainer.h. The pages of a step follow from the seed and its
  * number alone. */
@@ -23,12 +24,11 @@ enum read_size { READ_TINY, READ_BASE, READ_HIFI, READ_CROP, READ_SIZES };
 extern const char *const READ_SIZE_NAMES[READ_SIZES + 1]; /* ends in NULL */
 
 struct read_page {
-    int width, height;               /* pixels */
+    int width, height;               /* pixels: that of the mode, a multiple of 64 up to it */
     const uint8_t *grey;             /* (height, width) */
     const struct read_label *labels; /* in order; what is in no class has ALPHABET_OTHER */
     size_t label_count;
-    int kind;     /* of the page, for the log: 0 <= kind < READ_KINDS */
-    bool merging; /* worth being read after merges too */
+    int kind; /* of the page, for the log: 0 <= kind < READ_KINDS */
 };
 enum { READ_KINDS = 16 };
 
@@ -51,7 +51,7 @@ struct read_source {
     const char *kinds[READ_KINDS]; /* names; NULL: unused */
 };
 
-enum { READ_MERGES = 4 };
+enum { READ_HALVINGS = 4 };
 struct read_options {
     /* folder: also encoder.safetensors */
     struct trainer_options trainer;
@@ -60,15 +60,15 @@ struct read_options {
     struct encoder_config encoder;
     struct reading_config reading;
     uint64_t seed;
-    int64_t batch;              /* tiny pages per step; of a larger size as many as cost the same */
-    double sizes[READ_SIZES];   /* shares of the steps */
-    double staged;              /* share of the run in which the stages come one by one */
-    double merging;             /* share of the pages that are worth it */
-    double merging_from;        /* share of the run before that */
-    double merges[READ_MERGES]; /* shares of 1, 2, ... merges */
+    int64_t batch;            /* tiny pages per step; of a larger size as many as cost the same */
+    double sizes[READ_SIZES]; /* shares of the steps */
+    double staged;            /* share of the run in which the stages come one by one */
+    double halving;           /* share of the pages that are read after halvings */
+    double halvings[READ_HALVINGS]; /* shares of 1, 2, ... halvings among these */
 };
 extern const struct read_options READ_DEFAULTS;
 
+#define READ_PROFILES "occ.profiles" /* metadata: a JSON list of the profiles that were learned */
 /* As trainer_run. `metadata`: texts for the file of weights, beside those of the encoder. */
 int read_train(const struct read_options *options, const struct alphabet *alphabet,
                const struct read_source *source, const json_t *metadata,

@@ -8,11 +8,11 @@
 void read_sample_close(struct read_sample *s) {
     buffer_free(&s->pixels);
     buffer_free(&s->labels);
-    *s = (struct read_sample){.side = 0};
+    *s = (struct read_sample){.width = 0};
 }
 
-static int reserve(struct read_sample *s, int side, size_t labels, struct error *e) {
-    int rc = buffer_reserve(&s->pixels, (size_t)side * (size_t)side, sizeof(float), e);
+static int reserve(struct read_sample *s, int width, int height, size_t labels, struct error *e) {
+    int rc = buffer_reserve(&s->pixels, (size_t)width * (size_t)height, sizeof(float), e);
     if (rc == 0) {
         rc = buffer_reserve(&s->labels, labels, sizeof(struct read_label), e);
     }
@@ -21,24 +21,24 @@ static int reserve(struct read_sample *s, int side, size_t labels, struct error 
 
 int read_sample_take(struct read_sample *s, const struct read_page *page,
                      const struct whitening *whitening, struct error *e) {
-    int rc = reserve(s, page->width, page->label_count, e);
+    int rc = reserve(s, page->width, page->height, page->label_count, e);
     if (rc < 0) {
         return rc;
     }
-    whiten_page(whitening, s->pixels.data, page->grey, page->width);
+    whiten_page(whitening, s->pixels.data, page->grey, page->width, page->height);
     if (page->label_count > 0) {
         memcpy(s->labels.data, page->labels, page->label_count * sizeof *page->labels);
     }
     s->label_count = page->label_count;
-    s->side = page->width;
+    s->width = page->width;
+    s->height = page->height;
     s->kind = page->kind;
-    s->merging = page->merging;
     return 0;
 }
 
 int read_sample_full(struct read_sample *s, int side, struct error *e) {
     const int rows = side / 16, across = side / READING_STEP;
-    int rc = reserve(s, side, (size_t)rows * (size_t)across, e);
+    int rc = reserve(s, side, side, (size_t)rows * (size_t)across, e);
     if (rc < 0) {
         return rc;
     }
@@ -49,14 +49,14 @@ int read_sample_full(struct read_sample *s, int side, struct error *e) {
                                         .column = (int16_t)(i % across * READING_COLUMNS)};
     }
     s->label_count = (size_t)rows * (size_t)across;
-    s->side = side;
+    s->width = s->height = side;
     return 0;
 }
 
 bool read_sample_rows(struct tape *t, const struct read_sample *s, int64_t page, double share,
                       double empty_share, uint64_t *random, struct read_targets *out) {
     const struct read_label *labels = s->labels.data;
-    int64_t rows = s->side / READING_ROW, steps = s->side / READING_STEP;
+    int64_t rows = s->height / READING_ROW, steps = s->width / READING_STEP;
     int64_t width = steps * READING_COLUMNS;
     int32_t *list = tape_host(t, (size_t)rows, sizeof *list);
     int32_t *presence = tape_host(t, (size_t)(rows * width), sizeof *presence);

@@ -7,12 +7,11 @@
 #include "train/read/whiten.h"
 
 struct read_sample {
-    struct buffer pixels; /* floats (side, side), whitened */
+    struct buffer pixels; /* floats (height, width), whitened */
     struct buffer labels; /* struct read_label, in order of rows */
     size_t label_count;
-    int side, kind;
-    bool merging;
-    int merges; /* of the second reading, 0: none */
+    int width, height, kind;
+    int halvings; /* of its tokens, before they are read */
     uint64_t random;
 };
 void read_sample_close(struct read_sample *s);

@@ -3,11 +3,12 @@
 
 #include <stdio.h>
 
-/* Rows of cells: the head after the last stage reads all of those with text and an eighth
- * of the empty ones, those before it for a third of that; after merges it reads half. */
-static const double EARLY_SHARE = 1.0 / 3, EMPTY_SHARE = 1.0 / 8, MERGED_SHARE = 1.0 / 2;
-/* The losses after merges are large, and would drown what is left to learn of the tokens. */
-static const double MERGED_WEIGHT = 1.0 / 4;
+/* Rows of squares: the head after the last stage reads all of those with text and an eighth
+ * of the empty ones, those before it a third of that. */
+static const double EARLY_SHARE = 1.0 / 3, EMPTY_SHARE = 1.0 / 8;
+/* By halvings: the losses after many are large, and would drown what is left to learn of whole
+ * tokens. */
+static const double HALVING_WEIGHTS[1 + READ_HALVINGS] = {1, 0.8, 0.5, 0.25, 0.1};
 
 /* ---- Parameters ------------------------------------------------------------------------------ */
 
@@ -20,6 +21,7 @@ static int take_early(void *context, const struct tensor_spec *spec, struct erro
 
 int read_parameters(struct parameters *p, const struct read_options *o, struct error *e) {
     const struct encoder_config *c = &o->encoder;
+    const struct reading_config simple = reading_without_trunk(&o->reading);
     const struct {
         int64_t dim, cells;
     } early[READ_EARLY] = {{c->neck, 2}, {c->net_2, 4}, {c->net_3, 8}};
@@ -27,14 +29,12 @@ int read_parameters(struct parameters *p, const struct read_options *o, struct e
     for (int i = 0; i < READ_EARLY && rc == 0; i++) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "early.%d.", i);
-        rc = reading_tensors(&o->reading, prefix, early[i].dim, early[i].cells, early[i].cells,
+        rc = reading_tensors(&simple, prefix, early[i].dim, early[i].cells, early[i].cells,
                              take_early, p, e);
     }
-    if (rc == 0) {
-        rc = reading_tensors(&o->reading, "reader.", c->token_dim, READING_ROWS, READING_STEPS,
-                             parameters_take, p, e);
-    }
-    return rc == 0 ? merge_tensors(c->token_dim, parameters_take, p, e) : rc;
+    return rc == 0 ? reading_tensors(&o->reading, "reader.", c->token_dim, READING_ROWS,
+                                     READING_STEPS, parameters_take, p, e)
+                   : rc;
 }
 
 /* ---- Losses ---------------------------------------------------------------------------------- */
@@ -49,57 +49,62 @@ struct page_group {
     uint64_t random[READ_TOGETHER];
 };
 
-/* A reading of some of the pages. */
+/* A reading of all pages. */
 struct head_reading {
+    const struct reading_config *config;
     const char *prefix;
     struct reading_grid grid;
-    int64_t pages[READ_TOGETHER], count; /* in the order in which they lie in what is read */
     double share, weight;
-    int head; /* whose losses; -1: by the kind of the page */
+    int head;    /* whose losses; -1: by the kind of the page */
+    bool halved; /* those that are halved have losses and weights of their own */
 };
 
 static void read_with(struct page_group *p, struct node *x, const struct head_reading *r) {
     struct tape *t = p->trainer->tape;
     struct read_targets rows[READ_TOGETHER];
     struct tensor losses[READ_TOGETHER];
-    for (int64_t i = 0; i < r->count; i++) {
-        const struct read_sample *s = &p->samples[r->pages[i]];
-        const int head = r->head >= 0 ? r->head : READ_OF_KIND + s->kind;
+    for (int64_t i = 0; i < p->count; i++) {
+        const struct read_sample *s = &p->samples[i];
+        const int halvings = r->halved ? s->halvings : 0;
+        const int head = halvings > 0   ? READ_OF_HALVING + halvings - 1
+                         : r->head >= 0 ? r->head
+                                        : READ_OF_KIND + s->kind;
         losses[i] = tensor_row_range(&p->pass->losses, head, 1);
-        if (!read_sample_rows(t, s, i, r->share, EMPTY_SHARE * r->share, &p->random[r->pages[i]],
-                              &rows[i])) {
+        if (!read_sample_rows(t, s, i, r->share, EMPTY_SHARE * r->share, &p->random[i], &rows[i])) {
             return;
         }
+        rows[i].scale =
+            (float)(HALVING_WEIGHTS[halvings] * r->weight / r->share / p->trainer->targets);
         p->pass->characters[head] += rows[i].characters;
     }
-    read_head_tape(&p->pass->options->reading, p->trainer->parameters, t, r->prefix, x, &r->grid,
-                   rows, losses, r->count, (float)(r->weight / r->share / p->trainer->targets));
+    read_head_tape(r->config, p->trainer->parameters, t, r->prefix, x, &r->grid, rows, losses,
+                   p->count);
 }
 
-static struct head_reading reading_of_all(const struct page_group *p, const char *prefix) {
-    struct head_reading r = {
-        .prefix = prefix, .count = p->count, .share = 1, .weight = 1, .head = -1};
-    for (int64_t i = 0; i < p->count; i++) {
-        r.pages[i] = i;
-    }
-    return r;
+/* Of a stage whose rows stand for `side` x `side` squares. */
+static struct reading_grid grid_of(const struct page_group *p, int64_t side, int column_offsets) {
+    const int64_t steps = p->columns / p->column_offsets * READING_STEPS;
+    return (struct reading_grid){
+        .rows = p->rows * READING_ROWS / side,
+        .columns = steps / side * column_offsets,
+        .down = side,
+        .across = side,
+        .column_offsets = column_offsets,
+        .stretch = reading_stretch(&p->pass->options->reading, p->column_offsets, steps)};
 }
 
 static void read_early(struct page_group *p, const struct encoder_stages *stages) {
     struct node *const inputs[READ_EARLY] = {stages->neck, stages->net_2, stages->net_3};
     const struct read_plan *plan = p->pass->plan;
+    const struct reading_config config = reading_without_trunk(&p->pass->options->reading);
     for (int i = 0; i < READ_EARLY && i <= (int)plan->last; i++) {
         const int64_t cells = (int64_t)2 << i; /* a side of a patch: 2, then 4, 8 */
         const int column_offsets = i == READ_EARLY - 1 ? p->column_offsets : 1;
         char prefix[32];
         snprintf(prefix, sizeof prefix, "early.%d.", i);
-        struct head_reading r = reading_of_all(p, prefix);
-        r.grid = (struct reading_grid){.rows = p->rows * READING_ROWS / cells,
-                                       .columns = p->columns / p->column_offsets * READING_STEPS /
-                                                  cells * column_offsets,
-                                       .down = cells,
-                                       .across = cells,
-                                       .column_offsets = column_offsets};
+        struct head_reading r = {
+            .config = &config, .prefix = prefix, .share = 1, .weight = 1, .head = -1};
+        r.grid = grid_of(p, cells, column_offsets);
         if (i < (int)plan->last) {
             r.share = EARLY_SHARE;
             r.weight = plan->early[i];
@@ -111,71 +116,35 @@ static void read_early(struct page_group *p, const struct encoder_stages *stages
     }
 }
 
-static struct reading_grid token_grid(const struct page_group *p) {
-    return (struct reading_grid){.rows = p->rows,
-                                 .columns = p->columns,
-                                 .down = READING_ROWS,
-                                 .across = READING_STEPS,
-                                 .column_offsets = p->column_offsets};
-}
-
-/* Of (tokens of a page, pages...): the tokens of those pages. */
-static void fill_pages(int32_t *out, int64_t count, const int64_t *shape) {
-    for (int64_t i = 0; i < count; i++) {
-        out[i] = (int32_t)(shape[1 + i / shape[0]] * shape[0] + i % shape[0]);
-    }
-}
-
-/* As forget_grid halves: the longer side, columns where both are equal. */
-static struct node *merge_and_back(const struct page_group *p, struct node *x, int merges) {
-    const struct tape_source *parameters = p->trainer->parameters;
-    int64_t rows = p->rows, columns = p->columns;
-    bool by_rows[READ_MERGES];
-    for (int i = 0; i < merges; i++) {
-        by_rows[i] = rows > columns;
-        x = merge_tape(parameters, p->trainer->tape, x, &rows, &columns, by_rows[i]);
-    }
-    for (int i = merges - 1; i >= 0; i--) {
-        x = unmerge_tape(parameters, p->trainer->tape, x, &rows, &columns, by_rows[i]);
-    }
-    return x;
-}
-
-/* The pages that pass so many merges. */
-static void read_merged(struct page_group *p, struct node *tokens, int merges) {
-    const int64_t each = p->rows * p->columns;
-    int64_t shape[TAPE_TABLE_SHAPE] = {each};
-    struct head_reading r = {.prefix = "reader.",
-                             .grid = token_grid(p),
-                             .share = MERGED_SHARE,
-                             .weight = MERGED_WEIGHT,
-                             .head = READ_OF_MERGE + merges - 1};
+/* The last head reads each page after as many halvings as its sample says. */
+static void read_tokens(struct page_group *p, struct node *tokens) {
+    const struct reading_config *config = &p->pass->options->reading;
+    const struct head_reading r = {.config = config,
+                                   .prefix = "reader.",
+                                   .grid = grid_of(p, READING_ROWS, p->column_offsets),
+                                   .share = 1,
+                                   .weight = 1,
+                                   .head = -1,
+                                   .halved = true};
+    int halvings[READ_TOGETHER];
     for (int64_t i = 0; i < p->count; i++) {
-        if (p->samples[i].merges == merges) {
-            shape[1 + r.count] = i;
-            r.pages[r.count++] = i;
-        }
+        halvings[i] = p->samples[i].halvings;
     }
-    if (r.count == 0) {
-        return;
-    }
-    if (r.count < p->count) {
-        const struct tensor index = tape_table(p->trainer->tape, fill_pages, r.count * each, shape);
-        tokens = tape_gather(p->trainer->tape, tokens, &index);
-    }
-    read_with(p, merge_and_back(p, tokens, merges), &r);
+    tokens = read_trunk_tape(config, p->trainer->parameters, p->trainer->tape, r.prefix, tokens,
+                             halvings, p->count);
+    read_with(p, tokens, &r);
 }
 
 /* The pixels of the pages, one after the other. */
 static struct tensor upload_pages(const struct page_group *p) {
     struct tape *t = p->trainer->tape;
-    const int64_t side = p->samples[0].side;
+    const int64_t height = p->samples[0].height, width = p->samples[0].width;
     const struct tensor shape =
-        tensor_of(NULL, DTYPE_F32, NULL, TENSOR_SHAPE(p->count, side, side, 1));
+        tensor_of(NULL, DTYPE_F32, NULL, TENSOR_SHAPE(p->count, height, width, 1));
     struct tensor all = tape_space(t, &shape);
     for (int64_t i = 0; i < p->count && all.data != NULL; i++) {
-        const struct tensor host =
-            tensor_of(p->samples[i].pixels.data, DTYPE_F32, NULL, TENSOR_SHAPE(1, side, side, 1));
+        const struct tensor host = tensor_of(p->samples[i].pixels.data, DTYPE_F32, NULL,
+                                             TENSOR_SHAPE(1, height, width, 1));
         const struct tensor to = tensor_slice(&all, 0, i, 1);
         struct error e;
         int rc = tape_device(t)->ops->upload(tape_device(t), &to, &host, &e);
@@ -197,9 +166,9 @@ int read_step_pages(struct read_pass *pass, const struct read_sample *samples, i
                            .samples = samples,
                            .trainer = trainer,
                            .count = count,
-                           .rows = samples[0].side / (4 * config->patch),
+                           .rows = samples[0].height / (4 * config->patch),
                            .column_offsets = plan->size == READ_HIFI ? 2 : 1};
-    p.columns = p.rows * p.column_offsets;
+    p.columns = samples[0].width / (4 * config->patch) * p.column_offsets;
     for (int64_t i = 0; i < count; i++) {
         p.random[i] = samples[i].random;
     }
@@ -212,12 +181,7 @@ int read_step_pages(struct read_pass *pass, const struct read_sample *samples, i
     encoder_tape(config, trainer->parameters, t, &pixels, p.column_offsets, plan->last, &stages);
     read_early(&p, &stages);
     if (plan->last == STAGE_TOKENS) {
-        struct head_reading r = reading_of_all(&p, "reader.");
-        r.grid = token_grid(&p);
-        read_with(&p, stages.tokens, &r);
-    }
-    for (int merges = 1; merges <= READ_MERGES; merges++) {
-        read_merged(&p, stages.tokens, merges);
+        read_tokens(&p, stages.tokens);
     }
     return tape_backward(t, e);
 }

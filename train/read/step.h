@@ -14,16 +14,16 @@ struct read_plan {
     enum read_size size;
     enum encoder_stage last;  /* of those that are there yet: its head has the weight 1 */
     double early[READ_EARLY]; /* weights of the heads before it */
-    bool merging;
+    bool halving;             /* some pages are read after halvings of their tokens */
 };
 
 /* Whose losses: the head before the last stage of that number, that of the last stage by the kind
- * of the page, that after so many merges. */
+ * of the page, that after so many halvings. */
 enum {
     READ_OF_EARLY,
     READ_OF_KIND = READ_OF_EARLY + READ_EARLY,
-    READ_OF_MERGE = READ_OF_KIND + READ_KINDS,
-    READ_HEADS = READ_OF_MERGE + READ_MERGES
+    READ_OF_HALVING = READ_OF_KIND + READ_KINDS,
+    READ_HEADS = READ_OF_HALVING + READ_HALVINGS
 };
 
 /* Sums over pages. */
@@ -32,7 +32,7 @@ struct read_sums {
     int64_t characters[READ_HEADS];
 };
 
-/* All parameters: the encoder's, the heads' ("early.0.", ..., "reader."), the merges'. */
+/* All parameters: the encoder's and the heads' ("early.0.", ..., "reader."). */
 int read_parameters(struct parameters *p, const struct read_options *o, struct error *e);
 
 /* A thread's part of it. */

@@ -65,18 +65,18 @@ int read_task_fill(void *context, struct parameters *p, struct error *e) {
 json_t *read_task_options(void *context) {
     const struct read_task *r = context;
     const struct read_options *o = r->options;
-    json_t *sizes = json_array(), *merges = json_array();
+    json_t *sizes = json_array(), *halvings = json_array();
     for (int i = 0; i < READ_SIZES; i++) {
         json_array_append_new(sizes, json_real(o->sizes[i]));
     }
-    for (int i = 0; i < READ_MERGES; i++) {
-        json_array_append_new(merges, json_real(o->merges[i]));
+    for (int i = 0; i < READ_HALVINGS; i++) {
+        json_array_append_new(halvings, json_real(o->halvings[i]));
     }
     char pages[17];
     snprintf(pages, sizeof pages, "%016" PRIx64, r->pages_hash);
     return json_pack("{s:s, s:I, s:I, s:f, s:f, s:o, s:o}", "pages", pages, "seed",
-                     (json_int_t)o->seed, "batch", (json_int_t)o->batch, "merging", o->merging,
-                     "staged", o->staged, "sizes", sizes, "merges", merges);
+                     (json_int_t)o->seed, "batch", (json_int_t)o->batch, "halving", o->halving,
+                     "staged", o->staged, "sizes", sizes, "halvings", halvings);
 }
 
 /* ---- Weights --------------------------------------------------------------------------------- */
@@ -92,13 +92,22 @@ static int add_text(json_t *metadata, const char *key, json_t *value, struct err
     return 0;
 }
 
+/* The profiles that it learns, as the encoder's own metadata have them. */
+static json_t *profiles_of(const struct read_task *r) {
+    const char *text = json_string_value(json_object_get(r->metadata, READ_PROFILES));
+    json_t *list = text != NULL ? json_loads(text, 0, NULL) : NULL;
+    return list != NULL ? list : json_array();
+}
+
 static json_t *metadata_of(const struct read_task *r, struct error *e) {
     const struct reading_config *c = &r->options->reading;
     json_t *metadata =
         r->metadata != NULL ? json_copy((json_t *)(uintptr_t)r->metadata) : json_object();
-    json_t *reading = json_pack("{s:I, s:I, s:I, s:o}", "channels", (json_int_t)c->channels,
-                                "hidden", (json_int_t)c->hidden, "embedding",
-                                (json_int_t)c->embedding, "alphabet", alphabet_json(r->alphabet));
+    json_t *reading = json_pack(
+        "{s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:o, s:o}", "channels", (json_int_t)c->channels,
+        "hidden", (json_int_t)c->hidden, "embedding", (json_int_t)c->embedding, "reach",
+        (json_int_t)c->reach, "cells", (int)c->cells, "trunk", (json_int_t)c->trunk, "nested",
+        (json_int_t)c->nested, "profiles", profiles_of(r), "alphabet", alphabet_json(r->alphabet));
     int rc = add_text(metadata, READING_METADATA, reading, e);
     if (rc == 0) {
         rc = add_text(metadata, CONFIG_METADATA, config_json(&r->options->encoder), e);

@@ -8,22 +8,22 @@
 #define FLOOR 0.02
 
 /* (p - 1) of a patch. */
-static void read_patch(float *out, const uint8_t *grey, int side, int patch) {
-    int across = side / WHITEN_SIDE;
-    const uint8_t *corner =
-        grey + (size_t)(patch / across * WHITEN_SIDE) * (size_t)side + patch % across * WHITEN_SIDE;
-    for (int y = 0; y < WHITEN_SIDE; y++, corner += side) {
+static void read_patch(float *out, const uint8_t *grey, int width, int patch) {
+    int across = width / WHITEN_SIDE;
+    const uint8_t *corner = grey + (size_t)(patch / across * WHITEN_SIDE) * (size_t)width +
+                            patch % across * WHITEN_SIDE;
+    for (int y = 0; y < WHITEN_SIDE; y++, corner += width) {
         for (int x = 0; x < WHITEN_SIDE; x++) {
             *out++ = ((float)corner[x] - 255.0f) * (2.0f / 255.0f);
         }
     }
 }
 
-void whiten_add(struct whitening *w, const uint8_t *grey, int side) {
+void whiten_add(struct whitening *w, const uint8_t *grey, int width, int height) {
     float patch[WHITEN_AREA];
-    int patches = side / WHITEN_SIDE * (side / WHITEN_SIDE);
+    int patches = width / WHITEN_SIDE * (height / WHITEN_SIDE);
     for (int i = 0; i < patches; i++) {
-        read_patch(patch, grey, side, i);
+        read_patch(patch, grey, width, i);
         for (int a = 0; a < WHITEN_AREA; a++) {
             for (int b = 0; b <= a && patch[a] < 0; b++) {
                 w->moments[a][b] += (double)(patch[a] * patch[b]);
@@ -102,16 +102,17 @@ static void whiten_patch(const struct whitening *w, float *sums, const float *pa
     }
 }
 
-void whiten_page(const struct whitening *w, float *out, const uint8_t *grey, int side) {
+void whiten_page(const struct whitening *w, float *out, const uint8_t *grey, int width,
+                 int height) {
     float patch[WHITEN_AREA], sums[WHITEN_AREA];
-    int across = side / WHITEN_SIDE;
-    for (int i = 0; i < across * across; i++) {
-        read_patch(patch, grey, side, i);
+    int across = width / WHITEN_SIDE;
+    for (int i = 0; i < across * (height / WHITEN_SIDE); i++) {
+        read_patch(patch, grey, width, i);
         int top = i / across * WHITEN_SIDE, left = i % across * WHITEN_SIDE;
         whiten_patch(w, sums, patch);
         for (int k = 0; k < WHITEN_AREA; k++) {
             int y = top + k / WHITEN_SIDE, x = left + k % WHITEN_SIDE;
-            out[y * side + x] = sums[k];
+            out[y * width + x] = sums[k];
         }
     }
 }

@@ -20,13 +20,13 @@ struct whitening {
     float inverse[WHITEN_AREA][WHITEN_AREA]; /* L^-1, transposed: upper triangular */
 };
 
-/* Adds the patches of a grey page of side x side bytes. */
-void whiten_add(struct whitening *w, const uint8_t *grey, int side);
+/* Adds the patches of a grey page of width x height bytes. */
+void whiten_add(struct whitening *w, const uint8_t *grey, int width, int height);
 /* Makes `inverse` of what was added. Pixels that never change are damped. */
 int whiten_finish(struct whitening *w, struct error *e);
-/* The patches of a page in their places: out (side, side), in each patch its whitened numbers, row
- * by row: the first channel of three, of which the others are zeros. */
-void whiten_page(const struct whitening *w, float *out, const uint8_t *grey, int side);
+/* The patches of a page in their places: out (height, width), in each patch its whitened numbers,
+ * row by row: the first channel of three, of which the others are zeros. */
+void whiten_page(const struct whitening *w, float *out, const uint8_t *grey, int width, int height);
 /* An embedding of whitened patches, weight (rows, 3, area) and bias (rows), becomes one of pixels
  * in three equal channels. */
 void whiten_fuse(const struct whitening *w, float *weight, float *bias, int64_t rows);

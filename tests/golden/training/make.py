@@ -19,7 +19,7 @@ tests/training_golden_test.c compares what train/ computes with it. Tensors, all
     losses                    (6) F32, the scaled sum on the case `one` in a training of its own
     metadata "golden"         JSON: sizes of the encoder and the heads, options of AdamW and its learning rate
 
-CASE: one, two (column offsets). HEAD: early.0, early.1, early.2, reader, merged (the reader after merges and unmerges).
+CASE: one, two (column offsets). HEAD: early.0, early.1, early.2, reader, halved (the reader: the first page after one halving, the second after two).
 """
 import json
 import math
@@ -37,13 +37,13 @@ CONFIG = {
     "sam": {"patch_size": 16, "grid": 6, "dim": 12, "depth": 2, "heads": 2, "mlp_dim": 20, "window": 3,
             "global_blocks": [1], "neck": 8, "net_2": 10, "net_3": 16},
     "clip": {"dim": 16, "depth": 2, "heads": 2, "mlp_dim": 24, "grid": 3},
-    "projector": {"output": 14, "norm": True},
+    "projector": {"output": 16, "norm": True},
 }
-CHANNELS, HIDDEN, EMBEDDING, CLASSES = 3, 10, 6, 7
+CHANNELS, HIDDEN, EMBEDDING, CLASSES, TRUNK, NESTED = 3, 10, 6, 7, 9, 2
 CELL, COLUMNS, REACH = 8, 4, 2  # pixels of a cell's sides, columns in it, neighbours it sees on each side
 CELL_ROWS, CELL_STEPS, TOKEN = HEIGHT // CELL, WIDTH // CELL, 64 // CELL
 EARLY = {"early.0.": ("neck", TOKEN // 4), "early.1.": ("net_2", TOKEN // 2), "early.2.": ("net_3", TOKEN)}
-HEADS = [*(name[:-1] for name in EARLY), "reader", "merged"]
+HEADS = [*(name[:-1] for name in EARLY), "reader", "halved"]
 RATE, BETAS, EPSILON = 3e-3, (0.9, 0.98), 1e-8
 DECAY, CLIP, STEPS, WARM_UP = 0.1, 0.5, 6, 2
 INPUTS = 192  # matrices with more are moved as many times less
@@ -100,9 +100,9 @@ def shapes():
         pair(head + "presence", 2 * COLUMNS, HIDDEN)
         pair(head + "character", COLUMNS * EMBEDDING, HIDDEN)
         pair(head + "class", CLASSES, EMBEDDING)
-    for way in "columns", "rows":
-        pair("merge." + way, d, 2 * d)
-        pair("unmerge." + way, 2 * d, d)
+    out["reader.level.weight"] = (NESTED + 1, d)
+    pair("reader.trunk.0", TRUNK, d)
+    pair("reader.trunk.1", d, TRUNK)
     return out
 
 
@@ -247,10 +247,11 @@ def lattice(w, head, x, side, column_offsets):
     return torch.stack([sum(parts) / len(parts) for parts in covered], 2)
 
 
-def read(w, head, x, side, column_offsets, targets):
-    """Sums of the cross-entropies [presence, character] in the rows that are targets."""
-    own = F.pad(lattice(w, head, x, side, column_offsets), (0, 0, REACH, REACH))
-    seen = torch.cat([own[:, :, i:i + CELL_STEPS] for i in range(2 * REACH + 1)], -1)
+def read(w, head, x, side, column_offsets, targets, apart):
+    """Sums of the cross-entropies [presence, character] in the rows that are targets; tokens stand `apart` steps
+    apart, and nothing is seen across their borders."""
+    own = F.pad(lattice(w, head, x, side, column_offsets).unflatten(2, (-1, apart)), (0, 0, REACH, REACH))
+    seen = torch.cat([own[:, :, :, i:i + apart] for i in range(2 * REACH + 1)], -1).flatten(2, 3)
     hidden = F.gelu(linear(w, head + "mix", seen))
     b = hidden.shape[0]
     presence = linear(w, head + "presence", hidden).view(b * CELL_ROWS, CELL_STEPS * COLUMNS, 2)
@@ -266,21 +267,25 @@ def read(w, head, x, side, column_offsets, targets):
         F.cross_entropy(logits, torch.tensor([label[2] for label in chosen]), reduction="sum")])
 
 
-def merged(w, x):
-    """Two beside each other become one, then two above each other, and back."""
-    x = linear(w, "merge.columns", torch.cat([x[:, :, 0::2], x[:, :, 1::2]], -1))
-    x = linear(w, "merge.rows", torch.cat([x[:, 0::2], x[:, 1::2]], -1))
-    x = torch.stack(linear(w, "unmerge.rows", x).chunk(2, -1), 2).flatten(1, 2)
-    return torch.stack(linear(w, "unmerge.columns", x).chunk(2, -1), 3).flatten(2, 3)
+def trunk(w, x, halvings):
+    """What the reader sees of the pages' tokens, each halved so often: the first numbers, and which level it is."""
+    pages = []
+    for page, k in zip(x, halvings):
+        kept = page.shape[-1] >> k
+        page = torch.cat([page[..., :kept], torch.zeros_like(page[..., kept:])], -1) + w["reader.level.weight"][k]
+        pages.append(page + linear(w, "reader.trunk.1", F.gelu(linear(w, "reader.trunk.0", page))))
+    return torch.stack(pages)
 
 
 def losses(w, pixels, column_offsets):
     stages = encoder(w, pixels, column_offsets)
-    out = []
+    out, apart = [], TOKEN // column_offsets
     for head, (stage, side) in EARLY.items():
-        out.append(read(w, head, stages[stage], side, column_offsets if stage == "net_3" else 1, TARGETS[head[:-1]]))
-    out.append(read(w, "reader.", stages["tokens"], TOKEN, column_offsets, TARGETS["reader"]))
-    out.append(read(w, "reader.", merged(w, stages["tokens"]), TOKEN, column_offsets, TARGETS["merged"]))
+        own = column_offsets if stage == "net_3" else 1
+        out.append(read(w, head, stages[stage], side, own, TARGETS[head[:-1]], apart))
+    for head, halvings in ("reader", (0, 0)), ("halved", (1, 2)):
+        seen = trunk(w, stages["tokens"], halvings)
+        out.append(read(w, "reader.", seen, TOKEN, column_offsets, TARGETS[head], apart))
     return torch.stack(out)
 
 
@@ -318,8 +323,8 @@ def describe(targets):
 # ---- Optimisation ----------------------------------------------------------------------------
 
 def decays(name, value):
-    """Matrices of products: no vectors, no tables of positions."""
-    return value.dim() >= 2 and "pos" not in name
+    """Matrices of products: no vectors, no tables."""
+    return value.dim() >= 2 and "pos" not in name and "level" not in name
 
 
 def optimizer_of(w):
@@ -393,7 +398,8 @@ def main():
         take_step(trained, optimizer, schedule)
     out["losses"] = numpy.array(course, numpy.float32)
     facts = {"encoder": CONFIG,
-             "reading": {"channels": CHANNELS, "hidden": HIDDEN, "embedding": EMBEDDING, "classes": CLASSES},
+             "reading": {"channels": CHANNELS, "hidden": HIDDEN, "embedding": EMBEDDING, "classes": CLASSES,
+                         "trunk": TRUNK, "nested": NESTED},
              "cells": {"side": CELL, "columns": COLUMNS, "reach": REACH},
              "optimizer": {"rate": RATE, "decay": DECAY, "beta1": BETAS[0], "beta2": BETAS[1], "epsilon": EPSILON,
                            "clip": CLIP, "steps": STEPS, "warm_up": WARM_UP}}
