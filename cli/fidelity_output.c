@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ITEM_COLUMNS = 4 };
+enum { ITEM_COLUMNS = 5 };
 static const enum score_kind ITEM_ORDER[ITEM_COLUMNS] = {SCORE_WORDS, SCORE_NUMBERS, SCORE_TAGS,
-                                                         SCORE_EMOJI};
+                                                         SCORE_EMOJI, SCORE_HEADER};
 
 /* ---- For people -------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
 /* One set, in one profile and mode. */
 struct fidelity_line {
     const char *profile, *mode, *set, *tokenizer;
-    const char *own; /* what the encoder's own operator is called: "merge" */
+    const char *own; /* what the encoder's own operator is called: "merge", "nested" */
     const struct fidelity_result *result;
 };
 /* For people: the head of a profile's and mode's table, and the lines of a set. */

@@ -31,8 +31,10 @@ static const struct option_spec OPTIONS[] = {
              "files of one name together; others, and FILEs after the command, are the set 'text'. "
              "May be given several times"},
     {"sets", 0, OPTION_TEXT, FIELD(sets), "LIST",
-     .help = "sets that are made: any of random (words of printable ASCII), digits (ids, money, "
-             "dates), caps (the first set of text in capitals), or none"},
+     .help =
+         "sets that are made: any of random (words of printable ASCII), digits (ids, money, "
+         "dates), caps (the first set of text in capitals), samples (pages of made-up samples with "
+         "its words, laid out as 'occ render' does), or none"},
     {"modes", 0, OPTION_TEXT, FIELD(modes), "LIST", .help = "page sizes: any of tiny, base, hifi"},
     {"profiles", 0, OPTION_TEXT, FIELD(profiles), "LIST",
      .help = "typefaces and spacings: any of cell10, cell8, read10, clear, dense"},
@@ -77,8 +79,9 @@ static const struct tool TOOL = {
         "fidelity renders pages of each set of texts, encodes them, reads the tokens back with the "
         "encoder's reading head, greedy, without a language model, and prints what came back: "
         "characters (1 - edit distance / length), and whole words, numbers, tags (#hashtags and "
-        "@handles) and emoji, which count where all of them was read in their place; of the page "
-        "that was read worst its characters; and characters and text tokens per visual token.\n\n"
+        "@handles) and emoji, which count where all of them was read in their place; on pages of "
+        "samples in cells the characters of headers; of the page that was read worst its "
+        "characters; and characters and text tokens per visual token.\n\n"
         "A word is a run of letters; a number is a run of letters and digits with a digit in it, "
         "and may have . , : / and - within, as 1,234.56 or 2026-11-23.\n\n"
         "--calibrate wants pages like those that will be read later, many of them, and halvings "
@@ -92,8 +95,9 @@ static const struct tool TOOL = {
 };
 
 enum { SETS = 16, SET_NAME = 32 };
-enum { MADE_RANDOM, MADE_DIGITS, MADE_CAPS, MADE_NONE, MADE_COUNT };
-static const char *const MADE_NAMES[MADE_COUNT + 1] = {"random", "digits", "caps", "none", NULL};
+enum { MADE_RANDOM, MADE_DIGITS, MADE_CAPS, MADE_SAMPLES, MADE_NONE, MADE_COUNT };
+static const char *const MADE_NAMES[MADE_COUNT + 1] = {"random",  "digits", "caps",
+                                                       "samples", "none",   NULL};
 static const char *const HALVING_NAMES[FIDELITY_HALVINGS + 2] = {"0", "1", "2", "3", "4", NULL};
 
 /* ---- Texts ------------------------------------------------------------------------------ */
@@ -168,7 +172,7 @@ static int read_texts(struct bench *b, struct error *e) {
 }
 
 static void list_sets(struct bench *b) {
-    static const enum set_kind KINDS[] = {SET_RANDOM, SET_DIGITS, SET_CAPS};
+    static const enum set_kind KINDS[] = {SET_RANDOM, SET_DIGITS, SET_CAPS, SET_SAMPLES};
     for (int i = 0; i < b->text_count + MADE_NONE; i++) {
         int made = i - b->text_count;
         const struct named_text *from = &b->texts[made < 0 ? i : 0];
@@ -236,6 +240,7 @@ static int measure(struct bench *b, int profile, int mode, struct fidelity_resul
     memcpy(options.halvings, b->halvings, sizeof options.halvings);
     memcpy(options.operators, b->operators, sizeof options.operators);
     options.rows = a->calibration || a->calibrate != NULL ? &b->rows : NULL;
+    bool nested = reader_config(b->reader)->nested > 0;
     int rc = 0;
     for (int i = 0; i < b->set_count && rc == 0; i++) {
         struct fidelity_result result;
@@ -243,7 +248,7 @@ static int measure(struct bench *b, int profile, int mode, struct fidelity_resul
                                            .mode = DRAWN_MODE_NAMES[mode],
                                            .set = b->sets[i].name,
                                            .tokenizer = tokenizer_name(b->tokenizer),
-                                           .own = "merge",
+                                           .own = nested ? "nested" : "merge",
                                            .result = &result};
         options.set = &b->sets[i];
         rc = fidelity_measure(&options, &result, e);

@@ -160,6 +160,13 @@ static void emoji_are_kept_one_by_one(void) {
     CHECK_TEXT(items("♥5.1K", "♥5.1K", SCORE_NUMBERS), "1/1");
 }
 
+static void headers_are_from_their_sign_to_the_next(void) {
+    const char *text = "▣@pear · 1K▤good▧so▣ab▥no";
+    CHECK_TEXT(items(text, text, SCORE_HEADER), "14/14");
+    CHECK_TEXT(items("▣@peel i 1K▤bad▧so▣ab▥no", text, SCORE_HEADER), "11/14");
+    CHECK_TEXT(items(text, "no header", SCORE_HEADER), "0/0");
+}
+
 static void scores_add_up(void) {
     struct score a = compare("the cot", "the cat"), b = compare("a dog 🔥", "a dog 🔥");
     score_add(&a, &b);
@@ -183,6 +190,7 @@ int main(void) {
     RUN(numbers_are_whole_with_their_signs);
     RUN(tags_are_kept_with_their_sign);
     RUN(emoji_are_kept_one_by_one);
+    RUN(headers_are_from_their_sign_to_the_next);
     RUN(scores_add_up);
     scorer_close(scorer);
     return test_finish();

@@ -47,6 +47,30 @@ tokens_know_their_text() {
     done
 }
 
+halved_tokens_stand_for_their_cells() {
+    told_encoder occ.reading '{"nested":4,"profiles":["cell10"]}'
+    make_clips
+    render -q --profile cell10 --mode tiny --pack sample in.tar >pages.tar
+    compress --store s pages.tar 2>messages
+    store get --cells s plum/3 >fresh
+    for k in 1 2 3; do
+        forget --store s --tau 30d --now $((1700172800 + (2 ** k - 1) * 30 * 86400 + 86400)) --force
+        store verify s
+        store get --cells s plum/3 >halved
+        expect_equal $k "$(jq -s '.[0].bucket' halved)"
+        expect_equal $(($(wc -l <fresh) / 2 ** k)) "$(wc -l <halved)"
+        jq -s --argjson n $((2 ** k)) '[range(0; length; $n) as $i | .[$i:$i + $n] | {text: map(.text) | join(""), start: .[0].start,
+            "end": .[-1].end, bytes: (map(.ranges[] | select(.end) | .end - .start) | add)}]' fresh >wanted
+        jq -s 'map({text, start, "end": .end, bytes: (.ranges | map(select(.end) | .end - .start) | add)})' halved >got
+        expect_same wanted got
+        # Ranges that go on from one cell to the next are one.
+        [ "$(jq -s 'map(.ranges | length) | add' halved)" -lt "$(jq -s 'map(.ranges | length) | add' fresh)" ]
+    done
+    cells_of s >lines
+    answer=$(read_spans spans s pages.tar lines)
+    expect_equal "$(wc -l <lines)" "${answer% *}"
+}
+
 packs_name_the_samples_of_their_tokens() {
     make_clips
     render -q --profile cell10 --mode base --pack account in.tar >pages.tar
@@ -99,6 +123,7 @@ with env.begin(write=True) as txn:
 }
 
 run tokens_know_their_text
+run halved_tokens_stand_for_their_cells
 run packs_name_the_samples_of_their_tokens
 run pages_in_rows_have_none
 run what_was_made_anew_stands_for_nothing

@@ -31,18 +31,19 @@ expect_set() { # NAME FILTER FILE: true of that set's line
 }
 
 sets_have_lines_of_their_own() {
-    fidelity --json -n 1 --sets random,digits,caps -t one="$texts/en.txt" -t two="$texts/ru.txt" -t one="$texts/de.txt" \
+    fidelity --json -n 1 --sets random,digits,caps,samples -t one="$texts/en.txt" -t two="$texts/ru.txt" -t one="$texts/de.txt" \
         "$texts/fr.txt" >sets
-    expect_equal 'one two text random digits caps' "$(jq -rs 'map(.set) | join(" ")' sets)"
+    expect_equal 'one two text random digits caps samples' "$(jq -rs 'map(.set) | join(" ")' sets)"
     # Each is what its name says: numbers in digits, no words in Russian lost, capitals read worse than the same text.
     expect_set digits '.states[0].numbers > 0.5' sets
     expect_set two '.states[0].words > 0.9 and .states[0].numbers == null' sets
     expect_set one '.states[0].characters > 0.97' sets
+    expect_set samples '.states[0] | .numbers > 0.5 and .tags != null and .emoji != null' sets # whatever the text lacks
     [ "$(jq -s 'map(select(.set == "caps")) | .[0].states[0].words' sets)" != \
         "$(jq -s 'map(select(.set == "one")) | .[0].states[0].words' sets)" ]
     jq -s . sets >list
     expect_json 'all(.visual_tokens == 64 * .pages and .states[0].visual_tokens == .visual_tokens)' list
-    fidelity --json -n 1 --sets random,digits,caps -t one="$texts/en.txt" -t two="$texts/ru.txt" -t one="$texts/de.txt" \
+    fidelity --json -n 1 --sets random,digits,caps,samples -t one="$texts/en.txt" -t two="$texts/ru.txt" -t one="$texts/de.txt" \
         "$texts/fr.txt" -j 1 >again
     expect_same sets again
     fidelity --json -n 1 --seed 2 --sets digits -t one="$texts/en.txt" | tail -n 1 >other

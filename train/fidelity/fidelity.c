@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "compress/page_image.h"
+#include "store/random.h"
 #include "train/fidelity/worker.h"
 
 struct fidelity_context {
@@ -19,14 +20,18 @@ struct fidelity_context {
 
 /* ---- Pages ------------------------------------------------------------------------------- */
 
+static struct page_setup make_setup(const struct fidelity_worker *w, int rows, int columns) {
+    return (struct page_setup){.mode = w->o->mode,
+                               .profile = &PROFILES[w->o->profile],
+                               .fonts = w->fonts,
+                               .clusters = w->o->rows != NULL,
+                               .rows = rows,
+                               .columns = columns};
+}
+
 int fidelity_draw(struct fidelity_worker *w, struct drawn_page *out, int rows, int columns,
                   struct error *e) {
-    const struct page_setup setup = {.mode = w->o->mode,
-                                     .profile = &PROFILES[w->o->profile],
-                                     .fonts = w->fonts,
-                                     .clusters = w->o->rows != NULL,
-                                     .rows = rows,
-                                     .columns = columns};
+    const struct page_setup setup = make_setup(w, rows, columns);
     int rc = draw_text(out, &setup, bytes_text(&w->source), w->source.size, e);
     return rc == 0 && !out->drawn ? error_set(e, ERR_FORMAT, "the text gives no page") : rc;
 }
@@ -37,7 +42,6 @@ static int fill_source(struct fidelity_worker *w, int64_t number, int64_t pages,
     const struct fidelity_options *o = w->o;
     size_t tokens = (size_t)mode_rows(o->mode) * (size_t)mode_rows(o->mode);
     size_t size = tokens * (PROFILES[o->profile].pitch < PATCH ? SMALL_BYTES : BYTES);
-    bytes_clear(&w->source);
     return text_set_fill(o->set, &w->source, size, number, pages, o->seed,
                          reader_alphabet(o->reader), !PROFILES[o->profile].cells, e);
 }
@@ -132,13 +136,21 @@ static int read_fresh(struct fidelity_worker *w, int rows, int columns, struct e
     return rc;
 }
 
+/* In w->page. */
+static int draw_page(struct fidelity_worker *w, int64_t number, int64_t pages, struct error *e) {
+    if (w->mixed != NULL) {
+        const struct page_setup setup = make_setup(w, 0, 0);
+        uint64_t random = random_stream(w->o->seed, (uint64_t)number);
+        return mixed_pages_draw(w->mixed, &w->page, &setup, &random, e);
+    }
+    int rc = fill_source(w, number, pages, e);
+    return rc == 0 ? fidelity_draw(w, &w->page, 0, 0, e) : rc;
+}
+
 static int measure_page(struct fidelity_worker *w, int64_t number, int64_t pages, struct error *e) {
     int column_offsets = PAGE_SIZES[w->o->mode].column_offsets;
     struct image image = {.pixels = NULL};
-    int rc = fill_source(w, number, pages, e);
-    if (rc == 0) {
-        rc = fidelity_draw(w, &w->page, 0, 0, e);
-    }
+    int rc = draw_page(w, number, pages, e);
     if (rc == 0) {
         rc = page_image(&image, &w->page.page, e);
     }
@@ -182,6 +194,9 @@ static int worker_open(struct fidelity_worker *w, struct error *e) {
     if (rc == 0) {
         rc = scorer_open(&w->scorer, e);
     }
+    if (rc == 0 && o->set->kind == SET_SAMPLES) {
+        rc = mixed_pages_open(&w->mixed, o->set->text, o->set->size, e);
+    }
     return rc == 0 ? tokenizer_state_open(&w->tokenizer, o->tokenizer, e) : rc;
 }
 
@@ -191,6 +206,7 @@ static void worker_close(struct fidelity_worker *w) {
     codec_close(w->codec);
     tokenizer_state_close(w->tokenizer);
     scorer_close(w->scorer);
+    mixed_pages_close(w->mixed);
     reading_text_close(&w->read);
     measured_rows_close(&w->rows);
     bytes_close(&w->source);

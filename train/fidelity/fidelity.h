@@ -18,8 +18,8 @@
 
 /* How tokens of a page are made fewer: in k halvings, before they are packed. */
 enum fidelity_operator {
-    FIDELITY_OWN,    /* as the encoder learned it: by its maps */
-    FIDELITY_POOL,   /* means of neighbours */
+    FIDELITY_OWN,  /* as the encoder learned it: of nested tokens the first numbers, else by maps */
+    FIDELITY_POOL, /* means of neighbours */
     FIDELITY_RESIZE, /* the page made smaller, and encoded again */
     FIDELITY_RENDER, /* as much of the text as fits on a smaller page */
     FIDELITY_OPERATORS

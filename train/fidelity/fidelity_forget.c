@@ -4,6 +4,7 @@
 
 #include "compress/page_image.h"
 #include "store/forget.h"
+#include "store/nest.h"
 #include "train/fidelity/worker.h"
 
 const char *const FIDELITY_OPERATOR_NAMES[FIDELITY_OPERATORS + 1] = {"own", "pool", "resize",
@@ -41,6 +42,25 @@ static int read_merged(struct fidelity_worker *w, float *merged, int rows, int c
         rc = reader_unmerge(w->reader, w->work, rows, columns, k, e);
         if (rc == 0) {
             rc = read_back(w, FIDELITY_OWN, k, fidelity_page(w, rows, columns), (int64_t)r * c, e);
+        }
+    }
+    return rc;
+}
+
+/* Of nested tokens: the first half of their numbers, a quarter, and so on, in their places. */
+static int read_nested(struct fidelity_worker *w, int rows, int columns, struct error *e) {
+    size_t dim = (size_t)reader_dim(w->o->reader), count = (size_t)(rows * columns);
+    int64_t levels = reader_config(w->o->reader)->nested;
+    int rc = 0;
+    memcpy(w->work, w->tokens, count * dim * sizeof *w->work);
+    for (int k = 1; k <= FIDELITY_HALVINGS && k <= levels && rc == 0; k++) {
+        for (size_t i = 0; i < count; i++) {
+            memset(w->work + i * dim + (dim >> k), 0, (dim - (dim >> k)) * sizeof *w->work);
+        }
+        if (w->o->halvings[k]) {
+            struct reading_page page = fidelity_page(w, rows, columns);
+            page.halvings = k;
+            rc = read_back(w, FIDELITY_OWN, k, page, nest_count((int64_t)count, k), e);
         }
     }
     return rc;
@@ -120,7 +140,10 @@ int fidelity_forget(struct fidelity_worker *w, int rows, int columns, struct err
     size_t size = (size_t)(rows * columns) * (size_t)reader_dim(w->o->reader) * sizeof(float);
     float *copy = malloc(size);
     int rc = copy != NULL ? 0 : error_memory(e, NULL);
-    if (rc == 0 && wanted[FIDELITY_OWN] && reader_merges(w->o->reader)) {
+    bool nested = reader_config(w->o->reader)->nested > 0;
+    if (rc == 0 && wanted[FIDELITY_OWN] && nested) {
+        rc = read_nested(w, rows, columns, e);
+    } else if (rc == 0 && wanted[FIDELITY_OWN] && reader_merges(w->o->reader)) {
         memcpy(copy, w->tokens, size);
         rc = read_merged(w, copy, rows, columns, e);
     }
@@ -130,7 +153,8 @@ int fidelity_forget(struct fidelity_worker *w, int rows, int columns, struct err
     }
     free(copy);
     for (int how = FIDELITY_RESIZE; how <= FIDELITY_RENDER && rc == 0; how++) {
-        if (wanted[how] && PAGE_SIZES[w->o->mode].column_offsets == 1) {
+        bool drawn_again = how != FIDELITY_RENDER || w->mixed == NULL;
+        if (wanted[how] && drawn_again && PAGE_SIZES[w->o->mode].column_offsets == 1) {
             rc = read_smaller(w, rows, columns, (enum fidelity_operator)how, e);
         }
     }

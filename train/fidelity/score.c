@@ -12,7 +12,8 @@
 #include "train/fidelity/alignment.h"
 #include "train/tokenizer/pattern.h"
 
-const char *const SCORE_NAMES[SCORE_KINDS + 1] = {"tags", "emoji", "numbers", "words", NULL};
+const char *const SCORE_NAMES[SCORE_KINDS + 1] = {"tags",  "emoji",  "numbers",
+                                                  "words", "header", NULL};
 
 #define LETTERS "\\p{L}\\p{M}"
 #define SOME "[" LETTERS "\\p{N}]+"
@@ -23,7 +24,7 @@ const char *const SCORE_NAMES[SCORE_KINDS + 1] = {"tags", "emoji", "numbers", "w
     "\\x{1F000}-\\x{1F1E5}\\x{1F200}-\\x{1F3FA}\\x{1F400}-\\x{1FAFF}]"                             \
     "[\\x{FE0E}\\x{FE0F}\\x{1F3FB}-\\x{1F3FF}\\x{20E3}]*"
 
-static const char *const PATTERNS[SCORE_KINDS] = {
+static const char *const PATTERNS[SCORE_PATTERNS] = {
     [SCORE_TAGS] = "[#@]" TAG "(?:\\." TAG ")*",
     [SCORE_EMOJI] = "[\\x{1F1E6}-\\x{1F1FF}]{2}|[0-9#*]\\x{FE0F}?\\x{20E3}|" PICTURE
                     "(?:\\x{200D}" PICTURE ")*",
@@ -46,7 +47,7 @@ struct side {
 };
 
 struct scorer {
-    struct pattern *patterns[SCORE_KINDS];
+    struct pattern *patterns[SCORE_PATTERNS];
     struct matcher *matcher;
     struct side text, read;
     struct alignment alignment;
@@ -84,7 +85,7 @@ int scorer_open(struct scorer **out, struct error *e) {
         return error_memory(e, NULL);
     }
     int rc = matcher_open(&s->matcher, e);
-    for (int i = 0; i < SCORE_KINDS && rc == 0; i++) {
+    for (int i = 0; i < SCORE_PATTERNS && rc == 0; i++) {
         rc = pattern_open(&s->patterns[i], PATTERNS[i], strlen(PATTERNS[i]), false, e);
     }
     if (rc < 0) {
@@ -106,7 +107,7 @@ void scorer_close(struct scorer *s) {
     if (s == NULL) {
         return;
     }
-    for (int i = 0; i < SCORE_KINDS; i++) {
+    for (int i = 0; i < SCORE_PATTERNS; i++) {
         pattern_close(s->patterns[i]);
     }
     matcher_close(s->matcher);
@@ -162,11 +163,11 @@ static int add_item(struct side *s, enum score_kind kind, size_t *place, size_t 
 
 static int find_items(struct scorer *s, struct side *side, const char *text, size_t size,
                       struct error *e) {
-    size_t start[SCORE_KINDS] = {0}, end[SCORE_KINDS] = {0}; /* of the next of each kind */
+    size_t start[SCORE_PATTERNS] = {0}, end[SCORE_PATTERNS] = {0}; /* of the next of each kind */
     size_t place = 0, at = 0;
     for (bool fresh = true;; fresh = false) {
         int first = 0;
-        for (int i = 0; i < SCORE_KINDS; i++) {
+        for (int i = 0; i < SCORE_PATTERNS; i++) {
             if (fresh || start[i] < at) {
                 int rc = pattern_find(s->patterns[i], s->matcher, (const unsigned char *)text, size,
                                       at, &start[i], &end[i], e);
@@ -230,6 +231,18 @@ static bool is_kept(const struct scorer *s, const struct item *item) {
     return found != NULL && found->end - found->start == item->end - item->start;
 }
 
+static void count_headers(const struct scorer *s, struct score *score) {
+    enum { HEADER = 0x25A3, LAST_PART = 0x25A7 };
+    const uint32_t *points = s->text.points.data;
+    bool inside = false;
+    for (size_t i = 0; i < s->text.count; i++) {
+        bool sign = points[i] >= HEADER && points[i] <= LAST_PART;
+        inside = sign ? points[i] == HEADER : inside;
+        score->items[SCORE_HEADER] += inside;
+        score->kept[SCORE_HEADER] += inside && s->alignment.to[i] >= 0;
+    }
+}
+
 int scorer_compare(struct scorer *s, struct score *score, const char *read, size_t read_size,
                    const char *text, size_t size, struct error *e) {
     int rc = fill(s, &s->read, read, read_size, e);
@@ -250,5 +263,6 @@ int scorer_compare(struct scorer *s, struct score *score, const char *read, size
         score->items[item->kind]++;
         score->kept[item->kind] += is_kept(s, item);
     }
+    count_headers(s, score);
     return 0;
 }

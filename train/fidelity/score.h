@@ -15,9 +15,13 @@
  *              1,234.56  2026-11-23  18:30  1.2M  48db40af-774b  7658218672219201984
  *     words    letters and their marks, in parts that an apostrophe joins
  *
+ * and, on pages in cells, the single characters of headers: from their sign (U+25A3) up to that of
+ * the next part.
+ *
  * An item of the text is kept where all of its characters are aligned with equal ones that together
  * are one item of the same kind in the reading, neither less nor more: "12" read as "12" in "312"
- * is not kept, nor is a word that was read elsewhere. */
+ * is not kept, nor is a word that was read elsewhere. A character of a header is kept where it is
+ * aligned with an equal one. */
 #ifndef OCC_TRAIN_FIDELITY_SCORE_H
 #define OCC_TRAIN_FIDELITY_SCORE_H
 
@@ -26,7 +30,15 @@
 
 #include "store/error.h"
 
-enum score_kind { SCORE_TAGS, SCORE_EMOJI, SCORE_NUMBERS, SCORE_WORDS, SCORE_KINDS };
+enum score_kind {
+    SCORE_TAGS,
+    SCORE_EMOJI,
+    SCORE_NUMBERS,
+    SCORE_WORDS,
+    SCORE_PATTERNS, /* those above, which patterns find */
+    SCORE_HEADER = SCORE_PATTERNS,
+    SCORE_KINDS
+};
 extern const char *const SCORE_NAMES[SCORE_KINDS + 1]; /* NULL at the end */
 
 struct score {

@@ -89,11 +89,16 @@ static int append_digits(struct bytes *out, uint64_t *random, struct error *e) {
 
 /* ---- All kinds --------------------------------------------------------------------------- */
 
-static void make_capitals(struct bytes *text) {
-    for (size_t i = 0; i < text->size; i++) {
-        unsigned char c = text->data[i];
-        text->data[i] = c >= 'a' && c <= 'z' ? (unsigned char)(c - 'a' + 'A') : c;
+static int make_capitals(struct bytes *text, struct error *e) {
+    struct bytes upper;
+    bytes_init(&upper, 2 * text->limit);
+    int rc = text_upper(&upper, bytes_text(text), text->size, e);
+    if (rc == 0) {
+        bytes_clear(text);
+        rc = bytes_append(text, bytes_text(&upper), upper.size, e);
     }
+    bytes_close(&upper);
+    return rc;
 }
 
 int text_set_fill(const struct text_set *set, struct bytes *out, size_t size, int64_t number,
@@ -101,6 +106,10 @@ int text_set_fill(const struct text_set *set, struct bytes *out, size_t size, in
                   struct error *e) {
     uint64_t random = random_stream(seed, (uint64_t)number);
     int rc = 0;
+    bytes_clear(out);
+    if (set->kind == SET_SAMPLES) {
+        return 0;
+    }
     if (set->kind == SET_RANDOM) {
         return text_random(out, alphabet, LETTERS_ASCII, size, &random, e);
     }
@@ -116,8 +125,5 @@ int text_set_fill(const struct text_set *set, struct bytes *out, size_t size, in
     if (joined) {
         text_join_lines(out);
     }
-    if (set->kind == SET_CAPS) {
-        make_capitals(out);
-    }
-    return rc;
+    return rc == 0 && set->kind == SET_CAPS ? make_capitals(out, e) : rc;
 }

@@ -5,6 +5,7 @@
 #include "compress/reading_text.h"
 #include "render/draw.h"
 #include "train/fidelity/fidelity.h"
+#include "train/fidelity/mixed.h"
 
 struct fidelity_worker {
     const struct fidelity_options *o;
@@ -14,6 +15,7 @@ struct fidelity_worker {
     struct codec_state *codec;
     struct tokenizer_state *tokenizer;
     struct scorer *scorer;
+    struct mixed_pages *mixed; /* of SET_SAMPLES, else NULL */
     struct bytes source, packed;
     struct reading_text read;
     struct drawn_page page, small;
