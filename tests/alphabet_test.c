@@ -127,7 +127,7 @@ static void label_text(struct page_labels *out, int profile, const char *text) {
  * second row of cells. */
 static void labels_spell_the_text_in_its_place(void) {
     static const char TEXT[] = "The office: fi, 10%\n\u017dlu\u0165ou\u010dk\u00fd";
-    for (int profile = 0; profile < PROFILE_COUNT; profile++) {
+    for (int profile = 0; profile < PROFILE_CELL10; profile++) { /* rows across the page */
         struct page_labels labels = {.list = NULL};
         struct alphabet *a = open_alphabet();
         struct bytes spelled;
