@@ -27,7 +27,9 @@ static const struct option_spec OPTIONS[] = {
     {"profile", 0, OPTION_CHOICE, FIELD(render.profile), "NAME",
      .help =
          "typeface and spacing: read10 (DejaVu Sans of 10 pixels, one row of patches per line), "
-         "clear (12 pixels, with margins) or dense (8 pixels, two lines per row of patches)",
+         "clear (12 pixels, with margins), dense (8 pixels, two lines per row of patches); cell10 "
+         "and cell8 (10 and 8 pixels) run the text through one cell of 64 x 64 pixels after "
+         "another, each of which becomes one visual token, on pages as high as their text",
      .choices = PROFILE_NAMES},
     {"format", 0, OPTION_CHOICE, FIELD(render.format), "TYPE",
      .help = "format of the page images: pgm is grey; ppm and png keep the colours of emoji and "
@@ -126,9 +128,12 @@ static void warn_of_missing(const struct missing_tally *scripts) {
 
 static void summarize(const struct arguments *a, const struct render_result *r) {
     const struct stream_counts *c = &r->counts;
-    log_info("%" PRId64 " samples; %" PRId64 " pages, %" PRId64 " characters, %" PRId64
-             " of %" PRId64 " areas of %d x %d pixels inked",
-             c->samples, r->pages, r->characters, r->inked, r->cells, CELL, CELL);
+    log_info(
+        "%" PRId64 " samples; %" PRId64 " pages, %" PRId64 " characters, %" PRId64 " of %" PRId64
+        " areas of %d x %d pixels inked",
+        c->samples, r->pages, r->characters, r->inked, r->cells,
+        CELL / (PROFILES[a->render.profile].cells ? PAGE_SIZES[a->render.mode].column_offsets : 1),
+        CELL);
     if (r->missing + r->replaced + r->dropped > 0) {
         log_info("%" PRId64 " characters are in no font, %" PRId64 " sequences were not UTF-8, "
                  "%" PRId64 " characters were left out",

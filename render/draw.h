@@ -25,7 +25,8 @@ void drawn_page_clear(struct drawn_page *d);
  * cleared, and lets the others go. */
 int drawn_page_take(void *context, const struct page *page, struct error *e);
 
-/* Draws a text as one paragraph, whose newlines end lines; `setup` without context and done. */
+/* Draws a text as one paragraph, whose newlines end lines (in cells they are signs; there is no
+ * sign of a part); `setup` without context and done. */
 int draw_text(struct drawn_page *d, const struct page_setup *setup, const char *text, size_t size,
               struct error *e);
 

@@ -112,7 +112,7 @@ static int finish_output(struct render *r, struct error *e) {
     int tokens = mode_tokens((enum page_mode)r->options->mode);
     int rows = mode_rows((enum page_mode)r->options->mode);
     const json_t *end = stream_reader_end(r->reader);
-    int64_t cells = (int64_t)rows * rows;
+    int64_t cells = PROFILES[r->options->profile].cells ? tokens : (int64_t)rows * rows;
     result->counts.skipped = upstream_count(end, "skipped") + result->again;
     result->counts.failed = upstream_count(end, "failed");
     struct stream_counts counts = result->counts;

@@ -215,7 +215,7 @@ static int lay_out(struct renderer *r, const struct stream_sample *sample, struc
 
 static int take_sample_page(struct renderer *r, const struct page *page, struct error *e) {
     if (r->page_count >= r->page_limit || r->images.size + r->texts.size >= r->byte_limit ||
-        page->box_count > RENDER_SAMPLE_BOXES - r->box_count) {
+        page_source_count(page) > RENDER_SAMPLE_BOXES - r->box_count) {
         r->full = true;
         return error_set(e, ERR_LIMIT, "too many pages");
     }
@@ -236,7 +236,7 @@ static int take_sample_page(struct renderer *r, const struct page *page, struct 
     if (rc == 0) {
         r->pages[r->page_count++] =
             (struct made_page){.image_end = r->images.size, .text_end = r->texts.size};
-        r->box_count += page->box_count;
+        r->box_count += page_source_count(page);
         count_page(r, page);
         rc = job_output_flush_if_due(r->out, r->images.size + r->texts.size, e);
     }
@@ -309,14 +309,14 @@ static int do_sample(struct renderer *r, struct error *e) {
 /* ---- The pages of an account --------------------------------------------------------- */
 
 /* "samples" and "created" of the samples that are on the page. They are laid out one after another,
- * so the boxes name them in the order of r->order. */
+ * so they come in the order of r->order. */
 static int add_samples(struct renderer *r, const struct page *page, json_t *object) {
     json_t *keys = json_array();
     int64_t created = INT64_MIN;
     size_t at = r->first;
     const char *last = NULL;
-    for (size_t i = 0; i < page->box_count; i++) {
-        uint32_t source = page->boxes[i].source;
+    for (size_t i = 0; i < page_source_count(page); i++) {
+        uint32_t source = page_source_at(page, i);
         const char *key =
             source > 0 && source <= r->sources.count ? r->sources.items[source - 1].key : NULL;
         if (key == NULL || (last != NULL && (key == last || strcmp(key, last) == 0))) {

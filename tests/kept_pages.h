@@ -12,12 +12,15 @@
 
 /* What a test keeps of the pages it makes. */
 struct kept_page {
-    int side;
+    int side; /* width; height, unless there are cells */
+    int height, columns;
     uint8_t *grey;
     char *text;
     size_t text_size;
     struct page_box *boxes;
     size_t box_count;
+    struct page_range *ranges;
+    size_t range_count;
     struct page_cluster *clusters;
     size_t cluster_count;
     int64_t missing;
@@ -45,6 +48,9 @@ static inline int kept_add(void *context, const struct page *page, struct error 
     }
     struct kept_page *k = &kept->pages[kept->count++];
     *k = (struct kept_page){.side = page->width,
+                            .height = page->height,
+                            .columns = page->columns,
+                            .range_count = page->range_count,
                             .text_size = page->text_size,
                             .box_count = page->box_count,
                             .cluster_count = page->cluster_count,
@@ -53,6 +59,7 @@ static inline int kept_add(void *context, const struct page *page, struct error 
     k->grey = kept_copy(page->grey, (size_t)page->width * page->height);
     k->text = kept_copy(page->text, page->text_size);
     k->boxes = kept_copy(page->boxes, page->box_count * sizeof *page->boxes);
+    k->ranges = kept_copy(page->ranges, page->range_count * sizeof *page->ranges);
     k->clusters = kept_copy(page->clusters, page->cluster_count * sizeof *page->clusters);
     for (size_t i = 0; i < page->missing_count; i++) {
         k->missing += page->missing[i].count;
@@ -66,6 +73,7 @@ static inline void kept_release(struct kept *kept) {
         free(kept->pages[i].grey);
         free(kept->pages[i].text);
         free(kept->pages[i].boxes);
+        free(kept->pages[i].ranges);
         free(kept->pages[i].clusters);
     }
     kept->count = 0;
@@ -86,12 +94,131 @@ static inline bool may_be_left_out(const char *text, size_t start, size_t end, i
     return true;
 }
 
+/* ---- Cells --------------------------------------------------------------------------- */
+
+/* The cell in which a cluster is drawn. */
+static inline int kept_cell(const struct kept_page *page, const struct page_cluster *c) {
+    return c->y / CELL * page->columns + c->x / (page->side / page->columns * 64);
+}
+
+/* Whether the clusters are the page's text, one after another, each within its cell, and the cells
+ * in the order of reading. */
+static inline bool cells_are_in_order(const struct kept_page *page) {
+    int cell = 0, width = page->side / page->columns * 64;
+    size_t text = 0;
+    for (size_t i = 0; i < page->cluster_count; i++) {
+        const struct page_cluster *c = &page->clusters[i];
+        int at = kept_cell(page, c), left = at % page->columns * width;
+        if (c->text != text || at < cell || c->x < left || c->x + c->advance > left + width ||
+            c->y + 8 > page->height) {
+            printf("# cluster %zu (%.*s) at %d, %d is out of order\n", i, (int)c->size,
+                   page->text + c->text, c->x / 64, c->y);
+            return false;
+        }
+        cell = at;
+        text += c->size;
+    }
+    return text == page->text_size && page->height % CELL == 0 && page->height > 0 &&
+           page->height <= page->side;
+}
+
+/* What a cell shows of bytes of its source. */
+static inline size_t shown_of(const char *source, const struct page_range *range, size_t at,
+                              const char **shown, size_t *length) {
+    static const char *const NEWLINES[] = {"\r\n", "\n",       "\v",           "\f",
+                                           "\r",   "\xC2\x85", "\xE2\x80\xA8", "\xE2\x80\xA9"};
+    if (range->replaced) {
+        *shown = source[range->start] == '\t' ? " " : "\xEF\xBF\xBD";
+        *length = strlen(*shown);
+        return range->end - range->start;
+    }
+    for (size_t i = 0; i < sizeof NEWLINES / sizeof *NEWLINES; i++) {
+        size_t size = strlen(NEWLINES[i]);
+        if (range->end - at >= size && memcmp(source + at, NEWLINES[i], size) == 0) {
+            *shown = "\n";
+            *length = 1;
+            return size;
+        }
+    }
+    *shown = source + at;
+    *length = 1;
+    return 1;
+}
+
+/* The end of the text of a cell that begins with cluster *next. */
+static inline size_t cell_text_end(const struct kept_page *page, int cell, size_t *next) {
+    while (*next < page->cluster_count && kept_cell(page, &page->clusters[*next]) == cell) {
+        ++*next;
+    }
+    return *next < page->cluster_count ? page->clusters[*next].text : page->text_size;
+}
+
+/* Whether every cell holds what its ranges say, apart from what no source holds at its beginning
+ * (the sign of a part, spaces before an answer), and the ranges of all pages leave out nothing but
+ * what `dropped` counts. */
+static inline bool cells_trace_back(const struct kept *kept, const char *source, size_t size) {
+    size_t reached = 0;
+    int64_t left_out = 0, dropped = 0;
+    for (size_t i = 0; i < kept->count; i++) {
+        const struct kept_page *page = &kept->pages[i];
+        size_t text = 0, cluster = 0, range = 0;
+        dropped += page->counts.dropped;
+        if (!cells_are_in_order(page)) {
+            return false;
+        }
+        for (int cell = 0; cell < page->height / CELL * page->columns; cell++) {
+            size_t end = cell_text_end(page, cell, &cluster);
+            if (i == 0 && cell == 0) {
+                text += memcmp(page->text, "\xE2\x96", 2) == 0 ? 3 : 0;
+                while (text < end && page->text[text] == ' ' && source[0] != ' ') {
+                    text++;
+                }
+            }
+            for (; range < page->range_count && page->ranges[range].cell == cell; range++) {
+                const struct page_range *r = &page->ranges[range];
+                for (; reached < r->start; reached++) {
+                    left_out += ((unsigned char)source[reached] & 0xC0) != 0x80;
+                }
+                if (reached != r->start || r->end > size) {
+                    printf("# page %zu cell %d: [%u, %u) after %zu\n", i, cell, r->start, r->end,
+                           reached);
+                    return false;
+                }
+                while (reached < r->end) {
+                    const char *shown;
+                    size_t length;
+                    reached += shown_of(source, r, reached, &shown, &length);
+                    if (text + length > end || memcmp(page->text + text, shown, length) != 0) {
+                        printf("# page %zu cell %d: byte %zu is not what the text says\n", i, cell,
+                               reached);
+                        return false;
+                    }
+                    text += length;
+                }
+            }
+            if (text != end) {
+                printf("# page %zu cell %d: text without a source\n", i, cell);
+                return false;
+            }
+        }
+    }
+    for (; reached < size; reached++) {
+        left_out += ((unsigned char)source[reached] & 0xC0) != 0x80;
+    }
+    return kept->count == 0 || left_out == dropped;
+}
+
+/* ---- Rows across the page ------------------------------------------------------------ */
+
 /* Walks the rows of the pages along with the boxes: each row is its boxes' texts one after the
  * other, apart from spaces that stand for tabs; the boxes go through the source in order and leave
  * nothing out but what `dropped` counts. */
 static inline bool traces_back(const struct kept *kept, const char *source, size_t size) {
     size_t reached = 0;
     int64_t left_out = 0, dropped = 0;
+    if (kept->count > 0 && kept->pages[0].columns > 0) {
+        return cells_trace_back(kept, source, size);
+    }
     for (size_t i = 0; i < kept->count; i++) {
         const struct kept_page *page = &kept->pages[i];
         const char *row = page->text, *end = page->text + page->text_size;

@@ -29,6 +29,7 @@ struct pager {
     const struct page_sources *sources;
     struct bytes log;
     int picture_width;
+    bool cells;
     int fail_at; /* the call of this number (from 1) fails; 0: none */
     int calls;
     int broken; /* promises; each is named in the log */
@@ -159,6 +160,10 @@ int pager_pictures(struct pager *p, enum page_part part, const struct page_pictu
     }
     bytes_append(&p->log, "\n", 1, NULL);
     return rc;
+}
+
+bool pager_has_cells(const struct pager *p) {
+    return p->cells;
 }
 
 int pager_gap(struct pager *p, int rows, struct error *e) {

@@ -224,7 +224,7 @@ static int header_count(struct phrase *p, const json_t *counts, const char *one,
 }
 
 static int layout_header(struct content_layout *l, const json_t *about, struct error *e) {
-    struct phrase p = {.arena = l->scratch};
+    struct phrase p = phrase_of(l);
     const json_t *counts = json_object_get(about, "counts");
     int rc = header_account(l, &p, about, e);
     if (rc == 0) {
@@ -311,6 +311,9 @@ static int layout_description(struct content_layout *l, const json_t *about, str
     bool wanted =
         title.text != NULL && !(description.text != NULL && content_repeats(title, description));
     int rc = wanted ? layout_string(l, PART_DESCRIPTION, title, ABOUT, "/title", e) : 0;
+    if (rc == 0 && wanted && description.text != NULL) {
+        rc = layout_newline(l, PART_DESCRIPTION, e);
+    }
     return rc == 0 && description.text != NULL
                ? layout_string(l, PART_DESCRIPTION, description, ABOUT, "/description", e)
                : rc;
@@ -357,11 +360,29 @@ static int layout_part(struct content_layout *l, enum page_part part, const json
     return 0;
 }
 
+/* The parts in the order wanted; in cells thumbnails come first, since they begin a row of cells,
+ * and what was before them would leave the rest of another one empty. */
+static void order_parts(const struct content_layout *l, uint8_t parts[PART_COUNT]) {
+    int count = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < l->options->part_count; i++) {
+            bool first = l->cells && l->options->parts[i] == PART_THUMBS;
+            if (first == (pass == 0)) {
+                parts[count++] = l->options->parts[i];
+            }
+        }
+    }
+}
+
 int content_layout(struct pager *p, const struct stream_sample *sample,
                    const struct content_options *options, struct page_sources *sources,
                    json_t *warnings, struct error *e) {
-    struct content_layout l = {
-        .pager = p, .sample = sample, .options = options, .sources = sources, .warnings = warnings};
+    struct content_layout l = {.pager = p,
+                               .sample = sample,
+                               .options = options,
+                               .sources = sources,
+                               .warnings = warnings,
+                               .cells = pager_has_cells(p)};
     json_t *about = NULL;
     int rc = arena_open(&l.scratch, SCRATCH_LIMIT, e);
     if (rc == 0) {
@@ -371,8 +392,10 @@ int content_layout(struct pager *p, const struct stream_sample *sample,
             rc = pager_clear(p, e); /* not beside the pictures of another sample */
         }
     }
+    uint8_t parts[PART_COUNT];
+    order_parts(&l, parts);
     for (int i = 0; i < options->part_count && rc == 0; i++) {
-        rc = layout_part(&l, (enum page_part)options->parts[i], about, e);
+        rc = layout_part(&l, (enum page_part)parts[i], about, e);
         arena_reset(l.scratch);
     }
     json_decref(about);

@@ -15,7 +15,12 @@
  * the author who made the clip. Names, texts, hashtags and cues are isolates of UAX #9: whichever
  * way they run, they keep their order, and what they leave open ends with them. A comment has the
  * direction of its text, a script that of its cues. No rows are left empty: they would be tokens
- * without content. */
+ * without content.
+ *
+ * In a profile with cells texts are drawn as they are, newlines and blanks included; a sample
+ * begins a cell, its thumbnails come first whatever the order of parts; each part begins with its
+ * sign (page.h), title and comments end with a newline's, and so does what one speaker says before
+ * another; answers have as many spaces before them as they are deep. */
 #ifndef OCC_RENDER_CONTENT_CONTENT_H
 #define OCC_RENDER_CONTENT_CONTENT_H
 

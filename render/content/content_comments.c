@@ -252,7 +252,7 @@ static int put_likes(struct phrase *p, int64_t likes, struct error *e) {
 
 /* "author: text ♥12"; a star after the author who made the clip. The text gives the direction. */
 static int put_comment(struct content_layout *l, const struct thread_node *n, struct error *e) {
-    struct phrase p = {.arena = l->scratch};
+    struct phrase p = phrase_of(l);
     int rc = 0;
     if (n->author.text != NULL) {
         rc = put_string(l, &p, n, "author", n->author, false, e);
@@ -267,7 +267,10 @@ static int put_comment(struct content_layout *l, const struct thread_node *n, st
         rc = put_likes(&p, n->likes, e);
     }
     int indent = n->depth < INDENT_MOST ? n->depth : INDENT_MOST;
-    return rc == 0 ? layout_spans(l, PART_COMMENTS, p.spans, p.count, indent, e) : rc;
+    if (rc == 0) {
+        rc = layout_spans(l, PART_COMMENTS, p.spans, p.count, indent, e);
+    }
+    return rc == 0 ? layout_newline(l, PART_COMMENTS, e) : rc;
 }
 
 static int put_chosen(struct content_layout *l, const struct forest *t, struct error *e) {

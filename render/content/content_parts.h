@@ -13,6 +13,7 @@ struct content_layout {
     json_t *warnings;
     struct arena *scratch; /* given up after each part */
     const char *key;       /* of the sample, in sources->arena; NULL before the first source */
+    bool cells;            /* the profile has cells: newlines are drawn, and nothing is left out */
 };
 
 /* Cues and comments of a sample that are looked at; more are left out, with a warning. */
@@ -53,7 +54,11 @@ struct phrase {
     uint32_t isolate;  /* the current one, 0: none */
     uint32_t isolates; /* begun so far */
     bool leads;        /* the current one */
+    bool exact;        /* newlines and blanks stay as they are: the profile has cells */
 };
+
+/* An empty one, as the layout wants it. */
+struct phrase phrase_of(const struct content_layout *l);
 
 /* A part of the phrase that is to keep its direction for itself (struct span): what is appended
  * between the two calls. */
@@ -65,8 +70,9 @@ int phrase_span(struct phrase *p, struct span span, struct error *e);
 int phrase_mark(struct phrase *p, const char *text, struct error *e);
 /* Likewise; no line ends between it and what is there. */
 int phrase_glued(struct phrase *p, const char *text, struct error *e);
-/* Appends bytes [start, start + s.size) of a source. Newlines and the blanks around them become one
- * space each, or nothing between characters of scripts that are written without spaces. */
+/* Appends bytes [start, start + s.size) of a source. Unless the phrase is exact, newlines and the
+ * blanks around them become one space each, or nothing between characters of scripts that are
+ * written without spaces. */
 int phrase_text(struct phrase *p, struct content_string s, uint32_t source, uint32_t start,
                 struct error *e);
 /* Begins a new word: a space, unless `next` and what is there are written without spaces. */
@@ -78,6 +84,9 @@ int layout_spans(struct content_layout *l, enum page_part part, const struct spa
 /* A whole string with its newlines. */
 int layout_string(struct content_layout *l, enum page_part part, struct content_string s,
                   const char *suffix, const char *pointer, struct error *e);
+
+/* In cells: the sign of a newline, which no source holds. */
+int layout_newline(struct content_layout *l, enum page_part part, struct error *e);
 
 /* "1.2K", "34M": rounded down; `value` >= 0. */
 enum { CONTENT_NUMBER = 24 };

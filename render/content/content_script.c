@@ -20,6 +20,7 @@ struct script {
     } * cues;
     size_t count, capacity;
     struct content_string speaker; /* of the current paragraph */
+    bool begun;                    /* a paragraph came before it */
     size_t unreadable;
 };
 
@@ -50,8 +51,14 @@ static int add_cue(struct content_layout *l, struct script *s, size_t index, con
     return rc;
 }
 
-static int put_phrase(struct content_layout *l, struct phrase *p, struct error *e) {
-    int rc = layout_spans(l, PART_SCRIPT, p->spans, p->count, 0, e);
+/* What there is so far, as a paragraph of its own. */
+static int put_phrase(struct content_layout *l, struct script *s, struct error *e) {
+    struct phrase *p = &s->phrase;
+    int rc = s->begun && p->count > 0 ? layout_newline(l, PART_SCRIPT, e) : 0;
+    if (rc == 0) {
+        rc = layout_spans(l, PART_SCRIPT, p->spans, p->count, 0, e);
+    }
+    s->begun = s->begun || p->count > 0;
     p->count = 0;
     p->last = 0;
     return rc;
@@ -70,7 +77,7 @@ static int change_speaker(struct content_layout *l, struct script *s, size_t ind
     }
     s->speaker = name;
     uint32_t source = 0;
-    int rc = put_phrase(l, &s->phrase, e);
+    int rc = put_phrase(l, s, e);
     if (rc < 0 || name.text == NULL) {
         return rc;
     }
@@ -189,7 +196,7 @@ static int mark_sentences(const struct script *s, UBreakIterator *sentences, siz
 
 static int put_timed(struct content_layout *l, struct script *s, struct error *e) {
     find_offsets(s);
-    struct phrase marked = {.arena = l->scratch};
+    struct phrase marked = phrase_of(l);
     struct bytes joined;
     bytes_init(&joined, INT32_MAX); /* ICU's offsets */
     UText *text = NULL;
@@ -215,7 +222,7 @@ static int put_timed(struct content_layout *l, struct script *s, struct error *e
 int layout_script(struct content_layout *l, struct error *e) {
     int rc = 0;
     json_t *list = layout_read(l, SCRIPT, JSON_ARRAY, &rc, e);
-    struct script s = {.phrase.arena = l->scratch};
+    struct script s = {.phrase = phrase_of(l)};
     for (size_t i = 0; i < layout_items(list) && rc == 0; i++) {
         const json_t *cue = json_array_get(list, i);
         rc = l->options->marks == MARKS_SPEAKER ? change_speaker(l, &s, i, cue, e) : 0;
@@ -224,7 +231,7 @@ int layout_script(struct content_layout *l, struct error *e) {
         }
     }
     if (rc == 0) {
-        rc = l->options->marks == MARKS_TIME ? put_timed(l, &s, e) : put_phrase(l, &s.phrase, e);
+        rc = l->options->marks == MARKS_TIME ? put_timed(l, &s, e) : put_phrase(l, &s, e);
     }
     if (rc == 0) {
         rc = layout_warn_items(l, SCRIPT, list, s.unreadable, e);

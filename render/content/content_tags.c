@@ -100,7 +100,7 @@ static int put_tag(struct content_layout *l, struct phrase *p, struct table *see
 }
 
 int layout_hashtags(struct content_layout *l, const json_t *about, struct error *e) {
-    struct phrase p = {.arena = l->scratch};
+    struct phrase p = phrase_of(l);
     struct table *seen = NULL;
     const json_t *tags = json_object_get(about, "hashtags");
     size_t count = json_array_size(tags);

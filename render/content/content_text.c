@@ -77,6 +77,10 @@ static bool is_spaceless(uint32_t c) {
 
 /* ---- Phrases ------------------------------------------------------------------------- */
 
+struct phrase phrase_of(const struct content_layout *l) {
+    return (struct phrase){.arena = l->scratch, .exact = l->cells};
+}
+
 void phrase_isolate(struct phrase *p, bool leads) {
     p->isolate = ++p->isolates;
     p->leads = leads;
@@ -112,6 +116,7 @@ int phrase_space(struct phrase *p, struct content_string next, struct error *e) 
     size_t blanks = blanks_size(next.text, next.size);
     uint32_t first = first_character(next.text + blanks, next.size - blanks);
     bool none = first == 0 || p->last == 0 || p->last == ' ' ||
+                (p->exact && (blanks > 0 || p->last == '\n')) ||
                 (is_spaceless(p->last) && is_spaceless(first));
     return none ? 0 : phrase_mark(p, " ", e);
 }
@@ -120,6 +125,15 @@ int phrase_text(struct phrase *p, struct content_string s, uint32_t source, uint
                 struct error *e) {
     int rc = 0;
     size_t at = 0;
+    if (p->exact) {
+        struct span whole = {.text = s.text,
+                             .size = s.size,
+                             .source = source,
+                             .start = start,
+                             .isolate = p->isolate,
+                             .leads = p->leads};
+        return s.size > 0 ? phrase_span(p, whole, e) : 0;
+    }
     for (bool first = true; rc == 0; first = false) {
         at += blanks_size(s.text + at, s.size - at);
         size_t end = at, next = at;
@@ -156,6 +170,11 @@ int layout_spans(struct content_layout *l, enum page_part part, const struct spa
         return 0;
     }
     return pager_text(l->pager, part, spans, count, indent, e);
+}
+
+int layout_newline(struct content_layout *l, enum page_part part, struct error *e) {
+    const struct span newline = {.text = "\n", .size = 1};
+    return l->cells ? layout_spans(l, part, &newline, 1, 0, e) : 0;
 }
 
 int layout_string(struct content_layout *l, enum page_part part, struct content_string s,

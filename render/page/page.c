@@ -290,6 +290,10 @@ void pager_language(struct pager *p, const char *language) {
     shaper_language(p->shaper, language);
 }
 
+bool pager_has_cells(const struct pager *p) {
+    return p->setup.profile->cells;
+}
+
 const struct faces *pager_faces(const struct pager *p) {
     return p->faces;
 }
@@ -306,6 +310,7 @@ int pager_open(struct pager **out, const struct page_setup *setup, struct error 
     }
     p->setup = *setup;
     clean_init(&p->paragraph);
+    p->paragraph.exact = setup->profile->cells;
     bytes_init(&p->text, TEXT_LIMIT);
     p->fonts_used = calloc((size_t)fonts_count(setup->fonts) / 64 + 1, sizeof *p->fonts_used);
     int rc = p->fonts_used != NULL ? 0 : error_memory(e, NULL);

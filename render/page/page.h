@@ -1,7 +1,11 @@
 /* page.h - lays paragraphs and pictures out on pages.
  *
  * A pager fills one page after another, row by row, column by column, and hands over each page
- * when it is full. What it is given is hostile: text may be any bytes. Ill-formed UTF-8 becomes
+ * when it is full. In a profile with cells it fills cell after cell, each row by row: the cell of
+ * a mode is CELL pixels high and CELL / column_offsets wide (mode.h), and one visual token. Rows
+ * break between any two grapheme clusters. Such a page is as high as the cells in use.
+ *
+ * What it is given is hostile: text may be any bytes. Ill-formed UTF-8 becomes
  * U+FFFD; control characters go; marks and characters without width go that are too many in a row
  * (clean.h); a cluster that is too long for a word (word.h) is cut. All this
  * is counted. Time and memory are linear in the text, whatever it is. */
@@ -100,6 +104,15 @@ struct page {
     struct page_counts counts;
 };
 
+/* The source of each box, in order of reading; on a page of cells, that of each range. */
+static inline size_t page_source_count(const struct page *p) {
+    return p->columns > 0 ? p->range_count : p->box_count;
+}
+
+static inline uint32_t page_source_at(const struct page *p, size_t i) {
+    return p->columns > 0 ? p->ranges[i].source : p->boxes[i].source;
+}
+
 struct page_setup {
     enum page_mode mode;
     const struct profile *profile; /* must outlive the pager */
@@ -122,14 +135,22 @@ void pager_close(struct pager *p); /* NULL is allowed; an unfinished page is los
 void pager_language(struct pager *p, const char *language);
 
 /* One paragraph: the texts of the spans one after another; newlines in it end lines. `indent` in
- * patches (for following lines too), at most PAGE_INDENT. */
+ * patches (for following lines too), at most PAGE_INDENT.
+ *
+ * In a profile with cells: text of another part than before, or after pager_clear, begins a new row
+ * with the sign of that part (sign.h; PART_NONE, thumbs and audio have none); text of the same part
+ * goes on where the last one ended. Newlines are drawn and end nothing but a paragraph of UAX #9.
+ * `indent` is as many spaces before the text, which no source holds. */
 enum { PAGE_INDENT = 8 };
 int pager_text(struct pager *p, enum page_part part, const struct span *spans, size_t count,
                int indent, struct error *e);
 
 /* Pictures side by side on the CELL grid of the page, in as many strips as they need: each is put
  * in the middle of the cells that it needs (its size divided by CELL, rounded up). Where a strip
- * leaves half of the column's width, the following text stands beside it. */
+ * leaves half of the column's width, the following text stands beside it.
+ *
+ * In a profile with cells strips begin below everything on the page, and the following text fills
+ * the cells that the pictures leave free, from the first strip on. */
 struct page_picture {
     const struct picture *picture;
     uint32_t source;
@@ -140,12 +161,16 @@ int pager_pictures(struct pager *p, enum page_part part, const struct page_pictu
 /* Pixels that a picture may be wide and high at most: a column's whole cells. */
 int pager_picture_width(const struct pager *p);
 
-/* Empty rows; none at the top of a column. */
+/* Empty rows; none at the top of a column, and none in a profile with cells. */
 int pager_gap(struct pager *p, int rows, struct error *e);
 /* Hands over the page unless it is empty. */
 int pager_flush(struct pager *p, struct error *e);
-/* The next text begins below the last pictures, not beside them. */
+/* The next text begins below the last pictures, not beside them; in a profile with cells it begins
+ * a cell, and a part. */
 int pager_clear(struct pager *p, struct error *e);
+
+/* Whether the profile has cells. */
+bool pager_has_cells(const struct pager *p);
 
 /* The opened faces, for the record of fonts; see face.h. */
 struct faces;

@@ -1,4 +1,5 @@
-/* page_cells.h - pages of cells: what page.c and page_picture.c ask of page_cells.c. */
+/* page_cells.h - pages of cells: what page.c and page_picture.c ask of page_cells.c (the grid) and
+ * page_cell_row.c (the text in it). */
 #ifndef OCC_RENDER_PAGE_PAGE_CELLS_H
 #define OCC_RENDER_PAGE_PAGE_CELLS_H
 
@@ -45,6 +46,9 @@ int cells_used_rows(const struct cells *c);
 int cells_used(const struct cells *c);
 /* Puts the page's ranges into the order of its cells. */
 void cells_order_ranges(struct cells *c);
+
+/* Enters a range, or lets the last one go on. */
+int cells_add_range(struct pager *p, const struct page_range *range, struct error *e);
 
 /* Text of a part follows: a new row with its sign, if it is another part than before. */
 void cells_begin_text(struct pager *p, enum page_part part, int indent);

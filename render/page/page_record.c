@@ -218,13 +218,33 @@ static int place_source(struct page_record *r, const struct page_sources *source
 
 /* ---- Pages --------------------------------------------------------------------------- */
 
+/* Room for a box or a range, and the place of its source. */
+static int begin_place(struct page_record *r, uint32_t source, const struct page_sources *sources,
+                       uint32_t *place, struct error *e) {
+    int rc = place_source(r, sources, source, place, e);
+    return rc == 0 ? bytes_reserve(&r->pages, BOX_BYTES, e) : rc;
+}
+
+/* What boxes and ranges end in: `"part",source,start,end],`. */
+static char *put_range(char *to, uint8_t part, uint32_t place, uint32_t start, uint32_t end,
+                       bool replaced) {
+    *to++ = '"';
+    to = put_text(to, PAGE_PARTS[part]);
+    to = put_text(to, "\",");
+    to = put_number(to, place);
+    *to++ = ',';
+    to = put_number(to, start);
+    *to++ = ',';
+    to = put_number(to, end);
+    to = put_text(to, replaced ? ",\"replaced\"]," : "],");
+    *to = 0;
+    return to;
+}
+
 static int append_box(struct page_record *r, const struct page_box *box,
                       const struct page_sources *sources, struct error *e) {
     uint32_t place = 0;
-    int rc = place_source(r, sources, box->source, &place, e);
-    if (rc == 0) {
-        rc = bytes_reserve(&r->pages, BOX_BYTES, e);
-    }
+    int rc = begin_place(r, box->source, sources, &place, e);
     if (rc < 0) {
         return rc;
     }
@@ -235,23 +255,46 @@ static int append_box(struct page_record *r, const struct page_box *box,
         to = put_number(to, area[i]);
         *to++ = ',';
     }
-    *to++ = '"';
-    to = put_text(to, PAGE_PARTS[box->part]);
-    to = put_text(to, "\",");
-    to = put_number(to, place);
-    *to++ = ',';
-    to = put_number(to, box->start);
-    *to++ = ',';
-    to = put_number(to, box->end);
-    to = put_text(to, box->replaced ? ",\"replaced\"]," : "],");
-    *to = 0;
+    to = put_range(to, box->part, place, box->start, box->end, box->replaced);
     r->pages.size += (size_t)(to - start);
     return 0;
 }
 
+static int append_range(struct page_record *r, const struct page_range *range,
+                        const struct page_sources *sources, struct error *e) {
+    uint32_t place = 0;
+    int rc = begin_place(r, range->source, sources, &place, e);
+    if (rc < 0) {
+        return rc;
+    }
+    char *start = (char *)r->pages.data + r->pages.size, *to = start;
+    *to++ = '[';
+    to = put_range(to, range->part, place, range->start, range->end, range->replaced);
+    r->pages.size += (size_t)(to - start);
+    return 0;
+}
+
+/* A list of ranges for each cell, and how high the page is. */
+static int append_cells(struct page_record *r, const struct page *page,
+                        const struct page_sources *sources, struct error *e) {
+    int rc = bytes_printf(&r->pages, e, ",\"height\":%d,\"cells\":[", page->height);
+    size_t next = 0;
+    for (int cell = 0; cell < page->height / CELL * page->columns && rc == 0; cell++) {
+        rc = bytes_append(&r->pages, "[", 1, e);
+        for (; next < page->range_count && page->ranges[next].cell == cell && rc == 0; next++) {
+            rc = append_range(r, &page->ranges[next], sources, e);
+        }
+        if (rc == 0) {
+            rc = end_list(&r->pages, "],", e);
+        }
+    }
+    return rc == 0 ? end_list(&r->pages, "]", e) : rc;
+}
+
 static int append_counts(struct page_record *r, const struct page *page, struct error *e) {
     const struct page_counts *c = &page->counts;
-    int64_t cells = c->cells > 0 ? c->cells : 1, tokens = mode_tokens(r->setup.mode);
+    int64_t cells = c->cells > 0 ? c->cells : 1;
+    int64_t tokens = r->setup.profile->cells ? cells : mode_tokens(r->setup.mode);
     int64_t fill = (2000 * c->inked + cells) / (2 * cells);
     return bytes_printf(&r->pages, e,
                         ",\"characters\":%lld,\"rows\":%lld,\"ink\":%lld,\"clipped\":%lld,"
@@ -302,13 +345,13 @@ static int append_fonts(struct page_record *r, const struct page *page, const st
     return rc == 0 ? end_list(&r->pages, "]", e) : rc;
 }
 
-/* The samples of the boxes, each once. */
+/* The samples of what is on the page, each once. */
 static int append_samples(struct page_record *r, const struct page *page,
                           const struct page_sources *sources, struct error *e) {
     int rc = bytes_append_text(&r->pages, ",\"samples\":[", e);
-    for (size_t i = 0; i < page->box_count && rc == 0; i++) {
+    for (size_t i = 0; i < page_source_count(page) && rc == 0; i++) {
         uint32_t place = 0;
-        rc = place_source(r, sources, page->boxes[i].source, &place, e);
+        rc = place_source(r, sources, page_source_at(page, i), &place, e);
         uint32_t sample = rc == 0 ? r->used[place].sample : 0;
         if (rc == 0 && r->keys[sample].last_page != r->page_count + 1) {
             r->keys[sample].last_page = r->page_count + 1;
@@ -337,6 +380,9 @@ int page_record_add(struct page_record *r, const struct page *page, const struct
     }
     if (rc == 0) {
         rc = append_samples(r, page, sources, e);
+    }
+    if (rc == 0 && page->columns > 0) {
+        rc = append_cells(r, page, sources, e);
     }
     if (rc == 0) {
         rc = bytes_append_text(&r->pages, ",\"boxes\":[", e);

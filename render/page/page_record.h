@@ -12,6 +12,22 @@
  *                 "samples": [0, 1],
  *                 "boxes": [[x, y, width, height, "part", source, start, end], ...]}, ...]}
  *
+ * In a profile with cells (profile.h) a page has two members more, before its boxes, which are of
+ * pictures only:
+ *
+ *     "height": 128,
+ *     "cells": [[["comments", 9, 0, 47]], [["comments", 9, 47, 60], ["comments", 10, 0, 8]], [],
+ * ...]
+ *
+ * one list for each cell, row-major, which is the order of the visual tokens: width / 64 cells in a
+ * row (hifi: width / 32), height / 64 rows. In it are the ranges that the cell shows, in the order
+ * of the text: ["part", source, start, end], and "replaced" as the fifth where they are drawn as
+ * something else (U+FFFD for bytes that are not UTF-8, a space for a tab). Bytes of a source that
+ * no cell has were left out (control characters), or are in a cell of another page. A cell under a
+ * picture has one range with start = end = 0. An empty list: nothing, or nothing but marks that no
+ * source holds. "height" of the whole record is that of a full page; "tokens", "inked_tokens" and
+ * "fill" of a page count its own cells.
+ *
  * A box's text is bytes [start, end) of the UTF-8 of the JSON string that `pointer` (RFC 6901)
  * names in the member of the sample; a box of a picture has start = end = 0 and a source without
  * pointer. A box of a replaced sequence has a ninth element, "replaced".

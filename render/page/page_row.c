@@ -19,28 +19,12 @@ static int32_t item_origin(const struct line_item *item) {
     return item->x - (is_whole(item) ? 0 : word_clusters(w)[leftmost].x);
 }
 
-/* The glyphs of an item: [*first, *end) of its word. Those of a word from right to left are in
- * the order of the eye, its clusters in that of the text. */
-static void find_glyphs(const struct line_item *item, size_t *first, size_t *end) {
-    const struct word *w = item->word;
-    const struct word_cluster *at = word_clusters(w);
-    *first = 0;
-    *end = w->glyph_count;
-    if (!is_whole(item) && w->rtl) {
-        *first = at[item->cluster_end - 1].glyph;
-        *end = item->cluster_start > 0 ? at[item->cluster_start - 1].glyph : *end;
-    } else if (!is_whole(item)) {
-        *first = at[item->cluster_start].glyph;
-        *end = at[item->cluster_end].glyph;
-    }
-}
-
 /* Places the glyphs of an item; draws those bitmaps that are not there yet. */
 static int place_item(struct pager *p, const struct line_item *item, int32_t origin,
                       struct error *e) {
     const struct word *w = item->word;
     size_t first, end;
-    find_glyphs(item, &first, &end);
+    word_glyph_range(w, item->cluster_start, item->cluster_end, &first, &end);
     enum { QUARTER = 16, HALF_QUARTER = QUARTER / 2 };
     int rc = page_list_reserve(&p->glyphs, end - first, sizeof(struct canvas_glyph), e);
     struct canvas_glyph *placed = p->glyphs.items;
@@ -218,9 +202,11 @@ static int add_clusters(struct pager *p, const struct line_item *item, int32_t o
     }
     const struct word_cluster *at = word_clusters(item->word);
     uint32_t word_start = item->start - at[item->cluster_start].start;
+    /* in cells a space that is drawn at the end of a row takes what room there is */
+    bool own = p->setup.profile->cells && item->cluster_end - item->cluster_start == 1;
     for (size_t i = item->cluster_start; i < item->cluster_end && rc == 0; i++) {
-        rc = add_cluster(p, origin + item_origin(item) + at[i].x, at[i].advance,
-                         word_start + at[i].start + shift,
+        rc = add_cluster(p, origin + item_origin(item) + at[i].x,
+                         own ? item->advance : at[i].advance, word_start + at[i].start + shift,
                          (uint32_t)(at[i + 1].start - at[i].start), e);
     }
     return rc;

@@ -1,5 +1,4 @@
-/* page_state.h - inside the pager: what page.c, page_row.c, page_cells.c and page_picture.c share.
- */
+/* page_state.h - inside the pager: what page*.c share. */
 #ifndef OCC_RENDER_PAGE_PAGE_STATE_H
 #define OCC_RENDER_PAGE_PAGE_STATE_H
 

@@ -101,8 +101,11 @@ static int keep_as(struct clean *c, const struct span *span, size_t at, size_t s
     return bytes_append_text(&c->text, shown, e);
 }
 
-/* A space that stands for something else belongs to no source. */
-static int keep_space(struct clean *c, struct error *e) {
+/* A tab; its space belongs to no source, unless every byte is to be found again. */
+static int keep_space(struct clean *c, const struct span *span, size_t at, struct error *e) {
+    if (c->exact) {
+        return keep_as(c, span, at, 1, " ", e);
+    }
     int rc = begin_run(c, 0, 0, false, e);
     return rc < 0 ? rc : bytes_append_text(&c->text, " ", e);
 }
@@ -220,7 +223,7 @@ int clean_append(struct clean *c, const struct span *span, size_t *used, bool *l
             c->marks = c->ignorables = 0;
             rc = keep_as(c, span, at, size, "\xEF\xBF\xBD", e);
         } else if (rc == 0 && fate == TO_SPACE) {
-            rc = keep_space(c, e);
+            rc = keep_space(c, span, at, e);
         } else if (fate == DROP) {
             c->dropped++;
         } else if (fate == END_LINE) {

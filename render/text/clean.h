@@ -33,6 +33,7 @@ struct clean {
     uint32_t *glue; /* owned: where spans begin before which no line ends; ascending */
     size_t glue_count, glue_capacity;
     uint32_t isolate; /* number of the one that goes on at the end of the text; 0: none */
+    bool exact;       /* set by the caller: a tab's space is a replaced run of its source */
     bool bidi;        /* holds characters that may run from right to left */
     int64_t replaced, dropped;
     int marks, ignorables; /* how many in a row at the end of the text */

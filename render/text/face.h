@@ -42,8 +42,17 @@ struct glyph {
 uint32_t glyph_ink(const struct glyph *g, int row, int column);
 
 /* How a glyph is drawn: FIT_ROW in its place in the row, cut off there; FIT_WHOLE whole, for
- * whoever puts it elsewhere; FIT_WHOLE + n likewise, (FIT_STEPS - n) / FIT_STEPS of its height. */
-enum { FIT_ROW, FIT_WHOLE, FIT_STEPS = 16, FIT_LOWEST = FIT_WHOLE + FIT_STEPS / 2, FIT_COUNT };
+ * whoever puts it elsewhere; FIT_WHOLE + n likewise, (FIT_STEPS - n) / FIT_STEPS of its height, up
+ * to FIT_LOWEST; FIT_SMALL + n, 0 < n < FIT_STEPS: whole, (FIT_STEPS - n) / FIT_STEPS of its height
+ * and width. */
+enum {
+    FIT_ROW,
+    FIT_WHOLE,
+    FIT_STEPS = 16,
+    FIT_LOWEST = FIT_WHOLE + FIT_STEPS / 2,
+    FIT_SMALL,
+    FIT_COUNT = FIT_SMALL + FIT_STEPS
+};
 
 /* Where a shaped text keeps its glyphs: the address stays valid until faces_close, the bitmaps
  * it points to until faces_trim. */

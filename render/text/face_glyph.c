@@ -134,8 +134,14 @@ static int load(FT_Face face, uint32_t id, FT_Int32 flags, struct error *e) {
 }
 
 /* In FIT_STEPS. */
+static int width_of(unsigned fit) {
+    return fit > FIT_SMALL ? FIT_STEPS - (int)(fit - FIT_SMALL) : FIT_STEPS;
+}
+
 static int height_of(unsigned fit) {
-    return fit > FIT_WHOLE ? FIT_STEPS - (int)(fit - FIT_WHOLE) : FIT_STEPS;
+    return fit > FIT_SMALL   ? width_of(fit)
+           : fit > FIT_WHOLE ? FIT_STEPS - (int)(fit - FIT_WHOLE)
+                             : FIT_STEPS;
 }
 
 static int64_t floor_pixel(FT_Pos position) {
@@ -154,8 +160,9 @@ int rasterizer_outline(struct rasterizer *rasterizer, FT_Face face, uint32_t id,
     }
     FT_Outline *outline = &face->glyph->outline;
     if (fit > FIT_WHOLE) {
-        const FT_Matrix lower = {.xx = ONE, .yy = ONE / FIT_STEPS * height_of(fit)};
-        FT_Outline_Transform(outline, &lower);
+        const FT_Matrix smaller = {.xx = ONE / FIT_STEPS * width_of(fit),
+                                   .yy = ONE / FIT_STEPS * height_of(fit)};
+        FT_Outline_Transform(outline, &smaller);
     }
     FT_Outline_Translate(outline, (FT_Pos)phase * PHASE_STEP, 0);
     FT_BBox box;
@@ -254,15 +261,16 @@ int rasterizer_color(struct rasterizer *rasterizer, FT_Face face, uint32_t id, u
         slot->bitmap.pitch < 0) {
         return error_set(e, ERR_FORMAT, "glyph %u is not a colour bitmap", id);
     }
-    const struct scale across = {.size = size, .strike = strike};
+    const struct scale across = {.size = (int64_t)size * width_of(fit) / FIT_STEPS,
+                                 .strike = strike};
     const struct scale down = {.size = (int64_t)size * height_of(fit) / FIT_STEPS,
                                .strike = strike};
     int64_t left = slot->bitmap_left, top = -(int64_t)slot->bitmap_top;
     int64_t right = left + slot->bitmap.width, bottom = top + slot->bitmap.rows;
     struct window w;
-    if (!make_window(rasterizer, fit, floor_divide(left * size, strike),
+    if (!make_window(rasterizer, fit, floor_divide(left * across.size, strike),
                      floor_divide(top * down.size, strike),
-                     floor_divide(right * size - 1, strike) + 1,
+                     floor_divide(right * across.size - 1, strike) + 1,
                      floor_divide(bottom * down.size - 1, strike) + 1, &w)) {
         return 0;
     }

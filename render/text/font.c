@@ -295,8 +295,7 @@ static int add_primary(struct fonts *f, struct search *s, const char *family, st
             }
         }
     }
-    bool is_dejavu =
-        FcStrCmpIgnoreCase((const FcChar8 *)family, (const FcChar8 *)"DejaVu Sans") == 0;
+    bool is_dejavu = strncmp(family, "DejaVu S", strlen("DejaVu S")) == 0;
     return error_set(e, ERR_UNSUPPORTED, "the font %s is not installed%s", family,
                      is_dejavu ? "; Debian's package is fonts-dejavu-core" : "");
 }

@@ -21,7 +21,7 @@ const struct profile PROFILES[PROFILE_COUNT] = {
                         .inset = 1,
                         .hinting = HINTING_FONT,
                         .cells = true},
-    [PROFILE_CELL8] = {.family = "DejaVu Sans",
+    [PROFILE_CELL8] = {.family = "DejaVu Serif",
                        .size = 512,
                        .pitch = 8,
                        .inset = 1,

@@ -92,6 +92,109 @@ int32_t shaper_space(const struct shaper *s) {
     return s->space;
 }
 
+/* Copies `size` bytes to *at and goes on after them. */
+static void put(char **at, const void *items, size_t size) {
+    memcpy(*at, items, size);
+    *at += word_padded(size);
+}
+
+/* The word that was made, copied to where words are kept; NULL: ERR_MEMORY. */
+static const struct word *copy_word(struct shaper *s, const char *text, size_t size,
+                                    struct error *e) {
+    const struct shaped_word *shaped = &s->maker.shaped;
+    const struct word *w = &shaped->word;
+    size_t glyphs = w->glyph_count * sizeof *shaped->glyphs;
+    size_t clusters = (w->cluster_count + (size_t)1) * sizeof *shaped->clusters;
+    size_t pieces = w->piece_count * sizeof *shaped->pieces;
+    size_t missing = w->missing_count * sizeof *shaped->missing;
+    size_t total = word_padded(sizeof *w) + word_padded(size) + word_padded(glyphs) +
+                   word_padded(clusters) + word_padded(pieces) + word_padded(missing);
+    struct word *word = arena_alloc(s->arena, total, 1);
+    if (word == NULL) {
+        error_memory(e, NULL);
+        return NULL;
+    }
+    char *at = (char *)word;
+    put(&at, w, sizeof *w);
+    put(&at, text, size);
+    put(&at, shaped->glyphs, glyphs);
+    put(&at, shaped->clusters, clusters);
+    put(&at, shaped->pieces, pieces);
+    put(&at, shaped->missing, missing);
+    s->arena_used += total;
+    return word;
+}
+
+void word_glyph_range(const struct word *w, size_t first, size_t end, size_t *from, size_t *to) {
+    const struct word_cluster *at = word_clusters(w);
+    *from = 0;
+    *to = w->glyph_count;
+    if (w->rtl && end - first < w->cluster_count) {
+        *from = at[end - 1].glyph;
+        *to = first > 0 ? at[first - 1].glyph : *to;
+    } else if (end - first < w->cluster_count) {
+        *from = at[first].glyph;
+        *to = at[end].glyph;
+    }
+}
+
+/* The glyphs at `steps` of FIT_STEPS of their size; boxes of missing characters stay as they are.
+ */
+static int shrink(struct shaper *s, struct word_glyph *glyphs, size_t count, int32_t origin,
+                  int steps, struct error *e) {
+    for (size_t i = 0; i < count; i++) {
+        struct word_glyph *g = &glyphs[i];
+        bool box = g->slot->font == FACES_NO_FONT;
+        g->x = (g->x - origin) * steps / FIT_STEPS;
+        if (!box && steps < FIT_STEPS) {
+            unsigned fit = FIT_SMALL + (unsigned)(FIT_STEPS - steps);
+            g->slot = faces_slot(s->maker.faces, g->slot->font, g->slot->id, fit, e);
+            if (g->slot == NULL) {
+                return ERR_MEMORY;
+            }
+        }
+    }
+    return 0;
+}
+
+int shaper_small(struct shaper *s, const struct word *w, size_t first, size_t end, int32_t width,
+                 const struct word **small, struct error *e) {
+    struct shaped_word *shaped = &s->maker.shaped;
+    const struct word_cluster *at = word_clusters(w);
+    size_t from, to, start = at[first].start;
+    int32_t advance = 0, origin = INT32_MAX;
+    word_glyph_range(w, first, end, &from, &to);
+    for (size_t i = first; i < end; i++) {
+        advance += at[i].advance;
+        origin = at[i].x < origin ? at[i].x : origin;
+    }
+    int steps = (int)((int64_t)FIT_STEPS * width / (advance > width ? advance : width));
+    steps = steps > 1 ? steps : 1;
+    memcpy(shaped->glyphs, word_glyphs(w) + from, (to - from) * sizeof *shaped->glyphs);
+    int rc = shrink(s, shaped->glyphs, to - from, origin, steps, e);
+    if (rc < 0) {
+        return rc;
+    }
+    shaped->word = *w;
+    shaped->word.size = (uint16_t)(at[end].start - start);
+    shaped->word.glyph_count = (uint16_t)(to - from);
+    shaped->word.cluster_count = 1;
+    shaped->word.piece_count = shaped->word.missing_count = 0;
+    shaped->word.advance = advance < width ? advance : width;
+    shaped->clusters[0] = (struct word_cluster){.advance = shaped->word.advance};
+    shaped->clusters[1] = (struct word_cluster){
+        .start = shaped->word.size, .glyph = shaped->word.glyph_count, .x = shaped->word.advance};
+    for (size_t i = 0; i < w->missing_count; i++) {
+        const struct word_missing *m = &word_missing(w)[i];
+        if (m->cluster >= first && m->cluster < end) {
+            shaped->missing[shaped->word.missing_count++] =
+                (struct word_missing){.code_point = m->code_point};
+        }
+    }
+    *small = copy_word(s, word_text(w) + start, shaped->word.size, e);
+    return *small != NULL ? 0 : ERR_MEMORY;
+}
+
 bool shaper_is_full(const struct shaper *s) {
     return s->count > CACHE_WORDS || s->arena_used > CACHE_BYTES;
 }
@@ -103,39 +206,17 @@ void shaper_forget(struct shaper *s) {
     s->arena_used = 0;
 }
 
-/* Copies `size` bytes to *at and goes on after them. */
-static void put(char **at, const void *items, size_t size) {
-    memcpy(*at, items, size);
-    *at += word_padded(size);
-}
-
 static int keep_word(struct shaper *s, uint64_t hash, const char *text, size_t size,
                      const struct word **kept, struct error *e) {
-    const struct shaped_word *shaped = &s->maker.shaped;
-    const struct word *w = &shaped->word;
-    size_t glyphs = w->glyph_count * sizeof *shaped->glyphs;
-    size_t clusters = (w->cluster_count + (size_t)1) * sizeof *shaped->clusters;
-    size_t pieces = w->piece_count * sizeof *shaped->pieces;
-    size_t missing = w->missing_count * sizeof *shaped->missing;
-    size_t total = word_padded(sizeof *w) + word_padded(size) + word_padded(glyphs) +
-                   word_padded(clusters) + word_padded(pieces) + word_padded(missing);
-    struct word *word = arena_alloc(s->arena, total, 1);
+    const struct word *word = copy_word(s, text, size, e);
     if (word == NULL) {
-        return error_memory(e, NULL);
+        return ERR_MEMORY;
     }
-    char *at = (char *)word;
-    put(&at, w, sizeof *w);
-    put(&at, text, size);
-    put(&at, shaped->glyphs, glyphs);
-    put(&at, shaped->clusters, clusters);
-    put(&at, shaped->pieces, pieces);
-    put(&at, shaped->missing, missing);
     size_t i = hash & (s->slots - 1);
     while (s->entries[i].word != NULL) {
         i = (i + 1) & (s->slots - 1);
     }
     s->entries[i] = (struct entry){.hash = hash, .word = word};
-    s->arena_used += total;
     s->count++;
     *kept = word;
     return 0;

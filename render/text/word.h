@@ -108,6 +108,15 @@ void shaper_expect(const struct shaper *s, const struct word_key *key);
 int shaper_word(struct shaper *s, const char *text, const struct word_key *key,
                 const struct word **word, struct error *e);
 
+/* The glyphs of clusters [first, end): [*from, *to) of the word. Those of a word from right to left
+ * are in the order of the eye, its clusters in that of the text. */
+void word_glyph_range(const struct word *w, size_t first, size_t end, size_t *from, size_t *to);
+
+/* Clusters [first, end) of a word as a word of one cluster, drawn so small that it is no wider than
+ * `width` (26.6); valid until shaper_forget. ERR_MEMORY. */
+int shaper_small(struct shaper *s, const struct word *w, size_t first, size_t end, int32_t width,
+                 const struct word **small, struct error *e);
+
 /* Whether the words take more than a fixed amount of memory; forgets them all. */
 bool shaper_is_full(const struct shaper *s);
 void shaper_forget(struct shaper *s);

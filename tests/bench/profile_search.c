@@ -1,14 +1,15 @@
 /* profile_search.c - which font, size and pitch put how many readable characters on a page.
  *
- *     bench-profiles [-f FAMILY] [-p PITCH] [-z SIZE] [-u] [-n] [CORPUS]
+ *     bench-profiles [-f FAMILY] [-p PITCH] [-z SIZE] [-u] [-c] [-n] CORPUS
  *
  * For every profile one 512 x 512 page of prose (CORPUS) and one of random strings is typeset and
  * read back with tesseract at three or four times the size, rows of 8 pixels with white put between
  * them. Beside it stands a figure that owes nothing to tesseract's training: how far apart, in
  * pixels, the shapes of any two of the 94 printable ASCII characters are at least, and how often
- * the nearest shape would be the wrong one under noise. -u: unhinted outlines too; -n: without
- * tesseract. Prints a Markdown table, the front (nothing has both more characters and better read
- * random strings) marked with *. */
+ * the nearest shape would be the wrong one under noise. -u: unhinted outlines,
+ * and those hinted by the font's own program, too; -c: in cells, of which tesseract reads nothing;
+ * -n: without tesseract. Prints a Markdown table, the
+ * front (nothing has both more characters and better read random strings) marked with *. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,9 +26,12 @@ enum { PAGE_TEXT = 32768 }; /* bytes, more than any page holds */
 /* Standard deviation of the noise that the nearest-shape reader is put under, of 1 = black. */
 static const double NOISE = 0.2;
 
-static const char *const FAMILIES[] = {"DejaVu Sans",      "DejaVu Sans Condensed",
-                                       "DejaVu Sans Mono", "DejaVu Serif",
-                                       "Noto Sans",        "Liberation Sans Narrow"};
+enum { HINTINGS = HINTING_FONT + 1 };
+static const char *const HINTING_NAMES[HINTINGS] = {"no", "light", "font"};
+
+static const char *const FAMILIES[] = {
+    "DejaVu Sans", "DejaVu Sans Condensed", "DejaVu Sans Mono",      "DejaVu Serif",
+    "Noto Sans",   "Noto Sans Display",     "Liberation Sans Narrow"};
 enum { FAMILY_COUNT = sizeof FAMILIES / sizeof *FAMILIES };
 
 struct geometry {
@@ -40,16 +44,17 @@ enum { GEOMETRY_COUNT = sizeof GEOMETRIES / sizeof *GEOMETRIES };
 
 struct trial {
     struct profile profile;
-    double characters; /* of prose on a page */
+    double characters, strings; /* of prose, of random strings on a page */
     double prose, random;
     double distance, confusion; /* see separate */
     char pair[3];               /* the nearest two */
+    double twins[2];            /* distances of I and l, of 0 and O */
 };
 
 struct search {
     const char *family, *corpus;
     int pitch, size; /* 0: all */
-    bool unhinted, silent;
+    bool all, cells, silent;
     struct reader *reader;
     struct trial trials[TRIALS_MOST];
     size_t count;
@@ -118,6 +123,8 @@ static void compare_signs(struct trial *t, struct glyph_slot *const *slots, int 
                 continue;
             }
             double d = nearest(slots[i], slots[k], baseline, t->profile.pitch);
+            t->twins[0] = i == 'I' - FIRST && k == 'l' - FIRST ? d : t->twins[0];
+            t->twins[1] = i == '0' - FIRST && k == 'O' - FIRST ? d : t->twins[1];
             wrong += 0.5 * erfc(d / (2 * NOISE) / sqrt(2));
             if (d < t->distance) {
                 t->distance = d;
@@ -174,7 +181,7 @@ static int fill_page(struct shot *shot, const struct trial *t, const struct font
     }
     struct span span = {.text = bytes_text(&text), .size = text.size, .source = 1};
     if (rc == 0) {
-        rc = pager_text(pager, PART_SCRIPT, &span, 1, 0, e);
+        rc = pager_text(pager, PART_NONE, &span, 1, 0, e);
     }
     pager_close(pager);
     prose_close(prose);
@@ -198,8 +205,8 @@ static int read_page(const struct search *s, struct trial *t, const struct fonts
     shot_init(&shot);
     bytes_init(&seen, (size_t)1 << 20);
     int rc = fill_page(&shot, t, fonts, corpus, e);
-    if (rc == 0 && corpus) {
-        t->characters = (double)shot.counts.characters;
+    if (rc == 0) {
+        *(corpus ? &t->characters : &t->strings) = (double)shot.counts.characters;
     }
     if (rc == 0 && s->reader) {
         rc = reader_read(s->reader, &shot, 0, shot.width, view_for(t), &seen, e);
@@ -225,10 +232,9 @@ static int try_profile(struct search *s, const struct profile *profile, const st
     }
     if (rc == 0) {
         s->count++;
-        fprintf(stderr, "%s %.1f px, pitch %d%s: %.0f, %.1f%% %.1f%%\n", profile->family,
-                profile->size / 64.0, profile->pitch,
-                profile->hinting != HINTING_NONE ? "" : ", unhinted", t->characters, 100 * t->prose,
-                100 * t->random);
+        fprintf(stderr, "%s %.1f px, pitch %d, hinted: %s: %.0f, %.1f%% %.1f%%\n", profile->family,
+                profile->size / 64.0, profile->pitch, HINTING_NAMES[profile->hinting],
+                t->characters, 100 * t->prose, 100 * t->random);
     }
     return rc;
 }
@@ -241,16 +247,18 @@ static int try_family(struct search *s, const char *family, struct error *e) {
         return e->code == ERR_UNSUPPORTED ? 0 : e->code;
     }
     int rc = 0;
-    for (int i = 0; rc == 0 && i < 2 * GEOMETRY_COUNT; i++) {
-        const struct geometry *g = &GEOMETRIES[i / 2];
+    for (int i = 0; rc == 0 && i < HINTINGS * GEOMETRY_COUNT; i++) {
+        const struct geometry *g = &GEOMETRIES[i / HINTINGS];
         struct profile profile = {.family = family,
                                   .size = g->size,
                                   .pitch = g->pitch,
                                   .gutter = 1,
-                                  .inset = 2,
-                                  .hinting = i % 2 == 0 ? HINTING_LIGHT : HINTING_NONE};
+                                  .inset = s->cells ? 1 : 2,
+                                  .hinting = (enum hinting)(i % HINTINGS),
+                                  .cells = s->cells};
+        bool wanted = profile.hinting == HINTING_LIGHT || s->all;
         if ((s->pitch == 0 || s->pitch == g->pitch) && (s->size == 0 || s->size == g->size) &&
-            (profile.hinting != HINTING_NONE || s->unhinted) && s->count < TRIALS_MOST) {
+            wanted && s->count < TRIALS_MOST) {
             rc = try_profile(s, &profile, fonts, e);
         }
     }
@@ -272,17 +280,20 @@ static bool is_front(const struct search *s, const struct trial *t) {
 }
 
 static void print_table(const struct search *s) {
-    printf("| front | font | px | pitch | hinted | characters | a token | prose | random |"
-           " least distance | pair | confusion |\n"
-           "|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+    printf(
+        "| front | font | px | pitch | hinted | characters | a token, prose | random | read, prose"
+        " | random | least distance | pair | I/l | 0/O | confusion |\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < s->count; i++) {
         const struct trial *t = &s->trials[i];
-        printf("| %s | %s | %.1f | %d | %s | %.0f | %.0f | %.1f%% | %.1f%% | %.2f | `%s` | "
-               "%.1f%% |\n",
+        double tokens = mode_tokens(MODE_TINY);
+        printf("| %s | %s | %.2f | %d | %s | %.0f | %.1f | %.1f | %.1f%% | %.1f%% | %.2f | `%s` | "
+               "%.2f |"
+               " %.2f | %.2f%% |\n",
                is_front(s, t) ? "*" : "", t->profile.family, t->profile.size / 64.0,
-               t->profile.pitch, t->profile.hinting != HINTING_NONE ? "yes" : "no", t->characters,
-               t->characters / mode_tokens(MODE_TINY), 100 * t->prose, 100 * t->random, t->distance,
-               t->pair, 100 * t->confusion);
+               t->profile.pitch, HINTING_NAMES[t->profile.hinting], t->characters,
+               t->characters / tokens, t->strings / tokens, 100 * t->prose, 100 * t->random,
+               t->distance, t->pair, t->twins[0], t->twins[1], 100 * t->confusion);
     }
 }
 
@@ -298,7 +309,10 @@ static bool take_option(struct search *s, int option, const char *value) {
         s->size = (int)(strtod(value, NULL) * 64);
         return s->size > 0;
     case 'u':
-        s->unhinted = true;
+        s->all = true;
+        return true;
+    case 'c':
+        s->cells = s->silent = true;
         return true;
     case 'n':
         s->silent = true;
@@ -310,13 +324,13 @@ static bool take_option(struct search *s, int option, const char *value) {
 
 int main(int argc, char **argv) {
     static struct search s;
-    int option = getopt(argc, argv, "f:p:z:un");
+    int option = getopt(argc, argv, "f:p:z:ucn");
     while (option != -1) {
         if (!take_option(&s, option, optarg)) {
             fprintf(stderr, "bench-profiles: bad option; see the head of profile_search.c\n");
             return 2;
         }
-        option = getopt(argc, argv, "f:p:z:un");
+        option = getopt(argc, argv, "f:p:z:ucn");
     }
     if (optind >= argc) {
         fprintf(stderr, "bench-profiles: a file with prose is needed, a paragraph a line\n");
