@@ -25,8 +25,7 @@ loader=$(basename "$(ls "$folder"/lib/ld-linux*)")
 
 # What the alphabet is drawn with; then scripts that are outside it.
 for family in "DejaVu Sans" "DejaVu Serif" "Noto Color Emoji" "Noto Sans" "Droid Sans Fallback" "Noto Sans Thai" \
-    "Noto Sans Devanagari" "Noto Sans Bengali" "Noto Sans Tamil" "Noto Sans Telugu" "Noto Sans Gujarati" \
-    "Noto Sans Gurmukhi" "Noto Sans Kannada" "Noto Sans Malayalam" "Noto Sans Oriya" "Noto Sans Sinhala"; do
+    "Noto Sans Devanagari" "Noto Sans Bengali" "Noto Sans Tamil" "Noto Sans Telugu"; do
     # width: DejaVu Sans Condensed is of the same family
     file=$(fc-list -f '%{file}\n' "$family:regular:slant=0:width=100" | sort | head -1)
     if [ -n "$file" ]; then
