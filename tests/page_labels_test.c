@@ -130,6 +130,30 @@ static void labels_of_rows_are_the_text(void) {
                  "iiiiiiiiiiiiiiiiiiii llllllll");
 }
 
+/* Three in the last column of a cell, one in the first of the next. */
+static void labels_give_way_within_their_cell(void) {
+    static const struct page_cluster CLUSTERS[] = {{.x = 63 * 64, .text = 0, .size = 1},
+                                                   {.x = 63 * 64 + 10, .text = 1, .size = 1},
+                                                   {.x = 63 * 64 + 20, .text = 2, .size = 1},
+                                                   {.x = 64 * 64 + 1, .text = 3, .size = 1}};
+    const struct page page = {.width = 128,
+                              .height = 64,
+                              .columns = 2,
+                              .text = "abcd",
+                              .text_size = 4,
+                              .clusters = CLUSTERS,
+                              .cluster_count = 4};
+    struct page_labels labels = {.list = NULL};
+    CHECK_NUMBER(labels_of_page(&labels, &page, alphabet, NULL), 0);
+    CHECK_NUMBER(labels.count, 4);
+    for (int i = 0; i < 4; i++) {
+        CHECK_NUMBER(labels.list[i].column, 29 + i);
+        const char *text = alphabet_text(alphabet, labels.list[i].class_index);
+        CHECK_NUMBER(text[0], page.text[i]);
+    }
+    labels_close(&labels);
+}
+
 static void a_crop_has_the_labels_within(void) {
     struct bytes read;
     struct drawn_page d;
@@ -170,6 +194,7 @@ int main(void) {
     RUN(what_looks_alike_is_one_class);
     RUN(what_the_alphabet_lacks_is_a_sign);
     RUN(labels_of_rows_are_the_text);
+    RUN(labels_give_way_within_their_cell);
     RUN(a_crop_has_the_labels_within);
     for (int i = 0; i < PROFILE_COUNT; i++) {
         fonts_close(fonts[i]);
