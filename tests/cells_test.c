@@ -317,13 +317,18 @@ static void letters_that_are_mixed_up_elsewhere_differ(void) {
 
 /* ---- Scripts ------------------------------------------------------------------- */
 
+static void repeat(struct bytes *text, const char *part, int times) {
+    bytes_init(text, 1 << 20);
+    for (int i = 0; i < times; i++) {
+        CHECK(bytes_append_text(text, part, NULL) == 0);
+    }
+}
+
 static void text_from_right_to_left_fills_rows_from_the_right(void) {
     struct kept kept = {0};
-    char text[1024] = "";
-    for (int i = 0; i < 60; i++) {
-        strcat(text, "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D"); /* no spaces */
-    }
-    set_plain(0, MODE_TINY, text, &kept);
+    struct bytes text;
+    repeat(&text, "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D", 60); /* no spaces */
+    set_plain(0, MODE_TINY, bytes_text(&text), &kept);
     const struct kept_page *page = &kept.pages[0];
     int rows = 0;
     for (size_t i = 0; i < page->cluster_count; i++) {
@@ -337,8 +342,9 @@ static void text_from_right_to_left_fills_rows_from_the_right(void) {
         }
     }
     CHECK(rows > 15);
-    CHECK_TEXT(page->text, text);
+    CHECK_TEXT(page->text, bytes_text(&text));
     kept_release(&kept);
+    bytes_close(&text);
 }
 
 /* "ab: ..., likes" as content lays a comment out, after one from left to right. */
@@ -374,11 +380,10 @@ static void isolates_keep_their_place_in_a_row(void) {
 /* Beh, of which a row's last would be a final and a row's first an initial form. */
 static void letters_join_across_rows(void) {
     struct kept kept = {0};
-    char text[256] = "";
-    for (int i = 0; i < 100; i++) {
-        strcat(text, "\xD8\xA8");
-    }
-    set_plain(0, MODE_HIFI, text, &kept);
+    struct bytes text;
+    repeat(&text, "\xD8\xA8", 100);
+    set_plain(0, MODE_HIFI, bytes_text(&text), &kept);
+    bytes_close(&text);
     const struct kept_page *page = &kept.pages[0];
     CHECK_NUMBER(page->cluster_count, 100);
     int rows = 1;

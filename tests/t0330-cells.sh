@@ -113,6 +113,14 @@ threads_do_not_matter() {
 }
 run threads_do_not_matter
 
+the_environment_does_not_matter() {
+    expect_code 0 render -q --mode tiny --profile cell10 "$samples" >plain.tar
+    export FREETYPE_PROPERTIES='truetype:interpreter-version=35 autofitter:no-stem-darkening=0'
+    expect_code 0 render -q --mode tiny --profile cell10 "$samples" >other.tar
+    expect_same plain.tar other.tar
+}
+run the_environment_does_not_matter
+
 the_summary_counts_cells() {
     expect_code 0 render -v --mode hifi --profile cell10 "$samples" 2>err >pages.tar
     grep -Eq 'of [0-9]+ areas of 32 x 64 pixels inked' err

@@ -91,7 +91,7 @@ struct page {
      * runs through them, where only a newline drawn as a sign is '\n'. */
     const char *text;
     size_t text_size;
-    int columns;                     /* cells in a row of cells; 0: the profile has none */
+    int columns;                     /* cells that a row of them may have; 0: no cells */
     const struct page_range *ranges; /* of cells, in their order, then in that of the text */
     size_t range_count;
     const struct page_box *boxes;
