@@ -95,7 +95,7 @@ static void put_x_axis(struct picture *p) {
     static const struct {
         double days;
         const char *name;
-    } AGES[] = {{1, "1 day"},      {3, "3 days"},           {7, "1 week"},
+    } AGES[] = {{1, "1 day"},      {3, "3 days"},      {7, "1 week"},
                 {30, "1 month"},   {91, "3 months"},   {365, "1 year"},
                 {1096, "3 years"}, {3653, "10 years"}, {10958, "30 years"}};
     for (size_t i = 0; i < sizeof AGES / sizeof *AGES; i++) {
