@@ -44,6 +44,7 @@ int drawn_page_take(void *context, const struct page *page, struct error *e) {
     }
     d->page = (struct page){.width = page->width,
                             .height = page->height,
+                            .columns = page->columns,
                             .grey = d->grey.data,
                             .text = bytes_text(&d->text),
                             .text_size = d->text.size,

@@ -9,7 +9,7 @@
 #include "store/utf8.h"
 #include "tests/kept_pages.h"
 
-static struct fonts *fonts;
+static struct fonts *fonts, *fonts_of[PROFILE_COUNT];
 
 /* Texts that are compared, each ended by a newline. */
 static struct bytes texts;
@@ -148,12 +148,16 @@ static int by_cut(const void *a, const void *b) {
 }
 
 /* How many texts look like another one that they do not look like in rows of 32 pixels. */
-static int count_alike(const struct profile *profile) {
+static int count_alike(int number) {
     enum { MOST = 8192 };
     static struct look looks[MOST];
-    struct profile high = *profile;
+    const struct profile *profile = &PROFILES[number];
+    struct profile low = *profile, high;
+    low.cells = false; /* letters are the same, and each is in a row of its own */
+    high = low;
     high.pitch = 2 * PATCH;
-    size_t count = draw(profile, looks, MOST, false);
+    fonts = fonts_of[number];
+    size_t count = draw(&low, looks, MOST, false);
     CHECK_NUMBER(draw(&high, looks, MOST, true), count);
     CHECK(count > 50 && count < MOST);
     qsort(looks, count, sizeof *looks, by_cut);
@@ -171,9 +175,11 @@ static int count_alike(const struct profile *profile) {
 
 /* render F2, render F12 */
 static void letters_of_alphabets_look_different(void) {
+    /* polytonic alpha with iota and either breathing, which at 8 pixels is one pixel for both */
+    static const int ALIKE[PROFILE_COUNT] = {[PROFILE_CELL8] = 1};
     add_alphabets();
     for (int i = 0; i < PROFILE_COUNT; i++) {
-        CHECK_NUMBER(count_alike(&PROFILES[i]), 0);
+        CHECK_NUMBER(count_alike(i), ALIKE[i]);
     }
     bytes_clear(&texts);
 }
@@ -188,21 +194,26 @@ static void syllables_look_different(void) {
         }
     }
     for (int i = 0; i < PROFILE_COUNT; i++) {
-        CHECK_NUMBER(count_alike(&PROFILES[i]), 0);
+        CHECK_NUMBER(count_alike(i), 0);
     }
     bytes_clear(&texts);
 }
 
 int main(void) {
     struct error e = {0};
-    if (fonts_open(&fonts, "DejaVu Sans", &e) < 0) {
-        printf("Bail out! %s\n", e.text);
-        return 1;
+    for (int i = 0; i < PROFILE_COUNT; i++) {
+        if (fonts_open(&fonts_of[i], PROFILES[i].family, &e) < 0) {
+            printf("Bail out! %s\n", e.text);
+            return 1;
+        }
     }
+    fonts = fonts_of[0];
     bytes_init(&texts, 1 << 20);
     RUN(letters_of_alphabets_look_different);
     RUN(syllables_look_different);
     bytes_close(&texts);
-    fonts_close(fonts);
+    for (int i = 0; i < PROFILE_COUNT; i++) {
+        fonts_close(fonts_of[i]);
+    }
     return test_finish();
 }

@@ -91,7 +91,7 @@ struct page {
      * runs through them, where only a newline drawn as a sign is '\n'. */
     const char *text;
     size_t text_size;
-    int columns;                     /* cells in a row of cells; 0: the profile has none */
+    int columns;                     /* cells that a row of them may have; 0: no cells */
     const uint32_t *ends;            /* of each cell: where what it holds ends in the text */
     const struct page_range *ranges; /* of cells, in their order, then in that of the text */
     size_t range_count;

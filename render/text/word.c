@@ -168,8 +168,10 @@ int shaper_small(struct shaper *s, const struct word *w, size_t first, size_t en
         advance += at[i].advance;
         origin = at[i].x < origin ? at[i].x : origin;
     }
-    int steps = (int)((int64_t)FIT_STEPS * width / (advance > width ? advance : width));
-    steps = steps > 1 ? steps : 1;
+    int steps = FIT_STEPS;
+    while (steps > 1 && (int64_t)advance * steps > (int64_t)width * FIT_STEPS) {
+        steps--;
+    }
     memcpy(shaped->glyphs, word_glyphs(w) + from, (to - from) * sizeof *shaped->glyphs);
     int rc = shrink(s, shaped->glyphs, to - from, origin, steps, e);
     if (rc < 0) {

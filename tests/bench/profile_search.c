@@ -3,13 +3,13 @@
  *     bench-profiles [-f FAMILY] [-p PITCH] [-z SIZE] [-u] [-c] [-n] CORPUS
  *
  * For every profile one 512 x 512 page of prose (CORPUS) and one of random strings is typeset and
- * read back with tesseract at three or four times the size, rows of 8 pixels with white put between
- * them. Beside it stands a figure that owes nothing to tesseract's training: how far apart, in
- * pixels, the shapes of any two of the 94 printable ASCII characters are at least, and how often
- * the nearest shape would be the wrong one under noise. -u: unhinted outlines,
- * and those hinted by the font's own program, too; -c: in cells, of which tesseract reads nothing;
- * -n: without tesseract. Prints a Markdown table, the
- * front (nothing has both more characters and better read random strings) marked with *. */
+ * read back with tesseract at three or four times the size, rows of 8 pixels with white put
+ * between them. Beside it stands a figure that owes nothing to tesseract's training: how far
+ * apart, in pixels, the shapes of any two of the 94 printable ASCII characters are at least, and
+ * how often the nearest shape would be the wrong one under noise. -u: unhinted outlines, and those
+ * hinted by the font's own program, too; -c: in cells, of which tesseract reads nothing; -n:
+ * without tesseract. Prints a Markdown table, the front (nothing has both more characters and
+ * better read random strings) marked with *. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

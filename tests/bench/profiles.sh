@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # profiles.sh - which font, size and pitch; see profile_search.c. Takes about ten minutes.
 #
-#     [OCC_BIN=build/bin] tests/bench/profiles.sh [-f FAMILY] [-p PITCH] [-z SIZE] [-u] [-n]
+#     [OCC_BIN=build/bin] tests/bench/profiles.sh [-f FAMILY] [-p PITCH] [-z SIZE] [-u] [-c] [-n]
 set -eu -o pipefail
 export OMP_THREAD_LIMIT=1
 
