@@ -48,7 +48,6 @@ int drawn_page_take(void *context, const struct page *page, struct error *e) {
                             .grey = d->grey.data,
                             .text = bytes_text(&d->text),
                             .text_size = d->text.size,
-                            .columns = page->columns,
                             .clusters = d->clusters.data,
                             .cluster_count = page->cluster_count,
                             .counts = page->counts};

@@ -160,8 +160,8 @@ usage_is_checked() {
     expect_match 'TEXT' messages
     expect_code 2 "$OCC_BIN/occ-train" 2>messages
     expect_code 2 "$OCC_BIN/occ-train" write -o run x 2>messages
-    for option in --sizes=huge --sizes= --profiles=read10:x --random=2 --rate=0 --rate=nan --average=1 --halving=-1 \
-        --steps=0 --batch=0; do
+    for option in --sizes=huge --sizes= --profiles=read10:x --random=2 --samples=2 --rate=0 --rate=nan --average=1 \
+        --halving=-1 --steps=0 --batch=0; do
         expect_code 2 read_text run 1 $option 2>messages
         expect_match "${option%%=*}" messages
     done

@@ -24,8 +24,8 @@ ldd "$program" | sed -n 's/.*=> *\(\/[^ ]*\) (.*/\1/p; s/^[[:space:]]*\(\/[^ ]*l
 loader=$(basename "$(ls "$folder"/lib/ld-linux*)")
 
 # What the alphabet is drawn with; then scripts that are outside it.
-for family in "DejaVu Sans" "Noto Color Emoji" "Noto Sans" "Noto Sans Thai" "Noto Sans Devanagari" \
-    "Droid Sans Fallback"; do
+for family in "DejaVu Sans" "DejaVu Serif" "Noto Color Emoji" "Noto Sans" "Droid Sans Fallback" "Noto Sans Thai" \
+    "Noto Sans Devanagari" "Noto Sans Bengali" "Noto Sans Tamil" "Noto Sans Telugu"; do
     # width: DejaVu Sans Condensed is of the same family
     file=$(fc-list -f '%{file}\n' "$family:regular:slant=0:width=100" | sort | head -1)
     if [ -n "$file" ]; then

@@ -17,6 +17,7 @@
 enum { PICTURE_MOST = 256 /* pixels a side */, PICTURES_MOST = 4, SOURCES_LIMIT = 1 << 28 };
 /* What a page is made of. */
 enum { OF_TEXT, OF_STRINGS, OF_SAMPLES, MATERIALS };
+_Static_assert(MATERIALS *PROFILE_COUNT <= READ_KINDS, "each is a kind of page for the log");
 
 struct training_pages {
     struct training_mix mix;
