@@ -120,38 +120,19 @@ static void spread(struct readback *b, const struct token_header *h) {
     }
 }
 
-/* Drawn and encoded again when it was forgotten. */
-static bool is_renewed(const struct token_header *h) {
+static bool is_nested(const struct token_header *h) {
+    return h->bucket > 0 && h->shrunk_by == SHRINK_NEST;
+}
+
+/* A page that was drawn again to be forgotten is what it says; any other is put back first into the
+ * grid that it had. */
+static bool is_drawn(const struct token_header *h) {
     return h->bucket > 0 && (h->shrunk_by == SHRINK_RESIZE || h->shrunk_by == SHRINK_RENDER);
 }
 
-/* How a record is read. */
-static struct reading_page layout_of(const struct token_header *h) {
-    const bool cells = (h->layout & TOKEN_CELLS) != 0;
-    struct reading_page layout = {.rows = h->full_rows,
-                                  .columns = h->full_columns,
-                                  .column_offsets = token_column_offsets(h),
-                                  .cell_rows = cells ? h->full_rows : 0,
-                                  .cell_columns = cells ? h->full_columns : 0,
-                                  .halvings = h->shrunk_by == SHRINK_NEST ? h->bucket : 0};
-    if (is_renewed(h)) {
-        layout.rows = h->rows;
-        layout.columns = h->columns;
-        layout.column_offsets = 1;
-        if (cells && h->shrunk_by == SHRINK_RENDER) { /* through fewer cells, not smaller ones */
-            layout.cell_rows = h->rows;
-            layout.cell_columns = h->columns;
-        }
-    }
-    return layout;
-}
-
-int readback_record(struct readback *b, const struct token_header *h, const void *payload,
-                    struct readback_page *page, struct error *e) {
+static int check_grid(const struct token_header *h, struct error *e) {
     int rows = h->full_rows, columns = h->full_columns;
-    int64_t stored = (int64_t)h->rows * h->columns;
-    bool nested = h->bucket > 0 && h->shrunk_by == SHRINK_NEST;
-    if (nested) {
+    if (is_nested(h)) {
         nest_grid(&rows, &columns, h->bucket);
     } else {
         forget_grid(&rows, &columns, h->bucket);
@@ -162,25 +143,51 @@ int readback_record(struct readback *b, const struct token_header *h, const void
                          "%dx%d tokens are not those of bucket %d of a page of %dx%d", h->rows,
                          h->columns, h->bucket, h->full_rows, h->full_columns);
     }
-    int rc = reserve(b, (size_t)h->full_rows * h->full_columns * h->dim, e);
+    return 0;
+}
+
+static struct reading_page layout_of(const struct token_header *h) {
+    const bool cells = (h->layout & TOKEN_CELLS) != 0, drawn = is_drawn(h);
+    struct reading_page layout = {.rows = drawn ? h->rows : h->full_rows,
+                                  .columns = drawn ? h->columns : h->full_columns,
+                                  .column_offsets = drawn ? 1 : token_column_offsets(h),
+                                  .halvings = is_nested(h) ? h->bucket : 0};
+    if (cells && drawn && h->shrunk_by == SHRINK_RENDER) { /* fewer cells, not smaller ones */
+        layout.cell_rows = h->rows;
+        layout.cell_columns = h->columns;
+    } else if (cells) {
+        layout.cell_rows = h->full_rows;
+        layout.cell_columns = h->full_columns;
+    }
+    return layout;
+}
+
+int readback_record(struct readback *b, const struct token_header *h, const void *payload,
+                    struct readback_page *page, struct error *e) {
+    const int64_t stored = (int64_t)h->rows * h->columns,
+                  full = (int64_t)h->full_rows * h->full_columns;
+    const struct reading_page layout = layout_of(h);
+    int rc = check_grid(h, e);
+    if (rc == 0) {
+        rc = reserve(b, (size_t)full * h->dim, e);
+    }
     if (rc == 0) {
         rc = codec_unpack(b->codec, b->tokens.data, (enum codec)h->codec, payload, h->payload,
                           stored, h->dim, e);
     }
-    const struct reading_page layout = layout_of(h);
-    if (rc < 0 || h->bucket == 0 || is_renewed(h)) {
-        return rc < 0 ? rc : readback_tokens(b, b->tokens.data, &layout, page, e);
+    const float *whole = b->tokens.data;
+    if (rc < 0 || h->bucket == 0 || is_drawn(h)) {
+        return rc < 0 ? rc : readback_tokens(b, whole, &layout, page, e);
     }
-    if (nested) {
-        rc = nest_expand(b->tokens.data, (int64_t)h->full_rows * h->full_columns, h->dim, h->bucket,
-                         e);
+    if (is_nested(h)) {
+        rc = nest_expand(b->tokens.data, full, h->dim, h->bucket, e);
     } else if (h->shrunk_by == SHRINK_MERGE) {
         rc =
             reader_unmerge(b->session, b->tokens.data, h->full_rows, h->full_columns, h->bucket, e);
     } else {
         spread(b, h);
+        whole = b->whole.data;
     }
-    const float *whole = h->shrunk_by == SHRINK_POOL ? b->whole.data : b->tokens.data;
     return rc == 0 ? readback_tokens(b, whole, &layout, page, e) : rc;
 }
 

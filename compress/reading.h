@@ -64,7 +64,7 @@ int reading_tensors(const struct reading_config *c, const char *prefix, int64_t 
 /* merge.columns, merge.rows, unmerge.columns, unmerge.rows of tokens of `dim` numbers. */
 int merge_tensors(int64_t dim, tensor_spec_take *take, void *context, struct error *e);
 
-/* The tokens of a page, (rows, columns) of them, and how its text lies on it: see token_header
+/* The tokens of a page, (rows, columns) of them, and how its text lies on them: see token_header
  * (store/store.h). */
 struct reading_page {
     int rows, columns;

@@ -25,9 +25,9 @@
  *     tokens    token key -> struct token_header, payload (codec.h), facts (facts.h)
  *     accounts  ACCOUNT -> struct account_header, then `dim` doubles if pages were folded
  *     journal   KEY -> JSON {"created", "input", "options", "pages"}: this sample is whole in the
- *               store. "pinned": true: pages that show it are not to be forgotten. "folded":
- *               true: pages that showed it were folded, and what they held is in the style sum;
- *               it is not added again
+ *               store. "pinned": true: pages that show it are not to be forgotten. "folded": true:
+ *               pages that showed it were folded, and what they held is in the style sum; it is not
+ *               added again
  *
  * KEY is a stream key (stream.h), ACCOUNT its part before the slash. A token key is ACCOUNT, a zero
  * byte, created + 2^63 (8 bytes), the key's other part, a zero byte, page (2 bytes): the pages of

@@ -109,9 +109,10 @@ static void a_head_without_maps_reads_but_does_not_merge(void) {
     CHECK_NUMBER(alphabet_count(reader_alphabet(r)), 5);
     CHECK_NUMBER(reader_merge(s, tokens, &rows, &columns, &e), ERR_UNSUPPORTED);
     CHECK_NUMBER(reader_unmerge(s, tokens, 2, 2, 1, &e), ERR_UNSUPPORTED);
-    CHECK_NUMBER(
-        reader_run(s, tokens, &(struct reading_page){2, 2, 1, 0, 0, 0}, &characters, &count, &e),
-        0);
+    CHECK_NUMBER(reader_run(s, tokens,
+                            &(struct reading_page){.rows = 2, .columns = 2, .column_offsets = 1},
+                            &characters, &count, &e),
+                 0);
     reader_session_close(s);
     reader_close(r);
 }

@@ -70,7 +70,8 @@ killed_forget_loses_nothing_and_completes() {
     for ((i = 0; i < KILLS; i++)); do
         rm -rf s
         store compact start s
-        kill_after $((RANDOM % (length + 1))) "$OCC_BIN/occ-forget" -q --operator pool --store s --now 2024-01-01 --buckets 2
+        kill_after $((RANDOM % (length + 1))) "$OCC_BIN/occ-forget" -q "${weekly[@]}" --operator pool --store s \
+            --now 2024-01-01 --buckets 2
         expect_equal '' "$(store verify s)"
         pool --store s --now 2024-01-01 --buckets 2
         expect_equal "$wanted" "$(content_of s)"
