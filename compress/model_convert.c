@@ -91,7 +91,8 @@ static int convert(struct convert_context *c, const struct safetensor *t, struct
     if (rc == 0 && c->type == DTYPE_I8 && is_matrix(t)) {
         rc = add_integers(c, t, values, elements, e);
     } else if (rc == 0) {
-        enum dtype type = c->type == DTYPE_I8 ? DTYPE_F32 : c->type;
+        /* beside integers: tables, which are large, and vectors, which are not */
+        enum dtype type = c->type != DTYPE_I8 ? c->type : t->rank >= 2 ? DTYPE_BF16 : DTYPE_F32;
         void *data = add(c, t->name, type, t->rank, t->shape, elements, e);
         if (data == NULL) {
             rc = ERR_MEMORY;

@@ -268,13 +268,14 @@ static inline double *array_read(const struct array *a) {
 }
 
 /* Each element is within limit * the largest of `want` and, of BF16, a rounding; limit 0: equal. */
-static inline bool array_near_at(const struct array *a, const double *want, double limit,
-                                 const char *file, int line) {
+static inline bool array_near_at(const struct array *a, const double *want, const double *before,
+                                 double limit, const char *file, int line) {
     const double *got = array_read(a);
     double largest = 0, worst = 0;
     int64_t count = tensor_count(&a->t), place = 0;
     for (int64_t i = 0; i < count; i++) {
         largest = fmax(largest, fabs(want[i]));
+        largest = before != NULL ? fmax(largest, fabs(before[i])) : largest;
     }
     for (int64_t i = 0; i < count; i++) {
         double miss = fabs(got[i] - want[i]);
@@ -293,7 +294,10 @@ static inline bool array_near_at(const struct array *a, const double *want, doub
     return ok;
 }
 
-#define array_near(a, want, limit) array_near_at((a), (want), (limit), __FILE__, __LINE__)
+#define array_near(a, want, limit) array_near_at((a), (want), NULL, (limit), __FILE__, __LINE__)
+/* Of sums: `before` is what was added to, which may be far larger than what is left of it. */
+#define array_near_sum(a, want, before, limit)                                                     \
+    array_near_at((a), (want), (before), (limit), __FILE__, __LINE__)
 
 /* ---- Cases ------------------------------------------------------------------------------ */
 
