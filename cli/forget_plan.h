@@ -4,8 +4,8 @@
 
 #include "store/forget.h"
 
-/* `planned`: of a dry run. Prints to standard output. */
-int forget_plan_print(const struct forget_result *planned, const struct forget_options *options,
+/* `r`: of a dry run with the options `o`. Prints to standard output. */
+int forget_plan_print(const struct forget_result *r, const struct forget_options *o,
                       struct error *e);
 
 #endif

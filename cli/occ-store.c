@@ -13,6 +13,7 @@
 #include "cli/store_plot.h"
 #include "cli/tool.h"
 #include "store/export.h"
+#include "store/forget_learned.h"
 #include "store/json.h"
 #include "store/log.h"
 #include "store/store.h"
@@ -134,17 +135,23 @@ static int run_info(struct store *s, const char *path, struct error *e) {
     const struct store_encoder *encoder = store_encoder(s);
     struct store_counts c;
     char fingerprint[17];
+    struct learned learned;
     snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, encoder->fingerprint);
-    int rc = store_count(s, &c, e);
+    int rc = learned_open(&learned, s, e);
+    int levels = learned.levels;
+    learned_close(&learned);
+    if (rc == 0) {
+        rc = store_count(s, &c, e);
+    }
     return rc < 0 ? rc
-                  : print_json(json_pack("{s:s, s:i, s:{s:s, s:s, s:i}, s:I, s:I, s:I, s:I, s:b}",
-                                         "path", path, "version", STORE_VERSION, "encoder", "name",
-                                         encoder->name, "fingerprint", fingerprint, "dim",
-                                         encoder->dim, "samples", (json_int_t)c.samples, "pages",
-                                         (json_int_t)c.pages, "tokens", (json_int_t)c.tokens,
-                                         "bytes", (json_int_t)c.file_bytes, "vectors",
-                                         store_vectors(s) != NULL),
-                               e);
+                  : print_json(
+                        json_pack("{s:s, s:i, s:{s:s, s:s, s:i, s:i}, s:I, s:I, s:I, s:I, s:b}",
+                                  "path", path, "version", STORE_VERSION, "encoder", "name",
+                                  encoder->name, "fingerprint", fingerprint, "dim", encoder->dim,
+                                  "nested", levels, "samples", (json_int_t)c.samples, "pages",
+                                  (json_int_t)c.pages, "tokens", (json_int_t)c.tokens, "bytes",
+                                  (json_int_t)c.file_bytes, "vectors", store_vectors(s) != NULL),
+                        e);
 }
 
 /* Whether `ls` was asked for samples like this one; those that are to be made again do not count as

@@ -9,8 +9,8 @@
 /* A page that outlives the pager's call. */
 struct drawn_page {
     bool drawn; /* whether the text gave a page at all */
-    /* Size, grey pixels, text, clusters and counts; without boxes, ranges, colours, missing
-     * characters and fonts. What it points to is the drawn page's. */
+    /* Size, grey pixels, text, columns of cells, clusters and counts; without ranges, boxes,
+     * colours, missing characters and fonts. What it points to is the drawn page's. */
     struct page page;
     struct buffer grey, clusters;
     struct bytes text;

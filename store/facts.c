@@ -123,13 +123,12 @@ static size_t unit_after(const struct scan *s, size_t at) {
 static void extend(struct scan *s, bool unit_may_follow) {
     size_t next, after;
     uint32_t c = facts_at(&s->t, s->end, &next);
-    if (is_currency(c) || c == '%' || c == 0x2030) {
+    bool plus = c == '+' && !facts_is_word(facts_at(&s->t, next, &after));
+    if (plus || is_currency(c) || c == '%' || c == 0x2030) {
         s->end = next;
     } else if (c == 0xB0) { /* degrees */
         c = facts_at(&s->t, next, &after);
         s->end = c == 'C' || c == 'F' ? after : next;
-    } else if (c == '+' && !facts_is_word(facts_at(&s->t, next, &after))) {
-        s->end = next;
     } else if (unit_may_follow && (c == ' ' || is_tied_space(c))) {
         size_t unit = unit_after(s, next), end;
         bool sign = is_currency(facts_at(&s->t, next, &after)) &&

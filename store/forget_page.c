@@ -27,9 +27,10 @@ static int bad_grid(const struct token_header *h, struct error *e) {
 /* Nested tokens say which cells they hold by their number alone. */
 static int check_grid(const struct token_header *h, struct error *e) {
     int64_t cells = (int64_t)h->full_rows * h->full_columns;
-    bool fits = !is_made_by(h, SHRINK_NEST) ||
-                (h->bucket <= NEST_LEVELS && h->dim % (1 << h->bucket) == 0 &&
-                 nest_count(cells, h->bucket) == token_count(h));
+    bool fits = h->bucket == 0 ? cells == token_count(h)
+                               : h->shrunk_by != SHRINK_NEST ||
+                                     (h->bucket <= NEST_LEVELS && h->dim % (1 << h->bucket) == 0 &&
+                                      nest_count(cells, h->bucket) == token_count(h));
     return fits ? 0 : bad_grid(h, e);
 }
 
@@ -195,7 +196,7 @@ int forget_shrink(struct forget *f, struct aging *page, struct error *e) {
     forget_new_grid(f, page, &rows, &columns);
     int rc = load(f, &page->record, e);
     if (rc == 0 && (int64_t)rows * columns > token_count(&header)) {
-        rc = bad_grid(&header, e);
+        bad_grid(&header, e);
         rc = error_context(e, "%s page %d", page->record.key, page->record.page);
     }
     if (rc == 0) {

@@ -39,13 +39,16 @@ int nest_halve(float *tokens, int64_t *count, int64_t dim, int k, struct error *
 
 int nest_expand(float *tokens, int64_t cells, int64_t dim, int k, struct error *e) {
     int rc = check(dim, k, e);
-    int64_t kept = rc == 0 ? dim >> k : 0, mask = ((int64_t)1 << k) - 1;
-    for (int64_t c = rc == 0 ? cells - 1 : -1; c >= 0; c--) { /* from the end: as above */
+    if (rc < 0) {
+        return rc;
+    }
+    int64_t kept = dim >> k, mask = ((int64_t)1 << k) - 1;
+    for (int64_t c = cells - 1; c >= 0; c--) { /* from the end: as above */
         float *to = tokens + c * dim;
         memmove(to, tokens + (c >> k) * dim + (c & mask) * kept, (size_t)kept * sizeof *to);
         memset(to + kept, 0, (size_t)(dim - kept) * sizeof *to);
     }
-    return rc;
+    return 0;
 }
 
 int64_t nest_count(int64_t cells, int k) {

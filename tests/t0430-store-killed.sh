@@ -57,27 +57,38 @@ killed_compress_loses_nothing_and_completes() {
     [ $cut -gt 0 ] || complain 'no run was killed between two commits'
 }
 
-killed_forget_loses_nothing_and_completes() {
+killed_forget() { # OPERATOR
     for account in a b c d e; do
         make_days 6 $account
         compress --store start <days.tar
     done
     store compact start whole
-    forget_whole() { pool --store whole --now 2024-01-01 --buckets 2; }
+    options=("${weekly[@]}" --operator "$1" --now 2024-01-01 --buckets 2)
+    forget_whole() { forget "${options[@]}" --store whole; }
     length=$(time_of forget_whole)
     wanted=$(content_of whole)
+    [ "$wanted" != "$(content_of start)" ]
     RANDOM=5
-    for ((i = 0; i < KILLS; i++)); do
+    for ((i = 0; i < KILLS / 2; i++)); do
         rm -rf s
         store compact start s
-        kill_after $((RANDOM % (length + 1))) "$OCC_BIN/occ-forget" -q "${weekly[@]}" --operator pool --store s \
-            --now 2024-01-01 --buckets 2
+        kill_after $((RANDOM % (length + 1))) "$OCC_BIN/occ-forget" -q "${options[@]}" --store s
         expect_equal '' "$(store verify s)"
-        pool --store s --now 2024-01-01 --buckets 2
+        forget "${options[@]}" --store s
         expect_equal "$wanted" "$(content_of s)"
     done
 }
 
+killed_forget_loses_nothing_and_completes() {
+    killed_forget pool
+}
+
+killed_forget_of_nested_tokens_completes() { # with facts
+    told_encoder occ.reading '{"nested":4,"profiles":["read10"]}'
+    killed_forget merge
+}
+
 run killed_compress_loses_nothing_and_completes
 run killed_forget_loses_nothing_and_completes
+run killed_forget_of_nested_tokens_completes
 test_finish

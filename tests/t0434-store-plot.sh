@@ -68,9 +68,9 @@ each_bucket_is_a_point_with_the_numbers_of_the_store() {
         got=$(awk -v b=$bucket '$1 == "kB" && $2 == b {print $3}' marks)
         awk -v a="$got" -v b="$(((bytes + facts) * 1000 / pages))" \
             'BEGIN {d = a * 1000000 - b; exit !(d < 100 && d > -100)}'
-        "$OCC_BIN/occ" read -q --store s | jq "select(.bucket == $bucket).accuracy" >read
+        "$OCC_BIN/occ" read -q --store s | jq "select(.bucket == $bucket).accuracy" >shares
         got=$(awk -v b=$bucket '$1 == "%" && $2 == b {print $3}' marks)
-        awk -v a="$got" '{s += $1} END {d = a - 100 * s / NR; exit !(d < 0.02 && d > -0.02)}' read
+        awk -v a="$got" '{s += $1} END {d = a - 100 * s / NR; exit !(d < 0.02 && d > -0.02)}' shares
     done
     plot s - >again.svg
     expect_same out.svg again.svg

@@ -59,7 +59,7 @@ jq -rn --slurpfile tiny "$work/cell10" --slurpfile base "$work/base" --slurpfile
             else "" end) as $wide |
         "| \($name) | \($s.characters | percent) | \($wide) | \($s | items) | \($s.rate * 10 | round / 10) | " +
         "\($s.text * 10 | round / 10)x | \($s.pages) | \($aim) | \($whole) |";
-    "| set | characters, tiny | base | words / numbers / emoji | characters a token | text tokens a token | pages | aim | aim |",
+    "| set | characters, tiny | base | words / numbers / emoji | characters a token | text tokens a token | pages | aim: characters | aim: words / numbers / emoji |",
     "|---|---|---|---|---|---|---|---|---|",
     row("English prose"; $tiny; "prose"; 0; "99.9%"; "99.5 / 99.8"),
     row("news"; $tiny; "news"; 0; "99.9%"; "99.5 / 99.8"),

@@ -25,7 +25,8 @@ static struct place find_places(const struct fidelity_worker *w) {
     const struct page *page = &w->page.page;
     const struct profile *profile = &PROFILES[w->o->profile];
     if (profile->cells) {
-        return (struct place){.width = page->width / page->columns, .height = CELL};
+        return (struct place){.width = CELL / PAGE_SIZES[w->o->mode].column_offsets,
+                              .height = CELL};
     }
     return (struct place){.width = has_columns(page) ? page->width / 2 : page->width,
                           .height = profile->pitch};
