@@ -313,6 +313,10 @@ static void facts_are_kept_only_if_asked_for_and_where_there_is_text(void) {
     CHECK_TEXT(facts_of(s, "a/1", 0), "");
     merge(s, 3);
     CHECK_TEXT(facts_of(s, "a/1", 0), "77\n");
+    options.now = FIRST + 7 * WEEK; /* what is there stays, whatever is asked for */
+    CHECK_NUMBER(forget_run(s, &options, NULL, &r, NULL), 0);
+    CHECK_NUMBER(r.shrunk, 4);
+    CHECK_TEXT(facts_of(s, "a/1", 0), "77\n");
     store_close(s);
     folder_end(path);
 }

@@ -75,7 +75,8 @@ forget_reports_each_failure() {
         [ "$(content_of s)" = "$wanted" ]
     }
     for kind in write fsync malloc; do
-        try_all $kind again completes "$OCC_BIN/occ-forget" -q --operator pool --store s --now 2024-06-01 --buckets 2
+        try_all $kind again completes "$OCC_BIN/occ-forget" -q "${weekly[@]}" --operator pool --store s --now 2024-06-01 \
+            --buckets 2
     done
 }
 
