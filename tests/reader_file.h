@@ -17,9 +17,9 @@ struct reader_file {
     int64_t dim;
     enum reader_maps maps;
     const struct reading_config *config; /* NULL: READER_CONFIG */
-    const char *metadata; /* NULL: what belongs to READER_CONFIG */
-    const char *left_out; /* a tensor; NULL: none */
-    const char *reshaped; /* likewise: one that lacks its last row */
+    const char *metadata;                /* NULL: what belongs to READER_CONFIG */
+    const char *left_out;                /* a tensor; NULL: none */
+    const char *reshaped;                /* likewise: one that lacks its last row */
     const double
         *presence; /* that a column of a cell has a character, whatever the token; or NULL */
 };
