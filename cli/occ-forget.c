@@ -74,7 +74,8 @@ static const struct option_spec OPTIONS[] = {
     DEVICE_ROW(struct arguments, shrinking.encoder.device),
     COMPUTE_ROW(struct arguments, shrinking.encoder.device),
     {"profile", 0, OPTION_CHOICE, FIELD(shrinking.profile), "NAME",
-     .help = "typeface and spacing of the pages, for resize and render", .choices = PROFILE_NAMES},
+     .help = "typeface and spacing, for resize and render, of pages for which the store knows none",
+     .choices = PROFILE_NAMES},
     {"", .help = "Pins"},
     {"pin", 0, OPTION_FLAG, FIELD(pin),
      .help = "keep the pages that show the samples KEY... as they are from now on, even when the "

@@ -1,12 +1,13 @@
 /* cells_read_test.c - pages in cells through the encoder and its reading head: that text comes back
- * in the order in which it runs through the cells. */
+ * in the order in which it runs through the cells, also when forgetting has drawn them again. */
 #include "compress/page_image.h"
 #include "compress/readback.h"
+#include "compress/repage.h"
 #include "compress/trained.h"
 #include "render/draw.h"
 #include "store/file.h"
 #include "tests/cpu_backend.h"
-#include "tests/test.h"
+#include "tests/store_folder.h"
 
 #define BUNDLED TEST_FOLDER "/../compress/nano.safetensors"
 #define TEXT TEST_FOLDER "/golden/texts/en.txt"
@@ -106,9 +107,70 @@ static void text_comes_back_in_the_order_of_the_cells(void) {
     }
 }
 
+/* ---- Drawn again ------------------------------------------------------------------------ */
+
+/* A sample without pages, of `size` bytes of prose. */
+static void put_prose(struct store *s, size_t size) {
+    const struct store_sample sample = {.key = "kiwi/1",
+                                        .created = 1,
+                                        .json = "{}",
+                                        .json_size = 2,
+                                        .text = bytes_text(&prose),
+                                        .text_size = size,
+                                        .input = "",
+                                        .options = ""};
+    struct error e = {0};
+    must(store_put(s, &sample, &e), &e);
+}
+
+/* How much of what is read is right, of a tiny page in cells whose text is drawn again in half of
+ * the columns; *size: bytes read. */
+static double read_again(struct store *s, size_t *size) {
+    struct token_record record = {
+        .key = "kiwi/1",
+        .header = {
+            .rows = 8, .columns = 8, .full_rows = 8, .full_columns = 8, .layout = TOKEN_CELLS}};
+    const struct reading_page layout = {
+        .rows = 8, .columns = 4, .column_offsets = 1, .cell_rows = 8, .cell_columns = 4};
+    float *tokens = malloc((size_t)(8 * 4 * reader_dim(reader)) * sizeof *tokens);
+    struct repager *repager = NULL;
+    struct readback_page page;
+    struct error e = {0};
+    double accuracy = -1;
+    token_profile(record.header.profile, "cell10");
+    must(repager_open(&repager, s, encoder, REPAGE_RENDER, PROFILE_READ10, &e), &e);
+    const struct forget_operator op = repager_operator(repager);
+    CHECK_NUMBER(op.shrink(op.context, &record, NULL, 8, 4, tokens, &e), 1);
+    must(readback_tokens(readback, tokens, &layout, &page, &e), &e);
+    *size = page.text->text.size;
+    must(readback_compare(&page, bytes_text(&prose), *size, &accuracy, &e), &e);
+    printf("# %.2f%% of %zu bytes\n", 100 * accuracy, *size);
+    repager_close(repager);
+    free(tokens);
+    return accuracy;
+}
+
+static void a_page_drawn_again_holds_the_beginning_of_its_text(void) {
+    enum { SIZE = 3000 }; /* nearly a page */
+    char path[64];
+    size_t size;
+    if (profile.hinting != PROFILES[PROFILE_CELL10].hinting) {
+        printf("# left out: the bundled encoder does not know the letters of cell10\n");
+        return;
+    }
+    folder_new(path);
+    struct store *s = store_new(path);
+    put_prose(s, SIZE);
+    CHECK(read_again(s, &size) > 0.8);
+    CHECK(size > SIZE * 4 / 10 && size < SIZE * 6 / 10);
+    store_close(s);
+    folder_end(path);
+}
+
 int main(void) {
     open_all();
     RUN(text_comes_back_in_the_order_of_the_cells);
+    RUN(a_page_drawn_again_holds_the_beginning_of_its_text);
     bytes_close(&prose);
     fonts_close(fonts);
     readback_close(readback);

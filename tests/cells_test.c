@@ -76,6 +76,33 @@ static void a_text_comes_back_exactly(void) {
     }
 }
 
+/* Forgetting draws the text of a page once more: its signs must not get signs of their own, and it
+ * must fit where it was. */
+static void a_page_can_be_drawn_again_from_its_text(void) {
+    static const char *const TEXTS[] = {"A title", "Two  spaces,\n\n a newline.",
+                                        " \u25A5 is a sign"};
+    for (int kind = 0; kind < KINDS; kind++) {
+        struct kept whole = {0}, again = {0};
+        const struct page_setup setup = setup_of(kind, MODE_TINY, &whole);
+        struct pager *p = open_pager(&setup);
+        for (int i = 0; i < 3; i++) {
+            put(p, (enum page_part)(PART_HEADER + i), TEXTS[i]);
+        }
+        CHECK(pager_flush(p, NULL) == 0);
+        pager_close(p);
+        set_plain(kind, MODE_TINY, whole.pages[0].text, &again);
+        CHECK_TEXT(again.pages[0].text, whole.pages[0].text);
+        CHECK(again.count == 1 && again.pages[0].height <= whole.pages[0].height);
+        kept_release(&whole);
+        set_plain(kind, MODE_TINY, again.pages[0].text, &whole);
+        CHECK_NUMBER(whole.pages[0].height, again.pages[0].height);
+        CHECK(memcmp(whole.pages[0].grey, again.pages[0].grey,
+                     (size_t)(again.pages[0].side * again.pages[0].height)) == 0);
+        kept_release(&whole);
+        kept_release(&again);
+    }
+}
+
 static void newlines_of_all_kinds_are_one_sign(void) {
     struct kept kept = {0};
     set_plain(0, MODE_TINY,
@@ -512,6 +539,7 @@ int main(void) {
         }
     }
     RUN(a_text_comes_back_exactly);
+    RUN(a_page_can_be_drawn_again_from_its_text);
     RUN(newlines_of_all_kinds_are_one_sign);
     RUN(rows_are_full);
     RUN(a_page_is_as_high_as_its_text);
