@@ -368,7 +368,7 @@ static int check(struct bench *b, int operands, const char *command, struct argu
 
 int main(int argc, char **argv) {
     struct arguments a = {.modes = "tiny",
-                          .profiles = "read10",
+                          .profiles = "cell10",
                           .sets = "random",
                           .halvings = "0",
                           .operators = "own",

@@ -102,7 +102,7 @@ static const struct tool TOOL = {
         "bytes as one that was not killed.\n\n"
         "plot FOLDER draws the loss of a training run, running or ended, by pages seen, from "
         "metrics.ndjson in its folder, as an SVG picture. The file can be named instead.",
-    .examples = "occ train read -o run --profiles read10,dense text/*.txt\n"
+    .examples = "occ train read -o run --profiles cell10,cell8 text/*.txt\n"
                 "    run/encoder.safetensors is an encoder for 'occ compress --model'\n"
                 "occ train plot run -o curve.svg\n"
                 "    the loss of that run\n",
@@ -263,7 +263,7 @@ static int choose(int operands, char **argv, const struct command **command, str
 int main(int argc, char **argv) {
     struct arguments a = {.read = READ_DEFAULTS,
                           .sizes = "tiny",
-                          .profiles = "read10",
+                          .profiles = "cell10",
                           .samples = "0.4",
                           .random = "0.33",
                           .pictures = "0.1",

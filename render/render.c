@@ -25,7 +25,7 @@ const char *const RENDER_MARKS[] = {
 
 const struct render_options RENDER_DEFAULTS = {
     .mode = MODE_BASE,
-    .profile = PROFILE_READ10,
+    .profile = PROFILE_CELL10,
     .format = FORMAT_PGM,
     .pack = -1,
     .hold = INT64_C(256) << 20,
