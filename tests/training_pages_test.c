@@ -182,6 +182,22 @@ static void simple_pages_are_ascii(void) {
     maker_close(&m);
 }
 
+/* Below and beside them. */
+static void pages_with_pictures_have_text(void) {
+    struct maker m;
+    struct training_mix mix = MIX;
+    mix.pictures = 1;
+    mix.profiles[PROFILE_CLEAR] = 3; /* has margins */
+    if (!maker_open(&m, &mix, texts, TEXTS)) {
+        return;
+    }
+    for (uint64_t n = 0; n < 60; n++) {
+        struct read_page page = make_page(&m, n, READ_TINY);
+        CHECK(page.label_count > 0);
+    }
+    maker_close(&m);
+}
+
 static void a_crop_is_whole_cells(void) {
     struct maker m;
     int low = 0;
@@ -439,6 +455,7 @@ int main(void) {
     RUN(a_pair_is_of_one_kind_and_shares_hold);
     RUN(shares_of_one_are_kept);
     RUN(simple_pages_are_ascii);
+    RUN(pages_with_pictures_have_text);
     RUN(a_crop_is_whole_cells);
     RUN(every_letter_is_seen_within_words);
     RUN(a_letter_becomes_any_of_its_script);

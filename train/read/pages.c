@@ -82,18 +82,17 @@ static int pager_for(struct generator *g, int profile, enum page_mode mode, stru
 
 /* ---- Pages of text --------------------------------------------------------------------------- */
 
-/* Of the sizes of thumbnails, side by side at the top. */
-static int put_pictures(struct generator *g, struct pager *pager, uint64_t *random,
+/* Side by side at the top: up to a quarter of the page high, so that text has room below. */
+static int put_pictures(struct generator *g, struct pager *pager, int side, uint64_t *random,
                         struct error *e) {
     enum { LEAST = 48 };
     struct page_picture list[PICTURES_MOST];
     struct picture pictures[PICTURES_MOST];
     int count = 1 + (int)random_below(random, PICTURES_MOST);
-    int widest = pager_picture_width(pager);
-    widest = widest < PICTURE_MOST ? widest : PICTURE_MOST;
+    int most = side / 4 < PICTURE_MOST ? side / 4 : PICTURE_MOST;
     for (int i = 0; i < count; i++) {
-        int width = LEAST + (int)random_below(random, widest - LEAST);
-        int height = LEAST + (int)random_below(random, PICTURE_MOST - LEAST);
+        int width = LEAST + (int)random_below(random, most - LEAST);
+        int height = LEAST + (int)random_below(random, most - LEAST);
         uint8_t *pixels = g->pictures + (size_t)i * PICTURE_MOST * PICTURE_MOST;
         picture_fill(pixels, width, height, random);
         pictures[i] = (struct picture){.width = width, .height = height, .pixels = pixels};
@@ -166,7 +165,7 @@ static int draw_text_page(struct generator *g, const struct content *c, struct p
     bool flows = random_below(random, 2) == 0;
     int rc = choose_text(g, c, flows, random, e);
     if (rc == 0 && random_unit(random) < g->p->mix.pictures) {
-        rc = put_pictures(g, pager, random, e);
+        rc = put_pictures(g, pager, PAGE_SIZES[c->mode].side, random, e);
     }
     if (rc < 0 || PROFILES[c->profile].cells) {
         return rc < 0 ? rc : lay_out_cells(g, pager, random, e);
