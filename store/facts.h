@@ -6,13 +6,16 @@
  * place the first of this list is taken, as long as it goes. A letter is one of any script, a digit
  * also one of the other decimal digits in use.
  *
- *     link     http://... https://... www....; NAME.xx/... with at least two letters before the
- * slash handle   @ and letters, digits, _ . - hashtag  # and letters, digits, _ mail     letters,
- * digits, . _ - + on both sides of @, with a dot on the right date     12 March 2024, March 12th,
- * 2024, March 2024, 12. Mai, 3 de marzo de 2024: names of months in ten languages (facts_date.c),
- * with or without a year number   a word that has a digit in it: letters, digits and _, and between
- * two of them one of . - / + ' and, between digits, , : and a space that does not break before
- * three digits. So also versions, times, days (2024-03-12), identifiers, units (5kg), counts
+ *     link     http://... https://... www....; or NAME.xx/..., with at least two letters before the
+ *              slash
+ *     handle   @ and letters, digits, _ . -
+ *     hashtag  # and letters, digits, _
+ *     mail     letters, digits, . _ - + on both sides of @, with a dot on the right
+ *     date     12 March 2024, March 12th, 2024, March 2024, 12. Mai, 3 de marzo de 2024: names of
+ *              months in ten languages (facts_date.c), with or without a year
+ *     number   a word that has a digit in it: letters, digits and _, and between two of them one of
+ *              . - / + ' and, between digits, , : and a space that does not break before three
+ *              digits. So also versions, times, days (2024-03-12), identifiers, units (5kg), counts
  *              (1.2K), ordinals. Before it + - or a currency's sign or code, behind it % or such a
  *              sign, code or unit, are part of it, also with a space between. A digit alone is not
  *              one.
@@ -27,9 +30,9 @@
 #include "store/bytes.h"
 
 enum {
-    FACTS_SHARE = 10,    /* facts of a page take a tenth of the bytes of its text at most, */
-    FACTS_LEAST = 256,   /* or this */
-    FACTS_MOST = 65535,  /* but never more */
+    FACTS_SHARE = 10,    /* a page's facts take a tenth of its text at most, in bytes, */
+    FACTS_LEAST = 256,   /* or this, if that is more */
+    FACTS_MOST = 65535,  /* but never more than this */
     FACTS_LONGEST = 512, /* bytes of one */
 };
 size_t facts_limit(size_t text_size);

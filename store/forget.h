@@ -7,10 +7,9 @@
  * that posts at a steady rate has the same number of tokens in each, and its size grows with the
  * logarithm of its history. Where the encoder's tokens are nested (nest.h) a page is merged by
  * keeping the first half of the numbers of two neighbours in reading order, and its grid is that of
- * nest_grid. Pages past the last bucket are folded: the mean of their tokens is
- * added to the account's style sum, their records are removed, and the JSON and text of samples
- * that no page shows any more too. Tokens that were given up do not come back: a bucket never
- * falls.
+ * nest_grid. Pages past the last bucket are folded: the mean of their tokens is added to the
+ * account's style sum, their records are removed, and the JSON and text of samples that no page
+ * shows any more too. Tokens that were given up do not come back: a bucket never falls.
  *
  * Pages that show a pinned sample, and pages without a date, stay as they are. A page is merged no
  * more often than the encoder learned it, and not at all where it did not learn the page's profile
