@@ -15,15 +15,17 @@ struct arguments {
     struct option_list metadata;
 };
 
-static const char *const TYPES[] = {"bf16", "f16", "f32", "int8", NULL};
-static const enum dtype DTYPES[] = {DTYPE_BF16, DTYPE_F16, DTYPE_F32, DTYPE_I8};
+enum { TYPE_AUTO };
+static const char *const TYPES[] = {"auto", "bf16", "f16", "f32", "int8", NULL};
+static const enum dtype DTYPES[] = {DTYPE_BF16, DTYPE_BF16, DTYPE_F16, DTYPE_F32, DTYPE_I8};
 
 #define FIELD(name) offsetof(struct arguments, name)
 static const struct option_spec OPTIONS[] = {
     {"", .help = "Files to write (init, convert)"},
     {"output", 'o', OPTION_TEXT, FIELD(output), "FILE", .help = "the file to write"},
     {"dtype", 0, OPTION_CHOICE, FIELD(type), "TYPE",
-     .help = "number type in the file; int8 (convert only): matrices with one scale per row",
+     .help = "number type in the file; int8 (convert only): matrices with one scale per row; auto "
+             "is bf16 or, for convert with --metadata, what is there",
      .choices = TYPES},
     {"metadata", 0, OPTION_LIST, FIELD(metadata), "KEY=FILE",
      .help = "convert: put the JSON in FILE into the file's metadata; may be given several times"},
@@ -44,9 +46,10 @@ static const struct tool TOOL = {
         "several, or a folder with either. Checkpoints of DeepSeek-OCR are read as they are "
         "published; tensors that are not part of the encoder are only counted. A file without a "
         "complete encoder is refused.\n\n"
-        "convert writes the encoder in FILE, with its reading head, in another number type. Its "
-        "fingerprint, by which stores know it, is a hash of the weights: metadata does not change "
-        "it. occ.calibration and occ.fidelity are what 'occ eval fidelity' writes with --calibrate "
+        "convert writes the encoder in FILE, with its reading head, in another number type; with "
+        "--metadata and no --dtype the weights stay as they are, to the bit, and so does the "
+        "fingerprint by which stores know the encoder. occ.calibration and occ.fidelity are what "
+        "'occ eval fidelity' writes with --calibrate "
         "and --record.",
     .examples = "occ model init --config nano --seed 1 -o encoder.safetensors\n"
                 "    an encoder that has learned nothing yet\n"
@@ -122,8 +125,9 @@ static int run_convert(const struct arguments *a, const char *from, struct error
         rc = read_metadata(metadata, a->metadata.texts[i], e);
     }
     if (rc == 0) {
-        rc = model_convert(a->output, from, DTYPES[a->type],
-                           a->metadata.count > 0 ? metadata : NULL, e);
+        bool adds = a->metadata.count > 0;
+        enum dtype type = adds && a->type == TYPE_AUTO ? MODEL_SAME_TYPES : DTYPES[a->type];
+        rc = model_convert(a->output, from, type, adds ? metadata : NULL, e);
     }
     json_decref(metadata);
     return rc;

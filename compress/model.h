@@ -17,8 +17,10 @@ int model_init(const char *path, const struct encoder_config *config, uint64_t s
 
 /* Writes the encoder of the file `from`, with its reading head and maps for merging, in numbers of
  * another type: F32, F16, BF16, or I8: matrices as integers with a scale for each row
- * (safetensors_floats), all else F32. Metadata is kept; `added`, an object of texts or NULL, is put
+ * (safetensors_floats), other tables BF16, vectors F32; or as they are, to the bit, so that its
+ * fingerprint stays. Metadata is kept; `added`, an object of texts or NULL, is put
  * to it, or in the place of what has the same name. */
+#define MODEL_SAME_TYPES DTYPE_COUNT
 int model_convert(const char *path, const char *from, enum dtype type, json_t *added,
                   struct error *e);
 /* Whether metadata of that name may be `text`, JSON: ERR_FORMAT for none, and for a calibration

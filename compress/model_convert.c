@@ -22,8 +22,9 @@ static bool ends_in(const char *text, const char *end) {
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-static bool is_converted(const char *name) {
-    return !ends_in(name, SAFETENSORS_SCALE) &&
+/* Scales are made anew with their integers. */
+static bool is_converted(const struct convert_context *c, const char *name) {
+    return (c->type == MODEL_SAME_TYPES || !ends_in(name, SAFETENSORS_SCALE)) &&
            (config_owns(name) || strncmp(name, "reader.", 7) == 0 ||
             strncmp(name, "merge.", 6) == 0 || strncmp(name, "unmerge.", 8) == 0);
 }
@@ -81,6 +82,14 @@ static int convert(struct convert_context *c, const struct safetensor *t, struct
     size_t elements = 1;
     for (int i = 0; i < t->rank; i++) {
         elements *= (size_t)t->shape[i];
+    }
+    if (c->type == MODEL_SAME_TYPES) {
+        void *same = add(c, t->name, t->type, t->rank, t->shape, elements, e);
+        if (same == NULL) {
+            return ERR_MEMORY;
+        }
+        memcpy(same, t->data, t->bytes);
+        return 0;
     }
     float *values = elements > 0 ? malloc(elements * sizeof *values) : NULL;
     if (values == NULL) {
@@ -150,7 +159,7 @@ int model_convert(const char *path, const char *from, enum dtype type, json_t *a
     }
     for (size_t i = 0; i < safetensors_count(file) && rc == 0; i++) {
         const struct safetensor *t = safetensors_get(file, i);
-        rc = is_converted(t->name) ? convert(&c, t, e) : 0;
+        rc = is_converted(&c, t->name) ? convert(&c, t, e) : 0;
     }
     if (rc == 0 && c.count == 0) {
         rc = error_set(e, ERR_FORMAT, "holds no encoder");

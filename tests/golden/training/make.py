@@ -143,11 +143,12 @@ def rows_of(x):
 
 
 def resize(table, height, width):
-    """(h, w, C) to another grid."""
-    if table.shape[:2] == (height, width):
-        return table
-    return rows_of(F.interpolate(picture(table[None]), size=(height, width), mode="bicubic", antialias=True,
-                                 align_corners=False))[0]
+    """(h, w, C) to another grid: a page lower than wide has the first rows of the square one's."""
+    side = max(height, width)
+    if table.shape[:2] == (side, width):
+        return table[:height]
+    return rows_of(F.interpolate(picture(table[None]), size=(side, width), mode="bicubic", antialias=True,
+                                 align_corners=False))[0][:height]
 
 
 def stretch(table, rows):
@@ -167,8 +168,10 @@ def attention(x, heads, bias=None):
 
 
 def positions(w, name, height, width):
-    """The bias of queries against the relative places of keys."""
-    tables = [stretch(w[name + ".attn.rel_pos_h"], 2 * height - 1), stretch(w[name + ".attn.rel_pos_w"], 2 * width - 1)]
+    """The bias of queries against the relative places of keys, which are those of a page as high as wide at least."""
+    side = max(height, width)
+    tables = [stretch(w[name + ".attn.rel_pos_h"], 2 * side - 1)[side - height:side + height - 1],
+              stretch(w[name + ".attn.rel_pos_w"], 2 * width - 1)]
     at = torch.arange(height * width)
     y, x = at // width, at % width
     by_h = tables[0][y[:, None] - y[None, :] + height - 1]  # (N, N, head_dim)
