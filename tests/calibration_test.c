@@ -38,8 +38,8 @@ static void what_is_no_calibration_is_refused(void) {
         "{\"confidence\": [0.5, 0.7], \"accuracy\": [0.6, 0.5]}",
         "{\"confidence\": [0.5, 1.5], \"accuracy\": [0.5, 0.6]}",
         "{\"confidence\": [0.5, \"1\"], \"accuracy\": [0.5, 0.6]}",
-        "{\"confidence\": [0,0.01,0.02,0.03,0.04,0.05,0.06,0.07,0.08,0.09,0.1,0.11,0.12,0.13,0.14,"
-        "0.15,0.16], \"accuracy\": [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}"};
+        ("{\"confidence\": [0,0.01,0.02,0.03,0.04,0.05,0.06,0.07,0.08,0.09,0.1,0.11,0.12,0.13,0.14,"
+         "0.15,0.16], \"accuracy\": [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}")};
     for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++) {
         struct calibration c;
         struct error e;
