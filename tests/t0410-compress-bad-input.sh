@@ -45,7 +45,7 @@ a_damaged_page_fails_its_sample_alone() {
     expect_equal 2 "$(wc -l <messages)"
     expect_code 3 "$OCC_BIN/occ" compress --store s <damaged.tar 2>messages
     expect_match 'kiwi/1: page 0: neither PNG nor JPEG nor binary PNM' messages
-    expect_match 'kiwi/2: page 0: PNM: [0-9]+ bytes of pixels, 262144 are needed' messages
+    expect_match 'kiwi/2: page 0: PNM: [0-9]+ bytes of pixels, 32768 are needed' messages
     expect_match '2 samples could not be encoded' messages
     expect_equal 'kiwi/0 kiwi/3 ' "$(store ls s | tr '\n' ' ')"
     expect_code 0 "$OCC_BIN/occ" compress -q --store s <days.tar # mended: the rest comes too
@@ -60,7 +60,7 @@ a_page_of_another_size_is_refused() {
     { printf 'P5\n500 512\n255\n' && head -c 256000 /dev/zero; } >unpacked/kiwi/1.p000.pgm
     tar tf days.tar | tar --format=pax --no-recursion -C unpacked -cf wrong.tar -T -
     expect_code 3 "$OCC_BIN/occ" compress --store s <wrong.tar 2>messages
-    expect_match 'kiwi/1: page 0: a page of 500 x 512 pixels; mode tiny has 512 x 512' messages
+    expect_match 'kiwi/1: page 0: a page of 500 x 512 pixels; mode tiny in cells has 512 x 64 to 512 in steps of 64$' messages
 }
 
 a_record_that_is_damaged_is_refused() {
@@ -177,7 +177,7 @@ usage_is_checked() {
 
 a_full_disk_is_reported_and_loses_nothing() {
     unshare -m true 2>/dev/null || skip 'no mount namespace'
-    make_days 12
+    make_days 60
     cat >in_namespace <<'END'
 set -e
 mkdir disk
@@ -195,7 +195,7 @@ mount -o remount,size=64m disk
 "$OCC_BIN/occ" store ls disk/s | wc -l >count
 END
     expect_code 0 unshare -m bash in_namespace
-    expect_equal 12 "$(cat count)"
+    expect_equal 60 "$(cat count)"
 }
 
 run no_encoder_and_no_store_are_explained

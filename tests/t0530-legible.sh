@@ -89,7 +89,8 @@ pages_that_are_read_without_confidence_are_told_once() {
     tar xf days.tar -C unpacked
     for clip in 0 1; do
         page=unpacked/kiwi/$clip.p000.pgm
-        { printf 'P5\n512 512\n255\n' && head -c 512 /dev/zero | tr '\0' '\377' && tail -c +16 $page | head -c -512; } >moved
+        head -n 3 $page >header
+        { cat header && head -c 512 /dev/zero | tr '\0' '\377' && tail -c +$(($(wc -c <header) + 1)) $page | head -c -512; } >moved
         mv moved $page
     done
     tar tf days.tar | tar --format=pax --no-recursion -C unpacked -cf moved.tar -T -
