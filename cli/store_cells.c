@@ -12,20 +12,33 @@ struct cells_printer {
     int64_t tokens; /* printed */
 };
 
+/* NULL: out of memory. */
+static json_t *range_json(const struct span *r) {
+    json_t *range = json_pack("{s:s, s:s}", "sample", r->sample, "member", r->member);
+    bool whole = range != NULL;
+    if (r->pointer[0] != '\0') {
+        whole = whole && json_object_set_new(range, "pointer", json_string(r->pointer)) == 0 &&
+                json_object_set_new(range, "start", json_integer(r->start)) == 0 &&
+                json_object_set_new(range, "end", json_integer(r->end)) == 0;
+    }
+    if (r->replaced) {
+        whole = whole && json_object_set_new(range, "replaced", json_true()) == 0;
+    }
+    if (!whole) {
+        json_decref(range);
+        range = NULL;
+    }
+    return range;
+}
+
+/* NULL: out of memory. */
 static json_t *ranges_json(const struct span *list, size_t count) {
     json_t *ranges = json_array();
-    for (size_t i = 0; i < count; i++) {
-        const struct span *r = &list[i];
-        json_t *range = json_pack("{s:s, s:s}", "sample", r->sample, "member", r->member);
-        if (r->pointer[0] != '\0') {
-            json_object_set_new(range, "pointer", json_string(r->pointer));
-            json_object_set_new(range, "start", json_integer(r->start));
-            json_object_set_new(range, "end", json_integer(r->end));
+    for (size_t i = 0; i < count && ranges != NULL; i++) {
+        if (json_array_append_new(ranges, range_json(&list[i])) != 0) {
+            json_decref(ranges);
+            ranges = NULL;
         }
-        if (r->replaced) {
-            json_object_set_new(range, "replaced", json_true());
-        }
-        json_array_append_new(ranges, range);
     }
     return ranges;
 }

@@ -40,7 +40,13 @@ static int damaged(struct error *e, const char *what, size_t page, size_t cell) 
     return error_set(e, ERR_FORMAT, "%s: page %zu, cell %zu", what, page, cell);
 }
 
-/* A cell of .pages.json, [["part", source, start, end], ...], as differences. */
+/* 0, or ERR_MEMORY. */
+static int append_number(json_t *list, int64_t number) {
+    return json_array_append_new(list, json_integer(number)) == 0 ? 0 : ERR_MEMORY;
+}
+
+/* A cell of .pages.json, [["part", source, start, end], ...], as differences; 0, ERR_FORMAT or
+ * ERR_MEMORY. */
 static int pack_cell(json_t *out, const json_t *cell, struct cell_range *last) {
     size_t i;
     const json_t *range;
@@ -52,9 +58,10 @@ static int pack_cell(json_t *out, const json_t *cell, struct cell_range *last) {
         }
         int64_t from = source == last->source ? last->end : 0;
         bool replaced = json_array_size(range) > 4;
-        json_array_append_new(out, json_integer(source - last->source));
-        json_array_append_new(out, json_integer(start - from));
-        json_array_append_new(out, json_integer(replaced ? start - end : end - start));
+        if (append_number(out, source - last->source) < 0 || append_number(out, start - from) < 0 ||
+            append_number(out, replaced ? start - end : end - start) < 0) {
+            return ERR_MEMORY;
+        }
         *last = (struct cell_range){.source = (uint32_t)source, .end = (uint32_t)end};
     }
     return json_is_array(cell) ? 0 : ERR_FORMAT;
@@ -72,11 +79,15 @@ static int pack_page(json_t *out, const json_t *page, size_t number, struct erro
     for (size_t i = 0; i < count && rc == 0; i++) {
         int64_t end = number_in(ends, i);
         json_t *packed = json_array();
-        if (end < before || pack_cell(packed, json_array_get(cells, i), &last) < 0) {
-            rc = damaged(e, "ranges or ends are damaged", number, i);
+        rc = end < before ? ERR_FORMAT : pack_cell(packed, json_array_get(cells, i), &last);
+        if (json_array_append_new(ranges, packed) != 0 ||
+            append_number(lengths, end - before) < 0) {
+            rc = ERR_MEMORY;
         }
-        json_array_append_new(lengths, json_integer(end - before));
-        json_array_append_new(ranges, packed);
+        if (rc < 0) {
+            rc = rc == ERR_MEMORY ? error_memory(e, NULL)
+                                  : damaged(e, "ranges or ends are damaged", number, i);
+        }
         before = end;
     }
     json_t *object = json_pack("{s:o, s:o}", "lengths", lengths, "ranges", ranges);
@@ -93,8 +104,11 @@ static int pack_sources(json_t *out, const json_t *sources, size_t samples, stru
         if (member == NULL || sample < 0 || (size_t)sample >= samples) {
             return error_set(e, ERR_FORMAT, "source %zu is damaged", i);
         }
-        json_array_append_new(out, json_pack("[I, s, s]", (json_int_t)sample, member,
-                                             pointer != NULL ? pointer : ""));
+        json_t *packed =
+            json_pack("[I, s, s]", (json_int_t)sample, member, pointer != NULL ? pointer : "");
+        if (json_array_append_new(out, packed) != 0) {
+            return error_memory(e, NULL);
+        }
     }
     return 0;
 }
@@ -217,11 +231,17 @@ int spans_open(struct spans **out, const void *json, size_t size, struct error *
     if (s == NULL) {
         return error_memory(e, NULL);
     }
-    s->root = json_loadb(json, size, 0, NULL);
+    json_error_t reason = {.line = 1};
+    s->root = json_loadb(json, size, 0, &reason);
     const json_t *pages = json_object_get(s->root, "pages");
     int64_t sources = (int64_t)json_array_size(json_object_get(s->root, "sources"));
-    int rc = json_is_array(pages) ? check_sources(s->root, e)
+    int rc;
+    if (s->root == NULL && json_error_code(&reason) == json_error_out_of_memory) {
+        rc = error_memory(e, NULL);
+    } else {
+        rc = json_is_array(pages) ? check_sources(s->root, e)
                                   : error_set(e, ERR_FORMAT, "holds no list of pages");
+    }
     s->page_count = json_array_size(pages);
     s->pages = rc == 0 ? calloc(s->page_count + 1, sizeof *s->pages) : NULL;
     if (rc == 0 && s->pages == NULL) {

@@ -152,7 +152,7 @@ def nested(before, after):
     for number, item in enumerate(occ_store.Tokens(after)):
         want, got = whole[number], occ_store.expand(item)
         kept = want["tokens"].shape[2] >> item["bucket"]
-        assert item["bucket"] > 0 and item["shrunk_by"] == "nest" and item["profile"] == want["profile"] == "read10"
+        assert item["bucket"] > 0 and item["shrunk_by"] == "nest" and item["profile"] == want["profile"] == "cell10"
         assert got.shape == want["tokens"].shape == (*want["full_grid"], occ_store.Tokens(after).dim)
         assert numpy.array_equal(got[..., :kept], want["tokens"][..., :kept]) and not got[..., kept:].any()
         assert numpy.array_equal(occ_store.expand(want), want["tokens"]) and want["facts"] == []

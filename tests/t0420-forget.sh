@@ -15,10 +15,10 @@ copy() { # STORE: a fresh one
 old_pages_keep_fewer_tokens() {
     copy s
     expect_code 0 "$OCC_BIN/occ" forget "${weekly[@]}" -v --operator pool --store s --now 2023-12-24 2>messages
-    expect_match '1 accounts, 40 pages: 33 made smaller, 0 folded, 0 pinned; 2560 tokens became ' messages
+    expect_match '1 accounts, 40 pages: 33 made smaller, 0 folded, 0 pinned; 320 tokens became ' messages
     store stats --json s >counts
-    # ages: 0 to 6 days 64 tokens, to 20 days 32, to 39 days 16
-    expect_json '[.buckets[] | [.bucket, .pages, .tokens]] == [[0,7,448],[1,14,448],[2,19,304]]' counts
+    # a page is a row of 8 cells: 8 tokens to 6 days of age, 4 to 20, 2 to 39
+    expect_json '[.buckets[] | [.bucket, .pages, .tokens]] == [[0,7,56],[1,14,56],[2,19,38]]' counts
     expect_equal '' "$(store verify s)"
     before=$(content_of s)
     pool --store s --now 2023-12-24
@@ -29,8 +29,8 @@ a_dry_run_prints_the_plan() {
     copy s
     before=$(content_of s)
     expect_code 0 "$OCC_BIN/occ" forget "${weekly[@]}" --store s --now 2023-12-24 --dry-run >plan
-    expect_match '^ +1 +0 +14 +448 ' plan
-    expect_match '^tokens +2560 before, 1200 after$' plan
+    expect_match '^ +1 +0 +14 +56 ' plan
+    expect_match '^tokens +320 before, 150 after$' plan
     expect_equal "$before" "$(content_of s)"
 }
 
@@ -65,7 +65,7 @@ pinned_samples_stay() {
     copy s
     forget --store s --pin kiwi/3 kiwi/4
     pool --store s --now 2030-01-01 --force
-    expect_equal 128 "$(store stats --json s | jq '.buckets[] | select(.bucket == 0) | .tokens')"
+    expect_equal 16 "$(store stats --json s | jq '.buckets[] | select(.bucket == 0) | .tokens')"
     expect_code 1 "$OCC_BIN/occ" forget --store s --pin kiwi/99 2>messages
     expect_match 'kiwi/99: is not in the store' messages
 }
@@ -79,7 +79,7 @@ pages_are_drawn_again_smaller() {
     pool --store c --now 2023-12-24
     for s in a b; do
         expect_equal '' "$(store verify $s)"
-        expect_equal 1200 "$(store stats --json $s | jq .tokens)"
+        expect_equal 150 "$(store stats --json $s | jq .tokens)"
     done
     [ "$(content_of a)" != "$(content_of b)" ]
     [ "$(content_of a)" != "$(content_of c)" ]

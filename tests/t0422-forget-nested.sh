@@ -4,8 +4,8 @@
 # shellcheck source=tests/lib-store.sh
 . "$(dirname "$0")/lib-store.sh"
 
-told_encoder occ.reading '{"nested":4,"profiles":["read10","clear"]}' occ.fidelity \
-    '{"read10":[{"k":0,"words":0.98,"numbers":0.99},{"k":1,"words":0.9,"numbers":0.8},{"k":2,"words":0.5,"numbers":0.25}]}'
+told_encoder occ.reading '{"nested":4,"profiles":["cell10","cell8"]}' occ.fidelity \
+    '{"cell10":[{"k":0,"words":0.98,"numbers":0.99},{"k":1,"words":0.9,"numbers":0.8},{"k":2,"words":0.5,"numbers":0.25}]}'
 make_days 40 # day 39 is 2023-12-23
 mkdir "$scratch/stores"
 compress --store "$scratch/stores/days" <days.tar
@@ -25,7 +25,7 @@ merging_needs_no_encoder() {
     copy s
     forget --store s --now 2023-12-24
     store stats --json s >counts
-    expect_json '[.buckets[] | [.bucket, .pages, .tokens]] == [[0,7,448],[1,14,448],[2,19,304]]' counts
+    expect_json '[.buckets[] | [.bucket, .pages, .tokens]] == [[0,7,56],[1,14,56],[2,19,38]]' counts
     expect_equal '' "$(store verify s)"
     before=$(content_of s)
     forget --store s --now 2023-12-24 --operator merge
@@ -42,10 +42,10 @@ the_cost_is_told_before() {
     copy s
     occ_forget --store s --now 2023-12-24 --dry-run "${weekly[@]}" >plan
     # bucket, pages before and after, tokens, bytes, words, numbers
-    expect_match '^ +0 +40 +7 +448 +[0-9]+ +98\.0% +99\.0%$' plan
-    expect_match '^ +1 +0 +14 +448 +[0-9]+ +90\.0% +80\.0%$' plan
-    expect_match '^ +2 +0 +19 +304 +[0-9]+ +50\.0% +25\.0%$' plan
-    expect_match '^tokens +2560 before, 1200 after$' plan
+    expect_match '^ +0 +40 +7 +56 +[0-9]+ +98\.0% +99\.0%$' plan
+    expect_match '^ +1 +0 +14 +56 +[0-9]+ +90\.0% +80\.0%$' plan
+    expect_match '^ +2 +0 +19 +38 +[0-9]+ +50\.0% +25\.0%$' plan
+    expect_match '^tokens +320 before, 150 after$' plan
     expect_match '^words +98\.0% before, 72\.[0-9]% after' plan
     expect_match '^numbers +99\.0% before, 57\.[0-9]% after' plan
     bytes=$(sed -n 's/^bytes .* about \([0-9]*\) after/\1/p' plan)
@@ -64,7 +64,7 @@ the_cost_is_told_before() {
 halving_ends_where_learning_did() {
     copy s
     occ_forget --store s --now 2024-12-24 --tau 7d >plan
-    expect_match '^ +4 +0 +40 +160 +[0-9]+ +- +-$' plan
+    expect_match '^ +4 +0 +40 +40 +[0-9]+ +- +-$' plan
     expect_match '^held +40 pages in bucket 4: the encoder learned no further halving; past bucket 5 they are folded$' plan
     occ_forget --store s --now 2025-01-10 --tau 7d >plan 2>messages
     [ ! -s plan ]
@@ -79,7 +79,7 @@ a_month_is_the_unit() {
     occ_forget --store s --now 2023-12-13 >plan # day 0 is of 2023-11-14
     [ ! -s plan ]
     occ_forget --store s --now 2023-12-15 >plan
-    expect_match '^ +1 +0 +1 +32 ' plan
+    expect_match '^ +1 +0 +1 +4 ' plan
     occ_forget --store s --now 2029-01-15 --force >plan # 1889 days: in the last bucket
     expect_match '^folded +0$' plan
     occ_forget --store s --now 2029-01-19 --force >plan 2>messages
@@ -93,7 +93,7 @@ pages_of_a_profile_that_was_not_learned_stay() {
     put_clip kiwi/1 1700000000 'A title' 'It was dense on 2023-11-14.'
     put_clip kiwi/2 1700000000 'A title' 'And this one, too.'
     stream_end | render -q --mode tiny --profile dense >dense.tar
-    "$OCC_BIN/../tests/small_encoder" told.safetensors occ.reading '{"nested":4,"profiles":["read10","clear"]}'
+    "$OCC_BIN/../tests/small_encoder" told.safetensors occ.reading '{"nested":4,"profiles":["cell10","cell8"]}'
     OCC_MODEL=told.safetensors compress --store s <dense.tar 2>messages
     before=$(content_of s)
     expect_code 0 occ_forget --store s --now 2023-12-24 "${weekly[@]}" >plan 2>messages

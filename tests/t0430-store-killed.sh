@@ -84,7 +84,7 @@ killed_forget_loses_nothing_and_completes() {
 }
 
 killed_forget_of_nested_tokens_completes() { # with facts
-    told_encoder occ.reading '{"nested":4,"profiles":["read10"]}'
+    told_encoder occ.reading '{"nested":4,"profiles":["cell10"]}'
     killed_forget merge
 }
 

@@ -56,9 +56,9 @@ each_bucket_is_a_point_with_the_numbers_of_the_store() {
         expect_equal '0 1 2' "$(awk -v s=$series '$1 == s {print $2}' marks | tr '\n' ' ' | sed 's/ $//')"
         expect_equal '2 3 2' "$(awk -v s=$series '$1 == s {print $4}' marks | tr '\n' ' ' | sed 's/ $//')"
     done
-    expect_match '^tokens 0 64 2 1\.4 ' marks # 1 and 2 days: the geometric mean
-    expect_match '^tokens 1 32 3 13\.4 ' marks
-    expect_match '^tokens 2 16 2 31\.0 ' marks
+    expect_match '^tokens 0 8 2 1\.4 ' marks # 1 and 2 days: the geometric mean
+    expect_match '^tokens 1 4 3 13\.4 ' marks
+    expect_match '^tokens 2 2 2 31\.0 ' marks
     store stats --json s >counts
     for bucket in 1 2; do # that have no page which does not age
         pages=$(jq ".buckets[] | select(.bucket == $bucket).pages" counts)

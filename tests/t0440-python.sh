@@ -77,7 +77,7 @@ it_says_how_a_page_shrank() {
 
 nested_tokens_and_facts_are_read() {
     make_days 12
-    "$OCC_BIN/../tests/small_encoder" told.safetensors occ.reading '{"nested":4,"profiles":["read10"]}'
+    "$OCC_BIN/../tests/small_encoder" told.safetensors occ.reading '{"nested":4,"profiles":["cell10"]}'
     OCC_MODEL=told.safetensors compress --store before <days.tar
     store compact before after
     forget --store after --now 2024-01-24 # buckets 2 and 3
