@@ -51,7 +51,7 @@ told_encoder() { # KEY TEXT...
 }
 
 # A stream of COUNT samples of one tiny page each, of ACCOUNT (letters), a day apart.
-make_days() { # COUNT [ACCOUNT]: days.tar
+make_days() { # COUNT [ACCOUNT [RENDER-OPTION...]]: days.tar
     local account=${2:-kiwi} i
     stream_begin
     mkdir -p "stream/$account"
@@ -63,7 +63,7 @@ make_days() { # COUNT [ACCOUNT]: days.tar
         printf '%s\n' "$account/$i.json" "$account/$i.script.json" >>stream.names
     done
     stream_samples=$1
-    stream_end | render -q --mode tiny >days.tar
+    stream_end | render -q --mode tiny "${@:3}" >days.tar
 }
 
 # A model whose file says something of itself, as text.

@@ -85,6 +85,20 @@ pages_are_drawn_again_smaller() {
     [ "$(content_of a)" != "$(content_of c)" ]
 }
 
+square_pages_of_other_profiles_shrink_too() {
+    make_days 16 kiwi --profile read10 # day 15 is 2023-11-29
+    compress --store s <days.tar
+    store compact s drawn
+    pool --store s --now 2023-12-06
+    forget --store drawn --now 2023-12-06 --operator render --model "$OCC_MODEL"
+    for which in s drawn; do # 64, 32 and 16 tokens
+        store stats --json $which >counts
+        expect_json '[.buckets[] | [.bucket, .pages, .tokens]] == [[0,1,64],[1,14,448],[2,1,16]]' counts
+        expect_equal '' "$(store verify $which)"
+    done
+    [ "$(content_of s)" != "$(content_of drawn)" ]
+}
+
 what_cannot_be_is_refused() {
     copy s
     expect_code 2 "$OCC_BIN/occ" forget 2>messages
@@ -111,5 +125,6 @@ run days_and_seconds_are_dates
 run past_the_last_bucket_pages_are_folded
 run pinned_samples_stay
 run pages_are_drawn_again_smaller
+run square_pages_of_other_profiles_shrink_too
 run what_cannot_be_is_refused
 test_finish

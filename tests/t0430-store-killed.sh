@@ -30,15 +30,15 @@ time_of() {
 
 killed_compress_loses_nothing_and_completes() {
     make_days $DAYS
-    compress --store whole --commit 100k <days.tar
+    compress --store whole --commit 10k <days.tar
     wanted=$(content_of whole)
-    whole_time() { "$OCC_BIN/occ-compress" -q --store timed --commit 100k --threads 1 <days.tar; }
+    whole_time() { "$OCC_BIN/occ-compress" -q --store timed --commit 10k --threads 1 <days.tar; }
     length=$(time_of whole_time)
     finished=0 cut=0
     RANDOM=4
     for ((i = 0; i < KILLS; i++)); do
         committed=$(if [ -e s/data.mdb ]; then store ls s 2>/dev/null || true; fi)
-        kill_after $((RANDOM % (length + 1))) "$OCC_BIN/occ-compress" -q --store s --commit 100k --threads 1 \
+        kill_after $((RANDOM % (length + 1))) "$OCC_BIN/occ-compress" -q --store s --commit 10k --threads 1 \
             <days.tar 2>/dev/null
         [ -e s/data.mdb ] || continue
         faults=$(store verify s 2>&1) || [[ $faults == *'is not a token store'* ]] || complain "$faults"
