@@ -45,11 +45,17 @@ int calibration_parse(struct calibration *c, const char *text, struct error *e) 
 
 json_t *calibration_json(const struct calibration *c) {
     json_t *confidence = json_array(), *accuracy = json_array();
-    for (int i = 0; i < c->count; i++) {
-        json_array_append_new(confidence, json_real(c->confidence[i]));
-        json_array_append_new(accuracy, json_real(c->accuracy[i]));
+    bool whole = true;
+    for (int i = 0; i < c->count && whole; i++) {
+        whole = json_array_append_new(confidence, json_real(c->confidence[i])) == 0 &&
+                json_array_append_new(accuracy, json_real(c->accuracy[i])) == 0;
     }
-    return json_pack("{s:o, s:o}", "confidence", confidence, "accuracy", accuracy);
+    json_t *root = json_pack("{s:o, s:o}", "confidence", confidence, "accuracy", accuracy);
+    if (!whole) {
+        json_decref(root);
+        root = NULL;
+    }
+    return root;
 }
 
 double calibration_apply(const struct calibration *c, double confidence) {

@@ -17,10 +17,14 @@ static int by_size_then_name(const void *a, const void *b) {
     return size_x != size_y ? (size_x > size_y ? -1 : 1) : strcmp(x->name, y->name);
 }
 
+/* NULL: out of memory. */
 static json_t *entry_of(const struct safetensor *t, size_t begin) {
     json_t *shape = json_array();
     for (int i = 0; i < t->rank; i++) {
-        json_array_append_new(shape, json_integer(t->shape[i]));
+        if (json_array_append_new(shape, json_integer(t->shape[i])) != 0) {
+            json_decref(shape);
+            return NULL;
+        }
     }
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(t->type), "shape", shape,
                      "data_offsets", (json_int_t)begin, (json_int_t)(begin + t->bytes));
