@@ -66,8 +66,8 @@ static void check_wanted(struct device *d, const struct op_case *c, int wanted) 
                                          (wanted & 2) != 0 ? &db->t : NULL, &a->t, &b->t, &dy->t,
                                          NULL),
                  0);
-    array_near(da, want_a, (wanted & 1) != 0 ? GRADIENT_LIMIT : 0);
-    array_near(db, want_b, (wanted & 2) != 0 ? GRADIENT_LIMIT : 0);
+    array_near_sum(da, want_a, (wanted & 1) != 0 ? GRADIENT_LIMIT : 0);
+    array_near_sum(db, want_b, (wanted & 2) != 0 ? GRADIENT_LIMIT : 0);
 }
 
 static void check_backward(struct device *d, const struct op_case *c) {

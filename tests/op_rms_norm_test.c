@@ -53,9 +53,9 @@ static void check_wanted(struct device *d, const struct op_case *c, int wanted) 
                                            &x->t, &gamma->t, &dy->t, (float)EPS, NULL),
                  0);
     if (c->width > 1) { /* else a slope of nearly 0 from numbers that are not */
-        array_near(dx, want, of_x ? GRADIENT_LIMIT : 0);
+        array_near_sum(dx, want, of_x ? GRADIENT_LIMIT : 0);
     }
-    array_near(dgamma, want_gamma, of_gamma ? GRADIENT_LIMIT : 0);
+    array_near_sum(dgamma, want_gamma, of_gamma ? GRADIENT_LIMIT : 0);
 }
 
 static void check_backward(struct device *d, const struct op_case *c) {

@@ -53,7 +53,7 @@ static void check_backward(struct device *d, const struct op_case *c) {
             want[r * c->width + i] += p[i] * (g[i] - dot);
         }
     }
-    array_near(dx, want, LIMIT);
+    array_near_sum(dx, want, LIMIT);
 }
 
 static void softmax_is_that_of_the_formula(void) {

@@ -9,7 +9,7 @@ static void check(struct device *d, const struct op_case *c) {
     for (int64_t i = 0; i < c->rows * c->width; i++) {
         want[i % c->width] += x->values[i];
     }
-    array_near(sums, want, 1e-6);
+    array_near_sum(sums, want, 1e-6);
 }
 
 static void sums_are_added_to_what_is_there(void) {

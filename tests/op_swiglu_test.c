@@ -46,8 +46,8 @@ static void check_wanted(struct device *d, const struct op_case *c, int wanted) 
                                          (wanted & 2) != 0 ? &dup->t : NULL, &gate->t, &up->t,
                                          &dy->t, NULL),
                  0);
-    array_near(dgate, want_gate, (wanted & 1) != 0 ? LIMIT : 0);
-    array_near(dup, want_up, (wanted & 2) != 0 ? LIMIT : 0);
+    array_near_sum(dgate, want_gate, (wanted & 1) != 0 ? LIMIT : 0);
+    array_near_sum(dup, want_up, (wanted & 2) != 0 ? LIMIT : 0);
 }
 
 static void check_backward(struct device *d, const struct op_case *c) {

@@ -295,9 +295,9 @@ static inline bool array_near_at(const struct array *a, const double *want, cons
 }
 
 #define array_near(a, want, limit) array_near_at((a), (want), NULL, (limit), __FILE__, __LINE__)
-/* Of sums: `before` is what was added to, which may be far larger than what is left of it. */
-#define array_near_sum(a, want, before, limit)                                                     \
-    array_near_at((a), (want), (before), (limit), __FILE__, __LINE__)
+/* Of what was added to the array's numbers, which may be far larger than what is left of them. */
+#define array_near_sum(a, want, limit)                                                             \
+    array_near_at((a), (want), (a)->values, (limit), __FILE__, __LINE__)
 
 /* ---- Cases ------------------------------------------------------------------------------ */
 
