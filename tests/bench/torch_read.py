@@ -296,7 +296,7 @@ def train_step(t, batch, size, done, options, inverse, meter, number):
     last = 3 if options.start is not None else stage_at(done, options.staged)
     patches = (patches_of(batch["pixels"]) @ inverse.T).to(options.dtype)
     stages = net.encode(t, patches, config, offsets, SIDES[size] // 16, last)
-    fade = 1 if done < 0.4 else 0.3 if done < 0.6 else 0
+    fade = 0 if options.start else 1 if done < 0.4 else 0.3 if done < 0.6 else 0  # a file has no early heads
     loss = 0
     own = 8 if offsets == 1 else 4
     everything = torch.zeros(pages, dtype=torch.long, device=patches.device)
