@@ -20,7 +20,7 @@ begin() { # as read_text, in the background: $! is the run
     "$OCC_BIN/occ-train" read -o "$folder" --steps "$steps" --batch 1 -j 1 --warm-up 5 "$@" "${texts[@]}" &
 }
 
-# 40 steps that nobody disturbed, for the whole file.
+# As many steps as a line of the metrics has, which nobody disturbed, for the whole file.
 whole=$scratch/whole
 
 expect_same_weights() { # FOLDER FOLDER
@@ -36,13 +36,14 @@ wait_for() {
 }
 
 it_learns_and_tells() {
-    read_text "$whole" 40 --save 1h
-    expect_equal 2 "$(wc -l <"$whole/metrics.ndjson")"
-    jq -se 'map(.step) == [20, 40] and map(.pages) == [20, 40] and all(.[]; .skipped == 0 and .norm > 0)' \
-        "$whole/metrics.ndjson"
-    jq -se 'map(.read10 | add) | .[0] < 10 and .[1] < .[0]' "$whole/metrics.ndjson"
-    jq -se 'all(.[]; [.early0, .early1, .early2] | all(.[0] > 0 and .[1] > 0))' "$whole/metrics.ndjson"
-    jq -se '.[1] | .halved1 and .rate == 0' "$whole/metrics.ndjson"
+    read_text "$whole" 20 --save 1h
+    expect_equal 1 "$(wc -l <"$whole/metrics.ndjson")"
+    line() { jq -e "$1" "$whole/metrics.ndjson" >/dev/null || complain "not so: $1" "$(cat "$whole/metrics.ndjson")"; }
+    line '.step == 20 and .pages == 20 and .skipped == 0 and .norm > 0'
+    # To guess among 1,890 characters costs 7.5. The first head, which learns from the beginning, soon knows better.
+    line '[.early0, .early1, .early2, .cell10] | all(.[0] > 0 and .[1] > 0)'
+    line '.early0[0] < 6 and .cell10[0] < 8.5'
+    line '[.halved1, .halved2, .halved3, .halved4] | any'
 }
 
 what_it_trains_is_an_encoder() {
@@ -53,32 +54,27 @@ what_it_trains_is_an_encoder() {
     expect_equal 64 "$("$OCC_BIN/occ" store stats --json s | jq .tokens)"
 }
 
-# Before the first checkpoint, while each of the files is written, and in between.
-killed_at_any_time_it_ends_with_the_same_bytes() {
-    RANDOM=7
-    for where in start .checkpoint.safetensors.tmp .encoder.safetensors.tmp between; do
-        rm -f run/.*.tmp
-        begin run 40 --save 1ms
-        case $where in
-        start) wait_for run/metrics.ndjson $! ;;
-        between) sleep "0.$((RANDOM % 900 + 100))" ;;
-        *) wait_for run/$where $! ;;
-        esac
-        sleep "0.0$((RANDOM % 90 + 10))"
-        kill -9 $!
-        expect_code 137 wait $!
-    done
-    expect_code 0 read_text run 40 --save 1h
-    expect_same "$whole/metrics.ndjson" run/metrics.ndjson
-    cmp "$whole/checkpoint.safetensors" run/checkpoint.safetensors
-    expect_same_weights "$whole" run
-    expect_equal 'checkpoint.safetensors encoder.safetensors metrics.ndjson ' "$(find run -type f -printf '%f\n' | sort | tr '\n' ' ')"
+killed_in() { # PLACE [OPTION...]: a run that is to have 20 steps
+    rm -f run/.*.tmp
+    begin run 20 "${@:2}"
+    case $1 in
+    start) wait_for run/metrics.ndjson $! ;;
+    between) sleep "0.$((RANDOM % 900 + 100))" ;;
+    *) wait_for "run/$1" $! ;;
+    esac
+    sleep "0.0$((RANDOM % 90 + 10))"
+    kill -9 $!
+    expect_code 137 wait $!
 }
 
-stopped_by_step_or_signal_it_goes_on() {
-    expect_code 75 read_text run 40 --stop-at 3 2>messages
+# One run through all of it: killed before the first checkpoint, stopped, killed while each of the files is written, and
+# at the end, where a line of the metrics is.
+stopped_or_killed_at_any_time_it_ends_with_the_same_bytes() {
+    RANDOM=7
+    killed_in start
+    expect_code 75 read_text run 20 --stop-at 3 2>messages
     expect_match 'stopped at step 3; run it again to resume' messages
-    begin run 40 -v 2>messages
+    begin run 20 -v 2>messages
     until grep -q 'goes on at step 3' messages; do
         kill -0 $!
         sleep 0.01
@@ -86,8 +82,17 @@ stopped_by_step_or_signal_it_goes_on() {
     kill -TERM $!
     expect_code 75 wait $!
     expect_match 'stopped at step [0-9]+; run it again to resume' messages
-    expect_code 0 read_text run 40
+    stopped=$(sed -nE 's/.*stopped at step ([0-9]+);.*/\1/p' messages)
+    killed_in .checkpoint.safetensors.tmp --stop-at $((stopped + 1))
+    killed_in .encoder.safetensors.tmp --stop-at $((stopped + 2))
+    killed_in between
+    expect_code 0 read_text run 20
+    for folder in "$whole" run; do # the sums of what was lost go from the last checkpoint, which is amid a line
+        jq -c '{step, pages, rate, norm, skipped}' "$folder/metrics.ndjson"
+    done >lines
+    expect_equal '2 1' "$(wc -l <lines) $(sort -u lines | wc -l)"
     expect_same_weights "$whole" run
+    expect_equal 'checkpoint.safetensors encoder.safetensors metrics.ndjson ' "$(find run -type f -printf '%f\n' | sort | tr '\n' ' ')"
 }
 
 # Predicted before the first step, measured after the last, in megabytes.
@@ -100,7 +105,6 @@ memory_is_accounted_for() {
 }
 
 devices_are_chosen_or_explained() {
-    expect_code 0 read_text cpu 1 --device cpu
     expect_code 2 read_text cuda 1 --device cuda 2>messages
     expect_match 'CUDA' messages
     expect_code 1 test -e cuda
@@ -108,34 +112,35 @@ devices_are_chosen_or_explained() {
 }
 
 the_seed_decides() {
-    read_text one 2
-    read_text same 2
-    read_text other 2 --seed 2
+    read_text one 1
+    read_text same 1 --device cpu
+    read_text other 1 --seed 2
     cmp one/checkpoint.safetensors same/checkpoint.safetensors
     expect_same_weights one same
     expect_code 1 cmp -s one/encoder.safetensors other/encoder.safetensors
+    mv one "$scratch/one"
 }
 
 two_threads_give_the_same_bytes_each_time() {
-    read_text one 2 --batch 2 -j 2
-    read_text same 2 --batch 2 -j 2
+    read_text one 1 --batch 2 -j 2
+    read_text same 1 --batch 2 -j 2
     expect_same_weights one same
 }
 
 other_options_are_refused() {
-    read_text run 2
+    mv "$scratch/one" run
     cp run/checkpoint.safetensors before
-    for option in --seed=2 --threads=2 --batch=2 --sizes=base --halving=0; do
-        expect_code 1 read_text run 2 $option 2>messages
+    for option in --seed=2 --threads=2 --sizes=crop --halving=0; do
+        expect_code 1 read_text run 1 $option 2>messages
         expect_match 'run/checkpoint.safetensors: was made with other options, or of other text; name another folder' messages
     done
-    expect_code 1 read_text run 2 --average 0.9 2>messages
+    expect_code 1 read_text run 1 --average 0.9 2>messages
     expect_match "run/checkpoint.safetensors: 'ema.*' is missing" messages
-    expect_code 0 read_text run 2
+    expect_code 0 read_text run 1
     cmp before run/checkpoint.safetensors
     # what is not a checkpoint is not written over
     head -c 100000 before >run/checkpoint.safetensors
-    expect_code 1 read_text run 2 2>messages
+    expect_code 1 read_text run 1 2>messages
     expect_match 'run/checkpoint.safetensors: ' messages
     expect_equal 100000 "$(wc -c <run/checkpoint.safetensors)"
 }
@@ -173,8 +178,7 @@ usage_is_checked() {
 
 run it_learns_and_tells
 run what_it_trains_is_an_encoder
-run killed_at_any_time_it_ends_with_the_same_bytes
-run stopped_by_step_or_signal_it_goes_on
+run stopped_or_killed_at_any_time_it_ends_with_the_same_bytes
 run memory_is_accounted_for
 run devices_are_chosen_or_explained
 run the_seed_decides
