@@ -33,7 +33,9 @@ expect_page_of() {
     local type width height most
     { read -r type && read -r width height && read -r most; } < <(head -n 3 "$2" | tr -d '\0')
     expect_equal "P5 $1 255" "$type $width $most"
-    [ $((height % 64)) -eq 0 ] && [ "$height" -ge 64 ] && [ "$height" -lt "$1" ] || complain "$2 is $height pixels high"
+    if [ $((height % 64)) -ne 0 ] || [ "$height" -lt 64 ] || [ "$height" -ge "$1" ]; then
+        complain "$2 is $height pixels high"
+    fi
     expect_equal $(($(printf 'P5\n%d %d\n255\n' "$1" "$height" | wc -c) + $1 * height)) "$(stat -c %s "$2")"
 }
 

@@ -74,6 +74,7 @@ stores_streams_and_pictures_are_read_cell_by_cell() {
     expect_same stream.rows picture.rows
     # In the store tokens are rounded, so that a letter on the verge may be read as another.
     expect_equal "$(jq -c 'map([.x, .y])' stream.rows)" "$(jq -c 'map([.x, .y])' store.rows)"
+    # shellcheck disable=SC2016 # jq's own
     expect_json '. as [$a, $b] | [range($a | length) | select($a[.].text != $b[.].text)] | length * 10 <= ($a | length)' \
         <(jq -s . stream.rows store.rows)
     # A row is a cell, at its corner; cells come one after another, and are all of the text.
