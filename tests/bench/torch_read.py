@@ -1,11 +1,13 @@
 """torch_read.py - trains the network of `occ train read` in PyTorch: what makes the bundled weights where a GPU is.
 
-    torch_read.py --pages "sh bundle/run.sh" --text FOLDER/*.txt --alphabet FILE.json --minutes 9 -o OUT [--from CHECKPOINT]
+    torch_read.py --pages "sh bundle/run.sh" --text FOLDER/*.txt --alphabet FILE.json --kinds NAME,... -o OUT
+                  [--minutes 9] [--from FILE.safetensors]
 
-The pages are those of `occ train read`: --pages runs bench-training-pages, several processes of it. The losses, the
-parts of the network that learn one after the other, the optimizer and the rates are those of train/read/; the
-schedule follows the clock, so that a machine that is lent for minutes ends with an annealed network. Writes
-OUT/encoder.safetensors (to be read by every occ tool), OUT/checkpoint.pt and OUT/metrics.ndjson."""
+train/nano.sh has the whole command. The pages are those of `occ train read`: --pages runs bench-training-pages, several
+processes of it. The losses, the parts of the network that learn one after the other, the optimizer and the rates are
+those of train/read/; the schedule follows the clock, so that a machine that is lent for minutes ends with an annealed
+network. --from goes on from an encoder's file, with its last head alone. Writes OUT/metrics.ndjson (for `occ train
+plot`) and the file of weights in parts: cat OUT/encoder.part* > encoder.safetensors."""
 import argparse
 import json
 import math
@@ -441,7 +443,7 @@ def parse():
     p.add_argument("--every", type=int, default=50)
     p.add_argument("--device", default="cuda")
     p.add_argument("--no-bf16", dest="bf16", action="store_false")
-    p.add_argument("--sizes", default="{}", help="JSON of changes to the network's: {\"sam\": {...}, \"reading\": {...}}")
+    p.add_argument("--sizes", default="{}", help='JSON of changes to the network: {"sam": {...}, "reading": {...}}')
     p.add_argument("--from", dest="start")
     p.add_argument("-o", "--output", required=True)
     o = p.parse_args()
