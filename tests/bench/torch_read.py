@@ -13,7 +13,6 @@ import json
 import math
 import multiprocessing as mp
 import os
-import queue
 import shlex
 import struct
 import subprocess
@@ -365,7 +364,7 @@ def train(options):
     parameters = list(t.table.values())
     sizes = [(size, share) for size, share in options.shares.items() if share > 0]
     rng = np.random.default_rng(options.seed)
-    norms, whitened, start = [], options.start is not None, time.time()
+    whitened, start = options.start is not None, time.time()
     budget = options.minutes * 60 - (start - begun if options.whole else 0)
     while True:
         now = time.time()
