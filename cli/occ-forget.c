@@ -246,13 +246,18 @@ static void report_facts(const struct forget_result *r) {
                  r->facts, 100 * (double)r->facts_bytes / (double)r->facts_text);
     }
     if (r->facts_left_out > 0) {
-        log_warning("%" PRId64 " facts of %" PRId64 " pages were not kept: more than a tenth "
-                    "of the page's text",
+        log_warning("%" PRId64 " facts of %" PRId64 " pages were not kept: no room beside "
+                    "their page",
                     r->facts_left_out, r->facts_cut);
     }
-    if (r->factless > 0) {
+    if (r->damaged_texts > 0) {
+        log_warning("%" PRId64 " pages have a damaged text, so none of their facts was kept: occ "
+                    "store verify",
+                    r->damaged_texts);
+    }
+    if (r->factless > r->damaged_texts) {
         log_info("%" PRId64 " pages have no text in the store, so none of their facts was kept",
-                 r->factless);
+                 r->factless - r->damaged_texts);
     }
 }
 

@@ -63,12 +63,16 @@ static int print_token(struct cells_printer *p, const struct token_record *recor
     if (list == NULL) {
         return ERR_MEMORY;
     }
-    bool has_text = text != NULL && to <= size;
-    json_t *root = json_pack("{s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:s%, s:o}", "page", record->page,
-                             "index", token, "row", token / h->columns, "column",
-                             token % h->columns, "bucket", h->bucket, "start", (json_int_t)from,
-                             "end", (json_int_t)to, "text", has_text ? text + from : "",
-                             has_text ? to - from : (size_t)0, "ranges", ranges_json(list, count));
+    if (text == NULL || to > size) {
+        return error_set(e, ERR_FORMAT,
+                         "%s page %d: its text is shorter than its cells say: occ store verify",
+                         record->key, record->page);
+    }
+    json_t *root =
+        json_pack("{s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:s%, s:o}", "page", record->page, "index",
+                  token, "row", token / h->columns, "column", token % h->columns, "bucket",
+                  h->bucket, "start", (json_int_t)from, "end", (json_int_t)to, "text", text + from,
+                  to - from, "ranges", ranges_json(list, count));
     bytes_clear(&p->line);
     int rc = root != NULL ? json_append(&p->line, root, e) : error_memory(e, NULL);
     json_decref(root);

@@ -88,6 +88,7 @@ struct forget_result {
     int64_t facts, facts_bytes, facts_text; /* found; bytes of them, of the texts they are from */
     int64_t facts_left_out, facts_cut;      /* facts that did not fit; pages of these */
     int64_t factless;                       /* pages made smaller whose text the store has not */
+    int64_t damaged_texts;                  /* of these: it has, but it cannot be read */
     /* What can be read, as far as the fidelity of pages is known before and after (folded:
      * nothing): characters on all pages, on those; expected shares times characters. */
     int64_t characters, measured;

@@ -134,17 +134,25 @@ static int make_smaller(struct forget *f, const struct aging *page, int rows, in
 
 /* ---- Facts -------------------------------------------------------------------------------- */
 
-/* The text of a page; NULL: the store has none. */
-static const char *page_text(struct forget *f, const struct token_record *page, size_t *size) {
+/* The text of a page, *text; NULL: the store has none. ERR_FORMAT: it is damaged. */
+static int page_text(struct forget *f, const struct token_record *page, const char **text,
+                     size_t *size, struct error *e) {
+    int rc = 0;
+    *text = NULL;
     if (strcmp(f->text_key, page->key) != 0) {
-        memcpy(f->text_key, page->key, sizeof f->text_key);
         bytes_clear(&f->text);
-        if (store_get_text(f->s, page->key, &f->text, NULL) != 1) {
+        rc = store_get_text(f->s, page->key, &f->text, e);
+        if (rc != 1) {
             bytes_clear(&f->text);
         }
+        if (rc >= 0) { /* else the next page is told, too */
+            memcpy(f->text_key, page->key, sizeof f->text_key);
+        }
     }
-    return f->text.size > 0 ? store_text_page(bytes_text(&f->text), f->text.size, page->page, size)
-                            : NULL;
+    if (f->text.size > 0) {
+        *text = store_text_page(bytes_text(&f->text), f->text.size, page->page, size);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 /* In f->facts; those of before stay. */
@@ -155,12 +163,17 @@ static int find_facts(struct forget *f, const struct token_record *page, struct 
     if (!f->options->facts || f->facts.size > 0) {
         return 0;
     }
-    const char *text = page_text(f, page, &size);
+    const char *text;
+    int rc = page_text(f, page, &text, &size, e);
+    if (rc < 0 && rc != ERR_FORMAT) {
+        return rc;
+    }
     if (text == NULL) {
         r->factless++;
+        r->damaged_texts += rc == ERR_FORMAT;
         return 0;
     }
-    int rc = facts_find(&f->facts, text, size, facts_limit(size), &found, e);
+    rc = facts_find(&f->facts, text, size, facts_limit(size), &found, e);
     r->facts += (int64_t)found.facts;
     r->facts_bytes += (int64_t)found.bytes;
     r->facts_text += (int64_t)size;

@@ -121,7 +121,9 @@ const char *token_value_read(struct token_record *record, const struct store *s,
     if (h->accuracy > 1 + TOKEN_ACCURACY) {
         return "has an impossible accuracy";
     }
-    if (h->rows == 0 || h->columns == 0 || (uint32_t)h->rows * h->columns > 65535) {
+    if (h->rows == 0 || h->columns == 0 || (uint32_t)h->rows * h->columns > UINT16_MAX ||
+        h->full_rows == 0 || h->full_columns == 0 ||
+        (uint32_t)h->full_rows * h->full_columns > UINT16_MAX) {
         return "has an impossible grid";
     }
     if (h->dim != s->encoder.dim) {

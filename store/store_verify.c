@@ -171,7 +171,7 @@ static int check_cells(struct verify *v, const char *key, struct error *e) {
     }
     spans_close(spans);
     bytes_close(&text);
-    return 0;
+    return rc == ERR_MEMORY ? error_memory(e, NULL) : 0;
 }
 
 static int check_text(struct verify *v, enum store_database db, const MDB_val *k,
