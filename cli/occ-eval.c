@@ -319,11 +319,11 @@ static int run(struct bench *b, struct error *e) {
     for (int i = 0; i < PROFILE_COUNT && rc == 0; i++) {
         rc = b->profiles[i] ? measure_profile(b, i, e) : 0;
     }
-    if (rc == 0 && (b->a->calibration || b->a->calibrate != NULL)) {
-        rc = calibrate(b, e);
-    }
     if (rc == 0 && b->a->record != NULL) {
         rc = write_json(b->a->record, b->record, e);
+    }
+    if (rc == 0 && (b->a->calibration || b->a->calibrate != NULL)) {
+        rc = calibrate(b, e);
     }
     bench_close(b);
     return rc;

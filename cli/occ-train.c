@@ -15,6 +15,7 @@
 #include "cli/picture.h"
 #include "cli/tool.h"
 #include "compress/encoder.h"
+#include "compress/trained.h"
 #include "store/file.h"
 #include "store/log.h"
 #include "train/plot.h"
@@ -163,8 +164,9 @@ static json_t *metadata_of(const struct arguments *a) {
         }
     }
     char *text = profiles != NULL ? json_dumps(profiles, JSON_COMPACT) : NULL;
-    json_t *metadata =
-        text != NULL ? json_pack("{s:s, s:s}", READ_PROFILES, text, ENCODER_PAGES, "grey") : NULL;
+    json_t *metadata = text != NULL
+                           ? json_pack("{s:s, s:s}", TRAINED_PROFILES, text, ENCODER_PAGES, "grey")
+                           : NULL;
     json_decref(profiles);
     free(text);
     return metadata;

@@ -110,7 +110,9 @@ static int64_t size_in(const json_t *root, const char *key) {
 /* One that files from before it leave out. */
 static int64_t added_size_in(const json_t *root, const char *key, int64_t before, int64_t largest) {
     const json_t *found = json_object_get(root, key);
-    json_int_t value = found != NULL ? json_integer_value(found) : before;
+    json_int_t value = found == NULL            ? before
+                       : json_is_integer(found) ? json_integer_value(found)
+                                                : -1;
     return value >= 0 && value <= largest ? value : -1;
 }
 

@@ -50,7 +50,7 @@ struct reading_config {
 #define READING_GROUP "reader"
 #define MERGE_GROUP "merge"
 
-/* Its share of the network, without a trunk: a head that only helps to train. */
+/* The same sizes without a trunk: those of a head that only helps to train. */
 struct reading_config reading_without_trunk(const struct reading_config *c);
 /* Neighbours that a square sees, and itself. */
 static inline int64_t reading_seen(const struct reading_config *c) {

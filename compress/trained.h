@@ -8,8 +8,8 @@
 
 #include "compress/encoder.h"
 
-/* The list is "profiles" in the JSON of READING_METADATA or, in older files, JSON of its own under
- * this key. */
+/* The list is "profiles" in the JSON of READING_METADATA or, in older files and those of encoders
+ * without a reading head, JSON of its own under this key. */
 #define TRAINED_PROFILES "occ.profiles"
 
 struct trained {

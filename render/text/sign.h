@@ -19,7 +19,7 @@ enum {
     SIGN_COMMENTS,
 };
 
-enum { SIGN_WIDTH = 7, SIGN_HEIGHT = 7 }; /* pixels at most */
+enum { SIGN_HEIGHT = 7 }; /* pixels at most */
 
 struct sign {
     uint32_t code_point;

@@ -86,7 +86,7 @@ def pack_labels(pages, rows, rng):
 
 def load(worker, size, batch, options, out, simple):
     """A process: batches of pages into `out`."""
-    side, rng, number = SIDES[size], np.random.default_rng(worker + 1000), 0
+    side, rng = SIDES[size], np.random.default_rng(worker + 1000)
     for progress, count in ((0, simple), (1, 1 << 40)):
         if count == 0:
             continue
@@ -105,7 +105,6 @@ def load(worker, size, batch, options, out, simple):
                 break
             packed = pack_labels(pages, side // net.ROW, rng)
             out.put((size, pixels, packed))
-            number += 1
     out.put((size, None, worker))
 
 
@@ -115,13 +114,13 @@ class Pages:
     def __init__(self, options, device):
         context = mp.get_context("spawn")
         self.device, self.options = device, options
-        self.pool, self.unseen, self.fresh, self.taken = {}, {}, 0, 0
+        self.pool, self.unseen, self.working, self.fresh, self.taken = {}, {}, {}, 0, 0
         self.rng, self.lock = np.random.default_rng(7), threading.Lock()
         self.stream = torch.cuda.Stream() if device.type == "cuda" else None
         worker = 0
         for size, batch, workers in options.sizes:
             batches = context.Queue(max(2, workers))
-            self.pool[size], self.unseen[size] = [], 0
+            self.pool[size], self.unseen[size], self.working[size] = [], 0, workers
             for _ in range(workers):
                 arguments = (worker, size, batch, options, batches, options.simple if size == "tiny" else 0)
                 context.Process(target=load, args=arguments, daemon=True).start()
@@ -135,6 +134,7 @@ class Pages:
             _, pixels, packed = batches.get()
             if pixels is None:
                 print(f"the {size} pages of worker {packed} have come to an end", file=sys.stderr)
+                self.working[size] -= 1
                 continue
             if self.stream is None:
                 batch = self.upload(pixels, packed)
@@ -158,6 +158,8 @@ class Pages:
     def take(self, size):
         pool = self.pool[size]
         while not pool:
+            if self.working[size] == 0:
+                raise SystemExit(f"no {size} page came: see what {self.options.pages} says")
             time.sleep(0.001)
         with self.lock:
             if self.unseen[size] > 0:
@@ -333,6 +335,10 @@ def write(options, t, inverse):
 
 def train(options):
     device = torch.device(options.device)
+    os.makedirs(options.output, exist_ok=True)
+    for name in os.listdir(options.output):  # of a run before
+        if name == "metrics.ndjson" or name.startswith("encoder.part"):
+            os.remove(os.path.join(options.output, name))
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
     torch.manual_seed(options.seed)
@@ -407,7 +413,6 @@ def train(options):
                 line["gpu_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 1)
             text = json.dumps(line)
             print(text, flush=True)
-            os.makedirs(options.output, exist_ok=True)
             with open(os.path.join(options.output, "metrics.ndjson"), "a") as f:
                 f.write(text + "\n")
             if time.time() - shown > 120:

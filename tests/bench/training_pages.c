@@ -21,11 +21,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/mix.h"
 #include "cli/number.h"
+#include "store/clock.h"
 #include "store/file.h"
 #include "train/read/pages.h"
 
@@ -55,9 +55,8 @@ static int parse_whole(uint64_t *out, const char *option, const char *text, stru
 }
 
 static int parse_size(enum read_size *out, const char *text, struct error *e) {
-    static const char *const NAMES[READ_SIZES] = {"tiny", "base", "hifi", "crop"};
     for (int i = 0; i < READ_SIZES; i++) {
-        if (strcmp(text, NAMES[i]) == 0) {
+        if (strcmp(text, READ_SIZE_NAMES[i]) == 0) {
             *out = (enum read_size)i;
             return 0;
         }
@@ -135,16 +134,10 @@ static int write_page(const struct read_page *page, struct error *e) {
     return rc < 0 ? error_context(e, "standard output") : 0;
 }
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static int write_pages(const struct arguments *a, struct training_pages *pages, struct error *e) {
     const struct read_source source = training_pages_source(pages);
     void *generator = NULL;
-    double start = seconds();
+    double start = clock_cpu_seconds();
     uint64_t made = 0;
     int rc = source.open(source.context, &generator, e);
     for (; (a->count == 0 || made < a->count) && rc == 0; made++) {
@@ -161,7 +154,7 @@ static int write_pages(const struct arguments *a, struct training_pages *pages, 
         source.close(generator);
     }
     fprintf(stderr, "bench-training-pages: %" PRIu64 " pages, %.1f a second of processor time\n",
-            made, (double)made / (seconds() - start));
+            made, (double)made / (clock_cpu_seconds() - start));
     return rc;
 }
 
@@ -191,12 +184,16 @@ static int run(struct arguments *a, char **files, int count, struct error *e) {
 }
 
 int main(int argc, char **argv) {
-    struct arguments a = {
-        .mix = {.profiles = {1}, .samples = 0.4, .random = 0.33, .pictures = 0.1, .seed = 1},
-        .progress = 1,
-        .step = 1,
-        .count = 0};
+    struct arguments a = {.mix = {.profiles = {[PROFILE_CELL10] = 1},
+                                  .samples = 0.4,
+                                  .random = 0.33,
+                                  .pictures = 0.1,
+                                  .seed = 1},
+                          .progress = 1,
+                          .step = 1,
+                          .count = 0};
     struct error e = {0};
+    signal(SIGPIPE, SIG_IGN); /* who has read enough closes the pipe: an error of writing */
     int rc = parse(&a, argc, argv, &e);
     if (rc == 0) {
         rc = run(&a, argv + optind, argc - optind, &e);

@@ -62,7 +62,7 @@ void mixed_pages_close(struct mixed_pages *m) {
 static int put_sample(struct mixed_pages *m, struct pager *pager, uint64_t *random,
                       struct error *e) {
     enum { SHORTEST = 150 /* characters */, DOUBLINGS = 5 };
-    static const struct content_options OPTIONS = {.parts = {PART_HEADER, PART_THUMBS,
+    static const struct content_options OPTIONS = {.parts = {PART_THUMBS, PART_HEADER,
                                                              PART_DESCRIPTION, PART_SCRIPT,
                                                              PART_HASHTAGS, PART_COMMENTS},
                                                    .part_count = 6,

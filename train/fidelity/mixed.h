@@ -1,4 +1,4 @@
-/* mixed.h - pages of made-up samples, laid out as `occ render` does it: header, thumbnails,
+/* mixed.h - pages of made-up samples, laid out as `occ render` does it: thumbnails, header,
  * description, script, hashtags, comments. */
 #ifndef OCC_TRAIN_FIDELITY_MIXED_H
 #define OCC_TRAIN_FIDELITY_MIXED_H

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "compress/fold.h"
+#include "render/text/sign.h"
 #include "store/array.h"
 #include "store/utf8.h"
 #include "train/fidelity/alignment.h"
@@ -232,12 +233,11 @@ static bool is_kept(const struct scorer *s, const struct item *item) {
 }
 
 static void count_headers(const struct scorer *s, struct score *score) {
-    enum { HEADER = 0x25A3, LAST_PART = 0x25A7 };
     const uint32_t *points = s->text.points.data;
     bool inside = false;
     for (size_t i = 0; i < s->text.count; i++) {
-        bool sign = points[i] >= HEADER && points[i] <= LAST_PART;
-        inside = sign ? points[i] == HEADER : inside;
+        bool sign = points[i] >= SIGN_HEADER && points[i] <= SIGN_COMMENTS;
+        inside = sign ? points[i] == SIGN_HEADER : inside;
         score->items[SCORE_HEADER] += inside;
         score->kept[SCORE_HEADER] += inside && s->alignment.to[i] >= 0;
     }

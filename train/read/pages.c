@@ -308,6 +308,9 @@ static int make(void *generator, const struct read_request *request, struct read
 
 static void generator_close(void *generator) {
     struct generator *g = generator;
+    if (g == NULL) {
+        return;
+    }
     for (int i = 0; i < PROFILE_COUNT; i++) {
         for (int k = 0; k < MODE_COUNT; k++) {
             pager_close(g->pagers[i][k]);

@@ -68,8 +68,8 @@ struct read_options {
 };
 extern const struct read_options READ_DEFAULTS;
 
-#define READ_PROFILES "occ.profiles" /* metadata: a JSON list of the profiles that were learned */
-/* As trainer_run. `metadata`: texts for the file of weights, beside those of the encoder. */
+/* As trainer_run. `metadata`: texts for the file of weights, beside those of the encoder; the list
+ * under TRAINED_PROFILES (compress/trained.h) also becomes that of the reading head. */
 int read_train(const struct read_options *options, const struct alphabet *alphabet,
                const struct read_source *source, const json_t *metadata,
                const volatile sig_atomic_t *cancel, struct trainer_result *result, struct error *e);

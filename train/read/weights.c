@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compress/trained.h"
 #include "store/log.h"
 #include "train/read/task.h"
 
@@ -94,7 +95,7 @@ static int add_text(json_t *metadata, const char *key, json_t *value, struct err
 
 /* The profiles that it learns, as the encoder's own metadata have them. */
 static json_t *profiles_of(const struct read_task *r) {
-    const char *text = json_string_value(json_object_get(r->metadata, READ_PROFILES));
+    const char *text = json_string_value(json_object_get(r->metadata, TRAINED_PROFILES));
     json_t *list = text != NULL ? json_loads(text, 0, NULL) : NULL;
     return list != NULL ? list : json_array();
 }
