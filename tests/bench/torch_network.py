@@ -54,6 +54,10 @@ class Tensors(nn.Module):
         self.add(name + ".weight", (width,), "gain")
         self.add(name + ".bias", (width,), "bias")
 
+    def under(self, prefix):
+        table = self.low or self.table
+        return {name[len(prefix):]: value for name, value in table.items() if name.startswith(prefix)}
+
     def __getitem__(self, name):
         return (self.low or self.table)[name]
 
@@ -138,26 +142,26 @@ def fitted(table, rows, columns, side_rows, side_columns):
     return table[:rows, :columns]
 
 
-def window_bias(t, q, prefix, window):
-    """Decomposed relative positions: q (windows, heads, window * window, head)."""
-    at = torch.arange(window * window, device=q.device)
-    y, x = at // window, at % window
-    down = t[prefix + "attn.rel_pos_h"].index_select(0, (y[:, None] - y[None, :] + window - 1).flatten())
-    across = t[prefix + "attn.rel_pos_w"].index_select(0, (x[:, None] - x[None, :] + window - 1).flatten())
-    both = (down + across).view(len(at), len(at), -1)
-    return torch.einsum("whic,ijc->whij", q, both)
-
-
-def sam_block(t, x, i, sam):
-    """x (windows, window * window, dim)."""
-    prefix, heads = f"{SAM}blocks.{i}.", sam["heads"]
-    qkv = linear(t, layer_norm(t, x, prefix + "norm1", EPS), prefix + "attn.qkv")
+def window_attention(qkv, down, across, heads):
+    """qkv (windows, side * side, 3 * heads * head); decomposed relative positions (2 * side - 1, head)."""
+    side = (len(down) + 1) // 2
     q, k, v = qkv.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
-    scores = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5 + window_bias(t, q, prefix, sam["window"])
-    y = scores.softmax(-1).to(v.dtype) @ v
-    x = x + linear(t, y.transpose(1, 2).flatten(2), prefix + "attn.proj")
-    y = linear(t, layer_norm(t, x, prefix + "norm2", EPS), prefix + "mlp.lin1")
-    return x + linear(t, F.gelu(y), prefix + "mlp.lin2")
+    at = torch.arange(side * side, device=q.device)
+    y, x = at // side, at % side
+    down = down.index_select(0, (y[:, None] - y[None, :] + side - 1).flatten())
+    across = across.index_select(0, (x[:, None] - x[None, :] + side - 1).flatten())
+    bias = torch.einsum("whic,ijc->whij", q, (down + across).view(len(at), len(at), -1))
+    scores = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5 + bias
+    return (scores.softmax(-1).to(v.dtype) @ v).transpose(1, 2).flatten(2)
+
+
+def sam_block(t, x, heads):
+    """x (windows, window * window, dim); t: the tensors of the block."""
+    qkv = linear(t, layer_norm(t, x, "norm1", EPS), "attn.qkv")
+    y = window_attention(qkv, t["attn.rel_pos_h"], t["attn.rel_pos_w"], heads)
+    x = x + linear(t, y, "attn.proj")
+    y = linear(t, layer_norm(t, x, "norm2", EPS), "mlp.lin1")
+    return x + linear(t, F.gelu(y), "mlp.lin2")
 
 
 def channel_norm(t, x, name):
@@ -185,7 +189,7 @@ def encode(t, patches, config, offsets, side, last=3):
     n = sam["window"]
     x = x.view(pages, h // n, n, w // n, n, -1).transpose(2, 3).reshape(-1, n * n, sam["dim"])
     for i in range(sam["depth"]):
-        x = sam_block(t, x, i, sam)
+        x = sam_block(t.under(f"{SAM}blocks.{i}."), x, sam["heads"])
     x = x.view(pages, h // n, w // n, n, n, -1).transpose(2, 3).reshape(pages, h, w, -1)
     x = F.linear(x, t[SAM + "neck.0.weight"].flatten(1)).permute(0, 3, 1, 2)
     x = F.conv2d(channel_norm(t, x, SAM + "neck.1"), t[SAM + "neck.2.weight"], padding=1)
@@ -249,6 +253,13 @@ def read_rows(t, squares, prefix, reading, own):
     mix = (mix * seen[:, :, None, None].to(mix.dtype)).permute(0, 2, 1, 3).reshape(-1, own * channels)
     x = F.linear(squares.reshape(-1, own * channels), mix, t[prefix + "mix.bias"].repeat(own))
     return F.gelu(x).view(rows * steps, -1)
+
+
+def name_loss(wide, weight, bias, labels):
+    """Of each character; `labels`: its class, or -100 for none."""
+    logits = F.linear(wide, weight, bias)
+    logits = logits.float() if logits.dtype == torch.bfloat16 else logits
+    return F.cross_entropy(logits, labels, ignore_index=-100, reduction="none")
 
 
 def metadata(config, reading, alphabet, profiles):
