@@ -108,7 +108,7 @@ pages_that_are_read_without_confidence_are_told_once() {
     expect_code 0 "$OCC_BIN/occ" compress --store pictures --mode tiny --verify unpacked/kiwi/0.p000.pgm grey.pgm 2>messages
     expect_match 'warning: 2 pages are read with a confidence below 0.85, .*least: files/grey%2Epgm page 0, 0.00' messages
     # Forgotten pages are another matter.
-    forget --store s --now 2024-01-24
+    forget --store s --now 2024-06-20
     expect_code 0 "$OCC_BIN/occ" read --store s >pages 2>messages
     expect_match 'warning: 2 pages that were forgotten in part are read with a confidence below 0.85' messages
 }
