@@ -41,7 +41,7 @@ static inline float float_of_bf16(uint16_t bits) {
 }
 
 /* `count` elements of F32, F16 or BF16 become floats; and back (F32, F16, BF16, to nearest even).
- * `from` needs no alignment. */
+ * `from` needs no alignment. Halves may be written over the floats that they are made of. */
 void dtype_to_float(float *to, const void *from, enum dtype type, size_t count);
 void dtype_from_float(void *to, enum dtype type, const float *from, size_t count);
 

@@ -9,6 +9,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+char *file_path(const char *folder, const char *name, struct error *e) {
+    const size_t size = strlen(folder) + strlen(name) + 2;
+    char *path = malloc(size);
+    if (path == NULL) {
+        error_memory(e, NULL);
+        return NULL;
+    }
+    snprintf(path, size, "%s/%s", folder, name);
+    return path;
+}
+
 static const char *kind_name(mode_t mode) {
     if (S_ISDIR(mode)) {
         return "a folder";

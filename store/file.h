@@ -10,6 +10,9 @@
 
 #include "store/bytes.h"
 
+/* "FOLDER/NAME", to be freed; NULL: no memory. */
+char *file_path(const char *folder, const char *name, struct error *e);
+
 /* Opens a regular file for reading and gives its descriptor. Never blocks: a FIFO, a device or a
  * folder is refused with ERR_UNSUPPORTED and a text that says what it is. */
 int file_open_regular(const char *path, int *fd, struct error *e);

@@ -1,4 +1,5 @@
 /* safetensors.c - reading: see safetensors.h. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "store/safetensors.h"
 
 #include <dirent.h>
@@ -485,4 +486,17 @@ json_t *safetensors_metadata_all(const struct safetensors *s) {
         }
     }
     return NULL;
+}
+
+void safetensors_drop(const struct safetensors *s, const struct safetensor *t) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = ((uintptr_t)t->data + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)t->data + t->bytes) / page * page;
+    for (const struct shard *shard = s->shards; shard != NULL; shard = shard->next) {
+        const uintptr_t begin = (uintptr_t)shard->bytes;
+        if (shard->map != NULL && first >= begin && end <= begin + shard->size && first < end) {
+            /* Never written, so nothing is lost; and where it fails, memory alone. */
+            (void)madvise((char *)shard->map + (first - begin), end - first, MADV_DONTNEED);
+        }
+    }
 }

@@ -44,6 +44,9 @@ size_t safetensors_count(const struct safetensors *s);
 const struct safetensor *safetensors_get(const struct safetensors *s, size_t index);
 const struct safetensor *safetensors_find(const struct safetensors *s,
                                           const char *name); /* or NULL */
+/* The values are not needed for a while: where they are mapped, their memory goes back to the
+ * system, and is read again when it is looked at. */
+void safetensors_drop(const struct safetensors *s, const struct safetensor *t);
 /* The values of a tensor as floats: of F32, F16 or BF16, or of I8 with "NAME.scale" beside it (F32,
  * a factor for each index of the first dimension). ERR_UNSUPPORTED for another type, ERR_FORMAT
  * where the scale is missing or of another shape. */

@@ -247,8 +247,7 @@ static void types_that_we_lack_are_listed(void) {
     safetensors_close(s);
 }
 
-/* ---- Numbers
- * ------------------------------------------------------------------------------------- */
+/* ---- Numbers --------------------------------------------------------------------------------- */
 
 static void every_half_comes_back(void) {
     for (uint32_t bits = 0; bits < 65536; bits++) {
@@ -315,8 +314,7 @@ static void all_types_of_the_format_are_passed_over(void) {
                  0, ERR_FORMAT, "other than sizes");
 }
 
-/* ---- Encoders
- * ------------------------------------------------------------------------------------ */
+/* ---- Encoders -------------------------------------------------------------------------------- */
 
 /* store F17: what encoder_open would refuse is not described as an encoder. */
 static void only_whole_encoders_are_described(void) {
