@@ -45,6 +45,12 @@ int device_open(struct device **out, const struct backend *b, enum dtype compute
     return b->device_open(out, compute, e);
 }
 
+int device_open_team(struct device **out, const struct backend *b, enum dtype compute, int threads,
+                     struct error *e) {
+    return b->team_open != NULL ? b->team_open(out, compute, threads, e)
+                                : b->device_open(out, compute, e);
+}
+
 void device_close(struct device *d) {
     if (d != NULL) {
         d->backend->device_close(d);

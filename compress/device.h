@@ -22,6 +22,10 @@ struct device {
     enum dtype compute; /* what products multiply: F32, or BF16 with F32 sums */
     /* Of its memory, scratch included and packed weights not: taken now, and the most at a time. */
     size_t bytes, peak_bytes;
+    /* Memory of the device that its operations may use while they run, lent by who does not need
+     * it meanwhile; NULL: none. */
+    void *lent;
+    size_t lent_bytes;
 };
 
 struct backend {
@@ -35,6 +39,8 @@ struct backend {
     int (*batch)(void);
     bool host_memory; /* its memory is the host's: it reads what lies there */
     int (*device_open)(struct device **out, enum dtype compute, struct error *e);
+    /* See device_open_team; NULL: a device is as fast as all of them. */
+    int (*team_open)(struct device **out, enum dtype compute, int threads, struct error *e);
     void (*device_close)(struct device *d); /* NULL is allowed */
 };
 
@@ -49,6 +55,12 @@ extern const char *const BACKEND_NAMES[];
 int backend_compute(const struct backend *b, const char *name, enum dtype *out, struct error *e);
 
 int device_open(struct device **out, const struct backend *b, enum dtype compute, struct error *e);
+/* One device whose operations are shared by `threads` threads (0: as many as the backend has
+ * workers): for one sample at a time, which is then done sooner and takes memory once. It belongs
+ * to the thread that opened it like any other. The results of an operation depend on the number of
+ * threads by rounding alone, and are the same from call to call. */
+int device_open_team(struct device **out, const struct backend *b, enum dtype compute, int threads,
+                     struct error *e);
 void device_close(struct device *d); /* NULL is allowed */
 
 #endif

@@ -95,6 +95,20 @@ static int dry_pack(struct device *d, struct packed **out, const struct tensor *
     return 0;
 }
 
+static int dry_pack_frozen(struct device *d, struct packed **out,
+                           const struct frozen_matrix *matrix, struct error *e) {
+    *out = calloc(1, sizeof **out);
+    if (*out == NULL) {
+        return error_memory(e, NULL);
+    }
+    **out = (struct packed){.outputs = matrix->outputs,
+                            .inputs = matrix->inputs,
+                            .type = d->compute,
+                            .bytes = frozen_bytes(matrix),
+                            .frozen = true};
+    return 0;
+}
+
 static void dry_packed_close(struct packed *w) {
     free(w);
 }
@@ -102,6 +116,16 @@ static void dry_packed_close(struct packed *w) {
 static int dry_linear(struct device *d, const struct tensor *out, const struct tensor *x,
                       const struct packed *w, enum activation activation,
                       const struct tensor *residual, struct error *e) {
+    return 0;
+}
+
+static int dry_linear_backward(struct device *d, const struct tensor *dx, const struct tensor *dy,
+                               const struct packed *w, bool accumulate, struct error *e) {
+    return 0;
+}
+
+static int dry_gather_packed(struct device *d, const struct tensor *out, const struct packed *w,
+                             const struct tensor *index, struct error *e) {
     return 0;
 }
 
@@ -191,6 +215,17 @@ static int dry_classify(struct device *d, const struct tensor *loss, const struc
     return 0;
 }
 
+static int dry_classify_packed(struct device *d, const struct tensor *loss, const struct tensor *dx,
+                               const struct tensor *x, const struct packed *w,
+                               const struct tensor *labels, float scale, struct error *e) {
+    return 0;
+}
+
+static int dry_dropout(struct device *d, const struct tensor *out, const struct tensor *x,
+                       float share, uint64_t seed, int64_t first, struct error *e) {
+    return 0;
+}
+
 static int dry_adamw(struct device *d, const struct tensor *weight,
                      const struct tensor *first_moment, const struct tensor *second_moment,
                      const struct tensor *gradient, const struct adamw_step *step,
@@ -214,8 +249,11 @@ static const struct ops DRY_OPS = {.alloc = dry_alloc,
                                    .resample_backward = dry_resample,
                                    .normalize_pixels = dry_normalize_pixels,
                                    .pack = dry_pack,
+                                   .pack_frozen = dry_pack_frozen,
                                    .packed_close = dry_packed_close,
                                    .linear = dry_linear,
+                                   .linear_backward = dry_linear_backward,
+                                   .gather_packed = dry_gather_packed,
                                    .mlp = dry_mlp,
                                    .convolve = dry_convolve,
                                    .matmul = dry_matmul,
@@ -247,6 +285,8 @@ static const struct ops DRY_OPS = {.alloc = dry_alloc,
                                    .attention_backward = dry_attention_backward,
                                    .cross_entropy = dry_cross_entropy,
                                    .classify = dry_classify,
+                                   .classify_packed = dry_classify_packed,
+                                   .dropout = dry_dropout,
                                    .square_sum = dry_two,
                                    .adamw = dry_adamw};
 

@@ -26,7 +26,29 @@ struct packed {
     int64_t outputs, inputs;
     enum dtype type; /* of what it is multiplied with */
     size_t bytes;    /* that it takes */
+    bool frozen;     /* by pack_frozen */
 };
+
+/* How the numbers of a frozen matrix (outputs, inputs) lie in memory and in files, by rows. */
+enum frozen_format {
+    FROZEN_F32,
+    FROZEN_BF16,
+    FROZEN_I8, /* scale q: a scale for each `block` inputs of a row */
+    FROZEN_U4  /* scale q + minimum, q from 0 to 15, in blocks of 32: the first 16 of a block in the
+                  low halves of 16 bytes, the others in the high ones, as GGUF's Q4_1 has them */
+};
+extern const char *const FROZEN_FORMAT_NAMES[]; /* "f32", "bf16", "int8", "int4", NULL */
+
+struct frozen_matrix {
+    enum frozen_format format;
+    int64_t outputs, inputs;
+    int64_t block;               /* I8: `inputs`, or a multiple of 32 that divides it; U4: 32 */
+    enum dtype scale_type;       /* F32 or F16, of scales and minima */
+    const void *values;          /* of the host, like the others of any alignment */
+    const void *scales, *minima; /* (outputs, inputs / block); NULL where the format has none */
+};
+size_t frozen_bytes(const struct frozen_matrix *m); /* of all three */
+size_t frozen_value_bytes(const struct frozen_matrix *m);
 
 enum activation {
     ACTIVATION_NONE,
@@ -146,12 +168,23 @@ struct ops {
      * the host, or NULL. */
     int (*pack)(struct device *d, struct packed **out, const struct tensor *matrix,
                 const struct tensor *bias, struct error *e);
+    /* A frozen matrix, which stays in its format: products take it apart a panel at a time. Without
+     * bias. Where the device reads the host's memory it may be read where it lies, and must
+     * then outlive the result. */
+    int (*pack_frozen)(struct device *d, struct packed **out, const struct frozen_matrix *matrix,
+                       struct error *e);
     void (*packed_close)(struct packed *w); /* NULL is allowed */
     /* out (rows, outputs) = activation(x (rows, inputs) W^T + bias) [+ residual, of out's shape, or
      * NULL; may be `out`; not with an activation]. All any float. */
     int (*linear)(struct device *d, const struct tensor *out, const struct tensor *x,
                   const struct packed *w, enum activation activation, const struct tensor *residual,
                   struct error *e);
+    /* dx (rows, inputs) F32 [+]= dy (rows, outputs) W, dy any float. Of frozen matrices. */
+    int (*linear_backward)(struct device *d, const struct tensor *dx, const struct tensor *dy,
+                           const struct packed *w, bool accumulate, struct error *e);
+    /* Row i of out, any float, is row index[i] of a frozen matrix: embeddings. index I32 (rows). */
+    int (*gather_packed)(struct device *d, const struct tensor *out, const struct packed *w,
+                         const struct tensor *index, struct error *e);
     /* out = residual + activation(x W1^T + b1) W2^T + b2, without keeping what is between. All any
      * float; residual may be NULL. */
     int (*mlp)(struct device *d, const struct tensor *out, const struct tensor *x,
@@ -161,9 +194,10 @@ struct ops {
      * the weights' inputs are in the order (ky, kx, channel). */
     int (*convolve)(struct device *d, const struct tensor *out, const struct tensor *x,
                     const struct convolution_options *o, const struct packed *w, struct error *e);
-    /* out (.., m, n) = [out +] a (.., m, k) b (.., k, n) + bias, nothing packed; out F32 or BF16, a
-     * and b both F32 or both BF16, each with rows or columns that are dense. First sizes of a and b
-     * that are 1 are repeated. bias F32 (n), or NULL; out's rows are dense then. */
+    /* out (.., m, n) = [out +] a (.., m, k) b (.., k, n) + bias, nothing packed. Each is any float
+     * with rows or columns that are dense; the product is one of F32 where a and b both are. First
+     * sizes of a and b that are 1 are repeated. bias F32 (n), or NULL; out's rows are dense then. k
+     * may be 0: a b is zeros. */
     int (*matmul)(struct device *d, const struct tensor *out, const struct tensor *a,
                   const struct tensor *b, const struct tensor *bias, bool accumulate,
                   struct error *e);
@@ -275,6 +309,15 @@ struct ops {
                     const struct tensor *dweight, const struct tensor *dbias,
                     const struct tensor *x, const struct tensor *weight, const struct tensor *bias,
                     const struct tensor *labels, float scale, struct error *e);
+    /* The same of a frozen matrix W, which has no gradient; dx may be NULL. */
+    int (*classify_packed)(struct device *d, const struct tensor *loss, const struct tensor *dx,
+                           const struct tensor *x, const struct packed *w,
+                           const struct tensor *labels, float scale, struct error *e);
+    /* Dropout (Srivastava et al. 2014): out = x / (1 - share), or 0 with probability `share` (below
+     * 1), by a hash of `seed` and of the element's place in the dense tensor, `first` being that of
+     * the first (dropout_keeps). May be in place. Its backward is itself on dy. */
+    int (*dropout)(struct device *d, const struct tensor *out, const struct tensor *x, float share,
+                   uint64_t seed, int64_t first, struct error *e);
     /* sum F32 (1) += the squares of x. */
     int (*square_sum)(struct device *d, const struct tensor *sum, const struct tensor *x,
                       struct error *e);
@@ -282,5 +325,12 @@ struct ops {
                  const struct tensor *second_moment, const struct tensor *gradient,
                  const struct adamw_step *step, struct error *e);
 };
+
+/* How many rows are best classified at a time, and the bytes that so many take where the matrix is
+ * as products read it. Who has memory to spare lends it (device.h); where it is for fewer rows,
+ * fewer are taken. */
+enum { CLASSIFY_MOST_ROWS = 512 };
+int64_t classify_rows(int64_t rows, int64_t outputs);
+size_t classify_bytes(int64_t rows, int64_t inputs, int64_t outputs);
 
 #endif

@@ -33,6 +33,7 @@ struct tensor_spec {
     bool decays;       /* by weight decay */
     double rate;       /* factor of the learning rate */
     bool shipped;      /* belongs into the file of weights that training makes */
+    bool lean;         /* a trained matrix that has no copy in BF16: products read it as it is */
 };
 
 /* A spec without a name, trainable and shipped. The sizes after the last are 0. Matrices

@@ -170,8 +170,7 @@ static void languages_match_across_spellings(void) {
     CHECK(!language_translated("en", from) && !language_translated(NULL, from));
 }
 
-/* ---- Folders
- * --------------------------------------------------------------------------------------- */
+/* ---- Folders --------------------------------------------------------------------------------- */
 
 static char root[256];
 

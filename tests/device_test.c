@@ -76,11 +76,7 @@ static void the_type_of_products_is_the_backends_best_or_what_was_asked_for(void
     unsetenv("OCC_CPU");
 }
 
-static void every_operation_of_the_processor_is_there(void) {
-    const struct backend *b;
-    struct device *d = NULL;
-    CHECK_NUMBER(backend_open(&b, "cpu", NULL), 0);
-    CHECK_NUMBER(device_open(&d, b, DTYPE_F32, NULL), 0);
+static void check_entries(const struct device *d) {
     void *entries[sizeof(struct ops) / sizeof(void *)];
     memcpy(entries, d->ops, sizeof entries);
     for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
@@ -88,6 +84,17 @@ static void every_operation_of_the_processor_is_there(void) {
             printf("# entry %d of struct ops\n", (int)i);
         }
     }
+}
+
+static void every_operation_of_the_processor_is_there(void) {
+    const struct backend *b;
+    struct device *d = NULL, *team = NULL;
+    CHECK_NUMBER(backend_open(&b, "cpu", NULL), 0);
+    CHECK_NUMBER(device_open(&d, b, DTYPE_F32, NULL), 0);
+    CHECK_NUMBER(device_open_team(&team, b, DTYPE_F32, 2, NULL), 0);
+    check_entries(d);
+    check_entries(team);
+    device_close(team);
     device_close(d);
 }
 

@@ -1,4 +1,4 @@
-/* op_attention_test.c - also that what the backward pass takes grows with the tokens. */
+/* op_attention_test.c - attention against its formula; see op_attention_memory_test.c. */
 #define _DEFAULT_SOURCE /* setenv */
 #include "tests/ops.h"
 
@@ -15,7 +15,8 @@ struct shape {
     int64_t height, width; /* 0: no bias */
     bool causal;
     int64_t span, start;
-    int32_t parts[MOST_PARTS]; /* lengths of packed sequences; 0: none */
+    int packed;                /* sequences; 0: as many as the batch, one after the other */
+    int32_t parts[MOST_PARTS]; /* their lengths */
     float scale;
 };
 
@@ -173,10 +174,10 @@ static void problem_open(const struct shape *s, enum dtype type, double deviatio
     p->rel_h = numbers_new(s->height > 0 ? 2 * s->height - 1 : 0, 1, s->dim, 0.2, DTYPE_F32);
     p->rel_w = numbers_new(s->height > 0 ? 2 * s->width - 1 : 0, 1, s->dim, 0.2, DTYPE_F32);
     p->log_sum_exp = calloc((size_t)(queries * s->heads), sizeof(double));
-    for (int64_t b = 0; b < s->batch && s->parts[0] == 0; b++) {
+    for (int64_t b = 0; b < s->batch && s->packed == 0; b++) {
         solve_sequence(b * s->queries, b * s->keys, s->queries, s->keys);
     }
-    for (int i = 0; i < MOST_PARTS && s->parts[i] > 0; base += s->parts[i++]) {
+    for (int i = 0; i < s->packed; base += s->parts[i++]) {
         solve_sequence(base, base, s->parts[i], s->parts[i]);
     }
 }
@@ -264,12 +265,11 @@ static void solution_open(struct solution *x, struct device *d) {
         x->options.rel_h = &x->rel_h->t;
         x->options.rel_w = &x->rel_w->t;
     }
-    int parts = 0;
-    for (; parts < MOST_PARTS && s->parts[parts] > 0; parts++) {
-        x->offsets[parts + 1] = x->offsets[parts] + s->parts[parts];
+    for (int i = 0; i < s->packed; i++) {
+        x->offsets[i + 1] = x->offsets[i] + s->parts[i];
     }
-    x->offset_tensor = tensor_vector(x->offsets, DTYPE_I32, NULL, parts + 1);
-    x->options.offsets = parts > 0 ? &x->offset_tensor : NULL;
+    x->offset_tensor = tensor_vector(x->offsets, DTYPE_I32, NULL, s->packed + 1);
+    x->options.offsets = s->packed > 0 ? &x->offset_tensor : NULL;
     bool exact = d->compute == DTYPE_F32 && p->type == DTYPE_F32;
     x->limit = exact ? F32_LIMIT : BF16_LIMIT;
 }
@@ -382,7 +382,7 @@ static void positions_bias_it(void) {
         SHAPE(1, 196, 196, 1, 1, 64, GRID(14, 14)), SHAPE(1, 100, 100, 2, 2, 12, GRID(10, 10)),
         SHAPE(1, 35, 35, 2, 2, 40, GRID(5, 7)), SHAPE(1, 100, 100, 1, 1, 1, GRID(10, 10)),
         SHAPE(1, 400, 400, 1, 1, 64, GRID(20, 20)), SHAPE(1, 36, 36, 1, 1, 256, GRID(4, 9)),
-        SHAPE(1, 128, 128, 2, 2, 64, GRID(8, 8), .parts = {64, 64}));
+        SHAPE(1, 128, 128, 2, 2, 64, GRID(8, 8), .packed = 2, .parts = {64, 64}));
 }
 
 static void query_heads_share_keys_and_masks_hide_them(void) {
@@ -395,13 +395,32 @@ static void query_heads_share_keys_and_masks_hide_them(void) {
 static void a_cache_of_keys_has_more_of_them(void) {
     CHECK_SHAPES(SHAPE(1, 7, 90, 4, 2, 64, .causal = true, .start = 83),
                  SHAPE(1, 70, 333, 2, 2, 48, .causal = true, .start = 100),
-                 SHAPE(2, 1, 400, 2, 1, 64, .causal = true, .start = 399, .span = 300));
+                 SHAPE(2, 1, 400, 2, 1, 64, .causal = true, .start = 399, .span = 300),
+                 SHAPE(1, 1, 300, 9, 3, 64, .causal = true, .start = 299),
+                 SHAPE(2, 2, 33, 6, 2, 40, .causal = true, .start = 31),
+                 SHAPE(1, 8, 700, 1, 1, 130, .causal = true, .start = 600, .span = 50),
+                 SHAPE(1, 1, 1, 2, 2, 16, .causal = true),
+                 SHAPE(1, 2, 530, 4, 1, 20, .scale = 0.3f));
 }
 
 static void packed_sequences_do_not_see_each_other(void) {
-    CHECK_SHAPES(SHAPE(1, 200, 200, 2, 1, 64, .parts = {70, 11, 119}, .causal = true),
-                 SHAPE(1, 150, 150, 2, 2, 80, .parts = {1, 63, 86}),
-                 SHAPE(1, 300, 300, 1, 1, 16, .parts = {260, 40}));
+    CHECK_SHAPES(SHAPE(1, 200, 200, 2, 1, 64, .packed = 3, .parts = {70, 11, 119}, .causal = true),
+                 SHAPE(1, 150, 150, 2, 2, 80, .packed = 3, .parts = {1, 63, 86}),
+                 SHAPE(1, 300, 300, 1, 1, 16, .packed = 2, .parts = {260, 40}),
+                 SHAPE(1, 129, 129, 2, 1, 32, .packed = 4, .parts = {0, 65, 0, 64}, .causal = true),
+                 SHAPE(1, 1, 1, 1, 1, 16, .packed = 3, .parts = {0, 1, 0}));
+}
+
+/* Threads cut queries at multiples of 64: with and without a last piece of one or of none. */
+static void queries_are_cut_for_threads(void) {
+    CHECK_SHAPES(
+        SHAPE(1, 63, 63, 3, 1, 16, .causal = true), SHAPE(1, 64, 64, 3, 1, 16, .causal = true),
+        SHAPE(1, 65, 65, 3, 1, 16, .causal = true, .span = 64),
+        SHAPE(1, 127, 127, 2, 1, 32, .causal = true, .span = 65),
+        SHAPE(1, 128, 128, 2, 1, 32, .causal = true),
+        SHAPE(1, 129, 129, 6, 2, 32, .causal = true, .span = 1),
+        SHAPE(2, 193, 257, 4, 2, 24, .causal = true, .start = 64),
+        SHAPE(1, 577, 577, 2, 1, 8, .causal = true), SHAPE(1, 191, 65, 2, 1, 16, .scale = 0));
 }
 
 static void check_wanted(struct device *d) {
@@ -543,57 +562,15 @@ static void windows_attend_within_themselves_and_to_what_pads_them(void) {
     check_windows_of(&(struct windows){4, 8, 6, 2, 4}, 32);
 }
 
-/* ---- Memory -------------------------------------------------------------------------------- */
-
-enum { LONG = 8192, LONG_DIM = 64, LONG_HEADS = 2 };
-#define LONG_BYTES ((size_t)64 << 20)
-
-static void check_memory(struct device *d) {
-    static const double nothing = 0;
-    struct numbers one = numbers_new(LONG, LONG_HEADS, LONG_DIM, 1, DTYPE_F32);
-    struct array *q = put(d, DTYPE_F32, &one, NULL, NULL), *k = put(d, DTYPE_F32, &one, NULL, NULL);
-    struct array *v = put(d, DTYPE_F32, &one, NULL, NULL),
-                 *out = put(d, DTYPE_F32, &one, NULL, &nothing);
-    struct array *dq = put(d, DTYPE_F32, &one, NULL, &nothing);
-    struct array *dk = put(d, DTYPE_F32, &one, NULL, &nothing);
-    struct array *dv = put(d, DTYPE_F32, &one, NULL, &nothing);
-    struct array *logs = array_new(d, DTYPE_F32, 0, TENSOR_SHAPE(1, 1, LONG_HEADS, LONG));
-    const struct attention_options options = {.causal = true};
-    struct tensor t[7];
-    struct array *arrays[] = {q, k, v, out, dq, dk, dv};
-    for (int i = 0; i < 7; i++) {
-        t[i] = tensor_heads(&arrays[i]->t, 1, 0, LONG_HEADS, LONG_DIM);
-    }
-    size_t before = d->bytes;
-    CHECK_NUMBER(d->ops->attention(d, &t[3], &logs->t, &t[0], &t[1], &t[2], &options, NULL), 0);
-    CHECK_NUMBER(d->ops->attention_backward(d, &t[4], &t[5], &t[6], NULL, NULL, &t[0], &t[1], &t[2],
-                                            &t[3], &logs->t, &t[3], &options, NULL),
-                 0);
-    CHECK(d->peak_bytes > before && d->peak_bytes - before < LONG_BYTES);
-    printf("# %s, products in %s: %d MiB for %d tokens\n", op_device, op_compute,
-           (int)((d->peak_bytes - before) >> 20), LONG);
-    const double *got = array_read(out);
-    CHECK_NEAR(got[1], one.values[1], 1e-2); /* the first token sees itself alone */
-    numbers_free(&one);
-    arrays_release();
-}
-
-static void memory_grows_with_the_tokens(void) {
-    for (int bf16 = 0; bf16 < 2; bf16++) {
-        op_run("cpu", NULL, bf16 == 1 ? DTYPE_BF16 : DTYPE_F32, check_memory);
-        op_run("cuda", NULL, bf16 == 1 ? DTYPE_BF16 : DTYPE_F32, check_memory);
-    }
-}
-
 int main(void) {
     RUN(attention_is_that_of_the_formula);
     RUN(positions_bias_it);
     RUN(query_heads_share_keys_and_masks_hide_them);
     RUN(a_cache_of_keys_has_more_of_them);
     RUN(packed_sequences_do_not_see_each_other);
+    RUN(queries_are_cut_for_threads);
     RUN(gradients_that_are_not_wanted_cost_the_others_nothing);
     RUN(a_huge_spread_of_scores_gives_no_nan);
     RUN(windows_attend_within_themselves_and_to_what_pads_them);
-    RUN(memory_grows_with_the_tokens);
     return test_finish();
 }

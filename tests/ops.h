@@ -16,6 +16,7 @@
 
 #include <stdint.h>
 
+#include "compress/cpu/team.h"
 #include "compress/device.h"
 #include "compress/ops.h"
 #include "tests/test.h"
@@ -44,6 +45,22 @@ static inline void op_run(const char *backend, const char *level, enum dtype com
     device_close(d);
 }
 
+/* Threads that share whatever can be cut. */
+static inline void op_run_team(int threads, enum dtype compute, void (*body)(struct device *d)) {
+    const struct backend *b;
+    struct device *d = NULL;
+    if (backend_open(&b, "cpu", NULL) < 0 || (compute == DTYPE_BF16 && !b->has_bf16())) {
+        return;
+    }
+    op_device = "team";
+    op_compute = dtype_name(compute);
+    if (CHECK_NUMBER(device_open_team(&d, b, compute, threads, NULL), 0)) {
+        cpu_set_least_work(d, 1);
+        body(d);
+    }
+    device_close(d);
+}
+
 /* Calls `body` with a device of each kind. `both`: one that multiplies in F32, and one in BF16
  * where there is such. */
 static inline void each_device_of(void (*body)(struct device *d), bool both) {
@@ -54,6 +71,7 @@ static inline void each_device_of(void (*body)(struct device *d), bool both) {
             op_run("cpu", OP_LEVELS[i], type, body);
         }
         unsetenv("OCC_CPU");
+        op_run_team(3, type, body);
         op_run("cuda", NULL, type, body);
     }
 }

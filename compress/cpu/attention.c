@@ -4,9 +4,10 @@
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
-#include "compress/cpu/device.h"
 #include "compress/cpu/ops.h"
+#include "compress/cpu/team.h"
 
 static const struct attention_kernels *kernels_of(struct device *d) {
     const struct level *level = cpu_device(d)->level;
@@ -53,6 +54,10 @@ struct parts {
     struct attention_call call;
     const struct attention_kernels *kernels;
     void *scratch;
+    /* Shared by a team: each group is cut into as many pieces by its queries. Pieces but the first
+     * have sums of their own for dk and dv, (keys, head_dim) each. */
+    int64_t cuts;
+    float *sums;
 };
 
 static int64_t heads_per_key(const struct parts *p) {
@@ -135,18 +140,22 @@ static struct attention_group group_of(const struct parts *p, int64_t s, int64_t
     return g;
 }
 
+static void attend(const struct parts *p, const struct attention_group *g, void *scratch) {
+    if (g->queries == 0) {
+        return;
+    }
+    if (p->call.backward) {
+        p->kernels->backward(&p->call, g, scratch);
+    } else {
+        p->kernels->forward(&p->call, g, scratch);
+    }
+}
+
 static void each_sequence(const struct parts *p) {
     for (int64_t s = 0; s < sequences(p); s++) {
         for (int64_t head = 0; head < p->k->shape[2]; head++) {
-            struct attention_group g = group_of(p, s, head);
-            if (g.queries == 0) {
-                continue;
-            }
-            if (p->call.backward) {
-                p->kernels->backward(&p->call, &g, p->scratch);
-            } else {
-                p->kernels->forward(&p->call, &g, p->scratch);
-            }
+            const struct attention_group g = group_of(p, s, head);
+            attend(p, &g, p->scratch);
         }
     }
 }
@@ -204,10 +213,158 @@ static int each_window(struct device *d, const struct parts *p, struct error *e)
     return rc;
 }
 
-/* ---- The operations
- * ------------------------------------------------------------------------------ */
+/* ---- Shared by a team ---------------------------------------------------------------------- */
 
-static int begin(struct parts *p, struct device *d, struct error *e) {
+enum { CUT = 64 /* queries: pieces begin at a multiple, as the kernels' blocks do */ };
+
+/* Keys that the first `count` queries of a group see, all together. */
+static double seen(const struct attention_call *c, const struct attention_group *g, int64_t count) {
+    const double n = (double)count, start = (double)g->start, span = (double)c->span;
+    if (!c->causal) {
+        return n * (double)g->keys;
+    }
+    if (c->span > 0 && start + n > span) {
+        const double rising = start < span ? span - start : 0;
+        return rising * (start + (rising + 1) / 2) + (n - rising) * span;
+    }
+    return n * (start + (n + 1) / 2);
+}
+
+/* Where piece `i` of `cuts` begins, so that all see about as many keys. */
+static int64_t cut_at(const struct attention_call *c, const struct attention_group *g, int64_t i,
+                      int64_t cuts) {
+    const double wanted = seen(c, g, g->queries) * (double)i / (double)cuts;
+    int64_t low = 0, high = g->queries;
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        if (seen(c, g, middle) < wanted) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low = (low + CUT / 2) / CUT * CUT;
+    return i == cuts || low > g->queries ? g->queries : low;
+}
+
+static void move_rows(struct attention_rows *r, int64_t first) {
+    if (r->data != NULL) {
+        r->data = (char *)r->data + first * r->step * (int64_t)dtype_size(r->type);
+    }
+}
+
+/* Queries [first, end) of a group. */
+static void cut_group(const struct attention_call *c, struct attention_group *g, int64_t first,
+                      int64_t end) {
+    move_rows(&g->q, first);
+    move_rows(&g->out, first);
+    move_rows(&g->dout, first);
+    move_rows(&g->dq, first);
+    g->log_sum_exp = g->log_sum_exp != NULL ? g->log_sum_exp + first : NULL;
+    g->queries = end - first;
+    if (c->causal) {
+        g->keys = g->start + end < g->keys ? g->start + end : g->keys;
+    }
+    g->start += first;
+}
+
+/* A sum of a piece's own in the place of dk (0) or dv (1). */
+static struct attention_rows own_sum(const struct parts *p, int64_t piece, int which) {
+    const int64_t size = p->call.keys * p->call.dim, group = piece / p->cuts;
+    const int64_t at = group * (p->cuts - 1) + piece % p->cuts - 1;
+    return (struct attention_rows){.data = p->sums + (2 * at + which) * size,
+                                   .type = DTYPE_F32,
+                                   .step = p->call.dim,
+                                   .head = p->call.dim};
+}
+
+static int attend_piece(struct device *d, int64_t i, void *context, struct error *e) {
+    const struct parts *p = context;
+    const int64_t heads = p->k->shape[2], cut = i % p->cuts;
+    struct attention_group g = group_of(p, i / p->cuts / heads, i / p->cuts % heads);
+    const int64_t first = cut_at(&p->call, &g, cut, p->cuts);
+    const int64_t end = cut_at(&p->call, &g, cut + 1, p->cuts);
+    void *scratch = NULL;
+    int rc = cpu_scratch(&scratch, d, SCRATCH_HEAD, p->kernels->scratch(&p->call), e);
+    if (rc < 0 || first >= end) {
+        return rc;
+    }
+    cut_group(&p->call, &g, first, end);
+    if (p->call.backward && cut > 0) {
+        g.dk = g.dk.data != NULL ? own_sum(p, i, 0) : g.dk;
+        g.dv = g.dv.data != NULL ? own_sum(p, i, 1) : g.dv;
+    }
+    p->kernels->begin(&p->call, scratch);
+    attend(p, &g, scratch);
+    p->kernels->end(&p->call, scratch);
+    return 0;
+}
+
+/* The sums of a group's pieces, in order; see add_piece. */
+static void add_sums(struct device *d, const struct parts *p, int64_t group, int which) {
+    const struct tensor *whole = which == 0 ? p->dk : p->dv;
+    const int64_t heads = p->k->shape[2];
+    const struct attention_group g = group_of(p, group / heads, group % heads);
+    const struct attention_rows to = which == 0 ? g.dk : g.dv;
+    if (whole == NULL) {
+        return;
+    }
+    const struct tensor sum = {.data = to.data,
+                               .shape = {1, 1, g.keys, p->call.dim},
+                               .stride = {0, 0, to.step, 1},
+                               .type = to.type};
+    for (int64_t cut = 1; cut < p->cuts; cut++) {
+        const struct attention_rows own = own_sum(p, group * p->cuts + cut, which);
+        const struct tensor part = tensor_matrix(own.data, DTYPE_F32, NULL, g.keys, p->call.dim);
+        cpu_accumulate(d, &sum, &part, NULL);
+    }
+}
+
+static int add_piece(struct device *d, int64_t i, void *context, struct error *e) {
+    (void)e;
+    add_sums(d, context, i / 2, (int)(i % 2));
+    return 0;
+}
+
+/* As few cuts as keep all threads at work, and no more than their sums have room for: `sum` bytes
+ * for each cut but the first. */
+static int64_t cuts_of(const struct parts *p, const struct device *d, int64_t groups, int64_t sum) {
+    enum { PIECES_EACH = 3, MOST_BYTES = 32 << 20 };
+    const int64_t wanted = (int64_t)cpu_threads(d) * PIECES_EACH;
+    int64_t most = (p->call.queries + CUT - 1) / CUT;
+    if (p->call.backward && sum > 0 && most > 1 + MOST_BYTES / sum) {
+        most = 1 + MOST_BYTES / sum;
+    }
+    const int64_t cuts = groups > 0 ? (wanted + groups - 1) / groups : 1;
+    return cuts < most ? cuts : most;
+}
+
+static int share_sequences(struct device *d, struct parts *p, struct error *e) {
+    const int64_t groups = sequences(p) * p->k->shape[2];
+    const int64_t sum = groups * 2 * p->call.keys * p->call.dim * (int64_t)sizeof(float);
+    void *sums = NULL;
+    int rc = 0;
+    p->cuts = cuts_of(p, d, groups, sum);
+    if (p->call.backward && p->cuts > 1) {
+        const size_t bytes = (size_t)((p->cuts - 1) * sum);
+        rc = cpu_scratch(&sums, d, SCRATCH_HEAD, bytes, e);
+        if (rc == 0) {
+            memset(sums, 0, bytes);
+        }
+    }
+    p->sums = sums;
+    if (rc == 0) {
+        rc = cpu_share(d, groups * p->cuts, attend_piece, p, e);
+    }
+    if (rc == 0 && sums != NULL) {
+        rc = cpu_share(d, groups * 2, add_piece, p, e);
+    }
+    return rc;
+}
+
+/* ---- The operations ------------------------------------------------------------------------ */
+
+static void begin(struct parts *p, struct device *d) {
     const struct attention_options *o = p->options;
     struct attention_call *c = &p->call;
     check(p);
@@ -217,6 +374,8 @@ static int begin(struct parts *p, struct device *d, struct error *e) {
     c->span = o->span;
     c->queries = o->window > 0 ? o->window * o->window : longest(p);
     c->keys = o->window > 0 || o->offsets != NULL ? c->queries : p->k->shape[1];
+    c->few = !c->backward && o->window == 0 && o->rel_h == NULL &&
+             heads_per_key(p) * c->queries <= ATTENTION_FEW;
     if (o->rel_h != NULL) {
         c->height = o->height;
         c->width = o->width;
@@ -225,25 +384,35 @@ static int begin(struct parts *p, struct device *d, struct error *e) {
         assert(c->keys == c->height * c->width);
     }
     p->kernels = kernels_of(d);
-    return cpu_scratch(&p->scratch, d, SCRATCH_HEAD, p->kernels->scratch(c), e);
+}
+
+/* By one thread: windows, and what adds to tables that all groups share. */
+static int attend_alone(struct device *d, struct parts *p, struct error *e) {
+    int rc = cpu_scratch(&p->scratch, d, SCRATCH_HEAD, p->kernels->scratch(&p->call), e);
+    if (rc < 0) {
+        return rc;
+    }
+    p->kernels->begin(&p->call, p->scratch);
+    if (p->options->window > 0) {
+        rc = each_window(d, p, e);
+    } else {
+        each_sequence(p);
+    }
+    p->kernels->end(&p->call, p->scratch);
+    return rc;
+}
+
+static int attend_all(struct device *d, struct parts *p, struct error *e) {
+    const bool alone = p->options->window > 0 || p->options->rel_h != NULL || cpu_threads(d) == 1;
+    return alone ? attend_alone(d, p, e) : share_sequences(d, p, e);
 }
 
 int cpu_attention(struct device *d, const struct tensor *out, const struct tensor *log_sum_exp,
                   const struct tensor *q, const struct tensor *k, const struct tensor *v,
                   const struct attention_options *o, struct error *e) {
     struct parts p = {.out = out, .log_sum_exp = log_sum_exp, .q = q, .k = k, .v = v, .options = o};
-    int rc = begin(&p, d, e);
-    if (rc < 0) {
-        return rc;
-    }
-    p.kernels->begin(&p.call, p.scratch);
-    if (o->window > 0) {
-        rc = each_window(d, &p, e);
-    } else {
-        each_sequence(&p);
-    }
-    p.kernels->end(&p.call, p.scratch);
-    return rc;
+    begin(&p, d);
+    return attend_all(d, &p, e);
 }
 
 int cpu_attention_backward(struct device *d, const struct tensor *dq, const struct tensor *dk,
@@ -265,14 +434,8 @@ int cpu_attention_backward(struct device *d, const struct tensor *dq, const stru
                       .call = {.backward = true}};
     assert(o->window == 0 && tensor_same_shape(dout, q) && log_sum_exp != NULL);
     assert(o->rel_h != NULL || (drel_h == NULL && drel_w == NULL));
-    int rc = begin(&p, d, e);
-    if (rc < 0) {
-        return rc;
-    }
+    begin(&p, d);
     p.call.drel_h = rows_of(drel_h, 2 * o->height - 1, p.call.dim);
     p.call.drel_w = rows_of(drel_w, 2 * o->width - 1, p.call.dim);
-    p.kernels->begin(&p.call, p.scratch);
-    each_sequence(&p);
-    p.kernels->end(&p.call, p.scratch);
-    return 0;
+    return attend_all(d, &p, e);
 }

@@ -19,10 +19,13 @@ struct attention_rows {
     const float *pad;   /* (heads, head_dim): stands where `place` is negative */
 };
 
+enum { ATTENTION_FEW = 8 };
+
 /* What the groups of a call share. */
 struct attention_call {
     int64_t dim;           /* of a head */
     int64_t queries, keys; /* of the longest sequence */
+    bool few;              /* queries of a group, ATTENTION_FEW at most; neither bias nor places */
     bool backward;
     float scale;
     bool causal;

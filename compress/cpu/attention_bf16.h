@@ -18,3 +18,5 @@ static inline vec pair_of(vec low, vec high) {
 #include "compress/cpu/attention_body.h"
 
 #include "compress/cpu/attention_backward_body.h"
+
+#include "compress/cpu/gemm_body.h"

@@ -101,8 +101,29 @@ static struct plan make_plan(const struct attention_call *c, int64_t keys) {
     return p;
 }
 
+enum {
+    FEW_KEYS = 256,   /* at a time */
+    FEW_TOGETHER = 4, /* queries and vectors whose sums stay in registers */
+    FEW_AHEAD = 1024  /* bytes that are asked for before they are read */
+};
+
+/* Of a few queries (attention_few_body.h). */
+struct few_plan {
+    int64_t wide;
+    size_t queries, scores, sums, staged, end;
+};
+
+static struct few_plan plan_few(const struct attention_call *c) {
+    struct few_plan p = {.wide = round_up(c->dim, FEW_TOGETHER * LANES)};
+    p.scores = (size_t)(ATTENTION_FEW * p.wide);
+    p.sums = p.scores + ATTENTION_FEW * FEW_KEYS;
+    p.staged = p.sums + (size_t)(ATTENTION_FEW * p.wide);
+    p.end = p.staged + (size_t)((LANES + 1) * p.wide);
+    return p;
+}
+
 static size_t attention_scratch(const struct attention_call *c) {
-    return make_plan(c, c->keys).end * sizeof(float);
+    return (c->few ? plan_few(c).end : make_plan(c, c->keys).end) * sizeof(float);
 }
 
 /* ---- Tables of relative positions ------------------------------------------------------------ */
@@ -160,6 +181,9 @@ static void mark_sides(const struct attention_call *c, const struct plan *p, flo
 }
 
 static void attention_begin(const struct attention_call *c, void *scratch) {
+    if (c->few) {
+        return;
+    }
     struct plan p = make_plan(c, c->keys);
     float *s = scratch;
     /* What no query has written takes part in products, and is never looked at; it must not hold
@@ -188,10 +212,10 @@ struct attention_context {
 };
 
 /* The keys that query i of the group sees: [*from, *to). */
-static void visible(const struct attention_context *h, int64_t i, int64_t *from, int64_t *to) {
-    const struct attention_call *c = h->call;
-    int64_t end = h->group->start + i + 1;
-    *to = c->causal && end < h->group->keys ? end : h->group->keys;
+static void visible(const struct attention_call *c, const struct attention_group *g, int64_t i,
+                    int64_t *from, int64_t *to) {
+    int64_t end = g->start + i + 1;
+    *to = c->causal && end < g->keys ? end : g->keys;
     *from = c->causal && c->span > 0 && end > c->span ? end - c->span : 0;
 }
 
@@ -204,8 +228,8 @@ struct keys {
 /* The next keys that any query at hand sees, from k->first + k->count on; false: none. */
 static bool next_keys(const struct attention_context *h, struct keys *k) {
     int64_t from, to, unused, next = k->first + k->count;
-    visible(h, h->first, &from, &unused);
-    visible(h, h->first + h->rows - 1, &unused, &to);
+    visible(h->call, h->group, h->first, &from, &unused);
+    visible(h->call, h->group, h->first + h->rows - 1, &unused, &to);
     from = from / KEY_UNIT * KEY_UNIT;
     k->first = next < from ? from : next;
     k->block = k->first / h->plan.block;
@@ -266,7 +290,7 @@ static void spread_bias(const struct attention_context *h, int64_t i, const stru
 static void exclude(const struct attention_context *h, int64_t i, const struct keys *k,
                     float *scores) {
     int64_t from, to;
-    visible(h, h->first + i, &from, &to);
+    visible(h->call, h->group, h->first + i, &from, &to);
     for (int64_t j = k->first; j < from && j < k->first + k->count; j++) {
         scores[j - k->first] = EXCLUDED;
     }
@@ -342,6 +366,8 @@ static void attend_block(struct attention_context *h) {
     }
 }
 
+#include "compress/cpu/attention_few_body.h"
+
 /* ---- One group ----------------------------------------------------------------------------- */
 
 static void pack_keys(const struct attention_context *h) {
@@ -363,6 +389,10 @@ static void pack_keys(const struct attention_context *h) {
 
 static void attention_forward(const struct attention_call *c, const struct attention_group *g,
                               void *scratch) {
+    if (c->few) {
+        attend_few(c, g, scratch);
+        return;
+    }
     struct attention_context h = {.call = c,
                                   .group = g,
                                   .plan = make_plan(c, g->keys),

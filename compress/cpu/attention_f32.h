@@ -16,3 +16,5 @@ static inline vec multiply_add(vec sum, vec a, vec b) {
 #include "compress/cpu/attention_body.h"
 
 #include "compress/cpu/attention_backward_body.h"
+
+#include "compress/cpu/gemm_body.h"

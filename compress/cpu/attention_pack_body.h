@@ -1,10 +1,6 @@
 /* attention_pack_body.h - how the attention of a level lays out what it multiplies. An element is 4
  * bytes: PACK values of the inner dimension of a product, 1 (F32) or 2 (BF16). */
 
-static int64_t round_up(int64_t x, int64_t unit) {
-    return (x + unit - 1) / unit * unit;
-}
-
 /* ---- Rows of numbers --------------------------------------------------------------------- */
 
 /* One head of tokens in rows, of which lines of `wide` floats are made: in whole vectors. */
@@ -21,7 +17,11 @@ static void stage_line(float *to, const struct source *x, int64_t token) {
     int64_t at = x->head * rows->head + t * rows->step;
     if (t >= 0 && rows->type == DTYPE_BF16) {
         const uint16_t *from = (const uint16_t *)rows->data + at;
-        for (int64_t d = 0; d < x->dim; d++) {
+        int64_t d = 0;
+        for (; d + LANES <= x->dim; d += LANES) {
+            store(to + d, (vec)(wide_halves((const char *)(from + d)) << 16));
+        }
+        for (; d < x->dim; d++) {
             to[d] = float_of_bf16(from[d]);
         }
     } else {
@@ -208,12 +208,12 @@ static void pack_pairs(float *out, const float *const *lines, int64_t count, int
 #ifndef BLOCK_PRODUCT
 #define ROW_UNIT TILE_ROWS
 
-/* c (TILE_ROWS, vectors) (+)= a (TILE_ROWS, depth) b (depth, vectors); strides in elements. */
+/* c (tile_rows, vectors) (+)= a (tile_rows, depth) b (depth, vectors); strides in elements. */
 static inline __attribute__((always_inline)) void
 tile_product(float *c, int64_t c_stride, const float *a, int64_t a_stride, const float *b,
-             int64_t b_stride, int64_t depth, int vectors, bool accumulate) {
-    vec sums[TILE_ROWS][TILE_VECTORS];
-    for (int i = 0; i < TILE_ROWS; i++) {
+             int64_t b_stride, int64_t depth, int tile_rows, int vectors, bool accumulate) {
+    vec sums[2 * TILE_ROWS][TILE_VECTORS];
+    for (int i = 0; i < tile_rows; i++) {
         for (int j = 0; j < vectors; j++) {
             sums[i][j] = accumulate ? load(c + i * c_stride + j * LANES) : (vec){0};
         }
@@ -223,17 +223,33 @@ tile_product(float *c, int64_t c_stride, const float *a, int64_t a_stride, const
         for (int j = 0; j < vectors; j++) {
             row[j] = load(b + d * b_stride + j * LANES);
         }
-        for (int i = 0; i < TILE_ROWS; i++) {
+        for (int i = 0; i < tile_rows; i++) {
             vec element = all_of(a + i * a_stride + d);
             for (int j = 0; j < vectors; j++) {
                 sums[i][j] = multiply_add(sums[i][j], element, row[j]);
             }
         }
     }
-    for (int i = 0; i < TILE_ROWS; i++) {
+    for (int i = 0; i < tile_rows; i++) {
         for (int j = 0; j < vectors; j++) {
             store(c + i * c_stride + j * LANES, sums[i][j]);
         }
+    }
+}
+
+/* c (rows, columns of a tile) likewise. One vector alone takes more rows, so that no sum waits for
+ * the one before. */
+static inline __attribute__((always_inline)) void
+tiles_product(float *c, int64_t c_stride, const float *a, int64_t a_stride, const float *b,
+              int64_t b_stride, int64_t rows, int64_t depth, int vectors, bool accumulate) {
+    int64_t i = 0;
+    for (; vectors == 1 && i + 2 * TILE_ROWS <= rows; i += 2 * TILE_ROWS) {
+        tile_product(c + i * c_stride, c_stride, a + i * a_stride, a_stride, b, b_stride, depth,
+                     2 * TILE_ROWS, 1, accumulate);
+    }
+    for (; i < rows; i += TILE_ROWS) {
+        tile_product(c + i * c_stride, c_stride, a + i * a_stride, a_stride, b, b_stride, depth,
+                     TILE_ROWS, vectors, accumulate);
     }
 }
 
@@ -245,24 +261,24 @@ static void block_product(float *c, int64_t c_stride, const float *a, int64_t a_
     int64_t step = TILE_VECTORS * LANES;
     for (int64_t j = 0; j < columns; j += step) {
         int64_t vectors = columns - j < step ? (columns - j) / LANES : TILE_VECTORS;
-        for (int64_t i = 0; i < rows; i += TILE_ROWS) {
-            float *out = c + i * c_stride + j;
-            const float *left = a + i * a_stride, *right = b + j;
-            switch (vectors) {
+        switch (vectors) {
 #if TILE_VECTORS > 2
-            case 4:
-                tile_product(out, c_stride, left, a_stride, right, b_stride, depth, 4, accumulate);
-                break;
-            case 3:
-                tile_product(out, c_stride, left, a_stride, right, b_stride, depth, 3, accumulate);
-                break;
+        case 4:
+            tiles_product(c + j, c_stride, a, a_stride, b + j, b_stride, rows, depth, 4,
+                          accumulate);
+            break;
+        case 3:
+            tiles_product(c + j, c_stride, a, a_stride, b + j, b_stride, rows, depth, 3,
+                          accumulate);
+            break;
 #endif
-            case 2:
-                tile_product(out, c_stride, left, a_stride, right, b_stride, depth, 2, accumulate);
-                break;
-            default:
-                tile_product(out, c_stride, left, a_stride, right, b_stride, depth, 1, accumulate);
-            }
+        case 2:
+            tiles_product(c + j, c_stride, a, a_stride, b + j, b_stride, rows, depth, 2,
+                          accumulate);
+            break;
+        default:
+            tiles_product(c + j, c_stride, a, a_stride, b + j, b_stride, rows, depth, 1,
+                          accumulate);
         }
     }
 }

@@ -3,130 +3,199 @@
 #include <assert.h>
 #include <string.h>
 
-#include "compress/cpu/device.h"
 #include "compress/cpu/ops.h"
-
-enum {
-    FEWEST_ROWS = 32, /* of a chunk: and their number is a multiple of it, for few shapes */
-    MOST_ROWS = 256,
-    LOGITS = 1 << 23 /* of a chunk, unless FEWEST_ROWS have more */
-};
+#include "compress/cpu/team.h"
 
 /* What the chunks share. */
 struct classifier {
     struct device *d;
-    const struct level *level;
     const struct tensor *x, *bias, *dx, *dweight, *dbias;
     const int32_t *labels;
-    struct tensor weight; /* as products read it */
+    const struct packed *packed; /* NULL: */
+    struct tensor weight;        /* as products read it */
     int64_t rows, inputs, outputs;
     int64_t chunk; /* rows */
     float scale;
-    /* Of a chunk; `inputs` and `slopes` as products read them. */
-    void *input, *slopes;
+    /* Of a chunk. Slopes of the loss take the place of the logits that they are of, row by row, as
+     * products read them. */
+    void *input;
     float *logits, *dinput;
-    double loss;
+    int32_t places[CLASSIFY_MOST_ROWS]; /* of its rows in x; -1: none */
+    int64_t padded, pieces;             /* rows, and how many threads differentiate them */
+    double losses[CLASSIFY_MOST_ROWS], loss;
 };
-
-static int64_t rounded_up(int64_t rows) {
-    return (rows + FEWEST_ROWS - 1) / FEWEST_ROWS * FEWEST_ROWS;
-}
-
-static int64_t chunk_of(int64_t rows, int64_t outputs) {
-    int64_t chunk = LOGITS / outputs / FEWEST_ROWS * FEWEST_ROWS;
-    chunk = chunk > MOST_ROWS ? MOST_ROWS : chunk < FEWEST_ROWS ? FEWEST_ROWS : chunk;
-    return rounded_up(rows) < chunk ? rounded_up(rows) : chunk;
-}
 
 static size_t rounded_bytes(int64_t count, size_t size) {
     return ((size_t)count * size + CPU_ALIGNMENT - 1) / CPU_ALIGNMENT * CPU_ALIGNMENT;
 }
 
-/* Scratch memory, and the weight in it where it is not as products read it. */
+/* As many rows as are best, or as lent memory has room for. */
+static int64_t chunk_of(const struct classifier *c) {
+    int64_t chunk = classify_rows(c->rows, c->outputs);
+    while (c->d->lent != NULL && chunk > 1 &&
+           classify_bytes(chunk, c->inputs, c->outputs) > c->d->lent_bytes) {
+        chunk--;
+    }
+    return chunk;
+}
+
+/* Memory that is lent, or scratch memory; the weight in the latter where it is not as products read
+ * it. */
 static int make_room(struct classifier *c, const struct tensor *weight, struct error *e) {
     enum dtype compute = c->d->compute;
     size_t unit = dtype_size(compute);
-    bool converted = weight->type != compute;
+    bool converted = weight != NULL && weight->type != compute;
     size_t input = rounded_bytes(c->chunk * c->inputs, unit);
     size_t logits = rounded_bytes(c->chunk * c->outputs, sizeof(float));
-    size_t slopes = compute == DTYPE_F32 ? 0 : rounded_bytes(c->chunk * c->outputs, unit);
     size_t dinput = rounded_bytes(c->chunk * c->inputs, sizeof(float));
     size_t matrix = converted ? rounded_bytes(c->outputs * c->inputs, unit) : 0;
-    void *scratch = NULL;
-    int rc =
-        cpu_scratch(&scratch, c->d, SCRATCH_CHUNK, input + logits + slopes + dinput + matrix, e);
+    void *scratch = c->d->lent;
+    int rc = 0;
+    if (scratch == NULL || c->d->lent_bytes < input + logits + dinput + matrix) {
+        rc = cpu_scratch(&scratch, c->d, SCRATCH_CHUNK, input + logits + dinput + matrix, e);
+    }
     if (rc < 0) {
         return rc;
     }
     char *at = scratch;
     c->input = at;
     c->logits = (float *)(void *)(at + input);
-    c->slopes = slopes > 0 ? at + input + logits : (char *)(void *)c->logits;
-    c->dinput = (float *)(void *)(at + input + logits + slopes);
-    c->weight = *weight;
+    c->dinput = (float *)(void *)(at + input + logits);
     if (converted) {
-        c->weight = tensor_matrix(at + input + logits + slopes + dinput, compute, c->d, c->outputs,
-                                  c->inputs);
-        rc = cpu_copy(c->d, &c->weight, weight, e);
+        c->weight =
+            tensor_matrix(at + input + logits + dinput, compute, c->d, c->outputs, c->inputs);
+        rc = c->d->ops->copy(c->d, &c->weight, weight, e);
+    } else if (weight != NULL) {
+        c->weight = *weight;
     }
     return rc;
 }
 
-/* Logits become slopes of the loss. */
-static void differentiate(struct classifier *c, int64_t first, int64_t count, int64_t padded) {
-    size_t outputs = (size_t)c->outputs;
-    float *dbias = c->dbias != NULL ? c->dbias->data : NULL;
-    for (int64_t i = 0; i < padded; i++) {
-        float *row = c->logits + i * c->outputs;
-        if (i >= count || c->labels[first + i] < 0) {
-            memset(row, 0, outputs * sizeof *row);
-            continue;
-        }
-        assert(c->labels[first + i] < c->outputs);
-        if (c->bias != NULL) {
-            c->level->accumulate(row, c->bias->data, outputs);
-        }
-        c->loss += c->level->cross_entropy(row, row, c->labels[first + i], outputs, c->scale);
-        if (dbias != NULL) {
-            c->level->accumulate(dbias, row, outputs);
+/* The last chunk's number of rows is made one that is met more often. */
+static int64_t padded_rows(const struct classifier *c, int64_t count) {
+    const int64_t rows = classify_rows(count, c->outputs);
+    return rows < c->chunk ? rows : c->chunk;
+}
+
+/* The next rows that count, from *next on: at most a chunk. */
+static int64_t choose(struct classifier *c, int64_t *next) {
+    int64_t count = 0;
+    for (; *next < c->rows && count < c->chunk; ++*next) {
+        if (c->labels[*next] >= 0) {
+            c->places[count++] = (int32_t)*next;
         }
     }
+    for (int64_t i = count; i < padded_rows(c, count); i++) {
+        c->places[i] = -1;
+    }
+    return count;
+}
+
+/* The logits of row i of the chunk become slopes of its loss. */
+static void differentiate(struct classifier *c, const struct level *level, int64_t i) {
+    const size_t outputs = (size_t)c->outputs;
+    float *row = c->logits + i * c->outputs;
+    c->losses[i] = 0;
+    if (c->places[i] < 0) {
+        memset(row, 0, outputs * sizeof *row);
+        return;
+    }
+    const int32_t label = c->labels[c->places[i]];
+    assert(label < c->outputs);
+    if (c->bias != NULL) {
+        level->accumulate(row, c->bias->data, outputs);
+    }
+    c->losses[i] = level->cross_entropy(row, row, label, outputs, c->scale);
+    if (c->dbias != NULL) {
+        level->accumulate(c->dbias->data, row, outputs);
+    }
     if (c->d->compute == DTYPE_BF16) {
-        c->level->to_bf16(c->slopes, c->logits, (size_t)padded * outputs);
+        level->to_bf16((uint16_t *)(void *)row, row, outputs);
     }
 }
 
-static int classify_chunk(struct classifier *c, int64_t first, struct error *e) {
-    int64_t rest = c->rows - first, count = rest < c->chunk ? rest : c->chunk;
-    int64_t padded = rounded_up(count);
-    enum dtype compute = c->d->compute;
-    const struct tensor rows = tensor_row_range(c->x, first, count);
-    struct tensor input = tensor_matrix(c->input, compute, c->d, padded, c->inputs);
-    struct tensor slopes = tensor_matrix(c->slopes, compute, c->d, padded, c->outputs);
-    struct tensor logits = tensor_matrix(c->logits, DTYPE_F32, c->d, padded, c->outputs);
-    struct tensor dinput = tensor_matrix(c->dinput, DTYPE_F32, c->d, padded, c->inputs);
-    struct tensor held = tensor_row_range(&input, 0, count);
-    struct tensor turned = tensor_transpose(&c->weight);
-    memset(c->input, 0, tensor_bytes(&input));
-    int rc = cpu_copy(c->d, &held, &rows, e);
+static int differentiate_piece(struct device *d, int64_t piece, void *context, struct error *e) {
+    struct classifier *c = context;
+    const struct share rows = share_at(c->padded, 1, piece, c->pieces);
+    (void)e;
+    for (int64_t i = rows.first; i < rows.first + rows.count; i++) {
+        differentiate(c, cpu_device(d)->level, i);
+    }
+    return 0;
+}
+
+/* All rows of the chunk; the bias's gradient is a sum over them. */
+static int differentiate_rows(struct classifier *c, int64_t padded, struct error *e) {
+    c->padded = padded;
+    c->pieces = c->dbias == NULL ? cpu_pieces(c->d, padded, padded * c->outputs) : 1;
+    int rc = cpu_share(c->d, c->pieces, differentiate_piece, c, e);
+    for (int64_t i = 0; i < padded && rc == 0; i++) {
+        c->loss += c->losses[i];
+    }
+    return rc;
+}
+
+static int logits_of(struct classifier *c, const struct tensor *logits, const struct tensor *input,
+                     struct error *e) {
+    if (c->packed != NULL) {
+        return c->d->ops->linear(c->d, logits, input, c->packed, ACTIVATION_NONE, NULL, e);
+    }
+    const struct tensor turned = tensor_transpose(&c->weight);
+    return c->d->ops->matmul(c->d, logits, input, &turned, NULL, false, e);
+}
+
+static int input_gradient(struct classifier *c, const struct tensor *dinput,
+                          const struct tensor *slopes, struct error *e) {
+    if (c->packed != NULL) {
+        return c->d->ops->linear_backward(c->d, dinput, slopes, c->packed, false, e);
+    }
+    return c->d->ops->matmul(c->d, dinput, slopes, &c->weight, NULL, false, e);
+}
+
+static int classify_chunk(struct classifier *c, int64_t count, struct error *e) {
+    const int64_t padded = padded_rows(c, count);
+    const enum dtype compute = c->d->compute;
+    const struct tensor places = tensor_vector(c->places, DTYPE_I32, c->d, padded);
+    const struct tensor input = tensor_matrix(c->input, compute, c->d, padded, c->inputs);
+    const struct tensor logits = tensor_matrix(c->logits, DTYPE_F32, c->d, padded, c->outputs);
+    const struct tensor dinput = tensor_matrix(c->dinput, DTYPE_F32, c->d, padded, c->inputs);
+    const int64_t apart = c->outputs * (int64_t)(sizeof(float) / dtype_size(compute));
+    const struct tensor wide = tensor_matrix(c->logits, compute, c->d, padded, apart);
+    const struct tensor slopes = tensor_column_range(&wide, 0, c->outputs);
+    int rc = c->d->ops->gather(c->d, &input, c->x, &places, e);
     if (rc == 0) {
-        rc = cpu_matmul(c->d, &logits, &input, &turned, NULL, false, e);
+        rc = logits_of(c, &logits, &input, e);
     }
-    if (rc < 0) {
-        return rc;
+    if (rc == 0) {
+        rc = differentiate_rows(c, padded, e);
     }
-    differentiate(c, first, count, padded);
-    if (c->dx != NULL) {
-        rc = cpu_matmul(c->d, &dinput, &slopes, &c->weight, NULL, false, e);
-        const struct tensor from = tensor_row_range(&dinput, 0, count);
-        const struct tensor to = tensor_row_range(c->dx, first, count);
+    if (rc == 0 && c->dx != NULL) {
+        rc = input_gradient(c, &dinput, &slopes, e);
         if (rc == 0) {
-            rc = cpu_accumulate(c->d, &to, &from, e);
+            rc = c->d->ops->scatter_add(c->d, c->dx, &dinput, &places, e);
         }
     }
     if (rc == 0 && c->dweight != NULL) {
         const struct tensor by_output = tensor_transpose(&slopes);
-        rc = cpu_matmul(c->d, c->dweight, &by_output, &input, NULL, true, e);
+        rc = c->d->ops->matmul(c->d, c->dweight, &by_output, &input, NULL, true, e);
+    }
+    return rc;
+}
+
+/* Rows that do not count cost nothing. */
+static int classify(struct classifier *c, const struct tensor *loss, const struct tensor *weight,
+                    const struct tensor *labels, struct error *e) {
+    assert(labels->type == DTYPE_I32 && tensor_is_dense(labels));
+    assert(tensor_count(labels) == c->rows && c->rows <= INT32_MAX);
+    c->labels = labels->data;
+    c->chunk = chunk_of(c);
+    int rc = make_room(c, weight, e);
+    for (int64_t next = 0; next < c->rows && rc == 0;) {
+        const int64_t count = choose(c, &next);
+        rc = count > 0 ? classify_chunk(c, count, e) : 0;
+    }
+    if (rc == 0) {
+        *(float *)loss->data += (float)c->loss;
     }
     return rc;
 }
@@ -142,29 +211,34 @@ int cpu_classify(struct device *d, const struct tensor *loss, const struct tenso
                  const struct tensor *weight, const struct tensor *bias,
                  const struct tensor *labels, float scale, struct error *e) {
     struct classifier c = {.d = d,
-                           .level = cpu_device(d)->level,
                            .x = x,
                            .bias = bias,
                            .dx = dx,
                            .dweight = dweight,
                            .dbias = dbias,
-                           .labels = labels->data,
                            .rows = tensor_rows(x),
                            .inputs = tensor_width(x),
                            .outputs = tensor_rows(weight),
                            .scale = scale};
-    assert(tensor_width(weight) == c.inputs && labels->type == DTYPE_I32);
-    assert(tensor_is_dense(labels) && tensor_count(labels) == c.rows);
+    assert(tensor_width(weight) == c.inputs);
     check_vector(loss, 1);
     check_vector(bias, c.outputs);
     check_vector(dbias, c.outputs);
-    c.chunk = chunk_of(c.rows, c.outputs);
-    int rc = make_room(&c, weight, e);
-    for (int64_t first = 0; first < c.rows && rc == 0; first += c.chunk) {
-        rc = classify_chunk(&c, first, e);
-    }
-    if (rc == 0) {
-        *(float *)loss->data += (float)c.loss;
-    }
-    return rc;
+    return classify(&c, loss, weight, labels, e);
+}
+
+int cpu_classify_packed(struct device *d, const struct tensor *loss, const struct tensor *dx,
+                        const struct tensor *x, const struct packed *w, const struct tensor *labels,
+                        float scale, struct error *e) {
+    struct classifier c = {.d = d,
+                           .x = x,
+                           .dx = dx,
+                           .packed = w,
+                           .rows = tensor_rows(x),
+                           .inputs = w->inputs,
+                           .outputs = w->outputs,
+                           .scale = scale};
+    assert(w->frozen && tensor_width(x) == w->inputs);
+    check_vector(loss, 1);
+    return classify(&c, loss, NULL, labels, e);
 }

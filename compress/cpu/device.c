@@ -5,6 +5,7 @@
 
 #include "compress/cpu/ops.h"
 #include "compress/cpu/product.h"
+#include "compress/cpu/team.h"
 #include "store/cpu_count.h"
 
 static int probe(struct error *e) {
@@ -25,6 +26,7 @@ static void close_device(struct device *device) {
         return;
     }
     struct cpu_device *d = cpu_device(device);
+    team_close(d->team);
     for (int i = 0; i < SCRATCH_COUNT; i++) {
         buffer_free(&d->scratch[i]);
     }
@@ -32,7 +34,8 @@ static void close_device(struct device *device) {
     free(d);
 }
 
-static int open_device(struct device **out, enum dtype compute, struct error *e) {
+int cpu_device_open(struct cpu_device **out, const struct ops *ops, enum dtype compute,
+                    struct error *e) {
     *out = NULL;
     const struct level *level = level_choose(e);
     if (level == NULL) {
@@ -46,15 +49,36 @@ static int open_device(struct device **out, enum dtype compute, struct error *e)
     if (d == NULL) {
         return error_memory(e, NULL);
     }
-    d->head = (struct device){.backend = &CPU_BACKEND, .ops = &CPU_OPS, .compute = compute};
+    d->head = (struct device){.backend = &CPU_BACKEND, .ops = ops, .compute = compute};
     d->level = level;
     int rc = products_open(&d->products, level->name, e);
     if (rc < 0) {
         close_device(&d->head);
         return rc;
     }
-    *out = &d->head;
+    *out = d;
     return 0;
+}
+
+static int open_device(struct device **out, enum dtype compute, struct error *e) {
+    struct cpu_device *d = NULL;
+    int rc = cpu_device_open(&d, &CPU_OPS, compute, e);
+    *out = rc == 0 ? &d->head : NULL;
+    return rc;
+}
+
+static int open_team(struct device **out, enum dtype compute, int threads, struct error *e) {
+    struct cpu_device *d = NULL;
+    int rc = cpu_device_open(&d, &TEAM_OPS, compute, e);
+    if (rc == 0) {
+        rc = team_open(&d->team, threads > 0 ? threads : cpu_count(), compute, e);
+    }
+    if (rc < 0) {
+        close_device(d != NULL ? &d->head : NULL);
+        d = NULL;
+    }
+    *out = d != NULL ? &d->head : NULL;
+    return rc;
 }
 
 void cpu_count_bytes(struct device *d, int64_t bytes) {
@@ -79,4 +103,5 @@ const struct backend CPU_BACKEND = {.name = "cpu",
                                     .batch = batch,
                                     .host_memory = true,
                                     .device_open = open_device,
+                                    .team_open = open_team,
                                     .device_close = close_device};

@@ -9,6 +9,7 @@
 #include "store/buffer.h"
 
 struct products;
+struct team;
 
 /* Who holds which scratch memory while an operation runs. */
 enum scratch {
@@ -18,6 +19,7 @@ enum scratch {
     SCRATCH_RESULT, /* a product's result, of which BF16 is made */
     SCRATCH_HEAD,   /* an attention's kernel */
     SCRATCH_WINDOW, /* where the tokens of a window stand */
+    SCRATCH_GEMM,   /* what a product packs; rows for products with a few */
     SCRATCH_CHUNK,  /* of the rows of a classification: inputs, logits and gradients */
     SCRATCH_COUNT
 };
@@ -27,6 +29,8 @@ struct cpu_device {
     const struct level *level;
     struct products *products;
     struct buffer scratch[SCRATCH_COUNT];
+    struct team *team; /* that shares its operations (team.h); NULL: none */
+    size_t team_bytes; /* of the threads' devices, that are counted in `head` */
 };
 
 static inline struct cpu_device *cpu_device(struct device *d) {
@@ -34,6 +38,10 @@ static inline struct cpu_device *cpu_device(struct device *d) {
 }
 
 extern const struct backend CPU_BACKEND;
+
+/* A device without a team; `ops`: CPU_OPS, or those of a team. */
+int cpu_device_open(struct cpu_device **out, const struct ops *ops, enum dtype compute,
+                    struct error *e);
 
 enum { CPU_ALIGNMENT = BUFFER_ALIGNMENT };
 

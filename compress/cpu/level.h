@@ -16,6 +16,21 @@
 #include "store/error.h"
 
 struct adamw_step; /* of compress/ops.h */
+struct frozen_matrix;
+
+/* A few rows for products with a frozen matrix. */
+struct frozen_dots {
+    int rows; /* FROZEN_DOT_ROWS at most, a power of 2 */
+    /* (rows, inputs), and zeros up to a multiple of 32; for 4 bits also the sums of each 32, and
+     * zeros up to a multiple of 16. */
+    const float *x, *sums;
+    /* Of 4 bits, by order_halves: x rounded to BF16, and zeros up to a multiple of 128; NULL: not.
+     * `sums` are then those of the rounded numbers. */
+    const uint16_t *halves;
+    float *out;
+    int64_t x_stride, sums_stride, halves_stride, out_stride;
+};
+enum { FROZEN_DOT_ROWS = 4, FROZEN_DOT_BLOCKS = 2048 /* of a row, at most */ };
 
 struct level {
     const char *name;
@@ -47,6 +62,11 @@ struct level {
     void (*adamw)(float *weight, float *first, float *second, const float *gradient, size_t count,
                   const struct adamw_step *step);
 
+    /* x / (1 - share), or 0: see compress/dropout.h. The places of a run differ in their low 32
+     * bits alone. */
+    void (*dropout)(float *out, const float *x, size_t count, uint64_t place, uint64_t seed,
+                    float share);
+
     /* ---- One row ---- */
     void (*layer_norm)(float *out, const float *x, size_t width, const float *gamma,
                        const float *beta, float eps);
@@ -63,6 +83,15 @@ struct level {
     /* Pairs (i, i + pairs) of x turn by angles of these cosines and sines. May be in place. */
     void (*rotary)(float *out, const float *x, const float *cosine, const float *sine,
                    size_t pairs);
+    /* Inputs [first, first + count) of a row of a frozen matrix, the first a multiple of 32. */
+    void (*unpack)(float *out, const struct frozen_matrix *m, int64_t row, int64_t first,
+                   int64_t count);
+    /* Rounds x, and puts it into the order in which 4 bits are taken out of bytes; count: a
+     * multiple of 128. NULL: the level multiplies them in F32. */
+    void (*order_halves)(uint16_t *out, float *x, int64_t count);
+    /* out (rows, count) = x by rows [first, first + count) of the matrix. */
+    void (*frozen_dots)(const struct frozen_dots *d, const struct frozen_matrix *m, int64_t first,
+                        int64_t count);
     void (*softmax)(float *out, const float *x, size_t width);
     void (*softmax_backward)(float *dx, const float *y, const float *dy, size_t width);
     /* dlogits = scale (softmax - one-hot label), may be logits; returns the cross-entropy. */
@@ -70,6 +99,7 @@ struct level {
                             float scale);
 
     const struct attention_kernels *attention, *attention_bf16; /* NULL without has_bf16 */
+    const struct gemm_kernels *gemm, *gemm_bf16;                /* likewise */
 };
 
 /* NULL with `e` filled when OCC_CPU names what is unknown or not there. */

@@ -89,6 +89,8 @@ static void block_product(float *c, int64_t c_stride, const float *a, int64_t a_
     }
 }
 
+#define GEMM_BEGIN tiles_begin()
+#define GEMM_END _tile_release()
 #include "compress/cpu/attention_bf16.h"
 
 static void tiled_begin(const struct attention_call *c, void *scratch) {
@@ -106,5 +108,7 @@ const struct attention_kernels ATTENTION_AMX = {.scratch = attention_scratch,
                                                 .forward = attention_forward,
                                                 .backward = attention_backward,
                                                 .end = tiled_end};
-const struct level LEVEL_AMX = LEVEL("amx", true, ATTENTION_AVX512, &ATTENTION_AMX);
+const struct gemm_kernels GEMM_AMX = GEMM;
+const struct level LEVEL_AMX =
+    LEVEL("amx", true, ATTENTION_AVX512, &ATTENTION_AMX, GEMM_AVX512, &GEMM_AMX);
 #endif

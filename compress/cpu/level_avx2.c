@@ -10,5 +10,6 @@
 #include "compress/cpu/attention_f32.h"
 
 const struct attention_kernels ATTENTION_AVX2 = ATTENTION;
-const struct level LEVEL_AVX2 = LEVEL("avx2", false, ATTENTION_AVX2, NULL);
+const struct gemm_kernels GEMM_AVX2 = GEMM;
+const struct level LEVEL_AVX2 = LEVEL("avx2", false, ATTENTION_AVX2, NULL, GEMM_AVX2, NULL);
 #endif

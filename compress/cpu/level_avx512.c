@@ -10,5 +10,6 @@
 #include "compress/cpu/attention_f32.h"
 
 const struct attention_kernels ATTENTION_AVX512 = ATTENTION;
-const struct level LEVEL_AVX512 = LEVEL("avx512", false, ATTENTION_AVX512, NULL);
+const struct gemm_kernels GEMM_AVX512 = GEMM;
+const struct level LEVEL_AVX512 = LEVEL("avx512", false, ATTENTION_AVX512, NULL, GEMM_AVX512, NULL);
 #endif

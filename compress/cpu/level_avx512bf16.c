@@ -22,6 +22,7 @@ static inline vec multiply_add(vec sum, vec a, vec b) {
 #include "compress/cpu/attention_bf16.h"
 
 const struct attention_kernels ATTENTION_AVX512BF16 = ATTENTION;
-const struct level LEVEL_AVX512BF16 =
-    LEVEL("avx512bf16", true, ATTENTION_AVX512, &ATTENTION_AVX512BF16);
+const struct gemm_kernels GEMM_AVX512BF16 = GEMM;
+const struct level LEVEL_AVX512BF16 = LEVEL("avx512bf16", true, ATTENTION_AVX512,
+                                            &ATTENTION_AVX512BF16, GEMM_AVX512, &GEMM_AVX512BF16);
 #endif

@@ -6,8 +6,10 @@
  *     QUERY_BLOCK    queries that an attention takes at a time, a multiple of TILE_ROWS
  *
  * and makes its table by LEVEL, after an attention. */
+#include "compress/cpu/gemm.h"
 #include "compress/cpu/level.h"
 #include "compress/cpu/vector_math.h"
+#include "compress/dropout.h"
 #include "compress/ops.h"
 #include "store/dtype.h"
 
@@ -15,6 +17,8 @@
 #include "compress/cpu/add_body.h"
 #include "compress/cpu/copy_body.h"
 #include "compress/cpu/dot_body.h"
+#include "compress/cpu/dropout_body.h"
+#include "compress/cpu/frozen_body.h"
 #include "compress/cpu/gelu_body.h"
 #include "compress/cpu/layer_norm_body.h"
 #include "compress/cpu/rotary_body.h"
@@ -25,7 +29,7 @@
 #include "compress/cpu/cross_entropy_body.h"
 #include "compress/cpu/rms_norm_body.h"
 
-#define LEVEL(level, bf16, f32_attention, bf16_attention)                                          \
+#define LEVEL(level, bf16, f32_attention, bf16_attention, f32_gemm, bf16_gemm)                     \
     {                                                                                              \
         .name = level, .has_bf16 = bf16, .to_bf16 = to_bf16, .from_bf16 = from_bf16,               \
         .accumulate = accumulate, .add = add, .combine = combine, .multiply = multiply,            \
@@ -38,5 +42,7 @@
         .swiglu_gate_backward = swiglu_gate_backward, .swiglu_up_backward = swiglu_up_backward,    \
         .rms_norm = rms_norm, .rms_norm_backward = rms_norm_backward,                              \
         .rms_norm_gain_backward = rms_norm_gain_backward, .dot = dot, .add_scaled = add_scaled,    \
-        .rotary = rotary, .attention = &f32_attention, .attention_bf16 = bf16_attention            \
+        .rotary = rotary, .dropout = dropout, .unpack = unpack, .frozen_dots = frozen_dots,        \
+        .order_halves = ORDER_HALVES, .attention = &f32_attention,                                 \
+        .attention_bf16 = bf16_attention, .gemm = &f32_gemm, .gemm_bf16 = bf16_gemm                \
     }

@@ -10,4 +10,6 @@
 #include "compress/cpu/attention_f32.h"
 
 const struct attention_kernels ATTENTION_PORTABLE = ATTENTION;
-const struct level LEVEL_PORTABLE = LEVEL("portable", false, ATTENTION_PORTABLE, NULL);
+const struct gemm_kernels GEMM_PORTABLE = GEMM;
+const struct level LEVEL_PORTABLE =
+    LEVEL("portable", false, ATTENTION_PORTABLE, NULL, GEMM_PORTABLE, NULL);

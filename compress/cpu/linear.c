@@ -3,8 +3,10 @@
 #include "compress/cpu/linear.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "compress/cpu/frozen.h"
 #include "compress/cpu/ops.h"
 #include "compress/cpu/product.h"
 #include "compress/cpu/walk.h"
@@ -18,7 +20,11 @@ int cpu_pack(struct device *d, struct packed **out, const struct tensor *matrix,
 }
 
 void cpu_packed_close(struct packed *w) {
-    product_packed_close(w);
+    if (w != NULL && w->frozen) {
+        free(w);
+    } else {
+        product_packed_close(w);
+    }
 }
 
 /* ---- Rows ---------------------------------------------------------------------------- */
@@ -78,8 +84,8 @@ static void activate_part(const struct level *level, float *x, size_t count,
     }
 }
 
-static void activate(const struct level *level, const struct rows *x, int64_t count, int64_t width,
-                     enum activation activation) {
+void rows_activate(const struct level *level, const struct rows *x, int64_t count, int64_t width,
+                   enum activation activation) {
     if (x->stride == width) {
         activate_part(level, x->data, (size_t)(count * width), activation);
         return;
@@ -139,6 +145,9 @@ int linear_block(struct device *d, const struct rows *out, const struct rows *x,
                  struct error *e) {
     struct rows input;
     assert(residual == NULL || activation == ACTIVATION_NONE);
+    if (w->frozen) {
+        return frozen_linear(d, out, x, count, w, activation, residual, e);
+    }
     if (out->type == DTYPE_BF16 && (w->type != DTYPE_BF16 || activation != ACTIVATION_NONE)) {
         return widened_block(d, out, x, count, w, activation, residual, e);
     }
@@ -147,7 +156,7 @@ int linear_block(struct device *d, const struct rows *out, const struct rows *x,
         rc = product_of(d, out, &input, count, w, residual, e);
     }
     if (rc == 0) {
-        activate(cpu_device(d)->level, out, count, w->outputs, activation);
+        rows_activate(cpu_device(d)->level, out, count, w->outputs, activation);
     }
     return rc;
 }
@@ -159,6 +168,10 @@ int cpu_linear(struct device *d, const struct tensor *out, const struct tensor *
     struct rows to = rows_of(out, rows, w->outputs), from = rows_of(x, rows, w->inputs);
     struct rows rest = rows_of(residual, rows, w->outputs);
     int rc = 0;
+    if (w->frozen) {
+        return frozen_linear(d, &to, &from, rows, w, activation, residual != NULL ? &rest : NULL,
+                             e);
+    }
     for (int64_t r = 0; r < rows && rc == 0; r += LINEAR_BLOCK) {
         struct rows to_block = rows_at(&to, r), from_block = rows_at(&from, r);
         struct rows rest_block = rows_at(&rest, r);

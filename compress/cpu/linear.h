@@ -27,11 +27,19 @@ static inline int64_t block_rows(int64_t done, int64_t rows) {
     return rows - done < LINEAR_BLOCK ? rows - done : LINEAR_BLOCK;
 }
 
+static inline int64_t round_up(int64_t count, int64_t unit) {
+    return (count + unit - 1) / unit * unit;
+}
+
 /* Of a tensor; t NULL: none. */
 struct rows rows_of(const struct tensor *t, int64_t rows, int64_t width);
 /* `count` rows of x into those of out. */
 void rows_copy(const struct level *level, const struct rows *out, const struct rows *x,
                int64_t count, int64_t width);
+
+/* In place, of F32. */
+void rows_activate(const struct level *level, const struct rows *x, int64_t count, int64_t width,
+                   enum activation activation);
 
 /* out = activation(x W^T + bias) [+ residual, which may be out; not with an activation]. At most
  * LINEAR_BLOCK rows. */

@@ -15,6 +15,7 @@
     OP(resample) OP(resample_backward) \
     OP(normalize_pixels) \
     OP(pack) OP(packed_close) OP(linear) OP(mlp) \
+    OP(pack_frozen) OP(linear_backward) OP(gather_packed) \
     OP(convolve) \
     OP(matmul) \
     OP(add) OP(combine) OP(multiply) OP(multiply_backward) \
@@ -30,7 +31,8 @@
     OP(rotary) \
     OP(attention) OP(attention_backward) \
     OP(cross_entropy) \
-    OP(classify) \
+    OP(classify) OP(classify_packed) \
+    OP(dropout) \
     OP(square_sum) \
     OP(adamw)
 /* clang-format on */
@@ -38,6 +40,6 @@
 #define CPU_DECLARE(name) extern __typeof__(*(((struct ops *)NULL)->name)) cpu_##name;
 CPU_OPERATIONS(CPU_DECLARE)
 
-extern const struct ops CPU_OPS;
+extern const struct ops CPU_OPS, TEAM_OPS /* team_ops.c */;
 
 #endif

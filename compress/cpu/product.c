@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compress/cpu/product_state.h"
+#include "compress/cpu/product_onednn.h"
+#include "compress/ops.h"
 
 /* Of OpenMP, on which Debian's oneDNN runs; declared here because omp.h comes with each compiler's
  * own library, and it is libgomp that must hear it. */
@@ -46,7 +47,7 @@ static void limit(const char *level) {
     pthread_mutex_unlock(&shared.lock);
 }
 
-int product_failed(dnnl_status_t status, const char *what, struct error *e) {
+static int failed(dnnl_status_t status, const char *what, struct error *e) {
     if (status == dnnl_out_of_memory) {
         return error_set(e, ERR_MEMORY, "out of memory in %s", what);
     }
@@ -78,10 +79,25 @@ struct product {
     dnnl_memory_t x, y;
 };
 
+enum { PRODUCT_BUCKETS = 64 };
+struct products {
+    dnnl_stream_t stream;
+    struct product *buckets[PRODUCT_BUCKETS];
+};
+
+/* oneDNN's handles are not const, also of what it only reads. */
+static void product_read(dnnl_memory_t memory, const void *data) {
+    union {
+        const void *read;
+        void *handle;
+    } of = {.read = data};
+    dnnl_memory_set_data_handle(memory, of.handle);
+}
+
 /* The rows for which weights choose their order; all numbers of rows are then computed in it. */
 enum { TYPICAL_ROWS = 256 };
 
-dnnl_status_t product_attributes(dnnl_primitive_attr_t *out, bool accumulate) {
+static dnnl_status_t attributes_of(dnnl_primitive_attr_t *out, bool accumulate) {
     dnnl_post_ops_t post = NULL;
     dnnl_status_t status = dnnl_primitive_attr_create(out);
     if (status == dnnl_success && accumulate) {
@@ -112,12 +128,12 @@ static int make_description(dnnl_primitive_desc_t *out, const struct product_siz
     enum dtype type = (enum dtype)s->type;
     dnnl_status_t status = describe_matrix(&x, s->rows, s->inputs, s->x_stride, type);
     if (status != dnnl_success) {
-        return product_failed(status, "describe a product", e);
+        return failed(status, "describe a product", e);
     }
     describe_free(&w, 2, (dnnl_dims_t){s->inputs, s->outputs}, type);
     describe_matrix(&y, s->rows, s->outputs, s->out_stride, (enum dtype)s->out_type);
     describe_matrix(&bias, 1, s->outputs, s->outputs, DTYPE_F32);
-    status = product_attributes(&attributes, s->accumulate != 0);
+    status = attributes_of(&attributes, s->accumulate != 0);
     if (status == dnnl_success) {
         status = product_describe(
             out, shared.engine, described(&x), packed != NULL ? packed : described(&w),
@@ -130,7 +146,7 @@ static int make_description(dnnl_primitive_desc_t *out, const struct product_siz
     describe_end(&y);
     describe_end(&w);
     describe_end(&x);
-    return status == dnnl_success ? 0 : product_failed(status, "make a product", e);
+    return status == dnnl_success ? 0 : failed(status, "make a product", e);
 }
 
 /* The matrix as it came, in `type`; the caller frees it. */
@@ -204,7 +220,7 @@ static int reorder(struct weights *w, struct products *p, void *matrix, struct e
     dnnl_memory_destroy(plain);
     describe_end(&plain_order);
     dnnl_primitive_desc_destroy(product);
-    return status == dnnl_success ? 0 : product_failed(status, "pack weights", e);
+    return status == dnnl_success ? 0 : failed(status, "pack weights", e);
 }
 
 static int keep_bias(struct weights *w, const float *bias, struct error *e) {
@@ -221,7 +237,7 @@ static int keep_bias(struct weights *w, const float *bias, struct error *e) {
         status = dnnl_memory_create(&w->bias, described(&order), shared.engine, w->bias_values);
         describe_end(&order);
     }
-    return status == dnnl_success ? 0 : product_failed(status, "keep a bias", e);
+    return status == dnnl_success ? 0 : failed(status, "keep a bias", e);
 }
 
 int product_pack(struct packed **out, struct products *p, const void *matrix, enum dtype type,
@@ -271,7 +287,7 @@ int products_open(struct products **out, const char *level, struct error *e) {
     limit(level);
     pthread_once(&shared.once, open_engine);
     if (shared.status != dnnl_success) {
-        return product_failed(shared.status, "start", e);
+        return failed(shared.status, "start", e);
     }
     omp_set_num_threads(1); /* of the calling thread; oneDNN asks for it when it makes a product */
     struct products *p = calloc(1, sizeof *p);
@@ -281,9 +297,8 @@ int products_open(struct products **out, const char *level, struct error *e) {
     dnnl_status_t status = dnnl_stream_create(&p->stream, shared.engine, dnnl_stream_default_flags);
     if (status != dnnl_success) {
         free(p);
-        return product_failed(status, "start", e);
+        return failed(status, "start", e);
     }
-    p->engine = shared.engine;
     *out = p;
     return 0;
 }
@@ -307,7 +322,6 @@ void products_close(struct products *p) {
             product_close(first);
         }
     }
-    multiplications_close(p);
     dnnl_stream_destroy(p->stream);
     free(p);
 }
@@ -318,7 +332,7 @@ static int product_make(struct product *product, const struct weights *w, struct
     description packed;
     dnnl_status_t status = dnnl_memory_get_memory_desc(w->packed, &packed);
     if (status != dnnl_success) {
-        return product_failed(status, "find packed weights", e);
+        return failed(status, "find packed weights", e);
     }
     int rc = make_description(&product->description, s, packed, e);
     if (rc < 0) {
@@ -329,7 +343,7 @@ static int product_make(struct product *product, const struct weights *w, struct
         status = describe_matrix(&x, s->rows, s->inputs, s->x_stride, w->head.type);
     }
     if (status != dnnl_success) {
-        return product_failed(status, "make a product", e);
+        return failed(status, "make a product", e);
     }
     status = dnnl_memory_create(&product->x, described(&x), shared.engine, DNNL_MEMORY_NONE);
     describe_end(&x);
@@ -340,7 +354,7 @@ static int product_make(struct product *product, const struct weights *w, struct
         status = dnnl_memory_create(&product->y, described(&y), shared.engine, DNNL_MEMORY_NONE);
         describe_end(&y);
     }
-    return status == dnnl_success ? 0 : product_failed(status, "make a product", e);
+    return status == dnnl_success ? 0 : failed(status, "make a product", e);
 }
 
 static int product_find(struct product **out, struct products *p, const struct product_size *s,
@@ -398,5 +412,5 @@ int product_run(struct products *p, void *out, enum dtype out_type, int64_t out_
     if (status == dnnl_success) {
         status = dnnl_stream_wait(p->stream);
     }
-    return status == dnnl_success ? 0 : product_failed(status, "run a product", e);
+    return status == dnnl_success ? 0 : failed(status, "run a product", e);
 }

@@ -1,4 +1,4 @@
-/* product.h - matrix products through oneDNN: only product*.[ch] know it.
+/* product.h - products by packed weights through oneDNN: only product*.[ch] know it.
  *
  * One thread computes a product: pages run beside each other, not products. */
 #ifndef OCC_COMPRESS_CPU_PRODUCT_H
@@ -30,16 +30,5 @@ void product_packed_close(struct packed *packed); /* NULL is allowed */
 int product_run(struct products *p, void *out, enum dtype out_type, int64_t out_stride,
                 const void *x, int64_t x_stride, int64_t rows, const struct packed *packed,
                 bool accumulate, struct error *e);
-
-/* out (batch, m, n) = [out +] a (batch, m, k) b (batch, k, n) + bias, with nothing packed. Of the
- * last two strides of a and of b one is 1, and out's last one is. bias (n), or NULL. */
-struct matmul_shape {
-    int64_t batch, m, n, k;
-    int64_t a_stride[3], b_stride[3], out_stride[3];
-    enum dtype type, out_type; /* of a and b; of out: each F32 or BF16 */
-    bool accumulate;
-};
-int product_multiply(struct products *p, void *out, const void *a, const void *b, const float *bias,
-                     const struct matmul_shape *shape, struct error *e);
 
 #endif

@@ -7,19 +7,46 @@
 #include "compress/cpu/ops.h"
 #include "compress/cpu/strided.h"
 
-/* What turns the heads of a token. */
+/* What turns the heads of a token: in double, as angles of far positions are large, and as the next
+ * position's come from them. */
 struct turn {
     const struct level *level;
+    double *at, *step;           /* (2 pairs): cosines, then sines, of a position and of 1 */
     float *cosine, *sine, *head; /* (pairs), (pairs), (head_dim) */
     int64_t pairs, dim;
 };
 
-/* Angles in double: those of far positions are large. */
-static void set_angles(const struct turn *t, int32_t position, const float *frequency, bool back) {
+static void set_at(double *at, int32_t position, const float *frequency, int64_t pairs) {
+    for (int64_t i = 0; i < pairs; i++) {
+        const double angle = (double)position * (double)frequency[i];
+        at[i] = cos(angle);
+        at[pairs + i] = sin(angle);
+    }
+}
+
+/* cos(a + b) and sin(a + b). */
+static void step_on(double *restrict at, const double *restrict step, int64_t pairs) {
+    for (int64_t i = 0; i < pairs; i++) {
+        const double c = at[i], s = at[pairs + i];
+        at[i] = c * step[i] - s * step[pairs + i];
+        at[pairs + i] = s * step[i] + c * step[pairs + i];
+    }
+}
+
+/* `next`: the position is the one after that of the last call. Errors, of 1e-16 a step, are let go
+ * of every EXACT positions. */
+static void set_angles(const struct turn *t, int32_t position, bool next, const float *frequency,
+                       bool back) {
+    enum { EXACT = 64 };
+    if (next && position % EXACT != 0) {
+        step_on(t->at, t->step, t->pairs);
+    } else {
+        set_at(t->at, position, frequency, t->pairs);
+    }
     for (int64_t i = 0; i < t->pairs; i++) {
-        double angle = (double)position * (double)frequency[i];
-        t->cosine[i] = (float)cos(angle);
-        t->sine[i] = (float)sin(back ? -angle : angle);
+        const double sine = t->at[t->pairs + i];
+        t->cosine[i] = (float)t->at[i];
+        t->sine[i] = (float)(back ? -sine : sine);
     }
 }
 
@@ -55,16 +82,21 @@ int cpu_rotary(struct device *d, const struct tensor *out, const struct tensor *
            tensor_count(positions) == batch * tokens);
     assert(o->frequency->type == DTYPE_F32 && tensor_is_dense(o->frequency) &&
            tensor_count(o->frequency) == turn.pairs);
-    size_t numbers = (size_t)(2 * turn.pairs + turn.dim);
-    int rc = cpu_scratch(&scratch, d, SCRATCH_WALK, numbers * sizeof(float), e);
+    const size_t pairs = (size_t)turn.pairs, dim = (size_t)turn.dim;
+    const size_t bytes = 4 * pairs * sizeof(double) + (2 * pairs + dim) * sizeof(float);
+    int rc = cpu_scratch(&scratch, d, SCRATCH_WALK, bytes, e);
     if (rc < 0) {
         return rc;
     }
-    turn.head = scratch;
-    turn.cosine = turn.head + turn.dim;
-    turn.sine = turn.cosine + turn.pairs;
+    turn.at = scratch;
+    turn.step = turn.at + 2 * pairs;
+    turn.cosine = (float *)(void *)(turn.step + 2 * pairs);
+    turn.sine = turn.cosine + pairs;
+    turn.head = turn.sine + pairs;
+    set_at(turn.step, 1, o->frequency->data, turn.pairs);
     for (int64_t i = 0; i < batch * tokens; i++) {
-        set_angles(&turn, position[i], o->frequency->data, o->back);
+        const bool next = i > 0 && (int64_t)position[i] == (int64_t)position[i - 1] + 1;
+        set_angles(&turn, position[i], next, o->frequency->data, o->back);
         for (int64_t h = 0; h < heads; h++) {
             turn_head(&turn, head_at(out, i / tokens, i % tokens, h), out->type,
                       head_at(x, i / tokens, i % tokens, h), x->type);

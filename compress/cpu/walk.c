@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-enum { CHUNK = 4096 /* converted elements that stay in the first cache */ };
+enum { CHUNK = 1024 /* converted elements, of which a few operands stay in the first cache */ };
 
 /* How many elements of an operand are converted at a time. */
 static int64_t room_for(const struct tensor *t, int64_t chunk) {
