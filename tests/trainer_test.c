@@ -208,8 +208,8 @@ static json_t *last_line(void) {
     return line;
 }
 
-static void run(struct linear_task *context, int64_t threads, int64_t samples, int64_t stop_at,
-                int code) {
+static void run_with(struct linear_task *context, int64_t threads, int64_t team, int64_t samples,
+                     int64_t stop_at, int code) {
     struct trainer_options o = TRAINER_DEFAULTS;
     struct trainer_result result;
     struct error e = {0};
@@ -222,12 +222,18 @@ static void run(struct linear_task *context, int64_t threads, int64_t samples, i
     o.folder = ".";
     o.device = "cpu";
     o.threads = threads;
+    o.team = team;
     o.stop_at = stop_at;
     o.schedule = (struct schedule){.rate = 0.05, .steps = STEPS, .warm_up = 5};
     CHECK_NUMBER(trainer_run(&o, &task, NULL, &result, &e), code);
     CHECK_TEXT(e.text, code == 0 ? "" : "stopped at step 23");
     CHECK_NUMBER(result.step, stop_at > 0 ? stop_at : STEPS);
     CHECK_NUMBER(result.samples, result.step * samples);
+}
+
+static void run(struct linear_task *context, int64_t threads, int64_t samples, int64_t stop_at,
+                int code) {
+    run_with(context, threads, 1, samples, stop_at, code);
 }
 
 static void read_map(float *values) {
@@ -267,6 +273,26 @@ static void accumulation_and_threads_make_the_same_step(void) {
     remove_files();
     for (int i = 0; i < NUMBERS; i++) {
         CHECK_NEAR((double)one[i], (double)two[i], 0.02); /* sums in another order */
+    }
+}
+
+static void a_team_makes_the_same_step_and_goes_on_as_one(void) {
+    float one[NUMBERS], whole[NUMBERS], again[NUMBERS];
+    struct linear_task context = {.adapter = false};
+    run(&context, 1, 16, 0, 0);
+    read_map(one);
+    remove_files();
+    run_with(&context, 0, 2, 16, 0, 0);
+    CHECK_NUMBER(context.last_slot, 15); /* one thread learns all samples */
+    read_map(whole);
+    remove_files();
+    run_with(&context, 0, 2, 16, 23, ERR_CANCELLED);
+    run_with(&context, 0, 2, 16, 0, 0);
+    read_map(again);
+    CHECK(memcmp(whole, again, sizeof whole) == 0);
+    remove_files();
+    for (int i = 0; i < NUMBERS; i++) {
+        CHECK_NEAR((double)one[i], (double)whole[i], 0.02);
     }
 }
 
@@ -314,6 +340,7 @@ int main(void) {
     }
     RUN(a_network_of_any_kind_is_trained);
     RUN(accumulation_and_threads_make_the_same_step);
+    RUN(a_team_makes_the_same_step_and_goes_on_as_one);
     RUN(what_is_frozen_stays_and_is_in_no_checkpoint);
     RUN(a_stopped_run_ends_with_the_same_weights);
     if (chdir("..") != 0 || rmdir(folder) != 0) {

@@ -5,11 +5,11 @@
 
 #include "store/log.h"
 
-const char *const LEDGER_NAMES[LEDGER_COUNT] = {[LEDGER_WEIGHTS] = "weights",
-                                                [LEDGER_GRADIENTS] = "gradients",
-                                                [LEDGER_MOMENTS] = "moments",
-                                                [LEDGER_ACTIVATIONS] = "activations",
-                                                [LEDGER_SCRATCH] = "scratch"};
+const char *const LEDGER_NAMES[LEDGER_COUNT] = {
+    [LEDGER_WEIGHTS] = "weights", [LEDGER_GRADIENTS] = "gradients",
+    [LEDGER_MOMENTS] = "moments", [LEDGER_ACTIVATIONS] = "activations",
+    [LEDGER_SCRATCH] = "scratch", [LEDGER_FROZEN] = "frozen",
+    [LEDGER_TEXT] = "text"};
 
 size_t ledger_total(const size_t bytes[LEDGER_COUNT]) {
     size_t sum = 0;
@@ -23,6 +23,9 @@ void ledger_log(const char *title, const size_t bytes[LEDGER_COUNT]) {
     char text[256];
     size_t used = 0;
     for (int i = 0; i < LEDGER_COUNT && used < sizeof text; i++) {
+        if (i > LEDGER_SCRATCH && bytes[i] == 0) {
+            continue; /* few tasks have these */
+        }
         int n = snprintf(text + used, sizeof text - used, "%s%s %.1f", i > 0 ? ", " : "",
                          LEDGER_NAMES[i], (double)bytes[i] * 1e-6);
         used += n > 0 ? (size_t)n : 0;

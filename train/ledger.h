@@ -15,6 +15,8 @@ enum ledger_entry {
     LEDGER_MOMENTS,     /* two, and the mean of the weights where it is kept */
     LEDGER_ACTIVATIONS, /* most at a time on the tapes */
     LEDGER_SCRATCH,     /* else: of operations, and ends of the tapes' blocks */
+    LEDGER_FROZEN,      /* weights that are not trained, packed or as the file has them */
+    LEDGER_TEXT,        /* tokens to learn from */
     LEDGER_COUNT
 };
 extern const char *const LEDGER_NAMES[LEDGER_COUNT];

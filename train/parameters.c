@@ -56,7 +56,8 @@ static enum dtype value_type(const struct parameters *p, const struct tensor_spe
 }
 
 static bool needs_bf16(const struct parameters *p, const struct tensor_spec *spec) {
-    return spec->trainable && spec->kind == TENSOR_MATRIX && p->device->compute == DTYPE_BF16;
+    return spec->trainable && spec->kind == TENSOR_MATRIX && !spec->lean &&
+           p->device->compute == DTYPE_BF16;
 }
 
 static struct tensor shape_of(const struct tensor_spec *spec, enum dtype type) {

@@ -41,8 +41,19 @@ struct curve {
     double label; /* y of its name */
 };
 
+/* What runs count, and what a loss is of. */
+struct plot_kind {
+    const char *samples, *axis;
+};
+static const struct plot_kind KINDS[] = {
+    {"pages", "cross-entropy per character, in nats (character + presence)"},
+    {"rows", "cross-entropy per token, in nats"},
+};
+enum { KIND_COUNT = sizeof KINDS / sizeof *KINDS };
+
 struct plot {
     struct arena *arena;
+    const struct plot_kind *kind; /* of the first line; NULL before it */
     struct curve curves[MOST_CURVES], rate;
     int count, colours, greys; /* curves, and how many took a colour or a grey of their own */
     int64_t pages, step;       /* of the last line */
@@ -76,9 +87,30 @@ static bool is_loss(const json_t *pair) {
            json_number_value(character) >= 0 && json_number_value(presence) >= 0;
 }
 
+/* A reading head's pair, or one number of a language model. */
+static bool has_loss(const char *name, const json_t *value) {
+    return json_is_array(value) ||
+           (json_is_number(value) && (strcmp(name, "loss") == 0 || strcmp(name, "held_out") == 0));
+}
+
+static double loss_of(const json_t *value) {
+    return json_is_array(value) ? json_number_value(json_array_get(value, 0)) +
+                                      json_number_value(json_array_get(value, 1))
+                                : json_number_value(value);
+}
+
+static const struct plot_kind *kind_of(const struct plot *p, const json_t *line) {
+    const struct plot_kind *kind = p->kind;
+    for (int i = 0; i < KIND_COUNT && kind == NULL; i++) {
+        kind = json_object_get(line, KINDS[i].samples) != NULL ? &KINDS[i] : NULL;
+    }
+    return kind != NULL ? kind : &KINDS[0];
+}
+
 /* Whether a line can be taken as it is; nothing is kept of one that cannot. */
 static int check_line(const struct plot *p, json_t *line, struct error *e) {
-    const json_t *pages = json_object_get(line, "pages");
+    const char *samples = kind_of(p, line)->samples;
+    const json_t *pages = json_object_get(line, samples);
     const char *name;
     json_t *value;
     int names = p->count;
@@ -86,13 +118,13 @@ static int check_line(const struct plot *p, json_t *line, struct error *e) {
         return error_set(e, ERR_FORMAT, "is not a JSON object");
     }
     if (!json_is_integer(pages) || json_integer_value(pages) < 0) {
-        return error_set(e, ERR_FORMAT, "has no whole number \"pages\"");
+        return error_set(e, ERR_FORMAT, "has no whole number \"%s\"", samples);
     }
     if (json_integer_value(pages) < p->pages) {
-        return error_set(e, ERR_FORMAT, "has fewer pages than one before it");
+        return error_set(e, ERR_FORMAT, "has fewer %s than one before it", samples);
     }
     json_object_foreach(line, name, value) {
-        if (!json_is_array(value)) {
+        if (!has_loss(name, value)) {
             continue;
         }
         if (!is_name(name)) {
@@ -100,8 +132,10 @@ static int check_line(const struct plot *p, json_t *line, struct error *e) {
                              "has a loss whose name is not 1 to %d of A-Z a-z 0-9 . _ -",
                              LONGEST_NAME);
         }
-        if (!is_loss(value)) {
-            return error_set(e, ERR_FORMAT, "\"%s\" is not a pair of numbers from 0 on", name);
+        const bool pair = json_is_array(value);
+        if (pair ? !is_loss(value) : json_number_value(value) < 0) {
+            return error_set(e, ERR_FORMAT, "\"%s\" is not a %s from 0 on", name,
+                             pair ? "pair of numbers" : "number");
         }
         names += find_curve(p, name) < 0;
     }
@@ -154,14 +188,15 @@ static int add_line(struct plot *p, json_t *line, struct error *e) {
     const char *name;
     json_t *value;
     int rc = 0;
-    p->pages = json_integer_value(json_object_get(line, "pages"));
+    p->kind = kind_of(p, line);
+    p->pages = json_integer_value(json_object_get(line, p->kind->samples));
     p->step = json_get_integer(line, "step", p->step);
     double rate = json_get_real(line, "rate", -1);
     if (rate >= 0) {
         rc = add_point(p, &p->rate, fmin(rate, 1), e);
     }
     json_object_foreach(line, name, value) {
-        if (!json_is_array(value) || rc < 0) {
+        if (!has_loss(name, value) || rc < 0) {
             continue;
         }
         int i = find_curve(p, name);
@@ -171,8 +206,7 @@ static int add_line(struct plot *p, json_t *line, struct error *e) {
             choose_look(p, &p->curves[i]);
             p->count++;
         }
-        double loss = json_number_value(json_array_get(value, 0)) +
-                      json_number_value(json_array_get(value, 1));
+        double loss = loss_of(value);
         rc = add_point(p, &p->curves[i], fmin(fmax(loss, LEAST_LOSS), MOST_LOSS), e);
     }
     return rc;
@@ -294,9 +328,8 @@ static void put_y_axis(struct plot *p) {
         }
     }
     svg_put(&p->svg,
-            "<text transform=\"translate(20 %d) rotate(-90)\" text-anchor=\"middle\">"
-            "cross-entropy per character, in nats (character + presence)</text>\n",
-            (TOP + BOTTOM) / 2);
+            "<text transform=\"translate(20 %d) rotate(-90)\" text-anchor=\"middle\">%s</text>\n",
+            (TOP + BOTTOM) / 2, p->kind->axis);
 }
 
 static void put_x_axis(struct plot *p, int bottom) {
@@ -317,8 +350,8 @@ static void put_x_axis(struct plot *p, int bottom) {
         svg_put(&p->svg, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g%s</text>\n", x,
                 bottom + 17, pages / unit, pages > 0 ? UNITS[name] : "");
     }
-    svg_put(&p->svg, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">pages seen</text>\n",
-            (LEFT + RIGHT) / 2, bottom + 36);
+    svg_put(&p->svg, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s seen</text>\n",
+            (LEFT + RIGHT) / 2, bottom + 36, p->kind->samples);
 }
 
 static void put_frame(struct plot *p, int top, int bottom) {
@@ -425,7 +458,8 @@ static void put_rate(struct plot *p) {
 
 static int draw(struct plot *p) {
     svg_begin(&p->svg, WIDTH, HEIGHT, LEFT, "Loss of a training run");
-    svg_put(&p->svg, "<text x=\"%d\" y=\"49\" fill=\"#666\">%" PRId64 " pages", LEFT, p->pages);
+    svg_put(&p->svg, "<text x=\"%d\" y=\"49\" fill=\"#666\">%" PRId64 " %s", LEFT, p->pages,
+            p->kind->samples);
     if (p->step > 0) {
         svg_put(&p->svg, " in %" PRId64 " steps", p->step);
     }

@@ -2,13 +2,23 @@
 #include "train/trainer.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "store/clock.h"
+#include "store/log.h"
 #include "train/trainer_state.h"
 
 /* ---- Phases ---------------------------------------------------------------------------------- */
+
+static bool is_cancelled(const struct trainer *t) {
+    return t->cancel != NULL && *t->cancel;
+}
+
+static bool goes_on(const struct trainer *t) {
+    return t->step.rc == 0 && !t->step.given_up;
+}
 
 static int64_t slots(const struct trainer *t) {
     return t->step.samples / t->worker_count;
@@ -33,6 +43,10 @@ static int learn(struct trainer_worker *w) {
         .tape = w->tape, .parameters = &source, .targets = t->step.targets};
     int64_t learned = 0;
     for (int64_t i = 0; i < slots(t) && learned >= 0; i += learned) {
+        if (is_cancelled(t) || trainer_files_late(t)) {
+            w->given_up = true;
+            return 0;
+        }
         learned = t->task->learn(w->task, i, slots(t) - i, &pass, &w->error);
     }
     return learned < 0 ? (int)learned : 0;
@@ -50,6 +64,22 @@ static int update(struct trainer_worker *w) {
                             t->step.rate, t->step.scale, w->first_piece, w->end_piece, &w->error);
 }
 
+/* Forward alone, of every threads-th sample. */
+static int measure(struct trainer_worker *w) {
+    struct trainer *t = w->trainer;
+    const struct tape_source source = parameters_source(t->parameters);
+    const struct trainer_pass pass = {.tape = w->tape, .parameters = &source, .targets = 1};
+    int rc = 0;
+    for (int64_t i = w->index; i < t->step.held_out && rc == 0; i += t->worker_count) {
+        if (is_cancelled(t)) {
+            w->given_up = true;
+            return 0;
+        }
+        rc = t->task->measure(w->task, i, &pass, &w->error);
+    }
+    return rc;
+}
+
 /* ---- Between the phases: one thread ---------------------------------------------------------- */
 
 static void fail(struct trainer *t, int rc, const struct error *e) {
@@ -63,6 +93,15 @@ static void fail(struct trainer *t, int rc, const struct error *e) {
 static void collect(struct trainer *t) {
     for (int64_t i = 0; i < t->worker_count; i++) {
         fail(t, t->workers[i].rc, &t->workers[i].error);
+        t->step.given_up |= t->workers[i].given_up;
+    }
+}
+
+/* What the workers found goes to the task. */
+static void collect_findings(struct trainer *t) {
+    struct error e;
+    for (int64_t i = 0; i < t->worker_count && t->step.rc == 0; i++) {
+        fail(t, t->task->collect(t->task->context, t->workers[i].task, &e), &e);
     }
 }
 
@@ -75,12 +114,73 @@ static void plan(struct trainer *t) {
     t->step.samples = t->task->plan(t->task->context, &t->step.plan);
 }
 
-static void begin(struct trainer *t) {
-    collect(t);
-    t->step.done = t->step.rc < 0 || t->optimizer.step >= t->options->schedule.steps;
+/* Nothing is left to do, now or later. */
+static bool is_over(const struct trainer *t) {
+    return t->run.finished || t->optimizer.step >= t->options->schedule.steps || t->step.late;
+}
+
+/* How many held-out samples are to be measured before anything else. */
+static int64_t held_out_due(const struct trainer *t) {
+    const struct task *task = t->task;
+    return task->held_out != NULL && t->step.rc == 0 && t->run.measured < t->optimizer.step
+               ? task->held_out(task->context, t->optimizer.step, is_over(t))
+               : 0;
+}
+
+/* True: some are due, but a signal came; the run that goes on measures them, and its line of the
+ * metrics tells of both. */
+static bool look_at_held_out(struct trainer *t) {
+    t->step.late = trainer_files_late(t);
+    const int64_t due = held_out_due(t);
+    const bool cancelled = is_cancelled(t);
+    t->step.held_out = cancelled ? 0 : due;
+    t->step.verdict = (struct trainer_verdict){.better = false};
+    for (int64_t i = 0; i < t->worker_count; i++) {
+        t->workers[i].given_up = false;
+    }
+    return cancelled && due > 0;
+}
+
+/* `news`: there is something to write down. */
+static void end_step(struct trainer *t, bool news) {
+    const struct trainer_options *o = t->options;
+    struct error e;
+    if (t->step.rc == 0 && news) {
+        fail(t, trainer_files_note(t, &e), &e);
+    }
+    t->step.over = is_over(t) && held_out_due(t) == 0;
+    t->step.done = t->step.rc < 0 || is_cancelled(t) || is_over(t) ||
+                   (o->stop_at > 0 && t->optimizer.step >= o->stop_at);
+    t->step.given_up = false;
     if (!t->step.done) {
         plan(t);
     }
+}
+
+static void begin(struct trainer *t) {
+    collect(t);
+    look_at_held_out(t);
+    if (t->step.held_out == 0) {
+        end_step(t, false);
+    }
+}
+
+static void after_measuring(struct trainer *t) {
+    struct error e;
+    collect(t);
+    bool whole = goes_on(t);
+    if (whole) {
+        collect_findings(t);
+    }
+    if (whole && t->step.rc == 0) {
+        fail(t, t->task->judge(t->task->context, t->optimizer.step, &t->step.verdict, &e), &e);
+        t->run.measured = t->optimizer.step;
+        t->run.owed |= t->step.verdict.better;
+        t->run.finished = t->step.verdict.stop;
+    }
+    t->step.held_out = 0;
+    t->step.late = trainer_files_late(t);
+    end_step(t, whole);
 }
 
 static void before_learning(struct trainer *t) {
@@ -104,7 +204,7 @@ static void before_update(struct trainer *t) {
     double norm = 0, clip = t->options->optimizer.clip;
     struct error e;
     collect(t);
-    if (t->step.rc < 0) {
+    if (!goes_on(t)) {
         return;
     }
     fail(t, optimizer_norm(&t->optimizer, &norm, &e), &e);
@@ -119,29 +219,38 @@ static void before_update(struct trainer *t) {
     if (!isfinite(norm) || outlier) {
         t->step.scale = 0;
         t->run.skipped++;
+        log_warning("step %" PRId64 " was skipped: its gradient has the norm %g, usual is %.3g",
+                    t->optimizer.step + 1, norm, t->run.usual_norm);
         return;
     }
     t->step.scale = clip > 0 && norm > clip ? clip / norm : 1;
 }
 
+/* What the workers found in a step that was given up is not told. */
+static void discard_findings(struct trainer *t) {
+    for (int64_t i = 0; i < t->worker_count && t->task->held_out != NULL; i++) {
+        t->task->discard(t->workers[i].task);
+    }
+}
+
+/* Of a step that was given up nothing is left but the run's end. */
 static void after_update(struct trainer *t) {
-    struct error e;
     collect(t);
-    for (int64_t i = 0; i < t->worker_count && t->step.rc == 0; i++) {
-        gradients_forget(&t->workers[i].gradients);
-        fail(t, t->task->collect(t->task->context, t->workers[i].task, &e), &e);
+    bool whole = goes_on(t);
+    if (whole) {
+        for (int64_t i = 0; i < t->worker_count; i++) {
+            gradients_forget(&t->workers[i].gradients);
+        }
+        collect_findings(t);
+        t->optimizer.step++;
+        t->run.samples += t->step.samples;
+    } else if (t->step.rc == 0) {
+        discard_findings(t);
     }
-    t->optimizer.step++;
-    t->run.samples += t->step.samples;
-    if (t->step.rc == 0) {
-        fail(t, trainer_files_note(t, &e), &e);
-    }
-    const struct trainer_options *o = t->options;
-    bool cancelled = t->cancel != NULL && *t->cancel;
-    t->step.done = t->step.rc < 0 || cancelled || t->optimizer.step >= o->schedule.steps ||
-                   (o->stop_at > 0 && t->optimizer.step >= o->stop_at);
-    if (!t->step.done) {
-        plan(t);
+    t->step.given_up = false;
+    const bool put_off = look_at_held_out(t);
+    if (t->step.held_out == 0) {
+        end_step(t, whole && !put_off);
     }
 }
 
@@ -156,11 +265,16 @@ static void meet(struct trainer_worker *w, void (*between)(struct trainer *t)) {
     pthread_barrier_wait(&w->trainer->barrier);
 }
 
+static int open_worker_device(const struct trainer *t, struct device **out, struct error *e) {
+    return t->team > 1 ? device_open_team(out, t->backend, t->compute, (int)t->team, e)
+                       : device_open(out, t->backend, t->compute, e);
+}
+
 static int worker_open(struct trainer_worker *w) {
     struct trainer *t = w->trainer;
     int rc = 0;
     if (w->device == NULL) {
-        rc = device_open(&w->device, t->backend, t->compute, &w->error);
+        rc = open_worker_device(t, &w->device, &w->error);
     }
     if (rc == 0) {
         const struct tape_options options = trainer_tape(t);
@@ -182,20 +296,29 @@ static int worker_open(struct trainer_worker *w) {
     return rc;
 }
 
+static void measure_held_out(struct trainer_worker *w) {
+    if (w->trainer->step.held_out > 0) {
+        w->rc = measure(w);
+        meet(w, after_measuring);
+    }
+}
+
 static void *work(void *argument) {
     struct trainer_worker *w = argument;
     struct trainer *t = w->trainer;
     w->rc = worker_open(w);
     meet(w, begin);
+    measure_held_out(w);
     while (!t->step.done) {
         w->rc = load(w);
         meet(w, before_learning);
         w->rc = t->step.rc == 0 ? learn(w) : 0;
         meet(w, before_reducing);
-        w->rc = t->step.rc == 0 ? reduce(w) : 0;
+        w->rc = goes_on(t) ? reduce(w) : 0;
         meet(w, before_update);
-        w->rc = t->step.rc == 0 ? update(w) : 0;
+        w->rc = goes_on(t) ? update(w) : 0;
         meet(w, after_update);
+        measure_held_out(w);
     }
     return NULL;
 }
@@ -260,15 +383,23 @@ static int run_threads(struct trainer *t, struct error *e) {
 
 /* ---- The run --------------------------------------------------------------------------------- */
 
-static int open_device(struct trainer *t, struct error *e) {
+int trainer_settle(struct trainer *t, struct error *e) {
     int rc = backend_open(&t->backend, t->options->device, e);
     if (rc == 0) {
-        rc = backend_compute(t->backend, "auto", &t->compute, e);
+        const char *compute = t->options->compute;
+        rc = backend_compute(t->backend, compute != NULL ? compute : "auto", &t->compute, e);
     }
     if (rc < 0) {
         return rc;
     }
-    t->worker_count = t->options->threads > 0 ? t->options->threads : t->backend->workers();
+    const int64_t cores = t->backend->workers(), threads = t->options->threads;
+    t->team = t->options->team > 0 ? t->options->team : cores;
+    t->worker_count = threads > 0 ? threads : t->options->team == 1 ? cores : 1;
+    return t->team <= INT_MAX ? 0
+                              : error_set(e, ERR_USAGE, "a team has at most %d threads", INT_MAX);
+}
+
+static int open_device(struct trainer *t, struct error *e) {
     t->workers = calloc((size_t)t->worker_count, sizeof *t->workers);
     t->gradients = calloc((size_t)t->worker_count, sizeof *t->gradients);
     if (t->workers == NULL || t->gradients == NULL) {
@@ -278,7 +409,7 @@ static int open_device(struct trainer *t, struct error *e) {
         t->workers[i] = (struct trainer_worker){.trainer = t, .index = i};
         t->gradients[i] = &t->workers[i].gradients;
     }
-    return device_open(&t->workers[0].device, t->backend, t->compute, e);
+    return open_worker_device(t, &t->workers[0].device, e);
 }
 
 static int open_parameters(struct trainer *t, struct error *e) {
@@ -313,8 +444,12 @@ static void trainer_close(struct trainer *t) {
 int trainer_run(const struct trainer_options *options, const struct task *task,
                 const volatile sig_atomic_t *cancel, struct trainer_result *result,
                 struct error *e) {
-    struct trainer t = {.options = options, .task = task, .cancel = cancel};
-    int rc = open_device(&t, e);
+    struct trainer t = {
+        .options = options, .task = task, .cancel = cancel, .run = {.measured = -1}};
+    int rc = trainer_settle(&t, e);
+    if (rc == 0) {
+        rc = open_device(&t, e);
+    }
     if (rc == 0) {
         rc = open_parameters(&t, e);
     }
@@ -338,7 +473,7 @@ int trainer_run(const struct trainer_options *options, const struct task *task,
                                       .samples_per_second =
                                           (double)(t.run.samples - t.files.first_samples) / seconds,
                                       .ledger = t.ledger};
-    if (rc == 0 && t.optimizer.step < options->schedule.steps) {
+    if (rc == 0 && !t.step.over) {
         rc = error_set(e, ERR_CANCELLED, "stopped at step %" PRId64, t.optimizer.step);
     }
     trainer_close(&t);

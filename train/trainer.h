@@ -12,11 +12,14 @@
  *   update  each moves that part of the weights, and clears those gradients
  *
  * Between two of them all threads wait for each other, and one of them decides what comes next.
- * The weights follow from the options, the step's number and the count of threads alone: a run
+ * The weights follow from the options, the step's number and the counts of threads alone: a run
  * that was killed and goes on from its checkpoint ends with the same bytes as one that was not.
  *
  * A gradient that is not a number, or far longer than those before it, is not followed: its step is
- * skipped, and counted. */
+ * skipped, and counted. A step that a signal comes into is given up, which changes nothing.
+ *
+ * A task may have samples held out. After some steps they are measured, and what the task ships are
+ * the weights that did best on them. */
 #ifndef OCC_TRAIN_TRAINER_H
 #define OCC_TRAIN_TRAINER_H
 
@@ -29,19 +32,25 @@
 #include "train/tape/tape.h"
 
 struct trainer_options {
-    const char *folder; /* checkpoint.safetensors, metrics.ndjson, and what the task ships */
-    const char *device; /* see backend_open */
+    const char *folder;  /* checkpoint.safetensors, metrics.ndjson, and what the task ships */
+    const char *device;  /* see backend_open */
+    const char *compute; /* see backend_compute; NULL: "auto" */
     struct optimizer_options optimizer;
     struct schedule schedule;
     struct tape_options tape; /* storage BF16: where products are BF16 too */
-    int64_t threads;          /* 0: as many as the device has workers */
-    int64_t save_ms;          /* time between checkpoints */
-    int64_t stop_at;          /* step to stop after, as if a signal came; 0: none */
+    int64_t threads;          /* that learn samples of their own; 0: as many as the device has
+                                 workers, or, with a team, one */
+    int64_t team;       /* threads that share each operation of such a thread (device_open_team):
+                           less memory where samples are long; 1: none, 0: all cores */
+    int64_t save_ms;    /* time between checkpoints */
+    int64_t note_steps; /* between lines of the metrics; checkpoints are made with one */
+    int64_t stop_at;    /* step to stop after, as if a signal came; 0: none */
+    int64_t time_ms;    /* after which the run ends, as if all steps were done; 0: none */
 };
 #define TRAINER_DEFAULTS                                                                           \
     {                                                                                              \
         .device = "auto", .optimizer = OPTIMIZER_DEFAULTS, .schedule = SCHEDULE_DEFAULTS,          \
-        .save_ms = 5 * 60 * 1000                                                                   \
+        .team = 1, .save_ms = 5 * 60 * 1000, .note_steps = 20                                      \
     }
 
 struct trainer_result {
@@ -64,6 +73,12 @@ struct trainer_pass {
     struct tape *tape;
     const struct tape_source *parameters;
     double targets; /* of the whole step: losses are divided by it */
+};
+
+/* What is to be done after held-out samples were measured. */
+struct trainer_verdict {
+    bool better; /* than ever: the weights are shipped */
+    bool stop;   /* no step follows, in this run and when it is given again */
 };
 
 /* Entries with `worker` are called by its thread, all of them at the same time; the others by one
@@ -100,6 +115,23 @@ struct task {
     int (*rehearse)(void *context, int64_t threads, const struct trainer_pass *pass,
                     struct error *e);
 
+    /* ---- Held-out samples: NULL, all of them, for a task that has none */
+    /* How many are to be measured after `step` steps; 0: none. `last`: no step follows. */
+    int64_t (*held_out)(void *context, int64_t step, bool last);
+    /* Forward of sample `index`, and its loss. */
+    int (*measure)(void *worker, int64_t index, const struct trainer_pass *pass, struct error *e);
+    /* Drops what a thread found in a step that was given up: held-out samples may follow. */
+    void (*discard)(void *worker);
+    /* Of all of them, after `collect`. */
+    int (*judge)(void *context, int64_t step, struct trainer_verdict *verdict, struct error *e);
+    /* What a run that goes on has to know of them: a new reference; and back. */
+    json_t *(*state)(void *context);
+    int (*restore)(void *context, const json_t *state, struct error *e);
+
+    /* ---- Memory */
+    /* Sets the entries of what the task holds beside the trainer; may be NULL. */
+    void (*hold)(void *context, size_t bytes[LEDGER_COUNT]);
+
     /* ---- Metrics */
     /* Adds a thread's findings to the task's sums. */
     int (*collect)(void *context, void *worker, struct error *e);
@@ -107,6 +139,11 @@ struct task {
      * alone, nothing is cleared. */
     void (*report)(void *context, json_t *line, double *loss);
 };
+
+/* The memory that a run would take, without one: parameters are listed, but have no values. `task`
+ * needs `list`, `rehearse` and perhaps `hold`. */
+int trainer_forecast(const struct trainer_options *options, const struct task *task,
+                     struct ledger *ledger, struct error *e);
 
 /* Goes on from the checkpoint in the folder where there is one; ERR_USAGE when that was made with
  * other options. ERR_CANCELLED after a signal: the checkpoint is written. */

@@ -7,22 +7,17 @@
 #include <unistd.h>
 
 #include "store/clock.h"
+#include "store/file.h"
 #include "store/log.h"
 #include "train/checkpoint.h"
 #include "train/trainer_state.h"
 
 /* Checkpoints are written where a line of the metrics ends, so that both go on together. */
-enum { NOTE_STEPS = 20, SHOW_SECONDS = 30 };
+enum { SHOW_SECONDS = 30 };
 
-static char *path_in(const char *folder, const char *name, struct error *e) {
-    size_t size = strlen(folder) + strlen(name) + 2;
-    char *path = malloc(size);
-    if (path == NULL) {
-        error_memory(e, NULL);
-        return NULL;
-    }
-    snprintf(path, size, "%s/%s", folder, name);
-    return path;
+/* JSON's numbers are finite. */
+static json_t *real(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 /* ---- Checkpoints ----------------------------------------------------------------------------- */
@@ -31,9 +26,10 @@ static char *path_in(const char *folder, const char *name, struct error *e) {
 static json_t *options_of(const struct trainer *t) {
     const struct optimizer_options *o = &t->options->optimizer;
     json_t *options = t->task->options(t->task->context);
-    json_t *own =
-        json_pack("{s:I, s:f, s:f, s:f, s:f, s:f}", "threads", (json_int_t)t->worker_count, "decay",
-                  o->decay, "beta1", o->beta1, "beta2", o->beta2, "clip", o->clip, "ema", o->ema);
+    json_t *own = json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "compute",
+                            dtype_name(t->compute), "threads", (json_int_t)t->worker_count, "team",
+                            (json_int_t)t->team, "decay", o->decay, "beta1", o->beta1, "beta2",
+                            o->beta2, "epsilon", o->epsilon, "clip", o->clip, "ema", o->ema);
     bool whole = options != NULL && own != NULL && json_object_update(options, own) == 0;
     json_decref(own);
     if (!whole) {
@@ -43,12 +39,27 @@ static json_t *options_of(const struct trainer *t) {
     return options;
 }
 
+/* Of held-out samples, where the task has any. */
+static int add_state(const struct trainer *t, json_t *state, struct error *e) {
+    const struct task *task = t->task;
+    if (task->held_out == NULL) {
+        return 0;
+    }
+    int failed = json_object_set_new(state, "measured", json_integer(t->run.measured)) |
+                 json_object_set_new(state, "finished", json_boolean(t->run.finished)) |
+                 json_object_set_new(state, "owed", json_boolean(t->run.owed)) |
+                 json_object_set_new(state, "step_norm", real(t->step.norm)) |
+                 json_object_set_new(state, "task", task->state(task->context));
+    return failed ? error_memory(e, NULL) : 0;
+}
+
 static int save_checkpoint(struct trainer *t, struct error *e) {
     json_t *state =
         json_pack("{s:o, s:f, s:I, s:I, s:I}", "options", options_of(t), "norm", t->run.usual_norm,
                   "skipped", (json_int_t)t->run.skipped, "samples", (json_int_t)t->run.samples,
                   "metrics", (json_int_t)ftell(t->files.metrics));
-    if (state == NULL) {
+    if (state == NULL || add_state(t, state, e) < 0) {
+        json_decref(state);
         return error_memory(e, NULL);
     }
     int rc = checkpoint_save(t->files.checkpoint, &t->optimizer, state, e);
@@ -87,15 +98,37 @@ static int load_checkpoint(struct trainer *t, long *metrics, struct error *e) {
     t->run.skipped = json_integer_value(json_object_get(state, "skipped"));
     t->run.samples = json_integer_value(json_object_get(state, "samples"));
     *metrics = (long)json_integer_value(json_object_get(state, "metrics"));
+    if (rc == 1 && t->task->held_out != NULL) {
+        t->run.measured = json_integer_value(json_object_get(state, "measured"));
+        const json_t *norm = json_object_get(state, "step_norm");
+        t->run.finished = json_is_true(json_object_get(state, "finished"));
+        t->run.owed = json_is_true(json_object_get(state, "owed"));
+        t->step.norm = json_is_null(norm) ? (double)NAN : json_real_value(norm);
+        rc = t->task->restore(t->task->context, json_object_get(state, "task"), e);
+    }
     json_decref(options);
     json_decref(state);
     return rc < 0 ? rc : 0;
 }
 
+/* Weights first: unless a checkpoint says that they are owed, the best ones so far are shipped. As
+ * long as none are known, it is the last ones. Where they cannot be shipped, the checkpoint keeps
+ * what was learned. */
 static int save_all(struct trainer *t, struct error *e) {
-    int rc = save_checkpoint(t, e);
+    struct run_files *f = &t->files;
+    int rc = 0;
+    if (f->saved_step == t->optimizer.step && f->saved_measured == t->run.measured) {
+        return 0;
+    }
+    if (t->run.owed || t->run.measured <= 0) {
+        rc = t->task->ship(t->task->context, &t->optimizer, f->shipped, e);
+    }
+    t->run.owed = t->run.owed && rc < 0;
+    const int saved = save_checkpoint(t, rc == 0 ? e : NULL);
+    rc = rc == 0 ? saved : rc;
     if (rc == 0) {
-        rc = t->task->ship(t->task->context, &t->optimizer, t->files.shipped, e);
+        f->saved_step = t->optimizer.step;
+        f->saved_measured = t->run.measured;
     }
     return rc;
 }
@@ -107,11 +140,10 @@ static int save_all(struct trainer *t, struct error *e) {
 static int write_line(struct trainer *t, struct error *e) {
     const struct task *task = t->task;
     double loss;
-    json_t *norm = isfinite(t->step.norm) ? json_real(t->step.norm) : json_null(); /* JSON's */
     json_t *line = json_pack("{s:I, s:I, s:f, s:o, s:I}", "step", (json_int_t)t->optimizer.step,
                              task->samples, (json_int_t)t->run.samples, "rate",
-                             schedule_rate(&t->options->schedule, t->optimizer.step), "norm", norm,
-                             "skipped", (json_int_t)t->run.skipped);
+                             schedule_rate(&t->options->schedule, t->optimizer.step), "norm",
+                             real(t->step.norm), "skipped", (json_int_t)t->run.skipped);
     if (line != NULL) {
         task->report(task->context, line, &loss);
     }
@@ -130,7 +162,7 @@ static int write_line(struct trainer *t, struct error *e) {
 static void show(struct trainer *t, double time) {
     int64_t step = t->optimizer.step, steps = t->options->schedule.steps;
     double speed = (double)(step - t->files.reported_step) / (time - t->files.reported);
-    double left = (double)(steps - step) / speed, loss = 0;
+    double left = speed > 0 ? (double)(steps - step) / speed : 0, loss = 0;
     t->task->report(t->task->context, NULL, &loss);
     log_info("step %" PRId64 "/%" PRId64 ", %" PRId64
              " %s, loss %.4f, rate %.2e, %.2f steps/s, %d:%02d:%02d left",
@@ -139,14 +171,16 @@ static void show(struct trainer *t, double time) {
              (int)(left / 60) % 60, (int)left % 60);
 }
 
+bool trainer_files_late(const struct trainer *t) {
+    const int64_t limit = t->options->time_ms;
+    return limit > 0 && clock_seconds() - t->files.started > (double)limit * 1e-3;
+}
+
 int trainer_files_note(struct trainer *t, struct error *e) {
     struct run_files *f = &t->files;
     double time = clock_seconds();
-    if (t->step.scale == 0) {
-        log_warning("step %" PRId64 " was skipped: its gradient has the norm %g, usual is %.3g",
-                    t->optimizer.step, t->step.norm, t->run.usual_norm);
-    }
-    if (t->optimizer.step % NOTE_STEPS != 0) {
+    bool measured = t->run.measured == t->optimizer.step;
+    if (t->optimizer.step % t->options->note_steps != 0 && !measured) {
         return 0;
     }
     if (time - f->shown > SHOW_SECONDS) {
@@ -156,7 +190,7 @@ int trainer_files_note(struct trainer *t, struct error *e) {
     int rc = write_line(t, e);
     f->reported = time;
     f->reported_step = t->optimizer.step;
-    if (rc == 0 && time - f->saved > (double)t->options->save_ms * 1e-3) {
+    if (rc == 0 && (t->run.owed || time - f->saved > (double)t->options->save_ms * 1e-3)) {
         rc = save_all(t, e);
         f->saved = clock_seconds();
     }
@@ -181,9 +215,9 @@ static int lock(struct trainer *t, const char *path, struct error *e) {
 int trainer_files_open(struct trainer *t, struct error *e) {
     struct run_files *f = &t->files;
     long metrics = 0;
-    char *path = path_in(t->options->folder, "metrics.ndjson", e);
-    f->checkpoint = path_in(t->options->folder, "checkpoint.safetensors", e);
-    f->shipped = path_in(t->options->folder, t->task->shipped, e);
+    char *path = file_path(t->options->folder, "metrics.ndjson", e);
+    f->checkpoint = file_path(t->options->folder, "checkpoint.safetensors", e);
+    f->shipped = file_path(t->options->folder, t->task->shipped, e);
     int rc = path != NULL && f->checkpoint != NULL && f->shipped != NULL ? 0 : ERR_MEMORY;
     if (rc == 0) {
         rc = lock(t, path, e);
@@ -199,8 +233,12 @@ int trainer_files_open(struct trainer *t, struct error *e) {
         log_info("goes on at step %" PRId64, t->optimizer.step);
     }
     f->started = f->reported = f->saved = f->shown = clock_seconds();
+    f->saved_step = f->saved_measured = -1;
     f->reported_step = t->optimizer.step;
     f->first_samples = t->run.samples;
+    if (rc == 0 && t->run.owed) {
+        rc = save_all(t, e);
+    }
     free(path);
     return rc;
 }

@@ -32,6 +32,12 @@ static int rehearse(struct trainer *t, size_t *activations, size_t *rest, struct
     return rc < 0 ? error_context(e, "how much memory a step takes") : 0;
 }
 
+static void hold(const struct trainer *t, size_t bytes[LEDGER_COUNT]) {
+    if (t->task->hold != NULL) {
+        t->task->hold(t->task->context, bytes);
+    }
+}
+
 int trainer_predict(struct trainer *t, struct error *e) {
     size_t *bytes = t->ledger.predicted, threads = (size_t)t->worker_count;
     size_t activations = 0, rest = 0;
@@ -41,6 +47,7 @@ int trainer_predict(struct trainer *t, struct error *e) {
     bytes[LEDGER_MOMENTS] = optimizer_bytes(t->parameters, &t->options->optimizer, NULL, 0);
     bytes[LEDGER_ACTIVATIONS] = threads * activations;
     bytes[LEDGER_SCRATCH] = threads * rest;
+    hold(t, bytes);
     if (rc == 0) {
         ledger_log("will take", bytes);
     }
@@ -59,5 +66,32 @@ void trainer_measure(struct trainer *t) {
     }
     bytes[LEDGER_SCRATCH] = total - bytes[LEDGER_WEIGHTS] - bytes[LEDGER_MOMENTS] -
                             bytes[LEDGER_GRADIENTS] - bytes[LEDGER_ACTIVATIONS];
+    hold(t, bytes);
     ledger_log("took", bytes);
+}
+
+int trainer_forecast(const struct trainer_options *options, const struct task *task,
+                     struct ledger *ledger, struct error *e) {
+    struct trainer t = {.options = options, .task = task};
+    struct device *device = NULL;
+    int rc = trainer_settle(&t, e);
+    if (rc == 0) {
+        rc = dry_open(&device, t.compute, e);
+    }
+    if (rc == 0) {
+        rc = parameters_open(&t.parameters, device, e);
+    }
+    if (rc == 0) {
+        rc = task->list(task->context, t.parameters, e);
+    }
+    if (rc == 0) {
+        rc = parameters_allocate(t.parameters, e);
+    }
+    if (rc == 0) {
+        rc = trainer_predict(&t, e);
+    }
+    *ledger = t.ledger;
+    parameters_close(t.parameters);
+    dry_close(device);
+    return rc;
 }

@@ -28,6 +28,7 @@ struct trainer_worker {
     void *task;            /* the task's worker */
     size_t first_piece, end_piece;
     double targets; /* of its samples of the step */
+    bool given_up;  /* a signal came before it was done */
     int rc;
     struct error error;
 };
@@ -38,8 +39,13 @@ struct step_state {
     int64_t samples;
     double targets, norm, scale; /* of all gradients; scale 0: the step is skipped */
     double rate;
-    bool done; /* no step follows */
-    int rc;    /* the first failure of a thread */
+    int64_t held_out;               /* samples to measure before the next step; 0: none */
+    bool given_up;                  /* the step is as if it had not begun */
+    bool late;                      /* the time was over when this was last looked at */
+    struct trainer_verdict verdict; /* on those */
+    bool done;                      /* no step follows */
+    bool over;                      /* ... since all is done, or the time for it has passed */
+    int rc;                         /* the first failure of a thread */
     struct error error;
 };
 
@@ -47,6 +53,9 @@ struct step_state {
 struct run_state {
     double usual_norm;
     int64_t samples, skipped;
+    int64_t measured; /* the step after which held-out samples were measured last; -1: none */
+    bool finished;    /* before the last step, as the task decided */
+    bool owed;        /* the weights did better than ever, but could not be shipped yet */
 };
 
 /* The files of a run, and when they and messages were last seen to: see trainer_files.c. Used
@@ -56,6 +65,7 @@ struct run_files {
     FILE *metrics;
     double started, reported, saved, shown; /* seconds: the run, metrics, checkpoint, message */
     int64_t reported_step, first_samples;   /* of the metrics; when the run started */
+    int64_t saved_step, saved_measured;     /* of what this run saved last; -1: nothing yet */
 };
 
 struct trainer {
@@ -67,7 +77,7 @@ struct trainer {
     enum dtype compute;
     struct parameters *parameters;
     struct trainer_worker *workers;
-    int64_t worker_count;
+    int64_t worker_count, team;         /* threads of each worker's device */
     const struct gradients **gradients; /* of all workers */
 
     pthread_mutex_t gate; /* shut until all threads are there */
@@ -80,8 +90,12 @@ struct trainer {
     struct ledger ledger; /* weights and moments as measured: by who allocates them */
 };
 
+/* What the options say of the device. */
+int trainer_settle(struct trainer *t, struct error *e);
 /* Takes the checkpoint up, if there is one, and opens the metrics. */
 int trainer_files_open(struct trainer *t, struct error *e);
+/* Whether the time of the run is over. */
+bool trainer_files_late(const struct trainer *t);
 /* After each step: metrics, messages, checkpoint, as they are due. */
 int trainer_files_note(struct trainer *t, struct error *e);
 /* Writes checkpoint and weights unless `rc` says that the run failed, and closes all. */
@@ -91,6 +105,7 @@ int trainer_files_close(struct trainer *t, int rc, struct error *e);
 static inline struct tape_options trainer_tape(const struct trainer *t) {
     struct tape_options o = t->options->tape;
     o.storage = t->compute == DTYPE_BF16 ? o.storage : DTYPE_F32;
+    o.sums = t->compute == DTYPE_BF16 ? o.sums : DTYPE_F32;
     return o;
 }
 

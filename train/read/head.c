@@ -4,11 +4,6 @@
 #include <assert.h>
 #include <string.h>
 
-static struct tensor upload(struct tape *t, int32_t *numbers, int64_t count) {
-    const struct tensor host = tensor_vector(numbers, DTYPE_I32, NULL, count);
-    return tape_upload(t, &host);
-}
-
 /* A head and its targets. */
 struct head {
     const struct reading_config *config;
@@ -61,12 +56,12 @@ static struct node *pick(const struct head *h, struct node *cells) {
         find_places(h, &h->targets[i], first + at, second + at);
         at += h->targets[i].count * h->steps;
     }
-    const struct tensor own_index = upload(t, first, h->cells);
+    const struct tensor own_index = tape_upload_numbers(t, first, h->cells);
     struct node *own = tape_gather(t, cells, &own_index);
     if (h->grid->column_offsets != 2) {
         return own;
     }
-    const struct tensor other_index = upload(t, second, h->cells);
+    const struct tensor other_index = tape_upload_numbers(t, second, h->cells);
     return tape_combine(t, 0.5f, own, 0.5f, tape_gather(t, cells, &other_index));
 }
 
@@ -104,15 +99,15 @@ static void part_loss(const struct head *h, const struct read_targets *targets, 
     if (columns == 0) {
         return;
     }
-    const struct tensor there = upload(t, targets->presence, columns);
+    const struct tensor there = tape_upload_numbers(t, targets->presence, columns);
     const struct tensor presence_loss = tensor_column_range(losses, READ_PRESENCE, 1);
     tape_cross_entropy(t, tape_row_range(t, presence, first, columns), &there, targets->scale,
                        &presence_loss);
     if (targets->characters == 0) {
         return;
     }
-    const struct tensor places = upload(t, targets->places, targets->characters);
-    const struct tensor classes = upload(t, targets->classes, targets->characters);
+    const struct tensor places = tape_upload_numbers(t, targets->places, targets->characters);
+    const struct tensor classes = tape_upload_numbers(t, targets->classes, targets->characters);
     const struct tensor character_loss = tensor_column_range(losses, READ_CHARACTER, 1);
     tape_classify(t, tape_gather(t, tape_row_range(t, characters, first, columns), &places),
                   tape_named(h->parameters, t, "%sclass.weight", h->prefix),
@@ -162,8 +157,7 @@ void read_head_tape(const struct reading_config *config, const struct tape_sourc
     }
 }
 
-/* ---- Halved tokens -----------------------------------------------------------------------------
- */
+/* ---- Halved tokens --------------------------------------------------------------------------- */
 
 /* 1 for the numbers that are left, else 0: (rows, dim). */
 static struct node *kept_numbers(struct tape *t, const struct node *x, const int *halvings,
@@ -193,7 +187,7 @@ static struct node *levels(const struct tape_source *parameters, struct tape *t,
     if (index == NULL) {
         return NULL;
     }
-    const struct tensor places = upload(t, index, rows);
+    const struct tensor places = tape_upload_numbers(t, index, rows);
     return tape_gather(t, tape_named(parameters, t, "%slevel.weight", prefix), &places);
 }
 

@@ -77,14 +77,20 @@ struct rotary_record {
 
 static void rotary_backward(struct tape *t, struct record *record, const struct tensor *dy) {
     const struct rotary_record *r = (const struct rotary_record *)record;
-    const struct tensor *dx = tape_gradient(t, record->x[0]);
-    struct tensor turned = tape_scratch(t, DTYPE_F32, dy->shape);
     struct rotary_options back = r->options;
+    bool holds = false;
+    const struct tensor *dx = tape_gradient_to_set(t, record->x[0], &holds);
     back.back = true;
-    if (dx != NULL) {
-        CALL(t, rotary, &turned, dy, &r->positions, &back);
-        CALL(t, accumulate, dx, &turned);
+    if (dx == NULL) {
+        return;
     }
+    if (!holds) {
+        CALL(t, rotary, dx, dy, &r->positions, &back);
+        return;
+    }
+    struct tensor turned = tape_scratch(t, DTYPE_F32, dy->shape);
+    CALL(t, rotary, &turned, dy, &r->positions, &back);
+    CALL(t, accumulate, dx, &turned);
     tape_scratch_end(t, &turned);
 }
 

@@ -1,4 +1,5 @@
 /* block.c - stacks of blocks, of which only inputs may be kept: the rest is computed again. */
+#include <assert.h>
 #include <string.h>
 
 #include "train/tape/state.h"
@@ -41,6 +42,7 @@ static void run_backward(struct tape *t, struct record *record, const struct ten
     t->last = earlier;
     if (y != NULL) {
         tape_pass_on(t, tape_root(y), record->y);
+        tape_gradient_end(t, record->y); /* what holds it alone may end sooner */
         tape_go_back(t, last);
     }
     t->repeating = repeating;
@@ -95,4 +97,111 @@ struct node *tape_blocks(struct tape *t, struct node *x, int64_t count, tape_for
         }
     }
     return tape_done(t, x);
+}
+
+/* ---- The end of a block, some rows at a time ------------------------------------------------- */
+
+enum { TAIL_ROWS = 256 /* at a time: enough that products run at their rate */ };
+
+struct tail {
+    tape_forward *forward;
+    const void *context;
+    int64_t i;
+};
+
+struct tail_record {
+    struct record record;
+    struct tail tail;
+};
+
+/* Rows [first, first + count) of x go forward. */
+static struct node *tail_rows(struct tape *t, struct node *x, const struct tail *tail,
+                              int64_t first, int64_t count) {
+    t->first_row = first;
+    struct node *y = tail->forward(t, tape_row_range(t, x, first, count), tail->i, tail->context);
+    t->first_row = 0;
+    return y;
+}
+
+static int64_t tail_count(const struct node *x, int64_t first) {
+    const int64_t rest = tensor_rows(&x->value) - first;
+    return rest < TAIL_ROWS ? rest : TAIL_ROWS;
+}
+
+/* Forward, of which nothing is kept but the result: once also without rows, for its shape. */
+static struct node *tail_discarding(struct tape *t, struct node *x, const struct tail *tail) {
+    const int64_t rows = tensor_rows(&x->value);
+    struct node *y = NULL;
+    for (int64_t first = 0; (first == 0 || first < rows) && t->rc == 0; first += TAIL_ROWS) {
+        const int64_t count = tail_count(x, first);
+        const size_t mark = t->kept_count;
+        struct node *part = tail_rows(t, x, tail, first, count);
+        if (y == NULL && part != NULL) {
+            y = tape_node(t, part->value.type, x->value.shape, INPUTS(part));
+        }
+        if (tape_ready(t, y)) {
+            const struct tensor to = tensor_row_range(&y->value, first, count);
+            const struct tensor from = tensor_as_matrix(&part->value);
+            CALL(t, copy, &to, &from);
+        }
+        tape_forget(t, mark, y);
+    }
+    return tape_done(t, y);
+}
+
+/* What has arrived at these rows of the result. Two hold it, so that who adds to it takes a copy.
+ */
+static void begin_with(struct tape *t, struct node *y, const struct tensor *dy) {
+    struct gradient *g = tape_host(t, 1, sizeof *g);
+    if (g != NULL) {
+        assert(y->owner == NULL && y->gradient == NULL);
+        *g = (struct gradient){.value = tensor_reshape(dy, y->value.shape), .nodes = 2};
+        y->gradient = g;
+    }
+}
+
+static void tail_backward(struct tape *t, struct record *record, const struct tensor *dy) {
+    const struct tail *tail = &((const struct tail_record *)record)->tail;
+    struct node *x = record->x[0];
+    const int64_t rows = tensor_rows(&x->value);
+    for (int64_t first = 0; (first == 0 || first < rows) && t->rc == 0; first += TAIL_ROWS) {
+        const int64_t count = tail_count(x, first);
+        const struct tensor part = tensor_row_range(dy, first, count);
+        struct record *earlier = t->last;
+        const size_t mark = t->kept_count;
+        t->last = NULL;
+        struct node *y = tail_rows(t, x, tail, first, count);
+        struct record *last = t->last;
+        t->last = earlier;
+        if (y != NULL && y->needs_gradient) {
+            begin_with(t, y, &part);
+            tape_go_back(t, last);
+        }
+        tape_forget(t, mark, NULL);
+    }
+}
+
+struct node *tape_tail(struct tape *t, struct node *x, tape_forward *forward, int64_t i,
+                       const void *context) {
+    const struct tail tail = {forward, context, i};
+    if (!tape_ready(t, x)) {
+        return NULL;
+    }
+    if (t->discarding) {
+        return tail_discarding(t, x, &tail);
+    }
+    if (!t->repeating) {
+        return forward(t, x, i, context);
+    }
+    struct node *y = tape_empty(t); /* nobody reads its value again */
+    if (y == NULL) {
+        return NULL;
+    }
+    y->value = tensor_of(NULL, x->value.type, NULL, x->value.shape);
+    y->needs_gradient = true;
+    struct tail_record *r = tape_record(t, sizeof *r, tail_backward, y, INPUTS(x));
+    if (r != NULL) {
+        r->tail = tail;
+    }
+    return tape_done(t, y);
 }

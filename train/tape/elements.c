@@ -107,7 +107,7 @@ static void combine_backward(struct tape *t, struct record *record, const struct
 }
 
 struct node *tape_combine(struct tape *t, float alpha, struct node *a, float beta, struct node *b) {
-    struct node *y = of_two(t, DTYPE_F32, a, b);
+    struct node *y = of_two(t, t->options.sums, a, b);
     if (y == NULL) {
         return NULL;
     }
@@ -151,8 +151,9 @@ struct node *tape_add(struct tape *t, struct node *a, struct node *b) {
         return NULL;
     }
     assert(tensor_width(&a->value) == tensor_width(&b->value) &&
-           tensor_rows(&a->value) % tensor_rows(&b->value) == 0);
-    struct node *y = tape_node(t, DTYPE_F32, a->value.shape, INPUTS(a, b));
+           (tensor_rows(&a->value) == tensor_rows(&b->value) ||
+            tensor_rows(&a->value) % tensor_rows(&b->value) == 0));
+    struct node *y = tape_node(t, t->options.sums, a->value.shape, INPUTS(a, b));
     if (y == NULL) {
         return NULL;
     }

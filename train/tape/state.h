@@ -8,17 +8,15 @@
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 struct memory_block;
-struct size_class;
+struct free_range;
 
-/* Of the device: large blocks, from which tensors are cut one after the other, and lists of what
- * was given back, by size: a network asks for few sizes, and for the same ones again and again. */
 struct tape_memory {
     struct device *device;
-    struct memory_block *blocks, *current;
-    size_t used, peak;
-    struct size_class *classes; /* in the arena of the host */
-    struct free_chunk *spare;
-    struct arena *arena;
+    struct memory_block *blocks;
+    size_t touched;           /* of them, by this step: the first ones */
+    size_t used, peak;        /* bytes of tensors */
+    struct free_range *spare; /* to be used again */
+    struct arena *arena;      /* of the host */
 };
 
 void memory_open(struct tape_memory *m, struct device *device, struct arena *arena);
@@ -74,6 +72,7 @@ struct tape {
     bool
         discarding; /* a block runs that will run again in the backward pass: nothing is recorded */
     bool repeating; /* it does so now */
+    int64_t first_row; /* of the whole that rows belong to which run by themselves: see tape_tail */
     tape_sink *sink;
     void *sink_context;
     int rc;
@@ -152,6 +151,15 @@ void tape_bias_backward(struct tape *t, struct node *bias, const struct tensor *
 /* dW += dy^T x, of what products read. */
 void tape_weight_backward(struct tape *t, struct node *weight, const struct tensor *dy,
                           const struct tensor *input);
+
+/* For the sink: the backward pass does nothing here, but the inputs' uses end. */
+void tape_record_loss(struct tape *t, struct node *const inputs[RECORD_INPUTS]);
+
+/* ---- Losses: loss.c -------------------------------------------------------------------------- */
+
+/* Memory for the device to classify in: most of a step's is free when losses are taken. */
+struct tensor tape_lend(struct tape *t, int64_t rows, int64_t inputs, int64_t outputs);
+void tape_lend_end(struct tape *t, struct tensor *lent);
 
 /* ---- Parts ----------------------------------------------------------------------------------- */
 

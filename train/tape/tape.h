@@ -43,9 +43,10 @@ enum tape_recompute {
 extern const char *const TAPE_RECOMPUTE_NAMES[]; /* "none", "block", "all", NULL */
 
 struct tape_options {
-    /* F32; or BF16: results are stored rounded, except sums (tape_add, tape_combine), softmax,
-     * cosines and resampled tables, which stay F32, as do all gradients. */
+    /* F32; or BF16: results are stored rounded, except sums, softmax, cosines and resampled tables,
+     * which stay F32, as do all gradients. */
     enum dtype storage;
+    enum dtype sums; /* the same of sums (tape_add, tape_combine): what runs through all blocks */
     enum tape_recompute recompute;
 };
 
@@ -88,6 +89,8 @@ void tape_set_sink(struct tape *t, tape_sink *sink, void *context); /* NULL: non
 struct tensor tape_space(struct tape *t, const struct tensor *like);
 /* The same, filled from a dense one of the host. */
 struct tensor tape_upload(struct tape *t, const struct tensor *host);
+/* The same of `count` I32. */
+struct tensor tape_upload_numbers(struct tape *t, const int32_t *numbers, int64_t count);
 /* Memory of the host for this step, zeroed: for what is to be uploaded. NULL: failed. */
 void *tape_host(struct tape *t, size_t count, size_t size);
 
@@ -120,6 +123,25 @@ struct node *tape_linear(struct tape *t, struct node *x, struct node *weight, st
 struct node *tape_convolve(struct tape *t, struct node *x, int64_t batch,
                            const struct convolution_options *o, struct node *weight,
                            struct node *bias);
+
+/* ---- Frozen matrices: packed by pack_frozen, they outlive the backward pass ------------------ */
+
+/* x W^T. */
+struct node *tape_packed_linear(struct tape *t, struct node *x, const struct packed *w);
+/* x W^T + scale drop(x) A^T B^T, a (rank, inputs), b (outputs, rank): low-rank adaptation (Hu et
+ * al. 2021). dropout 0: none. */
+struct tape_low_rank {
+    struct node *a, *b;
+    float scale, dropout;
+    uint64_t seed; /* of the dropout */
+};
+struct node *tape_adapted_linear(struct tape *t, struct node *x, const struct packed *w,
+                                 const struct tape_low_rank *o);
+/* Rows of it: embeddings. index: as in tape_gather. */
+struct node *tape_packed_gather(struct tape *t, const struct packed *w, const struct tensor *index);
+/* See tape_classify. */
+void tape_packed_classify(struct tape *t, struct node *x, const struct packed *w,
+                          const struct tensor *labels, float scale, const struct tensor *loss);
 
 /* ---- Element by element ---------------------------------------------------------------------- */
 
@@ -174,8 +196,7 @@ struct node *tape_attention(struct tape *t, struct node *q, struct node *k, stru
 struct node *tape_rotary(struct tape *t, struct node *x, const struct tensor *positions,
                          const struct rotary_options *o);
 
-/* ---- Blocks
- * -------------------------------------------------------------------------------------- */
+/* ---- Blocks ---------------------------------------------------------------------------------- */
 
 /* x through blocks 0 to count - 1, of which each gives the next its input, keeping what the option
  * `recompute` says. `forward` computes block i from x, its parameters and what `context` says
@@ -184,9 +205,14 @@ struct node *tape_rotary(struct tape *t, struct node *x, const struct tensor *po
 typedef struct node *tape_forward(struct tape *t, struct node *x, int64_t i, const void *context);
 struct node *tape_blocks(struct tape *t, struct node *x, int64_t count, tape_forward *forward,
                          const void *context, size_t size);
+/* The end of a block, whose result it is: x through `forward`, called with `i` and `context` of the
+ * block, which treats each row by itself and gives a new node of x's shape. Where the block runs
+ * again in the backward pass, this part of it does so a few hundred rows at a time, each going
+ * forward and back, so that what lies between x and the result is never all there. */
+struct node *tape_tail(struct tape *t, struct node *x, tape_forward *forward, int64_t i,
+                       const void *context);
 
-/* ---- Losses and the backward pass
- * ------------------------------------------------------------------ */
+/* ---- Losses and the backward pass ------------------------------------------------------------ */
 
 /* Adds the sum of the cross-entropies of rows of logits with their labels (I32, of the device) to
  * `loss`, one F32 of the device, and `scale` times that to what tape_backward goes back from. Rows

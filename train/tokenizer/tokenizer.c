@@ -137,6 +137,17 @@ int32_t tokenizer_added(const struct tokenizer *t, const char *text) {
     return -1;
 }
 
+bool tokenizer_is_special(const struct tokenizer *t, int32_t id) {
+    for (int i = 0; i < ADDED_LISTS; i++) {
+        for (size_t k = 0; k < t->added[i].count; k++) {
+            if (t->added[i].items[k].id == (uint32_t)id) {
+                return t->added[i].items[k].special;
+            }
+        }
+    }
+    return false;
+}
+
 int tokenizer_state_open(struct tokenizer_state **out, const struct tokenizer *t, struct error *e) {
     struct tokenizer_state *s = calloc(1, sizeof *s);
     *out = NULL;

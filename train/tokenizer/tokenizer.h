@@ -88,6 +88,9 @@ int32_t tokenizer_size(const struct tokenizer *t);
 const unsigned char *tokenizer_bytes(const struct tokenizer *t, int32_t id, size_t *size);
 /* The id of an added token by its whole text ("<|endoftext|>"), or -1. */
 int32_t tokenizer_added(const struct tokenizer *t, const char *text);
+/* An added token that is no text, but says something about it ("special": true): what programs
+ * leave out of the text that a model writes. */
+bool tokenizer_is_special(const struct tokenizer *t, int32_t id);
 
 int tokenizer_state_open(struct tokenizer_state **out, const struct tokenizer *t, struct error *e);
 void tokenizer_state_close(struct tokenizer_state *s); /* NULL is allowed */

@@ -286,6 +286,7 @@ static int read_added(struct tokenizer *t, const json_t *root, const json_t *nod
                          text);
     }
     struct added item = {.id = (uint32_t)id,
+                         .special = flag(node, "special", false),
                          .left = flag(node, "lstrip", false),
                          .right = flag(node, "rstrip", false)};
     bool late = flag(node, "normalized", !flag(node, "special", false));

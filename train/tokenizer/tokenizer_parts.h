@@ -73,6 +73,7 @@ enum { STAGE_LIMIT = 16 };
 struct added {
     uint32_t id, offset, size; /* of its text in added_list.text */
     bool left, right;          /* takes the white space on that side with it */
+    bool special;              /* is no text, but says something about it */
 };
 
 struct added_list {

@@ -203,7 +203,8 @@ int tokenizer_read_ranks(struct tokenizer *t, const char *data, size_t size,
         rc = tokenizer_add_stage(t, &stage, e);
     }
     for (const struct special_token *s = encoding->specials; s->text != NULL && rc == 0; s++) {
-        rc = tokenizer_add_token(t, &(struct added){.id = s->id}, false, false, s->text, e);
+        rc = tokenizer_add_token(t, &(struct added){.id = s->id, .special = true}, false, false,
+                                 s->text, e);
     }
     return rc;
 }
