@@ -1,0 +1,189 @@
+/* lora_write.c - writing an adapter as PEFT reads it, and adding one to its base. */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/file.h"
+#include "store/utf8.h"
+#include "train/lora/lora_state.h"
+
+/* ---- Tensors --------------------------------------------------------------------------------- */
+
+typedef int lora_reader(void *context, const char *name, float *values, struct error *e);
+
+struct spec_list {
+    struct tensor_spec *specs;
+    size_t count;
+    lora_reader *read;
+    void *context;
+};
+
+static int take_spec(void *context, const struct tensor_spec *spec, struct error *e) {
+    struct spec_list *all = context;
+    (void)e;
+    all->specs[all->count++] = *spec;
+    return 0;
+}
+
+static int read_spec(void *context, size_t i, float *values, struct error *e) {
+    const struct spec_list *all = context;
+    return all->read(all->context, all->specs[i].name, values, e);
+}
+
+static int write_tensors(const char *path, const struct lora_options *o,
+                         const struct decoder_config *c, lora_reader *read, void *context,
+                         struct error *e) {
+    struct spec_list all = {.read = read, .context = context};
+    all.specs = calloc(2 * DECODER_MATRICES * (size_t)c->layers, sizeof *all.specs);
+    json_t *metadata = json_pack("{s:s}", "format", "pt"); /* Hugging Face's loaders ask for it */
+    int rc = all.specs != NULL && metadata != NULL ? lora_list(o, c, take_spec, &all, e)
+                                                   : error_memory(e, "an adapter");
+    if (rc == 0) {
+        rc = parameters_write(path, all.specs, all.count, read_spec, &all, metadata, e);
+    }
+    json_decref(metadata);
+    free(all.specs);
+    return rc;
+}
+
+/* ---- adapter_config.json --------------------------------------------------------------------- */
+
+/* A number without a fraction is written as PEFT writes it. */
+static json_t *number(double value) {
+    return value == floor(value) ? json_integer((json_int_t)value) : json_real(value);
+}
+
+static json_t *config_json_of(const struct lora_options *o, const char *base) {
+    json_t *targets = json_array();
+    for (int i = 0; i < DECODER_MATRICES; i++) {
+        if (o->matrices[i]) {
+            json_array_append_new(targets, json_string(DECODER_MATRIX_NAMES[i]));
+        }
+    }
+    return json_pack("{s:s, s:s, s:s, s:I, s:o, s:f, s:s, s:b, s:b, s:o}", "peft_type", "LORA",
+                     "task_type", "CAUSAL_LM", "base_model_name_or_path", base, "r",
+                     (json_int_t)o->rank, "lora_alpha", number(o->alpha), "lora_dropout",
+                     o->dropout, "bias", "none", "fan_in_fan_out", 0, "inference_mode", 1,
+                     "target_modules", targets);
+}
+
+static int write_config(const char *path, const struct lora_options *o, const char *base,
+                        struct error *e) {
+    struct output_file file;
+    struct bytes name; /* a path may be any bytes, JSON's texts may not */
+    size_t replaced = 0;
+    bytes_init(&name, SIZE_MAX);
+    json_t *root = utf8_repair(&name, base, strlen(base), &replaced, e) == 0
+                       ? config_json_of(o, bytes_text(&name))
+                       : NULL;
+    bytes_close(&name);
+    char *text = root != NULL ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(root);
+    if (text == NULL) {
+        return error_memory(e, "an adapter");
+    }
+    int rc = output_file_open(&file, path, e);
+    if (rc == 0) {
+        rc = file_write(file.fd, text, strlen(text), NULL, e);
+        if (rc == 0) {
+            rc = file_write(file.fd, "\n", 1, NULL, e);
+        }
+        if (rc == 0) {
+            rc = output_file_commit(&file, e);
+        } else {
+            output_file_discard(&file);
+        }
+    }
+    free(text);
+    return rc;
+}
+
+int lora_write(const char *path, const struct lora_options *o, const struct decoder_config *c,
+               const char *base, lora_reader *read, void *context, struct error *e) {
+    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+        return error_errno(e, errno, "%s", path);
+    }
+    char *tensors = file_path(path, "adapter_model.safetensors", e);
+    char *config = file_path(path, "adapter_config.json", e);
+    int rc = tensors != NULL && config != NULL ? write_tensors(tensors, o, c, read, context, e)
+                                               : ERR_MEMORY;
+    if (rc == 0) {
+        rc = write_config(config, o, base, e);
+    }
+    free(tensors);
+    free(config);
+    return rc;
+}
+
+/* ---- Added to the base ---------------------------------------------------------------------- */
+
+struct merging {
+    const struct decoder_folder *base;
+    struct lora_folder adapter;
+};
+
+/* weight (outputs, inputs) += scale B (outputs, rank) A (rank, inputs). */
+static void add_product(float *weight, const float *a, const float *b, float scale, int64_t outputs,
+                        int64_t inputs, int64_t rank) {
+    for (int64_t i = 0; i < outputs; i++) {
+        float *row = weight + i * inputs;
+        for (int64_t r = 0; r < rank; r++) {
+            const float factor = scale * b[i * rank + r], *from = a + r * inputs;
+            for (int64_t k = 0; k < inputs; k++) {
+                row[k] += factor * from[k];
+            }
+        }
+    }
+}
+
+static int add_adapter(const struct merging *m, int64_t layer, enum decoder_matrix which,
+                       float *values, struct error *e) {
+    const struct lora_options *o = &m->adapter.options;
+    const struct lora_names names = lora_names_of(layer, which);
+    int64_t outputs, inputs;
+    decoder_matrix_shape(&m->base->config, which, &outputs, &inputs);
+    float *a = malloc((size_t)(o->rank * inputs) * sizeof *a);
+    float *b = malloc((size_t)(outputs * o->rank) * sizeof *b);
+    int rc = a != NULL && b != NULL ? lora_folder_floats(&m->adapter, names.a, a, e)
+                                    : error_memory(e, "an adapter");
+    if (rc == 0) {
+        rc = lora_folder_floats(&m->adapter, names.b, b, e);
+    }
+    if (rc == 0) {
+        add_product(values, a, b, (float)(o->alpha / (double)o->rank), outputs, inputs, o->rank);
+    }
+    free(a);
+    free(b);
+    return rc;
+}
+
+static int read_merged(void *context, const char *name, float *values, struct error *e) {
+    const struct merging *m = context;
+    int rc = decoder_folder_floats(m->base, name, values, e);
+    for (int64_t layer = 0; layer < m->base->config.layers && rc == 0; layer++) {
+        for (int i = 0; i < DECODER_MATRICES; i++) {
+            char matrix[TENSOR_SPEC_NAME];
+            decoder_matrix_name(matrix, layer, (enum decoder_matrix)i);
+            size_t length = strlen(matrix);
+            if (m->adapter.options.matrices[i] && strncmp(name, matrix, length) == 0 &&
+                strcmp(name + length, ".weight") == 0) {
+                return add_adapter(m, layer, (enum decoder_matrix)i, values, e);
+            }
+        }
+    }
+    return rc;
+}
+
+int lora_merge(const char *path, const struct decoder_folder *base, const char *adapter,
+               enum dtype type, struct error *e) {
+    struct merging m = {.base = base};
+    int rc = lora_folder_open(&m.adapter, adapter, &base->config, e);
+    if (rc == 0) {
+        rc = decoder_folder_write(path, &base->config, base, type, read_merged, &m, e);
+    }
+    lora_folder_close(&m.adapter);
+    return rc;
+}
