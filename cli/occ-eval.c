@@ -5,6 +5,7 @@
 
 #include "cli/data_file.h"
 #include "cli/encoder_choice.h"
+#include "cli/eval_perplexity.h"
 #include "cli/fidelity_output.h"
 #include "cli/mix.h"
 #include "cli/tool.h"
@@ -15,6 +16,7 @@
 struct arguments {
     struct encoder_choice encoder;
     struct option_list texts; /* [NAME=]FILE */
+    struct perplexity_arguments perplexity;
     const char *tokenizer, *modes, *profiles, *sets, *halvings, *operators, *calibrate, *record;
     char **files; /* file_count of them, after the command */
     int file_count;
@@ -28,8 +30,11 @@ static const struct option_spec OPTIONS[] = {
     {"", .help = "What is measured"},
     {"text", 't', OPTION_LIST, FIELD(texts), "FILE",
      .help = "UTF-8 text that the encoder was not trained on; NAME=FILE makes a set of that name, "
-             "files of one name together; others, and FILEs after the command, are the set 'text'. "
-             "May be given several times"},
+             "files of one name together; others, and FILEs after the command, are the set 'text'; "
+             "of perplexity each file is a text of its own. May be given several times"},
+    {"", .help = "Perplexity"},
+    PERPLEXITY_ROWS(struct arguments, perplexity),
+    {"", .help = "Fidelity"},
     {"sets", 0, OPTION_TEXT, FIELD(sets), "LIST",
      .help =
          "sets that are made: any of random (words of printable ASCII), digits (ids, money, "
@@ -52,7 +57,7 @@ static const struct option_spec OPTIONS[] = {
     {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "seed of what is random"},
     {"", .help = "What is made of it"},
     {"json", 0, OPTION_FLAG, FIELD(json),
-     .help = "print one JSON object per line for each profile, mode and set"},
+     .help = "print one JSON object per line for each profile, mode and set, or each text"},
     {"calibration", 0, OPTION_FLAG, FIELD(calibration),
      .help = "print the confidence of all rows beside their accuracy, by tenths"},
     {"calibrate", 0, OPTION_TEXT, FIELD(calibrate), "FILE",
@@ -63,17 +68,20 @@ static const struct option_spec OPTIONS[] = {
              "convert --metadata occ.fidelity=FILE'"},
     {"", .help = "How"},
     ENCODER_FILE_ROW(struct arguments, encoder,
-                     "an encoder with a reading head; default: the bundled one"),
+                     "an encoder with a reading head; default: the bundled one; of perplexity the "
+                     "folder of a language model"),
     DEVICE_ROW(struct arguments, encoder.device),
     COMPUTE_ROW(struct arguments, encoder.device),
     {"threads", 'j', OPTION_INTEGER, FIELD(threads), "N",
-     .help = "pages at the same time; 0 means one per core", .maximum = 256},
+     .help = "pages at the same time, or threads that share the work on a window; 0 means one per "
+             "core",
+     .maximum = 256},
     {"quiet", 'q', OPTION_FLAG, FIELD(messages.quiet), .help = "print errors and results only"},
     {0}};
 
 static const struct tool TOOL = {
     .name = "occ-eval",
-    .summary = "measure what visual tokens keep",
+    .summary = "measure what visual tokens keep, and what language models foresee",
     .operands = "COMMAND [FILE...]",
     .description =
         "fidelity renders pages of each set of texts, encodes them, reads the tokens back with the "
@@ -85,12 +93,18 @@ static const struct tool TOOL = {
         "A word is a run of letters; a number is a run of letters and digits with a digit in it, "
         "and may have . , : / and - within, as 1,234.56 or 2026-11-23.\n\n"
         "--calibrate wants pages like those that will be read later, many of them, and halvings "
-        "too, since rows that are read badly are what confidence is for.",
+        "too, since rows that are read badly are what confidence is for.\n\n"
+        "perplexity prints how well a language model, with or without an adapter, foresees each "
+        "text: the mean loss of a token (-ln p), perplexity (e to that), and bits per byte, by "
+        "which models of different tokenizers can be compared. A text is cut into windows of "
+        "--window tokens; the first of each is not foreseen.",
     .examples = "occ eval fidelity -t prose=book.txt -t social=captions.txt -k 0,1,2\n"
                 "    fidelity against compression and forgetting\n"
                 "occ eval fidelity --calibrate map.json -k 0,1,2 book.txt captions.txt\n"
                 "occ model convert --metadata occ.calibration=map.json -o new.st old.st\n"
-                "    an encoder whose confidence is the accuracy to expect\n",
+                "    an encoder whose confidence is the accuracy to expect\n"
+                "occ eval perplexity -m smollm2 --adapter run new-captions.txt\n"
+                "    what tuning has brought, beside the same without --adapter\n",
     .options = OPTIONS,
 };
 
@@ -329,6 +343,23 @@ static int run(struct bench *b, struct error *e) {
     return rc;
 }
 
+static int run_perplexity(struct arguments *a, struct error *e) {
+    int rc = 0;
+    struct perplexity_bench *p = NULL;
+    rc = perplexity_open(&p, &a->perplexity, &a->encoder.device, a->threads, a->json, e);
+    for (int i = 0; i < a->texts.count && rc == 0; i++) {
+        const char *file = strchr(a->texts.texts[i], '=');
+        rc = perplexity_text(p, file != NULL ? file + 1 : a->texts.texts[i], a->texts.texts[i],
+                             file != NULL ? (size_t)(file - a->texts.texts[i]) : 0, e);
+    }
+    for (int i = 0; i < a->file_count && rc == 0; i++) {
+        rc = perplexity_text(p, a->files[i], "", 0, e);
+    }
+    rc = rc == 0 ? perplexity_total(p, e) : rc;
+    perplexity_close(p);
+    return rc;
+}
+
 /* ---- The command line -------------------------------------------------------------------- */
 
 static int choose(bool *chosen, const char *const *names, const char *option, const char *text,
@@ -344,11 +375,16 @@ static int choose(bool *chosen, const char *const *names, const char *option, co
 
 static int check(struct bench *b, int operands, const char *command, struct arguments *a,
                  struct error *e) {
-    if (operands < 1 || strcmp(command, "fidelity") != 0) {
-        return error_set(e, ERR_USAGE, "name a command: fidelity");
+    bool perplexity = operands >= 1 && strcmp(command, "perplexity") == 0;
+    if (operands < 1 || (!perplexity && strcmp(command, "fidelity") != 0)) {
+        return error_set(e, ERR_USAGE, "name a command: fidelity or perplexity");
     }
     if (a->texts.count == 0 && a->file_count < 1) {
         return error_set(e, ERR_USAGE, "no text is named: FILE or --text FILE");
+    }
+    if (perplexity) {
+        a->perplexity.model = a->encoder.file;
+        return perplexity_check(&a->perplexity, &a->encoder.device, e);
     }
     int rc = choose(b->profiles, PROFILE_NAMES, "profiles", a->profiles, e);
     if (rc == 0) {
@@ -390,7 +426,7 @@ int main(int argc, char **argv) {
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
-    rc = run(&b, &e);
+    rc = a.perplexity.model != NULL ? run_perplexity(&a, &e) : run(&b, &e);
     if (rc == ERR_USAGE) {
         return options_usage_error(&TOOL, &e);
     }

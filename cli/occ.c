@@ -26,6 +26,7 @@ static const struct {
     {"read", "visual tokens back to text, with the encoder's reading head"},
     {"store", "inspect, check, export, merge and compact stores"},
     {"train", "train encoders, plot their progress"},
+    {"generate", "go on with a text with a language model"},
     {"eval", "measure what visual tokens keep of the text"},
     {"model", "make and describe encoder files"},
 };

@@ -161,6 +161,13 @@ messages_are_plain_english() {
 }
 run messages_are_plain_english
 
+# What waits for numbers stands in a line of its own.
+documents_are_whole() {
+    grep -rnE '^[A-Z0-9]+(_[A-Z0-9]+)+$' "$top" --include='*.md' --exclude-dir=build >found || true
+    expect_code 1 grep . found
+}
+run documents_are_whole
+
 shell_scripts_are_clean() {
     command -v shellcheck >/dev/null || skip "no shellcheck"
     (cd "$top" && shellcheck -x cli/*.sh train/*.sh tests/*.sh tests/*/*.sh .ci/run)
