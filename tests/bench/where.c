@@ -120,7 +120,7 @@ static const struct {
     const char *file, *name, *share;
 } ROWS[] = {
     {"", "product_run", "products"},
-    {"", "product_multiply", "products"},
+    {"", "gemm_", "products"},
     {"", "to_bf16", "conversions"},
     {"", "from_bf16", "conversions"},
     {"", "dtype_", "conversions"},
