@@ -131,8 +131,9 @@ static int print(struct perplexity_bench *p, const char *name, const struct meas
                exp(mean_loss(m)), bits_per(m, m->bytes),
                (double)m->bytes / (double)m->result.tokens);
     }
-    fflush(stdout);
-    return rc;
+    return fflush(stdout) == 0 || rc < 0
+               ? rc
+               : error_set(e, ERR_IO, "standard output: cannot be written");
 }
 
 /* ---- Measuring -------------------------------------------------------------------------- */

@@ -146,6 +146,14 @@ static int add_line(struct reading *r, const char *line, size_t size, struct err
     return rc;
 }
 
+static bool is_blank(const char *line, size_t size) {
+    size_t gap = 0;
+    while (gap < size && memchr(" \t\r", line[gap], 3) != NULL) {
+        gap++;
+    }
+    return gap == size;
+}
+
 /* A line that is no prompt is named and skipped; a model without a template fails them all. */
 static int read_batch(struct reading *r, const char *path, struct error *e) {
     struct bytes text;
@@ -156,8 +164,7 @@ static int read_batch(struct reading *r, const char *path, struct error *e) {
     for (; at < end && rc == 0; r->number++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         const size_t size = newline != NULL ? (size_t)(newline - at) : (size_t)(end - at);
-        const bool blank = strspn(at, " \t\r\n") >= size;
-        int failed = blank ? 0 : add_line(r, at, size, &why);
+        int failed = is_blank(at, size) ? 0 : add_line(r, at, size, &why);
         if (failed == ERR_MEMORY || r->useless) {
             *e = why;
             rc = failed;

@@ -103,7 +103,7 @@ static const struct tool TOOL = {
                 "occ eval fidelity --calibrate map.json -k 0,1,2 book.txt captions.txt\n"
                 "occ model convert --metadata occ.calibration=map.json -o new.st old.st\n"
                 "    an encoder whose confidence is the accuracy to expect\n"
-                "occ eval perplexity -m smollm2 --adapter run new-captions.txt\n"
+                "occ eval perplexity -m smollm2 --adapter run/adapter new.txt\n"
                 "    what tuning has brought, beside the same without --adapter\n",
     .options = OPTIONS,
 };

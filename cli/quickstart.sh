@@ -22,7 +22,7 @@ archive=${archive:-tests/archive}
 
 echo "== Packages"
 # shellcheck disable=SC2086 # a list of words
-install_packages $build_packages
+install_packages $build_packages python3 python3-venv
 echo "== Build (build/release)"
 cmake --preset release -DWITH_TESTS=OFF >build-quickstart.log
 cmake --build --preset release >>build-quickstart.log || {

@@ -123,8 +123,11 @@ static int append_ledger(struct bytes *out, const size_t bytes[LEDGER_COUNT], bo
     for (int i = 0; i <= LEDGER_COUNT && rc == 0; i++) {
         const char *name = i < LEDGER_COUNT ? LEDGER_NAMES[i] : "total";
         const size_t count = i < LEDGER_COUNT ? bytes[i] : ledger_total(bytes);
-        json_object_set_new(root, name, json_integer((json_int_t)count));
-        rc = json ? 0 : bytes_printf(out, e, "%-12s %9.1f MB\n", name, (double)count * 1e-6);
+        if (json_object_set_new(root, name, json_integer((json_int_t)count)) != 0) {
+            rc = error_memory(e, NULL);
+        } else if (!json) {
+            rc = bytes_printf(out, e, "%-12s %9.1f MB\n", name, (double)count * 1e-6);
+        }
     }
     char *text = json ? json_dumps(root, JSON_COMPACT) : NULL;
     if (json && rc == 0) {

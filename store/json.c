@@ -304,6 +304,10 @@ const char *json_get_id(const json_t *object, const char *name, struct arena *ar
     return text != NULL ? arena_text(arena, text, strlen(text)) : NULL;
 }
 
+json_t *json_finite(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
 bool json_get_flag(const json_t *object, const char *name) {
     const json_t *value = json_object_get(object, name);
     const char *text = json_string_value(value);

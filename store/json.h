@@ -29,6 +29,9 @@ json_t *json_read_lines(const void *data, size_t size, size_t *repaired, struct 
  * so does this. */
 json_t *json_read_file(const char *path, size_t limit, size_t *repaired, struct error *e);
 
+/* A real, or null for what JSON has no numbers for. NULL: out of memory. */
+json_t *json_finite(double value);
+
 /* Appends `value` compactly, members in the order of insertion, UTF-8 unescaped. */
 int json_append(struct bytes *out, const json_t *value, struct error *e);
 

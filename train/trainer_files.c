@@ -8,17 +8,13 @@
 
 #include "store/clock.h"
 #include "store/file.h"
+#include "store/json.h"
 #include "store/log.h"
 #include "train/checkpoint.h"
 #include "train/trainer_state.h"
 
 /* Checkpoints are written where a line of the metrics ends, so that both go on together. */
 enum { SHOW_SECONDS = 30 };
-
-/* JSON's numbers are finite. */
-static json_t *real(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
 
 /* ---- Checkpoints ----------------------------------------------------------------------------- */
 
@@ -48,16 +44,19 @@ static int add_state(const struct trainer *t, json_t *state, struct error *e) {
     int failed = json_object_set_new(state, "measured", json_integer(t->run.measured)) |
                  json_object_set_new(state, "finished", json_boolean(t->run.finished)) |
                  json_object_set_new(state, "owed", json_boolean(t->run.owed)) |
-                 json_object_set_new(state, "step_norm", real(t->step.norm)) |
+                 json_object_set_new(state, "step_norm", json_finite(t->step.norm)) |
                  json_object_set_new(state, "task", task->state(task->context));
     return failed ? error_memory(e, NULL) : 0;
 }
 
 static int save_checkpoint(struct trainer *t, struct error *e) {
-    json_t *state =
-        json_pack("{s:o, s:f, s:I, s:I, s:I}", "options", options_of(t), "norm", t->run.usual_norm,
-                  "skipped", (json_int_t)t->run.skipped, "samples", (json_int_t)t->run.samples,
-                  "metrics", (json_int_t)ftell(t->files.metrics));
+    const long metrics = ftell(t->files.metrics);
+    if (metrics < 0) {
+        return error_errno(e, errno, "%s/metrics.ndjson", t->options->folder);
+    }
+    json_t *state = json_pack("{s:o, s:f, s:I, s:I, s:I}", "options", options_of(t), "norm",
+                              t->run.usual_norm, "skipped", (json_int_t)t->run.skipped, "samples",
+                              (json_int_t)t->run.samples, "metrics", (json_int_t)metrics);
     if (state == NULL || add_state(t, state, e) < 0) {
         json_decref(state);
         return error_memory(e, NULL);
@@ -143,7 +142,7 @@ static int write_line(struct trainer *t, struct error *e) {
     json_t *line = json_pack("{s:I, s:I, s:f, s:o, s:I}", "step", (json_int_t)t->optimizer.step,
                              task->samples, (json_int_t)t->run.samples, "rate",
                              schedule_rate(&t->options->schedule, t->optimizer.step), "norm",
-                             real(t->step.norm), "skipped", (json_int_t)t->run.skipped);
+                             json_finite(t->step.norm), "skipped", (json_int_t)t->run.skipped);
     if (line != NULL) {
         task->report(task->context, line, &loss);
     }

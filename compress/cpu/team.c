@@ -201,7 +201,6 @@ static int start(struct team *t, int threads, struct error *e) {
     t->threads = 1;
     for (; t->threads < threads && rc == 0; t->threads++) {
         struct member *m = &t->members[t->threads];
-        m->team = t;
         if (pthread_create(&m->thread, NULL, member_run, m) != 0) {
             rc = error_set(e, ERR_MEMORY, "thread %d of a team cannot be started", t->threads);
             break;

@@ -94,6 +94,7 @@ static int write_config(const char *path, const struct lora_options *o, const ch
         if (rc == 0) {
             rc = output_file_commit(&file, e);
         } else {
+            rc = error_context(e, "%s", path);
             output_file_discard(&file);
         }
     }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "store/json.h"
 #include "store/log.h"
 #include "train/tune/task.h"
 
@@ -48,17 +49,13 @@ int tune_task_judge(void *context, int64_t step, struct trainer_verdict *verdict
     return 0;
 }
 
-static json_t *real(double value) {
-    return isfinite(value) ? json_real(value) : json_null(); /* JSON's */
-}
-
 json_t *tune_task_state(void *context) {
     const struct tune_task *k = context;
     const struct tune_sums *s =
         &k->learned; /* in no line yet, where a signal ended a measurement */
-    return json_pack("{s:o, s:o, s:I, s:I, s:{s:o, s:I, s:I}}", "before", real(k->before), "best",
-                     real(k->best), "best_step", (json_int_t)k->best_step, "worse",
-                     (json_int_t)k->worse, "learned", "loss", real(s->loss), "targets",
+    return json_pack("{s:o, s:o, s:I, s:I, s:{s:o, s:I, s:I}}", "before", json_finite(k->before),
+                     "best", json_finite(k->best), "best_step", (json_int_t)k->best_step, "worse",
+                     (json_int_t)k->worse, "learned", "loss", json_finite(s->loss), "targets",
                      (json_int_t)s->targets, "tokens", (json_int_t)s->tokens);
 }
 

@@ -97,7 +97,10 @@ static json_t *options_of(void *context) {
         json_t *lora = json_pack("{s:I, s:f, s:f, s:o, s:s}", "rank", (json_int_t)k->lora.rank,
                                  "alpha", k->lora.alpha, "dropout", k->lora.dropout, "matrices",
                                  matrices, "weights", DECODER_FORMAT_NAMES[o->format]);
-        json_object_set_new(all, "lora", lora);
+        if (json_object_set_new(all, "lora", lora) != 0) {
+            json_decref(all);
+            return NULL;
+        }
     }
     return all;
 }
