@@ -7,6 +7,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "compress/encoder.h"
 #include "store/table.h"
 
 int encoder_file_config(struct encoder_config *config, const struct safetensors *file,
@@ -17,6 +18,11 @@ int encoder_file_config(struct encoder_config *config, const struct safetensors 
     }
     int rc = config_parse(config, text, e);
     return rc < 0 ? error_context(e, "%s", path) : 0;
+}
+
+bool encoder_file_is_grey(const struct safetensors *file, const struct encoder_config *config) {
+    const char *pages = safetensors_metadata(file, ENCODER_PAGES);
+    return pages != NULL ? strcmp(pages, "grey") == 0 : strcmp(config->name, "nano") == 0;
 }
 
 struct check {

@@ -11,6 +11,8 @@
  * `path` is for messages. */
 int encoder_file_config(struct encoder_config *config, const struct safetensors *file,
                         const char *path, struct error *e);
+/* See encoder_is_grey. */
+bool encoder_file_is_grey(const struct safetensors *file, const struct encoder_config *config);
 
 /* Whether all tensors of the encoder are there, with their shapes and in types that can be computed
  * with, and no others under an encoder's names: ERR_FORMAT or ERR_UNSUPPORTED names what is not.

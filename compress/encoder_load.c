@@ -369,6 +369,5 @@ const char *encoder_metadata(const struct encoder *encoder, const char *key) {
 }
 
 bool encoder_is_grey(const struct encoder *encoder) {
-    const char *pages = encoder_metadata(encoder, ENCODER_PAGES);
-    return pages != NULL ? strcmp(pages, "grey") == 0 : strcmp(encoder->config.name, "nano") == 0;
+    return encoder_file_is_grey(encoder->file, &encoder->config);
 }

@@ -128,6 +128,7 @@ int model_info(struct model_info *info, const char *path, struct error *e) {
     info->has_config = safetensors_metadata(file, CONFIG_METADATA) != NULL;
     rc = encoder_file_config(&info->config, file, path, e);
     if (rc == 0) {
+        info->grey = encoder_file_is_grey(file, &info->config);
         rc = encoder_file_check(file, &info->config, path, &info->fingerprint, e);
     }
     for (size_t i = 0; i < safetensors_count(file) && rc == 0; i++) {

@@ -34,6 +34,7 @@ struct model_info {
     struct encoder_config config;
     uint64_t fingerprint;        /* encoder_fingerprint */
     bool has_config;             /* in the file; else that of the published checkpoint */
+    bool grey;                   /* encoder_is_grey */
     int64_t tensors, parameters; /* of the encoder */
     int64_t others;              /* tensors of the file that are not the encoder's */
     int64_t bytes[DTYPE_COUNT];  /* of the encoder's tensors, by type */

@@ -1,5 +1,4 @@
 /* reader_run.c - from tokens to characters. */
-#include <math.h>
 #include <stdlib.h>
 
 #include "compress/reader_state.h"
@@ -125,45 +124,15 @@ static int add_character(struct reader_session *s, int64_t row, int64_t column, 
     return 0;
 }
 
-/* The middle of a character that lies between two columns makes both unsure. So a stretch of
- * columns that may each hold one holds as many as their probabilities add up to, in its likeliest
- * columns. These become negative. */
-static int take_stretch(struct reading_pass *p, int64_t row, float *presence, int64_t first,
-                        int64_t end) {
-    float sum = 0;
-    int rc = 0;
-    for (int64_t i = first; i < end; i++) {
-        sum += presence[i];
-    }
-    for (long count = lroundf(sum); count > 0; count--) {
-        int64_t best = first;
-        for (int64_t i = first; i < end; i++) {
-            best = presence[i] > presence[best] ? i : best;
-        }
-        presence[best] = -presence[best];
-    }
-    for (int64_t i = first; i < end && rc == 0; i++) {
-        rc = presence[i] < 0 ? add_character(p->s, row, i, -presence[i], p->e) : 0;
-    }
-    return rc;
-}
-
 static int find_characters(struct reading_pass *p, float *presence) {
-    static const float FAINT = 0.05f;
-    const int64_t width = p->steps * READING_COLUMNS, stretch = p->grid.stretch * READING_COLUMNS;
+    const int64_t width = p->steps * READING_COLUMNS;
     int rc = 0;
     p->s->count = 0;
     for (int64_t row = 0; row < p->rows; row++) {
         float *pairs = presence + row * width * 2;
-        for (int64_t i = 0; i < width; i++) { /* pairs of logits become probabilities, in place */
-            pairs[i] = 1 / (1 + expf(pairs[2 * i] - pairs[2 * i + 1]));
-        }
-        for (int64_t i = 0, end; i < width && rc == 0; i = end > i ? end : i + 1) {
-            const int64_t edge = (i / stretch + 1) * stretch; /* no character lies across it */
-            for (end = i; end < edge && pairs[end] > FAINT;) {
-                end++;
-            }
-            rc = take_stretch(p, row, pairs, i, end);
+        reading_columns(pairs, width, p->grid.stretch * READING_COLUMNS);
+        for (int64_t i = 0; i < width && rc == 0; i++) {
+            rc = pairs[i] < 0 ? add_character(p->s, row, i, -pairs[i], p->e) : 0;
         }
     }
     return rc;

@@ -97,3 +97,36 @@ void reading_place(const struct reading_grid *g, int64_t row, int64_t step, int3
         *second = (int32_t)((start + token) * cells + inner + shifted % g->across);
     }
 }
+
+/* The middle of a character that lies between two columns makes both unsure. So a stretch of
+ * columns that may each hold one holds as many as their probabilities add up to, in its likeliest
+ * columns. These become negative. */
+static void take_stretch(float *presence, int64_t first, int64_t end) {
+    float sum = 0;
+    for (int64_t i = first; i < end; i++) {
+        sum += presence[i];
+    }
+    for (long count = lroundf(sum); count > 0; count--) {
+        int64_t best = first;
+        for (int64_t i = first; i < end; i++) {
+            best = presence[i] > presence[best] ? i : best;
+        }
+        presence[best] = -presence[best];
+    }
+}
+
+void reading_columns(float *pairs, int64_t width, int64_t stretch) {
+    static const float FAINT = 0.05f;
+    for (int64_t i = 0; i < width; i++) { /* in place */
+        pairs[i] = 1 / (1 + expf(pairs[2 * i] - pairs[2 * i + 1]));
+    }
+    for (int64_t i = 0; i < width;) {
+        const int64_t next = (i / stretch + 1) * stretch, edge = next < width ? next : width;
+        int64_t end = i;
+        while (end < edge && pairs[end] > FAINT) {
+            end++;
+        }
+        take_stretch(pairs, i, end);
+        i = end > i ? end : i + 1;
+    }
+}

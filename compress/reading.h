@@ -90,4 +90,9 @@ void reading_place(const struct reading_grid *g, int64_t row, int64_t step, int3
  * cell, which is as wide as tokens of the page stand apart. */
 int64_t reading_stretch(const struct reading_config *c, int column_offsets, int64_t steps);
 
+/* Where the middles of characters lie in a row of `width` columns: pairs (width, 2), logits of
+ * presence, become width probabilities, and those of the columns that hold one are negative. No
+ * character lies across a multiple of `stretch` columns. */
+void reading_columns(float *pairs, int64_t width, int64_t stretch);
+
 #endif

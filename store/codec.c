@@ -229,27 +229,38 @@ static const unsigned char *unpack_row(float *to, enum codec codec, const unsign
     return from + dim / 2;
 }
 
-int codec_unpack(struct codec_state *c, float *tokens, enum codec codec, const void *data,
-                 size_t size, int64_t rows, int64_t dim, struct error *e) {
+int codec_unpack_rows(struct codec_state *c, float *tokens, enum codec codec, const void *data,
+                      size_t size, int64_t rows, int64_t dim, int64_t first, int64_t count,
+                      struct error *e) {
     const unsigned char *high = NULL, *low = NULL, *from = data;
     int rc = check_shape(codec, rows, dim, e);
+    if (rc == 0 && (first < 0 || count < 0 || count > rows - first)) {
+        rc = error_set(e, ERR_USAGE, "there are no tokens %lld to %lld of %lld", (long long)first,
+                       (long long)(first + count), (long long)rows);
+    }
     if (rc < 0) {
         return rc;
     }
-    size_t count = (size_t)rows * (size_t)dim;
     if (codec == CODEC_BF16) {
-        rc = split_planes(c, &high, &low, data, size, count, e);
-        for (size_t i = 0; i < count && rc == 0; i++) {
-            tokens[i] = float_of_bf16((uint16_t)(high[i] << 8 | low[i]));
+        size_t begin = (size_t)first * (size_t)dim, values = (size_t)count * (size_t)dim;
+        rc = split_planes(c, &high, &low, data, size, (size_t)rows * (size_t)dim, e);
+        for (size_t i = 0; i < values && rc == 0; i++) {
+            tokens[i] = float_of_bf16((uint16_t)(high[begin + i] << 8 | low[begin + i]));
         }
         return rc;
     }
     rc = check_integers(codec, size, rows, dim, e);
-    for (int64_t r = 0; r < rows && rc == 0; r++) {
+    from += rc == 0 ? (size_t)first * (size / (size_t)rows) : 0;
+    for (int64_t r = 0; r < count && rc == 0; r++) {
         from = unpack_row(tokens + r * dim, codec, from, dim, e);
         rc = from != NULL ? 0 : ERR_FORMAT;
     }
     return rc;
+}
+
+int codec_unpack(struct codec_state *c, float *tokens, enum codec codec, const void *data,
+                 size_t size, int64_t rows, int64_t dim, struct error *e) {
+    return codec_unpack_rows(c, tokens, codec, data, size, rows, dim, 0, rows, e);
 }
 
 int codec_unpack_bf16(struct codec_state *c, uint16_t *tokens, enum codec codec, const void *data,

@@ -32,7 +32,11 @@ int codec_pack(struct codec_state *c, struct bytes *out, enum codec codec, const
 /* ERR_FORMAT or ERR_TRUNCATED unless `data` is exactly one packed matrix of that shape. */
 int codec_unpack(struct codec_state *c, float *tokens, enum codec codec, const void *data,
                  size_t size, int64_t rows, int64_t dim, struct error *e);
-/* Likewise as BF16 bits (int8 and int4 are rounded). */
+/* Rows [first, first + count) of such a matrix alone: bf16 unpacks all of them on the way. */
+int codec_unpack_rows(struct codec_state *c, float *tokens, enum codec codec, const void *data,
+                      size_t size, int64_t rows, int64_t dim, int64_t first, int64_t count,
+                      struct error *e);
+/* The whole matrix as BF16 bits (int8 and int4 are rounded). */
 int codec_unpack_bf16(struct codec_state *c, uint16_t *tokens, enum codec codec, const void *data,
                       size_t size, int64_t rows, int64_t dim, struct error *e);
 

@@ -20,6 +20,13 @@ char *file_path(const char *folder, const char *name, struct error *e) {
     return path;
 }
 
+bool file_is_there(const char *folder, const char *name) {
+    char *path = file_path(folder, name, NULL);
+    const bool there = path != NULL && access(path, F_OK) == 0;
+    free(path);
+    return there;
+}
+
 static const char *kind_name(mode_t mode) {
     if (S_ISDIR(mode)) {
         return "a folder";

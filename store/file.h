@@ -12,6 +12,8 @@
 
 /* "FOLDER/NAME", to be freed; NULL: no memory. */
 char *file_path(const char *folder, const char *name, struct error *e);
+/* Whether there is anything of that name. */
+bool file_is_there(const char *folder, const char *name);
 
 /* Opens a regular file for reading and gives its descriptor. Never blocks: a FIFO, a device or a
  * folder is refused with ERR_UNSUPPORTED and a text that says what it is. */

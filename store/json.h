@@ -31,6 +31,8 @@ json_t *json_read_file(const char *path, size_t limit, size_t *repaired, struct 
 
 /* A real, or null for what JSON has no numbers for. NULL: out of memory. */
 json_t *json_finite(double value);
+/* 16 hexadecimal digits. NULL: out of memory. */
+json_t *json_hexadecimal(uint64_t number);
 
 /* Appends `value` compactly, members in the order of insertion, UTF-8 unescaped. */
 int json_append(struct bytes *out, const json_t *value, struct error *e);

@@ -43,4 +43,29 @@ static inline int random_choice(uint64_t *state, const double *weights, int coun
     return count - 1;
 }
 
+/* A permutation of 2^(2 half) numbers that follows from `key`: four rounds of Feistel's network. */
+static inline uint64_t random_feistel(uint64_t number, int half, uint64_t key) {
+    uint64_t mask = ((uint64_t)1 << half) - 1, left = number >> half, right = number & mask;
+    for (uint64_t round = 0; round < 4; round++) {
+        uint64_t next = left ^ (random_stream(key + round, right) & mask);
+        left = right;
+        right = next;
+    }
+    return left << half | right;
+}
+
+/* Where `number` of `count` comes in an order that follows from `key`, without that being written
+ * down: numbers that lie beyond are sent round again. */
+static inline int64_t random_place(int64_t number, int64_t count, uint64_t key) {
+    int half = 1;
+    while ((uint64_t)1 << (2 * half) < (uint64_t)count) {
+        half++;
+    }
+    uint64_t at = (uint64_t)number;
+    do {
+        at = random_feistel(at, half, key);
+    } while (at >= (uint64_t)count);
+    return (int64_t)at;
+}
+
 #endif

@@ -126,7 +126,8 @@ struct token_record {
     char key[STREAM_KEY_BYTES]; /* of the sample: ACCOUNT/ID */
     int page;
     struct token_header header;
-    /* Any alignment; until the next write or the end of the call. */
+    /* Any alignment; until the next write or the end of the call. In a store that is open for
+     * reading they lie in its file's map: until it is closed, for any thread. */
     const void *payload;
     const char *facts; /* header.facts bytes of UTF-8: a line for each fact */
 };
