@@ -14,19 +14,22 @@ struct device_choice {
 
 extern const char *const COMPUTES[]; /* auto, f32, bf16 */
 
-/* Rows of an option table; `field` is the struct device_choice in `type`. */
-#define DEVICE_ROW(type, field)                                                                    \
+/* Rows of an option table; `field` is the struct device_choice in `type`, `names` the commands that
+ * take it (option_spec). */
+#define DEVICE_ROW_OF(type, field, names)                                                          \
     {                                                                                              \
         "device", 0, OPTION_CHOICE, offsetof(type, field.device), "NAME",                          \
             .help = "where to compute: auto is the fastest device that is there",                  \
-            .choices = BACKEND_NAMES                                                               \
+            .choices = BACKEND_NAMES, .commands = names                                            \
     }
-#define COMPUTE_ROW(type, field)                                                                   \
+#define DEVICE_ROW(type, field) DEVICE_ROW_OF(type, field, NULL)
+#define COMPUTE_ROW_OF(type, field, names)                                                         \
     {                                                                                              \
         "compute", 0, OPTION_CHOICE, offsetof(type, field.compute), "TYPE",                        \
             .help = "number type of matrix products; auto is bf16 where the device has it",        \
-            .choices = COMPUTES                                                                    \
+            .choices = COMPUTES, .commands = names                                                 \
     }
+#define COMPUTE_ROW(type, field) COMPUTE_ROW_OF(type, field, NULL)
 
 /* ERR_USAGE, with the reason, for a device that was named and is not there; ERR_UNSUPPORTED where
  * there is none at all, or it lacks the type. */

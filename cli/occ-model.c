@@ -8,7 +8,7 @@
 #include "cli/tool.h"
 #include "compress/model.h"
 #include "store/file.h"
-#include "train/lora/lora.h"
+#include "train/adapter/merge.h"
 
 struct arguments {
     int config, type;
@@ -24,25 +24,30 @@ static const enum dtype DTYPES[] = {DTYPE_BF16, DTYPE_BF16, DTYPE_F16, DTYPE_F32
 #define FIELD(name) offsetof(struct arguments, name)
 static const struct option_spec OPTIONS[] = {
     {"", .help = "Files to write (init, convert, merge)"},
-    {"output", 'o', OPTION_TEXT, FIELD(output), "PATH", .help = "the file, or folder, to write"},
+    {"output", 'o', OPTION_TEXT, FIELD(output), "PATH", .help = "the file, or folder, to write",
+     .commands = "init convert merge"},
     {"dtype", 0, OPTION_CHOICE, FIELD(type), "TYPE",
      .help = "number type in the file; int8 (convert only): matrices with one scale per row; auto "
              "is bf16 or, for convert with --metadata, what is there",
-     .choices = TYPES},
+     .choices = TYPES, .commands = "init convert merge"},
     {"adapter", 0, OPTION_TEXT, FIELD(adapter), "FOLDER",
-     .help = "merge: what 'occ train tune' or PEFT has made for the model"},
+     .help = "merge: what 'occ train tune' or PEFT has made for the model", .commands = "merge"},
     {"metadata", 0, OPTION_LIST, FIELD(metadata), "KEY=FILE",
-     .help = "convert: put the JSON in FILE into the file's metadata; may be given several times"},
+     .help = "convert: put the JSON in FILE into the file's metadata; may be given several times",
+     .commands = "convert"},
     {"", .help = "New models (init)"},
     {"config", 0, OPTION_CHOICE, FIELD(config), "NAME",
      .help = "size of the encoder: deepencoder is that of DeepSeek-OCR, nano a small one",
-     .choices = CONFIG_NAMES},
+     .choices = CONFIG_NAMES, .commands = "init"},
     {"decoder", 0, OPTION_TEXT, FIELD(decoder), "NAME",
      .help = "a language model instead: nano (5 million parameters with SmolLM2's tokenizer), "
-             "smollm2-135m, tkllm-1.3b"},
+             "smollm2-135m, tkllm-1.3b",
+     .commands = "init"},
     {"tokenizer", 0, OPTION_TEXT, FIELD(tokenizer), "PATH",
-     .help = "its tokenizer.json, or a model's folder with one, whose chat template comes along"},
-    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "seed of the random weights"},
+     .help = "its tokenizer.json, or a model's folder with one, whose chat template comes along",
+     .commands = "init"},
+    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "seed of the random weights",
+     .commands = "init"},
     {0}};
 
 static const struct tool TOOL = {
@@ -62,8 +67,11 @@ static const struct tool TOOL = {
         "fingerprint by which stores know the encoder. occ.calibration and occ.fidelity are what "
         "'occ eval fidelity' writes with --calibrate "
         "and --record.\n\n"
-        "merge writes the language model in FOLDER with the adapter added to its weights, in the "
-        "Hugging Face layout; --dtype f32 or bf16, auto is bf16 unless the model is f32.",
+        "merge writes the language model in FOLDER with the adapter added to its weights, low "
+        "ranks "
+        "and rows, in the Hugging Face layout; --dtype f32 or bf16, auto is bf16 unless the model "
+        "is f32. What the adapter has for visual tokens does not belong to a language model, and "
+        "stays where it is.",
     .examples = "occ model init --config nano --seed 1 -o encoder.safetensors\n"
                 "    an encoder that has learned nothing yet\n"
                 "occ model init --decoder nano --tokenizer smollm2 -o decoder\n"
@@ -167,16 +175,13 @@ static int run_merge(const struct arguments *a, const char *from, struct error *
     int rc = decoder_folder_open(&base, from, e);
     if (rc == 0) {
         type = a->type == TYPE_AUTO ? decoder_folder_type(&base) : type;
-        rc = lora_merge(a->output, &base, a->adapter, type, e);
+        rc = adapter_merge(a->output, &base, a->adapter, type, e);
         decoder_folder_close(&base);
     }
     return rc;
 }
 
 static int run_init(const struct arguments *a, struct error *e) {
-    if (a->metadata.count > 0) {
-        return error_set(e, ERR_USAGE, "--metadata is for convert");
-    }
     if (DTYPES[a->type] == DTYPE_I8) {
         return error_set(e, ERR_USAGE, "--dtype int8 is for convert");
     }

@@ -264,6 +264,38 @@ static int answer(const struct tool *tool, const void *values, const struct item
     return rc;
 }
 
+/* Whether `word` is one of a list with a space between them. */
+static bool is_listed(const char *list, const char *word) {
+    const size_t length = strlen(word);
+    for (const char *at = list; *at; at += strspn(at, " ")) {
+        const size_t size = strcspn(at, " ");
+        if (size == length && memcmp(at, word, length) == 0) {
+            return true;
+        }
+        at += size;
+    }
+    return false;
+}
+
+/* What the command does not take would do nothing. */
+static int check_commands(const struct option_walk *start, struct error *e) {
+    const char *command = NULL;
+    struct option_walk w = *start;
+    struct item item;
+    int rc = walk_next(&w, &item, e);
+    for (; rc > 0 && command == NULL; rc = walk_next(&w, &item, e)) {
+        command = item.spec == NULL ? item.text : NULL;
+    }
+    w = *start;
+    for (rc = command != NULL ? walk_next(&w, &item, e) : 0; rc > 0; rc = walk_next(&w, &item, e)) {
+        const struct option_spec *s = item.spec;
+        if (s != NULL && s->commands != NULL && !is_listed(s->commands, command)) {
+            return error_set(e, ERR_USAGE, "%.40s takes no --%s", command, s->name);
+        }
+    }
+    return rc;
+}
+
 static int apply_environment(const struct option_walk *start, void *values, struct error *e) {
     for (const struct option_spec *s = start->tool->options; s->name != NULL; s++) {
         const char *text = s->environment != NULL ? getenv(s->environment) : NULL;
@@ -351,7 +383,10 @@ int options_parse(const struct tool *tool, int argc, char **argv, void *values, 
         return rc < 0 ? rc : OPTIONS_DONE;
     }
     *operand_count = 0;
-    rc = apply_environment(&start, values, e);
+    rc = check_commands(&start, e);
+    if (rc == 0) {
+        rc = apply_environment(&start, values, e);
+    }
     if (rc == 0) {
         rc = apply_command_line(start, values, operand_count, e);
     }

@@ -56,6 +56,8 @@ struct option_spec {
     const char *const *choices; /* NULL-terminated */
     int64_t minimum, maximum;   /* maximum 0 with minimum >= 0: no upper limit. A default outside
                                    of them means "not given" and is not printed */
+    const char *commands; /* of a tool whose first operand is a command: those that take it, "read
+                             tune"; on the command line others refuse it. NULL: all do */
 };
 
 struct tool {

@@ -142,7 +142,8 @@ static int follow(struct comparison *c, struct error *e) {
             next[i] = greedy(c, i, t);
             c->equal[i] &= largest(c->logits + row++ * c->vocabulary, c->vocabulary) == next[i];
             if (t + 1 < length_of(c, i)) {
-                turns[running++] = (struct decoder_turn){i, &next[i], 1};
+                turns[running++] =
+                    (struct decoder_turn){.sequence = i, .ids = &next[i], .count = 1};
             }
         }
         rc = running > 0 ? decoder_extend(c->session, turns, running, false, c->logits, e) : 0;
@@ -155,7 +156,8 @@ static int compare(struct comparison *c, struct error *e) {
     int64_t same = 0, tokens = 0;
     int rc = read_ids(c, e);
     for (int64_t i = 0; i < c->prompts && rc == 0; i++) {
-        turns[i] = (struct decoder_turn){i, c->ids[i].ids, (int64_t)c->ids[i].count};
+        turns[i] = (struct decoder_turn){
+            .sequence = i, .ids = c->ids[i].ids, .count = (int64_t)c->ids[i].count};
         c->equal[i] = true;
         tokens += (int64_t)c->ids[i].count;
     }

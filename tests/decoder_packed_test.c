@@ -214,7 +214,7 @@ static void logits_of(float logits[VOCABULARY], size_t *bytes, const char *path,
     struct decoder *decoder = NULL;
     struct decoder_session *s = NULL;
     struct error e = {0};
-    const struct decoder_turn turn = {0, IDS, TOKENS};
+    const struct decoder_turn turn = {.sequence = 0, .ids = IDS, .count = TOKENS};
     int rc = backend_open(&cpu, "cpu", &e);
     rc = rc == 0 ? device_open(&d, cpu, compute, &e) : rc;
     rc = rc == 0 ? decoder_folder_open(&f, path, &e) : rc;

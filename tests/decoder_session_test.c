@@ -109,12 +109,16 @@ static int32_t largest(const float *logits) {
     return best;
 }
 
+static struct decoder_turn turn_of(int64_t sequence, const int32_t *ids, int64_t count) {
+    return (struct decoder_turn){.sequence = sequence, .ids = ids, .count = count};
+}
+
 /* ---- One after the other --------------------------------------------------------------------- */
 
 static void extend(struct model *m, int64_t sequence, const int32_t *ids, int64_t count,
                    float *logits) {
     struct error e = {0};
-    const struct decoder_turn turn = {sequence, ids, count};
+    const struct decoder_turn turn = {.sequence = sequence, .ids = ids, .count = count};
     must(decoder_extend(m->session, &turn, 1, false, logits, &e), &e);
 }
 
@@ -177,8 +181,7 @@ static void prompts_of_unequal_length_run_together(void) {
     open_model(&m, SMALL_MODEL, DECODER_AUTO, DTYPE_F32, PROMPTS);
     for (size_t i = 0; i < PROMPTS; i++) {
         ids[i] = prompt_ids(&m, i); /* the last prompt goes on the first sequence */
-        turns[i] =
-            (struct decoder_turn){(int64_t)(PROMPTS - 1 - i), ids[i].ids, (int64_t)ids[i].count};
+        turns[i] = turn_of((int64_t)(PROMPTS - 1 - i), ids[i].ids, (int64_t)ids[i].count);
     }
     must(decoder_extend(m.session, turns, PROMPTS, false, logits[0], &e), &e);
     for (int k = 0; k < GREEDY; k++) {
@@ -212,11 +215,12 @@ static void a_long_prompt_is_the_same_in_any_pieces(void) {
         extend(&m, 1, ids + i, i + PIECE < LONG ? PIECE : LONG - i, logits);
     }
     decoder_shorten(m.session, 1, 0);
-    const struct decoder_turn turns[] = {{0, ids, OTHER}, {1, ids, LONG}};
+    const struct decoder_turn turns[] = {turn_of(0, ids, OTHER), turn_of(1, ids, LONG)};
     must(decoder_extend(m.session, turns, 2, true, all, &e), &e);
     decoder_shorten(m.session, 0, 10);
     decoder_shorten(m.session, 1, LONG - 1);
-    const struct decoder_turn again[] = {{1, ids + LONG - 1, 1}, {0, ids + 10, OTHER - 10}};
+    const struct decoder_turn again[] = {turn_of(1, ids + LONG - 1, 1),
+                                         turn_of(0, ids + 10, OTHER - 10)};
     must(decoder_extend(m.session, again, 2, false, other, &e), &e);
     double worst = 0;
     for (int i = 0; i < VOCABULARY; i++) {
@@ -239,7 +243,7 @@ static void what_does_not_fit_changes_nothing(void) {
     static int32_t ids[POSITIONS + 1];
     float logits[2 * VOCABULARY];
     open_model(&m, SMALL_MODEL, DECODER_AUTO, DTYPE_F32, 2);
-    const struct decoder_turn turns[] = {{0, ids, 3}, {1, ids, POSITIONS + 1}};
+    const struct decoder_turn turns[] = {turn_of(0, ids, 3), turn_of(1, ids, POSITIONS + 1)};
     CHECK_NUMBER(decoder_extend(m.session, turns, 2, false, logits, &e), ERR_LIMIT);
     CHECK_TEXT(e.text, "a sequence would be longer than 1300 tokens");
     CHECK_NUMBER(decoder_length(m.session, 0), 0);
@@ -248,12 +252,136 @@ static void what_does_not_fit_changes_nothing(void) {
     CHECK_TEXT(e.text, "token 300: the model has 300");
     ids[2] = -1;
     CHECK_NUMBER(decoder_extend(m.session, turns, 1, false, logits, &e), ERR_USAGE);
-    const struct decoder_turn nowhere = {2, ids, 1}, nothing = {0, ids, 0};
+    const struct decoder_turn nowhere = turn_of(2, ids, 1), nothing = turn_of(0, ids, 0);
     CHECK_NUMBER(decoder_extend(m.session, &nowhere, 1, false, logits, &e), ERR_USAGE);
     CHECK_NUMBER(decoder_extend(m.session, &nothing, 1, false, logits, &e), ERR_USAGE);
-    const struct decoder_turn twice[] = {{1, ids, 1}, {1, ids, 1}};
+    const struct decoder_turn twice[] = {turn_of(1, ids, 1), turn_of(1, ids, 1)};
     CHECK_NUMBER(decoder_extend(m.session, twice, 2, false, logits, &e), ERR_USAGE);
     CHECK_TEXT(e.text, "turn 1 has no token, or no sequence of its own");
+    close_model(&m);
+}
+
+/* ---- Given inputs, given positions ----------------------------------------------------------- */
+
+/* (count, width) embeddings of ids; the caller frees them. */
+static float *embeddings_of(const struct model *m, const int32_t *ids, int64_t count) {
+    const int64_t width = m->folder.config.width;
+    struct error e = {0};
+    float *table = malloc(sizeof(float) * (size_t)(VOCABULARY * width));
+    float *x = malloc(sizeof(float) * (size_t)(count * width));
+    must(decoder_folder_floats(&m->folder, "model.embed_tokens.weight", table, &e), &e);
+    for (int64_t i = 0; i < count; i++) {
+        memcpy(x + i * width, table + ids[i] * width, sizeof(float) * (size_t)width);
+    }
+    free(table);
+    return x;
+}
+
+static double difference(const float *a, const float *b, int64_t count) {
+    double most = 0;
+    for (int64_t i = 0; i < count; i++) {
+        most = fmax(most, fabs((double)a[i] - (double)b[i]));
+    }
+    return most;
+}
+
+/* Sequences of ids, of inputs, and such that go on with the other; longer than what goes through at
+ * once. */
+static void given_inputs_stand_in_the_place_of_embeddings(void) {
+    enum { COUNT = 700, FIRST = 400 };
+    struct model m;
+    struct error e = {0};
+    int32_t ids[COUNT];
+    static float logits[3][VOCABULARY], after[3][VOCABULARY];
+    for (int i = 0; i < COUNT; i++) {
+        ids[i] = (int32_t)((unsigned)i * 2654435761u % VOCABULARY);
+    }
+    open_model(&m, SMALL_MODEL, DECODER_AUTO, DTYPE_F32, 3);
+    const int64_t width = m.folder.config.width;
+    float *x = embeddings_of(&m, ids, COUNT);
+    const struct decoder_turn first[] = {{.sequence = 0, .inputs = x, .count = FIRST},
+                                         {.sequence = 1, .ids = ids, .count = FIRST},
+                                         {.sequence = 2, .ids = ids, .count = COUNT}};
+    const struct decoder_turn rest[] = {
+        {.sequence = 2, .inputs = x, .count = 1},
+        {.sequence = 0, .ids = ids + FIRST, .count = COUNT - FIRST},
+        {.sequence = 1, .inputs = x + FIRST * width, .count = COUNT - FIRST}};
+    must(decoder_extend(m.session, first, 3, false, logits[0], &e), &e);
+    must(decoder_extend(m.session, rest, 3, false, after[0], &e), &e);
+    CHECK(difference(logits[0], logits[1], VOCABULARY) < LOGIT_LIMIT);
+    CHECK(difference(after[1], logits[2], VOCABULARY) < LOGIT_LIMIT);
+    CHECK(difference(after[2], logits[2], VOCABULARY) < LOGIT_LIMIT);
+    CHECK(difference(logits[0], logits[2], VOCABULARY) > 0.01);
+    const struct decoder_turn both = {.sequence = 0, .ids = ids, .inputs = x, .count = 1};
+    CHECK_NUMBER(decoder_extend(m.session, &both, 1, false, logits[0], &e), ERR_USAGE);
+    free(x);
+    close_model(&m);
+}
+
+/* All logits, (count, vocabulary), of the network without a cache. */
+static void network_logits(struct model *m, const int32_t *ids, const int32_t *positions,
+                           int64_t count, float *logits) {
+    static const struct tape_options TAPE = {.storage = DTYPE_F32};
+    const struct decoder_config *c = &m->folder.config;
+    const struct decoder_parts parts = decoder_parts(m->decoder);
+    int32_t ends[] = {0, (int32_t)count};
+    struct device *d = m->device;
+    struct tape *t;
+    struct tensor frequency;
+    struct error e = {0};
+    must(tape_open(&t, d, &TAPE, &e), &e);
+    must(decoder_frequency_table(&frequency, d, c, &e), &e);
+    tape_begin(t);
+    const struct tensor there = tape_upload_numbers(t, ids, count);
+    const struct tensor places = tape_upload_numbers(t, positions, count);
+    const struct tensor offsets = tensor_vector(ends, DTYPE_I32, NULL, 2);
+    const struct decoder_input in = {
+        .x = parts.embed(parts.context, t, &there), .positions = &places, .offsets = &offsets};
+    const struct node *y =
+        parts.logits(parts.context, t, decoder_network(c, &parts, t, &frequency, &in));
+    must(tape_status(t, &e), &e);
+    const struct tensor host = tensor_matrix(logits, DTYPE_F32, NULL, count, VOCABULARY);
+    const struct tensor from = tensor_as_matrix(&y->value);
+    must(d->ops->download(d, &host, &from, &e), &e);
+    tape_close(t);
+    d->ops->release(d, &frequency);
+}
+
+/* With a gap between them; what follows without positions goes on after the last, also after a part
+ * was taken back. */
+static void positions_are_those_that_are_given(void) {
+    enum { COUNT = 12, FIRST = 8, KEPT = 5 };
+    static const int32_t POSITIONED[COUNT] = {0, 1, 9, 17, 25, 60, 61, 70, 71, 72, 73, 74};
+    static const int32_t TAKEN_BACK[COUNT] = {0, 1, 9, 17, 25, 26, 27, 28, 29, 30, 31, 32};
+    struct model m;
+    struct error e = {0};
+    int32_t ids[COUNT];
+    static float wanted[COUNT][VOCABULARY], logits[COUNT][VOCABULARY];
+    for (int i = 0; i < COUNT; i++) {
+        ids[i] = (int32_t)((unsigned)i * 2654435761u % VOCABULARY);
+    }
+    open_model(&m, SMALL_MODEL, DECODER_AUTO, DTYPE_F32, 1);
+    float *x = embeddings_of(&m, ids, COUNT);
+    const struct decoder_turn first = {
+        .sequence = 0, .inputs = x, .count = FIRST, .positions = POSITIONED};
+    must(decoder_extend(m.session, &first, 1, true, logits[0], &e), &e);
+    const struct decoder_turn rest = turn_of(0, ids + FIRST, COUNT - FIRST);
+    must(decoder_extend(m.session, &rest, 1, true, logits[FIRST], &e), &e);
+    network_logits(&m, ids, POSITIONED, COUNT, wanted[0]);
+    CHECK(difference(wanted[0], logits[0], COUNT * VOCABULARY) < LOGIT_LIMIT);
+
+    decoder_shorten(m.session, 0, KEPT);
+    const struct decoder_turn again = turn_of(0, ids + KEPT, COUNT - KEPT);
+    must(decoder_extend(m.session, &again, 1, true, logits[KEPT], &e), &e);
+    network_logits(&m, ids, TAKEN_BACK, COUNT, wanted[0]);
+    CHECK(difference(wanted[0], logits[0], COUNT * VOCABULARY) < LOGIT_LIMIT);
+
+    static const int32_t WRONG[] = {4, -1};
+    const struct decoder_turn wrong = {.sequence = 0, .ids = ids, .count = 2, .positions = WRONG};
+    CHECK_NUMBER(decoder_extend(m.session, &wrong, 1, false, logits[0], &e), ERR_USAGE);
+    CHECK_TEXT(e.text, "position -1");
+    CHECK_NUMBER(decoder_length(m.session, 0), COUNT);
+    free(x);
     close_model(&m);
 }
 
@@ -299,6 +427,8 @@ int main(void) {
     RUN(they_are_on_a_team_of_threads);
     RUN(prompts_of_unequal_length_run_together);
     RUN(a_long_prompt_is_the_same_in_any_pieces);
+    RUN(given_inputs_stand_in_the_place_of_embeddings);
+    RUN(positions_are_those_that_are_given);
     RUN(what_does_not_fit_changes_nothing);
     RUN(weights_are_kept_in_other_formats);
     return test_finish();

@@ -7,6 +7,7 @@
 
 #include "tests/model_folder.h"
 #include "tests/tape_device.h"
+#include "train/adapter/merge.h"
 #include "train/optimizer.h"
 
 #define GOLDEN TEST_FOLDER "/golden/lora/steps.safetensors"
@@ -311,7 +312,7 @@ static void a_merged_model_needs_no_adapter(void) {
     char path[64];
     folder_new(path);
     must(decoder_folder_open(&base, SMALL_MODEL, &e), &e);
-    must(lora_merge(path, &base, ADAPTER, DTYPE_F32, &e), &e);
+    must(adapter_merge(path, &base, ADAPTER, DTYPE_F32, &e), &e);
     decoder_folder_close(&base);
     open_golden(&g, path);
     CHECK(logit_error(&g, decoder_parts(g.base)) <= LOGIT_LIMIT);

@@ -96,7 +96,7 @@ static void adapted(struct matrix *y, const struct matrix *x, const struct froze
 
 static struct node *adapt(struct tape *t, struct node **x, const struct frozen_test *w,
                           float share) {
-    const struct tape_low_rank o = {
+    const struct tape_adapter o = {
         .a = x[1], .b = x[2], .scale = SCALE, .dropout = share, .seed = SEED};
     return tape_adapted_linear(t, x[0], pack(t, w), &o);
 }
@@ -140,6 +140,62 @@ static struct node *twice_taped(struct tape *t, struct node **x) {
     return tape_add(t, adapt(t, x, &there[kind], 0), adapt(t, second, &there[kind], 0));
 }
 
+/* ---- Chosen rows ------------------------------------------------------------------------------
+ */
+
+enum { CHOSEN = 10 };
+static const struct tape_row_run RUNS[] = {
+    {2, 3, true}, {9, 4, true}, {13, 1, true}, {30, 2, true}};
+enum { RUN_COUNT = sizeof RUNS / sizeof *RUNS };
+
+static void chosen_plain(struct matrix *y, const struct matrix *x) {
+    const struct matrix *d = &x[1];
+    int64_t at = 0;
+    linear_plain(y, x);
+    for (int i = 0; i < RUN_COUNT; i++) {
+        for (int64_t o = RUNS[i].first; o < RUNS[i].first + RUNS[i].rows; o++, at++) {
+            for (int64_t r = 0; r < y->rows; r++) {
+                for (int64_t k = 0; k < IN; k++) {
+                    y->values[r * OUT + o] += x[0].values[r * IN + k] * d->values[at * IN + k];
+                }
+            }
+        }
+    }
+}
+
+static struct node *choose(struct tape *t, struct node **x, const struct tape_row_run *runs) {
+    const struct tape_adapter o = {.rows = x[1], .runs = runs, .run_count = RUN_COUNT};
+    return tape_adapted_linear(t, x[0], pack(t, &there[kind]), &o);
+}
+
+static struct node *chosen_taped(struct tape *t, struct node **x) {
+    return choose(t, x, RUNS);
+}
+
+/* And a low rank with dropout. */
+static void both_plain(struct matrix *y, const struct matrix *x) {
+    const struct matrix low[3] = {x[0], x[2], x[3]};
+    struct matrix without, with;
+    chosen_plain(y, x);
+    linear_plain(&without, x);
+    adapted(&with, low, &there[kind], SHARE);
+    for (int64_t i = 0; i < y->rows * y->width; i++) {
+        y->values[i] += with.values[i] - without.values[i];
+    }
+}
+
+static struct node *both_taped(struct tape *t, struct node **x) {
+    const struct tape_adapter o = {.a = x[2],
+                                   .b = x[3],
+                                   .scale = SCALE,
+                                   .dropout = SHARE,
+                                   .seed = SEED,
+                                   .rows = x[1],
+                                   .runs = RUNS,
+                                   .run_count = RUN_COUNT};
+    return tape_adapted_linear(t, x[0], pack(t, &there[kind]), &o);
+}
+
 static const struct operation OPERATIONS[] = {
     {"frozen linear", 1, {{5, IN}}, linear_plain, linear_taped},
     {"there and back", 1, {{7, IN}}, around_plain, around_taped},
@@ -148,6 +204,13 @@ static const struct operation OPERATIONS[] = {
     {"adapted twice", 4, {{6, IN}, {RANK, IN}, {OUT, RANK}, {6, IN}}, twice_plain, twice_taped},
 };
 enum { COUNT = sizeof OPERATIONS / sizeof *OPERATIONS };
+/* In whatever format the matrix is, they lie beside it: of two formats. */
+static const struct operation ROW_OPERATIONS[] = {
+    {"chosen rows", 2, {{6, IN}, {CHOSEN, IN}}, chosen_plain, chosen_taped},
+    {"both", 4, {{6, IN}, {CHOSEN, IN}, {RANK, IN}, {OUT, RANK}}, both_plain, both_taped},
+};
+enum { ROW_COUNT = sizeof ROW_OPERATIONS / sizeof *ROW_OPERATIONS };
+static const int ROW_KINDS[] = {0, FROZEN_KIND_COUNT - 1};
 /* More rows than are taken at a time. */
 static const struct operation LONG_ONE[] = {
     {"adapted, many rows", 3, {{LONG, NARROW}, {2, NARROW}, {4, 2}}, long_plain, long_taped}};
@@ -156,11 +219,23 @@ static void operations_in_bf16(void) {
     for (kind = 0; kind < FROZEN_KIND_COUNT; kind++) {
         bf16_gradients_point_the_same_way(OPERATIONS, COUNT);
     }
+    for (int i = 0; i < 2; i++) {
+        kind = ROW_KINDS[i];
+        bf16_gradients_point_the_same_way(ROW_OPERATIONS, ROW_COUNT);
+    }
 }
 
 static void operations_have_their_gradients(void) {
     for (kind = 0; kind < FROZEN_KIND_COUNT; kind++) {
         gradients_are_central_differences(OPERATIONS, COUNT);
+    }
+}
+
+static void chosen_rows_have_their_gradients(void) {
+    for (int i = 0; i < 2; i++) {
+        kind = ROW_KINDS[i];
+        gradients_are_central_differences(ROW_OPERATIONS, ROW_COUNT);
+        only_needed_gradients_are_computed(ROW_OPERATIONS, ROW_COUNT);
     }
 }
 
@@ -209,15 +284,51 @@ static void without_rows_gradients_are_zeros(void) {
         const struct tensor b = upload_matrix(t, ones, OUT, RANK);
         struct tensor da = a, db = b; /* the tape's own */
         da.data = db.data = NULL;
-        const struct tape_low_rank o = {.a = tape_parameter(t, &a, NULL, &da, &a),
-                                        .b = tape_parameter(t, &b, NULL, &db, &b),
-                                        .scale = SCALE};
+        const struct tape_adapter o = {.a = tape_parameter(t, &a, NULL, &da, &a),
+                                       .b = tape_parameter(t, &b, NULL, &db, &b),
+                                       .scale = SCALE};
         struct node *x = tape_input(t, &value, NULL);
         tape_backward_from(t, tape_adapted_linear(t, x, pack(t, &there[0]), &o), &seed);
         CHECK_NUMBER(tape_backward(t, NULL), 0);
         CHECK_NUMBER(seen.count, 2);
         CHECK((seen.largest > 0) == (ROWS[step] > 0));
     }
+    close_tape(t);
+}
+
+/* Rows that do not learn are added, and their gradients stay zeros. */
+static void rows_may_be_still(void) {
+    static float all[CHOSEN * IN];
+    static struct tape_row_run some[RUN_COUNT];
+    struct tape *t = open_tape("portable", DTYPE_F32, NULL);
+    const struct operation *o = &ROW_OPERATIONS[0];
+    kind = 0;
+    fill_inputs(o);
+    run_taped(t, o, 3, 1e-5);
+    memcpy(all, gradients[1], sizeof all);
+    memcpy(some, RUNS, sizeof some);
+    some[0].learns = some[2].learns = false;
+    tape_begin(t);
+    const struct tensor value = upload_matrix(t, inputs[0].values, 6, IN);
+    const struct tensor rows = upload_matrix(t, inputs[1].values, CHOSEN, IN);
+    const struct tensor place = upload_matrix(t, (const double[CHOSEN * IN]){0}, CHOSEN, IN);
+    const struct tensor seed = upload_matrix(t, weights, 6, OUT);
+    struct node *x[2] = {tape_input(t, &value, NULL), tape_input(t, &rows, &place)};
+    struct node *y = choose(t, x, some);
+    CHECK(check_values(t, o, y, 1e-5));
+    tape_backward_from(t, y, &seed);
+    CHECK_NUMBER(tape_backward(t, NULL), 0);
+    download_floats(t, gradients[1], &place);
+    for (int i = 0; i < CHOSEN; i++) {
+        const bool still = i < 3 || i == 7;
+        const float *row = gradients[1] + (size_t)i * IN, *wanted = all + (size_t)i * IN;
+        for (int k = 0; k < IN; k++) {
+            CHECK_NEAR((double)row[k], still ? 0 : (double)wanted[k], 1e-5);
+        }
+    }
+    x[1] = tape_still(t, x[1]);
+    y = choose(t, x, RUNS);
+    CHECK(y != NULL && !y->needs_gradient);
     close_tape(t);
 }
 
@@ -290,9 +401,11 @@ int main(void) {
     small = frozen_make(&FROZEN_KINDS[0], 4, NARROW, 0.125);
     RUN(operations_in_bf16); /* first: oneDNN is limited to the first level named */
     RUN(operations_have_their_gradients);
+    RUN(chosen_rows_have_their_gradients);
     RUN(many_rows_are_taken_in_parts);
     RUN(operations_compute_what_is_needed);
     RUN(without_rows_gradients_are_zeros);
+    RUN(rows_may_be_still);
     RUN(embeddings_are_rows);
     RUN(a_frozen_head_learns_what_another_does);
     close_packed();

@@ -105,7 +105,8 @@ int optimizer_open(struct optimizer *o, struct parameters *p,
         if (chosen != NULL) {
             o->slices[i] = (struct slice){.parameter = chosen[i].parameter,
                                           .first_row = chosen[i].first_row,
-                                          .rows = chosen[i].rows};
+                                          .rows = chosen[i].rows,
+                                          .still = chosen[i].still};
         }
         o->slice_count = i + 1;
         rc = slice_open(o, &o->slices[i], e);
@@ -149,11 +150,16 @@ size_t optimizer_bytes(const struct parameters *p, const struct optimizer_option
 
 /* ---- Threads --------------------------------------------------------------------------------- */
 
+static bool is_still(const struct slice *s) {
+    return s->still != NULL && *s->still;
+}
+
 void optimizer_activate(struct optimizer *o, const struct gradients *const lists[], size_t count) {
     for (size_t i = 0; i < o->slice_count; i++) {
         o->slices[i].active = false;
         for (size_t k = 0; k < count; k++) {
-            o->slices[i].active |= lists[k]->reached[o->slices[i].parameter];
+            o->slices[i].active |=
+                !is_still(&o->slices[i]) && lists[k]->reached[o->slices[i].parameter];
         }
     }
 }
@@ -209,7 +215,7 @@ int optimizer_reduce(struct optimizer *o, struct device *device,
     return rc == 0 ? device->ops->synchronize(device, e) : rc;
 }
 
-int optimizer_norm(struct optimizer *o, double *norm, struct error *e) {
+int optimizer_slice_squares(const struct optimizer *o, double *sums, struct error *e) {
     struct device *device = parameters_device(o->parameters);
     float *squares = calloc(o->piece_count + 1, sizeof *squares);
     if (squares == NULL) {
@@ -217,12 +223,24 @@ int optimizer_norm(struct optimizer *o, double *norm, struct error *e) {
     }
     const struct tensor host = tensor_vector(squares, DTYPE_F32, NULL, tensor_width(&o->squares));
     int rc = device->ops->download(device, &host, &o->squares, e);
-    double sum = 0;
+    for (size_t i = 0; i < o->slice_count; i++) {
+        sums[i] = 0;
+    }
     for (size_t i = 0; i < o->piece_count; i++) {
-        sum += (double)squares[i];
+        sums[o->pieces[i].slice] += (double)squares[i];
+    }
+    free(squares);
+    return rc;
+}
+
+int optimizer_norm(const struct optimizer *o, double *norm, struct error *e) {
+    double *sums = calloc(o->slice_count + 1, sizeof *sums), sum = 0;
+    int rc = sums != NULL ? optimizer_slice_squares(o, sums, e) : error_memory(e, "the optimizer");
+    for (size_t i = 0; i < o->slice_count && rc == 0; i++) {
+        sum += is_still(&o->slices[i]) ? 0 : sums[i];
     }
     *norm = sqrt(sum);
-    free(squares);
+    free(sums);
     return rc;
 }
 
@@ -265,8 +283,9 @@ static int move(struct update *u, const struct piece *p, struct error *e) {
     struct tensor m = in_slice(p, &s->first_moment), v = in_slice(p, &s->second_moment);
     u->step.rate = (float)(u->rate * s->rate * u->correction);
     u->step.decay = (float)(u->rate * s->decay);
-    int rc = s->active ? ops->adamw(u->device, &weight, &m, &v, &gradient, &u->step, e) : 0;
-    if (rc == 0 && s->active && one->bf16.data != NULL) {
+    const bool moves = s->active && !is_still(s);
+    int rc = moves ? ops->adamw(u->device, &weight, &m, &v, &gradient, &u->step, e) : 0;
+    if (rc == 0 && moves && one->bf16.data != NULL) {
         struct tensor bf16 = in_parameter(u->o, p, &one->bf16);
         rc = ops->copy(u->device, &bf16, &weight, e);
     }

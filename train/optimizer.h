@@ -42,7 +42,11 @@ struct slice {
     struct tensor first_moment, second_moment; /* (rows, width), F32 */
     struct tensor ema;                         /* of the weights; data NULL without */
     double rate, decay;                        /* factor; decay */
-    bool active;                               /* takes part in the next update */
+    /* Says between the phases of a step that it stays as it is; NULL: it never does. Before the
+     * gradients are learned: it has none. Once they are reduced: they are cleared, and that is all.
+     */
+    const bool *still;
+    bool active; /* has a gradient, and takes part in the next update unless it is still */
 };
 
 /* Numbers of a slice that one thread takes at a time. */
@@ -62,7 +66,8 @@ struct optimizer {
     struct tensor squares; /* of the gradients of each piece, F32 (pieces) */
 };
 
-/* `chosen`: slices of which parameter, first_row and rows count, in order of both, none twice;
+/* `chosen`: slices of which parameter, first_row, rows and still count, in order of the first two,
+ * none twice;
  * NULL: all trainable parameters, whole. Memory is that of the parameters' device. */
 int optimizer_open(struct optimizer *o, struct parameters *p,
                    const struct optimizer_options *options, const struct slice *chosen,
@@ -72,7 +77,8 @@ void optimizer_close(struct optimizer *o);
 size_t optimizer_bytes(const struct parameters *p, const struct optimizer_options *options,
                        const struct slice *chosen, size_t count);
 
-/* Those slices become active whose parameters have a gradient in one of the lists. */
+/* Those slices become active that are not still, and whose parameters have a gradient in one of the
+ * lists. */
 void optimizer_activate(struct optimizer *o, const struct gradients *const lists[], size_t count);
 
 /* The pieces of thread `i` of `threads`: [*first, *end), of about as many numbers as
@@ -84,8 +90,10 @@ void optimizer_share(const struct optimizer *o, size_t i, size_t threads, size_t
 int optimizer_reduce(struct optimizer *o, struct device *device,
                      const struct gradients *const lists[], size_t count, size_t first, size_t end,
                      struct error *e);
-/* The norm of all gradients, once all pieces are reduced. */
-int optimizer_norm(struct optimizer *o, double *norm, struct error *e);
+/* The squares of the gradients of each slice, once all pieces are reduced. */
+int optimizer_slice_squares(const struct optimizer *o, double *sums, struct error *e);
+/* The norm of all gradients, but of slices that are still. */
+int optimizer_norm(const struct optimizer *o, double *norm, struct error *e);
 /* On `device`: the step with gradients lists[0] times `scale`; 0: none. Clears the gradients of all
  * lists. Once all threads are there, one adds 1 to `step`. */
 int optimizer_update(struct optimizer *o, struct device *device,

@@ -87,6 +87,12 @@ int parameters_take(void *context, const struct tensor_spec *spec, struct error 
     return spec->optional ? 0 : parameters_add(context, spec, e);
 }
 
+int parameters_take_frozen(void *context, const struct tensor_spec *spec, struct error *e) {
+    struct tensor_spec frozen = *spec;
+    frozen.trainable = false;
+    return parameters_add(context, &frozen, e);
+}
+
 void parameters_place(struct parameters *p, size_t index, const struct tensor *value) {
     struct parameter *one = &p->list[index];
     assert(!one->spec.trainable && one->value.data == NULL);
@@ -192,6 +198,21 @@ int parameters_read(const struct parameters *p, size_t index, float *values, str
     }
     if (data != values) {
         free(data);
+    }
+    return rc;
+}
+
+int parameters_fill_from(struct parameters *p,
+                         int (*read)(void *context, const char *name, float *values,
+                                     struct error *e),
+                         void *context, struct error *e) {
+    int rc = 0;
+    for (size_t i = 0; i < p->count && rc == 0; i++) {
+        const struct tensor_spec *spec = &p->list[i].spec;
+        float *values = malloc((size_t)tensor_spec_count(spec) * sizeof *values);
+        rc = values != NULL ? read(context, spec->name, values, e) : error_memory(e, spec->name);
+        rc = rc == 0 ? parameters_set(p, i, values, e) : rc;
+        free(values);
     }
     return rc;
 }

@@ -35,6 +35,7 @@ void parameters_close(struct parameters *p); /* NULL is allowed */
 int parameters_add(struct parameters *p, const struct tensor_spec *spec, struct error *e);
 /* For lists of tensors, `context` the parameters: adds what is not optional. */
 tensor_spec_take parameters_take;
+tensor_spec_take parameters_take_frozen; /* likewise: adds all, none of them trainable */
 
 /* Before parameters_allocate: a frozen parameter lies at `value`, of the device, which must outlive
  * it. */
@@ -60,6 +61,11 @@ int parameters_set(struct parameters *p, size_t index, const float *values, stru
 int parameters_read(const struct parameters *p, size_t index, float *values, struct error *e);
 /* The first values of all that are not mapped, each from a stream of its own of `seed`. */
 int parameters_fill(struct parameters *p, uint64_t seed, struct error *e);
+/* The values of all: `read` gives them by name. */
+int parameters_fill_from(struct parameters *p,
+                         int (*read)(void *context, const char *name, float *values,
+                                     struct error *e),
+                         void *context, struct error *e);
 /* The values of all parameters from a file; tensors of it that are not parameters are passed over.
  * ERR_FORMAT names what is missing or of another shape. */
 int parameters_load(struct parameters *p, const char *path, struct error *e);

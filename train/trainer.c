@@ -207,6 +207,9 @@ static void before_update(struct trainer *t) {
     if (!goes_on(t)) {
         return;
     }
+    if (t->task->watch != NULL) {
+        fail(t, t->task->watch(t->task->context, &t->optimizer, &e), &e);
+    }
     fail(t, optimizer_norm(&t->optimizer, &norm, &e), &e);
     t->step.norm = norm;
     bool outlier = t->optimizer.step > SETTLED && norm > OUTLIER * t->run.usual_norm;
@@ -268,6 +271,19 @@ static void meet(struct trainer_worker *w, void (*between)(struct trainer *t)) {
 static int open_worker_device(const struct trainer *t, struct device **out, struct error *e) {
     return t->team > 1 ? device_open_team(out, t->backend, t->compute, (int)t->team, e)
                        : device_open(out, t->backend, t->compute, e);
+}
+
+int trainer_open_tape(const struct trainer_options *options, struct device **device,
+                      struct tape **tape, struct error *e) {
+    struct trainer t = {.options = options};
+    *device = NULL;
+    *tape = NULL;
+    int rc = trainer_settle(&t, e);
+    if (rc == 0) {
+        rc = open_worker_device(&t, device, e);
+    }
+    const struct tape_options tape_options = trainer_tape(&t);
+    return rc == 0 ? tape_open(tape, *device, &tape_options, e) : rc;
 }
 
 static int worker_open(struct trainer_worker *w) {
@@ -412,6 +428,22 @@ static int open_device(struct trainer *t, struct error *e) {
     return open_worker_device(t, &t->workers[0].device, e);
 }
 
+/* Of what the task chooses, or of all parameters. */
+static int open_optimizer(struct trainer *t, struct error *e) {
+    const struct task *task = t->task;
+    struct slice *chosen = NULL;
+    size_t count = 0;
+    int rc = 0;
+    if (task->slices != NULL) {
+        rc = task->slices(task->context, t->parameters, &chosen, &count, e);
+    }
+    if (rc == 0) {
+        rc = optimizer_open(&t->optimizer, t->parameters, &t->options->optimizer, chosen, count, e);
+    }
+    free(chosen);
+    return rc;
+}
+
 static int open_parameters(struct trainer *t, struct error *e) {
     const struct task *task = t->task;
     struct device *device = t->workers[0].device;
@@ -427,7 +459,7 @@ static int open_parameters(struct trainer *t, struct error *e) {
         rc = task->fill(task->context, t->parameters, e);
     }
     if (rc == 0) {
-        rc = optimizer_open(&t->optimizer, t->parameters, &t->options->optimizer, NULL, 0, e);
+        rc = open_optimizer(t, e);
     }
     t->ledger.measured[LEDGER_MOMENTS] = device->bytes - t->ledger.measured[LEDGER_WEIGHTS];
     return rc;
@@ -460,6 +492,7 @@ int trainer_run(const struct trainer_options *options, const struct task *task,
         rc = trainer_predict(&t, e);
     }
     if (rc == 0) {
+        ledger_log("will take", t.ledger.predicted);
         rc = run_threads(&t, e);
     }
     double seconds = clock_seconds() - t.files.started;

@@ -31,6 +31,9 @@
 #include "train/schedule.h"
 #include "train/tape/tape.h"
 
+/* In a run's folder: it is gone on with where this is. */
+#define TRAINER_CHECKPOINT "checkpoint.safetensors"
+
 struct trainer_options {
     const char *folder;  /* checkpoint.safetensors, metrics.ndjson, and what the task ships */
     const char *device;  /* see backend_open */
@@ -98,6 +101,14 @@ struct task {
     /* Writes the file of weights, of the values that optimizer_read gives. */
     int (*ship)(void *context, const struct optimizer *o, const char *path, struct error *e);
 
+    /* ---- Rows of parameters: NULL, both, for a task that trains them whole */
+    /* Slices of the optimizer, as optimizer_open takes them: malloc's. */
+    int (*slices)(void *context, const struct parameters *p, struct slice **chosen, size_t *count,
+                  struct error *e);
+    /* Once the gradients of a step are summed, and before they are followed: may say of slices that
+     * they are still. */
+    int (*watch)(void *context, const struct optimizer *o, struct error *e);
+
     /* ---- A step */
     /* How many samples it has, a multiple of the threads. */
     int64_t (*plan)(void *context, const struct trainer_step *step);
@@ -144,6 +155,11 @@ struct task {
  * needs `list`, `rehearse` and perhaps `hold`. */
 int trainer_forecast(const struct trainer_options *options, const struct task *task,
                      struct ledger *ledger, struct error *e);
+
+/* A device and a tape as a thread of a run has them: for what is computed before it. The caller
+ * closes both, after a failure too. */
+int trainer_open_tape(const struct trainer_options *options, struct device **device,
+                      struct tape **tape, struct error *e);
 
 /* Goes on from the checkpoint in the folder where there is one; ERR_USAGE when that was made with
  * other options. ERR_CANCELLED after a signal: the checkpoint is written. */

@@ -66,16 +66,22 @@ static int save_checkpoint(struct trainer *t, struct error *e) {
     return rc;
 }
 
-/* Whether an object has all members of another, of equal values. */
-static bool is_part(const json_t *part, const json_t *whole) {
+/* The first member of an object that is not in another, with an equal value; NULL: all are. */
+static const char *missing(const json_t *part, const json_t *whole) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)part, key, value) {
         if (!json_equal(value, json_object_get(whole, key))) {
-            return false;
+            return key;
         }
     }
-    return true;
+    return NULL;
+}
+
+/* Either may have a member that the other lacks. */
+static const char *differing(const json_t *a, const json_t *b) {
+    const char *key = missing(a, b);
+    return key != NULL ? key : missing(b, a);
 }
 
 /* *metrics: bytes of the metrics that belong to the checkpoint. */
@@ -86,12 +92,15 @@ static int load_checkpoint(struct trainer *t, long *metrics, struct error *e) {
         return rc;
     }
     json_t *options = options_of(t);
+    const char *other = differing(options, json_object_get(state, "options"));
     if (options == NULL) {
         rc = error_memory(e, NULL);
-    } else if (!is_part(options, json_object_get(state, "options"))) {
-        rc = error_set(e, ERR_USAGE,
-                       "%s: was made with other options, or of other text; name another folder",
-                       t->files.checkpoint);
+    } else if (other != NULL) {
+        rc =
+            error_set(e, ERR_USAGE,
+                      "%s: was made with other options, or of other text (of \"%s\"); name another "
+                      "folder",
+                      t->files.checkpoint, other);
     }
     t->run.usual_norm = json_real_value(json_object_get(state, "norm"));
     t->run.skipped = json_integer_value(json_object_get(state, "skipped"));
@@ -215,7 +224,7 @@ int trainer_files_open(struct trainer *t, struct error *e) {
     struct run_files *f = &t->files;
     long metrics = 0;
     char *path = file_path(t->options->folder, "metrics.ndjson", e);
-    f->checkpoint = file_path(t->options->folder, "checkpoint.safetensors", e);
+    f->checkpoint = file_path(t->options->folder, TRAINER_CHECKPOINT, e);
     f->shipped = file_path(t->options->folder, t->task->shipped, e);
     int rc = path != NULL && f->checkpoint != NULL && f->shipped != NULL ? 0 : ERR_MEMORY;
     if (rc == 0) {

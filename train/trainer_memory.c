@@ -48,9 +48,6 @@ int trainer_predict(struct trainer *t, struct error *e) {
     bytes[LEDGER_ACTIVATIONS] = threads * activations;
     bytes[LEDGER_SCRATCH] = threads * rest;
     hold(t, bytes);
-    if (rc == 0) {
-        ledger_log("will take", bytes);
-    }
     return rc;
 }
 

@@ -46,17 +46,6 @@ void corpus_post_end(struct corpus_builder *b) {
     b->post_count -= post->count == 0;
 }
 
-static int add_token(struct corpus_builder *b, int32_t id, struct error *e) {
-    int32_t *ids =
-        array_grow(b->tokens.ids, &b->tokens.capacity, b->tokens.count + 1, sizeof *ids, e);
-    if (ids == NULL) {
-        return ERR_MEMORY;
-    }
-    b->tokens.ids = ids;
-    b->tokens.ids[b->tokens.count++] = id;
-    return 0;
-}
-
 static int add_text(struct corpus_builder *b, const char *text, size_t size, bool target,
                     enum tokenizer_special special, struct error *e) {
     size_t before = b->tokens.count;
@@ -89,7 +78,7 @@ int corpus_document(struct corpus_builder *b, const struct corpus_text *texts, s
                     struct error *e) {
     size_t first = b->tokens.count;
     bool targets = false;
-    int rc = b->begin >= 0 ? add_token(b, b->begin, e) : 0;
+    int rc = b->begin >= 0 ? token_list_append(&b->tokens, &b->begin, 1, e) : 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
         size_t before = b->tokens.count;
         rc = add_text(b, texts[i].text, texts[i].size, texts[i].target || b->options->prompts,
@@ -97,7 +86,7 @@ int corpus_document(struct corpus_builder *b, const struct corpus_text *texts, s
         targets = targets || (texts[i].target && b->tokens.count > before);
     }
     if (rc == 0 && b->end >= 0) {
-        rc = add_token(b, b->end | CORPUS_TARGET, e);
+        rc = token_list_append(&b->tokens, &(int32_t){b->end | CORPUS_TARGET}, 1, e);
     }
     return rc == 0 ? end_document(b, first, targets, e) : rc;
 }
@@ -197,7 +186,7 @@ static int read_path(struct corpus_builder *b, char *const *path, struct error *
                                    : corpus_read_lines(b, *path, e);
 }
 
-static int builder_open(struct corpus_builder *b, struct error *e) {
+int corpus_builder_open(struct corpus_builder *b, struct error *e) {
     int rc = tokenizer_state_open(&b->state, b->options->model->tokenizer, e);
     if (rc == 0) {
         rc = decoder_begin(b->options->model, &b->begin, e);
@@ -252,7 +241,7 @@ int corpus_open(struct corpus **out, const struct corpus_options *o, char *const
                          CORPUS_CONTEXT);
     }
     struct corpus *c = calloc(1, sizeof *c);
-    int rc = c != NULL ? builder_open(&b, e) : error_memory(e, NULL);
+    int rc = c != NULL ? corpus_builder_open(&b, e) : error_memory(e, NULL);
     for (int i = 0; i < count && rc == 0; i++) {
         rc = read_path(&b, paths + i, e);
     }
@@ -283,35 +272,11 @@ uint64_t corpus_hash(const struct corpus *c) {
     return c->hash;
 }
 
-/* A permutation of 2^(2 half) numbers that follows from `key`: four rounds of Feistel's network. */
-static uint64_t shuffled(uint64_t number, int half, uint64_t key) {
-    uint64_t mask = ((uint64_t)1 << half) - 1, left = number >> half, right = number & mask;
-    for (uint64_t round = 0; round < 4; round++) {
-        uint64_t next = left ^ (random_stream(key + round, right) & mask);
-        left = right;
-        right = next;
-    }
-    return left << half | right;
-}
-
-/* One of fewer numbers: those that lie beyond are sent round again. */
-static int64_t permuted(int64_t number, int64_t count, uint64_t key) {
-    int half = 1;
-    while ((uint64_t)1 << (2 * half) < (uint64_t)count) {
-        half++;
-    }
-    uint64_t at = (uint64_t)number;
-    do {
-        at = shuffled(at, half, key);
-    } while (at >= (uint64_t)count);
-    return (int64_t)at;
-}
-
 struct corpus_row corpus_row(const struct corpus *c, enum corpus_set set, int64_t epoch,
                              int64_t index) {
     const struct corpus_rows *r = &c->sets[set];
     if (set == CORPUS_TRAINING) {
-        index = permuted(index, r->counts.rows, random_stream(c->seed, (uint64_t)epoch));
+        index = random_place(index, r->counts.rows, random_stream(c->seed, (uint64_t)epoch));
     }
     const struct corpus_place *p = &r->places[index];
     return (struct corpus_row){.ids = r->ids + p->first,

@@ -11,7 +11,7 @@
 
 static const char SCRIPT[] = "script.json";
 
-static void trim(const char **text, size_t *size) {
+void corpus_trim(const char **text, size_t *size) {
     while (*size > 0 && memchr(" \t\r\n", (*text)[*size - 1], 4) != NULL) {
         --*size;
     }
@@ -21,14 +21,24 @@ static void trim(const char **text, size_t *size) {
     }
 }
 
-/* "Account: NAME\nKIND:" and, as what is to be learned, " TEXT". */
-static int add_document(struct corpus_builder *b, const char *account, const char *kind,
+const char *corpus_caption(const json_t *sample) {
+    const char *caption = json_get_text(sample, "description");
+    caption = caption != NULL ? caption : json_get_text(sample, "title");
+    return caption != NULL ? caption : "";
+}
+
+int corpus_prompt(struct bytes *out, const char *account, bool script, struct error *e) {
+    return bytes_printf(out, e, "Account: %s\n%s:", account, script ? "Script" : "Caption");
+}
+
+/* The prompt and, as what is to be learned, " TEXT". */
+static int add_document(struct corpus_builder *b, const char *account, bool script,
                         const char *text, size_t size, struct error *e) {
     struct bytes prompt, answer;
     bytes_init(&prompt, STREAM_MEMBER_LIMIT);
     bytes_init(&answer, STREAM_SAMPLE_LIMIT);
-    trim(&text, &size);
-    int rc = bytes_printf(&prompt, e, "Account: %s\n%s:", account, kind);
+    corpus_trim(&text, &size);
+    int rc = corpus_prompt(&prompt, account, script, e);
     if (rc == 0 && size > 0) {
         rc = bytes_append_text(&answer, " ", e);
     }
@@ -46,28 +56,34 @@ static int add_document(struct corpus_builder *b, const char *account, const cha
     return rc;
 }
 
-int corpus_clip(struct corpus_builder *b, const char *key, const json_t *sample, const char *script,
-                size_t script_size, struct error *e) {
-    enum date_kind kind;
-    const char *account = json_get_text(sample, "account");
-    const char *caption = json_get_text(sample, "description");
-    caption = caption != NULL ? caption : json_get_text(sample, "title");
-    int rc = table_add(b->clips, key, 0, NULL, e);
-    if (rc != 1) {
-        return rc;
-    }
-    account = account != NULL ? account : "";
-    rc = corpus_post_begin(b, account, date_created(sample, &kind), e);
+int corpus_post(struct corpus_builder *b, int64_t created, const struct corpus_post_texts *texts,
+                struct error *e) {
+    int rc = corpus_post_begin(b, texts->account, created, e);
     if (rc < 0) {
         return rc;
     }
-    caption = caption != NULL ? caption : "";
-    rc = add_document(b, account, "Caption", caption, strlen(caption), e);
-    if (rc == 0 && script != NULL) {
-        rc = add_document(b, account, "Script", script, script_size, e);
+    rc = add_document(b, texts->title, false, texts->caption, texts->caption_size, e);
+    if (rc == 0 && texts->script != NULL) {
+        rc = add_document(b, texts->title, true, texts->script, texts->script_size, e);
     }
     corpus_post_end(b);
     return rc;
+}
+
+int corpus_clip(struct corpus_builder *b, const char *key, const json_t *sample, const char *script,
+                size_t script_size, struct error *e) {
+    enum date_kind kind;
+    char account[STREAM_KEY_BYTES];
+    stream_account(account, key);
+    const char *title = json_get_text(sample, "account"), *caption = corpus_caption(sample);
+    const struct corpus_post_texts texts = {.account = account,
+                                            .title = title != NULL ? title : account,
+                                            .caption = caption,
+                                            .caption_size = strlen(caption),
+                                            .script = script,
+                                            .script_size = script_size};
+    int rc = table_add(b->clips, key, 0, NULL, e);
+    return rc == 1 ? corpus_post(b, date_created(sample, &kind), &texts, e) : rc;
 }
 
 /* ---- The stream ------------------------------------------------------------------------- */
@@ -92,7 +108,7 @@ static uint32_t character(const char *text, size_t size) {
 /* Newlines in cues, and what is between two, are spaces. */
 static int add_cue(struct bytes *out, const char *text, size_t size, uint32_t *last,
                    struct error *e) {
-    trim(&text, &size);
+    corpus_trim(&text, &size);
     bool apart = out->size > 0 && !(is_spaceless(*last) && is_spaceless(character(text, size)));
     int rc = size > 0 && apart ? bytes_append_text(out, " ", e) : 0;
     size_t from = out->size;

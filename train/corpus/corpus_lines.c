@@ -38,7 +38,7 @@ static int read_object(struct corpus_builder *b, const json_t *line, struct erro
 
 int corpus_read_line(struct corpus_builder *b, const void *line, size_t size, struct error *e) {
     const char *text = line;
-    char number[32];
+    char number[32], key[STREAM_KEY_BYTES];
     size_t blank = 0;
     while (blank < size && memchr(" \t\r", text[blank], 3) != NULL) {
         blank++;
@@ -59,7 +59,9 @@ int corpus_read_line(struct corpus_builder *b, const void *line, size_t size, st
     int rc = json_is_object(root) ? 0 : error_set(e, ERR_FORMAT, "is not an object");
     if (rc == 0) {
         enum date_kind kind;
-        rc = corpus_post_begin(b, account != NULL ? account : "", date_created(root, &kind), e);
+        stream_key(key, account, NULL);
+        key[stream_account_size(key)] = '\0'; /* as clips of that account name it */
+        rc = corpus_post_begin(b, key, date_created(root, &kind), e);
     }
     if (rc == 0) {
         rc = read_object(b, root, e);

@@ -42,10 +42,13 @@ struct corpus_builder {
     int64_t empty;
 };
 
+/* Of *b: options and cancel are there. */
+int corpus_builder_open(struct corpus_builder *b, struct error *e);
 void corpus_builder_close(struct corpus_builder *b);                   /* {0} is allowed */
 int corpus_cancelled(const struct corpus_builder *b, struct error *e); /* 0, or ERR_CANCELLED */
 
-/* A post, then its documents. One that has none in the end is none. */
+/* A post of an account, named as in keys, then its documents. One that has none in the end is none.
+ */
 int corpus_post_begin(struct corpus_builder *b, const char *account, int64_t created,
                       struct error *e);
 void corpus_post_end(struct corpus_builder *b);
@@ -73,6 +76,22 @@ int corpus_read_line(struct corpus_builder *b, const void *line, size_t size, st
  * again. */
 int corpus_clip(struct corpus_builder *b, const char *key, const json_t *sample, const char *script,
                 size_t script_size, struct error *e);
+
+/* What its JSON says of a clip; "": nothing. */
+const char *corpus_caption(const json_t *sample);
+/* Appends "Account: NAME\nCaption:", or "...Script:". */
+int corpus_prompt(struct bytes *out, const char *account, bool script, struct error *e);
+/* Leaves out the space around a text. */
+void corpus_trim(const char **text, size_t *size);
+/* A clip's documents, as one post. */
+struct corpus_post_texts {
+    const char *account;          /* as keys name it: of one name are what is split together */
+    const char *title;            /* of the account, as prompts name it */
+    const char *caption, *script; /* script NULL: it has none */
+    size_t caption_size, script_size;
+};
+int corpus_post(struct corpus_builder *b, int64_t created, const struct corpus_post_texts *texts,
+                struct error *e);
 
 /* ---- Rows ------------------------------------------------------------------------------ */
 

@@ -15,6 +15,7 @@ struct held {
 
 struct decoder {
     struct decoder_config config;
+    const struct tokenizer *tokenizer; /* of its folder; NULL: there is none */
     const struct ops *ops;
     struct held embedding, head; /* head: where it is not tied */
     struct held *matrices;       /* (layers, DECODER_MATRICES) */
@@ -206,6 +207,7 @@ static int open_all(struct decoder **out, struct opening *o, const struct decode
     }
     o->decoder = d;
     d->config = *c;
+    d->tokenizer = o->folder != NULL ? o->folder->tokenizer : NULL;
     d->ops = o->device->ops;
     d->matrices = calloc((size_t)(c->layers * DECODER_MATRICES), sizeof *d->matrices);
     d->rows = calloc((size_t)rows, sizeof *d->rows);
@@ -255,6 +257,10 @@ void decoder_close(struct decoder *d) {
 
 const struct decoder_config *decoder_config(const struct decoder *d) {
     return &d->config;
+}
+
+const struct tokenizer *decoder_tokenizer(const struct decoder *d) {
+    return d->tokenizer;
 }
 
 size_t decoder_bytes(const struct decoder *d) {

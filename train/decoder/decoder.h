@@ -28,6 +28,8 @@ struct decoder_folder {
  * name the file. */
 int decoder_folder_open(struct decoder_folder *f, const char *path, struct error *e);
 void decoder_folder_close(struct decoder_folder *f); /* {0} is allowed */
+/* Of the beginning of each tensor: enough to tell one model from another. */
+uint64_t decoder_folder_hash(const struct decoder_folder *f);
 /* The values of any tensor as floats: `to` has room for all. */
 int decoder_folder_floats(const struct decoder_folder *f, const char *name, float *to,
                           struct error *e);
@@ -68,6 +70,8 @@ int decoder_open_dry(struct decoder **out, const struct decoder_config *c,
                      struct device *device, struct error *e);
 void decoder_close(struct decoder *d); /* NULL is allowed */
 const struct decoder_config *decoder_config(const struct decoder *d);
+/* NULL: a dry one of no folder. */
+const struct tokenizer *decoder_tokenizer(const struct decoder *d);
 size_t decoder_bytes(const struct decoder *d); /* of the weights in memory, mapped ones included */
 /* Frozen parts: nothing in them needs a gradient. */
 struct decoder_parts decoder_parts(const struct decoder *d);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "store/file.h"
 #include "store/json.h"
@@ -167,6 +168,17 @@ void decoder_folder_close(struct decoder_folder *f) {
     free(f->chat_template);
     free(f->path);
     *f = (struct decoder_folder){.path = NULL};
+}
+
+uint64_t decoder_folder_hash(const struct decoder_folder *f) {
+    enum { BEGINNING = 256 };
+    uint64_t hash = 0;
+    for (size_t i = 0; i < safetensors_count(f->tensors); i++) {
+        const struct safetensor *t = safetensors_get(f->tensors, i);
+        hash = XXH3_64bits_withSeed(t->name, strlen(t->name), hash);
+        hash = XXH3_64bits_withSeed(t->data, t->bytes < BEGINNING ? t->bytes : BEGINNING, hash);
+    }
+    return hash;
 }
 
 enum dtype decoder_folder_type(const struct decoder_folder *f) {

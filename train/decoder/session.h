@@ -15,9 +15,12 @@ void decoder_session_close(struct decoder_session *s); /* NULL is allowed */
 
 /* Tokens that a sequence goes on with: at least one. */
 struct decoder_turn {
-    int64_t sequence; /* each at most once in a call */
-    const int32_t *ids;
+    int64_t sequence;   /* each at most once in a call */
+    const int32_t *ids; /* or NULL, with inputs */
     int64_t count;
+    const float *inputs; /* (count, width), what stands in the place of embeddings; or NULL */
+    const int32_t
+        *positions; /* from 0 on, as the rotation takes them; NULL: those after the last */
 };
 /* logits: (turns, vocabulary) floats, after the last token of each turn; or, with `all`, (all
  * tokens, vocabulary). ERR_LIMIT: a sequence would be longer than there is room for; nothing has

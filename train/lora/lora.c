@@ -69,22 +69,29 @@ static struct node *gain(const void *context, struct tape *t, enum decoder_gain 
     return base.gain(base.context, t, which, layer);
 }
 
-static struct node *project(const void *context, struct tape *t, struct node *x, int64_t layer,
-                            enum decoder_matrix which) {
-    const struct lora_source *s = context;
+bool lora_low_rank(const struct lora_source *s, struct tape *t, int64_t layer,
+                   enum decoder_matrix which, struct tape_adapter *out) {
     const struct lora_options *o = s->options;
-    const struct packed *w = decoder_packed(s->base, layer, which);
     if (!o->matrices[which]) {
-        return tape_packed_linear(t, x, w);
+        return false;
     }
     const struct lora_names names = lora_names_of(layer, which);
     const uint64_t number = (uint64_t)(layer * DECODER_MATRICES + which);
-    const struct tape_low_rank low = {.a = tape_named(s->source, t, "%s", names.a),
-                                      .b = tape_named(s->source, t, "%s", names.b),
-                                      .scale = (float)(o->alpha / (double)o->rank),
-                                      .dropout = s->dropping ? (float)o->dropout : 0,
-                                      .seed = random_stream(s->seed, number)};
-    return tape_adapted_linear(t, x, w, &low);
+    out->a = tape_named(s->source, t, "%s", names.a);
+    out->b = tape_named(s->source, t, "%s", names.b);
+    out->scale = (float)(o->alpha / (double)o->rank);
+    out->dropout = s->dropping ? (float)o->dropout : 0;
+    out->seed = random_stream(s->seed, number);
+    return true;
+}
+
+static struct node *project(const void *context, struct tape *t, struct node *x, int64_t layer,
+                            enum decoder_matrix which) {
+    const struct lora_source *s = context;
+    const struct packed *w = decoder_packed(s->base, layer, which);
+    struct tape_adapter low = {.a = NULL};
+    return lora_low_rank(s, t, layer, which, &low) ? tape_adapted_linear(t, x, w, &low)
+                                                   : tape_packed_linear(t, x, w);
 }
 
 static struct node *logits(const void *context, struct tape *t, struct node *x) {
@@ -118,25 +125,8 @@ struct lora {
     struct lora_source source;
 };
 
-static int take_frozen(void *context, const struct tensor_spec *spec, struct error *e) {
-    struct tensor_spec frozen = *spec;
-    frozen.trainable = false;
-    return parameters_add(context, &frozen, e);
-}
-
-static int read_values(struct lora *l, const struct lora_folder *f, struct error *e) {
-    int rc = 0;
-    for (size_t i = 0; i < parameters_count(l->parameters) && rc == 0; i++) {
-        const struct tensor_spec *spec = &parameters_get(l->parameters, i)->spec;
-        float *values = malloc((size_t)tensor_spec_count(spec) * sizeof *values);
-        rc = values != NULL ? lora_folder_floats(f, spec->name, values, e)
-                            : error_memory(e, "an adapter");
-        if (rc == 0) {
-            rc = parameters_set(l->parameters, i, values, e);
-        }
-        free(values);
-    }
-    return rc;
+static int read_value(void *context, const char *name, float *values, struct error *e) {
+    return lora_folder_floats(context, name, values, e);
 }
 
 int lora_open(struct lora **out, const char *folder, const struct decoder *base,
@@ -153,13 +143,13 @@ int lora_open(struct lora **out, const char *folder, const struct decoder *base,
         rc = parameters_open(&l->parameters, device, e);
     }
     if (rc == 0) {
-        rc = lora_list(&l->options, decoder_config(base), take_frozen, l->parameters, e);
+        rc = lora_list(&l->options, decoder_config(base), parameters_take_frozen, l->parameters, e);
     }
     if (rc == 0) {
         rc = parameters_allocate(l->parameters, e);
     }
     if (rc == 0) {
-        rc = read_values(l, &f, e);
+        rc = parameters_fill_from(l->parameters, read_value, &f, e);
     }
     lora_folder_close(&f);
     if (rc < 0) {
@@ -182,4 +172,8 @@ void lora_close(struct lora *l) {
 
 struct decoder_parts lora_frozen_parts(const struct lora *l) {
     return lora_parts(&l->source);
+}
+
+const struct lora_source *lora_frozen_source(const struct lora *l) {
+    return &l->source;
 }

@@ -45,9 +45,13 @@ struct lora_source {
     bool dropping; /* false: no dropout, for measuring and generation */
 };
 struct decoder_parts lora_parts(const struct lora_source *s);
+/* The low rank of one matrix, for who adds more to it; false: it has none. */
+bool lora_low_rank(const struct lora_source *s, struct tape *t, int64_t layer,
+                   enum decoder_matrix which, struct tape_adapter *out);
 
 /* ---- Folders -------------------------------------------------------------------------------- */
 
+#define LORA_FILE "adapter_config.json" /* without which a folder has no such adapter */
 /* An adapter in a folder, its tensors open but not read. */
 struct lora_folder {
     char *path; /* owned */
@@ -62,6 +66,11 @@ void lora_folder_close(struct lora_folder *f); /* {0} is allowed */
 /* The values of a tensor of lora_list. */
 int lora_folder_floats(const struct lora_folder *f, const char *name, float *values,
                        struct error *e);
+/* Adds the adapter to the values of a decoder's tensor `name`, where it adapts that. */
+int lora_folder_add(const struct lora_folder *f, const struct decoder_config *c, const char *name,
+                    float *values, struct error *e);
+/* Whether a folder has one. */
+bool lora_folder_is(const char *folder);
 
 /* Writes a folder, which is made if it is not there, as PEFT reads it. `base`: the folder of the
  * base, for base_model_name_or_path. `read` gives the values of the tensors of lora_list, F32. */
@@ -69,11 +78,6 @@ int lora_write(const char *path, const struct lora_options *o, const struct deco
                const char *base,
                int (*read)(void *context, const char *name, float *values, struct error *e),
                void *context, struct error *e);
-
-/* Writes a decoder's folder with the adapter in `adapter` added to the matrices of `base`. type:
- * F32 or BF16. */
-int lora_merge(const char *path, const struct decoder_folder *base, const char *adapter,
-               enum dtype type, struct error *e);
 
 /* ---- To generate with ----------------------------------------------------------------------- */
 
@@ -83,5 +87,6 @@ int lora_open(struct lora **out, const char *folder, const struct decoder *base,
               struct device *device, struct error *e);
 void lora_close(struct lora *l); /* NULL is allowed */
 struct decoder_parts lora_frozen_parts(const struct lora *l);
+const struct lora_source *lora_frozen_source(const struct lora *l);
 
 #endif

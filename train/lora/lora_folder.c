@@ -9,7 +9,7 @@
 #include "train/decoder/folder.h"
 #include "train/lora/lora_state.h"
 
-static const char CONFIG[] = "adapter_config.json";
+static const char CONFIG[] = LORA_FILE;
 
 /* ---- adapter_config.json --------------------------------------------------------------------- */
 
@@ -222,6 +222,10 @@ int lora_folder_open(struct lora_folder *f, const char *path, const struct decod
         lora_folder_close(f);
     }
     return rc;
+}
+
+bool lora_folder_is(const char *folder) {
+    return file_is_there(folder, CONFIG);
 }
 
 void lora_folder_close(struct lora_folder *f) {

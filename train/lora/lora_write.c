@@ -1,4 +1,4 @@
-/* lora_write.c - writing an adapter as PEFT reads it, and adding one to its base. */
+/* lora_write.c - writing an adapter as PEFT reads it, and adding one to its base's weights. */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -121,11 +121,6 @@ int lora_write(const char *path, const struct lora_options *o, const struct deco
 
 /* ---- Added to the base ---------------------------------------------------------------------- */
 
-struct merging {
-    const struct decoder_folder *base;
-    struct lora_folder adapter;
-};
-
 /* weight (outputs, inputs) += scale B (outputs, rank) A (rank, inputs). */
 static void add_product(float *weight, const float *a, const float *b, float scale, int64_t outputs,
                         int64_t inputs, int64_t rank) {
@@ -140,18 +135,18 @@ static void add_product(float *weight, const float *a, const float *b, float sca
     }
 }
 
-static int add_adapter(const struct merging *m, int64_t layer, enum decoder_matrix which,
-                       float *values, struct error *e) {
-    const struct lora_options *o = &m->adapter.options;
+static int add_adapter(const struct lora_folder *f, const struct decoder_config *c, int64_t layer,
+                       enum decoder_matrix which, float *values, struct error *e) {
+    const struct lora_options *o = &f->options;
     const struct lora_names names = lora_names_of(layer, which);
     int64_t outputs, inputs;
-    decoder_matrix_shape(&m->base->config, which, &outputs, &inputs);
+    decoder_matrix_shape(c, which, &outputs, &inputs);
     float *a = malloc((size_t)(o->rank * inputs) * sizeof *a);
     float *b = malloc((size_t)(outputs * o->rank) * sizeof *b);
-    int rc = a != NULL && b != NULL ? lora_folder_floats(&m->adapter, names.a, a, e)
+    int rc = a != NULL && b != NULL ? lora_folder_floats(f, names.a, a, e)
                                     : error_memory(e, "an adapter");
     if (rc == 0) {
-        rc = lora_folder_floats(&m->adapter, names.b, b, e);
+        rc = lora_folder_floats(f, names.b, b, e);
     }
     if (rc == 0) {
         add_product(values, a, b, (float)(o->alpha / (double)o->rank), outputs, inputs, o->rank);
@@ -161,30 +156,16 @@ static int add_adapter(const struct merging *m, int64_t layer, enum decoder_matr
     return rc;
 }
 
-static int read_merged(void *context, const char *name, float *values, struct error *e) {
-    const struct merging *m = context;
-    int rc = decoder_folder_floats(m->base, name, values, e);
-    for (int64_t layer = 0; layer < m->base->config.layers && rc == 0; layer++) {
+int lora_folder_add(const struct lora_folder *f, const struct decoder_config *c, const char *name,
+                    float *values, struct error *e) {
+    for (int64_t layer = 0; layer < c->layers; layer++) {
         for (int i = 0; i < DECODER_MATRICES; i++) {
-            char matrix[TENSOR_SPEC_NAME];
-            decoder_matrix_name(matrix, layer, (enum decoder_matrix)i);
-            size_t length = strlen(matrix);
-            if (m->adapter.options.matrices[i] && strncmp(name, matrix, length) == 0 &&
-                strcmp(name + length, ".weight") == 0) {
-                return add_adapter(m, layer, (enum decoder_matrix)i, values, e);
+            char weight[TENSOR_SPEC_NAME];
+            decoder_weight_name(weight, layer, (enum decoder_matrix)i);
+            if (f->options.matrices[i] && strcmp(name, weight) == 0) {
+                return add_adapter(f, c, layer, (enum decoder_matrix)i, values, e);
             }
         }
     }
-    return rc;
-}
-
-int lora_merge(const char *path, const struct decoder_folder *base, const char *adapter,
-               enum dtype type, struct error *e) {
-    struct merging m = {.base = base};
-    int rc = lora_folder_open(&m.adapter, adapter, &base->config, e);
-    if (rc == 0) {
-        rc = decoder_folder_write(path, &base->config, base, type, read_merged, &m, e);
-    }
-    lora_folder_close(&m.adapter);
-    return rc;
+    return 0;
 }

@@ -1,5 +1,4 @@
 /* block.c - stacks of blocks, of which only inputs may be kept: the rest is computed again. */
-#include <assert.h>
 #include <string.h>
 
 #include "train/tape/state.h"
@@ -83,17 +82,13 @@ struct node *tape_blocks(struct tape *t, struct node *x, int64_t count, tape_for
     memcpy(copy, context, size);
     const enum tape_recompute mode = t->options.recompute;
     const int64_t step = mode == RECOMPUTE_ALL ? root_of(count) : 1;
+    const size_t start = t->kept_count;
     for (int64_t i = 0; i < count && x != NULL; i += step) {
         const int64_t end = i + step < count ? i + step : count;
         const struct block_run run = {forward, copy, i, end, mode == RECOMPUTE_ALL};
-        const size_t mark = t->kept_count;
-        if (mode != RECOMPUTE_NONE) {
-            x = run_again_later(t, x, &run);
-            continue;
-        }
-        x = compute(t, x, &run);
-        if (x != NULL && !x->needs_gradient) {
-            tape_forget(t, mark, x);
+        x = mode != RECOMPUTE_NONE ? run_again_later(t, x, &run) : compute(t, x, &run);
+        if (x != NULL && !x->needs_gradient) { /* below the lowest block that learns */
+            tape_forget(t, start, x);
         }
     }
     return tape_done(t, x);
@@ -149,17 +144,6 @@ static struct node *tail_discarding(struct tape *t, struct node *x, const struct
     return tape_done(t, y);
 }
 
-/* What has arrived at these rows of the result. Two hold it, so that who adds to it takes a copy.
- */
-static void begin_with(struct tape *t, struct node *y, const struct tensor *dy) {
-    struct gradient *g = tape_host(t, 1, sizeof *g);
-    if (g != NULL) {
-        assert(y->owner == NULL && y->gradient == NULL);
-        *g = (struct gradient){.value = tensor_reshape(dy, y->value.shape), .nodes = 2};
-        y->gradient = g;
-    }
-}
-
 static void tail_backward(struct tape *t, struct record *record, const struct tensor *dy) {
     const struct tail *tail = &((const struct tail_record *)record)->tail;
     struct node *x = record->x[0];
@@ -174,7 +158,7 @@ static void tail_backward(struct tape *t, struct record *record, const struct te
         struct record *last = t->last;
         t->last = earlier;
         if (y != NULL && y->needs_gradient) {
-            begin_with(t, y, &part);
+            tape_begin_with(t, y, &part);
             tape_go_back(t, last);
         }
         tape_forget(t, mark, NULL);

@@ -3,6 +3,7 @@
  *
  * Where a sum passes its gradient on as it is, its terms share the memory; who adds to a shared one
  * takes a copy first. */
+#include <assert.h>
 #include <string.h>
 
 #include "train/tape/state.h"
@@ -92,6 +93,16 @@ void tape_pass_on(struct tape *t, struct node *x, struct node *y) {
     if (dx != NULL) {
         const struct tensor dy = tensor_reshape(&y->gradient->value, dx->shape);
         CALL(t, accumulate, dx, &dy);
+    }
+}
+
+/* Two hold it, so that who adds to it takes a copy. */
+void tape_begin_with(struct tape *t, struct node *y, const struct tensor *dy) {
+    struct gradient *g = tape_host(t, 1, sizeof *g);
+    if (g != NULL) {
+        assert(y->owner == NULL && y->gradient == NULL);
+        *g = (struct gradient){.value = tensor_reshape(dy, y->value.shape), .nodes = 2};
+        y->gradient = g;
     }
 }
 

@@ -142,6 +142,9 @@ void tape_gradient_end(struct tape *t, struct node *x);
 /* Goes back over records, the last one first. */
 void tape_go_back(struct tape *t, struct record *last);
 
+/* The gradient of y begins with what has arrived at these rows of a larger node. */
+void tape_begin_with(struct tape *t, struct node *y, const struct tensor *dy);
+
 /* ---- Parts of a product: linear.c ---------------------------------------------------------- */
 
 /* y = x W^T + bias, of what products read; bias NULL: none. */
@@ -151,6 +154,23 @@ void tape_bias_backward(struct tape *t, struct node *bias, const struct tensor *
 /* dW += dy^T x, of what products read. */
 void tape_weight_backward(struct tape *t, struct node *weight, const struct tensor *dy,
                           const struct tensor *input);
+
+/* ---- Rows of a frozen matrix that are trained: chosen.c ------------------------------------ */
+
+/* Where gradients of `rows` and `whole` are added to; NULL: not wanted. */
+struct chosen_gradients {
+    const struct tensor *rows, *whole;
+};
+void tape_chosen_check(const struct tape_adapter *o, const struct packed *w);
+/* The chosen columns of y += x D^T. */
+void tape_chosen_forward(struct tape *t, const struct tape_adapter *o, const struct tensor *y,
+                         const struct tensor *x);
+struct chosen_gradients tape_chosen_gradients(struct tape *t, const struct tape_adapter *o);
+/* Of some rows of dy, as products read them, and x: adds to the gradients and dx (NULL: not
+ * wanted). */
+void tape_chosen_backward(struct tape *t, const struct tape_adapter *o,
+                          const struct chosen_gradients *g, const struct tensor *dx,
+                          const struct tensor *dy, const struct tensor *x);
 
 /* For the sink: the backward pass does nothing here, but the inputs' uses end. */
 void tape_record_loss(struct tape *t, struct node *const inputs[RECORD_INPUTS]);

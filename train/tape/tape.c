@@ -171,6 +171,16 @@ struct node *tape_parameter(struct tape *t, const struct tensor *value, const st
     return tape_done(t, &use->node);
 }
 
+struct node *tape_still(struct tape *t, struct node *x) {
+    struct node *still = tape_ready(t, x) ? tape_empty(t) : NULL;
+    if (still != NULL) {
+        assert(x->owner == NULL); /* its memory is not the tape's */
+        still->value = x->value;
+        still->product = x->product;
+    }
+    return tape_done(t, still);
+}
+
 /* ---- Records --------------------------------------------------------------------------------- */
 
 /* The parameter that x is, or shows a part of, if it needs a gradient; or NULL. */

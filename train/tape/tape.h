@@ -77,6 +77,9 @@ struct node *tape_input(struct tape *t, const struct tensor *value, const struct
 struct node *tape_parameter(struct tape *t, const struct tensor *value, const struct tensor *bf16,
                             const struct tensor *gradient, const void *key);
 
+/* A parameter, or what tape_input gave, through which no gradient goes back. */
+struct node *tape_still(struct tape *t, struct node *x);
+
 /* To be called, in the backward pass, with each parameter that needs a gradient and was used, as
  * soon as its gradient is complete: with its key and its gradient, NULL where nothing came and the
  * memory is the tape's. A negative return fails the tape. */
@@ -128,15 +131,27 @@ struct node *tape_convolve(struct tape *t, struct node *x, int64_t batch,
 
 /* x W^T. */
 struct node *tape_packed_linear(struct tape *t, struct node *x, const struct packed *w);
-/* x W^T + scale drop(x) A^T B^T, a (rank, inputs), b (outputs, rank): low-rank adaptation (Hu et
- * al. 2021). dropout 0: none. */
-struct tape_low_rank {
+/* x W^T and what is trained beside W; NULL: not there. */
+struct tape_row_run { /* of rows of W */
+    int64_t first, rows;
+    bool learns; /* false: D is added there, but gets no gradient */
+};
+struct tape_adapter {
+    /* + scale drop(x) A^T B^T, a (rank, inputs), b (outputs, rank): low-rank adaptation (Hu et al.
+     * 2021). dropout 0: none. */
     struct node *a, *b;
     float scale, dropout;
     uint64_t seed; /* of the dropout */
+    /* + x D^T in the columns of the runs: D's rows are those of the runs, which are in order; they
+     * outlive the backward pass. */
+    struct node *rows;
+    const struct tape_row_run *runs;
+    size_t run_count;
+    /* (outputs, inputs): where the gradient of W itself goes; the value is not read. */
+    struct node *whole;
 };
 struct node *tape_adapted_linear(struct tape *t, struct node *x, const struct packed *w,
-                                 const struct tape_low_rank *o);
+                                 const struct tape_adapter *o);
 /* Rows of it: embeddings. index: as in tape_gather. */
 struct node *tape_packed_gather(struct tape *t, const struct packed *w, const struct tensor *index);
 /* See tape_classify. */
@@ -171,6 +186,19 @@ struct node *tape_cosine(struct tape *t, struct node *a, struct node *b);
 /* Row i of the result is row index[i] of x; of zeros where index[i] < 0. index: I32 (rows), of the
  * device, that outlives the backward pass (tape_table, tape_upload). */
 struct node *tape_gather(struct tape *t, struct node *x, const struct tensor *index);
+/* Rows of x put to row index[i] of the result, (rows, width), F32, where several come together; a
+ * row that none is put to is zeros. index: as in tape_gather, none negative. */
+struct node *tape_scatter(struct tape *t, struct node *x, const struct tensor *index, int64_t rows);
+/* Runs of rows of several matrices, one run after another, stored as the tape stores: where the
+ * rows of a sequence come from many places. Sources that no run names may be NULL; parameters are
+ * among the first TAPE_SOURCES. */
+enum { TAPE_SOURCES = 4 };
+struct tape_splice_run {
+    int source;
+    int64_t first, count; /* rows of it */
+};
+struct node *tape_splice(struct tape *t, struct node *const *sources, int source_count,
+                         const struct tape_splice_run *runs, int64_t count);
 struct node *tape_concat_rows(struct tape *t, struct node *above, struct node *below);
 struct node *tape_concat_columns(struct tape *t, struct node *left, struct node *right);
 /* Equal sizes give x itself. */
@@ -211,6 +239,17 @@ struct node *tape_blocks(struct tape *t, struct node *x, int64_t count, tape_for
  * forward and back, so that what lies between x and the result is never all there. */
 struct node *tape_tail(struct tape *t, struct node *x, tape_forward *forward, int64_t i,
                        const void *context);
+
+/* x through `forward` some rows at a time, `rows` of them (the last ones may be fewer): it is
+ * called with the first row's number as `i`, and gives as many rows of the result for each of x, or
+ * one for as many of x, which divide `rows` and the rows of x. Of what lies between, nothing is
+ * kept but where the backward pass needs it and the option `recompute` is "none"; else it is
+ * computed again, piece by piece. The `size` bytes of context are copied, as in tape_blocks. */
+struct node *tape_pieces(struct tape *t, struct node *x, int64_t rows, tape_forward *forward,
+                         const void *context, size_t size);
+/* x through `forward`; of what it made, the result alone is kept where no gradient comes to it. */
+struct node *tape_passing(struct tape *t, struct node *x, tape_forward *forward, int64_t i,
+                          const void *context);
 
 /* ---- Losses and the backward pass ------------------------------------------------------------ */
 

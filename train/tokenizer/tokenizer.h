@@ -69,6 +69,7 @@ struct token_list {
     size_t count, capacity;
 };
 void token_list_close(struct token_list *l); /* `l` is then empty */
+int token_list_append(struct token_list *l, const int32_t *ids, size_t count, struct error *e);
 
 struct tokenizer;       /* opaque; shared by threads */
 struct tokenizer_state; /* opaque; a thread's memory: 1 MiB, and what long words need */

@@ -25,6 +25,15 @@ int token_list_reserve(struct token_list *l, size_t count, struct error *e) {
     return ids != NULL ? 0 : ERR_MEMORY;
 }
 
+int token_list_append(struct token_list *l, const int32_t *ids, size_t count, struct error *e) {
+    int rc = token_list_reserve(l, count, e);
+    if (rc == 0 && count > 0) {
+        memcpy(l->ids + l->count, ids, count * sizeof *ids);
+        l->count += count;
+    }
+    return rc;
+}
+
 /* The token of the piece's next byte that has one, after which *at then is; NO_TOKEN: the piece
  * has ended. A byte without a token is the unknown one or left out, as tokenizers does it. */
 static uint32_t next_byte(const struct vocabulary *v, const unsigned char *piece, size_t size,
