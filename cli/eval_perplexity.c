@@ -10,7 +10,6 @@
 #include "store/file.h"
 #include "store/json.h"
 #include "train/decoder/begin.h"
-#include "train/lora/lora.h"
 #include "train/perplexity/perplexity.h"
 
 enum { WINDOW = 1024 };
@@ -25,7 +24,8 @@ struct perplexity_bench {
     struct decoder_folder folder;
     struct device *device;
     struct decoder *decoder;
-    struct lora *adapter; /* NULL: none */
+    struct adapter *adapter; /* NULL: none */
+    const struct device_choice *choice;
     struct tokenizer_state *state;
     struct perplexity_options options;
     struct measured total;
@@ -33,12 +33,23 @@ struct perplexity_bench {
     bool json;
 };
 
-int perplexity_check(const struct perplexity_arguments *a, struct device_choice *d,
+int perplexity_check(struct perplexity_arguments *a, int texts, struct device_choice *d,
                      struct error *e) {
+    const bool store = a->posts.store != NULL;
     if (a->model == NULL) {
         return error_set(e, ERR_USAGE, "no language model is named: --model FOLDER");
     }
-    return device_choice_settle(d, e);
+    if (store && (texts > 0 || a->window > 0 || a->tokens > 0)) {
+        return error_set(e, ERR_USAGE, "%s for texts, and --store measures posts",
+                         texts > 0       ? "FILE is"
+                         : a->window > 0 ? "--window is"
+                                         : "--tokens is");
+    }
+    if (!store && a->posts.encoder != NULL && a->adapter == NULL) {
+        return error_set(e, ERR_USAGE, "--encoder is for --adapter and --store");
+    }
+    int rc = posts_check(&a->posts, e);
+    return rc < 0 ? rc : device_choice_settle(d, e);
 }
 
 int perplexity_open(struct perplexity_bench **out, const struct perplexity_arguments *a,
@@ -48,6 +59,7 @@ int perplexity_open(struct perplexity_bench **out, const struct perplexity_argum
         return error_memory(e, NULL);
     }
     p->arguments = a;
+    p->choice = d;
     p->json = json;
     int rc = decoder_folder_open(&p->folder, a->model, e);
     if (rc == 0) {
@@ -57,7 +69,9 @@ int perplexity_open(struct perplexity_bench **out, const struct perplexity_argum
         rc = decoder_open(&p->decoder, &p->folder, (enum decoder_format)a->weights, p->device, e);
     }
     if (rc == 0 && a->adapter != NULL) {
-        rc = lora_open(&p->adapter, a->adapter, p->decoder, p->device, e);
+        char found[4096];
+        const char *encoder = store_context_encoder(a->posts.encoder, found, sizeof found);
+        rc = adapter_open(&p->adapter, a->adapter, p->decoder, encoder, p->device, e);
     }
     if (rc == 0) {
         rc = tokenizer_state_open(&p->state, p->folder.tokenizer, e);
@@ -67,7 +81,7 @@ int perplexity_open(struct perplexity_bench **out, const struct perplexity_argum
         p->options = (struct perplexity_options){.config = &p->folder.config,
                                                  .window = a->window > 0 ? a->window : most};
         p->options.parts =
-            p->adapter != NULL ? lora_frozen_parts(p->adapter) : decoder_parts(p->decoder);
+            p->adapter != NULL ? adapter_parts(p->adapter) : decoder_parts(p->decoder);
         rc = decoder_begin(&p->folder, &p->options.begin, e);
     }
     return rc;
@@ -78,7 +92,7 @@ void perplexity_close(struct perplexity_bench *p) {
         return;
     }
     tokenizer_state_close(p->state);
-    lora_close(p->adapter);
+    adapter_close(p->adapter);
     decoder_close(p->decoder);
     device_close(p->device);
     decoder_folder_close(&p->folder);
@@ -198,6 +212,15 @@ int perplexity_text(struct perplexity_bench *p, const char *file, const char *na
     }
     bytes_close(&shown);
     return rc;
+}
+
+int perplexity_posts(struct perplexity_bench *p, struct error *e) {
+    const struct posts_model m = {.folder = &p->folder,
+                                  .parts = p->options.parts,
+                                  .adapter = p->adapter,
+                                  .device = p->device,
+                                  .choice = p->choice};
+    return posts_run(&p->arguments->posts, &m, p->json, e);
 }
 
 int perplexity_total(struct perplexity_bench *p, struct error *e) {

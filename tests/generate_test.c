@@ -21,7 +21,7 @@ struct decoder_session {
 
 static struct {
     int calls;
-    int64_t fed, most_turns;
+    int64_t fed, most_turns, inputs;
 } seen;
 
 int decoder_session_open(struct decoder_session **out, struct device *device,
@@ -65,7 +65,10 @@ int decoder_extend(struct decoder_session *s, const struct decoder_turn *turns, 
         const struct decoder_turn *t = &turns[i];
         int64_t *length = &s->lengths[t->sequence];
         CHECK(t->sequence < s->places && t->count > 0 && *length + t->count <= s->positions);
-        memcpy(s->ids[t->sequence] + *length, t->ids, (size_t)t->count * sizeof *t->ids);
+        seen.inputs += t->inputs != NULL ? t->count : 0;
+        for (int64_t k = 0; k < t->count; k++) { /* an input says which id it stands for */
+            s->ids[t->sequence][*length + k] = t->ids != NULL ? t->ids[k] : (int32_t)t->inputs[k];
+        }
         *length += t->count;
         seen.fed += t->count;
         for (int k = 0; k < VOCABULARY; k++) {
@@ -89,7 +92,7 @@ void decoder_shorten(struct decoder_session *s, int64_t sequence, int64_t length
 
 static struct tokenizer *tokenizer;
 static const struct decoder_config CONFIG = {
-    .vocabulary = VOCABULARY, .context = 40, .ends = {END, -1, -1, -1, -1, -1, -1, -1}};
+    .vocabulary = VOCABULARY, .width = 1, .context = 40, .ends = {END, -1, -1, -1, -1, -1, -1, -1}};
 
 /* Tokens are bytes; 256 is "<|endoftext|>". */
 static void open_tokenizer(void) {
@@ -314,6 +317,84 @@ static void the_seed_and_the_stream_decide_what_is_drawn(void) {
     options = (struct generate_options){.sampling = SAMPLING_DEFAULTS, .together = 3};
 }
 
+/* ---- Prompts of inputs ----------------------------------------------------------------------- */
+
+enum { EMBEDDED = 4, EMBEDDED_SIZE = 8 };
+static const char *const INPUTS[EMBEDDED] = {"0 inner>", "0 inner>", "0 other>", "1 inner>"};
+static int embeds;
+
+static int embed(void *context, size_t request, float *inputs, struct error *e) {
+    (void)context;
+    embeds++;
+    for (int i = 0; i < EMBEDDED_SIZE; i++) {
+        inputs[i] = (float)INPUTS[request][i];
+    }
+    return request == EMBEDDED - 1 && context != NULL ? error_set(e, ERR_FORMAT, "not to be had")
+                                                      : 0;
+}
+
+/* Ids that are no text; the first two requests are the same prompt. `positions`: of the second. */
+static int run_embedded(const int32_t *positions, void *context, struct results *r,
+                        struct generate_counts *counts, struct error *e) {
+    int32_t ids[EMBEDDED][EMBEDDED_SIZE];
+    struct generate_request requests[EMBEDDED];
+    const struct generate_model m = {.config = &CONFIG, .tokenizer = tokenizer};
+    struct generate_options o = options;
+    o.embed = embed;
+    o.embed_context = context;
+    embeds = 0;
+    for (int i = 0; i < EMBEDDED; i++) {
+        for (int k = 0; k < EMBEDDED_SIZE; k++) {
+            ids[i][k] = -1 - k;
+        }
+        requests[i] = (struct generate_request){
+            .ids = ids[i == 1 ? 0 : i], .count = EMBEDDED_SIZE, .embedded = true};
+        bytes_init(&r->texts[i], 1 << 20);
+    }
+    requests[1].positions = positions;
+    return generate_run(&m, &o, requests, EMBEDDED, take, r, NULL, counts, e);
+}
+
+static void prompts_may_be_given_as_inputs(void) {
+    static const int32_t APART[EMBEDDED_SIZE] = {0, 1, 2, 3, 4, 5, 7, 8};
+    struct generate_counts counts;
+    for (options.together = 1; options.together <= 5; options.together++) {
+        struct results r = {.calls = 0};
+        options.sampling.repetition = 1.0001; /* sees only what was drawn */
+        CHECK_NUMBER(run_embedded(NULL, NULL, &r, &counts, NULL), 0);
+        CHECK_TEXT(bytes_text(&r.texts[0]), "one two\nthree");
+        CHECK_TEXT(bytes_text(&r.texts[1]), "one two\nthree");
+        CHECK_TEXT(bytes_text(&r.texts[2]), "one two\nthree");
+        CHECK_TEXT(bytes_text(&r.texts[3]), "\xF0\x9F\x8D\x8C!");
+        CHECK_NUMBER(embeds, 3);
+        CHECK_NUMBER(seen.inputs, counts.read);
+        close_results(&r);
+    }
+    options = (struct generate_options){.sampling = SAMPLING_DEFAULTS, .together = 1};
+    struct results same = {.calls = 0}, apart = {.calls = 0};
+    CHECK_NUMBER(run_embedded(NULL, NULL, &same, &counts, NULL), 0);
+    CHECK_NUMBER(counts.read, 8 + 1 + 6 + 8); /* of the third all after "0 ", of the last all */
+    CHECK_NUMBER(run_embedded(APART, NULL, &apart, &counts, NULL), 0);
+    CHECK_NUMBER(counts.read, 8 + 2 + 6 + 8);
+    close_results(&same);
+    close_results(&apart);
+    options.together = 3;
+}
+
+static void inputs_that_cannot_be_had_end_the_run(void) {
+    struct generate_counts counts;
+    struct results r = {.calls = 0};
+    struct error e = {0};
+    CHECK_NUMBER(run_embedded(NULL, &embeds, &r, &counts, &e), ERR_FORMAT);
+    CHECK_TEXT(e.text, "not to be had");
+    close_results(&r);
+    const int32_t id = -1;
+    const struct generate_request request = {.ids = &id, .count = 1, .embedded = true};
+    const struct generate_model m = {.config = &CONFIG, .tokenizer = tokenizer};
+    CHECK_NUMBER(generate_run(&m, &options, &request, 1, take, &r, NULL, &counts, &e), ERR_USAGE);
+    CHECK_TEXT(e.text, "prompt 1 has no inputs");
+}
+
 static void special_tokens_are_no_text(void) {
     CHECK(tokenizer_is_special(tokenizer, 256) && !tokenizer_is_special(tokenizer, 257));
     CHECK(!tokenizer_is_special(tokenizer, 'a') && !tokenizer_is_special(tokenizer, -1));
@@ -330,6 +411,8 @@ int main(void) {
     RUN(prompts_that_cannot_be_are_named);
     RUN(what_goes_wrong_ends_the_run);
     RUN(the_seed_and_the_stream_decide_what_is_drawn);
+    RUN(prompts_may_be_given_as_inputs);
+    RUN(inputs_that_cannot_be_had_end_the_run);
     RUN(special_tokens_are_no_text);
     tokenizer_close(tokenizer);
     return test_finish();

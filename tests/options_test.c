@@ -194,6 +194,38 @@ static void operands_are_refused_by_a_tool_without(void) {
     CHECK_TEXT(parsed.e.text, "unexpected argument 'x'");
 }
 
+static void a_command_refuses_what_others_take(void) {
+    static const struct option_spec ROWS[] = {
+        {"thumbs", 'n', OPTION_INTEGER, FIELD(thumbs), "N", .help = "x", .commands = "cut paste"},
+        {"sound", 0, OPTION_FLAG, FIELD(sound), .help = "x", .commands = "paste"},
+        {"json", 'j', OPTION_FLAG, FIELD(json), .help = "x"},
+        {0}};
+    static const struct tool COMMANDS = {
+        .name = "occ-sample", .summary = "x", .operands = "COMMAND", .options = ROWS};
+    static const struct {
+        const char *words[4], *refused;
+    } CASES[] = {{{"cut", "-n3", "-j"}, NULL},
+                 {{"--sound", "paste"}, NULL},
+                 {{"-n", "3", "--", "cut"}, NULL},
+                 {{"cut", "--sound"}, "cut takes no --sound"},
+                 {{"-jn3", "pas"}, "pas takes no --thumbs"},
+                 {{"--sound"}, NULL},
+                 {{"--no-sound", "cut"}, "cut takes no --sound"}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        char words[4][16] = {"occ-sample"}, *argv[5] = {words[0]};
+        struct settings o = DEFAULTS;
+        struct error e = {0};
+        int argc = 1, operands;
+        for (; argc < 4 && CASES[i].words[argc - 1] != NULL; argc++) {
+            snprintf(words[argc], sizeof words[argc], "%s", CASES[i].words[argc - 1]);
+            argv[argc] = words[argc];
+        }
+        const int rc = options_parse(&COMMANDS, argc, argv, &o, &operands, &e);
+        CHECK_NUMBER(rc, CASES[i].refused != NULL ? ERR_USAGE : OPTIONS_RUN);
+        CHECK(CASES[i].refused == NULL || strcmp(e.text, CASES[i].refused) == 0);
+    }
+}
+
 static void unknown_options_are_refused_with_a_suggestion(void) {
     CHECK_TEXT(refuse("--thumsb=3"), "unknown option '--thumsb' (did you mean '--thumbs'?)");
     CHECK_TEXT(refuse("--thumb 3"), "unknown option '--thumb' (did you mean '--thumbs'?)");
@@ -500,6 +532,7 @@ int main(void) {
     RUN(operands_come_to_the_front);
     RUN(two_dashes_end_the_options);
     RUN(operands_are_refused_by_a_tool_without);
+    RUN(a_command_refuses_what_others_take);
     RUN(unknown_options_are_refused_with_a_suggestion);
     RUN(distances_count_edits);
     RUN(missing_and_needless_values_are_refused);

@@ -159,7 +159,21 @@ static void what_cannot_be_drawn_is_said(void) {
     sampler_close(s);
 }
 
+/* Inputs that are no text are not penalised and not repeated. */
+static void what_is_no_text_does_not_count(void) {
+    const struct sampling o = {.top_p = 1, .repetition = 2, .no_repeat = 2};
+    const int32_t context[] = {-7, 0, -7, 1, -7, 0};
+    float logits[] = {3, 5, 2};
+    struct sampler *s = open_sampler(3);
+    uint64_t random = 1;
+    int32_t id;
+    CHECK_NUMBER(sampler_next(s, &o, logits, context, 6, &random, &id, NULL), 0);
+    CHECK_NUMBER(id, 1); /* 2.5 beside 1.5 and 2; 0, -7 was there, but -7 is no token */
+    sampler_close(s);
+}
+
 int main(void) {
+    RUN(what_is_no_text_does_not_count);
     RUN(what_is_left_is_what_transformers_leaves);
     RUN(greedy_takes_the_first_of_the_largest);
     RUN(tokens_come_as_often_as_they_should);

@@ -187,9 +187,9 @@ a_picture_that_cannot_be_written_is_told() {
 commands_are_checked() {
     metrics 5 >m.ndjson
     expect_code 2 "$OCC_BIN/occ-train" 2>messages
-    expect_match '^occ-train: name a command: read, tune, plot$' messages
+    expect_match '^occ-train: name a command: read, tune, align, plot$' messages
     expect_code 2 "$OCC_BIN/occ-train" draw m.ndjson 2>messages
-    expect_match '^occ-train: no such command: draw: read, tune, plot$' messages
+    expect_match '^occ-train: no such command: draw: read, tune, align, plot$' messages
     expect_code 2 plot 2>messages
     expect_match '^occ-train: plot takes FOLDER or one FILE$' messages
     expect_code 2 plot m.ndjson m.ndjson 2>messages

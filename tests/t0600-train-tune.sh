@@ -121,7 +121,7 @@ an_adapter_is_gone_on_with_and_merged() {
     expect_code 2 "$OCC_BIN/occ" model merge -o merged "$small" 2>messages
     expect_match 'merge needs --adapter' messages
     expect_code 1 "$OCC_BIN/occ" model merge --adapter nowhere -o merged "$small" 2>messages
-    expect_match 'nowhere/adapter_config.json' messages
+    expect_match 'nowhere: has neither adapter_config.json nor rows.safetensors' messages
 }
 
 # Predicted before the first step, measured after the last, in megabytes.
@@ -166,14 +166,26 @@ usage_is_checked() {
     expect_match 'no folder is named: --output' messages
     expect_code 2 "$OCC_BIN/occ-train" tune --model "$small" -o run 2>messages
     expect_match 'tune takes DATA' messages
+    expect_code 2 tune run 1 --json 2>messages
+    expect_match '--json is how --predict prints' messages
+    expect_code 2 "$OCC_BIN/occ-train" read --compute f32 -o run "$text" 2>messages
+    expect_match 'read takes no --compute' messages
     for option in --method=galore --rank=0 --rank=5000 --alpha=x --dropout=1 --targets=x --hold-out=1 --epochs=0 \
         --measure=0 --recompute=some --rate=0 --context=1 --weights=int3; do
         expect_code 2 tune run 1 "$option" 2>messages
         expect_match "${option%%=*}" messages
     done
-    for option in --rank=4 --alpha=3 --targets=q --dropout=0.1 --weights=int8 --from="$whole/adapter"; do
+    for option in --rank=4 --alpha=3 --targets=q --dropout=0.1 --weights=int8 --budget=2% --memory=1G --mask=x --freeze=0; do
         expect_code 2 tune run 1 --method full "$option" 2>messages
-        expect_match "${option%%=*} is for adapters, which --method full does not make" messages
+        expect_match "${option%%=*} does nothing with --method full" messages
+    done
+    for option in --budget=2% --probe=5; do
+        expect_code 2 tune run 1 "$option" 2>messages
+        expect_match "${option%%=*} does nothing with --method lora" messages
+    done
+    for option in --rank=4 --dropout=0.1; do
+        expect_code 2 tune run 1 --method gspf "$option" 2>messages
+        expect_match "${option%%=*} does nothing with --method gspf" messages
     done
     for option in --rank=4 --alpha=3 --targets=q; do
         expect_code 2 tune run 1 --from "$whole/adapter" "$option" 2>messages
@@ -184,11 +196,13 @@ usage_is_checked() {
 
 what_cannot_be_read_is_named() {
     expect_code 1 tune run 1 --context 4096 2>messages
-    expect_match '--context 4096: the model was trained on 128 positions at most' messages
+    expect_match '--row 4096: the model was trained on 128 positions at most' messages
     expect_code 1 tune run 1 --model nowhere 2>messages
     expect_match 'nowhere' messages
     expect_code 1 tune run 1 --from nowhere 2>messages
     expect_match 'nowhere/adapter_config.json' messages
+    expect_code 1 tune run 1 --method full --from "$whole/adapter" 2>messages
+    expect_match 'full tuning has no adapters; merge it into the model first' messages
     expect_code 1 tune run 1 missing.jsonl 2>messages
     expect_match 'missing.jsonl' messages
     : >file

@@ -67,7 +67,7 @@ static void signals_at_any_time_leave_the_same_run(void) {
         const struct itimerval never = {.it_value = {0, 0}};
         alarmed = 0;
         CHECK_NUMBER(setitimer(ITIMER_REAL, &soon, NULL), 0);
-        rc = tune_train(&o, &model, corpus, &alarmed, &r, &e);
+        rc = tune_train(&o, &model, &(struct tune_data){.corpus = corpus}, &alarmed, &r, &e);
         setitimer(ITIMER_REAL, &never, NULL);
         stops++;
     }
@@ -116,7 +116,7 @@ static void a_model_may_lie_under_any_name(void) {
     must(decoder_folder_open(&named, "m\xff", &e), &e);
     CHECK_NUMBER(mkdir("run", 0777), 0);
     o.trainer.schedule.steps = 1;
-    must(tune_train(&o, &named, corpus, NULL, &r, &e), &e);
+    must(tune_train(&o, &named, &(struct tune_data){.corpus = corpus}, NULL, &r, &e), &e);
     must(lora_folder_open(&adapter, "run/adapter", &named.config, &e), &e);
     lora_folder_close(&adapter);
     decoder_folder_close(&named);
@@ -152,7 +152,17 @@ static void another_run_is_not_gone_on_with(void) {
     changed = o;
     changed.lora.rank = 2;
     CHECK_NUMBER(tune(&changed, corpus, &r, &e), ERR_FORMAT);
+    changed = o;
+    changed.adapter = "run/adapter"; /* of the same shape */
+    CHECK_NUMBER(tune(&changed, corpus, &r, &e), ERR_USAGE);
+    CHECK(strstr(e.text, "(of \"from\")") != NULL);
+    changed.trainer.folder = "other";
+    CHECK_NUMBER(tune(&changed, corpus, &r, &e), ERR_CANCELLED);
+    changed.adapter = NULL;
+    CHECK_NUMBER(tune(&changed, corpus, &r, &e), ERR_USAGE);
+    CHECK(strstr(e.text, "(of \"from\")") != NULL);
     folder_remove("run");
+    folder_remove("other");
     corpus_close(corpus);
     corpus_close(other);
 }

@@ -85,7 +85,8 @@ static inline int tune(const struct tune_options *o, const struct corpus *corpus
     if (mkdir(o->trainer.folder, 0777) != 0 && errno != EEXIST) {
         exit(1);
     }
-    return tune_train(o, &model, corpus, NULL, r, e);
+    const struct tune_data data = {.corpus = corpus};
+    return tune_train(o, &model, &data, NULL, r, e);
 }
 
 static inline void tune_all(const struct tune_options *o, const struct corpus *corpus,

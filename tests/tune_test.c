@@ -53,7 +53,8 @@ static double loss_of_shipped(const struct tune_options *like, const struct deco
     o.trainer.folder = "again";
     o.trainer.stop_at = 1;
     CHECK_NUMBER(mkdir("again", 0777), 0);
-    CHECK_NUMBER(tune_train(&o, base, corpus, NULL, &r, &e), ERR_CANCELLED);
+    const struct tune_data data = {.corpus = corpus};
+    CHECK_NUMBER(tune_train(&o, base, &data, NULL, &r, &e), ERR_CANCELLED);
     folder_remove("again");
     return r.before;
 }
@@ -250,6 +251,7 @@ static void memory_is_forecast(void) {
                 {TUNE_LORA, RECOMPUTE_BLOCK, DECODER_BF16},
                 {TUNE_LORA, RECOMPUTE_BLOCK, DECODER_INT8}};
     const struct corpus_options one = {.context = 100, .packing = true, .seed = 3};
+    const struct tune_shape shape = {.row = {.tokens = 100}};
     struct corpus *corpus = open_text(&one, DOCUMENTS);
     for (size_t i = 0; i < sizeof RUNS / sizeof *RUNS; i++) {
         struct tune_options o = options_of(RUNS[i].method);
@@ -260,7 +262,7 @@ static void memory_is_forecast(void) {
         o.trainer.tape.recompute = RUNS[i].recompute;
         o.format = RUNS[i].format;
         tune_all(&o, corpus, &r);
-        must(tune_forecast(&o, &model.config, &model, 100, &forecast, &e), &e);
+        must(tune_forecast(&o, &model.config, &model, &shape, &forecast, &e), &e);
         const size_t *f = forecast.predicted, *p = r.run.ledger.predicted,
                      *m = r.run.ledger.measured;
         printf("# %zu, measured %zu bytes\n", ledger_total(p), ledger_total(m));

@@ -18,7 +18,10 @@ struct sequence {
     bool running;
     int32_t *ids;  /* prompt and drawn tokens; after the end what the cache has of them stays */
     int64_t count; /* of them */
-    int64_t written, limit; /* drawn tokens, and most of them */
+    int64_t given; /* of these the first, whose inputs were given: the prompt, or none */
+    float *inputs; /* (positions, width) theirs; NULL: no request is embedded */
+    const int32_t *positions; /* (given), or NULL */
+    int64_t written, limit;   /* drawn tokens, and most of them */
     uint64_t random;
     struct output output;
 };
@@ -36,6 +39,8 @@ struct generation {
     struct sequence *sequences; /* (places) */
     struct decoder_turn *turns; /* (places) */
     float *logits;              /* (places, vocabulary) */
+    float *inputs;              /* (positions, width) of the request that begins */
+    const int32_t *embedded;    /* whose inputs these are: its ids */
     int64_t places, positions;
 };
 
@@ -57,6 +62,9 @@ static int check_requests(struct generation *g, struct error *e) {
             return error_set(e, ERR_USAGE,
                              "prompt %zu has %" PRId64 " tokens; it may have 1 to %" PRId64, i + 1,
                              r->count, context - 1);
+        }
+        if (r->embedded && g->o->embed == NULL) {
+            return error_set(e, ERR_USAGE, "prompt %zu has no inputs", i + 1);
         }
         const int64_t needed = r->count + limit_of(g, r);
         g->positions = needed > g->positions ? needed : g->positions;
@@ -81,6 +89,27 @@ static int check_stops(const struct generation *g, struct error *e) {
     return 0;
 }
 
+/* One more than there are places: of the request that begins. */
+static int open_inputs(struct generation *g, struct error *e) {
+    const size_t width = (size_t)g->m->config->width, positions = (size_t)g->positions;
+    size_t i = 0;
+    while (i < g->request_count && !g->requests[i].embedded) {
+        i++;
+    }
+    if (i == g->request_count) {
+        return 0;
+    }
+    for (int64_t k = 0; k <= g->places; k++) {
+        float **inputs = k < g->places ? &g->sequences[k].inputs : &g->inputs;
+        const bool fits = positions <= SIZE_MAX / sizeof **inputs / width;
+        *inputs = fits ? calloc(positions * width, sizeof **inputs) : NULL;
+        if (*inputs == NULL) {
+            return error_memory(e, NULL);
+        }
+    }
+    return 0;
+}
+
 static int open_places(struct generation *g, struct error *e) {
     const size_t places = (size_t)g->places, vocabulary = (size_t)g->m->config->vocabulary;
     g->sequences = calloc(places, sizeof *g->sequences);
@@ -96,7 +125,8 @@ static int open_places(struct generation *g, struct error *e) {
             return error_memory(e, NULL);
         }
     }
-    int rc = sampler_open(&g->sampler, g->m->config->vocabulary, e);
+    int rc = open_inputs(g, e);
+    rc = rc < 0 ? rc : sampler_open(&g->sampler, g->m->config->vocabulary, e);
     return rc < 0 ? rc
                   : decoder_session_open(&g->session, g->m->device, g->m->config, &g->m->parts,
                                          g->places, g->positions, e);
@@ -105,32 +135,65 @@ static int open_places(struct generation *g, struct error *e) {
 static void close_places(struct generation *g) {
     for (int64_t i = 0; i < g->places && g->sequences != NULL; i++) {
         free(g->sequences[i].ids);
+        free(g->sequences[i].inputs);
         output_close(&g->sequences[i].output);
     }
     free(g->sequences);
     free(g->turns);
     free(g->logits);
+    free(g->inputs);
     sampler_close(g->sampler);
     decoder_session_close(g->session);
 }
 
 /* ---- Requests into places ------------------------------------------------------------------ */
 
+/* Whether token `i` is the same to the decoder in a place and in `r`, which begins. */
+static bool is_same(const struct generation *g, const struct sequence *s,
+                    const struct generate_request *r, int64_t i) {
+    const int64_t width = g->m->config->width;
+    if (s->ids[i] != r->ids[i] || (i < s->given) != r->embedded) {
+        return false;
+    }
+    if (!r->embedded) {
+        return true;
+    }
+    const int64_t there = s->positions != NULL ? s->positions[i] : i;
+    const int64_t here = r->positions != NULL ? r->positions[i] : i;
+    return there == here && memcmp(s->inputs + i * width, g->inputs + i * width,
+                                   (size_t)width * sizeof *g->inputs) == 0;
+}
+
 /* How many tokens of `r` the cache of a place begins with; the last one must be read again, for its
  * logits. */
 static int64_t common(const struct generation *g, int64_t place, const struct generate_request *r) {
-    const int32_t *ids = g->sequences[place].ids;
     int64_t most = decoder_length(g->session, place), same = 0;
     most = most < r->count - 1 ? most : r->count - 1;
-    while (same < most && ids[same] == r->ids[same]) {
+    while (same < most && is_same(g, &g->sequences[place], r, same)) {
         same++;
     }
     return same;
 }
 
-static void begin(struct generation *g) {
+static void keep_inputs(struct generation *g, struct sequence *s,
+                        const struct generate_request *r) {
+    s->given = r->embedded ? r->count : 0;
+    s->positions = r->positions;
+    if (r->embedded) {
+        memcpy(s->inputs, g->inputs, (size_t)(r->count * g->m->config->width) * sizeof *g->inputs);
+    }
+}
+
+static int begin(struct generation *g, struct error *e) {
     const struct generate_request *r = &g->requests[g->next];
     int64_t best = -1, kept = -1;
+    if (r->embedded && r->ids != g->embedded) {
+        int rc = g->o->embed(g->o->embed_context, g->next, g->inputs, e);
+        if (rc < 0) {
+            return rc;
+        }
+        g->embedded = r->ids;
+    }
     for (int64_t i = 0; i < g->places; i++) {
         const int64_t same = g->sequences[i].running ? -1 : common(g, i, r);
         if (same > kept) {
@@ -141,6 +204,7 @@ static void begin(struct generation *g) {
     struct sequence *s = &g->sequences[best];
     decoder_shorten(g->session, best, kept);
     memcpy(s->ids, r->ids, (size_t)r->count * sizeof *s->ids);
+    keep_inputs(g, s, r);
     output_close(&s->output);
     output_init(&s->output, g->o->stops);
     s->request = g->next++;
@@ -149,6 +213,7 @@ static void begin(struct generation *g) {
     s->written = 0;
     s->limit = limit_of(g, r);
     s->random = random_stream(g->o->seed, r->stream);
+    return 0;
 }
 
 /* ---- Tokens -------------------------------------------------------------------------------- */
@@ -212,6 +277,19 @@ static int draw(struct generation *g, struct sequence *s, float *logits, struct 
     return s->output.text.size > before ? tell(g, s, GENERATE_LENGTH, e) : 0;
 }
 
+/* From token `seen` on: the rest of a prompt, or what was drawn last. */
+static struct decoder_turn turn_of(const struct generation *g, const struct sequence *s,
+                                   int64_t place, int64_t seen) {
+    struct decoder_turn turn = {.sequence = place, .count = s->count - seen};
+    if (seen < s->given) {
+        turn.inputs = s->inputs + seen * g->m->config->width;
+        turn.positions = s->positions != NULL ? s->positions + seen : NULL;
+    } else {
+        turn.ids = s->ids + seen;
+    }
+    return turn;
+}
+
 /* The tokens that the decoder has not seen, of all sequences that run. */
 static int64_t make_turns(struct generation *g, bool *reads) {
     int64_t count = 0;
@@ -220,7 +298,7 @@ static int64_t make_turns(struct generation *g, bool *reads) {
         const struct sequence *s = &g->sequences[i];
         if (s->running) {
             const int64_t seen = decoder_length(g->session, i);
-            g->turns[count++] = (struct decoder_turn){i, s->ids + seen, s->count - seen};
+            g->turns[count++] = turn_of(g, s, i, seen);
             *reads = *reads || s->written == 0;
             g->counts->read += s->written == 0 ? s->count - seen : 0;
         }
@@ -273,8 +351,11 @@ int generate_run(const struct generate_model *m, const struct generate_options *
     counts->positions = g.positions;
     rc = open_places(&g, e);
     while (rc == 0 && (g.next < count || running(&g) > 0)) {
-        while (g.next < count && running(&g) < g.places) {
-            begin(&g);
+        while (rc == 0 && g.next < count && running(&g) < g.places) {
+            rc = begin(&g, e);
+        }
+        if (rc < 0) {
+            break;
         }
         rc = cancel != NULL && *cancel ? error_set(e, ERR_CANCELLED, "stopped by a signal")
                                        : step(&g, e);

@@ -27,12 +27,20 @@ struct generate_options {
     int64_t together;         /* sequences at a time */
     const char *const *stops; /* texts before which a text ends; NULL-terminated, or NULL */
     uint64_t seed;
+    /* The inputs of requests[request], (count, width), in the place of embeddings; called when it
+     * begins, once for requests with the same `ids` that follow each other. */
+    int (*embed)(void *context, size_t request, float *inputs, struct error *e);
+    void *embed_context;
 };
 
+/* A prompt, of at least one token; borrowed for the run. */
 struct generate_request {
-    const int32_t *ids; /* the prompt, at least one token; borrowed for the run */
+    const int32_t *ids; /* (count) */
     int64_t count;
     uint64_t stream; /* of the seed: the same one gives the same text again */
+    /* Its inputs come by `embed`; what is no text token has a negative id. */
+    bool embedded;
+    const int32_t *positions; /* (count) of what is embedded; NULL: 0, 1, ... */
 };
 
 enum generate_end {

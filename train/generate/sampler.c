@@ -62,14 +62,16 @@ static void penalize(struct sampler *s, double penalty, float *logits, const int
                      int64_t count) {
     for (int64_t i = 0; i < count; i++) {
         int32_t id = context[i];
-        if (!s->seen[id]) {
+        if (id >= 0 && !s->seen[id]) {
             s->seen[id] = true;
             double x = (double)logits[id];
             logits[id] = (float)(x < 0 ? x * penalty : x / penalty);
         }
     }
     for (int64_t i = 0; i < count; i++) {
-        s->seen[context[i]] = false;
+        if (context[i] >= 0) {
+            s->seen[context[i]] = false;
+        }
     }
 }
 
@@ -81,7 +83,7 @@ static void guard(int64_t n, float *logits, const int32_t *context, int64_t coun
         while (same < n - 1 && context[i + same] == last[same]) {
             same++;
         }
-        if (same == n - 1) {
+        if (same == n - 1 && context[i + n - 1] >= 0) {
             logits[context[i + n - 1]] = -INFINITY;
         }
     }

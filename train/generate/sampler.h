@@ -28,9 +28,10 @@ struct sampler; /* of one thread: memory for a vocabulary */
 int sampler_open(struct sampler **out, int64_t vocabulary, struct error *e);
 void sampler_close(struct sampler *s); /* NULL is allowed */
 
-/* logits: of the vocabulary; they are changed. context: the tokens before, prompt included. random:
- * the state of the sequence (store/random.h), moved on where something is drawn. ERR_FORMAT: the
- * logits are not numbers; ERR_LIMIT: the guard leaves no token. */
+/* logits: of the vocabulary; they are changed. context: the tokens before, prompt included;
+ * negative: what is no text. random: the state of the sequence (store/random.h), moved on where
+ * something is drawn. ERR_FORMAT: the logits are not numbers; ERR_LIMIT: the guard leaves no token.
+ */
 int sampler_next(struct sampler *s, const struct sampling *o, float *logits, const int32_t *context,
                  int64_t count, uint64_t *random, int32_t *id, struct error *e);
 

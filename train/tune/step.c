@@ -1,70 +1,27 @@
-/* step.c - the rows of a step: forward, loss and backward of each. */
+/* step.c - the rows of a step: what each thread does with its own. */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "compress/ops.h"
 #include "store/clock.h"
 #include "store/log.h"
-#include "store/random.h"
 #include "train/tune/task.h"
 
 struct tune_worker {
     struct tune_task *task;
     struct device *device;
     struct tensor frequency, loss; /* of the device */
-    struct corpus_row *rows;       /* of the step: those of this thread */
-    uint64_t *numbers;             /* of these rows, counted from the first step on */
+    struct tune_space space;
+    struct tune_encoded *encoded; /* NULL: tokens are the store's */
+    uint64_t *numbers; /* of this thread's rows of the step, counted from the first step on */
     struct tune_sums learned, held_out;
-    double shown; /* seconds: when it last said how far it is */
+    struct bridge_routing routed; /* since they were collected */
+    double *routing_numbers;      /* in which these are */
+    double shown;                 /* seconds: when it last said how far it is */
 };
-
-/* ---- A row ----------------------------------------------------------------------------------- */
-
-/* The network's parts: what they point to. */
-struct tune_parts {
-    struct decoder_source full;
-    struct lora_source lora;
-};
-
-/* `number`: of the row, for dropout; `learning`: not when it is only measured. */
-static struct decoder_parts parts_of(struct tune_parts *to, const struct tune_task *k,
-                                     const struct trainer_pass *pass, uint64_t number,
-                                     bool learning) {
-    if (k->options->method == TUNE_FULL) {
-        to->full = (struct decoder_source){.source = pass->parameters, .config = k->config};
-        return decoder_source_parts(&to->full);
-    }
-    to->lora = (struct lora_source){.options = &k->lora,
-                                    .base = k->base,
-                                    .source = pass->parameters,
-                                    .seed = random_stream(k->options->seed, number),
-                                    .dropping = learning};
-    return lora_parts(&to->lora);
-}
-
-/* Adds the sum of the row's losses to w->loss, and goes back from `scale` times that. */
-static int go(struct tune_worker *w, const struct corpus_row *row, struct decoder_parts parts,
-              struct tape *t, float scale, struct error *e) {
-    tape_begin(t);
-    const struct tensor ids = tape_upload_numbers(t, row->ids, row->tokens);
-    const struct tensor positions = tape_upload_numbers(t, row->positions, row->tokens);
-    const struct tensor labels = tape_upload_numbers(t, row->labels, row->tokens);
-    const struct tensor offsets =
-        tensor_vector((void *)(uintptr_t)row->offsets, DTYPE_I32, NULL, row->sequences + 1);
-    if (ids.data == NULL || positions.data == NULL || labels.data == NULL) {
-        return tape_status(t, e);
-    }
-    const struct decoder_input in = {.x = parts.embed(parts.context, t, &ids),
-                                     .positions = &positions,
-                                     .offsets = &offsets,
-                                     .cache = NULL};
-    struct node *y = decoder_network(w->task->config, &parts, t, &w->frequency, &in);
-    parts.classify(parts.context, t, y, &labels, scale, &w->loss);
-    return scale > 0 ? tape_backward(t, e) : tape_status(t, e);
-}
 
 /* Sums of many rows want more digits than a float has: each is fetched. */
-static int add_row(struct tune_worker *w, struct tune_sums *sums, const struct corpus_row *row,
+static int add_row(struct tune_worker *w, struct tune_sums *sums, const struct context_row *row,
                    double began, struct error *e) {
     struct device *d = w->device;
     float loss = 0;
@@ -83,16 +40,6 @@ static int add_row(struct tune_worker *w, struct tune_sums *sums, const struct c
 
 /* ---- Threads --------------------------------------------------------------------------------- */
 
-static int open_tensors(struct tune_worker *w, struct error *e) {
-    struct device *d = w->device;
-    w->loss = tensor_vector(NULL, DTYPE_F32, NULL, 1);
-    int rc = decoder_frequency_table(&w->frequency, d, w->task->config, e);
-    if (rc == 0) {
-        rc = d->ops->alloc(d, &w->loss, e);
-    }
-    return rc == 0 ? d->ops->fill(d, &w->loss, 0, e) : rc;
-}
-
 static void close_tensors(struct tune_worker *w) {
     w->device->ops->release(w->device, &w->frequency);
     w->device->ops->release(w->device, &w->loss);
@@ -102,8 +49,10 @@ void tune_task_close(void *worker) {
     struct tune_worker *w = worker;
     if (w != NULL) {
         close_tensors(w);
-        free(w->rows);
+        tune_encoded_close(w->encoded);
+        tune_space_close(&w->space);
         free(w->numbers);
+        free(w->routing_numbers);
         free(w);
     }
 }
@@ -118,10 +67,17 @@ int tune_task_open(void *context, void **worker, struct device *device, struct e
     w->task = k;
     w->device = device;
     w->shown = clock_seconds();
-    w->rows = calloc((size_t)k->batch, sizeof *w->rows);
     w->numbers = calloc((size_t)k->batch, sizeof *w->numbers);
-    int rc = w->rows != NULL && w->numbers != NULL ? open_tensors(w, e)
-                                                   : error_memory(e, "a training thread");
+    w->routing_numbers = tune_routing_numbers(&w->routed, k->bridge.experts.count, 1);
+    int rc = w->numbers != NULL && w->routing_numbers != NULL
+                 ? tune_pass_tensors(device, k->config, &w->frequency, &w->loss, e)
+                 : error_memory(e, "a training thread");
+    if (rc == 0) {
+        rc = tune_space_open(&w->space, &k->data, e);
+    }
+    if (rc == 0 && tune_encodes(k->options)) {
+        rc = tune_encoded_open(&w->encoded, k, w->space.layout, e);
+    }
     if (rc < 0) {
         tune_task_close(w);
         return rc;
@@ -130,15 +86,16 @@ int tune_task_open(void *context, void **worker, struct device *device, struct e
     return 0;
 }
 
+/* ---- Samples --------------------------------------------------------------------------------- */
+
 int tune_task_load(void *worker, int64_t slot, int64_t index, double *targets, struct error *e) {
     struct tune_worker *w = worker;
     const struct tune_task *k = w->task;
     const int64_t number = k->step * k->batch + index;
     (void)e;
-    w->rows[slot] = corpus_row(k->corpus, CORPUS_TRAINING, number / k->training_rows,
-                               number % k->training_rows);
     w->numbers[slot] = (uint64_t)number;
-    *targets = (double)w->rows[slot].targets;
+    *targets =
+        (double)tune_row_targets(&k->data, number / k->training_rows, number % k->training_rows);
     return 0;
 }
 
@@ -156,17 +113,33 @@ static void show(struct tune_worker *w, int64_t slot) {
     }
 }
 
+static bool has_experts(const struct tune_task *k) {
+    return k->bridge.experts.count > 0;
+}
+
 int64_t tune_task_learn(void *worker, int64_t slot, int64_t count, const struct trainer_pass *pass,
                         struct error *e) {
     struct tune_worker *w = worker;
-    const struct corpus_row *row = &w->rows[slot];
-    struct tune_parts to;
-    const struct decoder_parts parts = parts_of(&to, w->task, pass, w->numbers[slot], true);
+    const struct tune_task *k = w->task;
+    const struct tune_pass p = {.task = k,
+                                .source = pass->parameters,
+                                .frequency = &w->frequency,
+                                .loss = &w->loss,
+                                .number = w->numbers[slot],
+                                .scale = (float)(1 / pass->targets),
+                                .balance = (float)(1 / (double)k->batch),
+                                .routing = has_experts(k) ? &w->routed : NULL,
+                                .encoded = w->encoded};
     const double began = clock_seconds();
+    struct context_row row;
     (void)count; /* a row is as long as memory allows */
-    int rc = go(w, row, parts, pass->tape, (float)(1 / pass->targets), e);
+    int rc = tune_row(&k->data, &w->space, CORPUS_TRAINING, (int64_t)p.number / k->training_rows,
+                      (int64_t)p.number % k->training_rows, &row, e);
     if (rc == 0) {
-        rc = add_row(w, &w->learned, row, began, e);
+        rc = tune_pass_row(&p, &row, pass->tape, e);
+    }
+    if (rc == 0) {
+        rc = add_row(w, &w->learned, &row, began, e);
     }
     show(w, slot);
     return rc < 0 ? rc : 1;
@@ -176,14 +149,22 @@ int tune_task_measure(void *worker, int64_t index, const struct trainer_pass *pa
                       struct error *e) {
     struct tune_worker *w = worker;
     const struct tune_task *k = w->task;
-    const int64_t rows = corpus_counts(k->corpus, CORPUS_HELD_OUT).rows;
+    const struct tune_pass p = {.task = k,
+                                .source = pass->parameters,
+                                .frequency = &w->frequency,
+                                .loss = &w->loss,
+                                .routing = has_experts(k) ? &k->rows[index] : NULL,
+                                .encoded = w->encoded};
     const double began = clock_seconds();
-    /* from all over them: those of an account may stand together */
-    const struct corpus_row row =
-        corpus_row(k->corpus, CORPUS_HELD_OUT, 0, index * rows / k->measured_rows);
-    struct tune_parts to;
-    const struct decoder_parts parts = parts_of(&to, k, pass, 0, false);
-    int rc = go(w, &row, parts, pass->tape, 0, e);
+    struct context_row row;
+    if (p.routing != NULL) {
+        tune_routing_clear(p.routing, k->bridge.experts.count);
+    }
+    int rc =
+        tune_row(&k->data, &w->space, CORPUS_HELD_OUT, 0, tune_measured_row(k, index), &row, e);
+    if (rc == 0) {
+        rc = tune_pass_row(&p, &row, pass->tape, e);
+    }
     return rc == 0 ? add_row(w, &w->held_out, &row, began, e) : rc;
 }
 
@@ -208,38 +189,38 @@ int tune_task_collect(void *context, void *worker, struct error *e) {
     k->tokens += w->learned.tokens;
     move_sums(&k->learned, &w->learned);
     move_sums(&k->held_out, &w->held_out);
+    tune_routing_move(&k->routed, &w->routed, k->bridge.experts.count);
     return 0;
 }
 
 void tune_task_discard(void *worker) {
     struct tune_worker *w = worker;
     w->learned = (struct tune_sums){.rows = 0};
+    tune_routing_clear(&w->routed, w->task->bridge.experts.count);
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
-/* One sequence as long as a row may be, every token a target. */
 int tune_task_rehearse(void *context, int64_t threads, const struct trainer_pass *pass,
                        struct error *e) {
     struct tune_task *k = context;
     struct tune_worker w = {.task = k, .device = tape_device(pass->tape)};
-    int32_t *numbers = calloc((size_t)k->context, sizeof *numbers);
-    const int32_t offsets[2] = {0, (int32_t)k->context};
-    const struct corpus_row row = {.ids = numbers,
-                                   .labels = numbers,
-                                   .positions = numbers,
-                                   .offsets = offsets,
-                                   .tokens = k->context,
-                                   .sequences = 1,
-                                   .targets = k->context};
-    struct tune_parts to;
-    const struct decoder_parts parts = parts_of(&to, k, pass, 0, true);
     (void)threads;
-    int rc = numbers != NULL ? open_tensors(&w, e) : error_memory(e, NULL);
-    if (rc == 0) {
-        rc = go(&w, &row, parts, pass->tape, 1, e);
+    int rc = tune_pass_tensors(w.device, k->config, &w.frequency, &w.loss, e);
+    if (rc == 0 && tune_encodes(k->options)) {
+        rc = tune_encoded_open(&w.encoded, k, NULL, e);
     }
+    if (rc == 0) {
+        const struct tune_pass p = {.task = k,
+                                    .source = pass->parameters,
+                                    .frequency = &w.frequency,
+                                    .loss = &w.loss,
+                                    .scale = 1,
+                                    .balance = 1,
+                                    .encoded = w.encoded};
+        rc = tune_pass_shape(&p, &k->shape, pass->tape, e);
+    }
+    tune_encoded_close(w.encoded);
     close_tensors(&w);
-    free(numbers);
     return rc;
 }

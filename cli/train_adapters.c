@@ -1,0 +1,89 @@
+/* train_adapters.c - what commands that train adapters have in common: see train_command.h. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/mix.h"
+#include "cli/number.h"
+#include "cli/train_command.h"
+
+static const char *const TARGETS[DECODER_MATRICES + 1] = {"q",    "k",  "v",    "o",
+                                                          "gate", "up", "down", NULL};
+
+int train_lora(const struct train_arguments *a, struct lora_options *o, struct error *e) {
+    double shares[DECODER_MATRICES];
+    int rc = 0;
+    if (a->tune.targets != NULL) {
+        rc = mix_parse(shares, TARGETS, "targets", a->tune.targets, e);
+        for (int i = 0; i < DECODER_MATRICES && rc == 0; i++) {
+            o->matrices[i] = shares[i] > 0;
+        }
+    }
+    o->rank = a->tune.rank > 0 ? a->tune.rank : o->rank;
+    o->alpha = 2 * (double)o->rank;
+    if (rc == 0 && a->tune.alpha != NULL) {
+        rc = number_parse(&o->alpha, "alpha", a->tune.alpha, 0, 1e6, e);
+    }
+    if (rc == 0 && a->tune.dropout != NULL) {
+        rc = number_parse(&o->dropout, "dropout", a->tune.dropout, 0, 0.9, e);
+    }
+    return rc;
+}
+
+/* ---- The forecast ---------------------------------------------------------------------------- */
+
+static bool is_preset(const char *name) {
+    for (int i = 0; DECODER_PRESETS[i] != NULL; i++) {
+        if (strcmp(name, DECODER_PRESETS[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int append_ledger(struct bytes *out, const size_t bytes[LEDGER_COUNT], bool json,
+                         struct error *e) {
+    json_t *root = json_object();
+    int rc = root != NULL ? 0 : error_memory(e, NULL);
+    for (int i = 0; i <= LEDGER_COUNT && rc == 0; i++) {
+        const char *name = i < LEDGER_COUNT ? LEDGER_NAMES[i] : "total";
+        const size_t count = i < LEDGER_COUNT ? bytes[i] : ledger_total(bytes);
+        if (json_object_set_new(root, name, json_integer((json_int_t)count)) != 0) {
+            rc = error_memory(e, NULL);
+        } else if (!json) {
+            rc = bytes_printf(out, e, "%-12s %9.1f MB\n", name, (double)count * 1e-6);
+        }
+    }
+    char *text = json ? json_dumps(root, JSON_COMPACT) : NULL;
+    if (json && rc == 0) {
+        rc = text != NULL ? bytes_printf(out, e, "%s\n", text) : error_memory(e, NULL);
+    }
+    free(text);
+    json_decref(root);
+    return rc;
+}
+
+int train_predict(struct train_arguments *a, train_forecast *forecast, struct error *e) {
+    const bool preset = is_preset(a->tune.model);
+    struct decoder_folder folder = {.path = NULL};
+    struct decoder_config config;
+    struct ledger ledger;
+    struct bytes text;
+    int rc = preset ? decoder_preset(&config, a->tune.model, e)
+                    : decoder_folder_open(&folder, a->tune.model, e);
+    if (rc == 0) {
+        config = preset ? config : folder.config;
+        rc = forecast(a, &config, preset ? NULL : &folder, &ledger, e);
+    }
+    bytes_init(&text, 1 << 20);
+    if (rc == 0) {
+        rc = append_ledger(&text, ledger.predicted, a->tune.json, e);
+    }
+    if (rc == 0) {
+        rc = options_print(bytes_text(&text), e);
+    }
+    bytes_close(&text);
+    decoder_folder_close(&folder);
+    return rc;
+}

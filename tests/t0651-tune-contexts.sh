@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# t0651-tune-contexts.sh - `occ train tune --context`: posts after what a store shows of their accounts, rows of the model
+# by their gradients, style experts; what a run leaves behind, killed and given again. Model, bridge and encoder have
+# random weights. Its numbers: tune_context_test.c.
+# shellcheck source=tests/lib-store.sh
+. "$(dirname "$0")/lib-store.sh"
+command -v jq >/dev/null || skip_all 'no jq'
+
+# For the whole file: two accounts of a post a day, a model.
+cd "$scratch" || exit 1
+told_encoder occ.reading '{"nested":4,"profiles":["cell10"]}'
+shared=$scratch
+make_days 12 kiwi
+mv days.tar kiwi.tar
+make_days 8 plum
+compress --store tokens kiwi.tar days.tar
+"$OCC_BIN/occ" model init --decoder nano --tokenizer "$test_folder/golden/decoder/small" -o decoder
+"$OCC_BIN/../tests/bridge_folder" "$shared/bridge" "$shared/decoder" "$OCC_MODEL" linear 2 0
+
+usual=(--model "$shared/decoder" --batch 4 --row 300 --rate 0.01 -j 1 --measure 4 --patience 0 --compute f32)
+tune() { # FOLDER STEPS [OPTION...]
+    "$OCC_BIN/occ-train" tune -o "$1" "${usual[@]}" --steps "$2" "${@:3}" "$shared/tokens"
+}
+occ=(--method occ --positions 64 --from "$shared/bridge" --encoder "$OCC_MODEL" --budget 5%)
+
+# A run that nobody disturbed.
+whole=$scratch/whole
+
+it_learns_and_tells() {
+    tune "$whole" 12 "${occ[@]}" -v 2>messages
+    expect_match 'to learn from: [0-9]+ posts of 2 accounts, [0-9]+ targets; [0-9]+ positions of context that stand for [0-9]+ text tokens' messages
+    expect_match '^occ-train: [0-9]+ parameters were trained' messages
+    jq -se '.[0].held_out - .[-1].held_out > 0.5 and .[-1].step == 12' "$whole/metrics.ndjson"
+    jq -se 'all(.[1:][]; (.experts.chosen | length == 4) and (.experts.chosen | add | . - 1 | fabs < 1e-3) and .frozen >= 0)' \
+        "$whole/metrics.ndjson"
+    expect_equal 'adapter/context.safetensors adapter/mask.txt adapter/rows.safetensors checkpoint.safetensors mask.txt metrics.ndjson routing.json ' \
+        "$(cd "$whole" && find . -type f -printf '%P\n' | sort | tr '\n' ' ')"
+    expect_match '^# .*: [0-9]+ parameters, [0-9.]+% of the model' "$whole/mask.txt"
+    jq -e '[.accounts[].account] == ["kiwi", "plum"] and (.experts | length) == 4 and .step > 0' "$whole/routing.json"
+}
+
+killed_when() { # CONDITION...: a run that is to have 12 steps
+    rm -f run/.*.tmp run/adapter/.*.tmp
+    "$OCC_BIN/occ-train" tune -o run "${usual[@]}" --steps 12 "${occ[@]}" --save 1ms "$shared/tokens" &
+    until "$@" || ! kill -0 $!; do
+        sleep 0.001
+    done
+    kill -9 $! || true
+    wait $! || true
+}
+
+has_lines() { # COUNT
+    [ -e run/metrics.ndjson ] && [ "$(wc -l <run/metrics.ndjson)" -ge "$1" ]
+}
+
+killed_at_any_time_it_ends_with_the_same_bytes() {
+    killed_when test -e run/metrics.ndjson # rows are chosen
+    for lines in 2 5 9; do
+        killed_when has_lines $lines
+    done
+    for file in .checkpoint.safetensors.tmp adapter/.rows.safetensors.tmp adapter/.context.safetensors.tmp; do
+        killed_when test -e "run/$file"
+    done
+    tune run 12 "${occ[@]}"
+    rm -f run/.*.tmp run/adapter/.*.tmp
+    diff -r "$whole" run
+}
+
+what_it_leaves_generates() {
+    "$OCC_BIN/occ-generate" -m "$shared/decoder" --compute f32 --max-tokens 4 --adapter "$whole/adapter" \
+        --encoder "$OCC_MODEL" --store "$shared/tokens" --account kiwi --json >out
+    jq -e '.context.kind == "visual" and .context.visual_tokens > 0' out
+}
+
+rows_can_be_edited_and_given() {
+    rows() { grep -v '^#' "$1" | cut -d' ' -f1-3; }
+    { head -1 "$whole/mask.txt" && grep -v '^#' "$whole/mask.txt" | head -3; } >few.txt
+    tune run 2 --method gspf --mask few.txt --context text
+    expect_equal "$(rows few.txt)" "$(rows run/mask.txt)"
+    tune run 3 --method gspf --mask few.txt --context text # goes on
+    head -n -1 few.txt >fewer.txt
+    expect_code 1 tune run 4 --method gspf --mask fewer.txt --context text 2>messages
+    expect_match 'fewer.txt: the run learns other rows, those of run/mask.txt' messages
+    expect_code 1 tune run 4 --method gspf --mask nowhere --context text
+    sed 's/layers\.[0-9]*/layers.99/' few.txt >wrong.txt
+    expect_code 1 tune other 2 --method gspf --mask wrong.txt --context text 2>messages
+    expect_match 'wrong.txt: line 2: the model has no matrix' messages
+}
+
+every_context_is_learned_with() {
+    for kind in none text truncated-text pooled-text; do
+        tune "$kind" 2 --context $kind --positions 64
+        test -e "$kind/adapter/adapter_model.safetensors"
+    done
+    for kind in text truncated-text pooled-text; do # the same targets
+        jq -se '.[0].targets > 0 and .[0].targets == .[1].targets' <(sed 1d none/metrics.ndjson | head -1) \
+            <(sed 1d "$kind/metrics.ndjson" | head -1)
+    done
+    tune visual 2 --context visual --positions 64 --bridge linear --encoder "$OCC_MODEL"
+    test -e visual/adapter/context.safetensors
+    tune again 1 --context visual --positions 64 --from visual/adapter --encoder "$OCC_MODEL" --experts 4
+    test -e again/routing.json
+}
+
+# What has learned to read is not lost where there is nothing to be read.
+a_bridge_that_is_not_asked_for_is_kept() {
+    tune text 1 --context text --from "$shared/bridge"
+    expect_same "$shared/bridge/context.safetensors" text/adapter/context.safetensors
+    tune rows 1 --method gspf --from text/adapter
+    expect_same "$shared/bridge/context.safetensors" rows/adapter/context.safetensors
+    expect_same text/adapter/adapter_model.safetensors rows/adapter/adapter_model.safetensors
+    tune full 1 --method full --from "$shared/bridge"
+    expect_same "$shared/bridge/context.safetensors" full/model/context.safetensors
+}
+
+the_store_may_age_in_between() {
+    cp -r "$shared/tokens" aging
+    tune_aging() { # FOLDER STEPS
+        "$OCC_BIN/occ-train" tune -o "$1" "${usual[@]}" --steps 12 --stop-at "$2" "${occ[@]}" aging
+    }
+    expect_code 75 tune_aging run 1
+    forget --store aging --now 2024-06-01
+    expect_code 1 tune_aging run 2 2>messages
+    expect_match 'run/checkpoint.safetensors: was made with other options, or of other text \(of "corpus"\)' messages
+    tune_aging new 12
+}
+
+run it_learns_and_tells
+run killed_at_any_time_it_ends_with_the_same_bytes
+run what_it_leaves_generates
+run rows_can_be_edited_and_given
+run every_context_is_learned_with
+run a_bridge_that_is_not_asked_for_is_kept
+run the_store_may_age_in_between
+test_finish
