@@ -11,6 +11,7 @@
 #include "store/random.h"
 #include "tests/cell_store.h"
 #include "tests/model_folder.h"
+#include "tests/same_file.h"
 #include "train/align/align.h"
 
 #define BUNDLED TEST_FOLDER "/../compress/nano.safetensors"
@@ -117,17 +118,6 @@ static inline int align(const struct align_options *o, struct align_result *r, s
 static inline void align_all(const struct align_options *o, struct align_result *r) {
     struct error e = {0};
     must(align(o, r, &e), &e);
-}
-
-static inline bool same_file(const char *a, const char *b) {
-    struct bytes x, y;
-    bytes_init(&x, 1 << 26);
-    bytes_init(&y, 1 << 26);
-    bool same = file_read(a, &x, NULL) == 0 && file_read(b, &y, NULL) == 0 && x.size == y.size &&
-                memcmp(x.data, y.data, x.size) == 0;
-    bytes_close(&x);
-    bytes_close(&y);
-    return same;
 }
 
 /* In a folder of its own, as the program `name`. */

@@ -88,7 +88,7 @@ static void a_killed_training_ends_with_the_same_bytes(void) {
             finished++;
             CHECK_NUMBER(status, 0);
             for (size_t k = 0; k < sizeof NAMES / sizeof *NAMES; k++) {
-                if (!CHECK(same_file("whole", "run", NAMES[k]))) {
+                if (!CHECK(same_in("whole", "run", NAMES[k]))) {
                     printf("# %s\n", NAMES[k]);
                 }
             }

@@ -17,6 +17,7 @@
 #include "store/file.h"
 #include "store/random.h"
 #include "store/safetensors.h"
+#include "tests/same_file.h"
 #include "train/read/read.h"
 
 enum { SIDE = 128, TOKEN = 12, CLASSES = 4, LABELS = (SIDE / 16) * (SIDE / 16) };
@@ -202,21 +203,12 @@ static inline void remove_folder(const char *folder) {
     }
 }
 
-static inline bool same_file(const char *a, const char *b, const char *name) {
-    char path[256];
-    struct bytes x, y;
-    bytes_init(&x, 1 << 24);
-    bytes_init(&y, 1 << 24);
-    snprintf(path, sizeof path, "%s/%s", a, name);
-    int rc = file_read(path, &x, NULL);
-    snprintf(path, sizeof path, "%s/%s", b, name);
-    if (rc == 0) {
-        rc = file_read(path, &y, NULL);
-    }
-    bool same = rc == 0 && x.size == y.size && memcmp(x.data, y.data, x.size) == 0;
-    bytes_close(&x);
-    bytes_close(&y);
-    return same;
+/* Of two folders. */
+static inline bool same_in(const char *a, const char *b, const char *name) {
+    char x[256], y[256];
+    snprintf(x, sizeof x, "%s/%s", a, name);
+    snprintf(y, sizeof y, "%s/%s", b, name);
+    return same_file(x, y);
 }
 
 /* Whether the weights and their moments are the same in the checkpoints of two folders. */

@@ -133,9 +133,9 @@ static void the_seed_decides(void) {
     train_whole(&o, "same");
     o.seed++;
     train_whole(&o, "other");
-    CHECK(same_file("one", "same", "checkpoint.safetensors"));
-    CHECK(same_file("one", "same", "encoder.safetensors"));
-    CHECK(!same_file("one", "other", "encoder.safetensors"));
+    CHECK(same_in("one", "same", "checkpoint.safetensors"));
+    CHECK(same_in("one", "same", "encoder.safetensors"));
+    CHECK(!same_in("one", "other", "encoder.safetensors"));
     remove_folder("one");
     remove_folder("same");
     remove_folder("other");
@@ -398,7 +398,7 @@ static void a_stopped_run_goes_on(void) {
     CHECK_NUMBER(result.step, 40);
     CHECK_NUMBER(result.samples, 160);
     CHECK_NUMBER(s.count, 160 + 4); /* the pages of that step were made twice */
-    CHECK(same_file("whole", "run", "encoder.safetensors"));
+    CHECK(same_in("whole", "run", "encoder.safetensors"));
     CHECK(same_arrays("whole", "run"));
     remove_folder("whole");
     remove_folder("run");
@@ -416,9 +416,9 @@ static void a_finished_run_stays_as_it_is(void) {
     CHECK_NUMBER(train(&o, &s, &result, NULL), 0);
     CHECK_NUMBER(result.step, 20);
     CHECK_NUMBER(s.count, 0);
-    CHECK(same_file("whole", "run", "checkpoint.safetensors"));
-    CHECK(same_file("whole", "run", "encoder.safetensors"));
-    CHECK(same_file("whole", "run", "metrics.ndjson"));
+    CHECK(same_in("whole", "run", "checkpoint.safetensors"));
+    CHECK(same_in("whole", "run", "encoder.safetensors"));
+    CHECK(same_in("whole", "run", "metrics.ndjson"));
     remove_folder("whole");
     remove_folder("run");
 }

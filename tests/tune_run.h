@@ -9,6 +9,7 @@
 #include "store/log.h"
 #include "store/random.h"
 #include "tests/model_folder.h"
+#include "tests/same_file.h"
 #include "train/tune/tune.h"
 
 enum { DOCUMENTS = 60, ACCOUNTS = 3 };
@@ -93,17 +94,6 @@ static inline void tune_all(const struct tune_options *o, const struct corpus *c
                             struct tune_result *r) {
     struct error e = {0};
     must(tune(o, corpus, r, &e), &e);
-}
-
-static inline bool same_file(const char *a, const char *b) {
-    struct bytes x, y;
-    bytes_init(&x, 1 << 20);
-    bytes_init(&y, 1 << 20);
-    bool same = file_read(a, &x, NULL) == 0 && file_read(b, &y, NULL) == 0 && x.size == y.size &&
-                memcmp(x.data, y.data, x.size) == 0;
-    bytes_close(&x);
-    bytes_close(&y);
-    return same;
 }
 
 #define SHIPPED "adapter/adapter_model.safetensors"

@@ -16,7 +16,9 @@ struct pass {
 
 static struct node *project(const struct pass *p, struct tape *t, struct node *x, int64_t layer,
                             enum decoder_matrix which) {
-    return x != NULL ? p->parts.project(p->parts.context, t, x, layer, which) : NULL;
+    const struct decoder_parts *parts = &p->parts;
+    const void *context = parts->matrices != NULL ? parts->matrices : parts->context;
+    return x != NULL ? parts->project(context, t, x, layer, which) : NULL;
 }
 
 static struct node *norm(const struct pass *p, struct tape *t, struct node *x,

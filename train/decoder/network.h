@@ -11,6 +11,7 @@
  * pass. Failures are the tape's. */
 struct decoder_parts {
     const void *context;
+    const void *matrices; /* what `project` is given in the place of context; NULL: context */
     /* Rows of the embedding: ids I32 (tokens), of the device, as in tape_gather. */
     struct node *(*embed)(const void *context, struct tape *t, const struct tensor *ids);
     struct node *(*gain)(const void *context, struct tape *t, enum decoder_gain which,

@@ -76,19 +76,6 @@ int gspf_list(const struct mask *m, const struct decoder_config *c, tensor_spec_
 
 /* ---- Parts ----------------------------------------------------------------------------------- */
 
-static struct node *embed(const void *context, struct tape *t, const struct tensor *ids) {
-    const struct gspf_source *s = context;
-    const struct decoder_parts base = decoder_parts(s->base);
-    return base.embed(base.context, t, ids);
-}
-
-static struct node *gain(const void *context, struct tape *t, enum decoder_gain which,
-                         int64_t layer) {
-    const struct gspf_source *s = context;
-    const struct decoder_parts base = decoder_parts(s->base);
-    return base.gain(base.context, t, which, layer);
-}
-
 /* The runs of a matrix' units; false: the tape has failed, or there are none. */
 static bool chosen_rows(const struct gspf_source *s, struct tape *t, int64_t layer,
                         enum decoder_matrix which, struct tape_adapter *out) {
@@ -131,26 +118,11 @@ static struct node *project(const void *context, struct tape *t, struct node *x,
     return adapted ? tape_adapted_linear(t, x, w, &beside) : tape_packed_linear(t, x, w);
 }
 
-static struct node *logits(const void *context, struct tape *t, struct node *x) {
-    const struct gspf_source *s = context;
-    const struct decoder_parts base = decoder_parts(s->base);
-    return base.logits(base.context, t, x);
-}
-
-static void classify(const void *context, struct tape *t, struct node *x,
-                     const struct tensor *labels, float scale, const struct tensor *loss) {
-    const struct gspf_source *s = context;
-    const struct decoder_parts base = decoder_parts(s->base);
-    base.classify(base.context, t, x, labels, scale, loss);
-}
-
 struct decoder_parts gspf_parts(const struct gspf_source *s) {
-    return (struct decoder_parts){.context = s,
-                                  .embed = embed,
-                                  .gain = gain,
-                                  .project = project,
-                                  .logits = logits,
-                                  .classify = classify};
+    struct decoder_parts parts = decoder_parts(s->base);
+    parts.project = project;
+    parts.matrices = s;
+    return parts;
 }
 
 /* ---- Slices of the optimizer ----------------------------------------------------------------- */

@@ -56,19 +56,6 @@ int lora_list(const struct lora_options *o, const struct decoder_config *c, tens
 
 /* ---- Parts ----------------------------------------------------------------------------------- */
 
-static struct node *embed(const void *context, struct tape *t, const struct tensor *ids) {
-    const struct lora_source *s = context;
-    const struct decoder_parts base = decoder_parts(s->base);
-    return base.embed(base.context, t, ids);
-}
-
-static struct node *gain(const void *context, struct tape *t, enum decoder_gain which,
-                         int64_t layer) {
-    const struct lora_source *s = context;
-    const struct decoder_parts base = decoder_parts(s->base);
-    return base.gain(base.context, t, which, layer);
-}
-
 bool lora_low_rank(const struct lora_source *s, struct tape *t, int64_t layer,
                    enum decoder_matrix which, struct tape_adapter *out) {
     const struct lora_options *o = s->options;
@@ -94,26 +81,11 @@ static struct node *project(const void *context, struct tape *t, struct node *x,
                                                    : tape_packed_linear(t, x, w);
 }
 
-static struct node *logits(const void *context, struct tape *t, struct node *x) {
-    const struct lora_source *s = context;
-    const struct decoder_parts base = decoder_parts(s->base);
-    return base.logits(base.context, t, x);
-}
-
-static void classify(const void *context, struct tape *t, struct node *x,
-                     const struct tensor *labels, float scale, const struct tensor *loss) {
-    const struct lora_source *s = context;
-    const struct decoder_parts base = decoder_parts(s->base);
-    base.classify(base.context, t, x, labels, scale, loss);
-}
-
 struct decoder_parts lora_parts(const struct lora_source *s) {
-    return (struct decoder_parts){.context = s,
-                                  .embed = embed,
-                                  .gain = gain,
-                                  .project = project,
-                                  .logits = logits,
-                                  .classify = classify};
+    struct decoder_parts parts = decoder_parts(s->base);
+    parts.project = project;
+    parts.matrices = s;
+    return parts;
 }
 
 /* ---- Frozen ---------------------------------------------------------------------------------- */
