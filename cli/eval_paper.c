@@ -55,7 +55,7 @@ int paper_check(struct paper_arguments *a, int operands, struct error *e) {
     const struct posts_arguments *p = &shown->posts;
     const char *unused = shown->window > 0          ? "--window"
                          : shown->tokens > 0        ? "--tokens"
-                         : p->hold_accounts != NULL ? "--hold-accounts"
+                         : p->hold_accounts != NULL ? "--hold-out-accounts"
                          : p->context.context       ? "--context"
                          : p->context.facts > 0     ? "--facts"
                                                     : NULL;

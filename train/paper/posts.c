@@ -364,10 +364,6 @@ size_t paper_posts_accounts(const struct paper_posts *p) {
     return p->writer_count;
 }
 
-const char *paper_posts_account(const struct paper_posts *p, size_t account) {
-    return p->writers[account].account->name;
-}
-
 size_t paper_posts_find(const struct paper_posts *p, const char *account) {
     for (size_t w = 0; w < p->writer_count; w++) {
         if (strcmp(p->writers[w].account->name, account) == 0) {

@@ -23,7 +23,6 @@ int paper_posts_open(struct paper_posts **out, const struct paper_posts_options 
 void paper_posts_close(struct paper_posts *p); /* NULL is allowed */
 
 size_t paper_posts_accounts(const struct paper_posts *p); /* that have both */
-const char *paper_posts_account(const struct paper_posts *p, size_t account);
 /* The account of that name, or SIZE_MAX. */
 size_t paper_posts_find(const struct paper_posts *p, const char *account);
 /* Lines for `occ generate --batch`: {"account", "created", "script", "post"}, at the time of

@@ -83,15 +83,13 @@ json_t *tune_task_state(void *context) {
 
 int tune_task_restore(void *context, const json_t *state, struct error *e) {
     struct tune_task *k = context;
-    const json_t *best = json_object_get(state, "best"), *before = json_object_get(state, "before");
     if (!json_is_integer(json_object_get(state, "best_step"))) {
         return error_set(e, ERR_FORMAT, "the checkpoint says nothing of held-out text");
     }
     const json_t *learned = json_object_get(state, "learned");
-    const json_t *loss = json_object_get(learned, "loss");
-    k->best = json_is_real(best) ? json_real_value(best) : (double)INFINITY;
-    k->before = json_is_real(before) ? json_real_value(before) : (double)INFINITY;
-    k->learned.loss = json_is_real(loss) ? json_real_value(loss) : (double)NAN;
+    k->best = json_get_real(state, "best", (double)INFINITY);
+    k->before = json_get_real(state, "before", (double)INFINITY);
+    k->learned.loss = json_get_real(learned, "loss", (double)NAN);
     k->learned.targets = json_integer_value(json_object_get(learned, "targets"));
     k->learned.tokens = json_integer_value(json_object_get(learned, "tokens"));
     k->best_step = json_integer_value(json_object_get(state, "best_step"));

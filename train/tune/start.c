@@ -9,7 +9,7 @@
 /* ---- The adapter ----------------------------------------------------------------------------- */
 
 /* The beginning of each tensor: enough to tell one adapter from another. */
-uint64_t tune_hash_tensors(const struct safetensors *file, uint64_t hash) {
+static uint64_t hash_tensors(const struct safetensors *file, uint64_t hash) {
     enum { BEGINNING = 256 };
     for (size_t i = 0; i < safetensors_count(file); i++) {
         const struct safetensor *t = safetensors_get(file, i);
@@ -24,7 +24,7 @@ static int open_lora(struct tune_task *k, const char *folder, struct error *e) {
     int rc = lora_folder_open(&s->lora, folder, k->config, e);
     s->has_lora = rc == 0;
     if (rc == 0) {
-        s->hash = tune_hash_tensors(s->lora.tensors, s->hash);
+        s->hash = hash_tensors(s->lora.tensors, s->hash);
     }
     return rc;
 }
@@ -34,7 +34,7 @@ static int open_rows(struct tune_task *k, const char *folder, struct error *e) {
     int rc = gspf_folder_open(&s->rows, folder, k->config, e);
     s->has_rows = rc == 0;
     if (rc == 0) {
-        s->hash = tune_hash_tensors(s->rows.tensors, s->hash);
+        s->hash = hash_tensors(s->rows.tensors, s->hash);
     }
     return rc;
 }
@@ -44,7 +44,7 @@ static int open_bridge(struct tune_task *k, const char *folder, struct error *e)
     int rc = bridge_folder_open(&s->bridge, folder, e);
     s->has_bridge = rc == 0;
     if (rc == 0) {
-        s->hash = tune_hash_tensors(s->bridge.tensors, s->hash);
+        s->hash = hash_tensors(s->bridge.tensors, s->hash);
     }
     if (rc == 0 && s->bridge.options.width != k->config->width) {
         rc = error_set(e, ERR_FORMAT,

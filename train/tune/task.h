@@ -67,7 +67,6 @@ struct tune_task {
     json_t *routing;                       /* of the best weights; NULL: nothing was measured */
 };
 
-uint64_t tune_hash_tensors(const struct safetensors *file, uint64_t hash);
 /* start.c: opens what --from has, and settles with it what is trained; refuses what does not fit
  * together. */
 int tune_start_open(struct tune_task *k, struct error *e);

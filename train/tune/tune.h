@@ -1,7 +1,7 @@
 /* tune.h - the task of `occ train tune`: a decoder goes on learning, in full, by adapters beside
  * its frozen matrices (lora.h) or by few rows of these (gspf.h); on rows of text (corpus.h), or on
  * posts that follow a context of their account (layout.h), which may be visual tokens: then the
- * bridge and its style experts (bridge.h) learn along, at a rate of their own.
+ * bridge (bridge.h) learns along at a rate of its own, and its style experts at the decoder's.
  *
  * A step has `batch` rows, in the order of the corpus, one epoch after the other; a row goes
  * forward and back by itself, and its loss is divided by the targets of the whole step, the
