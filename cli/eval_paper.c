@@ -17,6 +17,7 @@
 #include "store/file.h"
 #include "store/json.h"
 #include "store/log.h"
+#include "train/context/bridge.h"
 
 enum { LONGEST = 8192 };
 /* After the rows of the table. */
@@ -25,6 +26,7 @@ enum { NAME_STANDARD = SHEET_ROWS, NAME_MEMORY, NAMES };
 struct run {
     const struct paper_arguments *a;
     bool chosen[NAMES];
+    const char *visual; /* the first of these that shows visual tokens; NULL: none */
     struct decoder_folder model;
     struct paper_posts *posts;
     struct paper_work work;
@@ -42,6 +44,16 @@ static int choose(bool chosen[NAMES], const char *only, struct error *e) {
         chosen[i] = shares[i] > 0 || (i < ROW_STANDARD && shares[NAME_STANDARD] > 0);
     }
     return rc;
+}
+
+/* The name of the first that shows visual tokens, or NULL. */
+static const char *visual_of(const bool chosen[NAMES]) {
+    for (int i = 0; i < SHEET_ROWS; i++) {
+        if (chosen[i] && sheet_is_visual(SHEET[i].context)) {
+            return SHEET[i].name;
+        }
+    }
+    return chosen[NAME_MEMORY] ? SHEET_NAMES[NAME_MEMORY] : NULL;
 }
 
 static int check_numbers(const struct paper_arguments *a, struct error *e) {
@@ -76,38 +88,47 @@ int paper_check(struct paper_arguments *a, int operands, struct error *e) {
         return error_set(e, ERR_USAGE,
                          "paper takes --model FOLDER, --store FOLDER, --output FOLDER");
     }
-    const int rc = choose(chosen, a->only, e);
-    return rc == 0 ? check_numbers(a, e) : rc;
+    int rc = choose(chosen, a->only, e);
+    rc = rc == 0 ? check_numbers(a, e) : rc;
+    const char *visual = rc == 0 && shown->adapter == NULL ? visual_of(chosen) : NULL;
+    return visual == NULL
+               ? rc
+               : error_set(e, ERR_USAGE,
+                           "--only %s shows visual tokens, which an adapter has learned to read: "
+                           "name one (--adapter FOLDER), or only rows without them",
+                           visual);
 }
 
 /* ---- The folder ------------------------------------------------------------------------------ */
 
-/* What makes figures other ones. Rows, seeds and time may change. */
+/* What makes figures of all rows other ones. Rows, seeds and time may change. */
 static json_t *settings_of(const struct paper_arguments *a) {
     const struct posts_arguments *p = &a->shown->posts;
     const struct context_choice *c = &p->context;
     return json_pack(
-        "{s:s, s:s?, s:s, s:I, s:I, s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:I, "
-        "s:s}",
-        "model", a->model, "adapter", a->shown->adapter, "store", p->store, "steps",
-        (json_int_t)a->steps, "batch", (json_int_t)a->batch, "rate", a->rate, "rows_rate",
-        a->rows_rate, "bridge_rate", a->bridge_rate, "texts", (json_int_t)a->texts, "positions",
-        (json_int_t)c->positions, "row", (json_int_t)c->row, "expand", (json_int_t)c->expand,
-        "newest", (json_int_t)c->newest, "tau_ms", (json_int_t)c->tau_ms, "hold_out", p->hold_out,
-        "measure_rows", (json_int_t)p->most, "weights", DECODER_FORMAT_NAMES[a->shown->weights]);
+        "{s:s, s:s, s:I, s:I, s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:I, s:s}",
+        "model", a->model, "store", p->store, "steps", (json_int_t)a->steps, "batch",
+        (json_int_t)a->batch, "rate", a->rate, "rows_rate", a->rows_rate, "bridge_rate",
+        a->bridge_rate, "texts", (json_int_t)a->texts, "positions", (json_int_t)c->positions, "row",
+        (json_int_t)c->row, "expand", (json_int_t)c->expand, "newest", (json_int_t)c->newest,
+        "tau_ms", (json_int_t)c->tau_ms, "hold_out", p->hold_out, "measure_rows",
+        (json_int_t)p->most, "weights", DECODER_FORMAT_NAMES[a->shown->weights]);
 }
 
-/* The folder's settings must be these; a new one gets them. */
-static int settle_folder(const struct run *r, struct error *e) {
-    const char *folder = r->a->output;
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
-        return error_errno(e, errno, "%s", folder);
-    }
+/* What else makes figures of visual rows other ones: apart, so that a folder of other rows does not
+ * depend on an adapter. */
+static json_t *adapter_of(const struct paper_arguments *a) {
+    return json_pack("{s:s}", "adapter", a->shown->adapter);
+}
+
+/* The folder's file `name` must hold these `settings` (taken); `write`: it gets them where it is
+ * not there. */
+static int settle(const char *folder, const char *name, json_t *settings, bool write,
+                  struct error *e) {
     struct bytes text, there;
     bytes_init(&text, 1 << 20);
     bytes_init(&there, 1 << 20);
-    char *path = file_path(folder, "settings.json", e);
-    json_t *settings = settings_of(r->a);
+    char *path = file_path(folder, name, e);
     int rc = path == NULL ? ERR_MEMORY : settings == NULL ? error_memory(e, NULL) : 0;
     rc = rc == 0 ? json_append(&text, settings, e) : rc;
     if (rc == 0 && file_read(path, &there, NULL) == 0) {
@@ -115,13 +136,49 @@ static int settle_folder(const struct run *r, struct error *e) {
                  ? 0
                  : error_set(e, ERR_USAGE, "%s holds rows of other settings: %.200s", folder,
                              bytes_text(&there));
-    } else if (rc == 0) {
+    } else if (rc == 0 && write) {
         rc = paper_write(path, &text, e);
     }
     json_decref(settings);
     free(path);
     bytes_close(&text);
     bytes_close(&there);
+    return rc;
+}
+
+/* Before anything runs; the adapter is written down when the first row is made with it. */
+static int settle_folder(const struct run *r, struct error *e) {
+    const char *folder = r->a->output;
+    if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
+        return error_errno(e, errno, "%s", folder);
+    }
+    int rc = settle(folder, "settings.json", settings_of(r->a), true, e);
+    return rc == 0 && r->visual != NULL ? settle(folder, "adapter.json", adapter_of(r->a), false, e)
+                                        : rc;
+}
+
+static int keep_adapter(const struct run *r, const char *context, struct error *e) {
+    return sheet_is_visual(context)
+               ? settle(r->a->output, "adapter.json", adapter_of(r->a), true, e)
+               : 0;
+}
+
+/* Rows without visual tokens show the posts that visual ones show, and know no adapter: how many
+ * positions a visual token takes is said for all of them, unless it is one. */
+static int check_expand(const struct run *r, struct error *e) {
+    const char *adapter = r->a->shown->adapter;
+    struct bridge_folder folder;
+    if (r->visual == NULL || r->a->shown->posts.context.expand > 0 || !bridge_folder_is(adapter)) {
+        return 0;
+    }
+    int rc = bridge_folder_open(&folder, adapter, e);
+    if (rc == 0 && folder.options.expand > 1) {
+        rc = error_set(e, ERR_USAGE,
+                       "%s: its visual tokens take %" PRId64 " positions: name --expand %" PRId64
+                       ", by which other rows show the same posts",
+                       adapter, folder.options.expand, folder.options.expand);
+    }
+    bridge_folder_close(&folder);
     return rc;
 }
 
@@ -134,7 +191,8 @@ static int make_row(struct run *r, int row, int64_t seed, struct error *e) {
     int rc = paper_files_open(&f, r->a->output, name, e);
     if (rc == 0 && !paper_files_done(&f, false)) {
         log_info("%s, seed %" PRId64, SHEET[row].title, seed);
-        rc = paper_row_make(&r->work, &SHEET[row], seed, &f, e);
+        rc = keep_adapter(r, SHEET[row].context, e);
+        rc = rc < 0 ? rc : paper_row_make(&r->work, &SHEET[row], seed, &f, e);
     }
     if (rc == 0) {
         const struct sheet_files files = {.posts = f.posts, .texts = f.texts, .cost = f.cost};
@@ -146,13 +204,11 @@ static int make_row(struct run *r, int row, int64_t seed, struct error *e) {
 
 static int make_lever(struct run *r, const struct paper_lever *lever, struct error *e) {
     struct paper_files f;
-    if (lever->still && r->a->shown->adapter == NULL) {
-        return 0;
-    }
     int rc = paper_files_open(&f, r->a->output, lever->name, e);
     if (rc == 0 && !paper_files_done(&f, true)) {
         log_info("memory: %s", lever->title);
-        rc = paper_lever_make(&r->work, lever, &f, e);
+        rc = keep_adapter(r, lever->context, e);
+        rc = rc < 0 ? rc : paper_lever_make(&r->work, lever, &f, e);
     }
     rc = rc == 0 ? sheet_add_lever(&r->sheet, lever->title, f.cost, e) : rc;
     paper_files_close(&f);
@@ -257,8 +313,10 @@ static int describe(struct run *r, struct error *e) {
 }
 
 static int make_table(struct run *r, const volatile sig_atomic_t *cancel, struct error *e) {
-    int rc = settle_folder(r, e);
-    rc = rc == 0 ? choose(r->chosen, r->a->only, e) : rc;
+    int rc = choose(r->chosen, r->a->only, e);
+    r->visual = visual_of(r->chosen);
+    rc = rc == 0 ? check_expand(r, e) : rc;
+    rc = rc == 0 ? settle_folder(r, e) : rc;
     rc = rc == 0 ? open_posts(r, cancel, e) : rc;
     rc = rc == 0 ? write_prompts(r, e) : rc;
     rc = rc == 0 ? describe(r, e) : rc;

@@ -10,7 +10,7 @@ struct paper_arguments {
     int64_t seeds, steps, batch, texts, time_ms;
     /* What other commands have, too: */
     const char *model;
-    const struct perplexity_arguments *shown; /* the adapter to begin with, store, context */
+    const struct perplexity_arguments *shown; /* the adapter of visual rows, store, context */
     const struct device_choice *device;
     int64_t threads;
     bool json; /* of `metrics` alone */
@@ -34,7 +34,9 @@ struct paper_arguments {
              "occ-mixed (half of the positions are the newest posts as text), occ-lasting "        \
              "(nothing ages), occ-no-experts, occ-random, pooled, read, none; all of these: "      \
              "standard; occ-2, occ-4, occ-8 (so many soft tokens a visual one, and times the "     \
-             "positions); memory (8,192 positions of text, and each lever against them)",          \
+             "positions); memory (8,192 positions of text, and each lever against them). Those "   \
+             "with visual tokens (occ and what begins with it, memory) begin with --adapter, "     \
+             "others with the model as it is, and need none",                                      \
          .commands = "paper"},                                                                     \
         {"seeds",                                                                                  \
          0,                                                                                        \

@@ -146,7 +146,9 @@ static const struct tool TOOL = {
                 "occ eval reading -m smollm2 --adapter run/adapter tokens.occ\n"
                 "    how well tokens are read\n"
                 "occ eval paper -m smollm2 --adapter aligned --store tokens.occ -o table\n"
-                "    table/table.md, and pictures\n",
+                "    table/table.md, and pictures\n"
+                "occ eval paper -m smollm2 --store tokens.occ -o table --only none\n"
+                "    a row that needs no adapter, before there is one\n",
     .options = OPTIONS,
 };
 

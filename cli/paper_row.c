@@ -73,8 +73,8 @@ static void add_context(struct words *w, const struct paper_arguments *a,
     add_text(w, "--context", row->context);
     add_number(w, "--row", c->row, "");
     add_text(w, "--encoder",
-             is(row->context, "visual") || is(row->context, "read") ? a->shown->posts.encoder
-                                                                    : NULL);
+             sheet_is_visual(row->context) || is(row->context, "read") ? a->shown->posts.encoder
+                                                                       : NULL);
     if (is(row->context, "none")) {
         return;
     }
@@ -94,10 +94,10 @@ static void add_tune(struct words *w, const struct paper_arguments *a, const str
                      const char *weights) {
     add(w, "tune");
     add_common(w, a);
-    add_text(w, "--from", a->shown->adapter);
     add_text(w, "--method", row->method);
     add_context(w, a, row);
-    if (is(row->context, "visual")) {
+    if (sheet_is_visual(row->context)) {
+        add_text(w, "--from", a->shown->adapter);
         add_text(w, "--bridge-rate", a->bridge_rate);
         add_text(w, "--experts", row->plain ? "0" : "4");
     }

@@ -31,7 +31,7 @@ int paper_row_make(const struct paper_work *w, const struct sheet_row *row, int6
 struct paper_lever {
     const char *name, *title;
     const char *method, *context, *recompute, *weights;
-    bool still; /* the bridge is not trained: there must be an adapter that has one */
+    bool still; /* the bridge is not trained: the adapter must have one */
 };
 enum { PAPER_LEVERS = 7 };
 extern const struct paper_lever PAPER_LEVER[PAPER_LEVERS];

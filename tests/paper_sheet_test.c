@@ -137,10 +137,22 @@ static void every_row_has_a_name_and_a_place(void) {
     CHECK(SHEET_NAMES[SHEET_ROWS + 2] == NULL);
 }
 
+static void rows_of_experts_and_soft_tokens_are_visual(void) {
+    static const bool VISUAL[SHEET_ROWS] = {
+        [ROW_OCC] = true,    [ROW_MIXED] = true, [ROW_LASTING] = true, [ROW_NO_EXPERTS] = true,
+        [ROW_RANDOM] = true, [ROW_SOFT2] = true, [ROW_SOFT4] = true,   [ROW_SOFT8] = true};
+    for (int i = 0; i < SHEET_ROWS; i++) {
+        if (!CHECK(sheet_is_visual(SHEET[i].context) == VISUAL[i])) {
+            printf("# %s\n", SHEET[i].name);
+        }
+    }
+}
+
 int main(void) {
     RUN(figures_are_sums_over_accounts);
     RUN(the_table_tells_of_rows_and_aims);
     RUN(pictures_show_what_there_is);
     RUN(every_row_has_a_name_and_a_place);
+    RUN(rows_of_experts_and_soft_tokens_are_visual);
     return test_finish();
 }

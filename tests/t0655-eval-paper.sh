@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib-store.sh"
 command -v jq >/dev/null || skip_all 'no jq'
 
-# For the whole file: two accounts of a post a day, a model, an adapter with a bridge.
+# For the whole file: two accounts of a post a day, a model, an adapter with a bridge and a LoRA that tells.
 cd "$scratch" || exit 1
 told_encoder occ.reading '{"nested":4,"profiles":["cell10"]}'
 shared=$scratch
@@ -15,10 +15,16 @@ make_days 8 plum
 compress --store tokens kiwi.tar days.tar
 "$OCC_BIN/occ" model init --decoder nano --tokenizer "$test_folder/golden/decoder/small" -o decoder
 "$OCC_BIN/../tests/bridge_folder" "$shared/bridge" "$shared/decoder" "$OCC_MODEL" linear 1 0
+"$OCC_BIN/occ-train" tune -o aligned --model "$shared/decoder" --from "$shared/bridge" --encoder "$OCC_MODEL" \
+    --context visual --positions 48 --row 400 --steps 4 --batch 2 --rate 0.01 -j 1 --compute f32 "$shared/tokens"
 
-settings=(--model "$shared/decoder" --adapter "$shared/bridge" --encoder "$OCC_MODEL" --store "$shared/tokens" --steps 2
-    --batch 2 --texts 1 --positions 48 --row 400 --hold-out 0.3 --compute f32 --threads 1)
+settings=(--model "$shared/decoder" --encoder "$OCC_MODEL" --store "$shared/tokens" --steps 2 --batch 2 --texts 1
+    --positions 48 --row 400 --hold-out 0.3 --compute f32 --threads 1)
+adapter=(--adapter "$shared/aligned/adapter")
 paper() { # FOLDER [OPTION...]
+    "$OCC_BIN/occ-eval" paper "${settings[@]}" "${adapter[@]}" --output "$1" "${@:2}"
+}
+paper_without_adapter() { # FOLDER [OPTION...]
     "$OCC_BIN/occ-eval" paper "${settings[@]}" --output "$1" "${@:2}"
 }
 three=(--only "occ,none,gspf")
@@ -58,8 +64,60 @@ what_is_there_is_not_made_again() {
     expect_match 'holds rows of other settings: .*"steps": ?2' messages
 }
 
+# So they are the same with any, and a folder of them can be gone on with.
+rows_without_visual_tokens_know_no_adapter() {
+    paper_without_adapter run --only none,gspf >table 2>messages
+    [ ! -e run/adapter.json ]
+    for row in none gspf; do
+        expect_same "$whole/$row-1/posts.jsonl" "run/$row-1/posts.jsonl"
+        expect_same "$whole/$row-1/texts.jsonl" "run/$row-1/texts.jsonl"
+        # what it began with would be shipped again
+        expect_equal 'mask.txt rows.safetensors ' "$(find "$whole/$row-1/run/adapter" -type f -printf '%f\n' | sort | tr '\n' ' ')"
+    done
+    test -e "$whole/occ-1/run/adapter/adapter_model.safetensors"
+    paper run "${three[@]}" >table 2>messages
+    expect_same "$whole/occ-1/posts.jsonl" run/occ-1/posts.jsonl
+    expect_code 2 paper run "${three[@]}" --adapter "$shared/bridge" 2>messages
+    expect_match 'run holds rows of other settings: .*"adapter": ?".*/aligned/adapter"' messages
+    paper_without_adapter run --only none,gspf >table 2>messages
+}
+
+every_row_without_visual_tokens_is_made_of_the_model_alone() {
+    paper_without_adapter run --only lora-text,lora-truncated,gspf,gspf-truncated,pooled,none >table 2>messages
+    for row in lora-text lora-truncated gspf gspf-truncated pooled none; do
+        jq -se 'length == 3 and .[-1].targets > 0' "run/$row-1/posts.jsonl"
+        jq -se 'length == 2' "run/$row-1/texts.jsonl"
+    done
+    expect_equal 6 "$(grep -cE '^\| (LoRA|GSPF|pooled|no context).* MB\)' table)"
+}
+
+# By the bundled encoder, which can read.
+what_is_read_is_a_row_without_adapter() {
+    unset OCC_MODEL
+    [ -e "$OCC_BIN/../share/occ/nano.safetensors" ] || skip 'no bundled encoder'
+    make_days 5 kiwi
+    mv days.tar kiwi.tar
+    make_days 4 plum
+    compress --store readable kiwi.tar days.tar
+    paper_without_adapter run --only gspf,read --store readable --encoder "$OCC_BIN/../share/occ/nano.safetensors" >table 2>messages
+    jq -se '.[0].context == "text" and .[1].context == "read" and .[0].targets == .[1].targets
+            and (.[0].positions - .[1].positions | fabs) < 0.1 * .[0].positions' \
+        <(sed -n \$p run/gspf-1/posts.jsonl) <(sed -n \$p run/read-1/posts.jsonl)
+    grep -F '| read from tokens, GSPF | ' table
+}
+
+rows_of_text_show_the_posts_of_visual_ones() {
+    "$OCC_BIN/../tests/bridge_folder" two "$shared/decoder" "$OCC_MODEL" linear 2 0
+    expect_code 2 paper run --adapter two --only occ-lasting,gspf 2>messages
+    expect_match 'two: its visual tokens take 2 positions: name --expand 2' messages
+    [ ! -e run ]
+    paper run --adapter two --only occ-lasting,gspf --expand 2 --positions 24 >table 2>messages
+    jq -se '.[0].stands_for > 0 and .[0].stands_for == .[1].stands_for' <(sed -n \$p run/occ-lasting-1/posts.jsonl) \
+        <(sed -n \$p run/gspf-1/posts.jsonl)
+}
+
 killed_when() { # FILE: a run, once that is there
-    "$OCC_BIN/occ-eval" paper "${settings[@]}" --output run "${three[@]}" >/dev/null 2>&1 &
+    "$OCC_BIN/occ-eval" paper "${settings[@]}" "${adapter[@]}" --output run "${three[@]}" >/dev/null 2>&1 &
     until [ -e "run/$1" ] || ! kill -0 $!; do
         sleep 0.001
     done
@@ -108,6 +166,11 @@ what_makes_no_sense_is_refused() {
     refused 'takes no --window' "${usual[@]}" --window 8
     refused 'only' "${usual[@]}" --only lora
     refused 'rate' "${usual[@]}" --rate 0
+    for rows in none,occ occ-4 memory standard; do
+        refused '--only (occ|occ-4|memory) shows visual tokens.*--adapter FOLDER' "${usual[@]}" --only "$rows"
+    done
+    refused '--adapter FOLDER' "${usual[@]}" # all of them, where nothing is said
+    [ ! -e run ]
     refused 'metrics makes no table' "${usual[@]}" --metrics .
     refused 'json' "${usual[@]}" --json
     expect_code 2 "$OCC_BIN/occ-eval" perplexity -m "$shared/decoder" --seeds 2 text.txt 2>messages
@@ -146,6 +209,10 @@ writers_and_reach_that_are_known_are_told() {
 
 run rows_are_made_and_the_table_tells_of_them
 run what_is_there_is_not_made_again
+run rows_without_visual_tokens_know_no_adapter
+run every_row_without_visual_tokens_is_made_of_the_model_alone
+run what_is_read_is_a_row_without_adapter
+run rows_of_text_show_the_posts_of_visual_ones
 run killed_at_any_time_it_goes_on
 run when_the_time_is_up_it_tells_of_what_is_there
 run memory_is_taken_apart

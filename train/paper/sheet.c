@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 const struct sheet_row SHEET[SHEET_ROWS] = {
     [ROW_TEXT] = {.name = "lora-text",
@@ -77,6 +78,10 @@ const char *const SHEET_NAMES[] = {
     "lora-text",   "lora-truncated", "gspf",       "gspf-truncated", "occ",    "occ-mixed",
     "occ-lasting", "occ-no-experts", "occ-random", "pooled",         "read",   "none",
     "occ-2",       "occ-4",          "occ-8",      "standard",       "memory", NULL};
+
+bool sheet_is_visual(const char *context) {
+    return strcmp(context, CONTEXT_KIND_NAMES[CONTEXT_VISUAL]) == 0;
+}
 
 int sheet_perplexity(struct interval *out, const struct sheet *t, int row, struct error *e) {
     const struct sheet_figures *f = &t->rows[row];

@@ -39,6 +39,9 @@ enum {
     SHEET_ROWS
 };
 extern const struct sheet_row SHEET[SHEET_ROWS];
+/* Whether a row of that context shows visual tokens: it begins with an adapter that has learned to
+ * read them. All others begin with the model as it is, so that nothing of it is in a baseline. */
+bool sheet_is_visual(const char *context);
 extern const char *const SHEET_NAMES[]; /* of all rows, "standard", "memory", NULL */
 
 /* What a row came to: means over its seeds. Arrays by account. */
