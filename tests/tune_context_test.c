@@ -3,6 +3,7 @@
  */
 #define _DEFAULT_SOURCE /* mkdtemp */
 #include "store/forget.h"
+#include "tests/reader_file.h"
 #include "tests/tune_store.h"
 
 /* The largest difference between the tensors that a file has and those of another, as a part of the
@@ -55,8 +56,11 @@ static void every_method_learns_with_visual_tokens(void) {
 }
 
 static void every_context_is_learned_with(void) {
-    double before[CONTEXT_READ] = {0};
-    for (int i = CONTEXT_NONE; i < CONTEXT_READ; i++) {
+    static const double PRESENT[] = {1 - 1e-9, 1e-9, 1e-9, 1e-9};
+    const struct reader_file file = {.dim = STORE_DIM, .presence = PRESENT};
+    double before[CONTEXT_READ + 1] = {0};
+    reading = reader_of("reader.safetensors", &file);
+    for (int i = CONTEXT_NONE; i <= CONTEXT_READ; i++) {
         struct posts p = open_posts("store", (enum context_kind)i);
         struct tune_options o = context_options(TUNE_LORA);
         struct tune_result r;
@@ -70,9 +74,12 @@ static void every_context_is_learned_with(void) {
         folder_remove("run");
         close_posts(&p);
     }
-    for (int i = CONTEXT_NONE + 1; i < CONTEXT_READ; i++) { /* none is without effect */
+    for (int i = CONTEXT_NONE + 1; i <= CONTEXT_READ; i++) { /* none is without effect */
         CHECK(fabs(before[i] - before[CONTEXT_NONE]) > 1e-4);
     }
+    /* that of the head, whose weights are random, not the store's */
+    CHECK(fabs(before[CONTEXT_READ] - before[CONTEXT_TEXT]) > 1e-4);
+    reader_close(reading);
 }
 
 /* B of each is zeros at first. */

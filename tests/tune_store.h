@@ -87,6 +87,8 @@ static inline void make_bridge(const char *path) {
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
+static struct reader *reading; /* of CONTEXT_READ */
+
 struct posts {
     struct history *history;
     struct layout *layout;
@@ -100,7 +102,8 @@ static inline struct posts open_posts(const char *path, enum context_kind kind) 
                                      .row = 120,
                                      .expand = 1,
                                      .held_out = 0.2,
-                                     .seed = 3};
+                                     .seed = 3,
+                                     .reader = kind == CONTEXT_READ ? reading : NULL};
     struct posts p = {.history = NULL};
     struct error e = {0};
     must(history_open(&p.history, path, NULL, NULL, &e), &e);
