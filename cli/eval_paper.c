@@ -294,20 +294,40 @@ static int open_posts(struct run *r, const volatile sig_atomic_t *cancel, struct
     return rc == 0 ? paper_posts_open(&r->posts, &o, cancel, e) : rc;
 }
 
+/* " --NAME VALUE"; nothing where there is no value. */
+static int tell_text(struct run *r, const char *name, const char *value, struct error *e) {
+    return value != NULL ? bytes_printf(&r->made, e, " --%s %s", name, value) : 0;
+}
+
+static int tell_number(struct run *r, const char *name, int64_t value, const char *unit,
+                       struct error *e) {
+    return value > 0 ? bytes_printf(&r->made, e, " --%s %" PRId64 "%s", name, value, unit) : 0;
+}
+
+/* The command that makes the figures: all that they depend on. */
 static int describe(struct run *r, struct error *e) {
     const struct paper_arguments *a = r->a;
-    const struct context_choice *c = &a->shown->posts.context;
+    const struct posts_arguments *p = &a->shown->posts;
+    const struct context_choice *c = &p->context;
     bytes_init(&r->made, 1 << 16);
-    int rc = bytes_printf(&r->made, e, "occ eval paper --model %s --store %s", a->model,
-                          a->shown->posts.store);
-    if (rc == 0 && a->shown->adapter != NULL) {
-        rc = bytes_printf(&r->made, e, " --adapter %s", a->shown->adapter);
-    }
-    rc = rc == 0 ? bytes_printf(&r->made, e,
-                                " --seeds %" PRId64 " --steps %" PRId64 " --batch %" PRId64
-                                " --rate %s --rows-rate %s --positions %" PRId64,
-                                a->seeds, a->steps, a->batch, a->rate, a->rows_rate, c->positions)
-                 : rc;
+    int rc = bytes_printf(&r->made, e, "occ eval paper --model %s --store %s", a->model, p->store);
+    rc = rc == 0 ? tell_text(r, "adapter", a->shown->adapter, e) : rc;
+    rc = rc == 0 ? tell_text(r, "encoder", p->encoder, e) : rc;
+    rc = rc == 0 ? tell_number(r, "seeds", a->seeds, "", e) : rc;
+    rc = rc == 0 ? tell_number(r, "steps", a->steps, "", e) : rc;
+    rc = rc == 0 ? tell_number(r, "batch", a->batch, "", e) : rc;
+    rc = rc == 0 ? tell_text(r, "rate", a->rate, e) : rc;
+    rc = rc == 0 ? tell_text(r, "rows-rate", a->rows_rate, e) : rc;
+    rc = rc == 0 ? tell_text(r, "bridge-rate", a->bridge_rate, e) : rc;
+    rc = rc == 0 ? tell_number(r, "texts", a->texts, "", e) : rc;
+    rc = rc == 0 ? tell_number(r, "row", c->row, "", e) : rc;
+    rc = rc == 0 ? tell_number(r, "positions", c->positions, "", e) : rc;
+    rc = rc == 0 ? tell_number(r, "expand", c->expand, "", e) : rc;
+    rc = rc == 0 ? tell_number(r, "newest", c->newest, "", e) : rc;
+    rc = rc == 0 ? tell_number(r, "tau", c->tau_ms, "ms", e) : rc;
+    rc = rc == 0 ? tell_text(r, "hold-out", p->hold_out, e) : rc;
+    rc = rc == 0 ? tell_number(r, "measure-rows", p->most, "", e) : rc;
+    rc = rc == 0 ? tell_text(r, "weights", DECODER_FORMAT_NAMES[a->shown->weights], e) : rc;
     r->sheet.made = bytes_text(&r->made);
     return rc;
 }

@@ -51,6 +51,7 @@ rows_are_made_and_the_table_tells_of_them() {
     grep -F '| compression at least 9.7x | yes | ' table
     grep -F "| OCC: visual, experts, GSPF foresees better than LoRA, truncated text (nats a token) | not measured | - |" table
     grep -E '^\| at least 60% of the way from no context to full text \| (yes|no) \| -?[0-9]+ \[' table
+    grep -F -- ' --steps 2 --batch 2 --rate 5e-4 --rows-rate 2e-3 --texts 1 --row 400 --positions 48 --hold-out 0.3 ' table
     python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$whole/frontier.svg"
     expect_equal 3 "$(grep -c '<circle' "$whole/frontier.svg")"
     [ ! -e "$whole/memory.svg" ]
