@@ -106,19 +106,18 @@ static json_t *settings_of(const struct paper_arguments *a) {
     const struct posts_arguments *p = &a->shown->posts;
     const struct context_choice *c = &p->context;
     return json_pack(
-        "{s:s, s:s, s:I, s:I, s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:I, s:s}",
-        "model", a->model, "store", p->store, "steps", (json_int_t)a->steps, "batch",
-        (json_int_t)a->batch, "rate", a->rate, "rows_rate", a->rows_rate, "bridge_rate",
-        a->bridge_rate, "texts", (json_int_t)a->texts, "positions", (json_int_t)c->positions, "row",
-        (json_int_t)c->row, "expand", (json_int_t)c->expand, "newest", (json_int_t)c->newest,
-        "tau_ms", (json_int_t)c->tau_ms, "hold_out", p->hold_out, "measure_rows",
-        (json_int_t)p->most, "weights", DECODER_FORMAT_NAMES[a->shown->weights]);
+        "{s:s, s:s, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:I, s:s}", "model",
+        a->model, "store", p->store, "steps", (json_int_t)a->steps, "batch", (json_int_t)a->batch,
+        "rate", a->rate, "rows_rate", a->rows_rate, "texts", (json_int_t)a->texts, "positions",
+        (json_int_t)c->positions, "row", (json_int_t)c->row, "expand", (json_int_t)c->expand,
+        "newest", (json_int_t)c->newest, "tau_ms", (json_int_t)c->tau_ms, "hold_out", p->hold_out,
+        "measure_rows", (json_int_t)p->most, "weights", DECODER_FORMAT_NAMES[a->shown->weights]);
 }
 
 /* What else makes figures of visual rows other ones: apart, so that a folder of other rows does not
  * depend on an adapter. */
 static json_t *adapter_of(const struct paper_arguments *a) {
-    return json_pack("{s:s}", "adapter", a->shown->adapter);
+    return json_pack("{s:s, s:s?}", "adapter", a->shown->adapter, "bridge_rate", a->bridge_rate);
 }
 
 /* The folder's file `name` must hold these `settings` (taken); `write`: it gets them where it is

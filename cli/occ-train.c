@@ -170,9 +170,10 @@ static const struct option_spec OPTIONS[] = {
      .help = "the bridge's inner width, of mlp; default: 1024; of reading (tune); default: 1536",
      .minimum = 1, .maximum = 65536, .commands = "tune align"},
     {"bridge-rate", 0, OPTION_TEXT, FIELD(tune.bridge_rate), "NUMBER",
-     .help = "factor of the learning rate, for the bridge (tune: 0.3 of it for what spells); "
-             "0 (tune): it stays as --from has it; default: 1 to tune; to align 0.3, of a plain "
-             "bridge 1",
+     .help =
+         "factor of the learning rate, for the bridge (tune: 0.3 of it for what spells); "
+         "0 (tune): it stays as --from has it; default: to tune 1, and 0.1 for that of --from; to "
+         "align 0.3, of a plain bridge 1",
      .commands = "tune align"},
     {"experts", 0, OPTION_INTEGER, FIELD(tune.experts), "N",
      .help = "visual: style experts between bridge and model; default: what --from has, else 4 "

@@ -183,10 +183,11 @@ static int check_bridge(const struct train_arguments *a, struct error *e) {
 
 static int settle_bridge(struct train_arguments *a, struct error *e) {
     enum { HIDDEN = 1024 /* of MLP; what spells has a width of its own */ };
+    static const double LEARNED = 0.1; /* at the rate of the rest it forgets how to read */
     struct tune_bridge *b = &a->tune.options.bridge;
     const struct context_choice *c = &a->tune.context;
     b->used = true;
-    b->rate = 1;
+    b->rate = from_has_bridge(a) ? LEARNED : 1;
     b->options.kind = a->tune.bridge >= 0            ? (enum bridge_kind)a->tune.bridge
                       : a->tune.encoder_rate != NULL ? BRIDGE_READING
                                                      : BRIDGE_NAMED;

@@ -292,12 +292,14 @@ static int settle_steps(struct tune_task *k, struct trainer_options *trainer, st
 }
 
 /* The bridge has a rate of its own, and so has the encoder; what spells, with most of the bridge's
- * numbers, a lower one. */
+ * numbers, a lower one; and so have experts, which are noise to a decoder that reads until they
+ * have learned something. */
 static void settle_groups(const struct tune_options *o, struct trainer_options *trainer) {
-    static const double SPELLING = 0.3;
+    static const double SPELLING = 0.3, EXPERTS = 0.1;
     const struct optimizer_group groups[] = {{"bridge", o->bridge.rate, 1},
                                              {READING_GROUP, SPELLING * o->bridge.rate, 1},
                                              {"spell", SPELLING * o->bridge.rate, 1},
+                                             {"experts", EXPERTS, 1},
                                              {CONFIG_GROUP, o->encoder_rate, 1}};
     for (size_t i = 0; i < sizeof groups / sizeof *groups && o->bridge.used; i++) {
         trainer->optimizer.groups[i] = groups[i];
