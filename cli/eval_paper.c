@@ -136,7 +136,7 @@ static int settle(const char *folder, const char *name, json_t *settings, bool w
                  : error_set(e, ERR_USAGE, "%s holds rows of other settings: %.200s", folder,
                              bytes_text(&there));
     } else if (rc == 0 && write) {
-        rc = paper_write(path, &text, e);
+        rc = output_file_write(path, text.data, text.size, NULL, e);
     }
     json_decref(settings);
     free(path);
@@ -239,7 +239,7 @@ static int leave(const struct run *r, const char *name,
     char *path = file_path(r->a->output, name, e);
     int rc = path != NULL ? make(&text, &r->sheet, e) : ERR_MEMORY;
     if (rc == 0) {
-        rc = paper_write(path, &text, e);
+        rc = output_file_write(path, text.data, text.size, NULL, e);
     }
     if (rc == 0 && shown && fputs(bytes_text(&text), stdout) == EOF) {
         rc = error_set(e, ERR_CLOSED, "standard output: cannot be written");
@@ -271,7 +271,7 @@ static int write_prompts(struct run *r, struct error *e) {
     bytes_init(&lines, 1 << 28);
     r->prompts = file_path(r->a->output, "prompts.jsonl", e);
     int rc = r->prompts != NULL ? paper_posts_prompts(r->posts, &lines, e) : ERR_MEMORY;
-    rc = rc == 0 ? paper_write(r->prompts, &lines, e) : rc;
+    rc = rc == 0 ? output_file_write(r->prompts, lines.data, lines.size, NULL, e) : rc;
     bytes_close(&lines);
     return rc;
 }

@@ -339,16 +339,8 @@ static int measure_profile(struct bench *b, int profile, struct error *e) {
 
 static int write_json(const char *path, const json_t *root, struct error *e) {
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
-    struct output_file file;
-    int rc = text != NULL ? output_file_open(&file, path, e) : error_memory(e, NULL);
-    if (rc == 0) {
-        rc = file_write(file.fd, text, strlen(text), NULL, e);
-        if (rc == 0) {
-            rc = output_file_commit(&file, e);
-        } else {
-            output_file_discard(&file);
-        }
-    }
+    int rc =
+        text != NULL ? output_file_write(path, text, strlen(text), NULL, e) : error_memory(e, NULL);
     free(text);
     return rc;
 }

@@ -145,20 +145,6 @@ bool paper_files_done(const struct paper_files *f, bool lever) {
     return exists(f->cost) && (lever || (exists(f->posts) && exists(f->texts)));
 }
 
-int paper_write(const char *path, const struct bytes *text, struct error *e) {
-    struct output_file file;
-    int rc = output_file_open(&file, path, e);
-    if (rc == 0) {
-        rc = file_write(file.fd, text->data, text->size, NULL, e);
-        if (rc == 0) {
-            rc = output_file_commit(&file, e);
-        } else {
-            output_file_discard(&file);
-        }
-    }
-    return rc;
-}
-
 /* ---- Making ---------------------------------------------------------------------------------- */
 
 static int run(const struct paper_work *w, const char *program, const struct words *words,
@@ -183,7 +169,7 @@ static int write_cost(const struct paper_files *f, int64_t peak, struct error *e
     bytes_init(&text, 1 << 10);
     int rc = result == NULL ? ERR_FORMAT : cost != NULL ? 0 : error_memory(e, NULL);
     rc = rc == 0 ? json_append(&text, cost, e) : rc;
-    rc = rc == 0 ? paper_write(f->cost, &text, e) : rc;
+    rc = rc == 0 ? output_file_write(f->cost, text.data, text.size, NULL, e) : rc;
     bytes_close(&text);
     json_decref(cost);
     json_decref(result);

@@ -21,9 +21,6 @@ int paper_files_open(struct paper_files *f, const char *output, const char *name
 void paper_files_close(struct paper_files *f); /* {0} is allowed */
 bool paper_files_done(const struct paper_files *f, bool lever);
 
-/* A file, whole or not at all. */
-int paper_write(const char *path, const struct bytes *text, struct error *e);
-
 /* Makes what is missing. */
 int paper_row_make(const struct paper_work *w, const struct sheet_row *row, int64_t seed,
                    const struct paper_files *f, struct error *e);

@@ -22,20 +22,6 @@ static json_t *ledger_json(const size_t bytes[LEDGER_COUNT]) {
     return root;
 }
 
-static int write_text(const char *path, const struct bytes *text, struct error *e) {
-    struct output_file file;
-    int rc = output_file_open(&file, path, e);
-    if (rc == 0) {
-        rc = file_write(file.fd, text->data, text->size, NULL, e);
-        if (rc == 0) {
-            rc = output_file_commit(&file, e);
-        } else {
-            output_file_discard(&file);
-        }
-    }
-    return rc;
-}
-
 int train_result_write(const char *path, const struct tune_result *r, struct error *e) {
     struct rusage usage = {.ru_maxrss = 0};
     struct bytes text;
@@ -51,7 +37,7 @@ int train_result_write(const char *path, const struct tune_result *r, struct err
     int rc = root != NULL ? 0 : error_memory(e, NULL);
     rc = rc == 0 ? json_append(&text, root, e) : rc;
     rc = rc == 0 ? bytes_append(&text, "\n", 1, e) : rc;
-    rc = rc == 0 ? write_text(path, &text, e) : rc;
+    rc = rc == 0 ? output_file_write(path, text.data, text.size, NULL, e) : rc;
     json_decref(root);
     bytes_close(&text);
     return rc;

@@ -89,7 +89,6 @@ static int write_npy(void *context, const struct token_record *r, struct error *
     struct export *x = context;
     const struct token_header *h = &r->header;
     char path[4096];
-    struct output_file file;
     if (is_cancelled(x)) {
         return error_set(e, ERR_CANCELLED, "stopped by a signal");
     }
@@ -108,15 +107,7 @@ static int write_npy(void *context, const struct token_record *r, struct error *
     }
     snprintf(path, sizeof path, "%s/%s.p%03d.npy", x->path, r->key, r->page);
     if (rc == 0) {
-        rc = output_file_open(&file, path, e);
-    }
-    if (rc == 0) {
-        rc = file_write(file.fd, x->file.data, x->file.size, x->cancel, e);
-        if (rc == 0) {
-            rc = output_file_commit(&file, e);
-        } else {
-            output_file_discard(&file);
-        }
+        rc = output_file_write(path, x->file.data, x->file.size, x->cancel, e);
     }
     x->pages += rc == 0;
     return rc;

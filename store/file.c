@@ -220,3 +220,18 @@ int output_file_commit(struct output_file *o, struct error *e) {
     output_file_discard(o);
     return rc;
 }
+
+int output_file_write(const char *path, const void *data, size_t size,
+                      const volatile sig_atomic_t *cancel, struct error *e) {
+    struct output_file file;
+    int rc = output_file_open(&file, path, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = file_write(file.fd, data, size, cancel, e);
+    if (rc < 0) {
+        output_file_discard(&file);
+        return rc;
+    }
+    return output_file_commit(&file, e);
+}

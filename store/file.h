@@ -37,6 +37,10 @@ struct output_file {
 int output_file_open(struct output_file *o, const char *path, struct error *e);
 int output_file_commit(struct output_file *o, struct error *e); /* discards on failure */
 void output_file_discard(struct output_file *o);
+/* All of these with what is at hand: the file is there with `data`, or as it was. Of a write that
+ * fails the text does not name the file. `cancel` as of file_write. */
+int output_file_write(const char *path, const void *data, size_t size,
+                      const volatile sig_atomic_t *cancel, struct error *e);
 /* Removes what a killed writer of `path` may have left. */
 void output_file_clean(const char *path);
 

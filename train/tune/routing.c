@@ -278,7 +278,6 @@ int tune_routing_restore(struct tune_task *k, const json_t *state, struct error 
 /* ---- The file -------------------------------------------------------------------------------- */
 
 int tune_routing_write(const struct tune_task *k, struct error *e) {
-    struct output_file out;
     struct bytes text;
     if (k->routing == NULL) {
         return 0; /* nothing was measured */
@@ -290,15 +289,7 @@ int tune_routing_write(const struct tune_task *k, struct error *e) {
         rc = bytes_append(&text, "\n", 1, e);
     }
     if (rc == 0) {
-        rc = output_file_open(&out, path, e);
-    }
-    if (rc == 0) {
-        rc = file_write(out.fd, text.data, text.size, NULL, e);
-        if (rc < 0) {
-            output_file_discard(&out);
-        } else {
-            rc = output_file_commit(&out, e);
-        }
+        rc = output_file_write(path, text.data, text.size, NULL, e);
     }
     bytes_close(&text);
     free(path);
