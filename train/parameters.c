@@ -202,10 +202,8 @@ int parameters_read(const struct parameters *p, size_t index, float *values, str
     return rc;
 }
 
-int parameters_fill_from(struct parameters *p,
-                         int (*read)(void *context, const char *name, float *values,
-                                     struct error *e),
-                         void *context, struct error *e) {
+int parameters_fill_from(struct parameters *p, parameters_named_reader *read, void *context,
+                         struct error *e) {
     int rc = 0;
     for (size_t i = 0; i < p->count && rc == 0; i++) {
         const struct tensor_spec *spec = &p->list[i].spec;

@@ -62,10 +62,10 @@ int parameters_read(const struct parameters *p, size_t index, float *values, str
 /* The first values of all that are not mapped, each from a stream of its own of `seed`. */
 int parameters_fill(struct parameters *p, uint64_t seed, struct error *e);
 /* The values of all: `read` gives them by name. */
-int parameters_fill_from(struct parameters *p,
-                         int (*read)(void *context, const char *name, float *values,
-                                     struct error *e),
-                         void *context, struct error *e);
+typedef int parameters_named_reader(void *context, const char *name, float *values,
+                                    struct error *e);
+int parameters_fill_from(struct parameters *p, parameters_named_reader *read, void *context,
+                         struct error *e);
 /* The values of all parameters from a file; tensors of it that are not parameters are passed over.
  * ERR_FORMAT names what is missing or of another shape. */
 int parameters_load(struct parameters *p, const char *path, struct error *e);
@@ -79,6 +79,17 @@ typedef int parameters_reader(void *context, size_t i, float *values, struct err
 int parameters_write(const char *path, const struct tensor_spec *specs, size_t count,
                      parameters_reader *read, void *context, const json_t *metadata,
                      struct error *e);
+
+/* Tensors that are listed to be written. {0} is an empty list; `specs` is free's. */
+struct tensor_list {
+    struct tensor_spec *specs;
+    size_t count, capacity;
+};
+tensor_spec_take tensor_list_take; /* adds to the list, its `context` */
+/* As parameters_write, in F32, F16 or BF16: `read` gives the numbers by name. */
+int tensor_list_write(const char *path, const struct tensor_list *l, enum dtype type,
+                      parameters_named_reader *read, void *context, const json_t *metadata,
+                      struct error *e);
 
 /* ---- Gradients ------------------------------------------------------------------------------ */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "compress/model.h"
+#include "store/array.h"
 #include "store/random.h"
 #include "train/parameters.h"
 
@@ -118,45 +119,53 @@ int parameters_load(struct parameters *p, const char *path, struct error *e) {
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-static int put_all(struct safetensors_writer *w, const struct tensor_spec *specs, size_t count,
-                   parameters_reader *read, void *context, struct error *e) {
+/* The tensors of a file, all of one type. */
+struct writing {
+    const struct tensor_spec *specs;
+    size_t count;
+    enum dtype type;
+};
+
+/* Smaller types take the place of the floats that they are made of. */
+static int put_all(struct safetensors_writer *w, const struct writing *all, parameters_reader *read,
+                   void *context, struct error *e) {
     int64_t most = 1;
-    for (size_t i = 0; i < count; i++) {
-        int64_t numbers = tensor_spec_count(&specs[i]);
+    for (size_t i = 0; i < all->count; i++) {
+        int64_t numbers = tensor_spec_count(&all->specs[i]);
         most = numbers > most ? numbers : most;
     }
     float *values = malloc((size_t)most * sizeof *values);
     int rc = values != NULL ? 0 : error_memory(e, "weights");
-    for (size_t i = 0; i < count && rc == 0; i++) {
+    for (size_t i = 0; i < all->count && rc == 0; i++) {
         rc = read(context, i, values, e);
-        if (rc == 0) {
-            rc = safetensors_writer_put(w, i, values, NULL, e);
+        if (rc == 0 && all->type != DTYPE_F32) {
+            const size_t numbers = (size_t)tensor_spec_count(&all->specs[i]);
+            dtype_from_float(values, all->type, values, numbers);
         }
+        rc = rc == 0 ? safetensors_writer_put(w, i, values, NULL, e) : rc;
     }
     free(values);
     return rc;
 }
 
-int parameters_write(const char *path, const struct tensor_spec *specs, size_t count,
-                     parameters_reader *read, void *context, const json_t *metadata,
-                     struct error *e) {
+static int write_file(const char *path, const struct writing *all, parameters_reader *read,
+                      void *context, const json_t *metadata, struct error *e) {
     struct safetensors_writer *writer = NULL;
-    struct safetensor *tensors = calloc(count + 1, sizeof *tensors);
+    struct safetensor *tensors = calloc(all->count + 1, sizeof *tensors);
     if (tensors == NULL) {
         return error_memory(e, "weights");
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < all->count; i++) {
+        const struct tensor_spec *s = &all->specs[i];
         tensors[i] =
-            (struct safetensor){.name = specs[i].name,
-                                .type = DTYPE_F32,
-                                .rank = specs[i].rank,
-                                .bytes = (size_t)tensor_spec_count(&specs[i]) * sizeof(float)};
-        memcpy(tensors[i].shape, specs[i].shape, sizeof specs[i].shape);
+            (struct safetensor){.name = s->name,
+                                .type = all->type,
+                                .rank = s->rank,
+                                .bytes = (size_t)tensor_spec_count(s) * dtype_size(all->type)};
+        memcpy(tensors[i].shape, s->shape, sizeof s->shape);
     }
-    int rc = safetensors_writer_open(&writer, path, tensors, count, metadata, e);
-    if (rc == 0) {
-        rc = put_all(writer, specs, count, read, context, e);
-    }
+    int rc = safetensors_writer_open(&writer, path, tensors, all->count, metadata, e);
+    rc = rc == 0 ? put_all(writer, all, read, context, e) : rc;
     if (rc == 0) {
         rc = safetensors_writer_commit(writer, e);
     } else {
@@ -164,4 +173,43 @@ int parameters_write(const char *path, const struct tensor_spec *specs, size_t c
     }
     free(tensors);
     return rc;
+}
+
+int parameters_write(const char *path, const struct tensor_spec *specs, size_t count,
+                     parameters_reader *read, void *context, const json_t *metadata,
+                     struct error *e) {
+    const struct writing all = {.specs = specs, .count = count, .type = DTYPE_F32};
+    return write_file(path, &all, read, context, metadata, e);
+}
+
+/* ---- A list -------------------------------------------------------------------------------- */
+
+int tensor_list_take(void *context, const struct tensor_spec *spec, struct error *e) {
+    struct tensor_list *l = context;
+    struct tensor_spec *specs = array_grow(l->specs, &l->capacity, l->count + 1, sizeof *specs, e);
+    if (specs == NULL) {
+        return ERR_MEMORY;
+    }
+    l->specs = specs;
+    l->specs[l->count++] = *spec;
+    return 0;
+}
+
+struct named {
+    const struct tensor_spec *specs;
+    parameters_named_reader *read;
+    void *context;
+};
+
+static int read_named(void *context, size_t i, float *values, struct error *e) {
+    const struct named *n = context;
+    return n->read(n->context, n->specs[i].name, values, e);
+}
+
+int tensor_list_write(const char *path, const struct tensor_list *l, enum dtype type,
+                      parameters_named_reader *read, void *context, const json_t *metadata,
+                      struct error *e) {
+    const struct writing all = {.specs = l->specs, .count = l->count, .type = type};
+    struct named by_name = {.specs = l->specs, .read = read, .context = context};
+    return write_file(path, &all, read_named, &by_name, metadata, e);
 }

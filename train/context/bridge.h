@@ -172,7 +172,6 @@ int bridge_first(const struct bridge_options *o, const struct bridge_folder *fro
                  const struct safetensors *encoder, uint64_t seed, const char *name, float *values,
                  struct error *e);
 int bridge_write(const char *folder, const struct bridge_options *o, bool reader,
-                 int (*read)(void *context, const char *name, float *values, struct error *e),
-                 void *context, struct error *e);
+                 parameters_named_reader *read, void *context, struct error *e);
 
 #endif

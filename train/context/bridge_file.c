@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/array.h"
 #include "store/file.h"
 #include "store/json.h"
 #include "train/context/bridge_state.h"
@@ -250,71 +249,16 @@ int bridge_folder_floats(const struct bridge_folder *f, const struct safetensors
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-typedef int bridge_reader(void *context, const char *name, float *values, struct error *e);
-
-struct spec_list {
-    struct tensor_spec *specs;
-    size_t count, capacity;
+struct listing {
+    struct tensor_list tensors;
     bool reader;
 };
 
-static int take_spec(void *context, const struct tensor_spec *spec, struct error *e) {
-    struct spec_list *all = context;
-    if (!all->reader && strncmp(spec->name, "reader.", 7) == 0) {
-        return 0;
-    }
-    struct tensor_spec *specs =
-        array_grow(all->specs, &all->capacity, all->count + 1, sizeof *specs, e);
-    if (specs == NULL) {
-        return ERR_MEMORY;
-    }
-    all->specs = specs;
-    all->specs[all->count++] = *spec;
-    return 0;
-}
-
-static int put(struct safetensors_writer *w, size_t index, const struct tensor_spec *spec,
-               bridge_reader *read, void *context, struct error *e) {
-    const size_t count = (size_t)tensor_spec_count(spec);
-    float *values = malloc(count * sizeof *values);
-    uint16_t *rounded = malloc(count * sizeof *rounded);
-    int rc = values != NULL && rounded != NULL ? read(context, spec->name, values, e)
-                                               : error_memory(e, spec->name);
-    if (rc == 0) {
-        dtype_from_float(rounded, DTYPE_BF16, values, count);
-        rc = safetensors_writer_put(w, index, rounded, NULL, e);
-    }
-    free(values);
-    free(rounded);
-    return rc;
-}
-
-static int write_file(const char *path, const struct spec_list *all, const json_t *metadata,
-                      bridge_reader *read, void *context, struct error *e) {
-    struct safetensors_writer *writer = NULL;
-    struct safetensor *tensors = calloc(all->count, sizeof *tensors);
-    if (tensors == NULL) {
-        return error_memory(e, "a bridge");
-    }
-    for (size_t i = 0; i < all->count; i++) {
-        const struct tensor_spec *spec = &all->specs[i];
-        tensors[i] = (struct safetensor){.name = spec->name,
-                                         .type = DTYPE_BF16,
-                                         .rank = spec->rank,
-                                         .bytes = (size_t)tensor_spec_count(spec) * 2};
-        memcpy(tensors[i].shape, spec->shape, sizeof spec->shape);
-    }
-    int rc = safetensors_writer_open(&writer, path, tensors, all->count, metadata, e);
-    for (size_t i = 0; i < all->count && rc == 0; i++) {
-        rc = put(writer, i, &all->specs[i], read, context, e);
-    }
-    if (rc == 0) {
-        rc = safetensors_writer_commit(writer, e);
-    } else {
-        safetensors_writer_close(writer);
-    }
-    free(tensors);
-    return rc;
+static int take_tensor(void *context, const struct tensor_spec *spec, struct error *e) {
+    struct listing *l = context;
+    return l->reader || strncmp(spec->name, "reader.", 7) != 0
+               ? tensor_list_take(&l->tensors, spec, e)
+               : 0;
 }
 
 static json_t *metadata_of(const struct bridge_options *o, bool reader) {
@@ -328,21 +272,21 @@ static json_t *metadata_of(const struct bridge_options *o, bool reader) {
 }
 
 int bridge_write(const char *folder, const struct bridge_options *o, bool reader,
-                 bridge_reader *read, void *context, struct error *e) {
+                 parameters_named_reader *read, void *context, struct error *e) {
     if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
         return error_errno(e, errno, "%s", folder);
     }
-    struct spec_list all = {.reader = reader};
+    struct listing all = {.reader = reader};
     json_t *metadata = metadata_of(o, reader);
     char *path = file_path(folder, BRIDGE_FILE, e);
     int rc = path == NULL       ? ERR_MEMORY
              : metadata == NULL ? error_memory(e, "a bridge")
-                                : bridge_list(o, reader, take_spec, &all, e);
+                                : bridge_list(o, reader, take_tensor, &all, e);
     if (rc == 0) {
-        rc = write_file(path, &all, metadata, read, context, e);
+        rc = tensor_list_write(path, &all.tensors, DTYPE_BF16, read, context, metadata, e);
     }
     json_decref(metadata);
     free(path);
-    free(all.specs);
+    free(all.tensors.specs);
     return rc;
 }

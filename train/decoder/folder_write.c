@@ -1,14 +1,13 @@
 /* folder_write.c - writing a model's folder: see decoder.h. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/array.h"
 #include "store/file.h"
 #include "store/json.h"
 #include "train/decoder/folder.h"
+#include "train/parameters.h"
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
@@ -113,86 +112,17 @@ int folder_write_config(const char *path, const struct decoder_config *c, enum d
 
 /* ---- Weights --------------------------------------------------------------------------------- */
 
-struct tensor_list {
-    struct tensor_spec *specs;
-    size_t count, capacity;
-};
-
-static int add_spec(void *context, const struct tensor_spec *spec, struct error *e) {
-    struct tensor_list *l = context;
-    struct tensor_spec *specs = array_grow(l->specs, &l->capacity, l->count + 1, sizeof *specs, e);
-    if (specs == NULL) {
-        return ERR_MEMORY;
-    }
-    l->specs = specs;
-    l->specs[l->count++] = *spec;
-    return 0;
-}
-
-static size_t largest(const struct tensor_list *l) {
-    int64_t most = 1;
-    for (size_t i = 0; i < l->count; i++) {
-        const int64_t count = tensor_spec_count(&l->specs[i]);
-        most = count > most ? count : most;
-    }
-    return (size_t)most;
-}
-
-/* One tensor after the other. BF16 takes the place of the floats that it is made of. */
-static int put_all(struct safetensors_writer *w, const struct tensor_list *l, enum dtype type,
-                   int (*read)(void *, const char *, float *, struct error *), void *context,
-                   struct error *e) {
-    float *values = malloc(largest(l) * sizeof *values);
-    int rc = values != NULL ? 0 : error_memory(e, "weights");
-    for (size_t i = 0; i < l->count && rc == 0; i++) {
-        rc = read(context, l->specs[i].name, values, e);
-        if (rc == 0 && type != DTYPE_F32) {
-            dtype_from_float(values, type, values, (size_t)tensor_spec_count(&l->specs[i]));
-        }
-        rc = rc == 0 ? safetensors_writer_put(w, i, values, NULL, e) : rc;
-    }
-    free(values);
-    return rc;
-}
-
-static int write_tensors(const char *path, const struct tensor_list *l, enum dtype type,
-                         int (*read)(void *, const char *, float *, struct error *), void *context,
-                         struct error *e) {
-    struct safetensors_writer *writer = NULL;
-    struct safetensor *tensors = calloc(l->count + 1, sizeof *tensors);
-    json_t *metadata = json_pack("{s:s}", "format", "pt"); /* transformers asks for it */
-    if (tensors == NULL || metadata == NULL) {
-        free(tensors);
-        json_decref(metadata);
-        return error_memory(e, "weights");
-    }
-    for (size_t i = 0; i < l->count; i++) {
-        const struct tensor_spec *s = &l->specs[i];
-        tensors[i] = (struct safetensor){.name = s->name,
-                                         .type = type,
-                                         .rank = s->rank,
-                                         .bytes = (size_t)tensor_spec_count(s) * dtype_size(type)};
-        memcpy(tensors[i].shape, s->shape, sizeof s->shape);
-    }
-    int rc = safetensors_writer_open(&writer, path, tensors, l->count, metadata, e);
-    rc = rc == 0 ? put_all(writer, l, type, read, context, e) : rc;
-    if (rc == 0) {
-        rc = safetensors_writer_commit(writer, e);
-    } else {
-        safetensors_writer_close(writer);
-    }
-    json_decref(metadata);
-    free(tensors);
-    return rc;
-}
-
 int folder_write_weights(const char *path, const struct decoder_config *c, enum dtype type,
                          int (*read)(void *, const char *, float *, struct error *), void *context,
                          struct error *e) {
-    struct tensor_list list = {.specs = NULL};
+    struct tensor_list list = {.count = 0};
+    json_t *metadata = json_pack("{s:s}", "format", "pt"); /* transformers asks for it */
     char *file = file_path(path, "model.safetensors", e);
-    int rc = file != NULL ? decoder_config_list(c, add_spec, &list, e) : ERR_MEMORY;
-    rc = rc == 0 ? write_tensors(file, &list, type, read, context, e) : rc;
+    int rc = file == NULL       ? ERR_MEMORY
+             : metadata == NULL ? error_memory(e, "weights")
+                                : decoder_config_list(c, tensor_list_take, &list, e);
+    rc = rc == 0 ? tensor_list_write(file, &list, type, read, context, metadata, e) : rc;
+    json_decref(metadata);
     free(list.specs);
     free(file);
     return rc;

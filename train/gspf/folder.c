@@ -16,53 +16,29 @@ static void hash_text(char out[17], const struct mask *m) {
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-struct spec_list {
-    struct tensor_spec *specs;
-    size_t count;
-    int (*read)(void *context, const char *name, float *values, struct error *e);
-    void *context;
-};
-
-static int take_spec(void *context, const struct tensor_spec *spec, struct error *e) {
-    struct spec_list *all = context;
-    (void)e;
-    all->specs[all->count++] = *spec;
-    return 0;
-}
-
-static int read_spec(void *context, size_t i, float *values, struct error *e) {
-    const struct spec_list *all = context;
-    return all->read(all->context, all->specs[i].name, values, e);
-}
-
 static int write_rows(const char *path, const struct mask *m, const struct decoder_config *c,
-                      struct spec_list *all, struct error *e) {
+                      parameters_named_reader *read, void *context, struct error *e) {
     char hash[17];
+    struct tensor_list all = {.count = 0};
     hash_text(hash, m);
-    all->specs = calloc(m->count + 1, sizeof *all->specs);
     json_t *metadata = json_pack("{s:s, s:s}", "format", "pt", MASK_HASH, hash);
-    int rc = all->specs != NULL && metadata != NULL ? gspf_list(m, c, take_spec, all, e)
-                                                    : error_memory(e, "an adapter");
-    if (rc == 0) {
-        rc = parameters_write(path, all->specs, all->count, read_spec, all, metadata, e);
-    }
+    int rc = metadata != NULL ? gspf_list(m, c, tensor_list_take, &all, e)
+                              : error_memory(e, "an adapter");
+    rc = rc == 0 ? tensor_list_write(path, &all, DTYPE_F32, read, context, metadata, e) : rc;
     json_decref(metadata);
-    free(all->specs);
+    free(all.specs);
     return rc;
 }
 
 int gspf_write(const char *folder, const struct mask *m, const struct decoder_config *c,
-               const char *comment,
-               int (*read)(void *context, const char *name, float *values, struct error *e),
-               void *context, struct error *e) {
-    struct spec_list all = {.read = read, .context = context};
+               const char *comment, parameters_named_reader *read, void *context, struct error *e) {
     if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
         return error_errno(e, errno, "%s", folder);
     }
     char *rows = file_path(folder, GSPF_FILE, e), *mask = file_path(folder, GSPF_MASK, e);
     int rc = rows != NULL && mask != NULL ? mask_write(mask, m, comment, e) : ERR_MEMORY;
     if (rc == 0) {
-        rc = write_rows(rows, m, c, &all, e);
+        rc = write_rows(rows, m, c, read, context, e);
     }
     free(rows);
     free(mask);

@@ -133,9 +133,7 @@ int gspf_slices(const struct mask *m, const struct parameters *p, const bool *st
 #define GSPF_MASK "mask.txt"
 /* `read` gives the values of the tensors of gspf_list. */
 int gspf_write(const char *folder, const struct mask *m, const struct decoder_config *c,
-               const char *comment,
-               int (*read)(void *context, const char *name, float *values, struct error *e),
-               void *context, struct error *e);
+               const char *comment, parameters_named_reader *read, void *context, struct error *e);
 
 struct gspf_folder {
     char *path; /* owned */

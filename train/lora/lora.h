@@ -75,9 +75,7 @@ bool lora_folder_is(const char *folder);
 /* Writes a folder, which is made if it is not there, as PEFT reads it. `base`: the folder of the
  * base, for base_model_name_or_path. `read` gives the values of the tensors of lora_list, F32. */
 int lora_write(const char *path, const struct lora_options *o, const struct decoder_config *c,
-               const char *base,
-               int (*read)(void *context, const char *name, float *values, struct error *e),
-               void *context, struct error *e);
+               const char *base, parameters_named_reader *read, void *context, struct error *e);
 
 /* ---- To generate with ----------------------------------------------------------------------- */
 

@@ -12,38 +12,14 @@
 
 /* ---- Tensors --------------------------------------------------------------------------------- */
 
-typedef int lora_reader(void *context, const char *name, float *values, struct error *e);
-
-struct spec_list {
-    struct tensor_spec *specs;
-    size_t count;
-    lora_reader *read;
-    void *context;
-};
-
-static int take_spec(void *context, const struct tensor_spec *spec, struct error *e) {
-    struct spec_list *all = context;
-    (void)e;
-    all->specs[all->count++] = *spec;
-    return 0;
-}
-
-static int read_spec(void *context, size_t i, float *values, struct error *e) {
-    const struct spec_list *all = context;
-    return all->read(all->context, all->specs[i].name, values, e);
-}
-
 static int write_tensors(const char *path, const struct lora_options *o,
-                         const struct decoder_config *c, lora_reader *read, void *context,
-                         struct error *e) {
-    struct spec_list all = {.read = read, .context = context};
-    all.specs = calloc(2 * DECODER_MATRICES * (size_t)c->layers, sizeof *all.specs);
+                         const struct decoder_config *c, parameters_named_reader *read,
+                         void *context, struct error *e) {
+    struct tensor_list all = {.count = 0};
     json_t *metadata = json_pack("{s:s}", "format", "pt"); /* Hugging Face's loaders ask for it */
-    int rc = all.specs != NULL && metadata != NULL ? lora_list(o, c, take_spec, &all, e)
-                                                   : error_memory(e, "an adapter");
-    if (rc == 0) {
-        rc = parameters_write(path, all.specs, all.count, read_spec, &all, metadata, e);
-    }
+    int rc = metadata != NULL ? lora_list(o, c, tensor_list_take, &all, e)
+                              : error_memory(e, "an adapter");
+    rc = rc == 0 ? tensor_list_write(path, &all, DTYPE_F32, read, context, metadata, e) : rc;
     json_decref(metadata);
     free(all.specs);
     return rc;
@@ -103,7 +79,7 @@ static int write_config(const char *path, const struct lora_options *o, const ch
 }
 
 int lora_write(const char *path, const struct lora_options *o, const struct decoder_config *c,
-               const char *base, lora_reader *read, void *context, struct error *e) {
+               const char *base, parameters_named_reader *read, void *context, struct error *e) {
     if (mkdir(path, 0777) != 0 && errno != EEXIST) {
         return error_errno(e, errno, "%s", path);
     }
