@@ -399,12 +399,15 @@ static int run_threads(struct trainer *t, struct error *e) {
 
 /* ---- The run --------------------------------------------------------------------------------- */
 
+int trainer_backend(const struct trainer_options *o, const struct backend **backend,
+                    enum dtype *compute, struct error *e) {
+    const char *name = o->compute != NULL ? o->compute : "auto";
+    int rc = backend_open(backend, o->device, e);
+    return rc == 0 ? backend_compute(*backend, name, compute, e) : rc;
+}
+
 int trainer_settle(struct trainer *t, struct error *e) {
-    int rc = backend_open(&t->backend, t->options->device, e);
-    if (rc == 0) {
-        const char *compute = t->options->compute;
-        rc = backend_compute(t->backend, compute != NULL ? compute : "auto", &t->compute, e);
-    }
+    int rc = trainer_backend(t->options, &t->backend, &t->compute, e);
     if (rc < 0) {
         return rc;
     }

@@ -151,6 +151,9 @@ struct task {
     void (*report)(void *context, json_t *line, double *loss);
 };
 
+/* What a run computes on, and in which type. */
+int trainer_backend(const struct trainer_options *options, const struct backend **backend,
+                    enum dtype *compute, struct error *e);
 /* The memory that a run would take, without one: parameters are listed, but have no values. `task`
  * needs `list`, `rehearse` and perhaps `hold`. */
 int trainer_forecast(const struct trainer_options *options, const struct task *task,

@@ -135,13 +135,6 @@ static int check_encoder(const struct align_network *n, struct error *e) {
                      stored->name, stored->fingerprint, n->options->encoder, n->bridge.encoder);
 }
 
-static int compute_of(const struct trainer_options *o, const struct backend **backend,
-                      enum dtype *compute, struct error *e) {
-    int rc = backend_open(backend, o->device, e);
-    return rc < 0 ? rc
-                  : backend_compute(*backend, o->compute != NULL ? o->compute : "auto", compute, e);
-}
-
 /* ---- The runs -------------------------------------------------------------------------------- */
 
 static double seconds_of(int64_t ms) {
@@ -233,7 +226,7 @@ int align_train(const struct align_options *options, const struct decoder_folder
     const struct backend *backend;
     enum dtype compute;
     *result = (struct align_result){.best_step = -1, .matched = (double)NAN};
-    int rc = compute_of(&o.trainer, &backend, &compute, e);
+    int rc = trainer_backend(&o.trainer, &backend, &compute, e);
     rc = rc == 0 ? material_open(&material, histories, count, o.held_out, e) : rc;
     rc = rc == 0 ? safetensors_open(&encoder, o.encoder, e) : rc;
     rc = rc == 0 ? device_open(&device, backend, compute, e) : rc;
@@ -266,7 +259,7 @@ int align_forecast(const struct align_options *options, const struct decoder_con
     struct decoder *base = NULL;
     enum dtype compute;
     *ledger = (struct ledger){.predicted = {0}};
-    int rc = compute_of(&o.trainer, &backend, &compute, e);
+    int rc = trainer_backend(&o.trainer, &backend, &compute, e);
     rc = rc == 0 ? device_open(&device, backend, compute, e) : rc;
     rc = rc == 0 ? dry_open(&dry, compute, e) : rc;
     rc = rc == 0 ? decoder_open_dry(&base, config, model, o.format, dry, e) : rc;

@@ -191,24 +191,17 @@ static struct task task_of(struct tune_task *k) {
                          .report = report};
 }
 
-static int compute_of(const struct trainer_options *o, const struct backend **backend,
-                      enum dtype *compute, struct error *e) {
-    int rc = backend_open(backend, o->device, e);
-    return rc < 0 ? rc
-                  : backend_compute(*backend, o->compute != NULL ? o->compute : "auto", compute, e);
-}
-
 int tune_open_device(const struct tune_task *k, struct device **out, struct error *e) {
     const struct backend *backend;
     enum dtype compute;
-    int rc = compute_of(&k->options->trainer, &backend, &compute, e);
+    int rc = trainer_backend(&k->options->trainer, &backend, &compute, e);
     return rc == 0 ? device_open(out, backend, compute, e) : rc;
 }
 
 static int open_dry_device(const struct tune_task *k, struct device **out, struct error *e) {
     const struct backend *backend;
     enum dtype compute;
-    int rc = compute_of(&k->options->trainer, &backend, &compute, e);
+    int rc = trainer_backend(&k->options->trainer, &backend, &compute, e);
     return rc == 0 ? dry_open(out, compute, e) : rc;
 }
 
