@@ -339,3 +339,12 @@ int optimizer_read(const struct optimizer *o, size_t parameter, float *values, s
     }
     return rc;
 }
+
+int optimizer_read_named(void *context, const char *name, float *values, struct error *e) {
+    const struct optimizer *o = context;
+    const struct parameter *one = parameters_find(o->parameters, name);
+    if (one == NULL) {
+        return error_set(e, ERR_FORMAT, "%s is not a parameter", name);
+    }
+    return optimizer_read(o, parameters_index(o->parameters, one), values, e);
+}

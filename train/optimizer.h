@@ -103,5 +103,7 @@ int optimizer_update(struct optimizer *o, struct device *device,
 /* The values of a parameter that are shipped: the mean of its weights with ema, else
  * its weights. */
 int optimizer_read(const struct optimizer *o, size_t parameter, float *values, struct error *e);
+/* The same by name, for writers of files: `context` is the optimizer, which is only read. */
+parameters_named_reader optimizer_read_named;
 
 #endif

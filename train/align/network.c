@@ -78,23 +78,14 @@ int align_fill(const struct align_network *n, const char *bridge, const char *lo
 
 /* ---- What is shipped ------------------------------------------------------------------------- */
 
-static int read_trained(void *context, const char *name, float *values, struct error *e) {
-    const struct optimizer *o = context;
-    const struct parameter *one = parameters_find(o->parameters, name);
-    if (one == NULL) {
-        return error_set(e, ERR_FORMAT, "%s is not a parameter", name);
-    }
-    return optimizer_read(o, parameters_index(o->parameters, one), values, e);
-}
-
 int align_ship(const struct align_network *n, bool adapters, const struct optimizer *o,
                const char *path, struct error *e) {
     void *from = (void *)(uintptr_t)o; /* only read */
     int rc = mkdir(path, 0777) == 0 || errno == EEXIST ? 0 : error_errno(e, errno, "%s", path);
     if (rc == 0 && adapters) {
-        rc = lora_write(path, &n->lora, n->config, n->model->path, read_trained, from, e);
+        rc = lora_write(path, &n->lora, n->config, n->model->path, optimizer_read_named, from, e);
     }
-    return rc == 0 ? bridge_write(path, &n->bridge, n->reader, read_trained, from, e) : rc;
+    return rc == 0 ? bridge_write(path, &n->bridge, n->reader, optimizer_read_named, from, e) : rc;
 }
 
 /* ---- What a run that goes on must have in common --------------------------------------------- */

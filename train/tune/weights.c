@@ -122,15 +122,6 @@ int tune_task_fill(void *context, struct parameters *p, struct error *e) {
 
 /* ---- What is shipped ------------------------------------------------------------------------- */
 
-static int read_trained(void *context, const char *name, float *values, struct error *e) {
-    const struct optimizer *o = context;
-    const struct parameter *one = parameters_find(o->parameters, name);
-    if (one == NULL) {
-        return error_set(e, ERR_FORMAT, "%s is not a parameter", name);
-    }
-    return optimizer_read(o, parameters_index(o->parameters, one), values, e);
-}
-
 static int read_below(void *context, const char *name, float *values, struct error *e) {
     return lora_folder_floats(context, name, values, e);
 }
@@ -140,7 +131,7 @@ static int ship_rows(const struct tune_task *k, const char *path, void *from, st
     void *below = (void *)(uintptr_t)&k->start.lora; /* only read */
     char comment[256];
     tune_mask_comment(k, comment);
-    int rc = gspf_write(path, &k->mask, k->config, comment, read_trained, from, e);
+    int rc = gspf_write(path, &k->mask, k->config, comment, optimizer_read_named, from, e);
     return rc < 0 || !k->start.has_lora
                ? rc
                : lora_write(path, &k->lora, k->config, k->model->path, read_below, below, e);
@@ -156,7 +147,7 @@ static int ship_bridge(const struct tune_task *k, const char *path, uint64_t enc
     struct bridge_options bridge = k->bridge;
     bridge.encoder = encoder;
     if (k->options->bridge.used) {
-        return bridge_write(path, &bridge, k->reader, read_trained, from, e);
+        return bridge_write(path, &bridge, k->reader, optimizer_read_named, from, e);
     }
     const struct bridge_folder *kept = &k->start.bridge;
     void *values = (void *)(uintptr_t)kept; /* only read */
@@ -171,10 +162,10 @@ int tune_task_ship(void *context, const struct optimizer *o, const char *path, s
     void *from = (void *)(uintptr_t)o; /* only read */
     int rc = method == TUNE_FULL
                  ? decoder_folder_write(path, k->config, k->model, decoder_folder_type(k->model),
-                                        read_trained, from, e)
-             : tune_by_rows(method)
-                 ? ship_rows(k, path, from, e)
-                 : lora_write(path, &k->lora, k->config, k->model->path, read_trained, from, e);
+                                        optimizer_read_named, from, e)
+             : tune_by_rows(method) ? ship_rows(k, path, from, e)
+                                    : lora_write(path, &k->lora, k->config, k->model->path,
+                                                 optimizer_read_named, from, e);
     uint64_t encoder = k->bridge.encoder;
     if (rc == 0 && tune_encodes(k->options)) {
         rc = tune_encoder_ship(k, o, path, &encoder, e);
