@@ -1,12 +1,11 @@
 /* train_adapters.c - what commands that train adapters have in common: see train_command.h. */
 #include <inttypes.h>
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/mix.h"
 #include "cli/number.h"
 #include "cli/train_command.h"
+#include "store/json.h"
 
 static const char *const TARGETS[DECODER_MATRICES + 1] = {"q",    "k",  "v",    "o",
                                                           "gate", "up", "down", NULL};
@@ -42,26 +41,21 @@ static bool is_preset(const char *name) {
     return false;
 }
 
-static int append_ledger(struct bytes *out, const size_t bytes[LEDGER_COUNT], bool json,
-                         struct error *e) {
-    json_t *root = json_object();
-    int rc = root != NULL ? 0 : error_memory(e, NULL);
+static int append_lines(struct bytes *out, const size_t bytes[LEDGER_COUNT], struct error *e) {
+    int rc = 0;
     for (int i = 0; i <= LEDGER_COUNT && rc == 0; i++) {
         const char *name = i < LEDGER_COUNT ? LEDGER_NAMES[i] : "total";
         const size_t count = i < LEDGER_COUNT ? bytes[i] : ledger_total(bytes);
-        if (json_object_set_new(root, name, json_integer((json_int_t)count)) != 0) {
-            rc = error_memory(e, NULL);
-        } else if (!json) {
-            rc = bytes_printf(out, e, "%-12s %9.1f MB\n", name, (double)count * 1e-6);
-        }
+        rc = bytes_printf(out, e, "%-12s %9.1f MB\n", name, (double)count * 1e-6);
     }
-    char *text = json ? json_dumps(root, JSON_COMPACT) : NULL;
-    if (json && rc == 0) {
-        rc = text != NULL ? bytes_printf(out, e, "%s\n", text) : error_memory(e, NULL);
-    }
-    free(text);
-    json_decref(root);
     return rc;
+}
+
+static int append_json(struct bytes *out, const size_t bytes[LEDGER_COUNT], struct error *e) {
+    json_t *root = ledger_json(bytes);
+    int rc = root != NULL ? json_append(out, root, e) : error_memory(e, NULL);
+    json_decref(root);
+    return rc == 0 ? bytes_append(out, "\n", 1, e) : rc;
 }
 
 int train_predict(struct train_arguments *a, train_forecast *forecast, struct error *e) {
@@ -78,7 +72,8 @@ int train_predict(struct train_arguments *a, train_forecast *forecast, struct er
     }
     bytes_init(&text, 1 << 20);
     if (rc == 0) {
-        rc = append_ledger(&text, ledger.predicted, a->tune.json, e);
+        rc = a->tune.json ? append_json(&text, ledger.predicted, e)
+                          : append_lines(&text, ledger.predicted, e);
     }
     if (rc == 0) {
         rc = options_print(bytes_text(&text), e);

@@ -7,21 +7,6 @@
 #include "store/file.h"
 #include "store/json.h"
 
-static json_t *ledger_json(const size_t bytes[LEDGER_COUNT]) {
-    json_t *root = json_object();
-    bool made = root != NULL;
-    for (int i = 0; i < LEDGER_COUNT && made; i++) {
-        made = json_object_set_new(root, LEDGER_NAMES[i], json_integer((json_int_t)bytes[i])) == 0;
-    }
-    made = made &&
-           json_object_set_new(root, "total", json_integer((json_int_t)ledger_total(bytes))) == 0;
-    if (!made) {
-        json_decref(root);
-        return NULL;
-    }
-    return root;
-}
-
 int train_result_write(const char *path, const struct tune_result *r, struct error *e) {
     struct rusage usage = {.ru_maxrss = 0};
     struct bytes text;

@@ -19,6 +19,21 @@ size_t ledger_total(const size_t bytes[LEDGER_COUNT]) {
     return sum;
 }
 
+json_t *ledger_json(const size_t bytes[LEDGER_COUNT]) {
+    json_t *root = json_object();
+    bool made = root != NULL;
+    for (int i = 0; i < LEDGER_COUNT && made; i++) {
+        made = json_object_set_new(root, LEDGER_NAMES[i], json_integer((json_int_t)bytes[i])) == 0;
+    }
+    made = made &&
+           json_object_set_new(root, "total", json_integer((json_int_t)ledger_total(bytes))) == 0;
+    if (!made) {
+        json_decref(root);
+        return NULL;
+    }
+    return root;
+}
+
 void ledger_log(const char *title, const size_t bytes[LEDGER_COUNT]) {
     char text[256];
     size_t used = 0;

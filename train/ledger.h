@@ -7,6 +7,7 @@
 #ifndef OCC_TRAIN_LEDGER_H
 #define OCC_TRAIN_LEDGER_H
 
+#include <jansson.h>
 #include <stddef.h>
 
 enum ledger_entry {
@@ -27,6 +28,8 @@ struct ledger {
 };
 
 size_t ledger_total(const size_t bytes[LEDGER_COUNT]);
+/* The entries by name, and "total": a new reference. NULL: no memory. */
+json_t *ledger_json(const size_t bytes[LEDGER_COUNT]);
 /* A line of the log, at LOG_INFO: "TITLE: 1234 MB: weights 12, ...". */
 void ledger_log(const char *title, const size_t bytes[LEDGER_COUNT]);
 
