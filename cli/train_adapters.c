@@ -10,6 +10,36 @@
 static const char *const TARGETS[DECODER_MATRICES + 1] = {"q",    "k",  "v",    "o",
                                                           "gate", "up", "down", NULL};
 
+int train_adapters_check(struct train_arguments *a, struct trainer_options *o, const char *takes,
+                         struct error *e) {
+    o->time_ms = a->tune.time_ms;
+    o->compute = COMPUTES[a->device.compute];
+    o->team = a->threads;
+    if (a->tune.recompute >= 0) {
+        o->tape.recompute = (enum tape_recompute)a->tune.recompute;
+    }
+    if (a->tune.json && !a->tune.predict) {
+        return error_set(e, ERR_USAGE, "--json is how --predict prints");
+    }
+    if (a->tune.model == NULL) {
+        return error_set(e, ERR_USAGE, "no model is named: --model FOLDER");
+    }
+    if (a->files == 0 && !a->tune.predict) {
+        return error_set(e, ERR_USAGE, "%s", takes);
+    }
+    if (a->tune.predict && a->output == NULL) {
+        a->output = ""; /* nothing is written */
+    }
+    return 0;
+}
+
+const char *train_shape_named(const struct train_arguments *a) {
+    return a->tune.rank > 0          ? "--rank"
+           : a->tune.alpha != NULL   ? "--alpha"
+           : a->tune.targets != NULL ? "--targets"
+                                     : NULL;
+}
+
 int train_lora(const struct train_arguments *a, struct lora_options *o, struct error *e) {
     double shares[DECODER_MATRICES];
     int rc = 0;

@@ -57,34 +57,9 @@ static int check_shapes(const struct train_arguments *a, struct error *e) {
 
 /* What is gone on with has a shape of its own. */
 static int check_from(const struct train_arguments *a, struct error *e) {
-    const struct {
-        const char *name;
-        bool named;
-    } shape[] = {{"--rank", a->tune.rank > 0},
-                 {"--alpha", a->tune.alpha != NULL},
-                 {"--targets", a->tune.targets != NULL}};
-    for (size_t i = 0; i < sizeof shape / sizeof *shape && a->from != NULL; i++) {
-        if (shape[i].named) {
-            return error_set(e, ERR_USAGE, "%s: the adapter of --from has its own", shape[i].name);
-        }
-    }
-    return 0;
-}
-
-static int check_paths(struct train_arguments *a, struct error *e) {
-    if (a->tune.json && !a->tune.predict) {
-        return error_set(e, ERR_USAGE, "--json is how --predict prints");
-    }
-    if (a->tune.model == NULL) {
-        return error_set(e, ERR_USAGE, "no model is named: --model FOLDER");
-    }
-    if (a->files == 0 && !a->tune.predict) {
-        return error_set(e, ERR_USAGE, "align takes STORE...");
-    }
-    if (a->tune.predict && a->output == NULL) {
-        a->output = ""; /* nothing is written */
-    }
-    return 0;
+    const char *shape = a->from != NULL ? train_shape_named(a) : NULL;
+    return shape == NULL ? 0
+                         : error_set(e, ERR_USAGE, "%s: the adapter of --from has its own", shape);
 }
 
 int train_align_check(struct train_arguments *a, struct error *e) {
@@ -103,12 +78,7 @@ int train_align_check(struct train_arguments *a, struct error *e) {
     o->measure_rows = a->tune.measure_rows > 0 ? a->tune.measure_rows : o->measure_rows;
     o->patience = a->tune.patience >= 0 ? a->tune.patience : o->patience;
     o->seed = (uint64_t)a->seed;
-    o->trainer.time_ms = a->tune.time_ms;
-    o->trainer.tape.recompute =
-        a->tune.recompute >= 0 ? (enum tape_recompute)a->tune.recompute : RECOMPUTE_NONE;
-    o->trainer.compute = COMPUTES[a->device.compute];
-    o->trainer.team = a->threads;
-    int rc = check_paths(a, e);
+    int rc = train_adapters_check(a, &o->trainer, "align takes STORE...", e);
     rc = rc == 0 ? train_common(a, &o->trainer, e) : rc;
     rc = rc == 0 ? check_numbers(a, e) : rc;
     rc = rc == 0 ? check_shapes(a, e) : rc;

@@ -63,6 +63,12 @@ int train_align_check(struct train_arguments *a, struct error *e);
 int train_align_run(struct train_arguments *a, char **files, int count,
                     const volatile sig_atomic_t *cancel, struct error *e);
 
+/* Of commands that train adapters: what is named and where it goes; `takes` what the operands are.
+ * And the options that both have, to the trainer's. */
+int train_adapters_check(struct train_arguments *a, struct trainer_options *o, const char *takes,
+                         struct error *e);
+/* The first option that gives adapters a shape, or NULL. */
+const char *train_shape_named(const struct train_arguments *a);
 /* The shape of adapters, and dropout, as the options say. */
 int train_lora(const struct train_arguments *a, struct lora_options *o, struct error *e);
 /* Prints what a run would take, of the folder or preset of --model. */

@@ -43,8 +43,7 @@ static bool from_has_bridge(const struct train_arguments *a) {
 static int check_method(const struct train_arguments *a, struct error *e) {
     const enum tune_method method = a->tune.options.method;
     const char *name = TUNE_METHOD_NAMES[method];
-    const char *shape = FIRST_OF({"--rank", a->tune.rank > 0}, {"--alpha", a->tune.alpha != NULL},
-                                 {"--targets", a->tune.targets != NULL});
+    const char *shape = train_shape_named(a);
     const char *lora = shape != NULL ? shape : FIRST_OF({"--dropout", a->tune.dropout != NULL});
     const char *choice =
         FIRST_OF({"--budget", a->tune.budget != NULL}, {"--memory", a->tune.memory > 0});
@@ -245,24 +244,8 @@ static int settle_context(struct train_arguments *a, struct error *e) {
 
 /* ---- All of it ------------------------------------------------------------------------------- */
 
-static int check_model(const struct train_arguments *a, struct error *e) {
-    if (a->tune.json && !a->tune.predict) {
-        return error_set(e, ERR_USAGE, "--json is how --predict prints");
-    }
-    if (a->tune.model == NULL) {
-        return error_set(e, ERR_USAGE, "no model is named: --model FOLDER");
-    }
-    return 0;
-}
-
 static int check_data(struct train_arguments *a, struct error *e) {
     struct corpus_options *o = &a->tune.corpus;
-    if (a->files == 0 && !a->tune.predict) {
-        return error_set(e, ERR_USAGE, "tune takes DATA...");
-    }
-    if (a->tune.predict && a->output == NULL) {
-        a->output = ""; /* nothing is written */
-    }
     o->packing = a->tune.packing != 0;
     o->seed = (uint64_t)a->seed;
     o->held_out = HOLD_OUT;
@@ -285,18 +268,12 @@ static void settle_numbers(struct train_arguments *a) {
     o->measure_steps = a->tune.measure > 0 ? a->tune.measure : o->measure_steps;
     o->measure_rows = a->tune.measure_rows > 0 ? a->tune.measure_rows : o->measure_rows;
     o->patience = a->tune.patience >= 0 ? a->tune.patience : o->patience;
-    o->trainer.time_ms = a->tune.time_ms;
-    if (a->tune.recompute >= 0) {
-        o->trainer.tape.recompute = (enum tape_recompute)a->tune.recompute;
-    }
-    o->trainer.compute = COMPUTES[a->device.compute];
-    o->trainer.team = a->threads;
 }
 
 int train_tune_check(struct train_arguments *a, struct error *e) {
     struct tune_options *o = &a->tune.options;
     settle_numbers(a);
-    int rc = check_model(a, e);
+    int rc = train_adapters_check(a, &o->trainer, "tune takes DATA...", e);
     if (rc == 0) {
         rc = check_data(a, e);
     }
