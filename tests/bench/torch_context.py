@@ -40,9 +40,11 @@ The bundled adapter was made so (SmolLM2-135M: train/get-smollm2.sh):
         --from first -o smollm2-135m
 
 on an NVIDIA H100 (80 GB) with 15 processes that build rows: 8.5 minutes, 6,341 steps, 65 million positions (of the
-teacher a third is counted); then 1.1 minutes, 1,000 steps, 10 million positions. A step takes at most 17 GB. S.occ has
-3,146 pages, 59,423 posts, 34 MB of text. None of the accounts of train/paper/accounts.sh is in that text: what is
-measured are accounts that the adapter has never seen. A token of these:
+teacher a third is counted); then 1.1 minutes, 1,000 steps, 10 million positions. A step takes at most 17 GB. That was an
+earlier form of these files: on a CPU both have the same batches, losses and gradients; this one has not run on a card, and
+names accounts as they are, where that one had ".." behind them. S.occ has 3,146 pages, 59,423 posts, 34 MB of text. None
+of the accounts of train/paper/accounts.sh is in that text: what is measured are accounts that the adapter has never seen.
+A token of these:
 
     reading, share of tokens read    r4x4 96.9%  r4x16 97.0%  r2x4 94.4%  r1x4 85.3%  r1x16 85.0%  r1x64 63.8%
     (after the first stage alone)         96.9%        97.3%       94.8%       86.9%        86.5%        77.9%
