@@ -1,4 +1,5 @@
-/* ops.h - tests of operations: for every backend that is there, and every level of the CPU's.
+/* ops.h - tests of operations: for every backend that is there, and every level of the CPU's; with
+ * OCC_TEST_DEVICE=cuda for that backend alone, which must be there (else the test is skipped).
  *
  *     static void check(struct device *d, const struct op_case *c) {
  *         struct array *x = array_normal(d, c, 1), *out = array_normal(d, c, 1);
@@ -29,12 +30,28 @@ enum { OP_LEVEL_COUNT = 5 };
 
 static const char *op_device = "", *op_compute = "";
 
+/* Whether tests are of `backend` too. */
+static inline bool op_wants(const char *backend) {
+    const char *asked = getenv("OCC_TEST_DEVICE");
+    return asked == NULL || strcmp(asked, backend) == 0;
+}
+
 static inline void op_run(const char *backend, const char *level, enum dtype compute,
                           void (*body)(struct device *d)) {
     const struct backend *b;
     struct device *d = NULL;
     struct error e;
-    if (backend_open(&b, backend, &e) < 0 || (compute == DTYPE_BF16 && !b->has_bf16())) {
+    if (!op_wants(backend)) {
+        return;
+    }
+    if (backend_open(&b, backend, &e) < 0) {
+        if (getenv("OCC_TEST_DEVICE") != NULL) {
+            printf("1..0 # SKIP %s\n", e.text);
+            exit(77);
+        }
+        return;
+    }
+    if (compute == DTYPE_BF16 && !b->has_bf16()) {
         return;
     }
     op_device = level != NULL ? level : backend;
@@ -49,7 +66,8 @@ static inline void op_run(const char *backend, const char *level, enum dtype com
 static inline void op_run_team(int threads, enum dtype compute, void (*body)(struct device *d)) {
     const struct backend *b;
     struct device *d = NULL;
-    if (backend_open(&b, "cpu", NULL) < 0 || (compute == DTYPE_BF16 && !b->has_bf16())) {
+    if (!op_wants("cpu") || backend_open(&b, "cpu", NULL) < 0 ||
+        (compute == DTYPE_BF16 && !b->has_bf16())) {
         return;
     }
     op_device = "team";

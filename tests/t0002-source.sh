@@ -6,7 +6,7 @@
 top=$(cd "$test_folder/.." && pwd)
 
 sources() {
-    find "$top/store" "$top/ingest" "$top/render" "$top/compress" "$top/train" "$top/cli" "$top/tests" -name '*.[ch]' -print
+    find "$top/store" "$top/ingest" "$top/render" "$top/compress" "$top/train" "$top/cli" "$top/tests" \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cc' \) -print
 }
 
 sources_are_formatted() {
@@ -37,7 +37,7 @@ no_lines_left_for_later() {
 # A folder or room includes itself, and those it stands on.
 expect_includes() {
     local folder=$1 allowed=$2
-    grep -rnE '^#include [<"](store|ingest|render|compress|train|cli)/' "$top/$folder" --include='*.[ch]' |
+    grep -rnE '^#include [<"](store|ingest|render|compress|train|cli)/' "$top/$folder" --include='*.[ch]' --include='*.cu' |
         grep -vE "\"($allowed)[/.]" >found || true
     expect_code 1 grep . found
 }
@@ -52,7 +52,7 @@ dependencies_point_one_way() {
 }
 
 a_backend_keeps_to_itself() { # all else goes by compress/ops.h
-    grep -rnE '^#include "compress/(cpu|cuda)/' "$top"/{store,ingest,render,compress,train,cli} --include='*.[ch]' |
+    grep -rnE '^#include "compress/(cpu|cuda)/' "$top"/{store,ingest,render,compress,train,cli} --include='*.[ch]' --include='*.cu' |
         grep -vE "^$top/compress/(cpu|cuda)/" >found || true
     expect_code 1 grep . found
 }
@@ -62,7 +62,7 @@ expect_libraries() {
     local folder=$1 allowed=$2
     local all='archive|archive_entry|dnnl|ebur128|expat|fontconfig|ft2build|hb|immintrin|jansson|lib(av|sw)[a-z]*'
     all+='|lmdb|oneapi|pcre2|png|turbojpeg|unicode|xxhash|zdict|zstd|omp|cpuid'
-    grep -rnE "^#include (<($all)[./-]|FT_)" "$top/$folder" --include='*.[ch]' |
+    grep -rnE "^#include (<($all)[./-]|FT_)" "$top/$folder" --include='*.[ch]' --include='*.cu' |
         grep -vE "#include (<($allowed)[./-]|${3:-nothing else})" >found || true
     expect_code 1 grep . found
 }
@@ -154,7 +154,7 @@ files_and_functions_have_a_limit() {
 
 # Messages and help: "is not a", "after", "a training run". ("there is no model" is English.)
 messages_are_plain_english() {
-    grep -rnoE '"([^"\\]|\\.)*"' "$top"/{store,ingest,render,compress,train,cli} --include='*.[ch]' | grep -vE ':"[a-z_/]+\.h"$' |
+    grep -rnoE '"([^"\\]|\\.)*"' "$top"/{store,ingest,render,compress,train,cli} --include='*.[ch]' --include='*.cu' | grep -vE ':"[a-z_/]+\.h"$' |
         grep -E '\b(is|are) no [a-z]|\b([Bb]ehind|[Tt]old)\b|\ba training( (is|was|that)\b|[.,;:"])' |
         grep -vE '\bthere (is|are) no |\bis no (longer|more)\b' >found || true
     expect_code 1 grep . found
