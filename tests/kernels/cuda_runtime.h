@@ -8,7 +8,8 @@
  * Found: reads of shared or global memory that nobody wrote (poisoned with NaN), and, with
  * AddressSanitizer, those beyond it; a barrier that is missing, wherever the order of threads then
  * matters, and, with ThreadSanitizer, wherever two threads touch one place; barriers that threads
- * of a block meet at different lines, or not at all; shuffles of lanes that are not there.
+ * of a block meet at different lines, or not at all; shuffles of lanes that are not there; with
+ * UndefinedBehaviorSanitizer, vectors that are not aligned.
  *
  * Not found: what depends on a GPU's timing, on its caches or on how far it rounds. Products of
  * tensor cores are computed as the PTX manual says that fragments lie. */
@@ -38,29 +39,44 @@ struct dim3 {
     dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {
     }
 };
+/* The last member of a vector, without a size: copies are calls by it, and UBSan looks at the
+ * addresses of those alone. */
+struct gpu_copied {
+    gpu_copied() = default;
+    gpu_copied(const gpu_copied &) {
+    }
+    gpu_copied &operator=(const gpu_copied &) {
+        return *this;
+    }
+};
 struct alignas(16) float4 {
     float x, y, z, w;
+    [[no_unique_address]] gpu_copied copied;
 };
 struct alignas(8) float2 {
     float x, y;
+    [[no_unique_address]] gpu_copied copied;
 };
 struct alignas(16) uint4 {
     unsigned x, y, z, w;
+    [[no_unique_address]] gpu_copied copied;
 };
 struct alignas(8) uint2 {
     unsigned x, y;
+    [[no_unique_address]] gpu_copied copied;
 };
+static_assert(sizeof(float4) == 16 && sizeof(uint2) == 8, "vectors are their numbers");
 static inline float4 make_float4(float x, float y, float z, float w) {
-    return {x, y, z, w};
+    return {x, y, z, w, {}};
 }
 static inline float2 make_float2(float x, float y) {
-    return {x, y};
+    return {x, y, {}};
 }
 static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) {
-    return {x, y, z, w};
+    return {x, y, z, w, {}};
 }
 static inline uint2 make_uint2(unsigned x, unsigned y) {
-    return {x, y};
+    return {x, y, {}};
 }
 
 /* ---- Threads --------------------------------------------------------------------------------- */
