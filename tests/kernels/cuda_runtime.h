@@ -200,6 +200,10 @@ static inline float gpu_logf(float x) {
 static inline float __fdividef(float x, float y) {
     return x / y;
 }
+static inline void sincospif(float x, float *sine, float *cosine) {
+    *sine = (float)sin(3.14159265358979323846 * (double)x);
+    *cosine = (float)cos(3.14159265358979323846 * (double)x);
+}
 static inline int __popc(unsigned x) {
     return __builtin_popcount(x);
 }
