@@ -15,7 +15,7 @@
 #     train     the encoder `nano`, from nothing, for the rest of the time, on the *.txt in the folder --text
 #
 # A part that fails is told, and the next one runs. RESULTS (gpu-results) gets results.md, log.txt and, of training,
-# encoder.safetensors and metrics.ndjson. Exit: 0 where all parts passed, 1 where not, 77 without nvcc or a GPU. --device
+# train.log, encoder.safetensors and metrics.ndjson. Exit: 0 where all parts passed, 1 where not, 77 without nvcc or a GPU. --device
 # cpu tries the script itself where there is no GPU.
 set -u
 export LC_ALL=C
@@ -123,7 +123,7 @@ part_parity() {
 
 # Where the build is no bundle.
 sample_pages() {
-    "$bin/bench-samples" 24 "$here/golden/texts/en.txt" | "$bin/occ-render" -q --mode base >"$pages"
+    "$bin/bench-samples" 6 "$here/golden/texts/en.txt" | "$bin/occ-render" -q --mode base >"$pages"
 }
 
 # Of dense BF16 products, TFLOP/s, and of memory, GB/s, by the data sheet; of other GPUs as measured.
@@ -140,11 +140,11 @@ peaks() {
 
 # shellcheck disable=SC2046 # of peaks: words on purpose
 part_bench() {
-    "$bin/bench-gpu" --device "$device" --model "$nano" --batches 1,16,64 --operations $(peaks) 2>&1 || return 1
+    "$bin/bench-gpu" --device "$device" --model "$nano" --modes "$modes" --batches "$nano_batches" --operations $(peaks) 2>&1 || return 1
     while ! [ -e "$deepencoder" ]; do
         sleep 0.2 # it is being written
     done
-    "$bin/bench-gpu" --device "$device" --model "$deepencoder" --batches 1,4,16 --operations $(peaks) 2>&1
+    "$bin/bench-gpu" --device "$device" --model "$deepencoder" --modes "$modes" --batches "$deepencoder_batches" --operations $(peaks) 2>&1
 }
 
 # shellcheck disable=SC2046
@@ -152,11 +152,11 @@ part_steps() {
     rc=0
     cd "$work" || return 1
     printf 'The encoder and its reading heads, tiny pages (bench-train):\n\n'
-    for batch in 8 64; do
+    for batch in $step_batches; do
         "$bin/bench-train" --device "$device" --threads 1 --batch "$batch" --steps 10 2>&1 || rc=1
     done
     printf '\nA language model with adapters (bench-step):\n\n'
-    "$bin/bench-step" --device "$device" --operations $(peaks) 2>&1 || rc=1
+    "$bin/bench-step" --device "$device" --tokens "$step_tokens" --operations $(peaks) 2>&1 || rc=1
     return "$rc"
 }
 
@@ -165,25 +165,28 @@ train() {
     limit=$1
     shift
     find "$text" -name '*.txt' | sort |
-        xargs timeout -k 20 "$limit" "$bin/occ-train" read -v --device "$device" --batch 32 -j "$(at_once)" -o "$work/run" "$@" \
-            >>"$work/train.log" 2>&1
+        xargs timeout -k 20 "$limit" "$bin/occ-train" read -v --device "$device" --batch "$train_batch" -j "$(at_once)" -o "$work/run" "$@" \
+            >>"$results/train.log" 2>&1
 }
 
 # The length of the run follows from the rate of its first steps, so that the learning rate has fallen at its end.
 part_train() {
     began=$(now)
-    train "$part_seconds" --steps 100000 --stop-at 40
-    rate=$(sed -n 's/.* \([0-9.]*\) pages\/s.*/\1/p' "$work/train.log" | tail -1)
-    left=$((part_seconds - ($(now) - began) - 15))
-    steps=$(awk "BEGIN { print int(0.95 * ${rate:-0} * $left / 32) }")
-    if [ "$steps" -gt 40 ]; then
+    : >"$results/train.log"
+    train $((part_seconds - 30)) --steps 100000 --stop-at 10
+    rate=$(sed -n 's/.* \([0-9.]*\) pages\/s.*/\1/p' "$results/train.log" | tail -1)
+    left=$((part_seconds - ($(now) - began) - 30))
+    steps=$(awk "BEGIN { print int(0.95 * ${rate:-0} * $left / $train_batch) }")
+    if [ "$steps" -gt 10 ]; then
         train "$left" --steps "$steps"
     fi
-    cat "$work/train.log" >&2
     echo "${rate:-no} pages a second at first; then:"
     echo
-    grep -E 'occ-train: |failed|rror' "$work/train.log" | tail -3 | sed 's/^/    /'
-    cp "$work/run/metrics.ndjson" "$results/" && cp "$work/run/encoder.safetensors" "$results/"
+    grep -E 'occ-train: |failed|rror' "$results/train.log" | tail -3 | sed 's/^/    /'
+    cp "$work/run/metrics.ndjson" "$results/" && cp "$work/run/encoder.safetensors" "$results/" || return 1
+    [ -e "$pages" ] || sample_pages
+    "$bin/occ-compress" -v --device "$device" --verify -m "$results/encoder.safetensors" -s "$work/store" "$pages" 2>&1 |
+        grep 'read back'
 }
 
 # ---- All of them -----------------------------------------------------------------------------------------------------
@@ -286,6 +289,7 @@ trap 'exit 1' HUP INT TERM
 # What a bundle has, and where it is otherwise.
 bin=$build/bin nano=$build/share/occ/nano.safetensors pages=$build/pages.tar deepencoder=$scratch/deepencoder.safetensors
 [ -e "$pages" ] || pages=$scratch/pages.tar
+[ -e "$nano" ] || nano=$here/../compress/nano.safetensors
 [ -n "$text" ] || text=$build/text
 [ -d "$text" ] || text=$here/golden/texts
 text=$(cd "$text" && pwd) || exit 2
@@ -296,6 +300,12 @@ fi
 if [ -e "$build/fonts.conf" ]; then
     export FONTCONFIG_FILE="$build/fonts.conf" XDG_CACHE_HOME="$scratch"
 fi
+# The processor is for trying the script: as little as will do.
+modes=tiny,base,hifi nano_batches=1,16,64 deepencoder_batches=1,4,16 step_batches='8 64' step_tokens=2048,8192 train_batch=32
+if [ "$device" = cpu ]; then
+    modes=tiny nano_batches=1,2 deepencoder_batches=1 step_batches=2 step_tokens=128 train_batch=2
+fi
+export modes nano_batches deepencoder_batches step_batches step_tokens train_batch
 export build bin nano pages deepencoder text results device
 
 {

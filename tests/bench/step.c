@@ -1,11 +1,11 @@
 /* step.c - how fast a language model learns on any device, and where the time goes: beside one
  * large product and one large copy in the same run.
  *
- *     bench-step [--preset smollm2-135m] [--device cuda] [--tokens 2048] [--recompute block]
+ *     bench-step [--preset smollm2-135m] [--device cuda] [--tokens 2048,8192] [--recompute block]
  *                [--steps 5] [--operations] [--f32] [--peak TFLOP/s] [--bandwidth GB/s]
  *
- * Adapters of rank 16 beside random weights that are frozen (BF16 where products are), a row of
- * --tokens in a step, without --tokens rows of 2048 and of 8192. Prints Markdown: tokens a second,
+ * Adapters of rank 16 beside random weights that are frozen (BF16 where products are), a row of so
+ * many tokens in a step. Prints Markdown: tokens a second,
  * and the rate of the multiplications and additions that the step is asked for (compress/dry.h),
  * those of blocks that run again included. --operations: a table of the operations of the last one,
  * each timed by itself (watch.h). The weights are in a file, which is removed again. */
@@ -24,9 +24,13 @@
 #include "tests/bench/decoder_step.h"
 #include "train/parameters.h"
 
+enum { ROWS = 8 };
+
 struct options {
     const char *preset, *device;
-    long tokens, steps;
+    long tokens[ROWS];
+    int row_count;
+    long steps;
     enum tape_recompute recompute;
     bool operations, f32;
     double peak, bandwidth;
@@ -104,7 +108,6 @@ static void measure(const struct options *o, struct device *d, const struct deco
 }
 
 static void run(const struct options *o) {
-    enum { SHORT = 2048, LONG = 8192 };
     struct error e;
     const struct backend *inner, *b;
     struct decoder_folder folder;
@@ -127,10 +130,9 @@ static void run(const struct options *o) {
            o->preset, inner->name, dtype_name(compute), TAPE_RECOMPUTE_NAMES[o->recompute],
            measured.operations * 1e-12, measured.bytes * 1e-9, c.operations * 1e-12,
            c.bytes * 1e-9);
-    if (o->tokens == 0) {
-        measure(o, d, base, SHORT, false, &c);
+    for (int i = 0; i < o->row_count; i++) {
+        measure(o, d, base, o->tokens[i], o->operations && i + 1 == o->row_count, &c);
     }
-    measure(o, d, base, o->tokens > 0 ? o->tokens : LONG, o->operations, &c);
     decoder_close(base);
     device_close(d);
     safetensors_close(folder.tensors);
@@ -146,6 +148,19 @@ static bool parse_recompute(struct options *o, const char *name) {
         }
     }
     return false;
+}
+
+static bool parse_tokens(struct options *o, char *list) {
+    char *rest = NULL;
+    o->row_count = 0;
+    for (char *text = strtok_r(list, ",", &rest); text != NULL; text = strtok_r(NULL, ",", &rest)) {
+        const long tokens = strtol(text, NULL, 10);
+        if (tokens < 1 || tokens > 1 << 20 || o->row_count == ROWS) {
+            return false;
+        }
+        o->tokens[o->row_count++] = tokens;
+    }
+    return o->row_count > 0;
 }
 
 static bool parse(struct options *o, int argc, char **argv) {
@@ -166,7 +181,7 @@ static bool parse(struct options *o, int argc, char **argv) {
             o->device = optarg;
             break;
         case 't':
-            o->tokens = strtol(optarg, NULL, 10);
+            ok = parse_tokens(o, optarg);
             break;
         case 's':
             o->steps = strtol(optarg, NULL, 10);
@@ -190,7 +205,7 @@ static bool parse(struct options *o, int argc, char **argv) {
             ok = false;
         }
     }
-    return ok && optind == argc && o->steps > 0 && o->tokens >= 0 && o->tokens <= 1 << 20;
+    return ok && optind == argc && o->steps > 0;
 }
 
 int main(int argc, char **argv) {
