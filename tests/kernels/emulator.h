@@ -8,7 +8,7 @@
 
 #include "tests/kernels/cuda_runtime.h"
 
-enum { MOST_DEVICES = 8, MOST_STREAMS = 64, SHARED_UNASKED = 48 * 1024 };
+enum { MOST_DEVICES = 16, MOST_STREAMS = 64, SHARED_UNASKED = 48 * 1024 };
 
 /* Held from here to the end of the scope; by one thread more than once, too. */
 struct locked {
@@ -44,6 +44,7 @@ struct launch {
     size_t shared_bytes;
     void (*run)(void *kernel);
     void *kernel;
+    int pool; /* of fibers: one for each stream */
 };
 void blocks_run(const struct launch *l);
 
@@ -70,7 +71,7 @@ struct gpu_stream *stream_of(cudaStream_t stream, const char *call);
 void stream_ask(struct gpu_stream *s, void (*run)(void *state), const void *state, size_t bytes);
 /* Until all that it was asked is done. */
 void stream_wait(struct gpu_stream *s);
-/* What all streams of a device, -1: of all, were asked. */
+/* What all streams of a device were asked. */
 void streams_wait(int device);
 /* What the host has waited for. */
 const struct clock *host_clock(void);

@@ -22,7 +22,7 @@ typedef ucontext_t place; /* where somebody goes on */
 typedef void *place; /* of a stack, on which the rest is kept */
 #endif
 
-enum { STACK = 256 * 1024, GUARD = 16 * 1024 };
+enum { STACK = 256 * 1024, GUARD = 16 * 1024, MOST_POOLS = 64 };
 
 struct fiber {
     place at;
@@ -32,7 +32,7 @@ struct fiber {
 };
 
 static struct {
-    struct fiber fibers[MOST_FIBERS];
+    struct fiber *pools[MOST_POOLS], *fibers;
     struct fiber *now;
     place home;
     void *home_tsan;
@@ -109,18 +109,18 @@ static char *new_stack(void) {
     return (char *)whole + GUARD;
 }
 
-void fibers_open(int count) {
-    for (int i = 0; i < count; i++) {
-        all.fibers[i].tsan = tsan_create();
-        if (all.fibers[i].stack == NULL) {
-            all.fibers[i].stack = new_stack();
-        }
+void fibers_choose(int pool, int count) {
+    pool = tsan() ? pool : 0;
+    if (all.pools[pool] == NULL) {
+        all.pools[pool] = (struct fiber *)calloc(MOST_FIBERS, sizeof(struct fiber));
     }
-}
-
-void fibers_close(int count) {
+    all.fibers = all.pools[pool];
     for (int i = 0; i < count; i++) {
-        tsan_destroy(all.fibers[i].tsan);
+        if (all.fibers[i].stack != NULL) {
+            continue;
+        }
+        all.fibers[i].stack = new_stack();
+        all.fibers[i].tsan = tsan_create();
     }
 }
 

@@ -4,10 +4,9 @@
 
 enum { MOST_FIBERS = 1024 };
 
-/* Fibers 0 to count - 1, until fibers_close: to ThreadSanitizer they are new threads, to which the
- * one that calls hands all it knows. */
-void fibers_open(int count);
-void fibers_close(int count);
+/* Fibers 0 to count - 1, from now on those of `pool`: to ThreadSanitizer each pool has threads of
+ * its own, which are nobody else's. */
+void fibers_choose(int pool, int count);
 
 /* The next fiber_enter begins to run `body`. */
 void fiber_start(int i, void (*body)(void));

@@ -13,7 +13,7 @@
 #include "tests/kernels/fibers.h"
 #include "tests/kernels/sanitizers.h"
 
-enum { WARP = 32, MOST_WARPS = MOST_FIBERS / WARP, MOST_SHARED = 256 * 1024 };
+enum { WARP = 32, MOST_WARPS = MOST_FIBERS / WARP, PAGE = 4096 };
 enum { BLOCKS_APART = 64 /* whose barriers ThreadSanitizer keeps apart */ };
 
 enum state { RUNS, AT_BLOCK_BARRIER, AT_WARP_BARRIER, ENDED };
@@ -41,8 +41,8 @@ static struct {
     int order[MOST_FIBERS];
     int count;
     uint64_t words[MOST_WARPS][2][WARP]; /* of exchanges: two that take turns */
-    int counted[2];
-    char *shared, *shared_pages;
+    int counted[3];
+    char *shared;
     struct meetings *meetings; /* of blocks */
     struct meetings *meeting;  /* of the block that runs */
 } gpu;
@@ -81,10 +81,10 @@ void gpu_block_barrier(const char *file, int line) {
 
 int gpu_block_count(bool mine, const char *file, int line) {
     struct thread *t = (struct thread *)gpu_now;
-    const unsigned turn = t->counts++ % 2;
+    const unsigned turn = t->counts++ % 3;
     gpu.counted[turn] += mine;
     gpu_block_barrier(file, line);
-    gpu.counted[1 - turn] = 0; /* nobody counts there before the next barrier but one */
+    gpu.counted[(turn + 2) % 3] = 0; /* all have read it, and count there after the next barrier */
     return gpu.counted[turn];
 }
 
@@ -229,16 +229,24 @@ void *gpu_shared_memory(void) {
 /* Exactly as large as was asked, so that AddressSanitizer sees its end. To ThreadSanitizer it is
  * new where pages are mapped. */
 static void poison_shared(size_t bytes) {
-    if (tsan()) {
-        gpu.shared_pages = (char *)mmap(gpu.shared_pages, MOST_SHARED, PROT_READ | PROT_WRITE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-                                            (gpu.shared_pages != NULL ? MAP_FIXED : 0),
-                                        -1, 0);
-        gpu.shared = gpu.shared_pages;
-    } else if (gpu.shared == NULL) {
+    if (tsan() && bytes > 0) {
+        void *pages =
+            mmap(gpu.shared, (bytes + PAGE - 1) / PAGE * PAGE, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | (gpu.shared != NULL ? MAP_FIXED : 0), -1, 0);
+        gpu.shared = (char *)pages;
+    } else if (!tsan() && gpu.shared == NULL) {
         gpu.shared = (char *)malloc(bytes);
     }
     memset(gpu.shared, 0xFF, bytes);
+}
+
+static void forget_shared(size_t bytes) {
+    if (tsan() && bytes > 0) {
+        munmap(gpu.shared, (bytes + PAGE - 1) / PAGE * PAGE);
+    } else if (!tsan()) {
+        free(gpu.shared);
+    }
+    gpu.shared = NULL;
 }
 
 static void thread_main(void) {
@@ -284,16 +292,12 @@ void blocks_run(const struct launch *l) {
     gpu.launch = l;
     gpu.count = (int)(l->block.x * l->block.y * l->block.z);
     gpu.meetings = (struct meetings *)calloc(BLOCKS_APART, sizeof *gpu.meetings);
-    fibers_open(gpu.count);
+    fibers_choose(l->pool, gpu.count);
     for (unsigned i = 0; i < blocks; i++) {
         begin_block(block_number(i, first, step, blocks));
         run_block();
     }
     tsan_acquire(&gpu.meetings->end);
-    fibers_close(gpu.count);
-    if (!tsan()) {
-        free(gpu.shared);
-    }
+    forget_shared(l->shared_bytes);
     free(gpu.meetings);
-    gpu.shared = NULL;
 }

@@ -9,14 +9,18 @@
 #include "tests/kernels/emulator.h"
 #include "tests/kernels/sanitizers.h"
 
-enum { ALIGNMENT = 256, HIDDEN = 64 * 1024 };
+enum { ALIGNMENT = 256 };
+static const size_t HIDDEN = 64 * 1024; /* of each memory, at its beginning */
+
+/* The memory of a device: all of what is asked for comes out of one pool. */
+struct gpu_pool {
+    uint64_t used, reserved, threshold;
+};
 
 static struct {
     struct memory **sorted; /* by address */
     size_t count, room;
-    struct {
-        uint64_t used, reserved, threshold;
-    } devices[MOST_DEVICES];
+    struct gpu_pool devices[MOST_DEVICES];
     char failing[32]; /* OCC_GPU_FAIL_ALLOC as it was */
     uint64_t asked;   /* since it changed */
 } all;
@@ -157,17 +161,10 @@ static uint64_t capacity(void) {
 }
 
 /* What a pool has reserved stays so until somebody waits and it has more than it may keep. */
-static uint64_t taken(int device) {
-    const uint64_t used = all.devices[device].used, reserved = all.devices[device].reserved;
-    return used > reserved ? used : reserved;
-}
-
 void memory_settle(int device) {
-    const uint64_t used = all.devices[device].used, kept = all.devices[device].threshold;
-    const uint64_t least = used > kept ? used : kept;
-    if (all.devices[device].reserved > least) {
-        all.devices[device].reserved = least;
-    }
+    struct gpu_pool *pool = &all.devices[device];
+    const uint64_t least = pool->used > pool->threshold ? pool->used : pool->threshold;
+    pool->reserved = pool->reserved > least ? least : pool->reserved;
 }
 
 static size_t rounded(size_t size) {
@@ -193,7 +190,9 @@ static cudaError_t allocate(void **out, size_t size, int device, struct memory *
     m->slot = -1;
     m->there = true;
     if (device >= 0) {
-        all.devices[device].used += rounded(size);
+        struct gpu_pool *pool = &all.devices[device];
+        pool->used += rounded(size);
+        pool->reserved = pool->used > pool->reserved ? pool->used : pool->reserved;
     }
     insert(m);
     hide(m);
@@ -228,8 +227,8 @@ int memory_left(void) {
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *whole_bytes) {
     struct locked l;
     *whole_bytes = capacity();
-    const uint64_t used = taken(gpu_device());
-    *free_bytes = *whole_bytes > used ? *whole_bytes - used : 0;
+    const uint64_t reserved = all.devices[gpu_device()].reserved;
+    *free_bytes = *whole_bytes > reserved ? *whole_bytes - reserved : 0;
     return cudaSuccess;
 }
 
@@ -253,6 +252,7 @@ cudaError_t cudaFree(void *data) {
         struct memory *m = whole(data, false, "cudaFree");
         streams_wait(m->device);
         forget(m);
+        memory_settle(m->device);
         give_back(&m);
     }
     return cudaSuccess;
@@ -281,7 +281,6 @@ cudaError_t cudaMallocAsync(void **out, size_t size, cudaStream_t stream) {
     struct memory *m;
     cudaError_t code = allocate(out, size, s->device, &m);
     if (code == cudaSuccess) {
-        all.devices[s->device].reserved = taken(s->device);
         asan_hide(m->data, m->size);
         m->there = false;
         m->slot = s->slot;
@@ -308,14 +307,26 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t *out, int device) {
     if (device < 0 || device >= gpu_device_count()) {
         return gpu_told(cudaErrorInvalidDevice);
     }
-    *out = (cudaMemPool_t)&all.devices[device];
+    *out = &all.devices[device];
     return cudaSuccess;
 }
 
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, enum cudaMemPoolAttr attribute,
                                     void *value) {
-    (void)attribute; /* there is one */
     struct locked l;
-    memcpy(&((decltype(&all.devices[0]))(void *)pool)->threshold, value, sizeof(uint64_t));
+    if (attribute != cudaMemPoolAttrReleaseThreshold) {
+        return gpu_told(cudaErrorInvalidValue);
+    }
+    memcpy(&pool->threshold, value, sizeof pool->threshold);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, enum cudaMemPoolAttr attribute,
+                                    void *value) {
+    struct locked l;
+    const uint64_t it = attribute == cudaMemPoolAttrReleaseThreshold     ? pool->threshold
+                        : attribute == cudaMemPoolAttrReservedMemCurrent ? pool->reserved
+                                                                         : pool->used;
+    memcpy(value, &it, sizeof it);
     return cudaSuccess;
 }

@@ -41,19 +41,30 @@ locked::~locked() {
 
 /* ---- Order --------------------------------------------------------------------------- */
 
+static struct {
+    uint64_t asked; /* OCC_GPU_ORDER as it was: a hash, by which nobody else's memory is read */
+    uint64_t random;
+} chance;
+
 enum order gpu_order(void) {
     const char *asked = getenv("OCC_GPU_ORDER");
+    uint64_t hash = 5381;
     asked = asked != NULL ? asked : "1";
+    for (const char *at = asked; *at != '\0'; at++) {
+        hash = hash * 33 + (unsigned char)*at;
+    }
+    if (hash != chance.asked) {
+        chance.asked = hash;
+        chance.random = strtoull(asked, NULL, 10);
+    }
     return strcmp(asked, "forward") == 0   ? FORWARD
            : strcmp(asked, "reverse") == 0 ? REVERSE
                                            : RANDOM;
 }
 
 uint64_t gpu_random(uint64_t count) {
-    static uint64_t state;
-    state = state != 0 ? state : gpu_setting("OCC_GPU_ORDER", 1) * 2 + 1;
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (state >> 33) % count;
+    chance.random = chance.random * 6364136223846793005u + 1442695040888963407u;
+    return (chance.random >> 33) % count;
 }
 
 /* ---- Errors -------------------------------------------------------------------------- */
@@ -94,7 +105,7 @@ int gpu_device(void) {
 
 int gpu_device_count(void) {
     const uint64_t count = gpu_setting("OCC_GPU_COUNT", 1);
-    return (int)(count < MOST_DEVICES ? count : MOST_DEVICES);
+    return count < MOST_DEVICES ? (int)count : MOST_DEVICES;
 }
 
 size_t gpu_most_shared(void) {
@@ -180,7 +191,7 @@ void gpu_launch(const char *name, const void *kernel, dim3 grid, dim3 block, siz
         gpu_refuse(name, "a launch on a stream of another GPU than the thread's");
     }
     memory_use_words(s, closure, bytes, name);
-    const struct launch head = {name, grid, block, shared_bytes, run, NULL};
+    const struct launch head = {name, grid, block, shared_bytes, run, NULL, s->slot};
     const size_t before = (sizeof head + 15) / 16 * 16;
     char *state = (char *)malloc(before + bytes);
     memcpy(state, &head, sizeof head);

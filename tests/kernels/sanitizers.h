@@ -18,6 +18,8 @@ WEAK void __tsan_destroy_fiber(void *fiber);
 WEAK void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 WEAK void __tsan_acquire(void *at);
 WEAK void __tsan_release(void *at);
+WEAK void __tsan_read_range(void *at, long size);
+WEAK void __tsan_write_range(void *at, long size);
 #undef WEAK
 }
 
@@ -52,6 +54,19 @@ static inline void tsan_release(void *at) {
 static inline void tsan_acquire(void *at) {
     if (tsan()) {
         __tsan_acquire(at);
+    }
+}
+
+/* What the emulator does to memory for a kernel's thread, as if the kernel did it. */
+static inline void tsan_reads(const void *at, size_t size) {
+    if (tsan()) {
+        __tsan_read_range((void *)at, (long)size);
+    }
+}
+
+static inline void tsan_writes(void *at, size_t size) {
+    if (tsan()) {
+        __tsan_write_range(at, (long)size);
     }
 }
 

@@ -54,7 +54,24 @@ const struct clock *host_clock(void) {
 
 /* ---- Streams ------------------------------------------------------------------------- */
 
+/* Forgets those that were closed and have done all they were asked. */
+static void reap(void) {
+    for (struct gpu_stream **at = &all.streams; *at != NULL;) {
+        struct gpu_stream *s = *at;
+        if (s->open || s->first != NULL) {
+            at = &s->next;
+            continue;
+        }
+        *at = s->next;
+        all.slots &= ~((uint64_t)1 << s->slot);
+        all.numbers[s->slot] = s->asked;
+        tsan_destroy(s->tsan);
+        free(s);
+    }
+}
+
 static struct gpu_stream *stream_new(int device) {
+    reap();
     struct gpu_stream *s = (struct gpu_stream *)calloc(1, sizeof *s);
     while (s->slot < MOST_STREAMS && (all.slots >> s->slot & 1) != 0) {
         s->slot++;
@@ -71,18 +88,6 @@ static struct gpu_stream *stream_new(int device) {
     s->next = all.streams;
     all.streams = s;
     return s;
-}
-
-static void stream_free(struct gpu_stream *s) {
-    struct gpu_stream **at = &all.streams;
-    while (*at != s) {
-        at = &(*at)->next;
-    }
-    *at = s->next;
-    all.slots &= ~((uint64_t)1 << s->slot);
-    all.numbers[s->slot] = s->asked;
-    tsan_destroy(s->tsan);
-    free(s);
 }
 
 struct gpu_stream *stream_of(cudaStream_t stream, const char *call) {
@@ -142,9 +147,6 @@ static void run_first(struct gpu_stream *s) {
     free(w);
     tsan_release(s);
     tsan_become(all.home_tsan);
-    if (!s->open && s->first == NULL) {
-        stream_free(s);
-    }
 }
 
 /* One of the streams that can go on, `own` aside; NULL: there is none. Streams are listed from the
@@ -196,9 +198,8 @@ void stream_wait(struct gpu_stream *s) {
 }
 
 void streams_wait(int device) {
-    for (struct gpu_stream *s = all.streams, *next; s != NULL; s = next) {
-        next = s->next;
-        if ((s->device == device || device < 0) && s->open) {
+    for (struct gpu_stream *s = all.streams; s != NULL; s = s->next) {
+        if (s->device == device) {
             stream_wait(s);
         }
     }
@@ -255,9 +256,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     struct locked l;
     struct gpu_stream *s = stream_of(stream, "cudaStreamDestroy");
     s->open = false;
-    if (s->first == NULL) {
-        stream_free(s);
-    }
+    reap();
     return cudaSuccess;
 }
 
