@@ -90,6 +90,7 @@ static struct packed *pack(struct encoder_loader *l, const struct tensor *matrix
     struct device *d = l->encoder->device;
     struct tensor added = tensor_vector(bias, DTYPE_F32, NULL, tensor_rows(matrix));
     l->rc = d->ops->pack(d, &w, matrix, bias != NULL ? &added : NULL, l->e);
+    l->encoder->packed_bytes += l->rc == 0 ? w->bytes : 0;
     return w;
 }
 
