@@ -97,6 +97,7 @@ static int load_matrix(void *context, const struct tensor_spec *t, struct error 
     int rc = added != NULL
                  ? r->device->ops->pack(r->device, &r->matrices[index], &matrix, &vector, e)
                  : e->code;
+    r->packed_bytes += rc == 0 ? r->matrices[index]->bytes : 0;
     free(weight);
     free(added);
     return rc;
