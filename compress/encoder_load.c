@@ -285,6 +285,9 @@ int encoder_open(struct encoder **out, const char *path, const struct encoder_co
     if (rc == 0) {
         rc = load_all(encoder, e);
     }
+    if (rc == 0) { /* for the devices of other threads */
+        rc = encoder->device->ops->synchronize(encoder->device, e);
+    }
     if (rc < 0) {
         encoder_close(encoder);
         return rc;

@@ -12,7 +12,9 @@ struct page_encoder {
     const struct encoder *encoder;
     struct encoder_session *session;
     struct page_rules rules;
-    size_t memory; /* bytes of the device that a run may take; 0: not known */
+    /* Bytes of the device that a run may take, and with which several pages went through when there
+     * was less than that; 0: not known. */
+    size_t memory, lately;
     /* Of the pictures that go together: bytes, and what comes back. */
     struct host_buffer pixels, tokens;
 };
@@ -45,7 +47,7 @@ int page_encoder_open(struct page_encoder **out, const struct encoder *encoder, 
     }
     p->encoder = encoder;
     p->rules = page_rules_of(encoder);
-    p->memory = memory;
+    p->memory = p->lately = memory;
     int rc = encoder_session_open(&p->session, encoder, e);
     if (rc < 0) {
         free(p);
@@ -165,12 +167,16 @@ static size_t bytes_of(const struct page_encoder *p, struct picture *const *pict
     return encoder_run_bytes(p->encoder, &shape, channels_of(pictures, count));
 }
 
-/* How many of them there is room for. */
+/* How many of them there is room for, at least one. */
 static int fitting(const struct page_encoder *p, struct picture *const *pictures, int count) {
-    while (count > 0 && p->memory > 0 && bytes_of(p, pictures, count) > p->memory) {
+    while (count > 1 && p->lately > 0 && bytes_of(p, pictures, count) > p->lately) {
         count--;
     }
     return count;
+}
+
+static bool is_too_large(const struct page_encoder *p, struct picture *const *picture) {
+    return p->memory > 0 && bytes_of(p, picture, 1) > p->memory;
 }
 
 /* Of a picture that does not fit. */
@@ -179,13 +185,29 @@ static int refuse(const struct page_encoder *p, struct picture *const *picture, 
     const struct image *i = picture[0]->image;
     size_t left = p->memory;
     struct error unknown;
-    if (bytes_of(p, picture, 1) <= p->memory &&
-        backend->memory_left(backend->number, &left, &unknown) < 0) {
+    if (!is_too_large(p, picture) && backend->memory_left(backend->number, &left, &unknown) < 0) {
         left = 0;
     }
     return error_set(
         e, ERR_LIMIT, "a picture of %d x %d pixels needs %.1f MB of GPU memory, and there are %.1f",
         i->width, i->height, (double)bytes_of(p, picture, 1) * 1e-6, (double)left * 1e-6);
+}
+
+/* Fewer and fewer, and what the session holds of other sizes is given back first. How many were
+ * tried in the end. */
+static int run_fewer(struct page_encoder *p, struct picture *const *pictures, int count, int *rc,
+                     struct error *e) {
+    bool last = false;
+    while (*rc == ERR_MEMORY && !last) {
+        last = count == 1;
+        if (!last) {
+            count /= 2;
+            p->lately = bytes_of(p, pictures, count);
+        }
+        encoder_session_clear(p->session);
+        *rc = run(p, pictures, count, e);
+    }
+    return count;
 }
 
 /* As many as the memory holds, and fewer where that was wrong: others may have taken some. How many
@@ -194,17 +216,10 @@ static int run_some(struct page_encoder *p, struct picture *const *pictures, int
     struct error e = {0};
     const bool host = encoder_backend(p->encoder)->host_memory;
     int some = fitting(p, pictures, count);
-    int rc = some > 0 ? run(p, pictures, some, &e) : ERR_MEMORY;
-    while (rc == ERR_MEMORY && !host && some > 1) {
-        some /= 2;
-        p->memory = bytes_of(p, pictures, some);
-        encoder_session_clear(p->session);
-        rc = run(p, pictures, some, &e);
-    }
-    some = some > 0 ? some : 1;
+    int rc = is_too_large(p, pictures) ? refuse(p, pictures, &e) : run(p, pictures, some, &e);
     if (rc == ERR_MEMORY && !host) {
-        encoder_session_clear(p->session);
-        rc = refuse(p, pictures, &e);
+        some = run_fewer(p, pictures, some, &rc, &e);
+        rc = rc == ERR_MEMORY ? refuse(p, pictures, &e) : rc;
     }
     if (rc < 0) {
         fail(pictures, some, rc, &e);
