@@ -23,8 +23,14 @@ void device_buffer_release(struct device_buffer *b, struct device *d) {
 }
 
 struct tensor device_buffer_matrix(const struct device_buffer *b, int64_t rows, int64_t width) {
-    assert(rows * width <= tensor_count(&b->memory));
-    return tensor_matrix(b->memory.data, DTYPE_F32, b->memory.home, rows, width);
+    return device_buffer_matrix_of(b, DTYPE_F32, rows, width);
+}
+
+struct tensor device_buffer_matrix_of(const struct device_buffer *b, enum dtype type, int64_t rows,
+                                      int64_t width) {
+    const struct tensor t = tensor_matrix(b->memory.data, type, b->memory.home, rows, width);
+    assert(tensor_bytes(&t) <= tensor_bytes(&b->memory));
+    return t;
 }
 
 int host_buffer_reserve(struct host_buffer *b, const struct backend *backend, size_t count,

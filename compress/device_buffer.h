@@ -14,8 +14,10 @@ int device_buffer_reserve(struct device_buffer *b, struct device *d, int64_t cou
                           struct error *e);
 void device_buffer_release(struct device_buffer *b, struct device *d);
 
-/* The beginning of it as a matrix of F32; there must be room. */
+/* The beginning of it as a matrix, of F32 or of another type; there must be room. */
 struct tensor device_buffer_matrix(const struct device_buffer *b, int64_t rows, int64_t width);
+struct tensor device_buffer_matrix_of(const struct device_buffer *b, enum dtype type, int64_t rows,
+                                      int64_t width);
 
 /* Of the host, as the backend likes it best (host_alloc): of a thread that has a device open. */
 struct host_buffer { /* {0}: empty */

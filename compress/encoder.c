@@ -90,16 +90,13 @@ static struct tensor buffer_of(const struct pass *p, int index, int64_t rows, in
 
 /* The same for what only products read, in what they read: the same numbers in half the bytes. */
 static struct tensor operand_of(const struct pass *p, int index, int64_t rows, int64_t width) {
-    struct tensor x = buffer_of(p, index, rows, width);
-    x.type = p->device->compute;
-    return x;
+    return device_buffer_matrix_of(&p->s->buffers[index], p->device->compute, rows, width);
 }
 
 /* Queries, keys and values: a processor's attention rounds them on its own. */
 static struct tensor projection_of(const struct pass *p, int64_t rows, int64_t width) {
-    struct tensor x = buffer_of(p, BUFFER_WIDE, rows, width);
-    x.type = encoder_projection_type(p->encoder);
-    return x;
+    return device_buffer_matrix_of(&p->s->buffers[BUFFER_WIDE], encoder_projection_type(p->encoder),
+                                   rows, width);
 }
 
 static int show(const struct pass *p, const char *name, int64_t index, const struct tensor *x) {

@@ -20,7 +20,7 @@ static struct encoder *open_golden(enum dtype compute) {
     bytes_init(&text, 1 << 20);
     bool ok = CHECK(file_read(GOLDEN "config.json", &text, &e) == 0) &&
               CHECK(config_parse(&config, bytes_text(&text), &e) == 0) &&
-              CHECK(encoder_open(&encoder, GOLDEN "weights.safetensors", &config, cpu_backend(),
+              CHECK(encoder_open(&encoder, GOLDEN "weights.safetensors", &config, tested_backend(),
                                  compute, &e) == 0);
     if (!ok) {
         printf("# %s\n", e.text);
@@ -274,7 +274,7 @@ static void tiles_and_a_global_view_equal_the_published_modules(void) {
 }
 
 static void bf16_keeps_the_direction_of_the_tokens(void) {
-    if (!cpu_backend()->has_bf16()) {
+    if (!tested_backend()->has_bf16()) {
         printf("# this processor has no bf16 products\n");
         return;
     }
