@@ -519,7 +519,7 @@ static const struct ops DRY_OPS = {.alloc = dry_alloc,
 
 /* ---- Devices --------------------------------------------------------------------------------- */
 
-static int always(struct error *e) {
+static int always(int number, struct error *e) {
     return 0;
 }
 
@@ -531,12 +531,17 @@ static int one(void) {
     return 1;
 }
 
+static int open_device(struct device **out, const struct backend *b, enum dtype compute,
+                       struct error *e) {
+    return dry_open(out, compute, e);
+}
+
 const struct backend DRY_BACKEND = {.name = "dry",
                                     .probe = always,
                                     .has_bf16 = has_bf16,
                                     .workers = one,
                                     .batch = one,
-                                    .device_open = dry_open,
+                                    .device_open = open_device,
                                     .device_close = dry_close};
 
 int dry_open(struct device **out, enum dtype compute, struct error *e) {

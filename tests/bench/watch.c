@@ -191,8 +191,10 @@ WATCHED(adamw, (struct device *d, TENSOR(weight), TENSOR(first_moment), TENSOR(s
 static struct backend backend;
 
 /* The device is the inner one's, but for its table. */
-static int open_device(struct device **out, enum dtype compute, struct error *e) {
-    int rc = watched.inner->device_open(out, compute, e);
+static int open_device(struct device **out, const struct backend *b, enum dtype compute,
+                       struct error *e) {
+    (void)b;
+    int rc = device_open(out, watched.inner, compute, e);
     if (rc == 0) {
         watched.ops = (*out)->ops;
         table = *watched.ops;
