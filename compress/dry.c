@@ -292,14 +292,21 @@ static const struct ops DRY_OPS = {.alloc = dry_alloc,
 
 /* ---- Devices --------------------------------------------------------------------------------- */
 
-static const struct backend DRY_BACKEND = {.name = "dry"};
+struct dry_device {
+    struct device head;
+    struct backend backend;
+};
 
-int dry_open(struct device **out, enum dtype compute, struct error *e) {
-    *out = calloc(1, sizeof **out);
-    if (*out == NULL) {
+int dry_open(struct device **out, const struct backend *backend, enum dtype compute,
+             struct error *e) {
+    struct dry_device *d = calloc(1, sizeof *d);
+    *out = NULL;
+    if (d == NULL) {
         return error_memory(e, NULL);
     }
-    **out = (struct device){.backend = &DRY_BACKEND, .ops = &DRY_OPS, .compute = compute};
+    d->backend = (struct backend){.name = "dry", .batch = backend->batch};
+    d->head = (struct device){.backend = &d->backend, .ops = &DRY_OPS, .compute = compute};
+    *out = &d->head;
     return 0;
 }
 
