@@ -81,11 +81,15 @@ static struct node *expanded(const struct seeing *s, struct tape *t, struct node
     if (s->bucket == 0) {
         return x;
     }
-    float *numbers = tape_host(t, (size_t)(cells * (dim - kept)), sizeof *numbers);
-    const struct tensor host = tensor_matrix(numbers, DTYPE_F32, NULL, cells, dim - kept);
-    const struct tensor zeros = numbers != NULL ? tape_upload(t, &host) : host;
-    struct node *rest = tape_status(t, NULL) == 0 ? tape_input(t, &zeros, NULL) : NULL;
-    return tape_concat_columns(t, tape_matrix(t, x, cells, kept), rest);
+    const struct tensor like = tensor_matrix(NULL, DTYPE_F32, NULL, cells, dim - kept);
+    const struct tensor zeros = tape_space(t, &like);
+    struct device *d = tape_device(t);
+    struct error e;
+    if (zeros.data == NULL) {
+        return NULL;
+    }
+    tape_fail(t, d->ops->fill(d, &zeros, 0, &e), &e);
+    return tape_concat_columns(t, tape_matrix(t, x, cells, kept), tape_input(t, &zeros, NULL));
 }
 
 /* As read_trunk_tape (train/read/head.h) has it, for cells of one bucket. */
