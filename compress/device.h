@@ -37,7 +37,7 @@ struct backend {
     int (*probe)(int number, struct error *e);
     bool (*has_bf16)(void);
     /* How many devices should be open at a time (a thread each), and how many pages of 1024 x 1024
-     * each should be given at once. */
+     * each should be given at once: of other work that can be cut, so many times what a core is. */
     int (*workers)(void);
     int (*batch)(void);
     bool host_memory; /* its memory is the host's: it reads what lies there */

@@ -50,6 +50,7 @@ static int dry_synchronize(struct device *d, struct error *e) {
 
 struct dry_device {
     struct device head;
+    struct backend backend;
     dry_see *see;
     void *context;
 };
@@ -519,38 +520,16 @@ static const struct ops DRY_OPS = {.alloc = dry_alloc,
 
 /* ---- Devices --------------------------------------------------------------------------------- */
 
-static int always(int number, struct error *e) {
-    return 0;
-}
-
-static bool has_bf16(void) {
-    return true;
-}
-
-static int one(void) {
-    return 1;
-}
-
-static int open_device(struct device **out, const struct backend *b, enum dtype compute,
-                       struct error *e) {
-    return dry_open(out, compute, e);
-}
-
-const struct backend DRY_BACKEND = {.name = "dry",
-                                    .probe = always,
-                                    .has_bf16 = has_bf16,
-                                    .workers = one,
-                                    .batch = one,
-                                    .device_open = open_device,
-                                    .device_close = dry_close};
-
-int dry_open(struct device **out, enum dtype compute, struct error *e) {
+int dry_open(struct device **out, const struct backend *backend, enum dtype compute,
+             struct error *e) {
     struct dry_device *d = calloc(1, sizeof *d);
     *out = NULL;
     if (d == NULL) {
         return error_memory(e, NULL);
     }
-    d->head = (struct device){.backend = &DRY_BACKEND, .ops = &DRY_OPS, .compute = compute};
+    d->backend =
+        (struct backend){.name = "dry", .batch = backend->batch, .device_close = dry_close};
+    d->head = (struct device){.backend = &d->backend, .ops = &DRY_OPS, .compute = compute};
     *out = &d->head;
     return 0;
 }

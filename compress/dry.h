@@ -8,10 +8,9 @@
 
 #include "compress/device.h"
 
-extern const struct backend DRY_BACKEND;
-
-/* `compute`: that of the device that is stood in for. */
-int dry_open(struct device **out, enum dtype compute, struct error *e);
+/* In the place of a device of `backend` that computes in `compute`. */
+int dry_open(struct device **out, const struct backend *backend, enum dtype compute,
+             struct error *e);
 void dry_close(struct device *d); /* NULL is allowed */
 
 /* ---- Operations ------------------------------------------------------------------------------ */

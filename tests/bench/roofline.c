@@ -4,14 +4,17 @@
  *     bench-roofline [--batch 16] [--launch 4]
  *
  * For each encoder and mode, a batch of pages, and for steps of training of a language model with
- * adapters, Markdown: operations, bytes; and for each machine the times of
+ * adapters, Markdown: operations, bytes, kernels; and the times, ms on the first machine, of
  *
- *     device    the sum over operations of the larger of operations / peak and bytes / bandwidth
- *     launches  --launch microseconds for each kernel, which a thread of the host starts one by one
- *     bus       pixels to the GPU and tokens back
+ *     the device, by families of operations: of each the larger of operations / peak and bytes /
+ *         bandwidth
+ *     launches: --launch microseconds for each kernel, which a thread of the host starts one by one
+ *     the bus: pixels to the GPU and tokens back
  *
- * which run beside each other where the pipeline is full: the largest is the limit. Needs no GPU,
- * and no weights: they are a file of holes, which is removed again. */
+ * The three run beside each other where the pipeline is full. So the longest is the limit: for each
+ * machine how many a second it allows, with which share of the peak of products, and its name
+ * unless it is the device. Needs no GPU, and no weights: they are a file of holes, which is removed
+ * again. */
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <inttypes.h>
@@ -80,10 +83,13 @@ static void see(void *context, const struct dry_operation *o) {
 
 static struct demand asked;
 
+static int batch_of_a_gpu(void) {
+    return 16;
+}
+
 static int open_watched(struct device **out, const struct backend *b, enum dtype compute,
                         struct error *e) {
-    (void)b;
-    int rc = dry_open(out, compute, e);
+    int rc = dry_open(out, b, compute, e);
     if (rc == 0) {
         dry_trace(*out, see, &asked);
     }
@@ -95,39 +101,47 @@ static int open_watched(struct device **out, const struct backend *b, enum dtype
 
 static void print_head(const char *what, const char *unit) {
     printf(
-        "\n| %s | GFLOP | MB | kernels | machine | products | attention | rows | moving | device "
-        "| launches | bus | limit | %s | of the peak |\n"
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
-        what, unit);
+        "\n| %s | GFLOP | MB | kernels | products | attention | rows | moving | launches | bus |",
+        what);
+    for (int i = 0; i < MACHINE_COUNT; i++) {
+        printf(" %s, %s |", MACHINES[i].name, unit);
+    }
+    printf("\n|---|---|---|---|---|---|---|---|---|---|");
+    for (int i = 0; i < MACHINE_COUNT; i++) {
+        printf("---|");
+    }
+    printf("\n");
 }
 
-/* `count` pages or tokens, of which the demand is; times are of one page, or of a thousand
- * tokens. */
-static void print_rows(const char *name, const struct demand *d, double count, double each,
-                       double launch) {
-    const double ms = 1e3 * each / count;
-    for (int i = 0; i < MACHINE_COUNT; i++) {
-        const double *s = d->seconds[i];
-        const double device = s[DRY_PRODUCTS] + s[DRY_ATTENTION] + s[DRY_ROWS] + s[DRY_MOVING];
-        const double launches = d->launches * launch, bus = d->crossing / MACHINES[i].bus;
-        const char *limit = "device";
-        double longest = device;
-        if (launches > longest) {
-            longest = launches;
-            limit = "launches";
-        }
-        if (bus > longest) {
-            longest = bus;
-            limit = "bus";
-        }
-        printf("| %s | %.1f | %.0f | %.0f | %s | %.3f | %.3f | %.3f | %.3f | %.3f | %.3f | %.3f | "
-               "%s | %.0f | %.0f%% |\n",
-               i == 0 ? name : "", d->operations * each / count * 1e-9,
-               d->bytes * each / count * 1e-6, d->launches * each / count, MACHINES[i].name,
-               s[DRY_PRODUCTS] * ms, s[DRY_ATTENTION] * ms, s[DRY_ROWS] * ms, s[DRY_MOVING] * ms,
-               device * ms, launches * ms, bus * ms, limit, count / longest,
-               100 * d->operations / longest / MACHINES[i].operations);
+/* How many a second, which share of the peak that is, and by what it is limited. */
+static void print_best(const struct demand *d, const struct machine *m, const double *families,
+                       double count, double launches) {
+    const double bus = d->crossing / m->bus;
+    double device = 0;
+    for (int i = 0; i < DRY_FAMILIES; i++) {
+        device += families[i];
     }
+    const double kernels = launches > device ? launches : device;
+    const double longest = bus > kernels ? bus : kernels;
+    printf(" %.0f, %.0f%%%s |", count / longest, 100 * d->operations / longest / m->operations,
+           longest == device ? ""
+           : longest == bus  ? ", bus"
+                             : ", launches");
+}
+
+/* `count` pages or tokens, of which the demand is; a line tells of `each` of them, its times in ms
+ * on the first machine. */
+static void print_row(const char *name, const struct demand *d, double count, double each,
+                      double launch) {
+    const double share = each / count, ms = 1e3 * share, *s = d->seconds[0];
+    printf("| %s | %.1f | %.0f | %.0f | %.3f | %.3f | %.3f | %.3f | %.3f | %.3f |", name,
+           d->operations * share * 1e-9, d->bytes * share * 1e-6, d->launches * share,
+           s[DRY_PRODUCTS] * ms, s[DRY_ATTENTION] * ms, s[DRY_ROWS] * ms, s[DRY_MOVING] * ms,
+           d->launches * launch * ms, d->crossing / MACHINES[0].bus * ms);
+    for (int i = 0; i < MACHINE_COUNT; i++) {
+        print_best(d, &MACHINES[i], d->seconds[i], count, d->launches * launch);
+    }
+    printf("\n");
 }
 
 /* ---- Encoders ----------------------------------------------------------------------------------
@@ -191,9 +205,12 @@ static struct demand demand_of(const struct encoder *encoder, enum page_mode mod
     return asked;
 }
 
+/* What is cut into pieces is cut as for a GPU. */
+static const struct backend COUNTED = {
+    .name = "counted", .batch = batch_of_a_gpu, .device_open = open_watched};
+
 static void print_encoder(const char *name, int64_t batch, double launch) {
     static const enum page_mode MODES[] = {MODE_TINY, MODE_BASE, MODE_LARGE, MODE_HIFI};
-    struct backend counted = DRY_BACKEND;
     struct encoder_config config;
     struct encoder *encoder;
     struct error e;
@@ -204,16 +221,15 @@ static void print_encoder(const char *name, int64_t batch, double launch) {
         exit(1);
     }
     close(fd);
-    counted.device_open = open_watched;
     must(config_named(&config, name, &e), &e);
     blank_weights(path, &config);
-    must(encoder_open(&encoder, path, NULL, &counted, DTYPE_BF16, &e), &e);
+    must(encoder_open(&encoder, path, NULL, &COUNTED, DTYPE_BF16, &e), &e);
     unlink(path);
-    snprintf(what, sizeof what, "%s, a page of %" PRId64 " at a time; ms", name, batch);
+    snprintf(what, sizeof what, "%s, a page of %" PRId64, name, batch);
     print_head(what, "pages/s");
     for (size_t i = 0; i < sizeof MODES / sizeof *MODES; i++) {
         const struct demand d = demand_of(encoder, MODES[i], batch);
-        print_rows(MODE_NAMES[MODES[i]], &d, (double)batch, 1, launch);
+        print_row(MODE_NAMES[MODES[i]], &d, (double)batch, 1, launch);
     }
     encoder_close(encoder);
 }
@@ -229,9 +245,9 @@ static void print_decoder(const char *preset, double launch) {
     struct error e;
     char what[96];
     must(decoder_preset(&config, preset, &e), &e);
-    must(dry_open(&d, DTYPE_BF16, &e), &e);
+    must(dry_open(&d, &COUNTED, DTYPE_BF16, &e), &e);
     must(decoder_open_dry(&base, &config, NULL, DECODER_BF16, d, &e), &e);
-    snprintf(what, sizeof what, "%s with adapters, a step; a thousand tokens; ms", preset);
+    snprintf(what, sizeof what, "%s, a thousand tokens of a step", preset);
     print_head(what, "tokens/s");
     for (int i = 0; i < 4; i++) {
         const struct decoder_step_options o = {
@@ -249,7 +265,7 @@ static void print_decoder(const char *preset, double launch) {
         decoder_step_close(s);
         snprintf(what, sizeof what, "%" PRId64 "%s", o.tokens,
                  i % 2 == 0 ? "" : ", blocks run again");
-        print_rows(what, &asked, (double)o.tokens, 1000, launch);
+        print_row(what, &asked, (double)o.tokens, 1000, launch);
     }
     decoder_close(base);
     dry_close(d);

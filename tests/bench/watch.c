@@ -206,7 +206,7 @@ static int open_device(struct device **out, const struct backend *b, enum dtype 
 }
 
 const struct backend *watch_backend(const struct backend *inner) {
-    if (watched.dry == NULL && dry_open(&watched.dry, DTYPE_F32, NULL) < 0) {
+    if (watched.dry == NULL && dry_open(&watched.dry, inner, DTYPE_F32, NULL) < 0) {
         return NULL;
     }
     dry_trace(watched.dry, keep_last, NULL);
