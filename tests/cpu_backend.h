@@ -1,5 +1,4 @@
-/* cpu_backend.h - backends for tests of what is made of operations: that which is everywhere, or
- * the one that is tested. */
+/* cpu_backend.h - the backend that is everywhere, for tests of what is made of operations. */
 #ifndef OCC_TESTS_CPU_BACKEND_H
 #define OCC_TESTS_CPU_BACKEND_H
 
@@ -12,18 +11,6 @@ static inline const struct backend *cpu_backend(void) {
     const struct backend *b = NULL;
     if (!CHECK_NUMBER(backend_open(&b, "cpu", NULL), 0)) {
         exit(1);
-    }
-    return b;
-}
-
-/* That of OCC_TEST_DEVICE, without which the test is skipped; or the processor's. */
-static inline const struct backend *tested_backend(void) {
-    const char *asked = getenv("OCC_TEST_DEVICE");
-    const struct backend *b = NULL;
-    struct error e;
-    if (backend_open(&b, asked != NULL ? asked : "cpu", &e) < 0) {
-        printf("1..0 # SKIP %s\n", e.text);
-        exit(77);
     }
     return b;
 }

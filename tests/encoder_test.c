@@ -7,6 +7,7 @@
 #include "tests/cpu_backend.h"
 #include "tests/sequence.h"
 #include "tests/test.h"
+#include "tests/tested_device.h"
 
 #define GOLDEN TEST_FOLDER "/golden/encoder/"
 #define F32_LIMIT 2e-5

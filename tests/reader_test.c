@@ -10,6 +10,7 @@
 #include "store/random.h"
 #include "store/utf8.h"
 #include "tests/reader_file.h"
+#include "tests/tested_device.h"
 
 enum { DIM = 6, MOST = 20 * 40 };
 static char path[64] = "/tmp/occ-reader-XXXXXX";
