@@ -24,7 +24,9 @@ static void a_backend_that_is_not_there_says_why(void) {
     }
     CHECK(b == NULL);
     CHECK_NUMBER(e.code, ERR_UNSUPPORTED);
-    CHECK_TEXT(e.text, "this build has no CUDA backend; --device cpu is there");
+    if (strstr(e.text, "no NVIDIA GPU was found: ") != e.text) { /* a build with CUDA */
+        CHECK_TEXT(e.text, "this build has no CUDA backend; --device cpu is there");
+    }
 }
 
 static void an_unknown_name_is_a_usage_error_with_those_that_are_known(void) {
