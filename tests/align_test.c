@@ -41,6 +41,28 @@ static void tokens_are_read(void) {
     folder_remove("run");
 }
 
+static void the_device_is_no_matter(void) {
+    for (int i = BRIDGE_LINEAR; i <= BRIDGE_NAMED && !tested_is_cpu(); i++) {
+        struct align_options o = options_of((enum bridge_kind)i);
+        struct align_result r;
+        o.match.steps = i == BRIDGE_NAMED ? 0 : 2; /* it has nothing to match */
+        o.halved = i == BRIDGE_READING ? 0 : 0.5;
+        o.trainer.schedule.steps = 3;
+        o.trainer.folder = "cpu";
+        o.trainer.device = "cpu";
+        align_all(&o, &r);
+        o.trainer.folder = "tested";
+        o.trainer.device = tested_device();
+        align_all(&o, &r);
+        check_runs("cpu", "tested", BRIDGE_KIND_NAMES[i]);
+        if (o.match.steps > 0) {
+            check_runs("cpu/match", "tested/match", BRIDGE_KIND_NAMES[i]);
+        }
+        folder_remove("cpu");
+        folder_remove("tested");
+    }
+}
+
 /* ---- What it takes, and what is left ------------------------------------------------------ */
 
 static void eight_rows_are_one_after_the_other(void) {
@@ -317,6 +339,7 @@ int main(void) {
     align_begin("align_test");
     RUN(what_is_under_tokens_is_matched);
     RUN(tokens_are_read);
+    RUN(the_device_is_no_matter);
     RUN(eight_rows_are_one_after_the_other);
     RUN(memory_is_predicted);
     RUN(an_adapter_is_gone_on_with);

@@ -1,0 +1,18 @@
+/* fibers.h - many small threads on one, which run only where one is entered, until it leaves. */
+#ifndef OCC_TESTS_KERNELS_FIBERS_H
+#define OCC_TESTS_KERNELS_FIBERS_H
+
+enum { MOST_FIBERS = 1024 };
+
+/* Fibers 0 to count - 1, from now on those of `pool`: to ThreadSanitizer each pool has threads of
+ * its own, which are nobody else's. */
+void fibers_choose(int pool, int count);
+
+/* The next fiber_enter begins to run `body`. */
+void fiber_start(int i, void (*body)(void));
+/* Runs fiber i until it leaves. */
+void fiber_enter(int i);
+/* Goes back to who entered. `for_good`: not to be entered before it is started again. */
+void fiber_leave(bool for_good);
+
+#endif
