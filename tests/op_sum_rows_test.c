@@ -16,7 +16,20 @@ static void sums_are_added_to_what_is_there(void) {
     each_case(check);
 }
 
+static void check_many(struct device *d) {
+    for (int64_t width = 24; width <= 25; width++) {
+        const struct op_case c = {1000, width, DTYPE_F32, 0};
+        check(d, &c);
+        arrays_release();
+    }
+}
+
+static void many_rows_are_exact_enough(void) {
+    each_device(check_many);
+}
+
 int main(void) {
     RUN(sums_are_added_to_what_is_there);
+    RUN(many_rows_are_exact_enough);
     return test_finish();
 }
