@@ -30,6 +30,12 @@ extern "C" {
 #define GPU_SHARED(type, name)                                                                     \
     extern __shared__ __align__(16) unsigned char gpu_shared[];                                    \
     type *const name = (type *)gpu_shared
+/* Before a loop over registers: arrays that are indexed otherwise would lie in memory. */
+#define GPU_UNROLL _Pragma("unroll")
+#define GPU_ROLLED _Pragma("unroll 1") /* what is unrolled takes registers */
+#else
+#define GPU_UNROLL
+#define GPU_ROLLED
 #endif
 
 enum { GPU_WARP = 32, GPU_BLOCK = 256 /* threads of a block, where nothing says otherwise */ };

@@ -280,4 +280,6 @@ static inline cudaError_t cudaFuncSetAttribute(T *kernel, enum cudaFuncAttribute
     return cudaSuccess;
 }
 
+#include "tests/kernels/tensor_cores.h"
+
 #endif
