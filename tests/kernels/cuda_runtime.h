@@ -348,4 +348,6 @@ static inline cudaError_t cudaFuncSetAttribute(T *kernel, enum cudaFuncAttribute
     return gpu_allow_shared((const void *)kernel, value);
 }
 
+#include "tests/kernels/tensor_cores.h"
+
 #endif
