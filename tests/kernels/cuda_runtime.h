@@ -238,7 +238,7 @@ static inline void gpu_launch_kernel(const char *name, dim3 grid, dim3 block, si
                                      typename gpu_as_it_is<P>::type... given) {
     (gpu_check_argument(name, given), ...);
     auto closure = [=] { kernel(given...); };
-    static_assert(__is_trivially_copyable(decltype(closure)), "arguments are copied as bytes");
+    static_assert(__has_trivial_destructor(decltype(closure)), "arguments are copied as bytes");
     gpu_launch(
         name, (const void *)kernel, grid, block, shared_bytes, stream,
         [](void *it) { (*(decltype(closure) *)it)(); }, &closure, sizeof closure);
@@ -252,7 +252,7 @@ void gpu_ask(const char *name, cudaStream_t stream, void (*run)(void *closure), 
              size_t bytes);
 template <class work>
 static inline void gpu_enqueue(const char *name, cudaStream_t stream, work closure) {
-    static_assert(__is_trivially_copyable(work), "what it needs is copied as bytes");
+    static_assert(__has_trivial_destructor(work), "what it needs is copied as bytes");
     gpu_ask(
         name, stream, [](void *it) { (*(work *)it)(); }, &closure, sizeof closure);
 }
