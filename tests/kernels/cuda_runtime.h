@@ -89,6 +89,9 @@ int gpu_block_count(bool mine, const char *file, int line);
 #define __syncthreads_or(x) (gpu_block_count((x), __FILE__, __LINE__) != 0)
 #define __syncthreads_and(x) (gpu_block_count(!(x), __FILE__, __LINE__) == 0)
 
+/* The same, but memory is not ordered by it: for what lanes do together that is no barrier, as
+ * shuffles and products of tensor cores are not. */
+void gpu_warp_meet(unsigned mask, const char *file, int line);
 /* The 4 or 8 bytes that each lane of `mask` gives become readable to all of them. */
 const uint64_t *gpu_exchange(unsigned mask, uint64_t mine, const char *file, int line);
 [[noreturn]] void gpu_fail(const char *what, const char *file, int line);

@@ -108,7 +108,7 @@ int gpu_block_count(bool mine, const char *file, int line) {
     return gpu.counted[turn];
 }
 
-static void meet_lanes(unsigned mask, const char *file, int line) {
+void gpu_warp_meet(unsigned mask, const char *file, int line) {
     if ((mask >> gpu_now->lane & 1) == 0) {
         gpu_fail("a lane waits with a mask that it is not in", file, line);
     }
@@ -118,16 +118,15 @@ static void meet_lanes(unsigned mask, const char *file, int line) {
 void gpu_warp_barrier(unsigned mask, const char *file, int line) {
     uint64_t *meeting = &gpu.meeting->warps[warp_of((struct thread *)gpu_now)];
     tell_others(meeting);
-    meet_lanes(mask, file, line);
+    gpu_warp_meet(mask, file, line);
     hear_others(meeting);
 }
 
-/* Orders no memory: a shuffle is no barrier. */
 const uint64_t *gpu_exchange(unsigned mask, uint64_t mine, const char *file, int line) {
     struct thread *t = (struct thread *)gpu_now;
     uint64_t *words = gpu.words[warp_of(t)][t->exchanges++ % 2];
     words[t->seen.lane] = mine;
-    meet_lanes(mask, file, line);
+    gpu_warp_meet(mask, file, line);
     return words;
 }
 
