@@ -15,6 +15,10 @@ if(WITH_CUDA AND CMAKE_CUDA_COMPILER)
     set_source_files_properties(compress/cuda_stub.c PROPERTIES HEADER_FILE_ONLY ON)
     target_compile_options(occ-compress-lib PRIVATE
         "$<$<COMPILE_LANGUAGE:CUDA>:--Werror=all-warnings;-std=c++20;--threads=2;--resource-usage;-Xcompiler=-Wall,-Wextra>")
+    if(WITH_TESTS) # t0700-kernels.sh reads what ptxas said
+        set(launcher sh ${PROJECT_SOURCE_DIR}/tests/kernels/keep_log.sh ${CMAKE_CUDA_COMPILER_LAUNCHER})
+        set_target_properties(occ-compress-lib PROPERTIES CUDA_COMPILER_LAUNCHER "${launcher}")
+    endif()
     target_link_libraries(occ-compress-lib PRIVATE CUDA::cudart_static ${CMAKE_DL_LIBS})
     message(STATUS "CUDA backend: nvcc ${CMAKE_CUDA_COMPILER_VERSION}")
 else()

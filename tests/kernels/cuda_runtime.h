@@ -104,6 +104,9 @@ int gpu_block_count(bool mine, const char *file, int line);
 #define __syncthreads_or(x) (gpu_block_count((x), __FILE__, __LINE__) != 0)
 #define __syncthreads_and(x) (gpu_block_count(!(x), __FILE__, __LINE__) == 0)
 
+/* The same, but memory is not ordered by it: for what lanes do together that is no barrier, as
+ * shuffles and products of tensor cores are not. */
+void gpu_warp_meet(unsigned mask, const char *file, int line);
 /* The 4 or 8 bytes that each lane of `mask` gives become readable to all of them. */
 const uint64_t *gpu_exchange(unsigned mask, uint64_t mine, const char *file, int line);
 [[noreturn]] void gpu_fail(const char *what, const char *file, int line);
@@ -257,7 +260,7 @@ static inline void gpu_launch_kernel(const char *name, dim3 grid, dim3 block, si
                                      typename gpu_as_it_is<P>::type... given) {
     (gpu_check_argument(name, given), ...);
     auto closure = [=] { kernel(given...); };
-    static_assert(__is_trivially_copyable(decltype(closure)), "arguments are copied as bytes");
+    static_assert(__has_trivial_destructor(decltype(closure)), "arguments are copied as bytes");
     gpu_launch(
         name, (const void *)kernel, grid, block, shared_bytes, stream,
         [](void *it) { (*(decltype(closure) *)it)(); }, &closure, sizeof closure);
@@ -271,7 +274,7 @@ void gpu_ask(const char *name, cudaStream_t stream, void (*run)(void *closure), 
              size_t bytes);
 template <class work>
 static inline void gpu_enqueue(const char *name, cudaStream_t stream, work closure) {
-    static_assert(__is_trivially_copyable(work), "what it needs is copied as bytes");
+    static_assert(__has_trivial_destructor(work), "what it needs is copied as bytes");
     gpu_ask(
         name, stream, [](void *it) { (*(work *)it)(); }, &closure, sizeof closure);
 }
