@@ -1,5 +1,5 @@
-/* cpu_backend.h - backends for tests of what is made of operations: that which is everywhere, or the
- * one that is tested. */
+/* cpu_backend.h - backends for tests of what is made of operations: that which is everywhere, or
+ * the one that is tested. */
 #ifndef OCC_TESTS_CPU_BACKEND_H
 #define OCC_TESTS_CPU_BACKEND_H
 

@@ -63,7 +63,8 @@ static void encoders_without_a_head_are_refused(void) {
     CHECK_NUMBER(model_init(path, &config, 1, DTYPE_BF16, &e), 0);
     CHECK_NUMBER(reader_open(&r, path, tested_backend(), DTYPE_F32, &e), ERR_UNSUPPORTED);
     CHECK(r == NULL && strstr(e.text, "carries no reading head") != NULL);
-    CHECK_NUMBER(reader_open(&r, "/nowhere/x.safetensors", tested_backend(), DTYPE_F32, &e), ERR_IO);
+    CHECK_NUMBER(reader_open(&r, "/nowhere/x.safetensors", tested_backend(), DTYPE_F32, &e),
+                 ERR_IO);
 }
 
 static const struct reading_page ONE_TOKEN = {.rows = 1, .columns = 1, .column_offsets = 1};
