@@ -74,8 +74,17 @@ int encoder_buffers_reserve(struct encoder_session *s, const struct encoder_shap
 
 /* ---- All of it ----------------------------------------------------------------------------- */
 
-/* Bytes: what is between the two products of an MLP, or the patches of a convolution; and what a
- * product reads or writes in another type. */
+/* Of attention in F32: what relative positions add to the logits of a patch. */
+static int64_t position_bytes(const struct encoder *encoder, const struct encoder_shape *shape) {
+    const struct encoder_config *c = &encoder->config;
+    const int64_t sides = (shape->height + shape->width) / c->patch;
+    return encoder->compute == DTYPE_F32 ? extent_of(encoder, shape).patches * c->heads *
+                                               larger(sides, 4 * c->window) * (int64_t)sizeof(float)
+                                         : 0;
+}
+
+/* What is between the two products of an MLP, or the patches of a convolution; and what a product
+ * reads in another type. */
 static int64_t scratch_bytes(const struct encoder *encoder, const struct encoder_shape *shape,
                              int64_t channels) {
     enum { WORKSPACE = 48 << 20 /* of the library of products */ };
@@ -85,8 +94,9 @@ static int64_t scratch_bytes(const struct encoder *encoder, const struct encoder
     const int64_t hidden = larger(x.patches * c->mlp, x.clip * c->clip_mlp);
     const int64_t first = x.patches * c->patch * c->patch * channels;
     const int64_t second = larger(x.patches * 9 * c->neck, x.tokens * 9 * c->net_2);
-    const int64_t other = larger(x.patches * c->dim, x.tokens * 2 * c->clip_dim);
-    return (larger(hidden, larger(first, second)) + other) * size + WORKSPACE;
+    const int64_t other = larger(larger(x.patches * c->dim, x.tokens * 2 * c->clip_dim), first);
+    return (larger(hidden, larger(first, second)) + other) * size + position_bytes(encoder, shape) +
+           WORKSPACE;
 }
 
 /* Of the square page. */

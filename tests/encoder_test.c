@@ -1,6 +1,5 @@
 /* encoder_test.c - the encoder against tensors of the published modules (golden/encoder). */
-#include "compress/encoder.h"
-
+#include "compress/encoder_state.h"
 #include "compress/tiles.h"
 #include "store/file.h"
 #include "store/safetensors.h"
@@ -324,6 +323,30 @@ static void a_page_of_a_batch_gets_the_tokens_that_it_gets_alone(void) {
     encoder_close(encoder);
 }
 
+/* Of a GPU: who plans what goes together believes it. */
+static void memory_is_foretold(void) {
+    enum { WORKSPACE = 48 << 20 /* of products, which an emulated GPU hardly has */ };
+    const struct encoder_shape shape = {3, 256, 320, 2};
+    for (int bf16 = 0; bf16 < 2 && !tested_backend()->host_memory; bf16++) {
+        struct encoder *encoder = open_golden(bf16 ? DTYPE_BF16 : DTYPE_F32);
+        struct encoder_session *s = NULL;
+        uint8_t *bytes = calloc(3 * 256 * 320, 3);
+        const struct tensor pixels = tensor_of(bytes, DTYPE_U8, NULL, TENSOR_SHAPE(3, 256, 320, 3));
+        const int64_t tokens = 3 * 4 * 10, dim = encoder_config(encoder)->token_dim;
+        float *out = new_floats(tokens * dim);
+        const struct tensor to = tensor_matrix(out, DTYPE_F32, NULL, tokens, dim);
+        CHECK_NUMBER(encoder_session_open(&s, encoder, NULL), 0);
+        CHECK_NUMBER(encoder_run(s, &to, &pixels, 2, NULL), 0);
+        const size_t told = encoder_run_bytes(encoder, &shape, 3), took = s->device->peak_bytes;
+        CHECK(took > 0 && took <= told && told - WORKSPACE <= 2 * took);
+        CHECK(encoder_weight_bytes(encoder) > 0);
+        free(out);
+        free(bytes);
+        encoder_session_close(s);
+        encoder_close(encoder);
+    }
+}
+
 /* One pixel with a trace of colour sends the whole page through the embedding of three channels. */
 /* Bytes of one channel, bytes of three, and the same numbers as floats. */
 static void a_grey_page_has_the_tokens_of_its_three_channels(void) {
@@ -381,6 +404,7 @@ int main(void) {
     RUN(bf16_keeps_the_direction_of_the_tokens);
     RUN(a_page_of_a_batch_gets_the_tokens_that_it_gets_alone);
     RUN(a_grey_page_has_the_tokens_of_its_three_channels);
+    RUN(memory_is_foretold);
     RUN(sizes_that_do_not_fit_are_refused);
     return test_finish();
 }
