@@ -109,7 +109,8 @@ static void memory_is_predicted(void) {
     const double predicted = (double)ledger_total(r.run.ledger.predicted);
     const double measured = (double)ledger_total(r.run.ledger.measured);
     printf("# predicted %.1f MB, measured %.1f MB\n", predicted * 1e-6, measured * 1e-6);
-    CHECK(measured < 1.1 * predicted && measured > 0.7 * predicted);
+    CHECK(measured > 0.7 * predicted);
+    CHECK(!tested_is_foreseen() || measured < 1.1 * predicted);
     must(align_forecast(&o, &model.config, &model, &forecast, &e), &e);
     const double known = (double)forecast.predicted[LEDGER_TEXT];
     CHECK_NEAR((double)ledger_total(forecast.predicted) - known,

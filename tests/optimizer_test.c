@@ -265,7 +265,8 @@ static void a_mean_is_only_kept_when_asked_for(void) {
 static void every_piece_has_one_owner(void) {
     struct trained t;
     open_random(&t, &OPTIONS, NULL, 0);
-    CHECK(t.optimizer.piece_count > t.optimizer.slice_count); /* `large` is cut */
+    /* `large` is cut, unless the device is given more at once */
+    CHECK(tested_backend()->batch() > 1 || t.optimizer.piece_count > t.optimizer.slice_count);
     for (size_t threads = 1; threads <= 9; threads++) {
         size_t next = 0;
         for (size_t i = 0; i < threads; i++) {

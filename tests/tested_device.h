@@ -34,6 +34,12 @@ static inline double tested_limit(double limit) {
     return tested_is_cpu() || getenv("OCC_TEST_EXACT") != NULL ? 0 : limit;
 }
 
+/* Whether its products take no memory but what the CPU's do: for the networks of tests that of
+ * others is more than all the rest, and not foreseen. */
+static inline bool tested_is_foreseen(void) {
+    return !(tested_limit(1) > 0);
+}
+
 /* NULL: it lacks BF16. */
 static inline struct device *tested_device_open(enum dtype compute) {
     const struct backend *b = tested_backend();

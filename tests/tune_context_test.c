@@ -276,7 +276,7 @@ static void memory_is_foreseen_of(const char *store, enum context_kind kind) {
         const double share = (double)ledger_total(l->measured) / (double)ledger_total(l->predicted);
         printf("# %s of %s, %s: %zu, measured %.3f of it\n", CONTEXT_KIND_NAMES[kind], store,
                TUNE_METHOD_NAMES[method], ledger_total(l->predicted), share);
-        CHECK_NEAR(share, 1, 0.1);
+        CHECK(!tested_is_foreseen() || fabs(share - 1) <= 0.1);
         folder_remove("run");
     }
     close_posts(&p);

@@ -368,7 +368,8 @@ static void a_stopped_run_ends_with_the_same_bytes(void) {
     o.trainer.schedule.steps = 6;
     tune_all_posts(&o, &p.posts, &r);
     CHECK(r.best < r.before);
-    CHECK(ledger_total(r.run.ledger.measured) * 10 <= ledger_total(r.run.ledger.predicted) * 11);
+    CHECK(!tested_is_foreseen() ||
+          ledger_total(r.run.ledger.measured) * 10 <= ledger_total(r.run.ledger.predicted) * 11);
     o.trainer.folder = "stopped";
     for (int64_t stop = 2; stop < 6; stop += 2) {
         o.trainer.stop_at = stop;
