@@ -226,7 +226,8 @@ static void check_loss(struct device *d, const struct frozen_test *f, int64_t ro
     const double limit = d->compute == DTYPE_BF16 ? 2e-2 : 3e-6, scale = 0.3, before = 2;
     struct packed *w = packed_of(d, f);
     struct array *x = array_random(d, from->type, from->gap, TENSOR_SHAPE(1, 1, rows, inputs), 0.2);
-    struct array *dx = array_random(d, DTYPE_F32, 0, TENSOR_SHAPE(1, 1, rows, inputs), 0.1);
+    const enum dtype to = at % 3 == 1 ? DTYPE_BF16 : DTYPE_F32;
+    struct array *dx = array_random(d, to, 0, TENSOR_SHAPE(1, 1, rows, inputs), 0.1);
     struct array *labels = array_indices(d, rows, -2, f->matrix.outputs);
     struct array *loss = array_vector(d, 1, 0);
     double *want = array_copy(dx), sum = before;

@@ -14,7 +14,8 @@ enum scratch {
     SCRATCH_RESULT,  /* a product's result, of which another type is made */
     SCRATCH_WEIGHTS, /* a panel of a frozen matrix, taken apart */
     SCRATCH_BLAS,    /* cuBLASLt's workspace */
-    SCRATCH_ROWS,    /* numbers or parts of sums of rows */
+    SCRATCH_ROWS,    /* numbers of rows */
+    SCRATCH_PARTS,   /* parts of sums, which a second pass adds */
     SCRATCH_TABLE,   /* offsets, shapes and tables that the host sends along */
     SCRATCH_CHUNK,   /* of the rows of a classification: logits */
     SCRATCH_COUNT

@@ -101,5 +101,5 @@ find "$to/bin" "$to/tests" -type f -exec ldd {} + | sed -n 's/.*=> *\(\/[^ ]*\) 
         cp -L "$library" "$to/lib/"
     done
 # All tests hold the same kernels: in the order of their names each finds the one before in the compressor's window.
-tar -C "$work" --sort=name --owner=0 --group=0 -cf - occ-gpu | xz -T1 --lzma2=preset=3,dict=64MiB >"$out"
+tar -C "$work" --sort=name --owner=0 --group=0 -cf - occ-gpu | xz --lzma2=preset=2,dict=192MiB >"$out"
 ls -l "$out"

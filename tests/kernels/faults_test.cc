@@ -75,7 +75,7 @@ static int run_orders(kernel *k, int blocks, int threads, float (*want)(int i)) 
 /* ---- Barriers -------------------------------------------------------------------------------- */
 
 static float reversed(int i) {
-    return (float)(COUNT - 1 - i);
+    return (float)(COUNT - 1 - i % COUNT);
 }
 
 static void right(float *out, const float *x) {
@@ -83,11 +83,11 @@ static void right(float *out, const float *x) {
     const int i = (int)threadIdx.x;
     shared[i] = x[i];
     __syncthreads();
-    out[i] = shared[COUNT - 1 - i];
+    out[blockIdx.x * COUNT + i] = shared[COUNT - 1 - i];
 }
 
 static void right_is_right(void) {
-    CHECK_NUMBER(run_orders(right, 1, COUNT, reversed), 0);
+    CHECK_NUMBER(run_orders(right, 3, COUNT, reversed), 0);
 }
 
 enum { UNGUARDED = __LINE__ + 5 };
@@ -149,8 +149,8 @@ static void a_barrier_that_some_never_reach_is_named(void) {
 
 static void count_votes(float *out, const float *x) {
     const int i = (int)threadIdx.x;
-    const int odd = __syncthreads_count(i % 2 != 0), some = __syncthreads_or(i == 3);
-    const int each = __syncthreads_and(x[i] >= 0), most = __syncthreads_and(i != 5);
+    const int odd = __syncthreads_count(i % 2 != 0), most = __syncthreads_and(i != 5);
+    const int some = __syncthreads_or(i == 3), each = __syncthreads_and(x[i] >= 0);
     out[blockIdx.x * COUNT + i] =
         (float)(odd + 1000 * (some != 0) + 2000 * (each != 0) + 4000 * (most != 0));
 }
@@ -269,15 +269,12 @@ static void past_global_memory(float *out, const float *x) {
     out[threadIdx.x] = x[threadIdx.x + MOST - COUNT + 1];
 }
 
-enum { PAST_STACK = __LINE__ + 4 };
-static float deep(const float *x, int depth) {
-    volatile float here[256];
-    here[depth % 256] = x[0];
-    return depth == 0 ? here[0] : deep(x, depth - 1) + here[depth % 256];
-}
-
+/* A little: into what lies below it. */
 static void past_its_stack(float *out, const float *x) {
-    out[threadIdx.x] = deep(x, 100000);
+    volatile char large[256 * 1024];
+    large[0] = 1;
+    large[sizeof large - 1] = (char)x[0];
+    out[threadIdx.x] = large[0] + large[sizeof large - 1];
 }
 
 static void die_past_shared(void) {
@@ -424,7 +421,7 @@ static void race_blocks(void) {
     run_kernel(blocks_that_collide, 2, COUNT);
 }
 static void no_race(void) {
-    run_kernel(right, 1, COUNT);
+    run_kernel(right, 3, COUNT);
     run_kernel(with_syncwarp, 1, COUNT);
     run_kernel(shuffle_widths, 1, COUNT);
     run_kernel(count_votes, 1, COUNT);
@@ -441,10 +438,13 @@ static void races_are_reported(void) {
 
 /* ---- The host's threads ---------------------------------------------------------------------- */
 
+static pthread_barrier_t start;
+
 static void *run_apart(void *wrong) {
     cudaStream_t stream;
+    pthread_barrier_wait(&start);
     cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < (tsan() ? 20 : 1000); i++) {
         float host[COUNT], *x = device_floats(COUNT);
         for (int k = 0; k < COUNT; k++) {
             host[k] = (float)k;
@@ -466,6 +466,7 @@ static void threads_of_the_host_may_launch(void) {
     enum { THREADS = 4 };
     pthread_t threads[THREADS];
     int wrong[THREADS] = {0};
+    pthread_barrier_init(&start, NULL, THREADS);
     for (int i = 0; i < THREADS; i++) {
         CHECK_NUMBER(pthread_create(&threads[i], NULL, run_apart, &wrong[i]), 0);
     }
@@ -473,6 +474,7 @@ static void threads_of_the_host_may_launch(void) {
         pthread_join(threads[i], NULL);
         CHECK_NUMBER(wrong[i], 0);
     }
+    pthread_barrier_destroy(&start);
 }
 
 int main(void) {

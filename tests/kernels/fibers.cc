@@ -22,7 +22,7 @@ typedef ucontext_t place; /* where somebody goes on */
 typedef void *place; /* of a stack, on which the rest is kept */
 #endif
 
-enum { STACK = 256 * 1024, GUARD = 16 * 1024, MOST_POOLS = 64 };
+enum { STACK = 256 * 1024, GUARD = 16 * 1024, MOST_POOLS = 1 + 64 };
 
 struct fiber {
     place at;
@@ -64,7 +64,7 @@ void fiber_enter(int i) {
     struct fiber *f = &all.fibers[i];
     void *fake_stack = NULL;
     all.now = f;
-    all.home_tsan = tsan_self();
+    all.home_tsan = f->tsan != NULL ? tsan_self() : NULL;
     tsan_become(f->tsan);
     if (asan()) {
         __sanitizer_start_switch_fiber(&fake_stack, f->stack, STACK);
@@ -110,17 +110,17 @@ static char *new_stack(void) {
 }
 
 void fibers_choose(int pool, int count) {
-    pool = tsan() ? pool : 0;
-    if (all.pools[pool] == NULL) {
-        all.pools[pool] = (struct fiber *)calloc(MOST_FIBERS, sizeof(struct fiber));
+    pool = tsan() ? pool : FIBERS_OF_CALLER;
+    struct fiber **chosen = &all.pools[1 + pool];
+    if (*chosen == NULL) {
+        *chosen = (struct fiber *)calloc(MOST_FIBERS, sizeof **chosen);
     }
-    all.fibers = all.pools[pool];
+    all.fibers = *chosen;
     for (int i = 0; i < count; i++) {
-        if (all.fibers[i].stack != NULL) {
-            continue;
+        if (all.fibers[i].stack == NULL) {
+            all.fibers[i].stack = new_stack();
+            all.fibers[i].tsan = pool != FIBERS_OF_CALLER ? tsan_create() : NULL;
         }
-        all.fibers[i].stack = new_stack();
-        all.fibers[i].tsan = tsan_create();
     }
 }
 

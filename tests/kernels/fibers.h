@@ -4,8 +4,9 @@
 
 enum { MOST_FIBERS = 1024 };
 
-/* Fibers 0 to count - 1, from now on those of `pool`: to ThreadSanitizer each pool has threads of
- * its own, which are nobody else's. */
+/* Fibers 0 to count - 1, from now on those of `pool`. To ThreadSanitizer each pool has threads of
+ * its own, except for pool FIBERS_OF_CALLER: what these do, who enters them does. */
+enum { FIBERS_OF_CALLER = -1 };
 void fibers_choose(int pool, int count);
 
 /* The next fiber_enter begins to run `body`. */

@@ -1,10 +1,11 @@
 /* gpu_host.cc - fibers that stand for the threads of a block, and what they wait for. See
  * cuda_runtime.h.
  *
- * ThreadSanitizer knows the threads of a launch apart and is told of barriers only, so that what
- * two threads do to one place without a barrier between is a race to it, in whatever order they
- * ran; of threads of two blocks as well. The fiber that a thread is changes from block to block:
- * what a fiber does comes in order. */
+ * ThreadSanitizer knows the threads of a block apart and is told of barriers only, so that what two
+ * threads do to one place without a barrier between is a race to it, in whatever order they ran; of
+ * threads of two blocks as well. The fiber that a thread is changes from block to block: what a
+ * fiber does comes in order. That takes long, so it is done for a few blocks of each launch, which
+ * are watched; the threads of others are one to it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -13,8 +14,8 @@
 #include "tests/kernels/fibers.h"
 #include "tests/kernels/sanitizers.h"
 
-enum { WARP = 32, MOST_WARPS = MOST_FIBERS / WARP, PAGE = 4096 };
-enum { BLOCKS_APART = 64 /* whose barriers ThreadSanitizer keeps apart */ };
+enum { WARP = 32, MOST_WARPS = MOST_FIBERS / WARP, PAGE = 4096, MEETINGS = 64 };
+enum { WATCHED = 2 /* blocks of a launch, or about as many of a large one */ };
 
 enum state { RUNS, AT_BLOCK_BARRIER, AT_WARP_BARRIER, ENDED };
 
@@ -43,9 +44,14 @@ static struct {
     uint64_t words[MOST_WARPS][2][WARP]; /* of exchanges: two that take turns */
     int counted[3];
     char *shared;
-    struct meetings *meetings; /* of blocks */
+    bool watched;              /* the block that runs */
+    struct meetings *meetings; /* of blocks: some that take turns */
     struct meetings *meeting;  /* of the block that runs */
 } gpu;
+
+static unsigned blocks_of(const struct launch *l) {
+    return l->grid.x * l->grid.y * l->grid.z;
+}
 
 static int warp_of(const struct thread *t) {
     return (int)(t - gpu.threads) / WARP;
@@ -55,7 +61,8 @@ static int warp_of(const struct thread *t) {
 
 [[noreturn]] void gpu_fail(const char *what, const char *file, int line) {
     const struct gpu_thread *t = gpu_now;
-    fprintf(stderr, "%s: %s, at %s:%d", gpu.launch->name, what, file, line);
+    const char *name = gpu.launch != NULL ? gpu.launch->name : "the host";
+    fprintf(stderr, "%s: %s, at %s:%d", name, what, file, line);
     if (t != NULL) {
         fprintf(stderr, " (thread %u,%u,%u of block %u,%u,%u)", t->thread.x, t->thread.y,
                 t->thread.z, t->block.x, t->block.y, t->block.z);
@@ -64,19 +71,32 @@ static int warp_of(const struct thread *t) {
     abort();
 }
 
-static void wait_at(enum state state, void *meeting, unsigned mask, const char *file, int line) {
+static void wait_at(enum state state, unsigned mask, const char *file, int line) {
     struct thread *t = (struct thread *)gpu_now;
     t->state = state;
     t->mask = mask;
     t->file = file;
     t->line = line;
-    tsan_release(meeting);
     fiber_leave(false);
-    tsan_acquire(meeting);
+}
+
+/* Of a block that is watched. */
+static void tell_others(void *place) {
+    if (gpu.watched) {
+        tsan_release(place);
+    }
+}
+
+static void hear_others(void *place) {
+    if (gpu.watched) {
+        tsan_acquire(place);
+    }
 }
 
 void gpu_block_barrier(const char *file, int line) {
-    wait_at(AT_BLOCK_BARRIER, &gpu.meeting->barrier, 0, file, line);
+    tell_others(&gpu.meeting->barrier);
+    wait_at(AT_BLOCK_BARRIER, 0, file, line);
+    hear_others(&gpu.meeting->barrier);
 }
 
 int gpu_block_count(bool mine, const char *file, int line) {
@@ -88,19 +108,25 @@ int gpu_block_count(bool mine, const char *file, int line) {
     return gpu.counted[turn];
 }
 
-void gpu_warp_barrier(unsigned mask, const char *file, int line) {
-    const struct thread *t = (struct thread *)gpu_now;
-    if ((mask >> t->seen.lane & 1) == 0) {
+void gpu_warp_meet(unsigned mask, const char *file, int line) {
+    if ((mask >> gpu_now->lane & 1) == 0) {
         gpu_fail("a lane waits with a mask that it is not in", file, line);
     }
-    wait_at(AT_WARP_BARRIER, &gpu.meeting->warps[warp_of(t)], mask, file, line);
+    wait_at(AT_WARP_BARRIER, mask, file, line);
+}
+
+void gpu_warp_barrier(unsigned mask, const char *file, int line) {
+    uint64_t *meeting = &gpu.meeting->warps[warp_of((struct thread *)gpu_now)];
+    tell_others(meeting);
+    gpu_warp_meet(mask, file, line);
+    hear_others(meeting);
 }
 
 const uint64_t *gpu_exchange(unsigned mask, uint64_t mine, const char *file, int line) {
     struct thread *t = (struct thread *)gpu_now;
     uint64_t *words = gpu.words[warp_of(t)][t->exchanges++ % 2];
     words[t->seen.lane] = mine;
-    gpu_warp_barrier(mask, file, line);
+    gpu_warp_meet(mask, file, line);
     return words;
 }
 
@@ -250,15 +276,17 @@ static void forget_shared(size_t bytes) {
 }
 
 static void thread_main(void) {
-    tsan_acquire(&gpu.meeting->begin);
+    hear_others(&gpu.meeting->begin);
     gpu.launch->run(gpu.launch->kernel);
     ((struct thread *)gpu_now)->state = ENDED;
-    tsan_release(&gpu.meetings->end);
+    tell_others(&gpu.meetings->end);
 }
 
 static void begin_block(unsigned number) {
     const dim3 grid = gpu.launch->grid, block = gpu.launch->block;
-    gpu.meeting = &gpu.meetings[number % BLOCKS_APART];
+    gpu.meeting = &gpu.meetings[number % MEETINGS];
+    gpu.watched = blocks_of(gpu.launch) <= WATCHED || gpu_random(blocks_of(gpu.launch)) < WATCHED;
+    fibers_choose(gpu.watched ? gpu.launch->pool : FIBERS_OF_CALLER, gpu.count);
     poison_shared(gpu.launch->shared_bytes);
     memset(gpu.counted, 0, sizeof gpu.counted);
     order_threads();
@@ -275,7 +303,7 @@ static void begin_block(unsigned number) {
         t->fiber = gpu.order[(i + (int)(number % MOST_FIBERS)) % gpu.count];
         fiber_start(t->fiber, thread_main);
     }
-    tsan_release(&gpu.meeting->begin);
+    tell_others(&gpu.meeting->begin);
 }
 
 /* Block i of those that run. Primes visit all. */
@@ -285,14 +313,13 @@ static unsigned block_number(unsigned i, unsigned first, uint64_t step, unsigned
 
 void blocks_run(const struct launch *l) {
     static const uint32_t PRIMES[] = {4294967291u, 2654435761u, 2147483647u};
-    const unsigned blocks = l->grid.x * l->grid.y * l->grid.z;
+    const unsigned blocks = blocks_of(l);
     const bool random = gpu_order() == RANDOM;
     const unsigned first = random ? (unsigned)gpu_random(blocks) : 0;
     const uint64_t step = random ? PRIMES[gpu_random(3)] : 1;
     gpu.launch = l;
     gpu.count = (int)(l->block.x * l->block.y * l->block.z);
-    gpu.meetings = (struct meetings *)calloc(BLOCKS_APART, sizeof *gpu.meetings);
-    fibers_choose(l->pool, gpu.count);
+    gpu.meetings = (struct meetings *)calloc(MEETINGS, sizeof *gpu.meetings);
     for (unsigned i = 0; i < blocks; i++) {
         begin_block(block_number(i, first, step, blocks));
         run_block();
@@ -300,4 +327,5 @@ void blocks_run(const struct launch *l) {
     tsan_acquire(&gpu.meetings->end);
     forget_shared(l->shared_bytes);
     free(gpu.meetings);
+    gpu.launch = NULL;
 }

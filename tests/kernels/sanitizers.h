@@ -70,9 +70,9 @@ static inline void tsan_writes(void *at, size_t size) {
     }
 }
 
-/* Goes on as another thread, to which nothing is ordered by that alone. */
+/* Goes on as another thread, to which nothing is ordered by that alone; NULL: as the same. */
 static inline void tsan_become(void *fiber) {
-    if (tsan()) {
+    if (tsan() && fiber != NULL) {
         __tsan_switch_to_fiber(fiber, 1 /* __tsan_switch_to_fiber_no_sync */);
     }
 }

@@ -121,8 +121,16 @@ static void look_too_soon(void) {
     cudaStreamSynchronize(s); /* for ThreadSanitizer, which knows when two have touched it */
 }
 
-enum { HOST_READS = __LINE__ + 3 };
+enum { HOST_READS = __LINE__ + 4 };
 static void look_at_device_memory(void) {
+    const float *data = floats_on(NULL);
+    cudaStreamSynchronize(NULL);
+    volatile float seen = data[1];
+    (void)seen;
+}
+
+enum { HOST_READS_NEW = __LINE__ + 3 };
+static void look_at_new_memory(void) {
     const float *data = floats_on(NULL);
     volatile float seen = data[1];
     (void)seen;
@@ -131,6 +139,7 @@ static void look_at_device_memory(void) {
 static void the_host_may_not_look(void) {
     CHECK_DEATH(look_too_soon, "use-after-poison", TOO_SOON);
     CHECK_DEATH(look_at_device_memory, "use-after-poison", HOST_READS);
+    CHECK_DEATH(look_at_new_memory, "use-after-poison", HOST_READS_NEW);
 }
 
 /* ---- Two streams ----------------------------------------------------------------------------- */
@@ -205,8 +214,10 @@ static void an_event_waits_for_what_came_before_it(void) {
     store_on(s, data, 3);
     cudaEventSynchronize(event);
     CHECK_NUMBER(host[0], 2);
+    cudaMemcpyAsync(host, data, BYTES, cudaMemcpyDeviceToHost, s);
     cudaStreamDestroy(s); /* what it was asked is done all the same */
     CHECK_NUMBER(cudaFree(data), cudaSuccess);
+    CHECK_NUMBER(host[0], 3);
     cudaFreeHost(host);
     cudaEventDestroy(event);
 }
