@@ -22,6 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "compress/device_buffer.h"
 #include "compress/encoder.h"
 #include "compress/model.h"
 #include "render/mode.h"
@@ -43,42 +44,37 @@ struct options {
 
 struct pages {
     struct encoder_session *session;
-    struct tensor pixels, tokens; /* of the host */
+    struct host_buffer pixel_memory, token_memory; /* as the pipeline has them */
+    struct tensor pixels, tokens;                  /* of the host */
     int column_offsets;
 };
-
-static void *host(size_t count, size_t size) {
-    void *memory = calloc(count, size);
-    if (memory == NULL) {
-        fprintf(stderr, "bench-gpu: out of memory\n");
-        exit(1);
-    }
-    return memory;
-}
 
 static void pages_open(struct pages *p, const struct encoder *encoder, enum page_mode mode,
                        int64_t batch) {
     const int64_t side = PAGE_SIZES[mode].side;
     const struct encoder_shape shape = {batch, side, side, PAGE_SIZES[mode].column_offsets};
+    const struct backend *b = encoder_backend(encoder);
     struct error e;
     int64_t rows, columns;
+    *p = (struct pages){.column_offsets = shape.column_offsets};
     must(encoder_grid(encoder, &shape, &rows, &columns, &e), &e);
-    const int64_t dim = encoder_config(encoder)->token_dim;
-    uint8_t *pixels = host((size_t)(batch * side * side), 1);
-    for (int64_t i = 0; i < batch; i++) {
-        page_of(pixels + i * side * side, (int)side);
-    }
-    p->pixels = tensor_of(pixels, DTYPE_U8, NULL, TENSOR_SHAPE(batch, side, side, 1));
-    p->tokens = tensor_of(host((size_t)(batch * rows * columns * dim), sizeof(float)), DTYPE_F32,
-                          NULL, TENSOR_SHAPE(1, batch, rows * columns, dim));
-    p->column_offsets = shape.column_offsets;
     must(encoder_session_open(&p->session, encoder, &e), &e);
+    const int64_t dim = encoder_config(encoder)->token_dim, pixels = batch * side * side;
+    const int64_t tokens = batch * rows * columns * dim;
+    must(host_buffer_reserve(&p->pixel_memory, b, (size_t)pixels, 1, &e), &e);
+    must(host_buffer_reserve(&p->token_memory, b, (size_t)tokens, sizeof(float), &e), &e);
+    for (int64_t i = 0; i < batch; i++) {
+        page_of((uint8_t *)p->pixel_memory.data + i * side * side, (int)side);
+    }
+    p->pixels = tensor_of(p->pixel_memory.data, DTYPE_U8, NULL, TENSOR_SHAPE(batch, side, side, 1));
+    p->tokens = tensor_of(p->token_memory.data, DTYPE_F32, NULL,
+                          TENSOR_SHAPE(1, batch, rows * columns, dim));
 }
 
-static void pages_close(struct pages *p) {
+static void pages_close(struct pages *p, const struct encoder *encoder) {
+    host_buffer_release(&p->pixel_memory, encoder_backend(encoder));
+    host_buffer_release(&p->token_memory, encoder_backend(encoder));
     encoder_session_close(p->session);
-    free(p->pixels.data);
-    free(p->tokens.data);
 }
 
 static void encode(struct pages *p) {
@@ -125,7 +121,7 @@ static void measure(const struct encoder *encoder, const struct options *o, enum
             watch_print(stdout, c);
         }
         fflush(stdout);
-        pages_close(&p);
+        pages_close(&p, encoder);
     }
 }
 
