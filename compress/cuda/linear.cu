@@ -59,11 +59,16 @@ int linear_finish(struct device *d, const struct tensor *out, const struct tenso
 }
 
 /* A product of BF16 gives BF16 unless a residual of F32 is added to it; all others give F32. */
+static bool gives_bf16(const struct tensor *out, enum dtype weights,
+                       const struct tensor *residual) {
+    return out->type == DTYPE_BF16 && weights == DTYPE_BF16 &&
+           (residual == NULL || residual->type == DTYPE_BF16);
+}
+
 int linear_product(struct device *d, const struct tensor *out, const struct tensor *x,
                    const struct product_matrix *w, const float *bias, const uint16_t *rounded_bias,
                    enum activation activation, const struct tensor *residual, struct error *e) {
-    const bool rounded = out->type == DTYPE_BF16 && w->type == DTYPE_BF16 &&
-                         (residual == NULL || residual->type == DTYPE_BF16);
+    const bool rounded = gives_bf16(out, w->type, residual);
     const bool added = residual != NULL && (residual->type == DTYPE_BF16) == rounded;
     struct tensor result = *out;
     int rc = 0;
@@ -106,9 +111,11 @@ int linear_rows(struct device *d, const struct tensor *out, const struct tensor 
 /* ---- Operations ------------------------------------------------------------------------------ */
 
 /* Of scratch memory, for a row. */
-static int64_t row_bytes(const struct tensor *out, const struct tensor *x, const struct packed *w) {
+static int64_t row_bytes(const struct tensor *out, const struct tensor *x, const struct packed *w,
+                         const struct tensor *residual) {
     const int64_t input = x->type == w->type ? 0 : w->inputs * (int64_t)dtype_size(w->type);
-    return input + (out->type == DTYPE_BF16 ? w->outputs * (int64_t)sizeof(float) : 0);
+    const bool widened = out->type == DTYPE_BF16 && !gives_bf16(out, w->type, residual);
+    return input + (widened ? w->outputs * (int64_t)sizeof(float) : 0);
 }
 
 int cuda_linear(struct device *d, const struct tensor *out, const struct tensor *x,
@@ -119,7 +126,7 @@ int cuda_linear(struct device *d, const struct tensor *out, const struct tensor 
                         *from = linear_matrix(&matrices[1], x);
     const struct tensor *rest = linear_matrix(&matrices[2], residual);
     const int64_t rows = from->shape[2];
-    const int64_t block = linear_rows_at_once(rows, row_bytes(out, x, w), LINEAR_SCRATCH);
+    const int64_t block = linear_rows_at_once(rows, row_bytes(out, x, w, residual), LINEAR_SCRATCH);
     int rc = 0;
     for (int64_t r = 0; r < rows && rc == 0; r += block) {
         const int64_t count = rows - r < block ? rows - r : block;
