@@ -75,6 +75,9 @@ static void use_windows(struct attention_call *c, const struct attention_options
         c->q.pad = gpu_vector_of(o->pad);
         c->k.pad = c->q.pad + c->heads * c->dim;
         c->v.pad = c->k.pad + c->heads * c->dim;
+        if ((uintptr_t)c->q.pad % 16 != 0) {
+            c->q.together = c->k.together = c->v.together = 1;
+        }
     }
 }
 

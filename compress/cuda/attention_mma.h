@@ -9,7 +9,8 @@
 enum {
     MMA_WARPS = 4,
     MMA_THREADS = MMA_WARPS * (int)GPU_WARP,
-    MMA_ROWS = 64 /* tokens that are staged together */
+    MMA_ROWS = 64, /* tokens that are staged together */
+    MMA_LOADS = 4  /* of 32 bytes, that a thread has on their way */
 };
 
 /* Numbers from row to row of a staged matrix of width D: 16 bytes more than they take, so that the
@@ -44,18 +45,47 @@ static __device__ inline bool mma_tile_at(struct attention_tile *shared,
 static __device__ inline uint4 mma_eight(const struct attention_call *c,
                                          const struct attention_rows *rows, int head, int64_t at,
                                          int d) {
-    float x[8];
-    if (rows->together == 8 && !rows->bf16 && at >= 0 && d < c->dim) {
-        const float4 *from = (const float4 *)((const float *)rows->data + at + d);
-        const float4 left = from[0], right = from[1];
-        return make_uint4(mma_pair(left.x, left.y), mma_pair(left.z, left.w),
-                          mma_pair(right.x, right.y), mma_pair(right.z, right.w));
+    unsigned pairs[4];
+    GPU_UNROLL for (int i = 0; i < 4; i++) {
+        const int left = c->dim - d - 2 * i;
+        pairs[i] = mma_pair(left > 0 ? attention_number(c, rows, head, at, d + 2 * i) : 0,
+                            left > 1 ? attention_number(c, rows, head, at, d + 2 * i + 1) : 0);
     }
-    GPU_UNROLL for (int i = 0; i < 8; i++) {
-        x[i] = d + i < c->dim ? attention_number(c, rows, head, at, d + i) : 0;
+    return make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
+}
+
+static __device__ inline uint4 mma_eight_of(float4 left, float4 right) {
+    return make_uint4(mma_pair(left.x, left.y), mma_pair(left.z, left.w),
+                      mma_pair(right.x, right.y), mma_pair(right.z, right.w));
+}
+
+/* Tokens of F32 that lie aligned: loads that are on their way together, before any is stored. */
+template <int D>
+static __device__ inline void
+mma_stage_wide(uint16_t *to, const struct attention_call *c, const struct attention_tile *t,
+               const struct attention_rows *rows, int head, int first, int end, int count) {
+    for (int u = (int)threadIdx.x; u < count * (D / 8); u += MMA_LOADS * MMA_THREADS) {
+        float4 x[MMA_LOADS][2];
+        GPU_UNROLL for (int i = 0; i < MMA_LOADS; i++) {
+            const int token = first + (u + i * MMA_THREADS) / (D / 8);
+            const int d = (u + i * MMA_THREADS) % (D / 8) * 8;
+            x[i][0] = x[i][1] = make_float4(0, 0, 0, 0);
+            if (token < end && d < c->dim) {
+                const int64_t at = attention_at(c, t, rows, head, token);
+                const float *from =
+                    at < 0 ? rows->pad + head * c->dim : (const float *)rows->data + at;
+                x[i][0] = *(const float4 *)(from + d);
+                x[i][1] = *(const float4 *)(from + d + 4);
+            }
+        }
+        GPU_UNROLL for (int i = 0; i < MMA_LOADS; i++) {
+            const int v = u + i * MMA_THREADS;
+            if (v < count * (D / 8)) {
+                *(uint4 *)(to + v / (D / 8) * mma_line<D>() + v % (D / 8) * 8) =
+                    mma_eight_of(x[i][0], x[i][1]);
+            }
+        }
     }
-    return make_uint4(mma_pair(x[0], x[1]), mma_pair(x[2], x[3]), mma_pair(x[4], x[5]),
-                      mma_pair(x[6], x[7]));
 }
 
 /* Tokens [first, first + count) of a head of the tile's sequence, zeros from `end` on. They are
@@ -64,12 +94,16 @@ template <int D>
 static __device__ inline void
 mma_stage(uint16_t *to, const struct attention_call *c, const struct attention_tile *t,
           const struct attention_rows *rows, int head, int first, int end, int count) {
+    if (rows->together == 8 && !rows->bf16) {
+        mma_stage_wide<D>(to, c, t, rows, head, first, end, count);
+        return;
+    }
     GPU_ROLLED for (int u = (int)threadIdx.x; u < count * (D / 8); u += MMA_THREADS) {
         const int i = u / (D / 8), d = u % (D / 8) * 8;
         const bool there = first + i < end;
         const int64_t at = there ? attention_at(c, t, rows, head, first + i) : 0;
         uint16_t *place = to + i * mma_line<D>() + d;
-        if (rows->bf16 && rows->together == 8 && at >= 0) {
+        if (rows->together == 8 && at >= 0) {
             mma_copy(place, (const uint16_t *)rows->data + at + (d < c->dim ? d : 0),
                      there && d < c->dim);
         } else {
