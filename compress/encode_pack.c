@@ -3,11 +3,11 @@
 
 #include <stdlib.h>
 
-int encode_packer_open(struct encode_packer *p, const struct reader *reader,
-                       const struct alphabet *alphabet, struct error *e) {
-    *p = (struct encode_packer){.alphabet = alphabet};
+int encode_packer_open(struct encode_packer *p, const struct encode_options *o, struct error *e) {
+    *p = (struct encode_packer){.alphabet = o->alphabet,
+                                .host_memory = encoder_backend(o->encoder)->host_memory};
     int rc = codec_open(&p->codec, e);
-    return rc == 0 && reader != NULL ? readback_open(&p->readback, reader, e) : rc;
+    return rc == 0 && o->reader != NULL ? readback_open(&p->readback, o->reader, e) : rc;
 }
 
 void encode_packer_close(struct encode_packer *p) {
@@ -34,6 +34,9 @@ static int measure(struct encode_job *job, struct encode_packer *p, struct store
         return 0;
     }
     int rc = readback_record(p->readback, &header, payload, &page, e);
+    if (rc == ERR_MEMORY && !p->host_memory) { /* others may have more of it left */
+        return error_set(e, ERR_LIMIT, "no GPU memory is left to read it back");
+    }
     if (rc == 0) {
         legibility_read(&job->legibility, job->key, stored->page, &page);
         rc = readback_compare(&page, text, size, &share, e);

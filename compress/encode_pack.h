@@ -10,9 +10,9 @@ struct encode_packer { /* of one thread; {0} is one that can be closed */
     struct codec_state *codec;
     struct readback *readback; /* NULL: nothing is read back */
     const struct alphabet *alphabet;
+    bool host_memory; /* reading back takes the host's */
 };
-int encode_packer_open(struct encode_packer *p, const struct reader *reader,
-                       const struct alphabet *alphabet, struct error *e);
+int encode_packer_open(struct encode_packer *p, const struct encode_options *o, struct error *e);
 void encode_packer_close(struct encode_packer *p);
 
 /* All pages of a job, tokens of `dim` numbers, which are then no longer needed. */

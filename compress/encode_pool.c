@@ -235,7 +235,7 @@ static void *run_thread(void *argument) {
         t->rc = page_encoder_open(&t->encoder, o->encoder, t->pool->plan.memory, &t->error);
     }
     if (t->rc == 0 && (t->duties & PACKS) != 0) {
-        t->rc = encode_packer_open(&t->packer, o->reader, o->alphabet, &t->error);
+        t->rc = encode_packer_open(&t->packer, o, &t->error);
     }
     work_until_end(t->pool, t);
     encode_packer_close(&t->packer);
