@@ -121,19 +121,22 @@ static __device__ inline int64_t attention_line(const struct attention_call *c,
 
 /* ---- Tokens ---------------------------------------------------------------------------------- */
 
-/* Where token i of the tile's sequence lies, in elements; less than 0: it is a pad. */
+/* Token i of the tile's sequence among those of its batch; less than 0: it is a pad. */
+static __device__ inline int64_t attention_token(const struct attention_call *c,
+                                                 const struct attention_tile *t, int i) {
+    if (c->window == 0) {
+        return t->token + i;
+    }
+    const int y = t->window_top + i / c->window, x = t->window_left + i % c->window;
+    return y < c->grid_height && x < c->grid_width ? (int64_t)y * c->grid_width + x : -1;
+}
+
+/* Where it lies, in elements; less than 0: nowhere. */
 static __device__ inline int64_t attention_at(const struct attention_call *c,
                                               const struct attention_tile *t,
                                               const struct attention_rows *rows, int head, int i) {
-    int64_t token = t->token + i;
-    if (c->window > 0) {
-        const int y = t->window_top + i / c->window, x = t->window_left + i % c->window;
-        if (y >= c->grid_height || x >= c->grid_width) {
-            return -1;
-        }
-        token = (int64_t)y * c->grid_width + x;
-    }
-    return t->batch * rows->batch + token * rows->token + head * rows->head;
+    const int64_t token = attention_token(c, t, i);
+    return token < 0 ? -1 : t->batch * rows->batch + token * rows->token + head * rows->head;
 }
 
 static __device__ inline float attention_get(const struct attention_rows *rows, int64_t at) {

@@ -142,11 +142,12 @@ int cuda_linear(struct device *d, const struct tensor *out, const struct tensor 
     return rc;
 }
 
-/* The rows between the two stay in the GPU's cache where they can. */
+/* As many rows at a time as keep all processors busy to the end: on an H200 that is worth more than
+ * that what is between the two stays in the cache (480 TFLOP/s instead of 403). */
 int cuda_mlp(struct device *d, const struct tensor *out, const struct tensor *x,
              const struct packed *w1, enum activation activation, const struct packed *w2,
              const struct tensor *residual, struct error *e) {
-    enum { HIDDEN = 1 << 25 /* bytes of them */ };
+    enum { HIDDEN = 1 << 28 /* bytes between the two */ };
     struct tensor matrices[3];
     const struct tensor *to = linear_matrix(&matrices[0], out),
                         *from = linear_matrix(&matrices[1], x);
