@@ -8,7 +8,10 @@
 
 /* ---- Problems ------------------------------------------------------------------------------ */
 
-enum { MOST_PARTS = 4, GAP = 3 /* columns of a matrix that are not a head's */ };
+enum { MOST_PARTS = 4 };
+/* Columns of a matrix that are not a head's: rows lie so that some numbers are aligned together,
+ * and so that none are. */
+enum { TOGETHER = 8, APART = 3 };
 
 struct shape {
     int64_t batch, queries, keys, heads, kv_heads, dim;
@@ -29,6 +32,7 @@ struct numbers {
 static struct problem {
     struct shape shape;
     enum dtype type; /* of all but the tables and the log-sum-exp */
+    int64_t gap;
     double scale;
     struct numbers q, k, v, out /* with dout */, rel_h, rel_w;
     double *log_sum_exp;
@@ -161,10 +165,10 @@ static void solve_sequence(int64_t row, int64_t base, int64_t queries, int64_t k
     free(weights);
 }
 
-static void problem_open(const struct shape *s, enum dtype type, double deviation) {
+static void problem_open(const struct shape *s, enum dtype type, int64_t gap, double deviation) {
     struct problem *p = &problem;
     int64_t queries = s->batch * s->queries, keys = s->batch * s->keys, base = 0;
-    *p = (struct problem){.shape = *s, .type = type};
+    *p = (struct problem){.shape = *s, .type = type, .gap = gap};
     p->scale = s->scale > 0 ? (double)s->scale : 1 / sqrt((double)s->dim);
     p->q = numbers_new(queries, s->heads, s->dim, deviation, type);
     p->k = numbers_new(keys, s->kv_heads, s->dim, deviation, type);
@@ -197,7 +201,7 @@ static void problem_close(void) {
 static struct array *put(struct device *d, enum dtype type, const struct numbers *a,
                          const struct numbers *b, const double *before) {
     int64_t one = a->heads * a->dim, two = b != NULL ? b->heads * b->dim : 0, width = one + two;
-    struct array *x = array_new(d, type, GAP, TENSOR_SHAPE(1, 1, a->rows, width));
+    struct array *x = array_new(d, type, problem.gap, TENSOR_SHAPE(1, 1, a->rows, width));
     for (int64_t i = 0; i < a->rows * width; i++) {
         int64_t row = i / width, column = i % width;
         x->values[i] = before != NULL ? *before
@@ -351,7 +355,8 @@ static void check(struct device *d) {
 static void check_shapes(const struct shape *shapes, size_t count) {
     for (size_t i = 0; i < count; i++) {
         for (int bf16 = 0; bf16 < 2; bf16++) {
-            problem_open(&shapes[i], bf16 == 1 ? DTYPE_BF16 : DTYPE_F32, 1);
+            problem_open(&shapes[i], bf16 == 1 ? DTYPE_BF16 : DTYPE_F32,
+                         (i + (size_t)bf16) % 2 == 0 ? APART : TOGETHER, 1);
             each_device_of(check, true);
             problem_close();
         }
@@ -434,7 +439,7 @@ static void check_wanted(struct device *d) {
 
 static void gradients_that_are_not_wanted_cost_the_others_nothing(void) {
     static const struct shape shape = SHAPE(1, 70, 70, 2, 1, 24, GRID(7, 10));
-    problem_open(&shape, DTYPE_F32, 1);
+    problem_open(&shape, DTYPE_F32, APART, 1);
     each_device_of(check_wanted, true);
     problem_close();
 }
@@ -450,7 +455,7 @@ static void check_spread(struct device *d) {
 
 static void a_huge_spread_of_scores_gives_no_nan(void) {
     static const struct shape shape = SHAPE(1, 300, 300, 1, 1, 64, .scale = 0);
-    problem_open(&shape, DTYPE_F32, 30);
+    problem_open(&shape, DTYPE_F32, TOGETHER, 30);
     each_device_of(check_spread, true);
     problem_close();
 }
@@ -538,13 +543,13 @@ static void check_windows(struct device *d) {
     arrays_release();
 }
 
-static void check_windows_of(const struct windows *grid, int64_t dim) {
+static void check_windows_of(const struct windows *grid, int64_t dim, int64_t gap) {
     const int64_t side = grid->side, tokens = side * side;
     const struct shape shape = SHAPE(2 * grid->count, tokens, tokens, 2, 2, dim, GRID(side, side));
     at = *grid;
     for (int bf16 = 0; bf16 < 2; bf16++) {
         enum dtype type = bf16 == 1 ? DTYPE_BF16 : DTYPE_F32;
-        problem_open(&shape, type, 1);
+        problem_open(&shape, type, gap, 1);
         padding = numbers_new(3, shape.heads, shape.dim, 1, type);
         pad_windows(padding.values);
         for (int64_t b = 0; b < shape.batch; b++) { /* again, with the pads */
@@ -557,9 +562,24 @@ static void check_windows_of(const struct windows *grid, int64_t dim) {
 }
 
 static void windows_attend_within_themselves_and_to_what_pads_them(void) {
-    check_windows_of(&(struct windows){5, 12, 8, 2, 6}, 20);
-    check_windows_of(&(struct windows){4, 4, 12, 3, 3}, 64); /* the cells of a page */
-    check_windows_of(&(struct windows){4, 8, 6, 2, 4}, 32);
+    check_windows_of(&(struct windows){5, 12, 8, 2, 6}, 20, APART);
+    check_windows_of(&(struct windows){4, 4, 12, 3, 3}, 64, TOGETHER); /* the cells of a page */
+    check_windows_of(&(struct windows){4, 8, 6, 2, 4}, 32, APART);
+}
+
+/* Of queries and keys that a GPU takes together: 32, 64, 128; of heads: 32, 64, 96, 128. */
+static void blocks_have_tails(void) {
+    CHECK_SHAPES(
+        SHAPE(2, 129, 129, 1, 1, 96, .scale = 0), SHAPE(1, 161, 97, 1, 1, 128, .scale = 0),
+        SHAPE(1, 40, 200, 1, 1, 112, .scale = 0), SHAPE(3, 33, 33, 3, 3, 80, .scale = 0),
+        SHAPE(2, 64, 64, 3, 3, 96, GRID(4, 16)), SHAPE(1, 160, 160, 1, 1, 64, GRID(10, 16)),
+        SHAPE(1, 135, 135, 1, 1, 128, GRID(9, 15)), SHAPE(1, 140, 140, 1, 1, 32, GRID(2, 70)),
+        SHAPE(1, 192, 192, 1, 1, 64, GRID(3, 64)),
+        SHAPE(1, 100, 100, 6, 2, 96, .causal = true, .span = 33),
+        SHAPE(1, 140, 140, 2, 1, 128, .causal = true),
+        SHAPE(1, 290, 290, 2, 1, 48, .packed = 3, .parts = {128, 129, 33}, .causal = true));
+    check_windows_of(&(struct windows){14, 14, 17, 2, 2}, 64, TOGETHER);
+    check_windows_of(&(struct windows){3, 7, 5, 2, 6}, 96, TOGETHER);
 }
 
 int main(void) {
@@ -572,5 +592,6 @@ int main(void) {
     RUN(gradients_that_are_not_wanted_cost_the_others_nothing);
     RUN(a_huge_spread_of_scores_gives_no_nan);
     RUN(windows_attend_within_themselves_and_to_what_pads_them);
+    RUN(blocks_have_tails);
     return test_finish();
 }

@@ -1,6 +1,8 @@
 # The CUDA backend: nvcc compiles every .cu file for four generations of GPUs, and the newest as PTX for later ones.
-# Without nvcc, cuda_stub.c stands for it and says so.
-set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 100-real 120)
+# CMAKE_CUDA_ARCHITECTURES chooses others. Without nvcc, cuda_stub.c stands for it and says so.
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 100-real 120)
+endif()
 if(WITH_CUDA)
     include(CheckLanguage)
     check_language(CUDA)

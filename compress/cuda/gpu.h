@@ -30,10 +30,22 @@ extern "C" {
 #define GPU_SHARED(type, name)                                                                     \
     extern __shared__ __align__(16) unsigned char gpu_shared[];                                    \
     type *const name = (type *)gpu_shared
+/* Before a loop over registers: arrays that are indexed otherwise would lie in memory. */
+#define GPU_UNROLL _Pragma("unroll")
+#define GPU_ROLLED _Pragma("unroll 1") /* what is unrolled takes registers */
+#else
+#define GPU_UNROLL
+#define GPU_ROLLED
 #endif
 
 enum { GPU_WARP = 32, GPU_BLOCK = 256 /* threads of a block, where nothing says otherwise */ };
 #define GPU_ALL_LANES 0xFFFFFFFFu
+
+/* Threads of a block that has `count` things to do at a time: whole warps, at most GPU_BLOCK. */
+static inline unsigned gpu_threads(int64_t count) {
+    const int64_t warps = (count + GPU_WARP - 1) / GPU_WARP, most = GPU_BLOCK / GPU_WARP;
+    return (unsigned)(warps < most ? warps : most) * GPU_WARP;
+}
 
 /* ---- Numbers ------------------------------------------------------------------------------- */
 

@@ -35,29 +35,44 @@ struct dim3 {
     dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {
     }
 };
+/* The last member of a vector, without a size: copies are calls by it, and UBSan looks at the
+ * addresses of those alone. */
+struct gpu_copied {
+    gpu_copied() = default;
+    gpu_copied(const gpu_copied &) {
+    }
+    gpu_copied &operator=(const gpu_copied &) {
+        return *this;
+    }
+};
 struct alignas(16) float4 {
     float x, y, z, w;
+    [[no_unique_address]] gpu_copied copied;
 };
 struct alignas(8) float2 {
     float x, y;
+    [[no_unique_address]] gpu_copied copied;
 };
 struct alignas(16) uint4 {
     unsigned x, y, z, w;
+    [[no_unique_address]] gpu_copied copied;
 };
 struct alignas(8) uint2 {
     unsigned x, y;
+    [[no_unique_address]] gpu_copied copied;
 };
+static_assert(sizeof(float4) == 16 && sizeof(uint2) == 8, "vectors are their numbers");
 static inline float4 make_float4(float x, float y, float z, float w) {
-    return {x, y, z, w};
+    return {x, y, z, w, {}};
 }
 static inline float2 make_float2(float x, float y) {
-    return {x, y};
+    return {x, y, {}};
 }
 static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) {
-    return {x, y, z, w};
+    return {x, y, z, w, {}};
 }
 static inline uint2 make_uint2(unsigned x, unsigned y) {
-    return {x, y};
+    return {x, y, {}};
 }
 
 /* ---- Threads --------------------------------------------------------------------------------- */
@@ -206,6 +221,10 @@ static inline float gpu_logf(float x) {
 static inline float __fdividef(float x, float y) {
     return x / y;
 }
+static inline void sincospif(float x, float *sine, float *cosine) {
+    *sine = (float)sin(3.14159265358979323846 * (double)x);
+    *cosine = (float)cos(3.14159265358979323846 * (double)x);
+}
 static inline int __popc(unsigned x) {
     return __builtin_popcount(x);
 }
@@ -331,5 +350,7 @@ static inline cudaError_t cudaFuncSetAttribute(T *kernel, enum cudaFuncAttribute
     (void)attribute; /* there is one */
     return gpu_allow_shared((const void *)kernel, value);
 }
+
+#include "tests/kernels/tensor_cores.h"
 
 #endif

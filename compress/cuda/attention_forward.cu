@@ -1,0 +1,396 @@
+/* attention_forward.cu - attention by tensor cores: flash attention (Dao 2023).
+ *
+ * A warp has M tiles of 16 queries for good, in registers, and goes through the keys 32 at a time,
+ * which its block has staged 64 at a time, the next while these are multiplied. Two tiles make of
+ * what is loaded from shared memory twice as many products, where a head is narrow enough for the
+ * sums of both to stay in registers.
+ *
+ * The bias stands in two tables in shared memory, of each query's products with the relative
+ * positions of all columns and rows of the grid, over scale, in F16; it is what sums of products of
+ * queries and keys begin with. */
+#include "compress/cuda/attention_mma.h"
+
+enum { STEP = 32 /* keys */, STEP_COLUMNS = STEP / 8 /* tiles of 8 of them */ };
+
+/* What a warp keeps of its queries: rows g and g + 8 of each tile. */
+template <int D, int M> struct queries {
+    unsigned q[M][D / 16][4];
+    float sums[M][D / 8][4];
+    float largest[M][2]; /* score, before scaling */
+    float total[M][2];   /* of the weights of this lane's columns */
+};
+
+template <int M> static __host__ __device__ constexpr int queries_of_block(void) {
+    return MMA_WARPS * 16 * M;
+}
+
+/* The first query of this warp. */
+template <int M> static __device__ inline int first_query(const struct attention_tile *t) {
+    return t->first + mma_warp() * 16 * M;
+}
+
+/* Row `half` of tile m, among those of the warp. */
+static __device__ inline int row_of(int m, int half) {
+    return 16 * m + 8 * half + mma_lane() / 4;
+}
+
+/* ---- Tables of the bias ---------------------------------------------------------------------- */
+
+static __device__ inline uint16_t half_of(float x) {
+    x = fminf(fmaxf(x, -65504.0f), 65504.0f);
+#ifdef __CUDA_ARCH__
+    uint16_t half;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(half) : "f"(x));
+    return half;
+#else
+    uint16_t half;
+    dtype_from_float(&half, DTYPE_F16, &x, 1);
+    return half;
+#endif
+}
+
+static __device__ inline float float_of_half(uint16_t half) {
+    float x;
+#ifdef __CUDA_ARCH__
+    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(half));
+#else
+    dtype_to_float(&x, &half, DTYPE_F16, 1);
+#endif
+    return x;
+}
+
+/* A row of both tables: columns of the grid, an even number, then rows; so long that eight rows lie
+ * in different banks. */
+static __host__ __device__ inline int table_down(const struct attention_call *c) {
+    return (c->width + 1) / 2 * 2;
+}
+static __host__ __device__ inline int table_stride(const struct attention_call *c) {
+    return (table_down(c) + c->height + 15) / 16 * 16 + 8;
+}
+
+/* Places [first, first + MMA_ROWS) of the tables of relative positions, over scale. */
+template <int D>
+static __device__ inline void stage_places(uint16_t *to, const struct attention_call *c,
+                                           int first) {
+    const int places = attention_places(c);
+    for (int i = mma_warp(); i < MMA_ROWS; i += MMA_WARPS) {
+        for (int d = mma_lane(); d < D; d += GPU_WARP) {
+            const bool there = first + i < places && d < c->dim;
+            to[i * mma_line<D>() + d] =
+                gpu_bf16_of(there ? attention_place(c, first + i, d) / c->scale : 0);
+        }
+    }
+}
+
+/* Products of the warp's queries with places from `first` on, to where the keys that have them as
+ * bias look for it. */
+template <int M>
+static __device__ inline void spread_places(uint16_t *tables, const struct attention_call *c,
+                                            const float (*products)[STEP_COLUMNS][4], int query,
+                                            int first) {
+    const int stride = table_stride(c), down = table_down(c), places = attention_places(c);
+    GPU_UNROLL for (int m = 0; m < M; m++) {
+        GPU_UNROLL for (int i = 0; i < 4 * STEP_COLUMNS; i++) {
+            const int row = row_of(m, i % 4 / 2);
+            const int place = first + i / 4 * 8 + mma_lane() % 4 * 2 + i % 2;
+            const int side = place < places ? attention_side(c, query + row, place) : -1;
+            if (side >= 0) {
+                tables[row * stride + (side < c->height ? down + side : side - c->height)] =
+                    half_of(products[m][i / 4][i % 4]);
+            }
+        }
+    }
+}
+
+/* ---- A step ---------------------------------------------------------------------------------- */
+
+/* scores += products of queries and staged rows. */
+template <int D, int M>
+static __device__ inline void multiply_keys(float (*scores)[STEP_COLUMNS][4],
+                                            const struct queries<D, M> *x, const uint16_t *keys) {
+    GPU_UNROLL for (int n = 0; n < STEP_COLUMNS; n += 2) {
+        GPU_UNROLL for (int k = 0; k < D / 16; k++) {
+            unsigned b[4];
+            mma_load_b<D>(b, keys, 8 * n, 16 * k);
+            GPU_UNROLL for (int m = 0; m < M; m++) {
+                mma_bf16(scores[m][n], x->q[m][k], b[0], b[1]);
+                mma_bf16(scores[m][n + 1], x->q[m][k], b[2], b[3]);
+            }
+        }
+    }
+}
+
+/* Two scores of one row, of keys at (y, x) of the grid and after that, begin as the bias; by_row:
+ * of row y. */
+static __device__ inline void begin_two(float two[2], const struct attention_call *c,
+                                        const uint16_t *row, int y, int x, float by_row) {
+    if (c->width % 2 == 0) {
+        const unsigned pair = *(const unsigned *)(row + x);
+        two[0] = float_of_half((uint16_t)pair) + by_row;
+        two[1] = float_of_half((uint16_t)(pair >> 16)) + by_row;
+    } else {
+        const int next = x + 1 == c->width; /* row of the grid */
+        const int below = y + next < c->height ? y + next : y;
+        two[0] = float_of_half(row[x]) + by_row;
+        two[1] = float_of_half(row[next ? 0 : x + 1]) + float_of_half(row[table_down(c) + below]);
+    }
+}
+
+/* Scores of keys from `key` on; tables: of this warp. */
+template <int M>
+static __device__ inline void begin_scores(float (*scores)[STEP_COLUMNS][4],
+                                           const struct attention_call *c, const uint16_t *tables,
+                                           int key) {
+    const int down = table_down(c), last = c->height - 1;
+    const int top = (key + mma_lane() % 4 * 2) / c->width;
+    const int left = (key + mma_lane() % 4 * 2) % c->width;
+    GPU_UNROLL for (int i = 0; i < 2 * M; i++) {
+        const uint16_t *row = tables + row_of(i / 2, i % 2) * table_stride(c);
+        int y = top, x = left, at = -1; /* the row of the grid that `by_row` is of */
+        float by_row = 0;
+        GPU_UNROLL for (int n = 0; n < STEP_COLUMNS; n++) {
+            if (y != at) {
+                by_row = float_of_half(row[down + (y < last ? y : last)]);
+                at = y;
+            }
+            begin_two(&scores[i / 2][n][i % 2 * 2], c, row, y < last ? y : last, x, by_row);
+            for (x += 8; x >= c->width; y++) {
+                x -= c->width;
+            }
+        }
+    }
+}
+
+/* Scores become weights 2^(scale (score - largest)); sums so far shrink likewise, which after the
+ * first keys is seldom needed. */
+template <int D, int M>
+static __device__ inline void weigh(float (*scores)[STEP_COLUMNS][4], struct queries<D, M> *x,
+                                    float scale) {
+    GPU_UNROLL for (int m = 0; m < M; m++) {
+        float shrink[2];
+        bool grown = false;
+        GPU_UNROLL for (int half = 0; half < 2; half++) {
+            const float before = x->largest[m][half];
+            float now = before, total = 0;
+            GPU_UNROLL for (int n = 0; n < STEP_COLUMNS; n++) {
+                now = fmaxf(now, fmaxf(scores[m][n][2 * half], scores[m][n][2 * half + 1]));
+            }
+            now = mma_row_largest(now);
+            GPU_UNROLL for (int n = 0; n < 2 * STEP_COLUMNS; n++) {
+                float *score = &scores[m][n / 2][2 * half + n % 2];
+                *score = mma_power_of_two(*score * scale - now * scale);
+                total += *score;
+            }
+            shrink[half] = mma_power_of_two((before - now) * scale);
+            grown |= now != before;
+            x->largest[m][half] = now;
+            x->total[m][half] = x->total[m][half] * shrink[half] + total;
+        }
+        if (__any_sync(GPU_ALL_LANES, grown)) {
+            GPU_UNROLL for (int n = 0; n < D / 2; n++) {
+                x->sums[m][n / 4][n % 4] *= shrink[n % 4 / 2];
+            }
+        }
+    }
+}
+
+template <int D, int M>
+static __device__ inline void add_values(struct queries<D, M> *x,
+                                         const float (*weights)[STEP_COLUMNS][4],
+                                         const uint16_t *values) {
+    GPU_UNROLL for (int k = 0; k < STEP / 16; k++) {
+        unsigned a[M][4];
+        GPU_UNROLL for (int m = 0; m < M; m++) {
+            mma_a_of(a[m], weights[m][2 * k], weights[m][2 * k + 1]);
+        }
+        GPU_UNROLL for (int n = 0; n < D / 16; n++) {
+            unsigned b[4];
+            mma_load_b_turned<D>(b, values, 16 * k, 16 * n);
+            GPU_UNROLL for (int m = 0; m < M; m++) {
+                mma_bf16(x->sums[m][2 * n], a[m], b[0], b[1]);
+                mma_bf16(x->sums[m][2 * n + 1], a[m], b[2], b[3]);
+            }
+        }
+    }
+}
+
+/* The warp's queries, `rows` of which are there, against STEP keys, if one sees another. */
+template <int D, int M, bool BIASED>
+static __device__ inline void attend_step(struct queries<D, M> *x, const struct attention_call *c,
+                                          const struct attention_tile *t, const uint16_t *tables,
+                                          const uint16_t *keys, const uint16_t *values, int key) {
+    const int first = first_query<M>(t), end = first + 16 * M;
+    const int last = (end < t->queries ? end : t->queries) - 1;
+    if (last < first || key >= attention_to(c, t, last) || key + STEP <= attention_from(c, first)) {
+        return;
+    }
+    float scores[M][STEP_COLUMNS][4] = {};
+    if (BIASED) {
+        begin_scores<M>(scores, c, tables, key);
+    }
+    multiply_keys<D, M>(scores, x, keys);
+    if (key + STEP > attention_to(c, t, first) || key < attention_from(c, last)) {
+        GPU_UNROLL for (int m = 0; m < M; m++) {
+            mma_exclude<STEP>(scores[m], c, t, first + 16 * m, key);
+        }
+    }
+    weigh<D, M>(scores, x, c->scale * ATTENTION_LOG2_E);
+    add_values<D, M>(x, scores, values);
+}
+
+/* ---- A tile ---------------------------------------------------------------------------------- */
+
+template <int D, int M>
+static __device__ inline void load_queries(struct queries<D, M> *x, const uint16_t *staged,
+                                           int row) {
+    GPU_UNROLL for (int m = 0; m < M; m++) {
+        GPU_UNROLL for (int k = 0; k < D / 16; k++) {
+            mma_load_a<D>(x->q[m][k], staged, row + 16 * m, 16 * k);
+        }
+    }
+}
+
+template <int D, int M> static __device__ inline void begin_sums(struct queries<D, M> *x) {
+    GPU_UNROLL for (int m = 0; m < M; m++) {
+        GPU_UNROLL for (int n = 0; n < D / 2; n++) {
+            x->sums[m][n / 4][n % 4] = 0;
+        }
+        GPU_UNROLL for (int half = 0; half < 2; half++) {
+            x->largest[m][half] = ATTENTION_EXCLUDED;
+            x->total[m][half] = 0;
+        }
+    }
+}
+
+template <int D, int M>
+static __device__ inline void make_tables(uint16_t *tables, const struct queries<D, M> *x,
+                                          const struct attention_call *c,
+                                          const struct attention_tile *t, uint16_t *staged) {
+    for (int first = 0; first < attention_places(c); first += MMA_ROWS) {
+        stage_places<D>(staged, c, first);
+        __syncthreads();
+        GPU_ROLLED for (int step = 0; step < MMA_ROWS; step += STEP) {
+            float products[M][STEP_COLUMNS][4] = {};
+            multiply_keys<D, M>(products, x, staged + step * mma_line<D>());
+            spread_places<M>(tables, c, products, first_query<M>(t), first + step);
+        }
+        __syncthreads();
+    }
+}
+
+template <int D, int M>
+static __device__ inline void finish(const struct queries<D, M> *x, const struct attention_call *c,
+                                     const struct attention_tile *t) {
+    GPU_UNROLL for (int i = 0; i < 2 * M; i++) {
+        const int m = i / 2, half = i % 2, query = first_query<M>(t) + row_of(m, half);
+        const float total = mma_row_sum(x->total[m][half]), factor = 1.0f / total;
+        const int64_t at = query < t->queries ? attention_at(c, t, &c->out, t->head, query) : -1;
+        GPU_UNROLL for (int n = 0; n < D / 8; n++) {
+            const int d = 8 * n + mma_lane() % 4 * 2;
+            if (at >= 0 && d < c->dim) {
+                mma_put_pair(&c->out, at + d, c->dim - d, x->sums[m][n][2 * half] * factor,
+                             x->sums[m][n][2 * half + 1] * factor);
+            }
+        }
+        if (query < t->queries && c->log_sum_exp != NULL && mma_lane() % 4 == 0) {
+            c->log_sum_exp[t->line + query] = x->largest[m][half] * c->scale + logf(total);
+        }
+    }
+}
+
+/* Keys and values of 64 tokens, one after the other. */
+template <int D>
+static __device__ inline void stage_keys(uint16_t *to, const struct attention_call *c,
+                                         const struct attention_tile *t, int key) {
+    const int head = t->head / c->group;
+    mma_stage<D>(to, c, t, &c->k, head, key, t->keys, MMA_ROWS);
+    mma_stage<D>(to + MMA_ROWS * mma_line<D>(), c, t, &c->v, head, key, t->keys, MMA_ROWS);
+}
+
+/* Shared memory: the tile, which all threads read so that none has it in registers; keys and values
+ * of two stages, of which the second holds the queries at first; the tables. */
+template <int D, int M, bool BIASED>
+__global__ void __launch_bounds__(MMA_THREADS, D == 64 ? 2 : 3)
+    attention_forward_kernel(struct attention_call c) {
+    GPU_SHARED(struct attention_tile, t);
+    enum { ROWS = queries_of_block<M>(), HALF = MMA_ROWS * mma_line<D>() };
+    const int64_t number = c.causal ? gridDim.x - 1 - blockIdx.x : blockIdx.x; /* longest first */
+    if (!mma_tile_at(t, &c, number, c.queries, ROWS)) {
+        return;
+    }
+    uint16_t *const stages = (uint16_t *)(t + 1);
+    const int first = mma_warp() * 16 * M; /* of this warp in the tile */
+    const int last = t->first + ROWS < t->queries ? t->first + ROWS - 1 : t->queries - 1;
+    const int begin = attention_from(&c, t->first) / MMA_ROWS * MMA_ROWS;
+    const int end = attention_to(&c, t, last);
+    uint16_t *tables = stages + 4 * HALF + first * table_stride(&c);
+    struct queries<D, M> x;
+    mma_stage<D>(stages + 2 * HALF, &c, t, &c.q, t->head, t->first, t->queries, ROWS);
+    mma_copies_wait();
+    __syncthreads();
+    load_queries<D, M>(&x, stages + 2 * HALF, first);
+    if (BIASED) {
+        make_tables<D, M>(tables, &x, &c, t, stages);
+    }
+    stage_keys<D>(stages, &c, t, begin);
+    begin_sums<D, M>(&x);
+    GPU_ROLLED for (int key = begin, at = 0; key < end; key += MMA_ROWS, at = 2 * HALF - at) {
+        mma_copies_wait();
+        __syncthreads();
+        if (key + MMA_ROWS < end) {
+            stage_keys<D>(stages + 2 * HALF - at, &c, t, key + MMA_ROWS);
+        }
+        GPU_ROLLED for (int step = 0; step < MMA_ROWS && key + step < end; step += STEP) {
+            const uint16_t *keys = stages + at + step * mma_line<D>();
+            attend_step<D, M, BIASED>(&x, &c, t, tables, keys, keys + HALF, key + step);
+        }
+    }
+    finish<D, M>(&x, &c, t);
+}
+
+/* ---- Launches -------------------------------------------------------------------------------- */
+
+/* For heads of up to `dim` numbers. */
+struct plan {
+    int dim, rows; /* queries of a block */
+    void (*kernel)(struct attention_call), (*biased)(struct attention_call);
+};
+
+#define PLAN(D, M)                                                                                 \
+    {                                                                                              \
+        D, queries_of_block<M>(), attention_forward_kernel<D, M, false>,                           \
+            attention_forward_kernel<D, M, true>                                                   \
+    }
+static const struct plan PLANS[] = {PLAN(32, 2), PLAN(64, 2), PLAN(96, 1),
+                                    PLAN(ATTENTION_MMA_DIM, 1)};
+
+static const struct plan *plan_of(const struct attention_call *c) {
+    const struct plan *p = PLANS;
+    while (p->dim < c->dim) {
+        p++;
+    }
+    return p;
+}
+
+static size_t bytes_of(const struct plan *p, const struct attention_call *c) {
+    const size_t keys = 4 * MMA_ROWS * (size_t)(p->dim + 8);
+    const size_t tables = c->height > 0 ? (size_t)p->rows * (size_t)table_stride(c) : 0;
+    return sizeof(struct attention_tile) + (keys + tables) * sizeof(uint16_t);
+}
+
+size_t attention_forward_bytes(const struct attention_call *c) {
+    return bytes_of(plan_of(c), c);
+}
+
+int attention_forward(struct device *d, const struct attention_call *c, struct error *e) {
+    const struct plan *p = plan_of(c);
+    void (*kernel)(struct attention_call) = c->height > 0 ? p->biased : p->kernel;
+    const size_t bytes = bytes_of(p, c);
+    int rc = attention_allow(kernel, bytes, e);
+    if (rc == 0) {
+        GPU_LAUNCH(kernel, (unsigned)(attention_tiles(c, c->queries, p->rows) * c->heads),
+                   MMA_THREADS, bytes, cuda_stream(d), *c);
+        rc = cuda_launched("attention", e);
+    }
+    return rc;
+}
