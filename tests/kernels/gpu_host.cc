@@ -181,7 +181,7 @@ static bool release_block(void) {
         if (t->state == AT_BLOCK_BARRIER) {
             first = first == NULL ? t : first;
             waiting++;
-            if (t->line != first->line || strcmp(t->file, first->file) != 0) {
+            if (t->line != first->line || t->file != first->file) {
                 gpu_now = (struct gpu_thread *)&t->seen;
                 gpu_fail("threads of a block wait at different barriers", t->file, t->line);
             }

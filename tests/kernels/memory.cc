@@ -297,6 +297,7 @@ cudaError_t cudaFreeAsync(void *data, cudaStream_t stream) {
         struct memory *m = whole(data, false, "cudaFreeAsync");
         expect_there(m, s, "cudaFreeAsync");
         expect_unused(m, &s->clock, "cudaFreeAsync");
+        show(m); /* to what was asked before and runs later */
         forget(m);
         stream_ask(s, give_back, &m, sizeof m);
     }

@@ -254,6 +254,14 @@ static void free_in_time(void) {
     cudaEventDestroy(used);
 }
 
+static void free_what_is_still_to_be_used(void) {
+    float *x = floats_on(NULL);
+    cudaStreamSynchronize(NULL);
+    store_on(NULL, x, 1);
+    cudaFreeAsync(x, NULL);
+    cudaStreamSynchronize(NULL);
+}
+
 static void use_after_free(void) {
     cudaStream_t a = stream_new();
     float *x = floats_on(a);
@@ -277,6 +285,7 @@ static void memory_is_of_its_stream(void) {
     CHECK_DEATH(use_too_early, "store: memory that another stream allocates is used without", 0);
     CHECK_DEATH(free_too_early, "cudaFreeAsync: memory is given back while a stream may still", 0);
     CHECK_LIFE(free_in_time);
+    CHECK_LIFE(free_what_is_still_to_be_used);
     CHECK_DEATH(use_after_free, "store: a kernel is given an address that is not in memory", 0);
     CHECK_DEATH(free_twice, "cudaFreeAsync: what is given back was not allocated", 0);
     CHECK_DEATH(free_pinned_too_early, "cudaFreeHost: memory is given back while a stream may", 0);
