@@ -292,7 +292,7 @@ bin=$build/bin nano=$build/share/occ/nano.safetensors pages=$build/pages.tar dee
 [ -e "$nano" ] || nano=$here/../compress/nano.safetensors
 [ -n "$text" ] || text=$build/text
 [ -d "$text" ] || text=$here/golden/texts
-text=$(cd "$text" && pwd) || exit 2
+[ ! -d "$text" ] || text=$(cd "$text" && pwd)
 if [ -d "$build/lib" ]; then
     LD_LIBRARY_PATH=$build/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
     export LD_LIBRARY_PATH
