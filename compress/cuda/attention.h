@@ -78,6 +78,16 @@ static __device__ inline int attention_packed_sequence(const struct attention_ca
     return low;
 }
 
+/* The window that is number s of all. */
+static __device__ inline void attention_window_at(struct attention_tile *t,
+                                                  const struct attention_call *c, int s) {
+    const int across = (c->grid_width + c->window - 1) / c->window;
+    const int windows = (c->grid_height + c->window - 1) / c->window * across;
+    t->batch = s / windows;
+    t->window_top = s % windows / across * c->window;
+    t->window_left = s % windows % across * c->window;
+}
+
 /* Tile `number` of all; length: of sequences that are not packed, in what tiles are of. false: it
  * is empty. */
 static __device__ inline bool attention_tile_at(struct attention_tile *t,
@@ -104,11 +114,7 @@ static __device__ inline bool attention_tile_at(struct attention_tile *t,
     t->first = (int)(tile % tiles) * size;
     t->line = ((int64_t)s * c->heads + t->head) * c->lines;
     if (c->window > 0) {
-        const int across = (c->grid_width + c->window - 1) / c->window;
-        const int windows = (c->grid_height + c->window - 1) / c->window * across;
-        t->batch = s / windows;
-        t->window_top = s % windows / across * c->window;
-        t->window_left = s % windows % across * c->window;
+        attention_window_at(t, c, s);
     }
     return true;
 }
@@ -248,6 +254,11 @@ int attention_backward_dkv(struct device *d, const struct attention_call *c, str
  * head; neither bias nor windows, and not packed. */
 enum { ATTENTION_FEW = 8, ATTENTION_FEW_DIM = 256 };
 int attention_few(struct device *d, const struct attention_call *c, struct error *e);
+
+/* Of at most ATTENTION_SMALL queries and keys (attention_small.cu), in BF16 with sums of F32, of
+ * heads of up to ATTENTION_MMA_DIM numbers and of at most ATTENTION_SMALL_PLACES; not packed. */
+enum { ATTENTION_SMALL = 16, ATTENTION_SMALL_PLACES = 32 };
+int attention_small(struct device *d, const struct attention_call *c, struct error *e);
 
 /* Of relative positions (attention_sides.cu): sides; dq += what dsides give; and the gradients of
  * the tables. */
