@@ -4,7 +4,7 @@
 
 /* Largest errors allowed, relative to the largest of what is wanted or, where that is less, 0.5. */
 #define F32_LIMIT 1e-5
-#define BF16_LIMIT 1.5e-2
+#define BF16_LIMIT 2e-2
 
 /* ---- Problems ------------------------------------------------------------------------------ */
 
@@ -571,7 +571,7 @@ static void windows_attend_within_themselves_and_to_what_pads_them(void) {
     check_windows_of(&(struct windows){4, 8, 6, 2, 4}, 32, APART);
 }
 
-/* Of queries and keys that a GPU takes together: 32, 64, 128; of heads: 32, 64, 96, 128. */
+/* Of queries and keys that a GPU takes together: 16, 32, 64, 128; of heads: 32, 64, 96, 128. */
 static void blocks_have_tails(void) {
     CHECK_SHAPES(
         SHAPE(2, 129, 129, 1, 1, 96, .scale = 0), SHAPE(1, 161, 97, 1, 1, 128, .scale = 0),
@@ -584,6 +584,9 @@ static void blocks_have_tails(void) {
         SHAPE(1, 290, 290, 2, 1, 48, .packed = 3, .parts = {128, 129, 33}, .causal = true));
     check_windows_of(&(struct windows){14, 14, 17, 2, 2}, 64, TOGETHER);
     check_windows_of(&(struct windows){3, 7, 5, 2, 6}, 96, TOGETHER);
+    CHECK_SHAPES(SHAPE(2, 16, 16, 3, 3, 112, GRID(2, 8)), SHAPE(90, 14, 14, 2, 2, 16, GRID(7, 2)),
+                 SHAPE(3, 16, 16, 4, 2, 24, GRID(4, 4), .causal = true),
+                 SHAPE(3, 11, 15, 6, 3, 128, .causal = true, .start = 4, .span = 5));
 }
 
 int main(void) {

@@ -207,6 +207,7 @@ __global__ void __launch_bounds__(MMA_THREADS, 2) attention_dkv_kernel(struct at
             __syncthreads();
         }
     }
+    mma_copies_wait(); /* of keys that no query sees */
     if (c.dk.data != NULL) {
         add_rows<D>(&c, t, &c.dk, t->head, t->first + row, t->keys, dk, c.scale);
     }

@@ -81,14 +81,14 @@ stage(uint16_t *to, const struct attention_call *c, const struct attention_tile 
 
 /* ---- The bias -------------------------------------------------------------------------------- */
 
+/* As many as products take at a time; those that are not there are zeros. */
 template <int D>
 static __device__ inline void stage_places(uint16_t *to, const struct attention_call *c) {
-    const int places = attention_places(c);
-    for (int i = mma_warp(); i < PLACES; i += MMA_WARPS) {
-        for (int d = mma_lane(); d < D; d += GPU_WARP) {
-            const bool there = i < places && d < c->dim;
-            to[i * mma_line<D>() + d] = gpu_bf16_of(there ? attention_place(c, i, d) : 0);
-        }
+    const int places = attention_places(c), rows = (places + 15) / 16 * 16;
+    for (int u = (int)threadIdx.x; u < rows * D; u += MMA_THREADS) {
+        const int i = u / D, d = u % D;
+        const bool there = i < places && d < c->dim;
+        to[i * mma_line<D>() + d] = gpu_bf16_of(there ? attention_place(c, i, d) : 0);
     }
 }
 
