@@ -21,7 +21,6 @@ enum state { RUNS, AT_BLOCK_BARRIER, AT_WARP_BARRIER, ENDED };
 
 struct thread {
     struct gpu_thread seen; /* first: gpu_now */
-    enum state state;
     int fiber;
     unsigned mask; /* of the warp barrier that it waits at */
     const char *file;
@@ -39,8 +38,14 @@ struct gpu_thread *gpu_now;
 static struct {
     const struct launch *launch;
     struct thread threads[MOST_FIBERS];
+    volatile unsigned char states[MOST_FIBERS]; /* enum state; volatile: never by memset, of which
+                                                   ThreadSanitizer would hear */
     int order[MOST_FIBERS];
-    int count;
+    int count, ended;
+    int waiting;                         /* at a barrier of the block */
+    const struct thread *came;           /* the first of these */
+    bool differ;                         /* they are at different lines */
+    unsigned lanes[MOST_WARPS];          /* that wait for others of their warp */
     uint64_t words[MOST_WARPS][2][WARP]; /* of exchanges: two that take turns */
     int counted[3];
     char *shared;
@@ -71,15 +76,6 @@ static int warp_of(const struct thread *t) {
     abort();
 }
 
-static void wait_at(enum state state, unsigned mask, const char *file, int line) {
-    struct thread *t = (struct thread *)gpu_now;
-    t->state = state;
-    t->mask = mask;
-    t->file = file;
-    t->line = line;
-    fiber_leave(false);
-}
-
 /* Of a block that is watched. */
 static void tell_others(void *place) {
     if (gpu.watched) {
@@ -93,9 +89,47 @@ static void hear_others(void *place) {
     }
 }
 
+/* That the running thread waits there. */
+static struct thread *arrive(enum state state, unsigned mask, const char *file, int line) {
+    struct thread *t = (struct thread *)gpu_now;
+    gpu.states[t - gpu.threads] = state;
+    t->mask = mask;
+    t->file = file;
+    t->line = line;
+    return t;
+}
+
+[[noreturn]] static void fail_at(const struct thread *t, const char *what) {
+    gpu_now = (struct gpu_thread *)&t->seen;
+    gpu_fail(what, t->file, t->line);
+}
+
+/* The first thread that waits as `state` says, at another line than `other`; NULL: there is none.
+ */
+static const struct thread *first_waiting(enum state state, const struct thread *other) {
+    for (int i = 0; i < gpu.count; i++) {
+        const struct thread *t = &gpu.threads[i];
+        if (gpu.states[i] == state &&
+            (other == NULL || t->line != other->line || t->file != other->file)) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static void expect_one_barrier(void) {
+    if (gpu.differ) {
+        fail_at(first_waiting(AT_BLOCK_BARRIER, first_waiting(AT_BLOCK_BARRIER, NULL)),
+                "threads of a block wait at different barriers");
+    }
+}
+
 void gpu_block_barrier(const char *file, int line) {
     tell_others(&gpu.meeting->barrier);
-    wait_at(AT_BLOCK_BARRIER, 0, file, line);
+    const struct thread *t = arrive(AT_BLOCK_BARRIER, 0, file, line);
+    gpu.came = gpu.waiting++ == 0 ? t : gpu.came;
+    gpu.differ = gpu.differ || line != gpu.came->line || file != gpu.came->file;
+    fiber_leave(false);
     hear_others(&gpu.meeting->barrier);
 }
 
@@ -108,11 +142,38 @@ int gpu_block_count(bool mine, const char *file, int line) {
     return gpu.counted[turn];
 }
 
+/* Whether all lanes of the mask wait with it, and at one line; then none does any longer. */
+static bool release_lanes(struct thread *lanes, int warp, unsigned mask) {
+    const struct thread *one = &lanes[__builtin_ctz(mask)];
+    for (int k = 0; k < WARP; k++) {
+        if ((mask >> k & 1) != 0 && lanes[k].mask != mask) {
+            return false;
+        }
+    }
+    for (int k = 0; k < WARP; k++) {
+        if ((mask >> k & 1) == 0) {
+            continue;
+        }
+        if (lanes[k].line != one->line || lanes[k].file != one->file) {
+            fail_at(&lanes[k], "lanes of a warp met at different lines");
+        }
+        gpu.states[warp * WARP + k] = RUNS;
+    }
+    gpu.lanes[warp] &= ~mask;
+    return true;
+}
+
+/* Who comes last goes on at once. */
 void gpu_warp_meet(unsigned mask, const char *file, int line) {
     if ((mask >> gpu_now->lane & 1) == 0) {
         gpu_fail("a lane waits with a mask that it is not in", file, line);
     }
-    wait_at(AT_WARP_BARRIER, mask, file, line);
+    const struct thread *t = arrive(AT_WARP_BARRIER, mask, file, line);
+    const int warp = warp_of(t);
+    gpu.lanes[warp] |= 1u << t->seen.lane;
+    if ((gpu.lanes[warp] & mask) != mask || !release_lanes(&gpu.threads[warp * WARP], warp, mask)) {
+        fiber_leave(false);
+    }
 }
 
 void gpu_warp_barrier(unsigned mask, const char *file, int line) {
@@ -137,97 +198,38 @@ void gpu_fence(void) {
 
 /* ---- Rounds ---------------------------------------------------------------------------------- */
 
-/* Lanes that wait with one mask, once all of it are there. */
-static bool release_lanes(struct thread *lanes, int count, const struct thread *first) {
-    const unsigned mask = first->mask;
-    unsigned there = 0;
-    for (int k = 0; k < count; k++) {
-        there |= lanes[k].state == AT_WARP_BARRIER && lanes[k].mask == mask ? 1u << k : 0;
-    }
-    if ((there & mask) != mask) {
-        return false;
-    }
-    for (int k = 0; k < count; k++) {
-        if ((mask >> k & 1) != 0) {
-            if (lanes[k].line != first->line || lanes[k].file != first->file) {
-                gpu_now = &lanes[k].seen;
-                gpu_fail("lanes of a warp met at different lines", lanes[k].file, lanes[k].line);
-            }
-            lanes[k].state = RUNS;
-        }
-    }
-    return true;
-}
-
-static bool release_warp(struct thread *lanes, int count) {
-    bool released = false;
-    unsigned tried = 0; /* lanes with a mask that is not whole */
-    for (int i = 0; i < count; i++) {
-        if (lanes[i].state == AT_WARP_BARRIER && (tried >> i & 1) == 0) {
-            released |= release_lanes(lanes, count, &lanes[i]);
-            tried |= lanes[i].mask;
-        }
-    }
-    return released;
-}
-
-/* Threads that wait for the whole block. */
-static bool release_block(void) {
-    const struct thread *first = NULL;
-    int waiting = 0, ended = 0;
+static void release_block(void) {
+    expect_one_barrier();
     for (int i = 0; i < gpu.count; i++) {
-        const struct thread *t = &gpu.threads[i];
-        ended += t->state == ENDED;
-        if (t->state == AT_BLOCK_BARRIER) {
-            first = first == NULL ? t : first;
-            waiting++;
-            if (t->line != first->line || t->file != first->file) {
-                gpu_now = (struct gpu_thread *)&t->seen;
-                gpu_fail("threads of a block wait at different barriers", t->file, t->line);
-            }
-        }
+        gpu.states[i] = RUNS;
     }
-    if (waiting > 0 && ended > 0 && waiting + ended == gpu.count) {
-        gpu_now = (struct gpu_thread *)&first->seen;
-        gpu_fail("a barrier that other threads of the block never reach", first->file, first->line);
-    }
-    for (int i = 0; i < gpu.count && waiting == gpu.count; i++) {
-        gpu.threads[i].state = RUNS;
-    }
-    return waiting == gpu.count;
-}
-
-/* Whether somebody can go on. */
-static bool release(void) {
-    bool released = false;
-    for (int i = 0; i < gpu.count; i += WARP) {
-        released |= release_warp(&gpu.threads[i], gpu.count - i < WARP ? gpu.count - i : WARP);
-    }
-    return release_block() || released;
+    gpu.waiting = 0;
 }
 
 [[noreturn]] static void fail_stuck(void) {
-    int i = 0;
-    while (gpu.threads[i].state == ENDED) {
-        i++;
+    const struct thread *lane = first_waiting(AT_WARP_BARRIER, NULL);
+    expect_one_barrier();
+    if (lane != NULL) {
+        fail_at(lane, "threads wait for lanes that never come");
     }
-    gpu_now = &gpu.threads[i].seen;
-    gpu_fail("threads wait for lanes that never come", gpu.threads[i].file, gpu.threads[i].line);
+    fail_at(first_waiting(AT_BLOCK_BARRIER, NULL),
+            "a barrier that other threads of the block never reach");
 }
 
 static void run_block(void) {
-    for (int left = gpu.count; left > 0;) {
+    while (gpu.ended < gpu.count) {
         bool any = false;
         for (int i = 0; i < gpu.count; i++) {
-            struct thread *t = &gpu.threads[gpu.order[i]];
-            if (t->state == RUNS) {
-                gpu_now = &t->seen;
-                fiber_enter(t->fiber);
-                left -= t->state == ENDED;
+            const int k = gpu.order[i];
+            if (gpu.states[k] == RUNS) {
+                gpu_now = &gpu.threads[k].seen;
+                fiber_enter(gpu.threads[k].fiber);
                 any = true;
             }
         }
-        if (left > 0 && !release() && !any) {
+        if (gpu.waiting == gpu.count) {
+            release_block();
+        } else if (!any) {
             fail_stuck();
         }
     }
@@ -278,7 +280,8 @@ static void forget_shared(size_t bytes) {
 static void thread_main(void) {
     hear_others(&gpu.meeting->begin);
     gpu.launch->run(gpu.launch->kernel);
-    ((struct thread *)gpu_now)->state = ENDED;
+    gpu.states[(struct thread *)gpu_now - gpu.threads] = ENDED;
+    gpu.ended++;
     tell_others(&gpu.meetings->end);
 }
 
@@ -289,6 +292,8 @@ static void begin_block(unsigned number) {
     fibers_choose(gpu.watched ? gpu.launch->pool : FIBERS_OF_CALLER, gpu.count);
     poison_shared(gpu.launch->shared_bytes);
     memset(gpu.counted, 0, sizeof gpu.counted);
+    gpu.ended = gpu.waiting = 0;
+    gpu.differ = false;
     order_threads();
     for (int i = 0; i < gpu.count; i++) {
         struct thread *t = &gpu.threads[i];
@@ -298,8 +303,9 @@ static void begin_block(unsigned number) {
         t->seen.grid = grid;
         t->seen.threads = block;
         t->seen.lane = i % WARP;
-        t->state = RUNS;
-        t->exchanges = t->counts = 0;
+        t->exchanges = t->counts = t->mask = 0;
+        gpu.states[i] = RUNS;
+        gpu.lanes[i / WARP] = 0;
         t->fiber = gpu.order[(i + (int)(number % MOST_FIBERS)) % gpu.count];
         fiber_start(t->fiber, thread_main);
     }
