@@ -5,8 +5,12 @@
 
 const char *const COMPUTES[] = {"auto", "f32", "bf16", NULL};
 
+const char *device_choice_name(const struct device_choice *c) {
+    return c->device != NULL ? c->device : "auto";
+}
+
 int device_choice_settle(struct device_choice *c, struct error *e) {
-    const char *device = BACKEND_NAMES[c->device], *compute = COMPUTES[c->compute];
+    const char *device = device_choice_name(c), *compute = COMPUTES[c->compute];
     struct error why;
     int rc = backend_open(&c->backend, device, &why);
     if (rc < 0) {

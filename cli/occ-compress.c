@@ -9,6 +9,7 @@
 #include "cli/inputs.h"
 #include "cli/tool.h"
 #include "compress/compress.h"
+#include "compress/pages.h"
 #include "store/log.h"
 
 struct arguments {
@@ -55,11 +56,20 @@ static const struct option_spec OPTIONS[] = {
      .minimum = 1, .maximum = (int64_t)1 << 30},
     {"", .help = "Work"},
     {"threads", 'j', OPTION_INTEGER, FIELD(compress.threads), "N",
-     .help = "pages encoded at the same time, one per thread; 0 means one per core",
+     .help =
+         "pages encoded at the same time, one per thread; with a GPU, threads that decode pages "
+         "and pack tokens; 0 means one per core",
      .maximum = 256},
     {"batch", 0, OPTION_INTEGER, FIELD(compress.batch), "N",
-     .help = "pages that each thread sends through the network together", .minimum = 1,
-     .maximum = 64},
+     .help =
+         "pages that go through the network together at most; default: 1, on a GPU 16 of 1024 x "
+         "1024 pixels or as many smaller ones",
+     .minimum = 1, .maximum = PAGES_BATCH},
+    {"gpu-memory", 0, OPTION_SIZE, FIELD(compress.gpu_memory), "SIZE",
+     .help =
+         "memory of the GPU to use at most, weights included, for fewer pages together; default: "
+         "what is free",
+     .minimum = 1},
     {"", .help = "Messages"},
     TOOL_PROGRESS_ROW(struct arguments, messages),
     TOOL_QUIET_ROW(struct arguments, messages),
@@ -103,7 +113,12 @@ static int check(struct arguments *a, int operands, char **argv, struct error *e
             e, ERR_USAGE,
             "standard input is a terminal: use 'occ render ... | occ compress', or name FILEs");
     }
-    return encoder_choice_settle(&a->encoder, e);
+    int rc = encoder_choice_settle(&a->encoder, e);
+    if (rc == 0 && a->compress.gpu_memory > 0 && a->encoder.device.backend->host_memory) {
+        rc = error_set(e, ERR_USAGE, "--gpu-memory: device %s is not a GPU",
+                       a->encoder.device.backend->name);
+    }
+    return rc;
 }
 
 static void summarize_readback(const struct arguments *a, const struct compress_result *r) {

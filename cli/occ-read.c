@@ -318,7 +318,7 @@ static int read_page(struct run *r, const char *key, int number, struct encoded_
     struct readback_page read = {.text = NULL};
     struct page_text page = {.key = key, .number = number, .read = &read};
     struct error why = {0};
-    pages_encode(r->pages, &encoded, 1);
+    page_encode(r->pages, encoded);
     int rc = encoded->rc;
     why = rc < 0 ? encoded->error : why;
     const struct page_view *view = &encoded->views[0];
@@ -473,7 +473,7 @@ static int run_open(struct run *r, struct error *e) {
         trained_read(&r->trained, r->encoder);
         r->cells = a->layout == LAYOUT_OF_ENCODER ? r->trained.cells : a->layout == LAYOUT_CELLS;
     }
-    return rc == 0 && a->store == NULL ? page_encoder_open(&r->pages, r->encoder, e) : rc;
+    return rc == 0 && a->store == NULL ? page_encoder_open(&r->pages, r->encoder, 0, e) : rc;
 }
 
 static void run_close(struct run *r) {

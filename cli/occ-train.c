@@ -307,7 +307,7 @@ int train_common(const struct train_arguments *a, struct trainer_options *o, str
         return ERR_USAGE; /* any other failure is the run's */
     }
     o->folder = a->output;
-    o->device = BACKEND_NAMES[a->device.device];
+    o->device = device_choice_name(&a->device);
     o->schedule.steps = a->steps > 0 ? a->steps : o->schedule.steps;
     o->schedule.warm_up = a->warm_up >= 0 ? a->warm_up : o->schedule.warm_up;
     o->save_ms = a->save_ms;

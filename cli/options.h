@@ -53,7 +53,7 @@ struct option_spec {
                              offers files for one with FILE or PATH in it, folders for FOLDER */
     const char *help;     /* one sentence, no capital, no full stop; may be wrapped */
     const char *environment;
-    const char *const *choices; /* NULL-terminated */
+    const char *const *choices; /* NULL-terminated; of a TEXT only those that completion offers */
     int64_t minimum, maximum;   /* maximum 0 with minimum >= 0: no upper limit. A default outside
                                    of them means "not given" and is not printed */
     const char *commands; /* of a tool whose first operand is a command: those that take it, "read

@@ -20,7 +20,7 @@ static void put_values(struct help_page *p, const struct option_spec *spec) {
         page_put_format(p, " | -%c", spec->letter);
     }
     page_put(p, ")\n");
-    if (spec->type == OPTION_CHOICE) {
+    if (spec->choices != NULL) {
         page_put(p, "        mapfile -t COMPREPLY < <(compgen -W '");
         for (int i = 0; spec->choices[i] != NULL; i++) {
             page_put(p, i ? " " : "");

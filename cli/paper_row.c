@@ -86,6 +86,7 @@ static void add_context(struct words *w, const struct paper_arguments *a,
 
 static void add_common(struct words *w, const struct paper_arguments *a) {
     add_text(w, "--model", a->model);
+    add_text(w, "--device", a->device->device);
     add_text(w, "--compute", COMPUTES[a->device->compute]);
     add_number(w, "--threads", a->threads, "");
 }

@@ -98,7 +98,7 @@ static void count(struct compress *c, const struct encode_job *job) {
 
 static int put(struct compress *c, struct encode_job *job, struct error *e) {
     struct compress_result *r = c->result;
-    if (job->rc == ERR_MEMORY) {
+    if (job->rc == ERR_MEMORY || job->rc == ERR_IO) { /* no sample's fault */
         *e = job->error;
         return job->rc;
     }
@@ -181,8 +181,8 @@ static int take(struct compress *c, struct encode_job *job, struct error *e) {
         encode_job_free(job);
         return rc < 0 ? rc : 0;
     }
-    encode_pool_push(c->pool, job);
-    return drain(c, QUEUE_BYTES, e);
+    rc = encode_pool_push(c->pool, job, e);
+    return rc == 0 ? drain(c, QUEUE_BYTES, e) : rc;
 }
 
 /* A sample that cannot be read fails alone. */
@@ -337,8 +337,14 @@ static int begin(struct compress *c, struct error *e) {
         trained_read(&c->trained, c->encoder);
         memcpy(c->result->trained_profiles, c->trained.list, sizeof c->trained.list);
         read_alphabet(c);
-        rc = encode_pool_open(&c->pool, c->encoder, o->reader, c->alphabet, (enum codec)o->codec,
-                              o->threads, o->batch, e);
+        const struct encode_options work = {.encoder = c->encoder,
+                                            .reader = o->reader,
+                                            .alphabet = c->alphabet,
+                                            .codec = (enum codec)o->codec,
+                                            .threads = o->threads,
+                                            .batch = o->batch,
+                                            .memory = o->gpu_memory};
+        rc = encode_pool_open(&c->pool, &work, e);
     }
     return rc;
 }

@@ -18,12 +18,13 @@
 #include "store/store.h"
 
 struct compress_options {
-    int codec;       /* enum codec */
-    int64_t threads; /* that encode; 0: the device's answer, one per core */
-    int64_t batch;   /* pages that go through the network together; 0: the device's answer */
-    int mode;        /* enum page_mode, of loose pictures */
-    int64_t commit;  /* bytes that wait for a commit at most; COMPRESS_SECONDS pass at most, too */
-    int date;        /* enum compress_date, of loose pictures */
+    int codec;          /* enum codec */
+    int64_t threads;    /* that encode; 0: one per core. See encode_options */
+    int64_t batch;      /* pages that go through the network together; 0: the device's answer */
+    int64_t gpu_memory; /* bytes of it to be used at most; 0: what is left */
+    int mode;           /* enum page_mode, of loose pictures */
+    int64_t commit; /* bytes that wait for a commit at most; COMPRESS_SECONDS pass at most, too */
+    int date;       /* enum compress_date, of loose pictures */
     bool progress;
     /* The encoder's: reads each page back as it was packed, for its accuracy; NULL: not. */
     const struct reader *reader;

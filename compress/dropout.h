@@ -5,6 +5,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What every place needs is also a function of the GPU. */
+#ifdef __CUDACC__
+#define DROPOUT_ANYWHERE __host__ __device__
+#else
+#define DROPOUT_ANYWHERE
+#endif
+
 /* What a seed stands for: seeds that follow one another have nothing in common (splitmix64, Steele
  * et al. 2014). */
 static inline uint64_t dropout_key(uint64_t seed) {
@@ -30,17 +37,20 @@ static inline uint32_t dropout_limit(float share) {
     } while (0)
 
 /* The hash is 24 bits of mix(mix(low bits of place ^ low bits of key) + key_of(place)). */
-static inline uint32_t dropout_key_at(uint64_t key, uint64_t place) {
+static DROPOUT_ANYWHERE inline uint32_t dropout_key_at(uint64_t key, uint64_t place) {
     return (uint32_t)(key >> 32) + (uint32_t)(place >> 32) * 0x9E3779B9u;
 }
 
-static inline bool dropout_keeps(uint64_t seed, uint64_t place, float share) {
-    uint64_t key = dropout_key(seed);
+static DROPOUT_ANYWHERE inline uint32_t dropout_hash(uint64_t key, uint64_t place) {
     uint32_t x = (uint32_t)place ^ (uint32_t)key;
     DROPOUT_MIX(x);
     x += dropout_key_at(key, place);
     DROPOUT_MIX(x);
-    return x >> 8 >= dropout_limit(share);
+    return x >> 8;
+}
+
+static inline bool dropout_keeps(uint64_t seed, uint64_t place, float share) {
+    return dropout_hash(dropout_key(seed), place) >= dropout_limit(share);
 }
 
 #endif

@@ -4,23 +4,48 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "compress/readback.h"
+#include "compress/encode_pack.h"
+#include "compress/encode_plan.h"
+#include "store/clock.h"
 
-enum { THREADS = 256 };
+#define BATCH_SECONDS 1.0 /* that a batch waits for more pages */
+
+/* Pages that are encoded together. */
+struct encode_batch {
+    struct encode_batch *next;
+    int count, loading, loaded; /* pages: in it, begun to load, loaded */
+    double area, opened;        /* in pages of 1024 x 1024; when, seconds */
+    struct loaded_page pages[];
+};
+
+enum duty { LOADS = 1, ENCODES = 2, PACKS = 4 };
+
+struct encode_thread {
+    struct encode_pool *pool;
+    unsigned duties;
+    pthread_t id;
+    /* what it works with: */
+    int rc; /* why it cannot */
+    struct error error;
+    struct page_encoder *encoder;
+    struct encode_packer packer;
+};
 
 struct encode_pool {
-    const struct encoder *encoder;
-    const struct reader *reader; /* NULL: nothing is read back */
-    const struct alphabet *alphabet;
-    enum codec codec;
-    int batch;
+    struct encode_options o;
+    struct encode_plan plan;
+    struct page_rules rules;
     pthread_mutex_t lock;
-    pthread_cond_t pushed, done;
+    pthread_cond_t work, done;
     struct encode_job *first, **last; /* in the order they came */
     size_t bytes;
+    struct encode_batch *batches, **last_batch; /* to be encoded */
+    struct encode_batch *open;                  /* the last of them while it takes pages */
+    struct encode_job *unpacked, **last_unpacked;
     bool ending;
-    pthread_t threads[THREADS];
+    struct encode_thread *threads;
     int thread_count;
 };
 
@@ -36,230 +61,250 @@ void encode_job_free(struct encode_job *job) {
     free(job);
 }
 
-/* ---- Packing ----------------------------------------------------------------------- */
-
-/* The state of a thread. */
-struct encode_worker {
-    struct page_encoder *encoder;
-    struct codec_state *codec;
-    struct readback *readback; /* NULL: nothing is read back */
-    const struct alphabet *alphabet;
-};
-
-/* The share of the page's text that can be read from the packed tokens; text NULL: of a picture,
- * whose text nobody knows. */
-static int measure(struct encode_job *job, struct encode_worker *worker, struct store_page *stored,
-                   const void *payload, int64_t dim, const char *text, size_t size,
-                   struct error *e) {
-    const struct token_header header = {.codec = (uint8_t)stored->codec,
-                                        .rows = (uint16_t)stored->rows,
-                                        .columns = (uint16_t)stored->columns,
-                                        .full_rows = (uint16_t)stored->rows,
-                                        .full_columns = (uint16_t)stored->columns,
-                                        .dim = (uint16_t)dim,
-                                        .payload = (uint32_t)stored->size,
-                                        .layout = stored->layout};
-    struct readback_page page;
-    double share;
-    if (text != NULL && size == 0) {
-        return 0;
+static void batch_free(struct encode_batch *b) {
+    for (int i = 0; i < b->count; i++) {
+        loaded_page_close(&b->pages[i]);
     }
-    int rc = readback_record(worker->readback, &header, payload, &page, e);
-    if (rc == 0) {
-        legibility_read(&job->legibility, job->key, stored->page, &page);
-        rc = readback_compare(&page, text, size, &share, e);
-    }
-    stored->accuracy = rc == 0 && text != NULL ? token_accuracy(share) : 0;
-    return rc;
+    free(b);
 }
 
-static uint8_t layout_of(const struct encoded_page *page) {
-    bool two = PAGE_SIZES[page->mode].column_offsets == 2;
-    return page->cells ? (uint8_t)(TOKEN_CELLS | (two ? TOKEN_TWO_OFFSETS : 0)) : 0;
+/* ---- Batches: with the lock held ------------------------------------------------------------- */
+
+static void close_batch(struct encode_pool *pool) {
+    pool->open = NULL;
+    pthread_cond_broadcast(&pool->work);
 }
 
-/* text: of the page. */
-static int pack_view(struct encode_job *job, struct encode_worker *worker, enum codec codec,
-                     int64_t dim, const struct encoded_page *from, const struct page_view *view,
-                     const char *text, size_t text_size, struct error *e) {
-    size_t begin = job->packed.size;
-    struct store_page *page = &job->stored[job->stored_count];
-    int rc = codec_pack(worker->codec, &job->packed, codec, view->tokens,
-                        (int64_t)view->rows * view->columns, dim, &job->loss, e);
-    *page = (struct store_page){.page = (int)job->stored_count,
-                                .rows = view->rows,
-                                .columns = view->columns,
-                                .layout = layout_of(from),
-                                .codec = codec,
-                                .size = job->packed.size - begin};
-    if (rc == 0 && worker->readback != NULL) {
-        rc = measure(job, worker, page, job->packed.data + begin, dim, text, text_size, e);
+static int open_batch(struct encode_pool *pool, struct error *e) {
+    struct encode_batch *b = NULL;
+    b = calloc(1, sizeof *b + (size_t)pool->plan.pages * sizeof *b->pages);
+    if (b == NULL) {
+        return error_memory(e, "pages");
     }
-    job->stored_count += rc == 0;
-    return rc;
+    b->opened = clock_seconds();
+    *pool->last_batch = b;
+    pool->last_batch = &b->next;
+    pool->open = b;
+    return 0;
 }
 
-/* All pages of a sample, whose tokens are then no longer needed. */
-static int pack_all(struct encode_job *job, struct encode_worker *worker, enum codec codec,
-                    int64_t dim, struct error *e) {
-    const char *text = job->text, *end = job->text + job->text_size;
-    int rc = 0;
-    bytes_init(&job->packed, (size_t)4 << 30);
-    job->stored = calloc((size_t)job->page_count * VIEWS + 1, sizeof *job->stored);
-    if (job->stored == NULL) {
-        return error_memory(e, NULL);
+static int add_page(struct encode_pool *pool, struct encode_job *job, int i, struct error *e) {
+    int rc = pool->open == NULL ? open_batch(pool, e) : 0;
+    if (rc < 0) {
+        return rc;
     }
-    for (int i = 0; i < job->page_count && rc == 0; i++) {
-        struct encoded_page *page = &job->pages[i];
-        size_t first = job->stored_count, text_size;
-        if (page->rc < 0) {
-            *e = page->error;
-            return error_context(e, "page %d", i);
-        }
-        text = store_text_page(text, (size_t)(end - text), 0, &text_size);
-        legibility_text(&job->legibility, worker->alphabet, job->key, i, text, text_size);
-        bool loose = !page->exact && page->mode != MODE_GUNDAM; /* gundam: too small to read */
-        for (int j = 0; j < page->view_count && rc == 0; j++) {
-            rc = pack_view(job, worker, codec, dim, page, &page->views[j], loose ? NULL : text,
-                           text_size, e);
-        }
-        job->stored[first].characters = job->characters[i];
-        text += text_size + (text + text_size < end); /* past the form feed */
-        encoded_page_close(page);
+    struct encode_batch *b = pool->open;
+    b->pages[b->count++] = (struct loaded_page){.page = &job->pages[i], .owner = job};
+    b->area += encode_plan_area(job->pages[i].mode);
+    if (b->count == pool->plan.pages || b->area >= pool->plan.area) {
+        close_batch(pool);
     }
-    const unsigned char *at = job->packed.data; /* does not move any more */
-    for (size_t i = 0; i < job->stored_count; i++) {
-        job->stored[i].payload = at;
-        at += job->stored[i].size;
-    }
-    return rc;
+    return 0;
 }
 
-/* ---- Threads ------------------------------------------------------------------------- */
-
-/* Takes up to a batch of pages that follow each other in one sample or several. */
-static int take_pages(struct encode_pool *pool, struct encoded_page **pages,
-                      struct encode_job **owners) {
-    int count = 0;
-    for (struct encode_job *it = pool->first; it != NULL && count < pool->batch; it = it->next) {
-        while (it->taken < it->page_count && count < pool->batch) {
-            owners[count] = it;
-            pages[count++] = &it->pages[it->taken++];
+/* The first whose pages are all there and loaded. */
+static struct encode_batch *take_batch(struct encode_pool *pool) {
+    for (struct encode_batch **link = &pool->batches; *link != NULL; link = &(*link)->next) {
+        struct encode_batch *b = *link;
+        if (b != pool->open && b->loaded == b->count) {
+            *link = b->next;
+            if (pool->last_batch == &b->next) {
+                pool->last_batch = link;
+            }
+            return b;
         }
     }
-    return count;
-}
-
-/* Pages are encoded; samples whose last page that was are packed. Called with the lock held. */
-static void finish_pages(struct encode_pool *pool, struct encode_worker *worker,
-                         struct encode_job *const *owners, int count) {
-    for (int i = 0; i < count; i++) {
-        struct encode_job *it = owners[i];
-        if (it->done + 1 < it->page_count) {
-            it->done++;
-            continue;
-        }
-        pthread_mutex_unlock(&pool->lock); /* nobody else has pages of this sample any more */
-        it->rc =
-            pack_all(it, worker, pool->codec, encoder_config(pool->encoder)->token_dim, &it->error);
-        pthread_mutex_lock(&pool->lock);
-        it->done++;
-        pthread_cond_broadcast(&pool->done);
-    }
-}
-
-static void encode_until_end(struct encode_pool *pool, struct encode_worker *worker) {
-    struct encoded_page *pages[PAGES_BATCH];
-    struct encode_job *owners[PAGES_BATCH];
-    pthread_mutex_lock(&pool->lock);
-    while (!pool->ending) {
-        int count = take_pages(pool, pages, owners);
-        if (count == 0) {
-            pthread_cond_wait(&pool->pushed, &pool->lock);
-            continue;
-        }
-        pthread_mutex_unlock(&pool->lock);
-        pages_encode(worker->encoder, pages, count);
-        pthread_mutex_lock(&pool->lock);
-        finish_pages(pool, worker, owners, count);
-    }
-    pthread_mutex_unlock(&pool->lock);
-}
-
-/* A thread that cannot begin fails all pages that it would have encoded. */
-static void fail_until_end(struct encode_pool *pool, int rc, const struct error *e) {
-    struct encoded_page *page;
-    struct encode_job *owner;
-    pthread_mutex_lock(&pool->lock);
-    while (!pool->ending) {
-        int batch = pool->batch;
-        pool->batch = 1;
-        int count = take_pages(pool, &page, &owner);
-        pool->batch = batch;
-        if (count == 0) {
-            pthread_cond_wait(&pool->pushed, &pool->lock);
-            continue;
-        }
-        page->rc = rc;
-        page->error = *e;
-        owner->rc = rc;
-        owner->error = *e;
-        owner->done++;
-        pthread_cond_broadcast(&pool->done);
-    }
-    pthread_mutex_unlock(&pool->lock);
-}
-
-static void *run_thread(void *argument) {
-    struct encode_pool *pool = argument;
-    struct encode_worker worker = {.alphabet = pool->alphabet};
-    struct error e = {0};
-    int rc = page_encoder_open(&worker.encoder, pool->encoder, &e);
-    if (rc == 0) {
-        rc = codec_open(&worker.codec, &e);
-    }
-    if (rc == 0 && pool->reader != NULL) {
-        rc = readback_open(&worker.readback, pool->reader, &e);
-    }
-    if (rc == 0) {
-        encode_until_end(pool, &worker);
-    } else {
-        fail_until_end(pool, rc, &e);
-    }
-    readback_close(worker.readback);
-    codec_close(worker.codec);
-    page_encoder_close(worker.encoder);
     return NULL;
 }
 
-int encode_pool_open(struct encode_pool **out, const struct encoder *encoder,
-                     const struct reader *reader, const struct alphabet *alphabet, enum codec codec,
-                     int64_t threads, int64_t batch, struct error *e) {
+/* One with pages to load, if it is not too far ahead of what is encoded. */
+static struct encode_batch *find_unloaded(struct encode_pool *pool) {
+    int ahead = pool->plan.ahead;
+    for (struct encode_batch *b = pool->batches; b != NULL && ahead-- > 0; b = b->next) {
+        if (b->loading < b->count) {
+            return b;
+        }
+    }
+    return NULL;
+}
+
+/* ---- Pieces of work: the lock is held, but not while they are done ------------------------------
+ */
+
+static bool load_page(struct encode_pool *pool) {
+    struct encode_batch *b = find_unloaded(pool);
+    if (b == NULL) {
+        return false;
+    }
+    struct loaded_page *page = &b->pages[b->loading++];
+    pthread_mutex_unlock(&pool->lock);
+    page_load(page, &pool->rules);
+    pthread_mutex_lock(&pool->lock);
+    b->loaded++;
+    pthread_cond_broadcast(&pool->work);
+    return true;
+}
+
+static bool encode_batch(struct encode_pool *pool, struct encode_thread *t) {
+    struct encode_batch *b = take_batch(pool);
+    if (b == NULL) {
+        return false;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    for (int i = 0; i < b->count && t->rc < 0; i++) {
+        b->pages[i].page->rc = t->rc;
+        b->pages[i].page->error = t->error;
+    }
+    if (t->rc == 0) {
+        pages_encode(t->encoder, b->pages, b->count);
+    }
+    pthread_mutex_lock(&pool->lock);
+    for (int i = 0; i < b->count; i++) {
+        struct encode_job *job = b->pages[i].owner;
+        if (++job->encoded == job->page_count) {
+            *pool->last_unpacked = job;
+            pool->last_unpacked = &job->next_unpacked;
+        }
+    }
+    batch_free(b);
+    pthread_cond_broadcast(&pool->work);
+    return true;
+}
+
+static bool pack_job(struct encode_pool *pool, struct encode_thread *t) {
+    struct encode_job *job = pool->unpacked;
+    if (job == NULL) {
+        return false;
+    }
+    pool->unpacked = job->next_unpacked;
+    if (pool->unpacked == NULL) {
+        pool->last_unpacked = &pool->unpacked;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (t->rc == 0) {
+        const int64_t dim = encoder_config(pool->o.encoder)->token_dim;
+        job->rc = encode_pack(job, &t->packer, pool->o.codec, dim, &job->error);
+    } else {
+        job->rc = t->rc;
+        job->error = t->error;
+    }
+    pthread_mutex_lock(&pool->lock);
+    job->done = true;
+    pthread_cond_broadcast(&pool->done);
+    return true;
+}
+
+/* ---- Threads ------------------------------------------------------------------------------- */
+
+/* Until there is something new to do. A batch that waits for pages is closed after a while. */
+static void wait_for_work(struct encode_pool *pool) {
+    if (pool->open == NULL) {
+        pthread_cond_wait(&pool->work, &pool->lock);
+        return;
+    }
+    const double until = pool->open->opened + BATCH_SECONDS;
+    if (clock_seconds() >= until) {
+        close_batch(pool);
+        return;
+    }
+    const time_t seconds = (time_t)until;
+    const struct timespec when = {.tv_sec = seconds,
+                                  .tv_nsec = (long)((until - (double)seconds) * 1e9)};
+    pthread_cond_timedwait(&pool->work, &pool->lock, &when);
+}
+
+/* What is nearest to its end comes first. */
+static void work_until_end(struct encode_pool *pool, struct encode_thread *t) {
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->ending) {
+        const bool worked = ((t->duties & PACKS) != 0 && pack_job(pool, t)) ||
+                            ((t->duties & ENCODES) != 0 && encode_batch(pool, t)) ||
+                            ((t->duties & LOADS) != 0 && load_page(pool));
+        if (!worked) {
+            wait_for_work(pool);
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* A thread that cannot begin fails what it would have done. */
+static void *run_thread(void *argument) {
+    struct encode_thread *t = argument;
+    const struct encode_options *o = &t->pool->o;
+    if ((t->duties & ENCODES) != 0) {
+        t->rc = page_encoder_open(&t->encoder, o->encoder, t->pool->plan.memory, &t->error);
+    }
+    if (t->rc == 0 && (t->duties & PACKS) != 0) {
+        t->rc = encode_packer_open(&t->packer, o, &t->error);
+    }
+    work_until_end(t->pool, t);
+    encode_packer_close(&t->packer);
+    page_encoder_close(t->encoder);
+    return NULL;
+}
+
+/* `count` threads, or at least one. */
+static int start(struct encode_pool *pool, unsigned duties, int count, struct error *e) {
+    for (int i = 0; i < count; i++) {
+        struct encode_thread *t = &pool->threads[pool->thread_count];
+        *t = (struct encode_thread){.pool = pool, .duties = duties};
+        int code = pthread_create(&t->id, NULL, run_thread, t);
+        if (code != 0) {
+            return i > 0 ? 0 : error_errno(e, code, "cannot start a thread");
+        }
+        pool->thread_count++;
+    }
+    return 0;
+}
+
+static int start_all(struct encode_pool *pool, struct error *e) {
+    const struct encode_plan *plan = &pool->plan;
+    const int all = plan->encoding + plan->packing + plan->loading;
+    pool->threads = calloc((size_t)all, sizeof *pool->threads);
+    if (pool->threads == NULL) {
+        return error_memory(e, "threads");
+    }
+    if (plan->packing == 0) {
+        return start(pool, LOADS | ENCODES | PACKS, plan->encoding, e);
+    }
+    int rc = start(pool, ENCODES, plan->encoding, e);
+    if (rc == 0) {
+        rc = start(pool, LOADS | PACKS, plan->packing, e);
+    }
+    return rc == 0 ? start(pool, LOADS, plan->loading, e) : rc;
+}
+
+/* ---- Opening and closing ------------------------------------------------------------------- */
+
+static void open_conditions(struct encode_pool *pool) {
+    pthread_condattr_t forward; /* as clock_seconds */
+    pthread_condattr_init(&forward);
+    pthread_condattr_setclock(&forward, CLOCK_MONOTONIC);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->work, &forward);
+    pthread_cond_init(&pool->done, NULL);
+    pthread_condattr_destroy(&forward);
+}
+
+int encode_pool_open(struct encode_pool **out, const struct encode_options *o, struct error *e) {
     *out = NULL;
     struct encode_pool *pool = calloc(1, sizeof *pool);
     if (pool == NULL) {
         return error_memory(e, NULL);
     }
-    pool->encoder = encoder;
-    pool->reader = reader;
-    pool->alphabet = alphabet;
-    pool->codec = codec;
-    batch = batch > 0 ? batch : encoder_backend(encoder)->batch();
-    pool->batch = (int)(batch < PAGES_BATCH ? batch : PAGES_BATCH);
+    pool->o = *o;
+    pool->rules = page_rules_of(o->encoder);
     pool->last = &pool->first;
-    pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->pushed, NULL);
-    pthread_cond_init(&pool->done, NULL);
-    int64_t count = threads > 0 ? threads : encoder_backend(encoder)->workers();
-    for (int64_t i = 0; i < count && i < THREADS; i++) {
-        int code = pthread_create(&pool->threads[pool->thread_count], NULL, run_thread, pool);
-        if (code == 0) {
-            pool->thread_count++;
-        } else if (pool->thread_count == 0) {
-            error_errno(e, code, "cannot start a thread");
-            encode_pool_close(pool);
-            return ERR_IO;
-        }
+    pool->last_batch = &pool->batches;
+    pool->last_unpacked = &pool->unpacked;
+    open_conditions(pool);
+    int rc = encode_plan_make(&pool->plan, o, e);
+    if (rc == 0) {
+        rc = start_all(pool, e);
+    }
+    if (rc < 0) {
+        encode_pool_close(pool);
+        return rc;
     }
     *out = pool;
     return 0;
@@ -271,10 +316,15 @@ void encode_pool_close(struct encode_pool *pool) {
     }
     pthread_mutex_lock(&pool->lock);
     pool->ending = true;
-    pthread_cond_broadcast(&pool->pushed);
+    pthread_cond_broadcast(&pool->work);
     pthread_mutex_unlock(&pool->lock);
     for (int i = 0; i < pool->thread_count; i++) {
-        pthread_join(pool->threads[i], NULL);
+        pthread_join(pool->threads[i].id, NULL);
+    }
+    while (pool->batches != NULL) {
+        struct encode_batch *first = pool->batches;
+        pool->batches = first->next;
+        batch_free(first);
     }
     while (pool->first != NULL) {
         struct encode_job *first = pool->first;
@@ -282,30 +332,47 @@ void encode_pool_close(struct encode_pool *pool) {
         encode_job_free(first);
     }
     pthread_mutex_destroy(&pool->lock);
-    pthread_cond_destroy(&pool->pushed);
+    pthread_cond_destroy(&pool->work);
     pthread_cond_destroy(&pool->done);
+    free(pool->threads);
     free(pool);
 }
 
 /* ---- The queue -------------------------------------------------------------------------- */
 
-void encode_pool_push(struct encode_pool *pool, struct encode_job *job) {
+int encode_pool_push(struct encode_pool *pool, struct encode_job *job, struct error *e) {
+    int rc = 0;
     pthread_mutex_lock(&pool->lock);
     job->next = NULL;
     *pool->last = job;
     pool->last = &job->next;
     pool->bytes += job->bytes;
-    pthread_cond_broadcast(&pool->pushed);
+    job->done = job->page_count == 0;
+    for (int i = 0; i < job->page_count && rc == 0; i++) {
+        rc = add_page(pool, job, i, e);
+    }
+    pthread_cond_broadcast(&pool->work);
     pthread_mutex_unlock(&pool->lock);
+    return rc;
+}
+
+/* Waits until the oldest sample is done; nobody pushes meanwhile. */
+static void wait_for_first(struct encode_pool *pool) {
+    while (!pool->first->done) {
+        if (pool->open != NULL && pool->open->pages[0].owner == pool->first) {
+            close_batch(pool);
+        }
+        pthread_cond_wait(&pool->done, &pool->lock);
+    }
 }
 
 struct encode_job *encode_pool_pop(struct encode_pool *pool, bool wait) {
     pthread_mutex_lock(&pool->lock);
     struct encode_job *first = pool->first;
-    while (wait && first != NULL && first->done < first->page_count) {
-        pthread_cond_wait(&pool->done, &pool->lock);
+    if (wait && first != NULL) {
+        wait_for_first(pool);
     }
-    if (first != NULL && first->done < first->page_count) {
+    if (first != NULL && !first->done) {
         first = NULL;
     }
     if (first != NULL) {

@@ -1,5 +1,14 @@
 /* encode_pool.h - samples whose pages are to be encoded, the queue that they wait in, and the
- * threads that encode and pack them.
+ * threads that load, encode and pack them.
+ *
+ *     pages of samples -> batches: load each page -> encode the batch -> pack each sample
+ *
+ * On a processor each thread does whatever comes next. A GPU is given its work by a thread or two
+ * that do nothing else, while others load what comes next and pack what was encoded.
+ *
+ * A batch is made of pages as they come, whatever threads are free: the same samples make the same
+ * batches, except that one that is not full waits a second at most, and not at all when nobody
+ * will push before it is done.
  *
  * Samples come out in the order in which they went in, each with its tokens packed or with the
  * error of its first page that could not be encoded. The queue has no bound of its own: who pushes
@@ -18,7 +27,7 @@
 
 /* A sample on its way; in one allocation with the bytes that it points to. */
 struct encode_job {
-    struct encode_job *next;
+    struct encode_job *next, *next_unpacked;
     char key[STREAM_KEY_BYTES];
     int64_t created;     /* or STORE_UNDATED */
     enum date_kind date; /* how that is known */
@@ -32,7 +41,8 @@ struct encode_job {
     int page_count;
     size_t bytes; /* of memory, tokens included */
     /* of the threads: */
-    int taken, done; /* pages */
+    int encoded; /* pages */
+    bool done;
     struct bytes packed;
     struct store_page *stored; /* what was packed: room for VIEWS a page */
     size_t stored_count;
@@ -45,16 +55,24 @@ void encode_job_free(struct encode_job *job); /* NULL is allowed */
 
 struct encode_pool; /* the queue and its threads */
 
-/* `threads` and `batch` 0: the device's answer. `reader`: reads packed pages back (NULL: not); they
- * get an accuracy where they have text. `alphabet`: that text should be of (NULL: of any). */
-int encode_pool_open(struct encode_pool **out, const struct encoder *encoder,
-                     const struct reader *reader, const struct alphabet *alphabet, enum codec codec,
-                     int64_t threads, int64_t batch, struct error *e);
+struct encode_options {
+    const struct encoder *encoder;
+    /* Reads packed pages back; they get an accuracy where they have text. NULL: not. */
+    const struct reader *reader;
+    const struct alphabet *alphabet; /* that text should be of; NULL: of any */
+    enum codec codec;
+    int64_t threads; /* 0: one per core. With a GPU: those that load and pack */
+    int64_t batch;   /* pages at most; 0: the device's answer */
+    int64_t memory;  /* bytes of a GPU's memory to be used at most, weights included; 0: all that
+                        is left */
+};
+/* ERR_LIMIT where the weights alone are more than `memory`. */
+int encode_pool_open(struct encode_pool **out, const struct encode_options *o, struct error *e);
 /* Stops the threads after the pages in hand; frees what is left. NULL is allowed. */
 void encode_pool_close(struct encode_pool *pool);
 
-/* Takes the sample over. */
-void encode_pool_push(struct encode_pool *pool, struct encode_job *job);
+/* Takes the sample over, also where it fails (ERR_MEMORY). */
+int encode_pool_push(struct encode_pool *pool, struct encode_job *job, struct error *e);
 /* The oldest sample: waits until it is done if `wait`, else NULL unless it is. NULL too when there
  * is none. The caller frees it. */
 struct encode_job *encode_pool_pop(struct encode_pool *pool, bool wait);

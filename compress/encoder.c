@@ -44,16 +44,21 @@ int encoder_session_open(struct encoder_session **out, const struct encoder *enc
     return 0;
 }
 
-void encoder_session_close(struct encoder_session *s) {
-    if (s == NULL) {
+void encoder_session_clear(struct encoder_session *s) {
+    if (s->device == NULL) {
         return;
     }
     position_tables_close(s);
-    for (int i = 0; i < BUFFERS; i++) {
-        device_buffer_release(&s->buffers[i], s->device);
-    }
+    encoder_buffers_release(s);
     device_close(s->device);
-    free(s);
+    s->device = NULL;
+}
+
+void encoder_session_close(struct encoder_session *s) {
+    if (s != NULL) {
+        encoder_session_clear(s);
+        free(s);
+    }
 }
 
 void encoder_trace(struct encoder_session *s,
@@ -85,9 +90,13 @@ static struct tensor buffer_of(const struct pass *p, int index, int64_t rows, in
 
 /* The same for what only products read, in what they read: the same numbers in half the bytes. */
 static struct tensor operand_of(const struct pass *p, int index, int64_t rows, int64_t width) {
-    struct tensor x = buffer_of(p, index, rows, width);
-    x.type = p->device->compute;
-    return x;
+    return device_buffer_matrix_of(&p->s->buffers[index], p->device->compute, rows, width);
+}
+
+/* Queries, keys and values: a processor's attention rounds them on its own. */
+static struct tensor projection_of(const struct pass *p, int64_t rows, int64_t width) {
+    return device_buffer_matrix_of(&p->s->buffers[BUFFER_WIDE], encoder_projection_type(p->encoder),
+                                   rows, width);
 }
 
 static int show(const struct pass *p, const char *name, int64_t index, const struct tensor *x) {
@@ -142,7 +151,7 @@ static int run_block(const struct pass *p, const struct block *b, const struct t
                      const struct block_options *o) {
     int64_t rows = tensor_rows(x), dim = tensor_width(x);
     struct tensor y = operand_of(p, BUFFER_Y, rows, dim);
-    struct tensor wide = buffer_of(p, BUFFER_WIDE, rows, 3 * dim);
+    struct tensor wide = projection_of(p, rows, 3 * dim);
     int rc = run_norm(p, &y, x, &b->norm1, o->eps);
     if (rc == 0) {
         rc = run_linear(p, &wide, &y, b->qkv, NULL);
@@ -164,14 +173,15 @@ static int run_block(const struct pass *p, const struct block *b, const struct t
 
 /* ---- Windowed stage ------------------------------------------------------------------------ */
 
-/* One block on x, `height` rows of patches of one page: all of them, or whole rows of windows. */
+/* One block on x, pages of `height` rows of patches; of a block that is not global also rows of
+ * windows of one page. */
 static int run_sam_block(const struct pass *p, int64_t i, int64_t height, const struct tensor *x) {
     const struct encoder_config *c = p->config;
     const struct block *b = &p->encoder->blocks[i];
     const bool global = c->global[i];
     const struct tensor rel_h = global ? rel_h_of(p->s, i, height) : b->rel_h;
     const struct tensor rel_w = global ? p->s->tables->rel_w[i] : b->rel_w;
-    const struct block_options o = {.sequences = 1,
+    const struct block_options o = {.sequences = tensor_rows(x) / (height * p->width),
                                     .heads = c->heads,
                                     .eps = CONFIG_EPS,
                                     .activation = ACTIVATION_GELU,
@@ -186,19 +196,25 @@ static int run_sam_block(const struct pass *p, int64_t i, int64_t height, const 
     return run_block(p, b, x, &o);
 }
 
-/* Blocks `first` to `end`, none of them global, on one page: a row of windows goes through all of
- * them while it is in the cache, if it fits. */
+/* A processor works through a piece that stays in its cache; a GPU is busy with all of it only. */
+static bool works_piece_by_piece(const struct pass *p) {
+    return p->device->backend->host_memory;
+}
+
+/* Blocks `first` to `end`, none of them global, on pages: of one page a row of windows goes through
+ * all of them while it is in the cache, if it fits. */
 static int run_strips(const struct pass *p, int64_t first, int64_t end, const struct tensor *x) {
     enum { FITS = 3 << 19 /* bytes of queries, keys and values */ };
     const struct encoder_config *c = p->config;
     int64_t bytes = c->window * p->width * 3 * c->dim * (int64_t)sizeof(float);
-    int64_t strip = bytes <= FITS ? c->window : p->height;
+    bool fits = works_piece_by_piece(p) && bytes <= FITS;
+    int64_t strip = fits ? c->window * p->width : tensor_rows(x);
     int rc = 0;
-    for (int64_t y = 0; y < p->height; y += strip) {
-        int64_t height = p->height - y < strip ? p->height - y : strip;
-        struct tensor rows = tensor_row_range(x, y * p->width, height * p->width);
+    for (int64_t y = 0; y < tensor_rows(x); y += strip) {
+        int64_t count = tensor_rows(x) - y < strip ? tensor_rows(x) - y : strip;
+        struct tensor rows = tensor_row_range(x, y, count);
         for (int64_t i = first; i < end && rc == 0; i++) {
-            rc = run_sam_block(p, i, height, &rows);
+            rc = run_sam_block(p, i, fits ? count / p->width : p->height, &rows);
         }
     }
     return rc;
@@ -206,16 +222,18 @@ static int run_strips(const struct pass *p, int64_t first, int64_t end, const st
 
 static int run_sam_blocks(const struct pass *p, const struct tensor *x) {
     const struct encoder_config *c = p->config;
-    int64_t page = p->height * p->width, end;
+    const int64_t rows = works_piece_by_piece(p) ? p->height * p->width : tensor_rows(x);
+    int64_t end;
     int rc = 0;
     for (int64_t i = 0; i < c->depth && rc == 0; i = end) {
         end = i + 1;
         while (p->s->show == NULL && !c->global[i] && end < c->depth && !c->global[end]) {
             end++;
         }
-        for (int64_t k = 0; k < p->batch && rc == 0; k++) {
-            struct tensor one = tensor_row_range(x, k * page, page);
-            rc = c->global[i] ? run_sam_block(p, i, p->height, &one) : run_strips(p, i, end, &one);
+        for (int64_t k = 0; k < tensor_rows(x) && rc == 0; k += rows) {
+            struct tensor pages = tensor_row_range(x, k, rows);
+            rc = c->global[i] ? run_sam_block(p, i, p->height, &pages)
+                              : run_strips(p, i, end, &pages);
         }
         if (rc == 0) {
             rc = show(p, "sam.block", i, x);
@@ -422,31 +440,6 @@ static int run_projector(const struct pass *p, const struct tensor *x,
 
 /* ---- All of it ----------------------------------------------------------------------------- */
 
-static int64_t larger(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
-
-static int reserve_buffers(const struct pass *p, const struct tensor *pixels) {
-    const struct encoder_config *c = p->config;
-    int64_t patches = p->batch * p->height * p->width, sequences = p->batch * p->column_offsets;
-    int64_t tokens = sequences * p->rows * p->columns, clip = tokens + sequences;
-    int64_t narrow = patches * larger(larger(c->dim, c->neck), (c->net_2 + 3) / 4);
-    int64_t wide = larger(patches * 3 * c->dim, clip * 3 * c->clip_dim);
-    const int64_t counts[BUFFERS] = {
-        [BUFFER_INPUT] =
-            pixels->type == DTYPE_U8 ? (tensor_count(pixels) + 3) / (int64_t)sizeof(float) : 0,
-        [BUFFER_X] = larger(narrow, clip * c->clip_dim),
-        [BUFFER_Y] = larger(larger(narrow, clip * c->clip_dim), tokens * c->token_dim),
-        [BUFFER_WIDE] = larger(wide, tensor_count(pixels)),
-        [BUFFER_COMPRESSED] = tokens * c->clip_dim};
-    int rc = 0;
-    for (int i = 0; i < BUFFERS && rc == 0; i++) {
-        rc = counts[i] > 0 ? device_buffer_reserve(&p->s->buffers[i], p->device, counts[i], p->e)
-                           : 0;
-    }
-    return rc;
-}
-
 /* What `tokens` becomes, of the device: in the buffer Y. */
 static int run_network(const struct pass *p, const struct tensor *pixels, struct tensor *tokens) {
     const struct encoder_config *c = p->config;
@@ -479,8 +472,6 @@ int encoder_run(struct encoder_session *s, const struct tensor *tokens, const st
     struct pass p = {.s = s,
                      .encoder = encoder,
                      .config = &encoder->config,
-                     .device = s->device,
-                     .ops = s->device->ops,
                      .batch = shape.batch,
                      .column_offsets = column_offsets,
                      .height = shape.height / encoder->config.patch,
@@ -488,12 +479,18 @@ int encoder_run(struct encoder_session *s, const struct tensor *tokens, const st
                      .e = e};
     struct tensor result;
     int rc = encoder_grid(encoder, &shape, &p.rows, &p.columns, e);
-    if (rc == 0) {
-        p.columns /= column_offsets;
-        rc = position_tables_find(s, p.height, p.width, e);
+    if (rc == 0 && s->device == NULL) { /* it was cleared */
+        rc = device_open(&s->device, encoder->backend, encoder->compute, e);
     }
+    if (rc < 0) {
+        return rc;
+    }
+    p.device = s->device;
+    p.ops = s->device->ops;
+    p.columns /= column_offsets;
+    rc = position_tables_find(s, p.height, p.width, e);
     if (rc == 0) {
-        rc = reserve_buffers(&p, pixels);
+        rc = encoder_buffers_reserve(s, &shape, pixels->type, tensor_width(pixels), e);
     }
     if (rc == 0) {
         rc = run_network(&p, pixels, &result);

@@ -58,6 +58,8 @@ int encoder_grid(const struct encoder *encoder, const struct encoder_shape *shap
 int encoder_session_open(struct encoder_session **out, const struct encoder *encoder,
                          struct error *e);
 void encoder_session_close(struct encoder_session *s); /* NULL is allowed */
+/* Gives back all memory of the device that a session has, for it or others to begin again with. */
+void encoder_session_clear(struct encoder_session *s);
 
 /* pixels (batch, height, width, channels) of the host, dense: U8, three channels or one that stands
  * for three, or F32 as image_normalize gives them, three. tokens (1, batch, rows * columns,
@@ -68,6 +70,12 @@ int encoder_run(struct encoder_session *s, const struct tensor *tokens, const st
 /* The same of one picture; tokens: floats, room for all. */
 int encoder_run_image(struct encoder_session *s, float *tokens, const struct image *image,
                       int column_offsets, struct error *e);
+
+/* Memory of the device: that of the weights, and what a session takes to run pages of bytes,
+ * scratch included, at most. */
+size_t encoder_weight_bytes(const struct encoder *encoder);
+size_t encoder_run_bytes(const struct encoder *encoder, const struct encoder_shape *shape,
+                         int64_t channels);
 
 /* Shows every tensor on the way, (rows, columns) and in the order of this file, under the name of
  * tests/golden/encoder/README.md. For tests. */

@@ -90,6 +90,7 @@ static struct packed *pack(struct encoder_loader *l, const struct tensor *matrix
     struct device *d = l->encoder->device;
     struct tensor added = tensor_vector(bias, DTYPE_F32, NULL, tensor_rows(matrix));
     l->rc = d->ops->pack(d, &w, matrix, bias != NULL ? &added : NULL, l->e);
+    l->encoder->packed_bytes += l->rc == 0 ? w->bytes : 0;
     return w;
 }
 
@@ -283,6 +284,9 @@ int encoder_open(struct encoder **out, const char *path, const struct encoder_co
     }
     if (rc == 0) {
         rc = load_all(encoder, e);
+    }
+    if (rc == 0) { /* for the devices of other threads */
+        rc = encoder->device->ops->synchronize(encoder->device, e);
     }
     if (rc < 0) {
         encoder_close(encoder);

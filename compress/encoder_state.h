@@ -26,6 +26,7 @@ struct encoder {
     struct device *device; /* of the thread that opened it: it packs the weights */
     struct safetensors *file;
     uint64_t fingerprint;
+    size_t packed_bytes; /* of all matrices */
 
     struct packed *patch;
     struct packed *patch_grey; /* of one channel that stands for three: their sum */
@@ -59,12 +60,19 @@ enum { BUFFER_INPUT, BUFFER_X, BUFFER_Y, BUFFER_WIDE, BUFFER_COMPRESSED, BUFFERS
 
 struct encoder_session {
     const struct encoder *encoder;
-    struct device *device;
+    struct device *device;          /* NULL: not since encoder_session_clear */
     struct position_tables *tables; /* the most recently used first */
     struct device_buffer buffers[BUFFERS];
     void (*show)(void *context, const char *name, const float *data, int64_t rows, int64_t columns);
     void *show_context;
 };
+
+/* Of queries, keys and values. */
+enum dtype encoder_projection_type(const struct encoder *encoder);
+/* Room in all buffers for pixels of this shape. */
+int encoder_buffers_reserve(struct encoder_session *s, const struct encoder_shape *shape,
+                            enum dtype pixels, int64_t channels, struct error *e);
+void encoder_buffers_release(struct encoder_session *s);
 
 /* Puts the tables for pages of height x width patches first. */
 int position_tables_find(struct encoder_session *s, int64_t height, int64_t width, struct error *e);

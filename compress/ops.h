@@ -125,7 +125,9 @@ struct ops {
      * filled in. The caller's until the same device releases it. ERR_MEMORY. */
     int (*alloc)(struct device *d, struct tensor *out, struct error *e);
     void (*release)(struct device *d, struct tensor *t); /* data NULL is allowed; becomes NULL */
-    /* Between dense tensors of one type, the host's and the device's. */
+    /* Between dense tensors of one type, the host's and the device's. What was uploaded may be
+     * written again at once, unless it is memory of host_alloc (device.h); what was downloaded is
+     * there. */
     int (*upload)(struct device *d, const struct tensor *to, const struct tensor *from,
                   struct error *e);
     int (*download)(struct device *d, const struct tensor *to, const struct tensor *from,

@@ -97,6 +97,7 @@ static int load_matrix(void *context, const struct tensor_spec *t, struct error 
     int rc = added != NULL
                  ? r->device->ops->pack(r->device, &r->matrices[index], &matrix, &vector, e)
                  : e->code;
+    r->packed_bytes += rc == 0 ? r->matrices[index]->bytes : 0;
     free(weight);
     free(added);
     return rc;
@@ -156,6 +157,11 @@ static int parse_calibration(struct reader *r, const char *path, struct error *e
     return rc < 0 ? error_context(e, "%s: " CALIBRATION_METADATA, path) : 0;
 }
 
+/* With the devices of other threads. */
+static int share(struct reader *r, struct error *e) {
+    return r->device->ops->synchronize(r->device, e);
+}
+
 static int load(struct reader *r, const char *path, struct error *e) {
     struct reader_loader l = {.reader = r, .path = path};
     r->merges = safetensors_find(r->file, "merge.columns.weight") != NULL;
@@ -164,7 +170,7 @@ static int load(struct reader *r, const char *path, struct error *e) {
     if (rc == 0 && r->merges) {
         rc = merge_tensors(r->dim, load_matrix, &l, e);
     }
-    return rc;
+    return rc == 0 ? share(r, e) : rc;
 }
 
 int reader_open(struct reader **out, const char *path, const struct backend *backend,
@@ -221,6 +227,9 @@ int reader_open_maps(struct reader **out, const void *file, size_t size, const c
     }
     if (rc == 0) {
         rc = merge_tensors(dim, load_merge, &l, e);
+    }
+    if (rc == 0) {
+        rc = share(r, e);
     }
     if (rc < 0) {
         reader_close(r);

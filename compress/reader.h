@@ -33,6 +33,11 @@ int64_t reader_dim(const struct reader *r); /* of a token */
 bool reader_merges(const struct reader *r); /* the file has maps for merging */
 const struct reading_config *reader_config(const struct reader *r);
 
+/* Memory of the device: that of the weights, and what a session takes to read such pages, scratch
+ * included, at most. */
+size_t reader_weight_bytes(const struct reader *r);
+size_t reader_run_bytes(const struct reader *r, const struct reading_page *page);
+
 int reader_session_open(struct reader_session **out, const struct reader *r, struct error *e);
 void reader_session_close(struct reader_session *s); /* NULL is allowed */
 

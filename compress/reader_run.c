@@ -4,9 +4,6 @@
 #include "compress/reader_state.h"
 #include "store/array.h"
 
-/* Rows of a product at a time: products of few shapes, and logits that stay in the cache. */
-enum { CHUNK = 256 };
-
 struct reading_pass {
     struct reader_session *s;
     const struct reading_config *c;
@@ -140,15 +137,16 @@ static int find_characters(struct reading_pass *p, float *presence) {
 
 /* ---- Which --------------------------------------------------------------------------------- */
 
-/* Classes and their probabilities of characters [first, first + CHUNK), whose features are rows of
- * `wide` (cells * columns, embedding). */
+/* Classes and their probabilities of some characters, whose features are rows of `wide` (cells *
+ * columns, embedding). */
 static int classify_chunk(struct reading_pass *p, const struct tensor *wide,
                           const struct tensor *places, const struct tensor *values,
                           const struct tensor *classes) {
+    const int64_t count = tensor_width(places);
     struct tensor rows, logits;
-    int rc = reader_matrix_of(p->s, BUFFER_CELLS, CHUNK, p->c->embedding, &rows, p->e);
+    int rc = reader_matrix_of(p->s, BUFFER_CELLS, count, p->c->embedding, &rows, p->e);
     if (rc == 0) {
-        rc = reader_matrix_of(p->s, BUFFER_LOGITS, CHUNK, p->c->classes, &logits, p->e);
+        rc = reader_matrix_of(p->s, BUFFER_LOGITS, count, p->c->classes, &logits, p->e);
     }
     if (rc == 0) {
         rc = p->ops->gather(p->device, &rows, wide, places, p->e);
@@ -208,7 +206,8 @@ static int receive_classes(struct reading_pass *p, const struct tensor *values,
 }
 
 static int name_characters(struct reading_pass *p, const struct tensor *wide) {
-    int64_t padded = ((int64_t)p->s->count + CHUNK - 1) / CHUNK * CHUNK;
+    const int64_t padded = ((int64_t)p->s->count + READER_CHUNK - 1) / READER_CHUNK * READER_CHUNK;
+    const int64_t most = p->device->backend->host_memory ? READER_CHUNK : READER_MOST_CHUNK;
     struct tensor places, best;
     if (padded == 0) {
         return 0;
@@ -223,10 +222,11 @@ static int name_characters(struct reading_pass *p, const struct tensor *wide) {
     struct tensor values = tensor_row_range(&best, 0, padded);
     struct tensor classes = tensor_row_range(&best, padded, padded);
     classes.type = DTYPE_I32; /* as wide as the F32 that there is room for */
-    for (int64_t first = 0; first < padded && rc == 0; first += CHUNK) {
-        struct tensor some_values = tensor_row_range(&values, first, CHUNK);
-        struct tensor some_classes = tensor_row_range(&classes, first, CHUNK);
-        struct tensor some_places = tensor_column_range(&places, first, CHUNK);
+    for (int64_t first = 0; first < padded && rc == 0; first += most) {
+        const int64_t count = padded - first < most ? padded - first : most;
+        struct tensor some_values = tensor_row_range(&values, first, count);
+        struct tensor some_classes = tensor_row_range(&classes, first, count);
+        struct tensor some_places = tensor_column_range(&places, first, count);
         rc = classify_chunk(p, wide, &some_places, &some_values, &some_classes);
     }
     return rc == 0 ? receive_classes(p, &values, &classes) : rc;

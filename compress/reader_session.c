@@ -63,6 +63,29 @@ int reader_send_index(struct reader_session *s, const int32_t *index, int64_t co
     return s->device->ops->upload(s->device, out, &host, e);
 }
 
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+size_t reader_weight_bytes(const struct reader *r) {
+    return r->packed_bytes + r->device->bytes;
+}
+
+/* Its largest are the squares with their neighbours, as they are gathered and as products read
+ * them. */
+size_t reader_run_bytes(const struct reader *r, const struct reading_page *page) {
+    enum { WORKSPACE = 48 << 20 /* of the library of products */ };
+    const struct reading_config *c = &r->config;
+    const int64_t tokens = (int64_t)page->rows * page->columns;
+    const int64_t squares = tokens / page->column_offsets * READING_ROWS * READING_STEPS;
+    const int64_t seen = squares * reading_seen(c) * c->channels;
+    const int64_t unfolded = tokens * READING_ROWS * READING_STEPS * c->channels;
+    const int64_t columns = squares * READING_COLUMNS;
+    const int64_t floats = tokens * (2 * r->dim + c->trunk) + unfolded +
+                           seen * page->column_offsets + squares * 2 * c->hidden +
+                           columns * (2 + 2 * c->embedding) +
+                           READER_MOST_CHUNK * (c->classes + c->embedding);
+    return (size_t)((floats + seen) * (int64_t)sizeof(float)) + WORKSPACE;
+}
+
 /* ---- Merging ------------------------------------------------------------------------------- */
 
 /* As forget_grid: the longer side, columns where both are equal. */

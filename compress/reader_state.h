@@ -32,6 +32,7 @@ struct reader {
     struct calibration calibration;
     int64_t dim;
     struct packed *matrices[READER_MATRICES];
+    size_t packed_bytes; /* of all of them */
     struct tensor level; /* of the device: (nested + 1, dim); with a trunk */
     bool merges;
 };
@@ -68,6 +69,10 @@ struct reader_session {
     struct reading_character *characters;
     size_t count, capacity;
 };
+
+/* Characters that are told apart at a time, and are filled up to: products of few shapes, and on a
+ * processor logits that stay in the cache. */
+enum { READER_CHUNK = 256, READER_MOST_CHUNK = 4096 };
 
 void reading_index_close(struct reader_session *s);
 

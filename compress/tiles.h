@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
-/* Tokens of tiles (tile_rows * tile_columns, side, side, dim), row-major, become one grid
+/* Tokens of tile_rows * tile_columns tiles, row-major, (side, side, dim) each, become one grid
  * (tile_rows * side, tile_columns * side, dim). */
-void tiles_join(float *grid, const float *tiles, int64_t tile_rows, int64_t tile_columns,
+void tiles_join(float *grid, const float *const *tiles, int64_t tile_rows, int64_t tile_columns,
                 int64_t side, int64_t dim);
 
 #endif

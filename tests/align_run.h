@@ -11,7 +11,9 @@
 #include "store/random.h"
 #include "tests/cell_store.h"
 #include "tests/model_folder.h"
+#include "tests/runs_apart.h"
 #include "tests/same_file.h"
+#include "tests/tested_device.h"
 #include "train/align/align.h"
 
 #define BUNDLED TEST_FOLDER "/../compress/nano.safetensors"
@@ -91,7 +93,7 @@ static inline struct align_options options_of(enum bridge_kind kind) {
     o.kind_said = true;
     o.lora.rank = 4;
     o.lora.alpha = 8;
-    o.trainer.device = "cpu";
+    o.trainer.device = tested_device();
     o.trainer.compute = "f32";
     o.trainer.team = 1;
     o.trainer.folder = "run";

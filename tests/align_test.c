@@ -41,6 +41,28 @@ static void tokens_are_read(void) {
     folder_remove("run");
 }
 
+static void the_device_is_no_matter(void) {
+    for (int i = BRIDGE_LINEAR; i <= BRIDGE_NAMED && !tested_is_cpu(); i++) {
+        struct align_options o = options_of((enum bridge_kind)i);
+        struct align_result r;
+        o.match.steps = i == BRIDGE_NAMED ? 0 : 2; /* it has nothing to match */
+        o.halved = i == BRIDGE_READING ? 0 : 0.5;
+        o.trainer.schedule.steps = 3;
+        o.trainer.folder = "cpu";
+        o.trainer.device = "cpu";
+        align_all(&o, &r);
+        o.trainer.folder = "tested";
+        o.trainer.device = tested_device();
+        align_all(&o, &r);
+        check_runs("cpu", "tested", BRIDGE_KIND_NAMES[i]);
+        if (o.match.steps > 0) {
+            check_runs("cpu/match", "tested/match", BRIDGE_KIND_NAMES[i]);
+        }
+        folder_remove("cpu");
+        folder_remove("tested");
+    }
+}
+
 /* ---- What it takes, and what is left ------------------------------------------------------ */
 
 static void eight_rows_are_one_after_the_other(void) {
@@ -87,7 +109,8 @@ static void memory_is_predicted(void) {
     const double predicted = (double)ledger_total(r.run.ledger.predicted);
     const double measured = (double)ledger_total(r.run.ledger.measured);
     printf("# predicted %.1f MB, measured %.1f MB\n", predicted * 1e-6, measured * 1e-6);
-    CHECK(measured < 1.1 * predicted && measured > 0.7 * predicted);
+    CHECK(measured > 0.7 * predicted);
+    CHECK(!tested_is_foreseen() || measured < 1.1 * predicted);
     must(align_forecast(&o, &model.config, &model, &forecast, &e), &e);
     const double known = (double)forecast.predicted[LEDGER_TEXT];
     CHECK_NEAR((double)ledger_total(forecast.predicted) - known,
@@ -317,6 +340,7 @@ int main(void) {
     align_begin("align_test");
     RUN(what_is_under_tokens_is_matched);
     RUN(tokens_are_read);
+    RUN(the_device_is_no_matter);
     RUN(eight_rows_are_one_after_the_other);
     RUN(memory_is_predicted);
     RUN(an_adapter_is_gone_on_with);

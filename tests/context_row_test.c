@@ -27,6 +27,7 @@ struct fixture {
     struct bridge_options options;
     struct context_network network;
     int64_t width;
+    float *embeddings; /* of the decoder: the host's */
 };
 
 static int take_embedding(void *context, const struct tensor_spec *spec, struct error *e) {
@@ -42,6 +43,9 @@ static void open_parameters(struct fixture *f) {
     must(decoder_config_list(&f->folder.config, take_embedding, f->decoder, &e), &e);
     must(parameters_allocate(f->decoder, &e), &e);
     must(parameters_fill(f->decoder, 3, &e), &e);
+    f->embeddings = malloc(tensor_bytes(&parameters_get(f->decoder, 0)->value));
+    must(f->embeddings != NULL ? 0 : error_memory(&e, NULL), &e);
+    must(parameters_read(f->decoder, 0, f->embeddings, &e), &e);
     must(gradients_open(&f->embedding, f->decoder, d, &e), &e);
     must(parameters_open(&f->parameters, d, &e), &e);
     must(bridge_list(&f->options, false, parameters_take, f->parameters, &e), &e);
@@ -71,6 +75,7 @@ static void open_fixture(struct fixture *f) {
 }
 
 static void close_fixture(struct fixture *f) {
+    free(f->embeddings);
     gradients_close(&f->gradients);
     gradients_close(&f->embedding);
     parameters_close(f->parameters);
@@ -137,7 +142,7 @@ static void bridge_alone(struct fixture *f, float *out) {
 }
 
 static const float *embedding(const struct fixture *f, int32_t id) {
-    return (const float *)parameters_get(f->decoder, 0)->value.data + id * f->width;
+    return f->embeddings + id * f->width;
 }
 
 static double expected(const struct fixture *f, const float *bridge, int32_t input, int64_t k) {

@@ -1,4 +1,5 @@
-/* cpu_backend.h - the backend that is everywhere, for tests of what is made of operations. */
+/* cpu_backend.h - backends for tests of what is made of operations: that which is everywhere, or
+ * the one that is tested. */
 #ifndef OCC_TESTS_CPU_BACKEND_H
 #define OCC_TESTS_CPU_BACKEND_H
 

@@ -4,6 +4,7 @@
 #define _DEFAULT_SOURCE /* mkdtemp */
 #include "compress/dry.h"
 #include "tests/model_folder.h"
+#include "tests/tested_device.h"
 #include "train/decoder/session.h"
 #include "train/decoder/stored.h"
 
@@ -197,7 +198,7 @@ static void check_forecast(const struct decoder_folder *f, enum decoder_format f
     struct device *dry = NULL;
     struct decoder *decoder = NULL;
     struct error e = {0};
-    CHECK_NUMBER(dry_open(&dry, compute, &e), 0);
+    CHECK_NUMBER(dry_open(&dry, tested_backend(), compute, &e), 0);
     if (CHECK_NUMBER(decoder_open_dry(&decoder, &f->config, f, format, dry, &e), 0)) {
         CHECK_NUMBER(decoder_bytes(decoder), bytes);
     }
@@ -208,16 +209,13 @@ static void check_forecast(const struct decoder_folder *f, enum decoder_format f
 static void logits_of(float logits[VOCABULARY], size_t *bytes, const char *path,
                       enum decoder_format format, enum dtype compute) {
     static const int32_t IDS[TOKENS] = {4, 299, 7, 0, 31, 32, 100, 4, 250};
-    const struct backend *cpu;
-    struct device *d = NULL;
+    struct device *d = tested_device_open(compute);
     struct decoder_folder f;
     struct decoder *decoder = NULL;
     struct decoder_session *s = NULL;
     struct error e = {0};
     const struct decoder_turn turn = {.sequence = 0, .ids = IDS, .count = TOKENS};
-    int rc = backend_open(&cpu, "cpu", &e);
-    rc = rc == 0 ? device_open(&d, cpu, compute, &e) : rc;
-    rc = rc == 0 ? decoder_folder_open(&f, path, &e) : rc;
+    int rc = decoder_folder_open(&f, path, &e);
     rc = rc == 0 ? decoder_open(&decoder, &f, format, d, &e) : rc;
     if (!CHECK_NUMBER(rc, 0)) {
         printf("# %s\n", e.text);

@@ -3,6 +3,7 @@
  * and in every format of its weights. */
 #define _DEFAULT_SOURCE /* mkdtemp, setenv */
 #include "tests/model_folder.h"
+#include "tests/tested_device.h"
 #include "train/decoder/session.h"
 
 /* max|x - g|, of logits up to 3; rounding is 2e-6. */
@@ -27,16 +28,15 @@ static void must(int rc, const struct error *e) {
 
 static bool open_model_on(struct model *m, const char *path, enum decoder_format format,
                           enum dtype compute, int threads, int64_t sequences) {
-    const struct backend *cpu;
+    const struct backend *backend = tested_backend();
     struct error e = {0};
     *m = (struct model){.golden = small_json("golden.json")};
-    must(backend_open(&cpu, "cpu", &e), &e);
-    if (compute == DTYPE_BF16 && !cpu->has_bf16()) {
+    if (compute == DTYPE_BF16 && !backend->has_bf16()) {
         printf("# no bf16 products on this processor\n");
         json_decref(m->golden);
         return false;
     }
-    must(device_open_team(&m->device, cpu, compute, threads, &e), &e);
+    must(device_open_team(&m->device, backend, compute, threads, &e), &e);
     must(decoder_folder_open(&m->folder, path, &e), &e);
     must(decoder_open(&m->decoder, &m->folder, format, m->device, &e), &e);
     const struct decoder_parts parts = decoder_parts(m->decoder);

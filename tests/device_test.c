@@ -24,7 +24,9 @@ static void a_backend_that_is_not_there_says_why(void) {
     }
     CHECK(b == NULL);
     CHECK_NUMBER(e.code, ERR_UNSUPPORTED);
-    CHECK_TEXT(e.text, "this build has no CUDA backend; --device cpu is there");
+    if (strstr(e.text, "no NVIDIA GPU was found: ") != e.text) { /* a build with CUDA */
+        CHECK_TEXT(e.text, "this build has no CUDA backend; --device cpu is there");
+    }
 }
 
 static void an_unknown_name_is_a_usage_error_with_those_that_are_known(void) {
@@ -32,11 +34,29 @@ static void an_unknown_name_is_a_usage_error_with_those_that_are_known(void) {
     struct error e;
     CHECK_NUMBER(backend_open(&b, "abacus", &e), ERR_USAGE);
     CHECK(b == NULL);
-    CHECK_TEXT(e.text, "there is no device 'abacus': auto, cpu, cuda");
+    CHECK_TEXT(e.text, "there is no device 'abacus': auto, cpu, cuda, cuda:1 and so on");
     CHECK_TEXT(BACKEND_NAMES[0], "auto");
     CHECK_TEXT(BACKEND_NAMES[1], "cpu");
     CHECK_TEXT(BACKEND_NAMES[2], "cuda");
     CHECK(BACKEND_NAMES[3] == NULL);
+}
+
+static void only_a_gpu_has_a_number(void) {
+    static const char *const WRONG[] = {"cpu:0", "auto:0",  "cuda:",      "cuda:x",
+                                        "cuda1", "cuda:-1", "cuda:99999", "cuda:1 "};
+    const struct backend *b, *first;
+    struct error e;
+    for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++) {
+        CHECK_NUMBER(backend_open(&b, WRONG[i], &e), ERR_USAGE);
+        CHECK(b == NULL && strncmp(e.text, "there is no device '", 20) == 0);
+    }
+    int rc = backend_open(&first, "cuda", &e);
+    CHECK_NUMBER(backend_open(&b, "cuda:0", &e), rc);
+    CHECK(b == first);
+    CHECK_NUMBER(backend_open(&b, "cuda:9999", &e), ERR_UNSUPPORTED);
+    if (rc == 0) {
+        CHECK(strncmp(e.text, "there is no GPU 9999: ", 22) == 0);
+    }
 }
 
 static void occ_cpu_forces_a_level_or_says_which_there_are(void) {
@@ -102,6 +122,7 @@ int main(void) {
     RUN(the_processor_is_always_there);
     RUN(a_backend_that_is_not_there_says_why);
     RUN(an_unknown_name_is_a_usage_error_with_those_that_are_known);
+    RUN(only_a_gpu_has_a_number);
     RUN(occ_cpu_forces_a_level_or_says_which_there_are);
     RUN(the_type_of_products_is_the_backends_best_or_what_was_asked_for);
     RUN(every_operation_of_the_processor_is_there);

@@ -7,7 +7,7 @@
 static void it_has_every_operation(void) {
     struct device *d = NULL;
     void (*const none)(void) = NULL;
-    CHECK_NUMBER(dry_open(&d, DTYPE_F32, NULL), 0);
+    CHECK_NUMBER(dry_open(&d, tested_backend(), DTYPE_F32, NULL), 0);
     const char *table = (const char *)d->ops;
     for (size_t i = 0; i < sizeof(struct ops); i += sizeof none) {
         if (!CHECK(memcmp(table + i, &none, sizeof none) != 0)) {
@@ -20,7 +20,7 @@ static void it_has_every_operation(void) {
 /* More than any machine has. */
 static void memory_is_counted_and_not_taken(void) {
     struct device *d = NULL;
-    CHECK_NUMBER(dry_open(&d, DTYPE_F32, NULL), 0);
+    CHECK_NUMBER(dry_open(&d, tested_backend(), DTYPE_F32, NULL), 0);
     struct tensor large = tensor_matrix(NULL, DTYPE_F32, NULL, 1 << 20, 1 << 20);
     struct tensor small = tensor_vector(NULL, DTYPE_BF16, NULL, 33);
     CHECK_NUMBER(d->ops->alloc(d, &large, NULL), 0);
@@ -80,8 +80,8 @@ static void a_step_takes_what_it_takes_on_the_processor(void) {
     for (int recompute = RECOMPUTE_NONE; recompute <= RECOMPUTE_BLOCK; recompute++) {
         const struct tape_options options = {.storage = DTYPE_F32,
                                              .recompute = (enum tape_recompute)recompute};
-        struct device *cpu = cpu_device_of(DTYPE_F32), *dry = NULL;
-        CHECK_NUMBER(dry_open(&dry, DTYPE_F32, NULL), 0);
+        struct device *cpu = tested_device_open(DTYPE_F32), *dry = NULL;
+        CHECK_NUMBER(dry_open(&dry, tested_backend(), DTYPE_F32, NULL), 0);
         size_t peak = peak_on(cpu, &options);
         CHECK_NUMBER(peak_on(dry, &options), peak);
         printf("# recompute %s: %zu bytes\n", TAPE_RECOMPUTE_NAMES[recompute], peak);

@@ -1,12 +1,12 @@
 /* encoder_test.c - the encoder against tensors of the published modules (golden/encoder). */
-#include "compress/encoder.h"
-
+#include "compress/encoder_state.h"
 #include "compress/tiles.h"
 #include "store/file.h"
 #include "store/safetensors.h"
 #include "tests/cpu_backend.h"
 #include "tests/sequence.h"
 #include "tests/test.h"
+#include "tests/tested_device.h"
 
 #define GOLDEN TEST_FOLDER "/golden/encoder/"
 #define F32_LIMIT 2e-5
@@ -20,7 +20,7 @@ static struct encoder *open_golden(enum dtype compute) {
     bytes_init(&text, 1 << 20);
     bool ok = CHECK(file_read(GOLDEN "config.json", &text, &e) == 0) &&
               CHECK(config_parse(&config, bytes_text(&text), &e) == 0) &&
-              CHECK(encoder_open(&encoder, GOLDEN "weights.safetensors", &config, cpu_backend(),
+              CHECK(encoder_open(&encoder, GOLDEN "weights.safetensors", &config, tested_backend(),
                                  compute, &e) == 0);
     if (!ok) {
         printf("# %s\n", e.text);
@@ -247,7 +247,11 @@ static void tiles_and_a_global_view_equal_the_published_modules(void) {
     float *tiles = encode(encoder, pixels, &shape, NULL, &count);
     CHECK_NEAR(difference(tiles, find(golden, "local.tokens"), count, dim, false), 0, F32_LIMIT);
     float *local = new_floats(count * dim);
-    tiles_join(local, tiles, 2, 3, 2, dim);
+    const float *list[6];
+    for (int i = 0; i < 6; i++) {
+        list[i] = tiles + i * 4 * dim;
+    }
+    tiles_join(local, list, 2, 3, 2, dim);
     free(pixels);
 
     shape = (struct encoder_shape){.batch = 1, .height = 256, .width = 256, .column_offsets = 1};
@@ -270,7 +274,7 @@ static void tiles_and_a_global_view_equal_the_published_modules(void) {
 }
 
 static void bf16_keeps_the_direction_of_the_tokens(void) {
-    if (!cpu_backend()->has_bf16()) {
+    if (!tested_backend()->has_bf16()) {
         printf("# this processor has no bf16 products\n");
         return;
     }
@@ -317,6 +321,30 @@ static void a_page_of_a_batch_gets_the_tokens_that_it_gets_alone(void) {
     free(pixels);
     safetensors_close(golden);
     encoder_close(encoder);
+}
+
+/* Of a GPU: who plans what goes together believes it. */
+static void memory_is_foretold(void) {
+    enum { WORKSPACE = 48 << 20 /* of products, which an emulated GPU hardly has */ };
+    const struct encoder_shape shape = {3, 256, 320, 2};
+    for (int bf16 = 0; bf16 < 2 && !tested_backend()->host_memory; bf16++) {
+        struct encoder *encoder = open_golden(bf16 ? DTYPE_BF16 : DTYPE_F32);
+        struct encoder_session *s = NULL;
+        uint8_t *bytes = calloc(3 * 256 * 320, 3);
+        const struct tensor pixels = tensor_of(bytes, DTYPE_U8, NULL, TENSOR_SHAPE(3, 256, 320, 3));
+        const int64_t tokens = 3 * 4 * 10, dim = encoder_config(encoder)->token_dim;
+        float *out = new_floats(tokens * dim);
+        const struct tensor to = tensor_matrix(out, DTYPE_F32, NULL, tokens, dim);
+        CHECK_NUMBER(encoder_session_open(&s, encoder, NULL), 0);
+        CHECK_NUMBER(encoder_run(s, &to, &pixels, 2, NULL), 0);
+        const size_t told = encoder_run_bytes(encoder, &shape, 3), took = s->device->peak_bytes;
+        CHECK(took > 0 && took <= told && told - WORKSPACE <= 2 * took);
+        CHECK(encoder_weight_bytes(encoder) > 0);
+        free(out);
+        free(bytes);
+        encoder_session_close(s);
+        encoder_close(encoder);
+    }
 }
 
 /* One pixel with a trace of colour sends the whole page through the embedding of three channels. */
@@ -376,6 +404,7 @@ int main(void) {
     RUN(bf16_keeps_the_direction_of_the_tokens);
     RUN(a_page_of_a_batch_gets_the_tokens_that_it_gets_alone);
     RUN(a_grey_page_has_the_tokens_of_its_three_channels);
+    RUN(memory_is_foretold);
     RUN(sizes_that_do_not_fit_are_refused);
     return test_finish();
 }

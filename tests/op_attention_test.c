@@ -378,7 +378,7 @@ static void attention_is_that_of_the_formula(void) {
                  SHAPE(2, 64, 64, 2, 2, 64, .scale = 0), SHAPE(2, 65, 65, 2, 2, 64, .scale = 0),
                  SHAPE(1, 257, 257, 1, 1, 64, .scale = 0),
                  SHAPE(1, 300, 300, 1, 1, 33, .scale = 0.3f),
-                 SHAPE(1, 30, 77, 2, 2, 64, .scale = 0));
+                 SHAPE(1, 30, 77, 2, 2, 64, .scale = 0), SHAPE(3, 11, 5, 6, 3, 128, .scale = 0.2f));
 }
 
 static void positions_bias_it(void) {
@@ -387,7 +387,10 @@ static void positions_bias_it(void) {
         SHAPE(1, 196, 196, 1, 1, 64, GRID(14, 14)), SHAPE(1, 100, 100, 2, 2, 12, GRID(10, 10)),
         SHAPE(1, 35, 35, 2, 2, 40, GRID(5, 7)), SHAPE(1, 100, 100, 1, 1, 1, GRID(10, 10)),
         SHAPE(1, 400, 400, 1, 1, 64, GRID(20, 20)), SHAPE(1, 36, 36, 1, 1, 256, GRID(4, 9)),
-        SHAPE(1, 128, 128, 2, 2, 64, GRID(8, 8), .packed = 2, .parts = {64, 64}));
+        SHAPE(1, 160, 160, 1, 1, 64, GRID(5, 32)), SHAPE(1, 128, 128, 1, 1, 32, GRID(2, 64)),
+        SHAPE(1, 128, 128, 2, 2, 64, GRID(8, 8), .packed = 2, .parts = {64, 64}),
+        SHAPE(3, 16, 16, 4, 2, 24, GRID(4, 4), .causal = true),
+        SHAPE(2, 16, 16, 3, 3, 112, GRID(2, 8)), SHAPE(90, 14, 14, 2, 2, 16, GRID(7, 2)));
 }
 
 static void query_heads_share_keys_and_masks_hide_them(void) {
@@ -405,7 +408,8 @@ static void a_cache_of_keys_has_more_of_them(void) {
                  SHAPE(2, 2, 33, 6, 2, 40, .causal = true, .start = 31),
                  SHAPE(1, 8, 700, 1, 1, 130, .causal = true, .start = 600, .span = 50),
                  SHAPE(1, 1, 1, 2, 2, 16, .causal = true),
-                 SHAPE(1, 2, 530, 4, 1, 20, .scale = 0.3f));
+                 SHAPE(1, 2, 530, 4, 1, 20, .scale = 0.3f),
+                 SHAPE(2, 13, 16, 4, 2, 40, .causal = true, .start = 3, .span = 5));
 }
 
 static void packed_sequences_do_not_see_each_other(void) {

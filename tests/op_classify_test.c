@@ -151,8 +151,44 @@ static void memory_does_not_grow_with_rows(void) {
     op_run("cuda", NULL, DTYPE_F32, check_memory);
 }
 
+/* Memory for some of the rows, and for none of what is beside them. */
+static void check_lent(struct device *d) {
+    static const struct shape SHAPE = {100, 24, 301};
+    static const struct kind KIND = {DTYPE_F32, DTYPE_F32, true, ALL};
+    const size_t size = classify_bytes(40, SHAPE.inputs, SHAPE.outputs);
+    struct array *lent =
+        array_new(d, DTYPE_U8, 64, TENSOR_SHAPE(1, 1, 1, (int64_t)size)); /* aligned */
+    array_write(d, lent);
+    struct problem p;
+    open_problem(&p, d, &SHAPE, &KIND);
+    d->lent = lent->t.data;
+    d->lent_bytes = size;
+    CHECK_NUMBER(d->ops->classify(d, &p.loss->t, &p.dx->t, &p.dweight->t, &p.dbias->t, &p.x->t,
+                                  &p.weight->t, &p.bias->t, &p.labels->t, (float)SCALE, NULL),
+                 0);
+    d->lent = NULL;
+    d->lent_bytes = 0;
+    const size_t before = d->bytes;
+    array_read(lent); /* nothing beside it was written */
+    CHECK_NEAR(array_read(p.loss)[0], BEFORE + p.sum, F32_LIMIT * (BEFORE + p.sum));
+    array_near(p.dx, p.want_x, F32_LIMIT);
+    array_near(p.dweight, p.want_weight, F32_LIMIT);
+    array_near(p.dbias, p.want_bias, F32_LIMIT);
+    CHECK_NUMBER(d->ops->classify(d, &p.loss->t, &p.dx->t, NULL, NULL, &p.x->t, &p.weight->t,
+                                  &p.bias->t, &p.labels->t, (float)SCALE, NULL),
+                 0);
+    CHECK(d->bytes - before >= size); /* only now are logits in scratch memory */
+    arrays_release();
+}
+
+static void memory_that_is_lent_is_used(void) {
+    op_run("cpu", NULL, DTYPE_F32, check_lent);
+    op_run("cuda", NULL, DTYPE_F32, check_lent);
+}
+
 int main(void) {
     RUN(loss_and_gradients_are_those_of_the_formula);
+    RUN(memory_that_is_lent_is_used);
     RUN(memory_does_not_grow_with_rows);
     return test_finish();
 }

@@ -68,11 +68,36 @@ static void check_view(struct device *d, enum dtype from, enum dtype to, int kin
     arrays_release();
 }
 
+/* 32 columns from `first` on of rows of 512 and `more`: units of 16 bytes and less. */
+static void check_columns(struct device *d, enum dtype from, enum dtype to, int64_t first,
+                          int64_t more) {
+    const int64_t width = 512 + more, columns = 32;
+    struct array *x = filled(d, from, 0, TENSOR_SHAPE(1, 2, 3, width));
+    struct array *out = filled(d, to, 0, TENSOR_SHAPE(1, 2, 3, columns));
+    struct array *back = filled(d, from, 0, x->t.shape);
+    struct tensor view = tensor_slice(&x->t, 3, first, columns);
+    struct tensor back_view = tensor_slice(&back->t, 3, first, columns);
+    double *want = array_numbers(out), *want_back = array_copy(back);
+    for (int64_t i = 0; i < tensor_count(&view); i++) {
+        int64_t at = i / columns * width + first + i % columns;
+        want[i] = want_back[at] = op_rounded(x->values[at], to);
+    }
+    CHECK_NUMBER(d->ops->copy(d, &out->t, &view, NULL), 0);
+    CHECK_NUMBER(d->ops->copy(d, &back_view, &out->t, NULL), 0);
+    array_near(out, want, 0);
+    array_near(back, want_back, 0);
+    arrays_release();
+}
+
 static void check_copy(struct device *d, enum dtype from, enum dtype to) {
     for (int kind = 0; kind < VIEWS; kind++) {
         for (int64_t gap = 0; gap < 3; gap++) {
             check_view(d, from, to, kind, gap);
         }
+    }
+    for (int64_t unit = 1; unit <= 16; unit *= 2) {
+        check_columns(d, from, to, unit, 0);
+        check_columns(d, from, to, 0, unit);
     }
 }
 

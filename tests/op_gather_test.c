@@ -24,9 +24,8 @@ static void check_gather(struct device *d, const struct op_case *c) {
     array_near(wide, want, 0);
 }
 
-/* Several rows go to one: more rows than the table has. */
-static void check_scatter(struct device *d, const struct op_case *c) {
-    const struct op_case many = {c->rows + FROM, c->width, c->type, c->gap};
+static void scatter(struct device *d, const struct op_case *c, int64_t rows) {
+    const struct op_case many = {rows, c->width, c->type, c->gap};
     struct array *dx = table_of(d, c), *dy = array_normal(d, &many, 1);
     struct array *index = array_indices(d, many.rows, -1, FROM);
     double *want = array_copy(dx);
@@ -41,12 +40,27 @@ static void check_scatter(struct device *d, const struct op_case *c) {
     array_near_sum(dx, want, 1e-7);
 }
 
+/* Several rows go to one: more rows than the table has. */
+static void check_scatter(struct device *d, const struct op_case *c) {
+    scatter(d, c, c->rows + FROM);
+}
+
+static void check_scatter_of_many(struct device *d) {
+    static const enum dtype TYPES[] = {DTYPE_F32, DTYPE_BF16};
+    for (int i = 0; i < 2; i++) {
+        const struct op_case c = {FROM, 3, TYPES[i], 3};
+        scatter(d, &c, 2500);
+        arrays_release();
+    }
+}
+
 static void rows_are_found_by_number_and_missing_ones_are_zeros(void) {
     each_case(check_gather);
 }
 
 static void rows_of_one_number_are_added_up(void) {
     each_case(check_scatter);
+    each_device(check_scatter_of_many);
 }
 
 int main(void) {

@@ -8,6 +8,9 @@ static const struct convolution_options SHAPES[] = {
     {.height = 8, .width = 12, .channels = 3, .size = 4, .stride_y = 4, .stride_x = 4, .pad = 0},
     {.height = 5, .width = 7, .channels = 6, .size = 3, .stride_y = 2, .stride_x = 2, .pad = 1},
     {.height = 4, .width = 3, .channels = 17, .size = 3, .stride_y = 1, .stride_x = 1, .pad = 1},
+    {.height = 5, .width = 6, .channels = 8, .size = 3, .stride_y = 1, .stride_x = 2, .pad = 1},
+    {.height = 4, .width = 8, .channels = 1, .size = 4, .stride_y = 4, .stride_x = 2, .pad = 0},
+    {.height = 4, .width = 8, .channels = 1, .size = 4, .stride_y = 4, .stride_x = 4, .pad = 2},
     {.height = 1, .width = 1, .channels = 1, .size = 3, .stride_y = 1, .stride_x = 1, .pad = 1},
     {.height = 6, .width = 9, .channels = 2, .size = 1, .stride_y = 1, .stride_x = 3, .pad = 0},
     {.height = 9, .width = 4, .channels = 5, .size = 5, .stride_y = 2, .stride_x = 1, .pad = 2}};

@@ -123,6 +123,18 @@ static void gradients_are_those_of_the_formula(void) {
     each_case(check_backward);
 }
 
+static void check_many(struct device *d) {
+    const struct op_case c = {500, 24, DTYPE_BF16, 0};
+    check_backward(d, &c);
+    arrays_release();
+    check_some(d, &c);
+    arrays_release();
+}
+
+static void gradients_of_many_rows_are_exact_enough(void) {
+    each_device(check_many);
+}
+
 static void each_gradient_may_be_left_out(void) {
     each_case(check_some);
 }
@@ -130,6 +142,7 @@ static void each_gradient_may_be_left_out(void) {
 int main(void) {
     RUN(layer_norm_is_accurate_in_place_too);
     RUN(gradients_are_those_of_the_formula);
+    RUN(gradients_of_many_rows_are_exact_enough);
     RUN(each_gradient_may_be_left_out);
     return test_finish();
 }

@@ -18,9 +18,12 @@ static void check_forward(struct device *d, const struct op_case *c) {
     struct array *x = array_normal(d, c, 3), *out = array_normal(d, c, 1);
     struct array *gamma = array_vector(d, c->width, 1);
     double *want = array_numbers(out);
-    for (int64_t i = 0; i < c->rows * c->width; i++) {
-        double scale = scale_of(x->values + i / c->width * c->width, c->width);
-        want[i] = x->values[i] * scale * gamma->values[i % c->width];
+    for (int64_t r = 0; r < c->rows; r++) {
+        const double *row = x->values + r * c->width;
+        double scale = scale_of(row, c->width);
+        for (int64_t i = 0; i < c->width; i++) {
+            want[r * c->width + i] = row[i] * scale * gamma->values[i];
+        }
     }
     CHECK_NUMBER(d->ops->rms_norm(d, &out->t, &x->t, &gamma->t, (float)EPS, NULL), 0);
     array_near(out, want, LIMIT);

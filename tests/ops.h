@@ -352,21 +352,24 @@ static inline struct array *array_normal(struct device *d, const struct op_case 
 static void (*op_case_body)(struct device *d, const struct op_case *c);
 
 static inline void each_case_of(struct device *d) {
-    static const int64_t SIZES[][2] = {{1, 1},  {3, 2},  {2, 5},  {5, 15},   {4, 16},
-                                       {3, 17}, {1, 47}, {7, 64}, {2, 1000}, {3, 4133}};
+    static const int64_t SIZES[][2] = {{1, 1},    {3, 2},    {2, 5},    {5, 15},
+                                       {4, 16},   {3, 17},   {1, 47},   {7, 64},
+                                       {2, 1000}, {3, 4133}, {2, 8196}, {300, 36}};
+    static const int64_t GAPS[] = {0, 3, 8};
     for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
-        for (int k = 0; k < 4; k++) {
+        for (int k = 0; k < 6; k++) {
             struct op_case c = {.rows = SIZES[i][0],
                                 .width = SIZES[i][1],
                                 .type = k % 2 == 0 ? DTYPE_F32 : DTYPE_BF16,
-                                .gap = k / 2 == 0 ? 0 : 3};
+                                .gap = GAPS[k / 2]};
             op_case_body(d, &c);
             arrays_release();
         }
     }
 }
 
-/* Tails of every vector, dense rows and rows that lie apart, F32 and BF16; on each device. */
+/* Tails of every vector, dense rows and rows that lie apart, aligned ones too, one as wide as no
+ * block of a GPU keeps at once, more than its blocks take at once; F32 and BF16, on each device. */
 static inline void each_case(void (*body)(struct device *d, const struct op_case *c)) {
     op_case_body = body;
     each_device(each_case_of);

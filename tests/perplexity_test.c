@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE
 #include "store/file.h"
 #include "tests/model_folder.h"
+#include "tests/tested_device.h"
 #include "train/perplexity/perplexity.h"
 
 static struct decoder_folder folder;
@@ -24,10 +25,9 @@ static void open_text(void) {
 }
 
 static void open_model(void) {
-    const struct backend *b = NULL;
     struct error e = {0};
-    if (decoder_folder_open(&folder, SMALL_MODEL, &e) < 0 || backend_open(&b, "cpu", &e) < 0 ||
-        device_open(&device, b, DTYPE_F32, &e) < 0 ||
+    device = tested_device_open(DTYPE_F32);
+    if (decoder_folder_open(&folder, SMALL_MODEL, &e) < 0 ||
         decoder_open(&decoder, &folder, DECODER_F32, device, &e) < 0) {
         printf("Bail out! %s\n", e.text);
         exit(1);

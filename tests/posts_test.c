@@ -9,6 +9,7 @@
 #include "tests/cell_store.h"
 #include "tests/model_folder.h"
 #include "tests/reader_file.h"
+#include "tests/tested_device.h"
 #include "train/decoder/session.h"
 #include "train/generate/account.h"
 
@@ -84,12 +85,10 @@ static void open_bridge(void) {
 }
 
 static void open_all(void) {
-    const struct backend *cpu;
     struct error e = {0};
     folder_new(here.path);
     fill_store();
-    must(backend_open(&cpu, "cpu", &e), &e);
-    must(device_open_team(&here.device, cpu, DTYPE_F32, 2, &e), &e);
+    must(device_open_team(&here.device, tested_backend(), DTYPE_F32, 2, &e), &e);
     must(decoder_folder_open(&here.folder, SMALL_MODEL, &e), &e);
     must(decoder_open(&here.decoder, &here.folder, DECODER_F32, here.device, &e), &e);
     must(history_open(&here.history, here.path, NULL, NULL, &e), &e);

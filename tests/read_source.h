@@ -17,7 +17,9 @@
 #include "store/file.h"
 #include "store/random.h"
 #include "store/safetensors.h"
+#include "tests/runs_apart.h"
 #include "tests/same_file.h"
+#include "tests/tested_device.h"
 #include "train/read/read.h"
 
 enum { SIDE = 128, TOKEN = 12, CLASSES = 4, LABELS = (SIDE / 16) * (SIDE / 16) };
@@ -145,6 +147,7 @@ static char scratch[] = "read-train-XXXXXX";
 static inline bool source_begin(struct alphabet **alphabet) {
     json_t *list = json_pack("[s, s, s, s]", "?", "a", "b", "c");
     OPTIONS = READ_DEFAULTS;
+    OPTIONS.trainer.device = tested_device();
     OPTIONS.reading = (struct reading_config){.channels = 4,
                                               .hidden = 16,
                                               .embedding = 8,

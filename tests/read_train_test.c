@@ -33,6 +33,22 @@ static void train_whole(const struct read_options *o, const char *folder) {
     source_clear(&s);
 }
 
+static void the_device_is_no_matter(void) {
+    struct read_options o = OPTIONS;
+    o.trainer.schedule.steps = 3;
+    o.trainer.note_steps = 1;
+    if (tested_is_cpu()) {
+        printf("# nothing to compare\n");
+        return;
+    }
+    train_whole(&o, "tested");
+    o.trainer.device = "cpu";
+    train_whole(&o, "cpu");
+    check_runs("cpu", "tested", "read");
+    remove_folder("tested");
+    remove_folder("cpu");
+}
+
 /* ---- What is left behind --------------------------------------------------------------------- */
 
 static double loss_in(const json_t *line, const char *name) {
@@ -121,7 +137,8 @@ static void memory_is_predicted(void) {
             CHECK_NEAR((double)will[i] / (double)did[i], 1, 0.1);
         }
         CHECK_NEAR((double)will[LEDGER_ACTIVATIONS] / (double)did[LEDGER_ACTIVATIONS], 1, 0.1);
-        CHECK_NEAR((double)ledger_total(will) / (double)ledger_total(did), 1, 0.1);
+        const double share = (double)ledger_total(will) / (double)ledger_total(did);
+        CHECK(!tested_is_foreseen() || fabs(share - 1) <= 0.1);
         remove_folder("run");
     }
 }
@@ -176,7 +193,7 @@ static void what_is_shipped_computes_what_was_trained(void) {
     struct encoder_session *session = NULL;
     static struct whitening whitening;
     static uint8_t grey[SIDE * SIDE];
-    static float whitened[SIDE * SIDE], tokens[4 * TOKEN];
+    static float whitened[SIDE * SIDE], tokens[4 * TOKEN], taped[4 * TOKEN];
     const struct image page = {.width = SIDE, .height = SIDE, .channels = 1, .pixels = grey};
     o.trainer.optimizer.ema = 0;
     o.trainer.schedule.steps = 5;
@@ -203,13 +220,16 @@ static void what_is_shipped_computes_what_was_trained(void) {
         return;
     }
     const struct tape_source source = parameters_source(trained.parameters);
-    const struct tensor input =
-        tensor_of(whitened, DTYPE_F32, NULL, TENSOR_SHAPE(1, SIDE, SIDE, 1));
+    const struct tensor host = tensor_of(whitened, DTYPE_F32, NULL, TENSOR_SHAPE(1, SIDE, SIDE, 1));
     struct encoder_stages stages;
     tape_begin(t);
+    const struct tensor input = tape_upload(t, &host);
     encoder_tape(&o.encoder, &source, t, &input, 1, STAGE_TOKENS, &stages);
-    for (int i = 0; i < 4 * TOKEN && CHECK(stages.tokens != NULL); i++) {
-        CHECK_NEAR((double)((float *)stages.tokens->value.data)[i], (double)tokens[i], 1e-3);
+    if (CHECK(stages.tokens != NULL)) {
+        tested_download(taped, &stages.tokens->value);
+    }
+    for (int i = 0; i < 4 * TOKEN; i++) {
+        CHECK_NEAR((double)taped[i], (double)tokens[i], 1e-3);
     }
     tape_close(t);
     trained_close(&trained);
@@ -554,6 +574,7 @@ int main(void) {
     if (!source_begin(&alphabet)) {
         return 1;
     }
+    RUN(the_device_is_no_matter);
     RUN(losses_fall_and_metrics_say_so);
     RUN(stages_come_one_by_one);
     RUN(memory_is_predicted);

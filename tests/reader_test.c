@@ -10,6 +10,7 @@
 #include "store/random.h"
 #include "store/utf8.h"
 #include "tests/reader_file.h"
+#include "tests/tested_device.h"
 
 enum { DIM = 6, MOST = 20 * 40 };
 static char path[64] = "/tmp/occ-reader-XXXXXX";
@@ -28,7 +29,7 @@ static void check_refused(const struct reader_file *file, int code, const char *
     struct reader *r = NULL;
     struct error e = {0};
     reader_file_write(path, file);
-    CHECK_NUMBER(reader_open(&r, path, cpu_backend(), DTYPE_F32, &e), code);
+    CHECK_NUMBER(reader_open(&r, path, tested_backend(), DTYPE_F32, &e), code);
     if (!CHECK(r == NULL && strstr(e.text, text) != NULL)) {
         printf("# %s\n", e.text);
     }
@@ -61,9 +62,10 @@ static void encoders_without_a_head_are_refused(void) {
     struct error e = {0};
     CHECK_NUMBER(config_named(&config, "nano", &e), 0);
     CHECK_NUMBER(model_init(path, &config, 1, DTYPE_BF16, &e), 0);
-    CHECK_NUMBER(reader_open(&r, path, cpu_backend(), DTYPE_F32, &e), ERR_UNSUPPORTED);
+    CHECK_NUMBER(reader_open(&r, path, tested_backend(), DTYPE_F32, &e), ERR_UNSUPPORTED);
     CHECK(r == NULL && strstr(e.text, "carries no reading head") != NULL);
-    CHECK_NUMBER(reader_open(&r, "/nowhere/x.safetensors", cpu_backend(), DTYPE_F32, &e), ERR_IO);
+    CHECK_NUMBER(reader_open(&r, "/nowhere/x.safetensors", tested_backend(), DTYPE_F32, &e),
+                 ERR_IO);
 }
 
 static const struct reading_page ONE_TOKEN = {.rows = 1, .columns = 1, .column_offsets = 1};

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "tests/test.h"
+#include "tests/tested_device.h"
 #include "train/tape/tape.h"
 
 static uint64_t random_state = 1;
@@ -22,17 +22,12 @@ enum { LEVEL_COUNT = sizeof LEVELS / sizeof *LEVELS };
 static inline struct tape *open_tape(const char *level, enum dtype compute,
                                      const struct tape_options *options) {
     static const struct tape_options DEFAULTS = {.storage = DTYPE_F32};
-    const struct backend *cpu = NULL;
-    struct device *d = NULL;
     struct tape *t = NULL;
     if (level != NULL) {
         setenv("OCC_CPU", level, 1);
     }
-    int rc = backend_open(&cpu, "cpu", NULL);
-    if (rc == 0 && (compute == DTYPE_F32 || cpu->has_bf16())) {
-        rc = device_open(&d, cpu, compute, NULL);
-    }
-    if (rc == 0 && d != NULL) {
+    struct device *d = tested_device_open(compute);
+    if (d != NULL) {
         CHECK_NUMBER(tape_open(&t, d, options != NULL ? options : &DEFAULTS, NULL), 0);
     }
     unsetenv("OCC_CPU");

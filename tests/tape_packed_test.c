@@ -31,10 +31,7 @@ static const struct packed *pack(struct tape *t, const struct frozen_test *f) {
 }
 
 static void close_packed(void) {
-    struct device *d = NULL;
-    const struct backend *cpu = NULL;
-    CHECK_NUMBER(backend_open(&cpu, "cpu", NULL), 0);
-    CHECK_NUMBER(device_open(&d, cpu, DTYPE_F32, NULL), 0);
+    struct device *d = tested_device_open(DTYPE_F32);
     while (packed_count > 0) {
         d->ops->packed_close(packed[--packed_count]);
     }

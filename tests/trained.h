@@ -1,11 +1,11 @@
-/* trained.h - parameters on the processor, with gradients and an optimizer, for tests. */
+/* trained.h - parameters on the tested device, with gradients and an optimizer, for tests. */
 #ifndef OCC_TESTS_TRAINED_H
 #define OCC_TESTS_TRAINED_H
 
 #include <stdlib.h>
 
 #include "compress/ops.h"
-#include "tests/test.h"
+#include "tests/tested_device.h"
 #include "train/optimizer.h"
 
 struct trained {
@@ -15,20 +15,9 @@ struct trained {
     struct gradients gradients;
 };
 
-/* NULL: the processor lacks it. */
-static inline struct device *cpu_device_of(enum dtype compute) {
-    const struct backend *cpu = NULL;
-    struct device *d = NULL;
-    CHECK_NUMBER(backend_open(&cpu, "cpu", NULL), 0);
-    if (compute != DTYPE_BF16 || cpu->has_bf16()) {
-        CHECK_NUMBER(device_open(&d, cpu, compute, NULL), 0);
-    }
-    return d;
-}
-
 /* Of an open device: all but what the caller adds in between. */
 static inline void trained_begin(struct trained *t, enum dtype compute) {
-    *t = (struct trained){.device = cpu_device_of(compute)};
+    *t = (struct trained){.device = tested_device_open(compute)};
     CHECK(t->device != NULL);
     CHECK_NUMBER(parameters_open(&t->parameters, t->device, NULL), 0);
 }
@@ -73,15 +62,33 @@ static inline size_t trained_count(const struct trained *t, size_t i) {
     return (size_t)tensor_spec_count(&parameters_get(t->parameters, i)->spec);
 }
 
-/* The numbers lie in the host's memory. */
-static inline float *trained_value(const struct trained *t, size_t i) {
-    return parameters_get(t->parameters, i)->value.data;
+/* What a tensor of F32 holds now; NULL: it has no memory. The copy ends when so many more were
+ * asked for. */
+static inline const float *trained_numbers(const struct tensor *x) {
+    enum { COPIES = 16 };
+    static float *copies[COPIES];
+    static int next;
+    if (x->data == NULL) {
+        return NULL;
+    }
+    float **place = &copies[next++ % COPIES];
+    free(*place);
+    *place = malloc(tensor_bytes(x));
+    if (*place == NULL) {
+        exit(1);
+    }
+    tested_download(*place, x);
+    return *place;
+}
+
+static inline const float *trained_value(const struct trained *t, size_t i) {
+    return trained_numbers(&parameters_get(t->parameters, i)->value);
 }
 
 /* A gradient arrives: numbers for all of a parameter. */
 static inline void trained_arrive(struct trained *t, size_t i, const float *numbers) {
     const struct parameter *one = parameters_get(t->parameters, i);
-    memcpy(t->gradients.list[i].data, numbers, trained_count(t, i) * sizeof *numbers);
+    tested_upload(&t->gradients.list[i], numbers);
     CHECK_NUMBER(gradients_sink(&t->gradients, one, &t->gradients.list[i], NULL), 0);
 }
 

@@ -220,7 +220,7 @@ static void run_with(struct linear_task *context, int64_t threads, int64_t team,
     }
     context->samples = samples;
     o.folder = ".";
-    o.device = "cpu";
+    o.device = tested_device();
     o.threads = threads;
     o.team = team;
     o.stop_at = stop_at;

@@ -55,6 +55,31 @@ static void every_method_learns_with_visual_tokens(void) {
     close_posts(&p);
 }
 
+/* Another device's gradients are a little different, and so may be what GSPF chooses: its rows are
+ * then those of the CPU. */
+static void the_device_is_no_matter(void) {
+    struct posts p = open_posts("store", CONTEXT_VISUAL);
+    for (int i = TUNE_FULL; i <= TUNE_OCC && !tested_is_cpu(); i++) {
+        for (int mode = RECOMPUTE_NONE; mode <= RECOMPUTE_BLOCK; mode++) {
+            struct tune_options o = context_options((enum tune_method)i);
+            struct tune_result r;
+            o.trainer.tape.recompute = (enum tape_recompute)mode;
+            o.trainer.schedule.steps = 3;
+            o.trainer.folder = "cpu";
+            o.trainer.device = "cpu";
+            tune_all_posts(&o, &p, &r);
+            o.trainer.folder = "tested";
+            o.trainer.device = tested_device();
+            o.mask = tune_by_rows(o.method) && tested_limit(1) > 0 ? "cpu/adapter/mask.txt" : NULL;
+            tune_all_posts(&o, &p, &r);
+            check_runs("cpu", "tested", TUNE_METHOD_NAMES[i]);
+            folder_remove("cpu");
+            folder_remove("tested");
+        }
+    }
+    close_posts(&p);
+}
+
 static void every_context_is_learned_with(void) {
     static const double PRESENT[] = {1 - 1e-9, 1e-9, 1e-9, 1e-9};
     const struct reader_file file = {.dim = STORE_DIM, .presence = PRESENT};
@@ -251,7 +276,7 @@ static void memory_is_foreseen_of(const char *store, enum context_kind kind) {
         const double share = (double)ledger_total(l->measured) / (double)ledger_total(l->predicted);
         printf("# %s of %s, %s: %zu, measured %.3f of it\n", CONTEXT_KIND_NAMES[kind], store,
                TUNE_METHOD_NAMES[method], ledger_total(l->predicted), share);
-        CHECK_NEAR(share, 1, 0.1);
+        CHECK(!tested_is_foreseen() || fabs(share - 1) <= 0.1);
         folder_remove("run");
     }
     close_posts(&p);
@@ -312,6 +337,7 @@ int main(void) {
     make_store("store", POSTS);
     make_bridge("bridge");
     RUN(every_method_learns_with_visual_tokens);
+    RUN(the_device_is_no_matter);
     RUN(every_context_is_learned_with);
     RUN(experts_change_nothing_before_they_learn);
     RUN(a_bridge_may_stay_as_it_is);

@@ -9,7 +9,9 @@
 #include "store/log.h"
 #include "store/random.h"
 #include "tests/model_folder.h"
+#include "tests/runs_apart.h"
 #include "tests/same_file.h"
+#include "tests/tested_device.h"
 #include "train/tune/tune.h"
 
 enum { DOCUMENTS = 60, ACCOUNTS = 3 };
@@ -70,7 +72,7 @@ static inline struct tune_options options_of(enum tune_method method) {
     o.method = method;
     o.lora.rank = 4;
     o.lora.alpha = 8;
-    o.trainer.device = "cpu";
+    o.trainer.device = tested_device();
     o.trainer.compute = "f32";
     o.trainer.team = 1;
     o.trainer.folder = "run";
@@ -99,8 +101,7 @@ static inline void tune_all(const struct tune_options *o, const struct corpus *c
 #define SHIPPED "adapter/adapter_model.safetensors"
 
 static inline bool has_bf16(void) {
-    const struct backend *cpu = NULL;
-    return backend_open(&cpu, "cpu", NULL) == 0 && cpu->has_bf16();
+    return tested_backend()->has_bf16();
 }
 
 /* In a folder of its own, as the program `name`. */

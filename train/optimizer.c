@@ -9,7 +9,8 @@
 #include "compress/ops.h"
 
 enum {
-    PIECE = 1 << 15 /* numbers: weights, moments and gradients of one stay in a core's cache */
+    /* numbers of a thread: weights, moments and gradients of one stay in a core's cache */
+    PIECE = 1 << 15
 };
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -48,16 +49,17 @@ static int slice_open(struct optimizer *o, struct slice *s, struct error *e) {
     return rc;
 }
 
-/* As many rows as are about PIECE numbers. */
-static int64_t piece_rows(const struct slice *s) {
-    int64_t rows = PIECE / tensor_width(&s->first_moment);
+/* As many rows as are about PIECE numbers, or as many more as the device is given at once. */
+static int64_t piece_rows(const struct optimizer *o, const struct slice *s) {
+    const int64_t batch = parameters_device(o->parameters)->backend->batch();
+    int64_t rows = PIECE * batch * batch / tensor_width(&s->first_moment);
     return rows > 0 ? rows : 1;
 }
 
 static int cut(struct optimizer *o, struct error *e) {
     size_t count = 0;
     for (size_t i = 0; i < o->slice_count; i++) {
-        int64_t each = piece_rows(&o->slices[i]);
+        int64_t each = piece_rows(o, &o->slices[i]);
         count += (size_t)((o->slices[i].rows + each - 1) / each);
     }
     o->pieces = calloc(count + 1, sizeof *o->pieces);
@@ -65,7 +67,7 @@ static int cut(struct optimizer *o, struct error *e) {
         return error_memory(e, "the optimizer");
     }
     for (size_t i = 0; i < o->slice_count; i++) {
-        int64_t each = piece_rows(&o->slices[i]), rows = o->slices[i].rows;
+        int64_t each = piece_rows(o, &o->slices[i]), rows = o->slices[i].rows;
         for (int64_t row = 0; row < rows; row += each) {
             o->pieces[o->piece_count++] = (struct piece){
                 .slice = i, .first_row = row, .rows = rows - row < each ? rows - row : each};
@@ -113,6 +115,9 @@ int optimizer_open(struct optimizer *o, struct parameters *p,
     }
     if (rc == 0) {
         rc = cut(o, e);
+    }
+    if (rc == 0) { /* threads write to their pieces on devices of their own */
+        rc = parameters_device(p)->ops->synchronize(parameters_device(p), e);
     }
     if (rc < 0) {
         optimizer_close(o);
@@ -192,13 +197,14 @@ static struct tensor in_parameter(const struct optimizer *o, const struct piece 
 int optimizer_reduce(struct optimizer *o, struct device *device,
                      const struct gradients *const lists[], size_t count, size_t first, size_t end,
                      struct error *e) {
-    int rc = 0;
+    const struct tensor squares =
+        tensor_column_range(&o->squares, (int64_t)first, (int64_t)(end - first));
+    int rc = device->ops->fill(device, &squares, 0, e);
     for (size_t i = first; i < end && rc == 0; i++) {
         const struct piece *p = &o->pieces[i];
         const struct slice *s = &o->slices[p->slice];
-        struct tensor square = tensor_column_range(&o->squares, (int64_t)i, 1);
-        rc = device->ops->fill(device, &square, 0, e);
-        if (rc < 0 || !s->active) {
+        const struct tensor square = tensor_column_range(&o->squares, (int64_t)i, 1);
+        if (!s->active) {
             continue;
         }
         struct tensor sum = in_parameter(o, p, &lists[0]->list[s->parameter]);

@@ -119,6 +119,7 @@ int parameters_allocate(struct parameters *p, struct error *e) {
             rc = ops->fill(p->device, &one->bf16, 0, e);
         }
     }
+    rc = rc == 0 ? ops->synchronize(p->device, e) : rc;
     return rc < 0 ? error_context(e, "%zu parameters", p->count) : 0;
 }
 
@@ -232,7 +233,8 @@ int gradients_open(struct gradients *g, const struct parameters *p, struct devic
             rc = device->ops->fill(device, &g->list[i], 0, e);
         }
     }
-    return rc; /* what there is the caller closes */
+    /* what there is the caller closes */
+    return rc == 0 ? device->ops->synchronize(device, e) : rc;
 }
 
 void gradients_close(struct gradients *g) {

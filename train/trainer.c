@@ -49,7 +49,8 @@ static int learn(struct trainer_worker *w) {
         }
         learned = t->task->learn(w->task, i, slots(t) - i, &pass, &w->error);
     }
-    return learned < 0 ? (int)learned : 0;
+    /* other devices read its gradients then */
+    return learned < 0 ? (int)learned : w->device->ops->synchronize(w->device, &w->error);
 }
 
 static int reduce(struct trainer_worker *w) {

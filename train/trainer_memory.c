@@ -9,7 +9,7 @@ static int rehearse(struct trainer *t, size_t *activations, size_t *rest, struct
     struct tape *tape = NULL;
     struct gradients gradients = {.list = NULL};
     const struct tape_options options = trainer_tape(t);
-    int rc = dry_open(&device, t->compute, e);
+    int rc = dry_open(&device, t->backend, t->compute, e);
     if (rc == 0) {
         rc = tape_open(&tape, device, &options, e);
     }
@@ -73,7 +73,7 @@ int trainer_forecast(const struct trainer_options *options, const struct task *t
     struct device *device = NULL;
     int rc = trainer_settle(&t, e);
     if (rc == 0) {
-        rc = dry_open(&device, t.compute, e);
+        rc = dry_open(&device, t.backend, t.compute, e);
     }
     if (rc == 0) {
         rc = parameters_open(&t.parameters, device, e);

@@ -8,7 +8,8 @@
 #include "compress/cpu/team.h"
 #include "store/cpu_count.h"
 
-static int probe(struct error *e) {
+static int probe(int number, struct error *e) {
+    (void)number;
     return level_choose(e) != NULL ? 0 : ERR_UNSUPPORTED;
 }
 
@@ -60,7 +61,9 @@ int cpu_device_open(struct cpu_device **out, const struct ops *ops, enum dtype c
     return 0;
 }
 
-static int open_device(struct device **out, enum dtype compute, struct error *e) {
+static int open_device(struct device **out, const struct backend *b, enum dtype compute,
+                       struct error *e) {
+    (void)b;
     struct cpu_device *d = NULL;
     int rc = cpu_device_open(&d, &CPU_OPS, compute, e);
     *out = rc == 0 ? &d->head : NULL;

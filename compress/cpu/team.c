@@ -182,7 +182,7 @@ static void wake(struct team *t) {
 static void *member_run(void *argument) {
     struct member *m = argument;
     struct team *t = m->team;
-    int rc = CPU_BACKEND.device_open(&m->device, t->compute, &m->error);
+    int rc = device_open(&m->device, &CPU_BACKEND, t->compute, &m->error);
     pthread_mutex_lock(&t->lock);
     m->rc = rc;
     t->opened++;
@@ -197,7 +197,7 @@ static void *member_run(void *argument) {
 
 /* The members' threads, the first one's device; then waits until theirs are open. */
 static int start(struct team *t, int threads, struct error *e) {
-    int rc = CPU_BACKEND.device_open(&t->members[0].device, t->compute, e);
+    int rc = device_open(&t->members[0].device, &CPU_BACKEND, t->compute, e);
     t->threads = 1;
     for (; t->threads < threads && rc == 0; t->threads++) {
         struct member *m = &t->members[t->threads];

@@ -176,6 +176,11 @@ static int forward_plain(struct device *d, struct attention_call *c, struct erro
     return rc == 0 ? attention_plain_forward(d, c, e) : rc;
 }
 
+static bool is_small(const struct attention_call *c) {
+    return c->rounded && c->offsets == NULL && c->queries <= ATTENTION_SMALL &&
+           c->keys <= ATTENTION_SMALL && attention_places(c) <= ATTENTION_SMALL_PLACES;
+}
+
 int cuda_attention(struct device *d, const struct tensor *out, const struct tensor *log_sum_exp,
                    const struct tensor *q, const struct tensor *k, const struct tensor *v,
                    const struct attention_options *o, struct error *e) {
@@ -190,6 +195,9 @@ int cuda_attention(struct device *d, const struct tensor *out, const struct tens
     const bool whole = c.window == 0 && c.height == 0 && c.offsets == NULL;
     if (whole && c.group * c.queries <= ATTENTION_FEW && c.dim <= ATTENTION_FEW_DIM) {
         return attention_few(d, &c, e);
+    }
+    if (is_small(&c)) {
+        return attention_small(d, &c, e);
     }
     return c.rounded ? attention_forward(d, &c, e) : forward_plain(d, &c, e);
 }

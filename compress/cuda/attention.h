@@ -79,6 +79,16 @@ static __device__ inline int attention_packed_sequence(const struct attention_ca
     return low;
 }
 
+/* The window that is number s of all. */
+static __device__ inline void attention_window_at(struct attention_tile *t,
+                                                  const struct attention_call *c, int s) {
+    const int across = (c->grid_width + c->window - 1) / c->window;
+    const int windows = (c->grid_height + c->window - 1) / c->window * across;
+    t->batch = s / windows;
+    t->window_top = s % windows / across * c->window;
+    t->window_left = s % windows % across * c->window;
+}
+
 /* Tile `number` of all; length: of sequences that are not packed, in what tiles are of. false: it
  * is empty. */
 static __device__ inline bool attention_tile_at(struct attention_tile *t,
@@ -105,11 +115,7 @@ static __device__ inline bool attention_tile_at(struct attention_tile *t,
     t->first = (int)(tile % tiles) * size;
     t->line = ((int64_t)s * c->heads + t->head) * c->lines;
     if (c->window > 0) {
-        const int across = (c->grid_width + c->window - 1) / c->window;
-        const int windows = (c->grid_height + c->window - 1) / c->window * across;
-        t->batch = s / windows;
-        t->window_top = s % windows / across * c->window;
-        t->window_left = s % windows % across * c->window;
+        attention_window_at(t, c, s);
     }
     return true;
 }
@@ -127,20 +133,23 @@ static __device__ inline int attention_quotient(int i, unsigned per) {
     return per == 0 ? i : (int)((uint64_t)(unsigned)i * per >> 32);
 }
 
-/* Where token i of the tile's sequence lies, in elements; less than 0: it is a pad. */
+/* Token i of the tile's sequence among those of its batch; less than 0: it is a pad. */
+static __device__ inline int64_t attention_token(const struct attention_call *c,
+                                                 const struct attention_tile *t, int i) {
+    if (c->window == 0) {
+        return t->token + i;
+    }
+    const int row = attention_quotient(i, c->per_window);
+    const int y = t->window_top + row, x = t->window_left + i - row * c->window;
+    return y < c->grid_height && x < c->grid_width ? (int64_t)y * c->grid_width + x : -1;
+}
+
+/* Where it lies, in elements; less than 0: nowhere. */
 static __device__ inline int64_t attention_at(const struct attention_call *c,
                                               const struct attention_tile *t,
                                               const struct attention_rows *rows, int head, int i) {
-    int64_t token = t->token + i;
-    if (c->window > 0) {
-        const int row = attention_quotient(i, c->per_window);
-        const int y = t->window_top + row, x = t->window_left + i - row * c->window;
-        if (y >= c->grid_height || x >= c->grid_width) {
-            return -1;
-        }
-        token = (int64_t)y * c->grid_width + x;
-    }
-    return t->batch * rows->batch + token * rows->token + head * rows->head;
+    const int64_t token = attention_token(c, t, i);
+    return token < 0 ? -1 : t->batch * rows->batch + token * rows->token + head * rows->head;
 }
 
 static __device__ inline float attention_get(const struct attention_rows *rows, int64_t at) {
@@ -200,6 +209,23 @@ static __device__ inline float attention_bias(const struct attention_call *c, in
     return sides[y] + sides[c->height + key - y * c->width];
 }
 
+/* ---- Relative positions ------------------------------------------------------------------------
+ *
+ * A place is a row of either table, those of rel_h first. The query at (y, x) has its product with
+ * place m of rel_h as its bias at all keys of row y + height - 1 - m of the grid, and likewise
+ * across. */
+
+static __host__ __device__ inline int attention_places(const struct attention_call *c) {
+    return 2 * c->height - 1 + 2 * c->width - 1;
+}
+
+/* Number d of place m. */
+static __device__ inline float attention_place(const struct attention_call *c, int m, int d) {
+    const int down = 2 * c->height - 1;
+    return m < down ? attention_get(&c->rel_h, m * c->rel_h.token + d)
+                    : attention_get(&c->rel_w, (m - down) * c->rel_w.token + d);
+}
+
 /* ---- What the kernels' files do for attention.cu -----------------------------------------------
  */
 
@@ -229,6 +255,11 @@ int attention_backward_dkv(struct device *d, const struct attention_call *c, str
  * head; neither bias nor windows, and not packed. */
 enum { ATTENTION_FEW = 8, ATTENTION_FEW_DIM = 256 };
 int attention_few(struct device *d, const struct attention_call *c, struct error *e);
+
+/* Of at most ATTENTION_SMALL queries and keys (attention_small.cu), in BF16 with sums of F32, of
+ * heads of up to ATTENTION_MMA_DIM numbers and of at most ATTENTION_SMALL_PLACES; not packed. */
+enum { ATTENTION_SMALL = 16, ATTENTION_SMALL_PLACES = 32 };
+int attention_small(struct device *d, const struct attention_call *c, struct error *e);
 
 /* Of relative positions (attention_sides.cu): sides; dq += what dsides give; and the gradients of
  * the tables. */

@@ -108,65 +108,84 @@ static __device__ inline void multiply_keys(float (*scores)[STEP_COLUMNS][4],
     }
 }
 
-/* Two scores of one row, of keys at (y, x) of the grid and after that, begin as the bias; by_row:
- * of row y. */
-static __device__ inline void begin_two(float two[2], const struct attention_call *c,
-                                        const uint16_t *row, int y, int x, float by_row) {
-    if (c->width % 2 == 0) {
-        const unsigned pair = *(const unsigned *)(row + x);
-        two[0] = float_of_half((uint16_t)pair) + by_row;
-        two[1] = float_of_half((uint16_t)(pair >> 16)) + by_row;
-    } else {
-        const int next = x + 1 == c->width; /* row of the grid */
-        const int below = y + next < c->height ? y + next : y;
-        two[0] = float_of_half(row[x]) + by_row;
-        two[1] = float_of_half(row[next ? 0 : x + 1]) + float_of_half(row[table_down(c) + below]);
+/* The bias of a step's keys. Those of a step lie in one row of the grid where its width is a
+ * multiple of STEP: what that row adds is then the same for all, and `lift` is it. */
+template <int M>
+static __device__ inline void begin_in_a_row(float (*scores)[STEP_COLUMNS][4], float (*lift)[2],
+                                             const struct attention_call *c, const uint16_t *tables,
+                                             int key) {
+    const int y = attention_quotient(key, c->per_width);
+    const int x = key - y * c->width + mma_lane() % 4 * 2;
+    GPU_UNROLL for (int i = 0; i < 2 * M; i++) {
+        const uint16_t *row = tables + row_of(i / 2, i % 2) * table_stride(c);
+        lift[i / 2][i % 2] = float_of_half(row[table_down(c) + y]);
+        GPU_UNROLL for (int n = 0; n < STEP_COLUMNS; n++) {
+            const unsigned pair = *(const unsigned *)(row + x + 8 * n);
+            scores[i / 2][n][i % 2 * 2] = float_of_half((uint16_t)pair);
+            scores[i / 2][n][i % 2 * 2 + 1] = float_of_half((uint16_t)(pair >> 16));
+        }
     }
 }
 
-/* Scores of keys from `key` on; tables: of this warp. */
+/* Keys two by two, at (y, x) of the grid and after that. */
 template <int M>
-static __device__ inline void begin_scores(float (*scores)[STEP_COLUMNS][4],
-                                           const struct attention_call *c, const uint16_t *tables,
-                                           int key) {
+static __device__ inline void begin_anywhere(float (*scores)[STEP_COLUMNS][4],
+                                             const struct attention_call *c, const uint16_t *tables,
+                                             int key) {
     const int down = table_down(c), last = c->height - 1;
-    const int top = attention_quotient(key + mma_lane() % 4 * 2, c->per_width);
-    const int left = key + mma_lane() % 4 * 2 - top * c->width;
-    GPU_UNROLL for (int i = 0; i < 2 * M; i++) {
-        const uint16_t *row = tables + row_of(i / 2, i % 2) * table_stride(c);
-        int y = top, x = left, at = -1; /* the row of the grid that `by_row` is of */
-        float by_row = 0;
-        GPU_UNROLL for (int n = 0; n < STEP_COLUMNS; n++) {
-            if (y != at) {
-                by_row = float_of_half(row[down + (y < last ? y : last)]);
-                at = y;
-            }
-            begin_two(&scores[i / 2][n][i % 2 * 2], c, row, y < last ? y : last, x, by_row);
-            for (x += 8; x >= c->width; y++) {
-                x -= c->width;
+    GPU_UNROLL for (int n = 0; n < STEP_COLUMNS; n++) {
+        const int place = key + 8 * n + mma_lane() % 4 * 2;
+        const int row_of_grid = attention_quotient(place, c->per_width);
+        const int x = place - row_of_grid * c->width, next = x + 1 == c->width;
+        const int y = row_of_grid < last ? row_of_grid : last;
+        const int below = y + next < last ? y + next : last;
+        GPU_UNROLL for (int i = 0; i < 2 * M; i++) {
+            const uint16_t *row = tables + row_of(i / 2, i % 2) * table_stride(c);
+            float *two = &scores[i / 2][n][i % 2 * 2];
+            if (c->width % 2 == 0) {
+                const unsigned pair = *(const unsigned *)(row + x);
+                const float by_row = float_of_half(row[down + y]);
+                two[0] = float_of_half((uint16_t)pair) + by_row;
+                two[1] = float_of_half((uint16_t)(pair >> 16)) + by_row;
+            } else {
+                two[0] = float_of_half(row[x]) + float_of_half(row[down + y]);
+                two[1] = float_of_half(row[next ? 0 : x + 1]) + float_of_half(row[down + below]);
             }
         }
     }
 }
 
-/* Scores become weights 2^(scale (score - largest)); sums so far shrink likewise, which after the
- * first keys is seldom needed. */
+/* Scores of keys from `key` on; tables: of this warp. */
+template <int M>
+static __device__ inline void begin_scores(float (*scores)[STEP_COLUMNS][4], float (*lift)[2],
+                                           const struct attention_call *c, const uint16_t *tables,
+                                           int key) {
+    if (c->width % STEP == 0) {
+        begin_in_a_row<M>(scores, lift, c, tables, key);
+    } else {
+        begin_anywhere<M>(scores, c, tables, key);
+    }
+}
+
+/* Scores, with `lift` added, become weights 2^(scale (score - largest)); sums so far shrink
+ * likewise, which after the first keys is seldom needed. */
 template <int D, int M>
-static __device__ inline void weigh(float (*scores)[STEP_COLUMNS][4], struct queries<D, M> *x,
-                                    float scale) {
+static __device__ inline void weigh(float (*scores)[STEP_COLUMNS][4], const float (*lift)[2],
+                                    struct queries<D, M> *x, float scale) {
     GPU_UNROLL for (int m = 0; m < M; m++) {
         float shrink[2];
         bool grown = false;
         GPU_UNROLL for (int half = 0; half < 2; half++) {
             const float before = x->largest[m][half];
-            float now = before, total = 0;
+            float now = ATTENTION_EXCLUDED, total = 0;
             GPU_UNROLL for (int n = 0; n < STEP_COLUMNS; n++) {
                 now = fmaxf(now, fmaxf(scores[m][n][2 * half], scores[m][n][2 * half + 1]));
             }
-            now = mma_row_largest(now);
+            now = fmaxf(before, mma_row_largest(now) + lift[m][half]);
+            const float shift = (lift[m][half] - now) * scale;
             GPU_UNROLL for (int n = 0; n < 2 * STEP_COLUMNS; n++) {
                 float *score = &scores[m][n / 2][2 * half + n % 2];
-                *score = mma_power_of_two(*score * scale - now * scale);
+                *score = mma_power_of_two(*score * scale + shift);
                 total += *score;
             }
             shrink[half] = mma_power_of_two((before - now) * scale);
@@ -212,9 +231,9 @@ static __device__ inline void attend_step(struct queries<D, M> *x, const struct 
     if (last < first || key >= attention_to(c, t, last) || key + STEP <= attention_from(c, first)) {
         return;
     }
-    float scores[M][STEP_COLUMNS][4] = {};
+    float scores[M][STEP_COLUMNS][4] = {}, lift[M][2] = {};
     if (BIASED) {
-        begin_scores<M>(scores, c, tables, key);
+        begin_scores<M>(scores, lift, c, tables, key);
     }
     multiply_keys<D, M>(scores, x, keys);
     if (key + STEP > attention_to(c, t, first) || key < attention_from(c, last)) {
@@ -222,7 +241,7 @@ static __device__ inline void attend_step(struct queries<D, M> *x, const struct 
             mma_exclude<STEP>(scores[m], c, t, first + 16 * m, key);
         }
     }
-    weigh<D, M>(scores, x, c->scale * ATTENTION_LOG2_E);
+    weigh<D, M>(scores, lift, x, c->scale * ATTENTION_LOG2_E);
     add_values<D, M>(x, scores, values);
 }
 
@@ -291,11 +310,32 @@ static __device__ inline void finish(const struct queries<D, M> *x, const struct
     }
 }
 
-/* Keys and values of 64 tokens, one after the other. */
+/* Keys and values of 64 tokens, one after the other. A thread copies the same numbers of several
+ * tokens, and finds each token once. */
 template <int D>
 static __device__ inline void stage_keys(uint16_t *to, const struct attention_call *c,
                                          const struct attention_tile *t, int key) {
-    const int head = t->head / c->group;
+    const int each = D / 8, stride = MMA_THREADS / each;
+    const int head = t->head / c->group, d = (int)threadIdx.x % each * 8;
+    if (MMA_THREADS % each == 0 && MMA_ROWS % stride == 0 && c->dim == D && mma_is_copied(&c->k) &&
+        mma_is_copied(&c->v)) {
+        const uint16_t *k = (const uint16_t *)c->k.data + t->batch * c->k.batch + head * c->k.head;
+        const uint16_t *v = (const uint16_t *)c->v.data + t->batch * c->v.batch + head * c->v.head;
+        GPU_UNROLL for (int i = 0; i < MMA_ROWS / stride; i++) {
+            const int row = (int)threadIdx.x / each + i * stride;
+            const bool there = key + row < t->keys;
+            const int64_t token = there ? attention_token(c, t, key + row) : 0;
+            uint16_t *place = to + row * mma_line<D>() + d;
+            if (token >= 0) {
+                mma_copy(place, k + token * c->k.token + d, there);
+                mma_copy(place + MMA_ROWS * mma_line<D>(), v + token * c->v.token + d, there);
+            } else {
+                *(uint4 *)place = mma_eight(c, &c->k, head, -1, d);
+                *(uint4 *)(place + MMA_ROWS * mma_line<D>()) = mma_eight(c, &c->v, head, -1, d);
+            }
+        }
+        return;
+    }
     mma_stage<D>(to, c, t, &c->k, head, key, t->keys, MMA_ROWS);
     mma_stage<D>(to + MMA_ROWS * mma_line<D>(), c, t, &c->v, head, key, t->keys, MMA_ROWS);
 }
@@ -303,7 +343,7 @@ static __device__ inline void stage_keys(uint16_t *to, const struct attention_ca
 /* Shared memory: the tile, which all threads read so that none has it in registers; keys and values
  * of two stages, of which the second holds the queries at first; the tables. */
 template <int D, int M, bool BIASED>
-__global__ void __launch_bounds__(MMA_THREADS, D == 64 ? 2 : 3)
+__global__ void __launch_bounds__(MMA_THREADS, D % 64 == 0 ? 2 : 3)
     attention_forward_kernel(struct attention_call c) {
     GPU_SHARED(struct attention_tile, t);
     enum { ROWS = queries_of_block<M>(), HALF = MMA_ROWS * mma_line<D>() };

@@ -66,6 +66,11 @@ static __device__ inline uint4 mma_eight_of(float4 left, float4 right) {
                       mma_pair(right.x, right.y), mma_pair(right.z, right.w));
 }
 
+/* Whether they go to shared memory as they are, 16 bytes at a time. */
+static __device__ inline bool mma_is_copied(const struct attention_rows *rows) {
+    return rows->together == 8 && rows->bf16;
+}
+
 /* Tokens of F32 that lie aligned: loads that are on their way together, before any is stored. */
 template <int D>
 static __device__ inline void

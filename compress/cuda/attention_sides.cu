@@ -2,23 +2,10 @@
  * way (attention_forward.cu): the products of queries with both tables, and the gradients that come
  * back through them.
  *
- * A place is a row of either table, those of rel_h first; a side is a row of the grid or a column.
- * The query at (y, x) has its product with place m of rel_h as its bias at all keys of row y +
- * height - 1 - m, and likewise across. */
+ * Sides are the rows of the grid, then its columns. */
 #include "compress/cuda/attention_tile.h"
 
 enum { SIDES_WIDE = 2, DREL_WIDE = 2, SIDES_SQUARE = 1 };
-
-static __host__ __device__ inline int places_of(const struct attention_call *c) {
-    return 2 * c->height - 1 + 2 * c->width - 1;
-}
-
-/* Number d of place m. */
-static __device__ inline float place_number(const struct attention_call *c, int m, int d) {
-    const int down = 2 * c->height - 1;
-    return m < down ? attention_get(&c->rel_h, m * c->rel_h.token + d)
-                    : attention_get(&c->rel_w, (m - down) * c->rel_w.token + d);
-}
 
 /* The side at which query i has its product with place m, rows first; less than 0: none. */
 static __device__ inline int side_of(const struct attention_call *c, int i, int m) {
@@ -37,7 +24,7 @@ static __device__ inline void stage_places(float *to, const struct attention_cal
     for (int i = tile_warp(); i < T; i += tile_warps()) {
         for (int d = tile_lane(); d < c->dim; d += GPU_WARP) {
             to[i * tile_stride(c->dim) + d] =
-                first + i < places_of(c) ? place_number(c, first + i, d) : 0;
+                first + i < attention_places(c) ? attention_place(c, first + i, d) : 0;
         }
     }
 }
@@ -50,7 +37,7 @@ static __device__ inline void stage_dsides(float *to, const struct attention_cal
         const int query = t->first + i;
         const float *dsides = c->dsides + (t->line + query) * (c->height + c->width);
         for (int j = tile_lane(); j < T; j += GPU_WARP) {
-            const int side = first + j < places_of(c) ? side_of(c, query, first + j) : -1;
+            const int side = first + j < attention_places(c) ? side_of(c, query, first + j) : -1;
             to[i * tile_stride(T) + j] = query < t->queries && side >= 0 ? dsides[side] : 0;
         }
     }
@@ -62,7 +49,7 @@ template <int T> __global__ void sides_kernel(struct attention_call c) {
     if (!attention_tile_at(&t, &c, blockIdx.x, c.queries, T)) {
         return;
     }
-    const int stride = tile_stride(c.dim), line = tile_stride(T), places = places_of(&c);
+    const int stride = tile_stride(c.dim), line = tile_stride(T), places = attention_places(&c);
     float *q = shared, *table = q + T * stride, *products = table + T * stride;
     tile_stage<T>(q, &c, &t, &c.q, t.head, t.first, t.queries);
     for (int first = 0; first < places; first += T) {
@@ -92,7 +79,7 @@ template <int T> __global__ void sides_dq_kernel(struct attention_call c) {
     const int stride = tile_stride(c.dim), line = tile_stride(T);
     float *dq = shared, *table = dq + T * stride, *dsides = table + T * stride;
     tile_fill(dq, T * stride, 0);
-    for (int first = 0; first < places_of(&c); first += T) {
+    for (int first = 0; first < attention_places(&c); first += T) {
         __syncthreads();
         stage_places<T>(table, &c, first);
         stage_dsides<T>(dsides, &c, &t, first);
@@ -108,7 +95,7 @@ template <int T> __global__ void sides_dq_kernel(struct attention_call c) {
 template <int T>
 __global__ void drel_kernel(struct attention_call c, float *sums, int64_t tiles, int parts) {
     GPU_SHARED(float, shared);
-    const int stride = tile_stride(c.dim), line = tile_stride(T), places = places_of(&c);
+    const int stride = tile_stride(c.dim), line = tile_stride(T), places = attention_places(&c);
     const int first = (int)blockIdx.x / parts * T, part = (int)blockIdx.x % parts;
     float *drel = shared, *q = drel + T * stride, *dsides = q + T * stride;
     tile_fill(drel, T * stride, 0);
@@ -186,7 +173,7 @@ int attention_sides_drel(struct device *d, const struct attention_call *c,
     const int rows = tile_rows(c->dim, DREL_WIDE, SIDES_SQUARE) >= 32 ? 32 : 16;
     const size_t bytes = tile_bytes(rows, c->dim, DREL_WIDE, SIDES_SQUARE);
     const int64_t tiles = attention_tiles(c, c->queries, rows) * c->heads;
-    const int places = places_of(c), chunks = (places + rows - 1) / rows;
+    const int places = attention_places(c), chunks = (places + rows - 1) / rows;
     const int down = 2 * c->height - 1, across = 2 * c->width - 1;
     const int64_t wanted = 4 * cuda_device(d)->multiprocessors / chunks + 1;
     const int parts = (int)(wanted < tiles ? wanted : tiles);

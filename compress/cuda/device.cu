@@ -68,8 +68,8 @@ unsigned cuda_blocks(struct device *d, int64_t count, int64_t block) {
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
-static int probe(struct error *e) {
-    int count = 0, major = 0;
+static int find(int number, struct error *e) {
+    int count = 0;
     cudaError_t code = cudaGetDeviceCount(&count);
     if (code == cudaErrorInsufficientDriver || code == cudaErrorNoDevice ||
         (code == cudaSuccess && count == 0)) {
@@ -78,9 +78,18 @@ static int probe(struct error *e) {
                          code == cudaErrorInsufficientDriver ? "its driver is missing or too old"
                                                              : "there is none");
     }
-    int rc = cuda_check(code, "looking for a GPU", e);
+    count = count < CUDA_MOST_GPUS ? count : CUDA_MOST_GPUS;
+    if (code == cudaSuccess && number >= count) {
+        return error_set(e, ERR_UNSUPPORTED, "there is no GPU %d: %d %s found", number, count,
+                         count == 1 ? "was" : "were");
+    }
+    return cuda_check(code, "looking for a GPU", e);
+}
+
+static int probe(int number, struct error *e) {
+    int major = 0, rc = find(number, e);
     if (rc == 0) {
-        rc = cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0),
+        rc = cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, number),
                         "asking for its capability", e);
     }
     if (rc == 0 && major < LEAST_MAJOR) {
@@ -121,30 +130,39 @@ static void close_device(struct device *device) {
 
 /* Memory that is given back stays the process's: asking the driver again takes longer than most
  * operations. */
-static int keep_memory(struct error *e) {
+static int keep_memory(int number, struct error *e) {
     cudaMemPool_t pool;
     uint64_t all = UINT64_MAX;
-    int rc = cuda_check(cudaDeviceGetDefaultMemPool(&pool, 0), "its memory pool", e);
+    int rc = cuda_check(cudaDeviceGetDefaultMemPool(&pool, number), "its memory pool", e);
     return rc == 0
                ? cuda_check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all),
                             "its memory pool", e)
                : rc;
 }
 
-static int open_device(struct device **out, enum dtype compute, struct error *e) {
+/* What a thread asks of CUDA, it asks of the GPU that it has chosen. */
+static int choose_gpu(int number, struct error *e) {
+    return cuda_check(cudaSetDevice(number), "choosing a GPU", e);
+}
+
+static int open_device(struct device **out, const struct backend *b, enum dtype compute,
+                       struct error *e) {
     struct cuda_device *d = (struct cuda_device *)calloc(1, sizeof *d);
     *out = NULL;
     if (d == NULL) {
         return error_memory(e, NULL);
     }
-    d->head.backend = &CUDA_BACKEND;
+    d->head.backend = b;
     d->head.ops = &CUDA_OPS;
     d->head.compute = compute;
-    int rc =
-        cuda_check(cudaDeviceGetAttribute(&d->multiprocessors, cudaDevAttrMultiProcessorCount, 0),
-                   "counting its multiprocessors", e);
+    int rc = choose_gpu(b->number, e);
     if (rc == 0) {
-        rc = keep_memory(e);
+        rc = cuda_check(
+            cudaDeviceGetAttribute(&d->multiprocessors, cudaDevAttrMultiProcessorCount, b->number),
+            "counting its multiprocessors", e);
+    }
+    if (rc == 0) {
+        rc = keep_memory(b->number, e);
     }
     if (rc == 0) {
         rc = cuda_check(cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking),
@@ -161,12 +179,47 @@ static int open_device(struct device **out, enum dtype compute, struct error *e)
     return 0;
 }
 
-const struct backend CUDA_BACKEND = {.name = "cuda",
-                                     .probe = probe,
-                                     .has_bf16 = has_bf16,
-                                     .workers = one,
-                                     .batch = batch,
-                                     .host_memory = false,
-                                     .device_open = open_device,
-                                     .team_open = NULL,
-                                     .device_close = close_device};
+/* What the process's pool holds and nobody uses is there for the next who asks. */
+static int memory_left(int number, size_t *out, struct error *e) {
+    cudaMemPool_t pool;
+    uint64_t reserved = 0, used = 0;
+    size_t all;
+    int rc = choose_gpu(number, e);
+    if (rc == 0) {
+        rc = cuda_check(cudaMemGetInfo(out, &all), "asking for its memory", e);
+    }
+    if (rc == 0) {
+        rc = cuda_check(cudaDeviceGetDefaultMemPool(&pool, number), "its memory pool", e);
+    }
+    if (rc == 0) {
+        rc = cuda_check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReservedMemCurrent, &reserved),
+                        "its memory pool", e);
+    }
+    if (rc == 0) {
+        rc = cuda_check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used),
+                        "its memory pool", e);
+    }
+    *out += rc == 0 ? (size_t)(reserved - used) : 0;
+    return rc;
+}
+
+static constexpr struct backend gpu(int number) {
+    return {.name = "cuda",
+            .number = number,
+            .numbers = CUDA_MOST_GPUS,
+            .probe = probe,
+            .has_bf16 = has_bf16,
+            .workers = one,
+            .batch = batch,
+            .host_memory = false,
+            .memory_left = memory_left,
+            .host_alloc = cuda_host_alloc,
+            .host_free = cuda_host_free,
+            .device_open = open_device,
+            .team_open = NULL,
+            .device_close = close_device};
+}
+
+const struct backend CUDA_BACKENDS[CUDA_MOST_GPUS] = {
+    gpu(0), gpu(1), gpu(2),  gpu(3),  gpu(4),  gpu(5),  gpu(6),  gpu(7),
+    gpu(8), gpu(9), gpu(10), gpu(11), gpu(12), gpu(13), gpu(14), gpu(15)};

@@ -14,7 +14,8 @@ enum scratch {
     SCRATCH_RESULT,  /* a product's result, of which another type is made */
     SCRATCH_WEIGHTS, /* a panel of a frozen matrix, taken apart */
     SCRATCH_BLAS,    /* cuBLASLt's workspace */
-    SCRATCH_ROWS,    /* numbers or parts of sums of rows */
+    SCRATCH_ROWS,    /* numbers of rows */
+    SCRATCH_PARTS,   /* parts of sums, which a second pass adds */
     SCRATCH_TABLE,   /* offsets, shapes and tables that the host sends along */
     SCRATCH_CHUNK,   /* of the rows of a classification: logits */
     SCRATCH_COUNT
@@ -31,7 +32,8 @@ struct cuda_device {
     int multiprocessors;
 };
 
-extern const struct backend CUDA_BACKEND;
+enum { CUDA_MOST_GPUS = 16 /* that a process chooses from */ };
+extern const struct backend CUDA_BACKENDS[CUDA_MOST_GPUS];
 
 static inline struct cuda_device *cuda_device(struct device *d) {
     return (struct cuda_device *)d;
@@ -58,5 +60,9 @@ unsigned cuda_blocks(struct device *d, int64_t count, int64_t block);
 
 /* Counts memory that is taken, or, less than 0, given back. */
 void cuda_count_bytes(struct device *d, int64_t bytes);
+
+/* Pinned memory; NULL: there is none. */
+void *cuda_host_alloc(size_t size);
+void cuda_host_free(void *data);
 
 #endif

@@ -41,6 +41,12 @@ extern "C" {
 enum { GPU_WARP = 32, GPU_BLOCK = 256 /* threads of a block, where nothing says otherwise */ };
 #define GPU_ALL_LANES 0xFFFFFFFFu
 
+/* Threads of a block that has `count` things to do at a time: whole warps, at most GPU_BLOCK. */
+static inline unsigned gpu_threads(int64_t count) {
+    const int64_t warps = (count + GPU_WARP - 1) / GPU_WARP, most = GPU_BLOCK / GPU_WARP;
+    return (unsigned)(warps < most ? warps : most) * GPU_WARP;
+}
+
 /* ---- Numbers ------------------------------------------------------------------------------- */
 
 /* To nearest even, NaN stays NaN, as bf16_of (store/dtype.h). */

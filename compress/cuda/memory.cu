@@ -44,6 +44,19 @@ static int move(struct device *d, const struct tensor *to, const struct tensor *
         cudaMemcpyAsync(to->data, from->data, tensor_bytes(from), kind, cuda_stream(d)), what, e);
 }
 
+void *cuda_host_alloc(size_t size) {
+    void *data = NULL;
+    if (cudaHostAlloc(&data, size, cudaHostAllocDefault) != cudaSuccess) {
+        cudaGetLastError(); /* it is told once */
+        return NULL;
+    }
+    return data;
+}
+
+void cuda_host_free(void *data) {
+    cudaFreeHost(data);
+}
+
 /* Memory that is not pinned has been read when the call returns: CUDA stages it. */
 int cuda_upload(struct device *d, const struct tensor *to, const struct tensor *from,
                 struct error *e) {

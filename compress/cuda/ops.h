@@ -37,8 +37,7 @@
     OP(adamw)
 /* clang-format on */
 
-#define CUDA_DECLARE(name)                                                                         \
-    extern __typeof__(*(((struct ops *)NULL)->name)) cuda_##name __attribute__((weak));
+#define CUDA_DECLARE(name) extern __typeof__(*(((struct ops *)NULL)->name)) cuda_##name;
 extern "C" {
 CUDA_OPERATIONS(CUDA_DECLARE)
 }

@@ -24,6 +24,14 @@ static inline struct gpu_rows gpu_rows_of(const struct tensor *t) {
     return rows;
 }
 
+/* From row `first` on. */
+static inline struct gpu_rows gpu_rows_from(const struct gpu_rows *x, int64_t first) {
+    struct gpu_rows rest = *x;
+    const int64_t bytes = x->bf16 ? sizeof(uint16_t) : sizeof(float);
+    rest.data = (unsigned char *)x->data + first * x->stride * bytes;
+    return rest;
+}
+
 /* The numbers of a dense vector of F32; NULL of NULL. */
 static inline float *gpu_vector_of(const struct tensor *t) {
     assert(t == NULL || (t->type == DTYPE_F32 && tensor_is_dense(t)));
@@ -72,6 +80,52 @@ static __device__ inline void gpu_put4(const struct gpu_rows *x, int64_t row, in
     *(uint2 *)((uint16_t *)x->data + at) =
         make_uint2(gpu_bf16_of(v.x) | (unsigned)gpu_bf16_of(v.y) << 16,
                    gpu_bf16_of(v.z) | (unsigned)gpu_bf16_of(v.w) << 16);
+}
+
+/* LANES (1 or 4) numbers as they lie in memory, of BF16 two in each float: loads of several
+ * operands come first and are unpacked after, so that none waits for another. */
+template <int LANES>
+static __device__ inline void gpu_load(float *to, const struct gpu_rows *x, int64_t row,
+                                       int64_t column) {
+    const int64_t at = row * x->stride + column;
+    if constexpr (LANES == 1) {
+        to[0] = x->bf16 ? __uint_as_float(((const uint16_t *)x->data)[at])
+                        : ((const float *)x->data)[at];
+    } else if (x->bf16) {
+        const uint2 two = *(const uint2 *)((const uint16_t *)x->data + at);
+        to[0] = __uint_as_float(two.x);
+        to[1] = __uint_as_float(two.y);
+    } else {
+        const float4 four = *(const float4 *)((const float *)x->data + at);
+        to[0] = four.x;
+        to[1] = four.y;
+        to[2] = four.z;
+        to[3] = four.w;
+    }
+}
+
+template <int LANES> static __device__ inline void gpu_unpack(float *v, bool bf16) {
+    if (!bf16) {
+        return;
+    }
+    const unsigned first = __float_as_uint(v[0]);
+    v[0] = __uint_as_float(first << 16);
+    if constexpr (LANES == 4) {
+        const unsigned second = __float_as_uint(v[1]);
+        v[1] = __uint_as_float(first & 0xFFFF0000u);
+        v[2] = __uint_as_float(second << 16);
+        v[3] = __uint_as_float(second & 0xFFFF0000u);
+    }
+}
+
+template <int LANES>
+static __device__ inline void gpu_store(const struct gpu_rows *x, int64_t row, int64_t column,
+                                        const float *v) {
+    if constexpr (LANES == 4) {
+        gpu_put4(x, row, column, make_float4(v[0], v[1], v[2], v[3]));
+    } else {
+        gpu_put(x, row, column, v[0]);
+    }
 }
 
 #endif

@@ -24,6 +24,7 @@
 #include "compress/cpu/product.h"
 #include "compress/encoder.h"
 #include "render/mode.h"
+#include "tests/bench/page.h"
 #include "tests/bench/where.h"
 
 static double seconds(clockid_t clock) {
@@ -40,17 +41,6 @@ static void must(int rc, const struct error *e) {
     if (rc < 0) {
         fprintf(stderr, "bench-encoder: %s\n", e->text);
         exit(1);
-    }
-}
-
-/* Grey pixels of a page that looks like text; peer_torch.py has the same formula, normalised. */
-static void page_of(uint8_t *pixels, int side) {
-    for (int y = 0; y < side; y++) {
-        for (int x = 0; x < side; x++) {
-            int ink =
-                (37 * (x / 3) + 101 * (y / 16) + 13 * (x / 11) * (y / 16)) % 7 < 3 && y % 16 < 11;
-            pixels[y * side + x] = ink ? 0 : 255;
-        }
     }
 }
 

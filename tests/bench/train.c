@@ -1,15 +1,15 @@
 /* train.c - how fast `occ train read` learns, beside the floor: its products alone at the measured
  * rate.
  *
- *     bench-train [--steps 12] [--batch 8] [--threads N]     without N: with two threads and one
+ *     bench-train [--steps 12] [--batch 8] [--threads N] [--device cpu]
  *
  * The nano encoder with all heads on tiny pages, each read after one halving; a page
  * is always the same, so that none is drawn meanwhile. Prints a JSON line: pages per second, of
  * wall and of processor time; the rate of the multiplications and additions that the network needs,
  * three times those of the way forward; the share of the rate that a single large product reaches,
- * in as many threads, before and after. On a machine that has other work, "cpu_share" is the one to
- * read. "where": shares of the processor time of the steps (where.h). Writes a checkpoint into the
- * folder it runs in, and removes it. */
+ * in as many threads, before and after. Without N: with two threads and one. On a machine that has
+ * other work, "cpu_share" is the one to read. "where": shares of the processor time of the steps
+ * (where.h). Writes a checkpoint into the folder it runs in, and removes it. */
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <inttypes.h>
@@ -23,6 +23,8 @@
 
 #include "compress/cpu/level.h"
 #include "compress/cpu/product.h"
+#include "tests/bench/ceilings.h"
+#include "tests/bench/page.h"
 #include "tests/bench/where.h"
 #include "train/read/read.h"
 
@@ -32,13 +34,6 @@ static double seconds(clockid_t clock) {
     struct timespec t;
     clock_gettime(clock, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void must(int rc, const struct error *e) {
-    if (rc < 0) {
-        fprintf(stderr, "bench-train: %s\n", e->text);
-        exit(1);
-    }
 }
 
 /* ---- The ceiling ----------------------------------------------------------------------------- */
@@ -150,6 +145,7 @@ static double reading_products(const struct encoder_config *e, const struct read
 struct source {
     pthread_mutex_t lock;
     uint64_t first, last; /* numbers */
+    bool samples;         /* where.h's: of processor time */
     double wall[2], cpu[2];
     uint8_t grey[SIDE * SIDE];
     struct read_label labels[ROWS * A_ROW];
@@ -174,7 +170,9 @@ static int make(void *generator, const struct read_request *r, struct read_page 
         if (r->number == (i == 0 ? s->first : s->last)) {
             s->wall[i] = seconds(CLOCK_MONOTONIC);
             s->cpu[i] = seconds(CLOCK_PROCESS_CPUTIME_ID);
-            (i == 0 ? where_start : where_stop)();
+            if (s->samples) {
+                (i == 0 ? where_start : where_stop)();
+            }
         }
     }
     pthread_mutex_unlock(&s->lock);
@@ -187,11 +185,7 @@ static int make(void *generator, const struct read_request *r, struct read_page 
 }
 
 static void fill(struct source *s, int classes) {
-    for (int i = 0; i < SIDE * SIDE; i++) {
-        int x = i % SIDE, y = i / SIDE;
-        bool ink = (37 * (x / 3) + 101 * (y / 16) + 13 * (x / 11) * (y / 16)) % 7 < 3;
-        s->grey[i] = ink && y % 16 < 11 ? 0 : 255;
-    }
+    page_of(s->grey, SIDE);
     for (int i = 0; i < ROWS * A_ROW; i++) {
         s->labels[i] =
             (struct read_label){.row = (int16_t)(2 * (i / A_ROW)),
@@ -213,7 +207,17 @@ static void remove_run(const char *folder) {
     rmdir(folder);
 }
 
-static void measure(const struct alphabet *alphabet, int threads, int64_t batch, int64_t steps) {
+static void add_ceiling(const struct backend *b, enum dtype compute, int threads,
+                        struct rate *rate) {
+    if (b->host_memory) {
+        add_rates(threads, compute, rate);
+    } else {
+        rate->wall += ceilings_measure(b, compute).operations;
+    }
+}
+
+static void measure(const char *device, const struct alphabet *alphabet, int threads, int64_t batch,
+                    int64_t steps) {
     static struct source s = {.lock = PTHREAD_MUTEX_INITIALIZER};
     char folder[] = "bench-train-XXXXXX";
     const struct backend *backend;
@@ -222,10 +226,10 @@ static void measure(const struct alphabet *alphabet, int threads, int64_t batch,
     struct trainer_result result;
     struct rate rate = {.wall = 0};
     struct error e;
-    must(backend_open(&backend, "cpu", &e), &e);
+    must(backend_open(&backend, device, &e), &e);
     must(backend_compute(backend, "auto", &compute, &e), &e);
     must(config_named(&o.encoder, "nano", &e), &e);
-    o.trainer.device = "cpu";
+    o.trainer.device = device;
     o.reading.classes = alphabet_count(alphabet);
     o.trainer.threads = threads;
     o.batch = batch - batch % threads;
@@ -241,6 +245,7 @@ static void measure(const struct alphabet *alphabet, int threads, int64_t batch,
         exit(1);
     }
     fill(&s, (int)o.reading.classes);
+    s.samples = backend->host_memory;
     s.first = (uint64_t)(WARM * o.batch);
     s.last = (uint64_t)((WARM + steps) * o.batch);
     const struct read_source source = {.context = &s,
@@ -248,10 +253,10 @@ static void measure(const struct alphabet *alphabet, int threads, int64_t batch,
                                        .close = close_generator,
                                        .make = make,
                                        .kinds = {"page"}};
-    add_rates(threads, compute, &rate);
+    add_ceiling(backend, compute, threads, &rate);
     int rc = read_train(&o, alphabet, &source, NULL, NULL, &result, &e);
     must(rc == ERR_CANCELLED ? 0 : rc, &e);
-    add_rates(threads, compute, &rate);
+    add_ceiling(backend, compute, threads, &rate);
     remove_run(folder);
     double pages = (double)(steps * o.batch);
     double wall = pages / (s.wall[1] - s.wall[0]), cpu = pages / (s.cpu[1] - s.cpu[0]);
@@ -262,22 +267,32 @@ static void measure(const struct alphabet *alphabet, int threads, int64_t batch,
            "\"batch\": %" PRId64 ", \"pages_per_second\": %.2f, \"pages_per_cpu_second\": %.2f, "
            "\"forward_gmacs\": %.2f, \"heads_gmacs\": %.2f, \"gflops\": %.0f, "
            "\"product_gflops\": %.0f, \"share\": %.3f, \"cpu_share\": %.3f, \"where\": ",
-           compute == DTYPE_BF16 ? "bf16" : "f32", level_choose(&e)->name, threads, o.batch, wall,
+           compute == DTYPE_BF16 ? "bf16" : "f32",
+           backend->host_memory ? level_choose(&e)->name : backend->name, threads, o.batch, wall,
            cpu, forward * 1e-9, heads * 1e-9, operations * wall * 1e-9, rate.wall / 2 * 1e-9,
-           operations * wall / (rate.wall / 2), operations * cpu / (rate.cpu / 2));
+           operations * wall / (rate.wall / 2),
+           rate.cpu > 0 ? operations * cpu / (rate.cpu / 2) : 0);
     where_print(stdout);
     printf("}\n");
     fflush(stdout);
 }
 
 int main(int argc, char **argv) {
-    static const struct option OPTIONS[] = {
-        {"steps", 1, NULL, 's'}, {"batch", 1, NULL, 'b'}, {"threads", 1, NULL, 't'}, {0}};
+    static const struct option OPTIONS[] = {{"steps", 1, NULL, 's'},
+                                            {"batch", 1, NULL, 'b'},
+                                            {"threads", 1, NULL, 't'},
+                                            {"device", 1, NULL, 'd'},
+                                            {0}};
+    const char *device = "cpu";
     struct alphabet *alphabet;
     struct error e;
     long steps = 12, batch = 8, threads = 0;
     for (int c = getopt_long(argc, argv, "", OPTIONS, NULL); c != -1;
          c = getopt_long(argc, argv, "", OPTIONS, NULL)) {
+        if (c == 'd') {
+            device = optarg;
+            continue;
+        }
         long value = c != '?' ? strtol(optarg, NULL, 10) : 0;
         if (value < 1 || value > 4096) {
             fprintf(stderr, "see the head of tests/bench/train.c\n");
@@ -287,7 +302,7 @@ int main(int argc, char **argv) {
     }
     must(alphabet_open(&alphabet, &e), &e);
     for (long n = threads > 0 ? threads : 2; n > 0 && (threads == 0 || n == threads); n--) {
-        measure(alphabet, (int)n, batch > n ? batch : n, steps);
+        measure(device, alphabet, (int)n, batch > n ? batch : n, steps);
     }
     alphabet_close(alphabet);
     return 0;

@@ -1,134 +1,68 @@
 /* gpu_host.cc - fibers that stand for the threads of a block, and what they wait for. See
- * cuda_runtime.h. */
+ * cuda_runtime.h.
+ *
+ * ThreadSanitizer knows the threads of a block apart and is told of barriers only, so that what two
+ * threads do to one place without a barrier between is a race to it, in whatever order they ran; of
+ * threads of two blocks as well. The fiber that a thread is changes from block to block: what a
+ * fiber does comes in order. That takes long, so it is done for a few blocks of each launch, which
+ * are watched; the threads of others are one to it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "tests/kernels/cuda_runtime.h"
+#include "tests/kernels/emulator.h"
+#include "tests/kernels/fibers.h"
+#include "tests/kernels/sanitizers.h"
 
-#if !defined(__x86_64__)
-#include <ucontext.h>
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define FIBERS_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define FIBERS_TSAN 1
-#endif
-#endif
-#ifdef FIBERS_TSAN
-#include <sanitizer/tsan_interface.h>
-#endif
-
-enum { STACK = 64 * 1024, MOST_THREADS = 1024, WARP = 32, MOST_WARPS = MOST_THREADS / WARP };
+enum { WARP = 32, MOST_WARPS = MOST_FIBERS / WARP, PAGE = 4096, MEETINGS = 64 };
+enum { WATCHED = 2 /* blocks of a launch, or about as many of a large one */ };
 
 enum state { RUNS, AT_BLOCK_BARRIER, AT_WARP_BARRIER, ENDED };
 
-struct fiber {
-    struct gpu_thread thread; /* first: gpu_now */
+struct thread {
+    struct gpu_thread seen; /* first: gpu_now */
     enum state state;
+    int fiber;
     unsigned mask; /* of the warp barrier that it waits at */
     const char *file;
     int line; /* of the barrier */
-    int exchanges;
-#if defined(__x86_64__)
-    void *stack_pointer;
-#else
-    ucontext_t context;
-#endif
-#ifdef FIBERS_TSAN
-    void *tsan;
-#endif
+    unsigned exchanges, counts;
+};
+
+/* What ThreadSanitizer knows a place by where threads meet. */
+struct meetings {
+    uint64_t begin, barrier, warps[MOST_WARPS], fence, end;
 };
 
 struct gpu_thread *gpu_now;
 
 static struct {
-    const char *name;
-    void (*run)(void *kernel);
-    void *kernel;
-    char *stacks;
-    struct fiber fibers[MOST_THREADS];
+    const struct launch *launch;
+    struct thread threads[MOST_FIBERS];
+    int order[MOST_FIBERS];
     int count;
     uint64_t words[MOST_WARPS][2][WARP]; /* of exchanges: two that take turns */
+    int counted[3];
     char *shared;
-    uint64_t random;
-#if defined(__x86_64__)
-    void *home;
-#else
-    ucontext_t home;
-#endif
-#ifdef FIBERS_TSAN
-    void *tsan_home;
-#endif
+    bool watched;              /* the block that runs */
+    struct meetings *meetings; /* of blocks: some that take turns */
+    struct meetings *meeting;  /* of the block that runs */
 } gpu;
 
-/* ---- Switching ------------------------------------------------------------------------------- */
-
-#if defined(__x86_64__)
-/* Saves what a call keeps, leaves the stack pointer in *from, and goes on at `to`. */
-extern "C" void gpu_switch(void **from, void *to);
-asm(".text\n.type gpu_switch,@function\ngpu_switch:\n"
-    "pushq %rbp\npushq %rbx\npushq %r12\npushq %r13\npushq %r14\npushq %r15\n"
-    "movq %rsp,(%rdi)\nmovq %rsi,%rsp\n"
-    "popq %r15\npopq %r14\npopq %r13\npopq %r12\npopq %rbx\npopq %rbp\nret\n"
-    ".size gpu_switch,.-gpu_switch\n");
-#endif
-
-static void enter(struct fiber *f) {
-    gpu_now = &f->thread;
-#ifdef FIBERS_TSAN
-    __tsan_switch_to_fiber(f->tsan, __tsan_switch_to_fiber_no_sync);
-#endif
-#if defined(__x86_64__)
-    gpu_switch(&gpu.home, f->stack_pointer);
-#else
-    swapcontext(&gpu.home, &f->context);
-#endif
+static unsigned blocks_of(const struct launch *l) {
+    return l->grid.x * l->grid.y * l->grid.z;
 }
 
-static void leave(struct fiber *f) {
-#ifdef FIBERS_TSAN
-    __tsan_switch_to_fiber(gpu.tsan_home, __tsan_switch_to_fiber_no_sync);
-#endif
-#if defined(__x86_64__)
-    gpu_switch(&f->stack_pointer, gpu.home);
-#else
-    swapcontext(&f->context, &gpu.home);
-#endif
-}
-
-static void fiber_main(void) {
-    struct fiber *f = (struct fiber *)gpu_now;
-    gpu.run(gpu.kernel);
-    f->state = ENDED;
-    leave(f);
-}
-
-static void fiber_begin(struct fiber *f, int i) {
-    char *stack = gpu.stacks + (size_t)i * STACK;
-#if defined(__x86_64__)
-    void **top = (void **)(stack + STACK) - 2; /* as after a call: 8 bytes off 16 */
-    top[0] = (void *)fiber_main;
-    top[1] = NULL;
-    f->stack_pointer = top - 6;
-    memset(top - 6, 0, 6 * sizeof *top);
-#else
-    getcontext(&f->context);
-    f->context.uc_stack.ss_sp = stack;
-    f->context.uc_stack.ss_size = STACK;
-    f->context.uc_link = NULL;
-    makecontext(&f->context, fiber_main, 0);
-#endif
-    f->state = RUNS;
-    f->exchanges = 0;
+static int warp_of(const struct thread *t) {
+    return (int)(t - gpu.threads) / WARP;
 }
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
 [[noreturn]] void gpu_fail(const char *what, const char *file, int line) {
     const struct gpu_thread *t = gpu_now;
-    fprintf(stderr, "%s: %s, at %s:%d", gpu.name, what, file, line);
+    const char *name = gpu.launch != NULL ? gpu.launch->name : "the host";
+    fprintf(stderr, "%s: %s, at %s:%d", name, what, file, line);
     if (t != NULL) {
         fprintf(stderr, " (thread %u,%u,%u of block %u,%u,%u)", t->thread.x, t->thread.y,
                 t->thread.z, t->block.x, t->block.y, t->block.z);
@@ -138,218 +72,260 @@ static void fiber_begin(struct fiber *f, int i) {
 }
 
 static void wait_at(enum state state, unsigned mask, const char *file, int line) {
-    struct fiber *f = (struct fiber *)gpu_now;
-    f->state = state;
-    f->mask = mask;
-    f->file = file;
-    f->line = line;
-    leave(f);
+    struct thread *t = (struct thread *)gpu_now;
+    t->state = state;
+    t->mask = mask;
+    t->file = file;
+    t->line = line;
+    fiber_leave(false);
+}
+
+/* Of a block that is watched. */
+static void tell_others(void *place) {
+    if (gpu.watched) {
+        tsan_release(place);
+    }
+}
+
+static void hear_others(void *place) {
+    if (gpu.watched) {
+        tsan_acquire(place);
+    }
 }
 
 void gpu_block_barrier(const char *file, int line) {
-#ifdef FIBERS_TSAN
-    __tsan_release(&gpu.shared);
-#endif
+    tell_others(&gpu.meeting->barrier);
     wait_at(AT_BLOCK_BARRIER, 0, file, line);
-#ifdef FIBERS_TSAN
-    __tsan_acquire(&gpu.shared);
-#endif
+    hear_others(&gpu.meeting->barrier);
+}
+
+int gpu_block_count(bool mine, const char *file, int line) {
+    struct thread *t = (struct thread *)gpu_now;
+    const unsigned turn = t->counts++ % 3;
+    gpu.counted[turn] += mine;
+    gpu_block_barrier(file, line);
+    gpu.counted[(turn + 2) % 3] = 0; /* all have read it, and count there after the next barrier */
+    return gpu.counted[turn];
+}
+
+void gpu_warp_meet(unsigned mask, const char *file, int line) {
+    if ((mask >> gpu_now->lane & 1) == 0) {
+        gpu_fail("a lane waits with a mask that it is not in", file, line);
+    }
+    wait_at(AT_WARP_BARRIER, mask, file, line);
 }
 
 void gpu_warp_barrier(unsigned mask, const char *file, int line) {
-    struct fiber *f = (struct fiber *)gpu_now;
-    if ((mask >> f->thread.lane & 1) == 0) {
-        gpu_fail("a lane waits with a mask that it is not in", file, line);
-    }
-    void *warp = &gpu.words[(f - gpu.fibers) / WARP];
-    (void)warp;
-#ifdef FIBERS_TSAN
-    __tsan_release(warp);
-#endif
-    wait_at(AT_WARP_BARRIER, mask, file, line);
-#ifdef FIBERS_TSAN
-    __tsan_acquire(warp);
-#endif
+    uint64_t *meeting = &gpu.meeting->warps[warp_of((struct thread *)gpu_now)];
+    tell_others(meeting);
+    gpu_warp_meet(mask, file, line);
+    hear_others(meeting);
 }
 
 const uint64_t *gpu_exchange(unsigned mask, uint64_t mine, const char *file, int line) {
-    struct fiber *f = (struct fiber *)gpu_now;
-    uint64_t *words = gpu.words[(f - gpu.fibers) / WARP][f->exchanges++ % 2];
-    words[f->thread.lane] = mine;
-    gpu_warp_barrier(mask, file, line);
+    struct thread *t = (struct thread *)gpu_now;
+    uint64_t *words = gpu.words[warp_of(t)][t->exchanges++ % 2];
+    words[t->seen.lane] = mine;
+    gpu_warp_meet(mask, file, line);
     return words;
+}
+
+void gpu_fence(void) {
+    tsan_acquire(&gpu.meetings->fence);
+    tsan_release(&gpu.meetings->fence);
 }
 
 /* ---- Rounds ---------------------------------------------------------------------------------- */
 
-static bool release_warp(struct fiber *lanes, int count) {
-    bool released = false;
-    for (int i = 0; i < count; i++) {
-        if (lanes[i].state != AT_WARP_BARRIER) {
-            continue;
-        }
-        const unsigned mask = lanes[i].mask;
-        unsigned there = 0;
-        for (int k = 0; k < count; k++) {
-            there |= lanes[k].state == AT_WARP_BARRIER && lanes[k].mask == mask ? 1u << k : 0;
-        }
-        if ((there & mask) != mask) {
-            continue;
-        }
-        for (int k = 0; k < count; k++) {
-            if ((mask >> k & 1) != 0) {
-                if (lanes[k].line != lanes[i].line) {
-                    gpu_now = &lanes[k].thread;
-                    gpu_fail("lanes of a warp met at different lines", lanes[k].file,
-                             lanes[k].line);
-                }
-                lanes[k].state = RUNS;
+/* Lanes that wait with one mask, once all of it are there. */
+static bool release_lanes(struct thread *lanes, int count, const struct thread *first) {
+    const unsigned mask = first->mask;
+    unsigned there = 0;
+    for (int k = 0; k < count; k++) {
+        there |= lanes[k].state == AT_WARP_BARRIER && lanes[k].mask == mask ? 1u << k : 0;
+    }
+    if ((there & mask) != mask) {
+        return false;
+    }
+    for (int k = 0; k < count; k++) {
+        if ((mask >> k & 1) != 0) {
+            if (lanes[k].line != first->line || lanes[k].file != first->file) {
+                gpu_now = &lanes[k].seen;
+                gpu_fail("lanes of a warp met at different lines", lanes[k].file, lanes[k].line);
             }
+            lanes[k].state = RUNS;
         }
-        released = true;
+    }
+    return true;
+}
+
+static bool release_warp(struct thread *lanes, int count) {
+    bool released = false;
+    unsigned tried = 0; /* lanes with a mask that is not whole */
+    for (int i = 0; i < count; i++) {
+        if (lanes[i].state == AT_WARP_BARRIER && (tried >> i & 1) == 0) {
+            released |= release_lanes(lanes, count, &lanes[i]);
+            tried |= lanes[i].mask;
+        }
     }
     return released;
+}
+
+/* Threads that wait for the whole block. */
+static bool release_block(void) {
+    const struct thread *first = NULL;
+    int waiting = 0, ended = 0;
+    for (int i = 0; i < gpu.count; i++) {
+        const struct thread *t = &gpu.threads[i];
+        ended += t->state == ENDED;
+        if (t->state == AT_BLOCK_BARRIER) {
+            first = first == NULL ? t : first;
+            waiting++;
+            if (t->line != first->line || t->file != first->file) {
+                gpu_now = (struct gpu_thread *)&t->seen;
+                gpu_fail("threads of a block wait at different barriers", t->file, t->line);
+            }
+        }
+    }
+    if (waiting > 0 && ended > 0 && waiting + ended == gpu.count) {
+        gpu_now = (struct gpu_thread *)&first->seen;
+        gpu_fail("a barrier that other threads of the block never reach", first->file, first->line);
+    }
+    for (int i = 0; i < gpu.count && waiting == gpu.count; i++) {
+        gpu.threads[i].state = RUNS;
+    }
+    return waiting == gpu.count;
 }
 
 /* Whether somebody can go on. */
 static bool release(void) {
     bool released = false;
-    int waiting = 0, ended = 0;
-    const struct fiber *first = NULL;
     for (int i = 0; i < gpu.count; i += WARP) {
-        released |= release_warp(&gpu.fibers[i], gpu.count - i < WARP ? gpu.count - i : WARP);
+        released |= release_warp(&gpu.threads[i], gpu.count - i < WARP ? gpu.count - i : WARP);
     }
-    for (int i = 0; i < gpu.count; i++) {
-        const struct fiber *f = &gpu.fibers[i];
-        ended += f->state == ENDED;
-        if (f->state == AT_BLOCK_BARRIER) {
-            first = first == NULL ? f : first;
-            waiting++;
-            if (f->line != first->line || strcmp(f->file, first->file) != 0) {
-                gpu_now = (struct gpu_thread *)&f->thread;
-                gpu_fail("threads of a block wait at different barriers", f->file, f->line);
-            }
-        }
-    }
-    if (waiting > 0 && ended > 0 && waiting + ended == gpu.count) {
-        gpu_now = (struct gpu_thread *)&first->thread;
-        gpu_fail("a barrier that other threads of the block never reach", first->file, first->line);
-    }
-    if (waiting == gpu.count) {
-        for (int i = 0; i < gpu.count; i++) {
-            gpu.fibers[i].state = RUNS;
-        }
-        released = true;
-    }
-    return released;
+    return release_block() || released;
 }
 
-static void shuffle(int *order, int count) {
-    const char *asked = getenv("OCC_GPU_ORDER");
-    const bool forward = asked != NULL && strcmp(asked, "forward") == 0;
-    const bool reverse = asked != NULL && strcmp(asked, "reverse") == 0;
-    for (int i = 0; i < count; i++) {
-        order[i] = reverse ? count - 1 - i : i;
+[[noreturn]] static void fail_stuck(void) {
+    int i = 0;
+    while (gpu.threads[i].state == ENDED) {
+        i++;
     }
-    for (int i = count - 1; i > 0 && !forward && !reverse; i--) {
-        gpu.random = gpu.random * 6364136223846793005u + 1442695040888963407u;
-        int k = (int)((gpu.random >> 33) % (uint64_t)(i + 1)), kept = order[i];
-        order[i] = order[k];
-        order[k] = kept;
-    }
+    gpu_now = &gpu.threads[i].seen;
+    gpu_fail("threads wait for lanes that never come", gpu.threads[i].file, gpu.threads[i].line);
 }
 
 static void run_block(void) {
-    static int order[MOST_THREADS];
-    shuffle(order, gpu.count);
     for (int left = gpu.count; left > 0;) {
         bool any = false;
         for (int i = 0; i < gpu.count; i++) {
-            struct fiber *f = &gpu.fibers[order[i]];
-            if (f->state == RUNS) {
-                enter(f);
-                left -= f->state == ENDED;
+            struct thread *t = &gpu.threads[gpu.order[i]];
+            if (t->state == RUNS) {
+                gpu_now = &t->seen;
+                fiber_enter(t->fiber);
+                left -= t->state == ENDED;
                 any = true;
             }
         }
         if (left > 0 && !release() && !any) {
-            for (int i = 0; i < gpu.count; i++) {
-                struct fiber *f = &gpu.fibers[i];
-                if (f->state != ENDED) {
-                    gpu_now = &f->thread;
-                    gpu_fail("threads wait for lanes that never come", f->file, f->line);
-                }
-            }
+            fail_stuck();
         }
     }
     gpu_now = NULL;
+}
+
+/* ---- Blocks ---------------------------------------------------------------------------------- */
+
+static void order_threads(void) {
+    const enum order order = gpu_order();
+    for (int i = 0; i < gpu.count; i++) {
+        gpu.order[i] = order == REVERSE ? gpu.count - 1 - i : i;
+    }
+    for (int i = gpu.count - 1; i > 0 && order == RANDOM; i--) {
+        int k = (int)gpu_random((uint64_t)i + 1), kept = gpu.order[i];
+        gpu.order[i] = gpu.order[k];
+        gpu.order[k] = kept;
+    }
 }
 
 void *gpu_shared_memory(void) {
     return gpu.shared;
 }
 
-static void begin_block(dim3 grid, dim3 block, unsigned number, size_t shared_bytes) {
-    gpu.count = (int)(block.x * block.y * block.z);
-    for (int i = 0; i < gpu.count; i++) {
-        struct fiber *f = &gpu.fibers[i];
-        unsigned k = (unsigned)i;
-        f->thread.thread = {k % block.x, k / block.x % block.y, k / block.x / block.y};
-        f->thread.block = {number % grid.x, number / grid.x % grid.y, number / grid.x / grid.y};
-        f->thread.grid = grid;
-        f->thread.threads = block;
-        f->thread.lane = i % WARP;
-        fiber_begin(f, i);
-#ifdef FIBERS_TSAN
-        f->tsan = __tsan_create_fiber(0);
-#endif
+/* Exactly as large as was asked, so that AddressSanitizer sees its end. To ThreadSanitizer it is
+ * new where pages are mapped. */
+static void poison_shared(size_t bytes) {
+    if (tsan() && bytes > 0) {
+        void *pages =
+            mmap(gpu.shared, (bytes + PAGE - 1) / PAGE * PAGE, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | (gpu.shared != NULL ? MAP_FIXED : 0), -1, 0);
+        gpu.shared = (char *)pages;
+    } else if (!tsan() && gpu.shared == NULL) {
+        gpu.shared = (char *)malloc(bytes);
     }
-    memset(gpu.shared, 0xFF, shared_bytes);
+    memset(gpu.shared, 0xFF, bytes);
 }
 
-static void end_block(void) {
-#ifdef FIBERS_TSAN
-    for (int i = 0; i < gpu.count; i++) {
-        __tsan_destroy_fiber(gpu.fibers[i].tsan);
+static void forget_shared(size_t bytes) {
+    if (tsan() && bytes > 0) {
+        munmap(gpu.shared, (bytes + PAGE - 1) / PAGE * PAGE);
+    } else if (!tsan()) {
+        free(gpu.shared);
     }
-#endif
-}
-
-static void open_stacks(void) {
-    const char *asked = getenv("OCC_GPU_ORDER");
-    gpu.random = asked != NULL ? strtoull(asked, NULL, 10) : 1;
-    void *stacks = mmap(NULL, (size_t)STACK * MOST_THREADS, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (stacks == MAP_FAILED) {
-        perror("stacks of a GPU's threads");
-        abort();
-    }
-    gpu.stacks = (char *)stacks;
-}
-
-void gpu_launch(const char *name, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
-                void (*run)(void *kernel), void *kernel) {
-    (void)stream;
-    const size_t threads = (size_t)block.x * block.y * block.z;
-    const unsigned blocks = grid.x * grid.y * grid.z;
-    gpu.name = name;
-    if (threads == 0 || threads > MOST_THREADS || blocks == 0 || shared_bytes > 227 * 1024) {
-        gpu_fail("a launch that no GPU takes", __FILE__, __LINE__);
-    }
-    if (gpu.stacks == NULL) {
-        open_stacks();
-    }
-    gpu.run = run;
-    gpu.kernel = kernel;
-    gpu.shared = (char *)malloc(shared_bytes + 1);
-#ifdef FIBERS_TSAN
-    gpu.tsan_home = __tsan_get_current_fiber();
-#endif
-    for (unsigned i = 0; i < blocks; i++) {
-        begin_block(grid, block, i, shared_bytes);
-        run_block();
-        end_block();
-    }
-    free(gpu.shared);
     gpu.shared = NULL;
+}
+
+static void thread_main(void) {
+    hear_others(&gpu.meeting->begin);
+    gpu.launch->run(gpu.launch->kernel);
+    ((struct thread *)gpu_now)->state = ENDED;
+    tell_others(&gpu.meetings->end);
+}
+
+static void begin_block(unsigned number) {
+    const dim3 grid = gpu.launch->grid, block = gpu.launch->block;
+    gpu.meeting = &gpu.meetings[number % MEETINGS];
+    gpu.watched = blocks_of(gpu.launch) <= WATCHED || gpu_random(blocks_of(gpu.launch)) < WATCHED;
+    fibers_choose(gpu.watched ? gpu.launch->pool : FIBERS_OF_CALLER, gpu.count);
+    poison_shared(gpu.launch->shared_bytes);
+    memset(gpu.counted, 0, sizeof gpu.counted);
+    order_threads();
+    for (int i = 0; i < gpu.count; i++) {
+        struct thread *t = &gpu.threads[i];
+        const unsigned k = (unsigned)i;
+        t->seen.thread = {k % block.x, k / block.x % block.y, k / block.x / block.y};
+        t->seen.block = {number % grid.x, number / grid.x % grid.y, number / grid.x / grid.y};
+        t->seen.grid = grid;
+        t->seen.threads = block;
+        t->seen.lane = i % WARP;
+        t->state = RUNS;
+        t->exchanges = t->counts = 0;
+        t->fiber = gpu.order[(i + (int)(number % MOST_FIBERS)) % gpu.count];
+        fiber_start(t->fiber, thread_main);
+    }
+    tell_others(&gpu.meeting->begin);
+}
+
+/* Block i of those that run. Primes visit all. */
+static unsigned block_number(unsigned i, unsigned first, uint64_t step, unsigned blocks) {
+    return gpu_order() == REVERSE ? blocks - 1 - i : (unsigned)((first + i * step) % blocks);
+}
+
+void blocks_run(const struct launch *l) {
+    static const uint32_t PRIMES[] = {4294967291u, 2654435761u, 2147483647u};
+    const unsigned blocks = blocks_of(l);
+    const bool random = gpu_order() == RANDOM;
+    const unsigned first = random ? (unsigned)gpu_random(blocks) : 0;
+    const uint64_t step = random ? PRIMES[gpu_random(3)] : 1;
+    gpu.launch = l;
+    gpu.count = (int)(l->block.x * l->block.y * l->block.z);
+    gpu.meetings = (struct meetings *)calloc(MEETINGS, sizeof *gpu.meetings);
+    for (unsigned i = 0; i < blocks; i++) {
+        begin_block(block_number(i, first, step, blocks));
+        run_block();
+    }
+    tsan_acquire(&gpu.meetings->end);
+    forget_shared(l->shared_bytes);
+    free(gpu.meetings);
+    gpu.launch = NULL;
 }

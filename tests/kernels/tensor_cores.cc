@@ -1,5 +1,6 @@
 /* tensor_cores.cc - see tensor_cores.h. Fragments lie as the PTX manual says. */
 #include "tests/kernels/cuda_runtime.h"
+#include "tests/kernels/sanitizers.h"
 
 enum { MOST_THREADS = 1024, WARP = 32, MOST_COPIES = 256, COPY = 16 /* bytes */ };
 
@@ -37,7 +38,7 @@ void gpu_mma_bf16(float d[4], const unsigned a[4], unsigned b0, unsigned b1) {
     }
     open_pair(&f->b[lane][0], b0);
     open_pair(&f->b[lane][2], b1);
-    gpu_warp_barrier(0xFFFFFFFFu, __FILE__, __LINE__);
+    gpu_warp_meet(0xFFFFFFFFu, __FILE__, __LINE__);
     for (int k = 0; k < 16; k++) {
         /* a: rows 0-7 and 8-15 of the first 8 of depth, then of the last 8; b: columns likewise. */
         const int at = k % 8 / 2, half = k / 8, low = k % 2;
@@ -58,7 +59,8 @@ void gpu_load_matrices(unsigned out[4], const void *row, bool turned) {
         gpu_fail("a row of a matrix that is not aligned to 16 bytes", __FILE__, __LINE__);
     }
     f->rows[lane] = (const uint16_t *)row;
-    gpu_warp_barrier(0xFFFFFFFFu, __FILE__, __LINE__);
+    tsan_reads(row, 16);
+    gpu_warp_meet(0xFFFFFFFFu, __FILE__, __LINE__);
     for (int i = 0; i < 4; i++) {
         const uint16_t *const *rows = f->rows + 8 * i;
         const unsigned low = turned ? rows[minor][major] : rows[major][minor];
@@ -88,6 +90,7 @@ void gpu_copy_async(void *to, const void *from, bool there) {
     memset(c->items[c->count].value, 0, COPY);
     if (there) {
         memcpy(c->items[c->count].value, from, COPY);
+        tsan_reads(from, COPY);
     }
     c->items[c->count++].to = to;
 }
@@ -96,6 +99,7 @@ void gpu_copies_wait(void) {
     struct copies *c = &under_way[thread_number()];
     for (int i = 0; i < c->count; i++) {
         memcpy(c->items[i].to, c->items[i].value, COPY);
+        tsan_writes(c->items[i].to, COPY);
     }
     c->count = 0;
 }

@@ -261,7 +261,7 @@ int align_forecast(const struct align_options *options, const struct decoder_con
     *ledger = (struct ledger){.predicted = {0}};
     int rc = trainer_backend(&o.trainer, &backend, &compute, e);
     rc = rc == 0 ? device_open(&device, backend, compute, e) : rc;
-    rc = rc == 0 ? dry_open(&dry, compute, e) : rc;
+    rc = rc == 0 ? dry_open(&dry, backend, compute, e) : rc;
     rc = rc == 0 ? decoder_open_dry(&base, config, model, o.format, dry, e) : rc;
     n.base = base;
     rc = rc == 0 ? settle_adapter(&n, &o, e) : rc;

@@ -353,7 +353,9 @@ static int threads_of(const struct match_task *k, int64_t *threads, struct error
     const struct trainer_options *o = &k->network->options->trainer;
     const struct backend *backend;
     int rc = backend_open(&backend, o->device, e);
-    *threads = rc < 0 ? 1 : o->team > 0 ? o->team : backend->workers();
+    *threads = rc < 0 || backend->team_open == NULL ? 1 /* is as fast as all */
+               : o->team > 0                        ? o->team
+                                                    : backend->workers();
     while (*threads > 1 && k->samples % *threads != 0) {
         --*threads;
     }

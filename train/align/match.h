@@ -37,12 +37,13 @@ struct match_words {
     int64_t count;
     float *mean; /* (width) */
     /* Of all, and of none, which is zeros: (count + 1, width), embeddings less the mean, times
-     * MATCH_SHARP; (count + 1), - MATCH_SHARP |e|^2 / 2. */
-    float *rows, *bias;
+     * MATCH_SHARP; (count + 1, 1), - MATCH_SHARP |e|^2 / 2. Of the network's device. */
+    struct tensor rows, bias;
+    struct device *device;
 };
 #define MATCH_SHARP 0.7
 int match_words_open(struct match_words *w, const struct align_network *n, struct error *e);
-/* As large, and all zeros: for a forecast. */
+/* As large, and nowhere: for a forecast. */
 int match_words_blank(struct match_words *w, const struct decoder_config *c, struct error *e);
 void match_words_close(struct match_words *w); /* {0} is allowed */
 

@@ -182,20 +182,21 @@ static void fill_more(const struct match_worker *w, const struct nearest *n, con
     }
 }
 
-/* (count, width) of the device: a part of the task's, then a part of the sample's. */
-static struct tensor join(const struct match_worker *w, struct tape *t, const float *common,
-                          int64_t count, const float *more, int64_t extra, int64_t width) {
+/* Rows of the device: the task's, then the sample's, which the host has. */
+static struct tensor join(const struct match_worker *w, struct tape *t, const struct tensor *common,
+                          float *more, int64_t extra) {
     const struct ops *ops = w->device->ops;
+    const int64_t count = tensor_rows(common), width = tensor_width(common);
     const struct tensor like = tensor_matrix(NULL, DTYPE_F32, NULL, count + extra, width);
     const struct tensor all = tape_space(t, &like);
-    const float *const from[2] = {common, more};
-    const int64_t first[2] = {0, count}, rows[2] = {count, extra};
-    for (int i = 0; i < 2 && all.data != NULL; i++) {
-        struct error e;
-        void *data = (void *)(uintptr_t)from[i]; /* only read */
-        const struct tensor host = tensor_matrix(data, DTYPE_F32, NULL, rows[i], width);
-        const struct tensor to = tensor_row_range(&all, first[i], rows[i]);
-        tape_fail(t, rows[i] > 0 ? ops->upload(w->device, &to, &host, &e) : 0, &e);
+    struct error e;
+    if (all.data != NULL) {
+        const struct tensor first = tensor_row_range(&all, 0, count);
+        const struct tensor rest = tensor_row_range(&all, count, extra);
+        const struct tensor host = tensor_matrix(more, DTYPE_F32, NULL, extra, width);
+        int rc = ops->copy(w->device, &first, common, &e);
+        rc = rc == 0 && extra > 0 ? ops->upload(w->device, &rest, &host, &e) : rc;
+        tape_fail(t, rc, &e);
     }
     return all;
 }
@@ -236,8 +237,8 @@ static void classify(struct match_worker *w, struct tape *t, struct node *z,
     fill_more(w, n, embedded, rows, bias, width);
     const struct tensor like = tensor_vector(NULL, DTYPE_F32, NULL, 1),
                         total = tape_space(t, &like);
-    const struct tensor matrix = join(w, t, words->rows, words->count + 1, rows, n->extra, width);
-    struct tensor biases = join(w, t, words->bias, words->count + 1, bias, n->extra, 1);
+    const struct tensor matrix = join(w, t, &words->rows, rows, n->extra);
+    struct tensor biases = join(w, t, &words->bias, bias, n->extra);
     const struct tensor index = tape_upload_numbers(t, n->rows, n->count);
     const struct tensor labels = tape_upload_numbers(t, n->labels, n->count);
     if (tape_status(t, NULL) < 0) {

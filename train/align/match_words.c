@@ -76,7 +76,7 @@ static int choose(struct match_words *w, const struct align_network *n, struct e
 /* ---- Their embeddings ------------------------------------------------------------------------ */
 
 static int embed_piece(const struct match_words *w, const struct align_network *n, struct tape *t,
-                       int64_t first, int64_t count, struct error *e) {
+                       float *rows, int64_t first, int64_t count, struct error *e) {
     struct device *d = n->device;
     const struct decoder_parts parts = decoder_parts(n->base);
     struct error failure;
@@ -84,36 +84,37 @@ static int embed_piece(const struct match_words *w, const struct align_network *
     const struct tensor index = tape_upload_numbers(t, w->ids + first, count);
     struct node *x = index.data != NULL ? parts.embed(parts.context, t, &index) : NULL;
     if (x != NULL) {
-        float *to = w->rows + first * n->config->width;
-        const struct tensor host = tensor_of(to, DTYPE_F32, NULL, x->value.shape);
+        const struct tensor host =
+            tensor_of(rows + first * n->config->width, DTYPE_F32, NULL, x->value.shape);
         tape_fail(t, d->ops->download(d, &host, &x->value, &failure), &failure);
         tape_fail(t, d->ops->synchronize(d, &failure), &failure);
     }
     return tape_status(t, e);
 }
 
-static int embed(const struct match_words *w, const struct align_network *n, struct error *e) {
+static int embed(const struct match_words *w, const struct align_network *n, float *rows,
+                 struct error *e) {
     static const struct tape_options TAPE = {.storage = DTYPE_F32, .sums = DTYPE_F32};
     struct tape *t;
     int rc = tape_open(&t, n->device, &TAPE, e);
     for (int64_t i = 0; i < w->count && rc == 0; i += PIECE) {
-        rc = embed_piece(w, n, t, i, w->count - i < PIECE ? w->count - i : PIECE, e);
+        rc = embed_piece(w, n, t, rows, i, w->count - i < PIECE ? w->count - i : PIECE, e);
     }
     tape_close(t);
     return rc;
 }
 
 /* Less the mean; sharp. */
-static void centre(struct match_words *w, int64_t width) {
+static void centre(const struct match_words *w, float *rows, float *bias, int64_t width) {
     for (int64_t i = 0; i < w->count; i++) {
-        float *row = w->rows + i * width;
+        float *row = rows + i * width;
         double square = 0;
         for (int64_t k = 0; k < width; k++) {
             row[k] -= w->mean[k];
             square += (double)row[k] * (double)row[k];
             row[k] *= (float)MATCH_SHARP;
         }
-        w->bias[i] = (float)(-MATCH_SHARP * square / 2);
+        bias[i] = (float)(-MATCH_SHARP * square / 2);
     }
 }
 
@@ -122,30 +123,52 @@ int match_words_blank(struct match_words *w, const struct decoder_config *c, str
     w->ids = calloc((size_t)w->count, sizeof *w->ids);
     w->places = calloc((size_t)c->vocabulary, sizeof *w->places);
     w->mean = calloc((size_t)c->width, sizeof *w->mean);
-    w->rows = calloc((size_t)((w->count + 1) * c->width), sizeof *w->rows);
-    w->bias = calloc((size_t)(w->count + 1), sizeof *w->bias);
-    return w->ids != NULL && w->places != NULL && w->mean != NULL && w->rows != NULL &&
-                   w->bias != NULL
+    w->rows = tensor_matrix(NULL, DTYPE_F32, NULL, w->count + 1, c->width);
+    w->bias = tensor_matrix(NULL, DTYPE_F32, NULL, w->count + 1, 1);
+    return w->ids != NULL && w->places != NULL && w->mean != NULL
                ? 0
                : error_memory(e, "the commonest words");
+}
+
+static int put(struct match_words *w, struct tensor *to, float *numbers, struct error *e) {
+    const struct tensor host = tensor_of(numbers, DTYPE_F32, NULL, to->shape);
+    int rc = w->device->ops->alloc(w->device, to, e);
+    return rc == 0 ? w->device->ops->upload(w->device, to, &host, e) : rc;
+}
+
+/* Also for the threads' devices. */
+static int put_all(struct match_words *w, const struct align_network *n, struct error *e) {
+    const int64_t width = n->config->width;
+    float *rows = calloc((size_t)((w->count + 1) * width), sizeof *rows);
+    float *bias = calloc((size_t)(w->count + 1), sizeof *bias);
+    int rc = rows != NULL && bias != NULL ? embed(w, n, rows, e)
+                                          : error_memory(e, "the commonest words");
+    w->device = n->device;
+    if (rc == 0) {
+        centre(w, rows, bias, width);
+        rc = put(w, &w->rows, rows, e);
+    }
+    rc = rc == 0 ? put(w, &w->bias, bias, e) : rc;
+    rc = rc == 0 ? w->device->ops->synchronize(w->device, e) : rc;
+    free(rows);
+    free(bias);
+    return rc;
 }
 
 int match_words_open(struct match_words *w, const struct align_network *n, struct error *e) {
     int rc = match_words_blank(w, n->config, e);
     rc = rc == 0 ? choose(w, n, e) : rc;
     rc = rc == 0 ? bridge_shift(w->mean, n->base, n->device, e) : rc;
-    rc = rc == 0 ? embed(w, n, e) : rc;
-    if (rc == 0) {
-        centre(w, n->config->width);
-    }
-    return rc;
+    return rc == 0 ? put_all(w, n, e) : rc;
 }
 
 void match_words_close(struct match_words *w) {
     free(w->ids);
     free(w->places);
     free(w->mean);
-    free(w->rows);
-    free(w->bias);
+    if (w->device != NULL) {
+        w->device->ops->release(w->device, &w->rows);
+        w->device->ops->release(w->device, &w->bias);
+    }
     *w = (struct match_words){.ids = NULL};
 }

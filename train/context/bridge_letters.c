@@ -81,11 +81,15 @@ static struct node *expanded(const struct seeing *s, struct tape *t, struct node
     if (s->bucket == 0) {
         return x;
     }
-    float *numbers = tape_host(t, (size_t)(cells * (dim - kept)), sizeof *numbers);
-    const struct tensor host = tensor_matrix(numbers, DTYPE_F32, NULL, cells, dim - kept);
-    const struct tensor zeros = numbers != NULL ? tape_upload(t, &host) : host;
-    struct node *rest = tape_status(t, NULL) == 0 ? tape_input(t, &zeros, NULL) : NULL;
-    return tape_concat_columns(t, tape_matrix(t, x, cells, kept), rest);
+    const struct tensor like = tensor_matrix(NULL, DTYPE_F32, NULL, cells, dim - kept);
+    const struct tensor zeros = tape_space(t, &like);
+    struct device *d = tape_device(t);
+    struct error e;
+    if (zeros.data == NULL) {
+        return NULL;
+    }
+    tape_fail(t, d->ops->fill(d, &zeros, 0, &e), &e);
+    return tape_concat_columns(t, tape_matrix(t, x, cells, kept), tape_input(t, &zeros, NULL));
 }
 
 /* As read_trunk_tape (train/read/head.h) has it, for cells of one bucket. */
@@ -118,7 +122,8 @@ static void fill_squares(int32_t *out, int64_t count, const int64_t *shape) {
 static struct node *hidden_of(const struct seeing *s, struct tape *t, struct node *x) {
     const struct reading_config *c = &s->options.reading;
     const int64_t cells = tensor_rows(&x->value) << s->bucket, seen = reading_seen(c);
-    const int64_t most = cells > PIECE ? cells : PIECE; /* one table for all that are smaller */
+    const int64_t piece = PIECE * tape_device(t)->backend->batch();
+    const int64_t most = cells > piece ? cells : piece; /* one table for all that are smaller */
     x = linear(s, t, trunk(s, t, expanded(s, t, x)), "unfold");
     const struct tensor table =
         tape_table(t, fill_squares, most * USED * seen, TAPE_TABLE(c->reach));
@@ -238,11 +243,6 @@ static struct node *see(struct tape *t, struct node *x, int64_t i, const void *c
 
 /* ---- All of a group -------------------------------------------------------------------------- */
 
-/* Tokens that go through the head together. */
-static int64_t together(int64_t cells) {
-    return cells < PIECE ? PIECE / cells : 1;
-}
-
 struct pieces {
     struct letters *letters;
     bool named;
@@ -264,7 +264,7 @@ static struct node *joined(struct tape *t, const struct pieces *p, struct node *
 static struct node *see_all(struct tape *t, struct node *x, int64_t unused, const void *context) {
     const struct pieces *p = context;
     const struct letters *l = p->letters;
-    const int64_t step = together(l->cells);
+    const int64_t step = bridge_together(t, PIECE, l->cells);
     struct node **parts = tape_host(t, (size_t)(TAPE_SOURCES + p->count), sizeof(struct node *));
     (void)unused;
     for (int64_t i = 0; i < p->count && parts != NULL && tape_status(t, NULL) == 0; i++) {
@@ -283,9 +283,9 @@ static struct node *see_all(struct tape *t, struct node *x, int64_t unused, cons
     return parts != NULL && tape_status(t, NULL) == 0 ? joined(t, p, parts) : NULL;
 }
 
-/* Where the pieces' characters are in the group. */
-static void note_columns(struct letters *l, const struct pieces *p) {
-    const int64_t cells = together(l->cells) * l->cells, token = l->cells * LETTERS_COLUMNS;
+/* Where the characters of pieces of `tokens` are in the group. */
+static void note_columns(struct letters *l, const struct pieces *p, int64_t tokens) {
+    const int64_t cells = tokens * l->cells, token = l->cells * LETTERS_COLUMNS;
     int64_t at = 0;
     for (int64_t i = 0; i < p->count; i++) {
         for (int64_t k = 0; k < p->list[i].count; k++) {
@@ -311,10 +311,11 @@ bool letters_see(struct letters *l, const struct bridge_options *o,
                  const struct bridge_group *group) {
     *l = (struct letters){.tokens = tensor_rows(&group->x->value),
                           .cells = (int64_t)1 << group->bucket};
+    const int64_t step = bridge_together(t, PIECE, l->cells);
     struct pieces p = {.letters = l,
                        .named = o->kind == BRIDGE_NAMED,
                        .seeing = {.options = *o, .source = *source, .bucket = group->bucket},
-                       .count = (l->tokens + together(l->cells) - 1) / together(l->cells)};
+                       .count = (l->tokens + step - 1) / step};
     p.list = tape_host(t, (size_t)p.count, sizeof *p.list);
     l->first = tape_host(t, (size_t)l->tokens + 1, sizeof *l->first);
     l->run = tape_host(t, (size_t)l->tokens, sizeof *l->run);
@@ -330,7 +331,7 @@ bool letters_see(struct letters *l, const struct bridge_options *o,
     if (l->features == NULL || l->columns == NULL || l->classes == NULL) {
         return false;
     }
-    note_columns(l, &p);
+    note_columns(l, &p, step);
     for (int64_t i = 1; i < l->tokens; i++) {
         l->run[i] = group->begins != NULL && group->begins[i] ? i : l->run[i - 1];
     }

@@ -90,5 +90,5 @@ struct node *named_network(const struct bridge_options *o, const struct tape_sou
         return NULL;
     }
     n.cells = letters.cells;
-    return tape_pieces(t, group->x, n.cells < PIECE ? PIECE / n.cells : 1, merged, &n, sizeof n);
+    return tape_pieces(t, group->x, bridge_together(t, PIECE, n.cells), merged, &n, sizeof n);
 }

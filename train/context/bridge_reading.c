@@ -112,7 +112,7 @@ struct node *reading_network(const struct bridge_options *o, const struct tape_s
     if (!letters_see(&r.letters, o, source, t, group)) {
         return NULL;
     }
-    const int64_t cells = r.letters.cells, tokens = cells < PIECE ? PIECE / cells : 1;
+    const int64_t cells = r.letters.cells, tokens = bridge_together(t, PIECE, cells);
     struct node *s = tape_pieces(t, group->x, tokens, leaves, &r, sizeof r);
     return tape_pieces(t, s, tokens * cells * LEAVES, merged, &r, sizeof r);
 }

@@ -18,6 +18,13 @@ void bridge_take_linear(struct bridge_taker *to, const char *group, int64_t outp
                         double deviation, const char *format, ...)
     __attribute__((format(printf, 6, 7)));
 
+/* Visual tokens, of `cells` each, that go through a part of the network together: as many as have
+ * `piece` cells, or as many times more as the device is given at once. */
+static inline int64_t bridge_together(const struct tape *t, int64_t piece, int64_t cells) {
+    const int64_t most = piece * tape_device(t)->backend->batch();
+    return cells < most ? most / cells : 1;
+}
+
 /* bridge_reading.c: tensors; the soft tokens of a group, (expand * count, width). */
 void reading_list(struct bridge_taker *to, const struct bridge_options *o, bool reader);
 struct node *reading_network(const struct bridge_options *o, const struct tape_source *source,

@@ -88,14 +88,24 @@ static struct node *nth(const struct pooling *p, struct tape *t, int64_t k) {
 
 /* 1 / how many tokens a pool has, as often as an embedding has numbers. */
 static struct node *shares(const struct context_row *row, struct tape *t, int64_t width) {
-    float *numbers = tape_host(t, (size_t)(row->pool_count * width), sizeof *numbers);
-    for (int64_t i = 0; i < row->pool_count * width && numbers != NULL; i++) {
-        const int64_t count = row->pools[i / width].count;
+    float *numbers = tape_host(t, (size_t)row->pool_count, sizeof *numbers);
+    for (int64_t i = 0; i < row->pool_count && numbers != NULL; i++) {
+        const int64_t count = row->pools[i].count;
         numbers[i] = count > 0 ? 1 / (float)count : 0;
     }
-    const struct tensor host = tensor_matrix(numbers, DTYPE_F32, NULL, row->pool_count, width);
-    const struct tensor on_device = numbers != NULL ? tape_upload(t, &host) : host;
-    return tape_status(t, NULL) == 0 ? tape_input(t, &on_device, NULL) : NULL;
+    const struct tensor host = tensor_matrix(numbers, DTYPE_F32, NULL, row->pool_count, 1);
+    const struct tensor once = numbers != NULL ? tape_upload(t, &host) : host;
+    const struct tensor like = tensor_matrix(NULL, DTYPE_F32, NULL, row->pool_count, width);
+    const struct tensor all = tape_space(t, &like);
+    struct device *d = tape_device(t);
+    struct error e;
+    if (tape_status(t, NULL) < 0) {
+        return NULL;
+    }
+    int rc = d->ops->fill(d, &all, 0, &e);
+    rc = rc == 0 ? d->ops->accumulate(d, &all, &once, &e) : rc;
+    tape_fail(t, rc, &e);
+    return rc == 0 ? tape_input(t, &all, NULL) : NULL;
 }
 
 static struct node *means(struct tape *t, struct node *x, int64_t i, const void *context) {

@@ -181,7 +181,6 @@ static int load_gains(const struct opening *o, struct error *e) {
     }
     rc = rc == 0 ? device->ops->alloc(device, gains, e) : rc;
     rc = rc == 0 ? device->ops->upload(device, gains, &host, e) : rc;
-    rc = rc == 0 ? device->ops->synchronize(device, e) : rc;
     free(values);
     return rc;
 }
@@ -214,6 +213,8 @@ static int open_all(struct decoder **out, struct opening *o, const struct decode
     d->gains = tensor_matrix(NULL, DTYPE_F32, NULL, rows, c->width);
     int rc = d->matrices != NULL && d->rows != NULL ? hold_all(o, e) : error_memory(e, "weights");
     rc = rc == 0 ? load_gains(o, e) : rc;
+    /* other devices read them then */
+    rc = rc == 0 ? o->device->ops->synchronize(o->device, e) : rc;
     if (rc < 0) {
         decoder_close(d);
         return rc;

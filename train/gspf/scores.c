@@ -11,7 +11,10 @@
 #include "store/random.h"
 #include "train/gspf/gspf_state.h"
 
-enum { SUMS = 16 };
+enum {
+    SUMS = 16,
+    AT_ONCE = 1 << 15 /* numbers that a thread is given, which its cache holds */
+};
 
 /* Of one gradient, or the EMAs. */
 struct unit_sums {
@@ -40,7 +43,7 @@ struct gspf_scores {
     struct gspf_units units;
     struct unit_scores *list;      /* of all units */
     struct probe *probes;          /* of all matrices */
-    float *numbers;                /* of a unit */
+    float *numbers;                /* of some units of a matrix */
     float *columns, (*rows)[SUMS]; /* signs */
     double kept; /* share of the first means that is left: 1 - it is what the EMAs add up to */
 };
@@ -88,6 +91,13 @@ static int64_t inputs_of(const struct decoder_config *c, enum decoder_matrix whi
     return inputs;
 }
 
+/* Rows of a matrix that come from the device at once: of whole units. */
+static int64_t rows_at_once(const struct gspf_scores *s, int64_t inputs) {
+    const int64_t batch = s->device->backend->batch(), unit = s->units.rows;
+    const int64_t units = AT_ONCE * batch * batch / inputs / unit;
+    return (units > 0 ? units : 1) * unit;
+}
+
 const struct gspf_units *gspf_scores_units(const struct gspf_scores *s) {
     return &s->units;
 }
@@ -114,6 +124,11 @@ static void add_row(const float *x, const float *columns, int64_t count, float m
     }
 }
 
+/* Of the next unit, of so many rows that are left. */
+static int64_t unit_rows(const struct gspf_scores *s, int64_t left) {
+    return left < s->units.rows ? left : s->units.rows;
+}
+
 static void add_unit(const struct gspf_scores *s, struct unit_sums *to, const float *numbers,
                      int64_t rows, int64_t inputs) {
     for (int64_t i = 0; i < rows; i++) {
@@ -130,16 +145,17 @@ int gspf_scores_sink(void *context, const void *key, const struct tensor *gradie
                      struct error *e) {
     struct gspf_scores *s = context;
     const struct probe *p = key;
-    const int64_t first = gspf_unit_first(&s->units, p->layer, p->which);
-    const int64_t inputs = inputs_of(&s->config, p->which);
+    struct unit_scores *unit = s->list + gspf_unit_first(&s->units, p->layer, p->which);
+    const int64_t inputs = inputs_of(&s->config, p->which), step = rows_at_once(s, inputs);
+    const int64_t outputs = gradient != NULL ? tensor_rows(gradient) : 0;
     int rc = 0;
-    for (int64_t i = 0; i < s->units.matrices[p->which] && gradient != NULL && rc == 0; i++) {
-        const struct mask_unit u = gspf_unit(&s->units, first + i);
-        const struct tensor from = tensor_row_range(gradient, u.first_row, u.rows);
-        const struct tensor host = tensor_matrix(s->numbers, DTYPE_F32, NULL, u.rows, inputs);
+    for (int64_t first = 0; first < outputs && rc == 0; first += step) {
+        const int64_t rows = outputs - first < step ? outputs - first : step;
+        const struct tensor from = tensor_row_range(gradient, first, rows);
+        const struct tensor host = tensor_matrix(s->numbers, DTYPE_F32, NULL, rows, inputs);
         rc = s->device->ops->download(s->device, &host, &from, e);
-        if (rc == 0) {
-            add_unit(s, &s->list[first + i].now, s->numbers, u.rows, inputs);
+        for (int64_t i = 0; i < rows && rc == 0; i += s->units.rows, unit++) {
+            add_unit(s, &unit->now, s->numbers + i * inputs, unit_rows(s, rows - i), inputs);
         }
     }
     return rc;
@@ -211,6 +227,31 @@ struct decoder_parts gspf_probe_parts(struct gspf_scores *s) {
     return gspf_parts(&s->source);
 }
 
+/* ---- Sizes ----------------------------------------------------------------------------------- */
+
+/* The most of what comes from the device at once, and of a unit. */
+struct sizes {
+    int64_t rows, numbers, inputs, unit_rows;
+};
+
+static int64_t larger(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+static struct sizes largest(const struct gspf_scores *s) {
+    struct sizes most = {0};
+    for (int i = 0; i < DECODER_MATRICES; i++) {
+        int64_t outputs, inputs;
+        decoder_matrix_shape(&s->config, (enum decoder_matrix)i, &outputs, &inputs);
+        const int64_t step = rows_at_once(s, inputs), rows = outputs < step ? outputs : step;
+        most.rows = larger(most.rows, rows);
+        most.numbers = larger(most.numbers, rows * inputs);
+        most.inputs = larger(most.inputs, inputs);
+        most.unit_rows = larger(most.unit_rows, unit_rows(s, outputs));
+    }
+    return most;
+}
+
 /* ---- Weights --------------------------------------------------------------------------------- */
 
 /* The numbers of `count` rows of a frozen matrix are put into s->numbers. */
@@ -249,25 +290,29 @@ static void settle_weights(struct unit_scores *units, int64_t count) {
 static int weigh_matrix(struct gspf_scores *s, const struct probe *p, int32_t *index,
                         struct error *e) {
     const struct packed *w = decoder_packed(s->source.base, p->layer, p->which);
-    const int64_t first = gspf_unit_first(&s->units, p->layer, p->which);
+    struct unit_scores *all = s->list + gspf_unit_first(&s->units, p->layer, p->which);
+    struct unit_scores *unit = all;
+    const int64_t step = rows_at_once(s, w->inputs);
     int rc = 0;
-    for (int64_t i = 0; i < s->units.matrices[p->which] && rc == 0; i++) {
-        const struct mask_unit u = gspf_unit(&s->units, first + i);
-        struct unit_sums sums = {.square = 0};
-        rc = read_rows(s, w, u.first_row, u.rows, index, e);
-        if (rc == 0) {
-            add_unit(s, &sums, s->numbers, u.rows, w->inputs);
-            s->list[first + i].weight = sums.magnitude / (float)(u.rows * w->inputs);
+    for (int64_t first = 0; first < w->outputs && rc == 0; first += step) {
+        const int64_t rows = w->outputs - first < step ? w->outputs - first : step;
+        rc = read_rows(s, w, first, rows, index, e);
+        for (int64_t i = 0; i < rows && rc == 0; i += s->units.rows, unit++) {
+            const int64_t count = unit_rows(s, rows - i);
+            struct unit_sums sums = {.square = 0};
+            add_unit(s, &sums, s->numbers + i * w->inputs, count, w->inputs);
+            unit->weight = sums.magnitude / (float)(count * w->inputs);
         }
     }
     if (rc == 0) {
-        settle_weights(s->list + first, s->units.matrices[p->which]);
+        settle_weights(all, s->units.matrices[p->which]);
     }
     return rc;
 }
 
 static int weigh(struct gspf_scores *s, struct error *e) {
-    int32_t *index = calloc((size_t)s->units.rows, sizeof *index);
+    const struct sizes most = largest(s);
+    int32_t *index = calloc((size_t)most.rows, sizeof *index);
     int rc = index != NULL ? 0 : error_memory(e, "scores");
     for (int64_t i = 0; i < s->config.layers * DECODER_MATRICES && rc == 0; i++) {
         rc = weigh_matrix(s, &s->probes[i], index, e);
@@ -282,25 +327,13 @@ static float sign_of(uint64_t *state) {
     return random_next(state) >> 63 ? 1 : -1;
 }
 
-/* The most rows and inputs of any unit. */
-static void largest(const struct gspf_scores *s, int64_t *rows, int64_t *inputs) {
-    *rows = *inputs = 1;
-    for (int i = 0; i < DECODER_MATRICES; i++) {
-        int64_t height, width;
-        decoder_matrix_shape(&s->config, (enum decoder_matrix)i, &height, &width);
-        height = height < s->units.rows ? height : s->units.rows;
-        *rows = height > *rows ? height : *rows;
-        *inputs = width > *inputs ? width : *inputs;
-    }
-}
-
 static int open_tables(struct gspf_scores *s, struct error *e) {
-    int64_t rows, inputs;
+    const struct sizes most = largest(s);
+    const int64_t rows = most.unit_rows, inputs = most.inputs;
     uint64_t state = 1;
-    largest(s, &rows, &inputs);
     s->list = calloc((size_t)s->units.count, sizeof *s->list);
     s->probes = calloc((size_t)(s->config.layers * DECODER_MATRICES), sizeof *s->probes);
-    s->numbers = calloc((size_t)rows * (size_t)inputs, sizeof *s->numbers);
+    s->numbers = calloc((size_t)most.numbers, sizeof *s->numbers);
     s->columns = calloc((size_t)inputs, sizeof *s->columns);
     s->rows = calloc((size_t)rows, sizeof *s->rows);
     if (s->list == NULL || s->probes == NULL || s->numbers == NULL || s->columns == NULL ||
@@ -332,9 +365,11 @@ int gspf_scores_open(struct gspf_scores **out, const struct gspf_options *o,
     s->config = *decoder_config(base);
     s->source = (struct gspf_source){.mask = &s->none, .base = base, .lora = lora, .scores = s};
     s->device = device;
-    s->units = gspf_units_of(&s->config, o->rows);
     s->kept = 1;
     int rc = gspf_check(o, e);
+    if (rc == 0) {
+        s->units = gspf_units_of(&s->config, o->rows);
+    }
     rc = rc == 0 ? open_tables(s, e) : rc;
     rc = rc == 0 ? weigh(s, e) : rc;
     if (rc < 0) {

@@ -3,8 +3,8 @@
 
 #include <inttypes.h>
 
-/* Short windows go through the network together until there are so many tokens: enough for products
- * to be bound by arithmetic. */
+/* Short windows go through the network together until there are so many tokens, or as many times
+ * more as the device is given at once: enough for products to be bound by arithmetic. */
 enum { AT_ONCE = 1024 };
 
 struct meter {
@@ -43,8 +43,9 @@ static void add_window(struct meter *m, struct batch *b, int64_t *at) {
 }
 
 static struct batch next_batch(struct meter *m, int64_t *at) {
-    int64_t window = m->options->window;
-    size_t most = (size_t)(window < AT_ONCE ? AT_ONCE : window);
+    const int64_t window = m->options->window;
+    const int64_t at_once = AT_ONCE * tape_device(m->tape)->backend->batch();
+    const size_t most = (size_t)(window < at_once ? at_once : window);
     struct batch b = {.ids = tape_host(m->tape, most, sizeof *b.ids),
                       .labels = tape_host(m->tape, most, sizeof *b.labels),
                       .positions = tape_host(m->tape, most, sizeof *b.positions),

@@ -163,18 +163,21 @@ void read_head_tape(const struct reading_config *config, const struct tape_sourc
 static struct node *kept_numbers(struct tape *t, const struct node *x, const int *halvings,
                                  int64_t count) {
     const int64_t rows = tensor_rows(&x->value), dim = tensor_width(&x->value);
-    float *kept = tape_host(t, (size_t)(rows * dim), sizeof *kept);
-    for (int64_t i = 0; i < rows && kept != NULL; i++) {
-        for (int64_t k = 0; k < dim >> halvings[i / (rows / count)]; k++) {
-            kept[i * dim + k] = 1;
-        }
-    }
-    if (kept == NULL) {
+    const struct tensor like = tensor_matrix(NULL, DTYPE_F32, NULL, rows, dim);
+    const struct tensor mask = tape_space(t, &like);
+    struct device *d = tape_device(t);
+    struct error e;
+    if (mask.data == NULL) {
         return NULL;
     }
-    const struct tensor host = tensor_matrix(kept, DTYPE_F32, NULL, rows, dim);
-    const struct tensor mask = tape_upload(t, &host);
-    return tape_input(t, &mask, NULL);
+    int rc = d->ops->fill(d, &mask, 0, &e);
+    for (int64_t i = 0; i < count && rc == 0; i++) {
+        const struct tensor page = tensor_row_range(&mask, i * (rows / count), rows / count);
+        const struct tensor kept = tensor_column_range(&page, 0, dim >> halvings[i]);
+        rc = d->ops->fill(d, &kept, 1, &e);
+    }
+    tape_fail(t, rc, &e);
+    return rc == 0 ? tape_input(t, &mask, NULL) : NULL;
 }
 
 /* The row of the table of levels that belongs to each token. */

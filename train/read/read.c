@@ -139,7 +139,7 @@ static int load(void *worker, int64_t slot, int64_t index, double *targets, stru
 static int64_t learn(void *worker, int64_t slot, int64_t count, const struct trainer_pass *pass,
                      struct error *e) {
     struct read_worker *w = worker;
-    int64_t most = read_step_together(&w->task->plan), alike = 1;
+    int64_t most = read_step_together(&w->task->plan, w->device), alike = 1;
     count = count < most ? count : most;
     while (alike < count && w->samples[slot + alike].height == w->samples[slot].height) {
         alike++;
@@ -180,7 +180,7 @@ static int rehearse(void *context, int64_t threads, const struct trainer_pass *p
     struct read_sample samples[READ_TOGETHER] = {{.random = 1}};
     int side, rc = 0;
     plan_most(r, &samples[0], &side);
-    int64_t count = read_step_together(&r->plan),
+    int64_t count = read_step_together(&r->plan, w.device),
             own = pages_of(r, r->plan.size, threads) / threads;
     count = count < own ? count : own;
     for (int64_t i = 0; i < count && rc == 0; i++) {

@@ -153,8 +153,11 @@ static struct tensor upload_pages(const struct page_group *p) {
     return all;
 }
 
-int64_t read_step_together(const struct read_plan *plan) {
-    return plan->size == READ_TINY || plan->size == READ_CROP ? READ_TOGETHER : 1;
+int64_t read_step_together(const struct read_plan *plan, const struct device *device) {
+    enum { SMALL = 4 /* are as large as a page */ };
+    const bool small = plan->size == READ_TINY || plan->size == READ_CROP;
+    const int64_t together = device->backend->batch() * (small ? SMALL : 1);
+    return together < READ_TOGETHER ? together : READ_TOGETHER;
 }
 
 int read_step_pages(struct read_pass *pass, const struct read_sample *samples, int64_t count,

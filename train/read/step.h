@@ -43,9 +43,10 @@ struct read_pass {
     int64_t characters[READ_HEADS]; /* added to */
 };
 
-/* How many pages go together: small ones, so that products are larger and weights are read once. */
-enum { READ_TOGETHER = 4 /* at most */ };
-int64_t read_step_together(const struct read_plan *plan);
+/* How many pages go together, so that products are larger and weights are read once: small ones, or
+ * as many more as the device is given at once. */
+enum { READ_TOGETHER = 64 /* at most */ };
+int64_t read_step_together(const struct read_plan *plan, const struct device *device);
 /* Adds the gradients of the losses of `count` pages of one size, no more than go together, each
  * divided by the targets of the step: characters. */
 int read_step_pages(struct read_pass *pass, const struct read_sample *samples, int64_t count,

@@ -9,7 +9,11 @@
 
 #include "train/tape/state.h"
 
-enum { ROWS = 512 /* at a time */ };
+enum { ROWS = 512 /* of a thread, at a time */ };
+
+static int64_t rows_at_once(const struct tape *t) {
+    return ROWS * t->batch;
+}
 
 struct adapted_record {
     struct record record;
@@ -35,9 +39,9 @@ struct dropped {
 static struct dropped dropped_open(struct tape *t, const struct tensor *x,
                                    const struct tape_adapter *o, int64_t first_row) {
     struct dropped d = {.x = tensor_as_matrix(x), .first_row = first_row};
-    const int64_t rows = tensor_rows(x);
+    const int64_t rows = tensor_rows(x), most = rows_at_once(t);
     if (o->dropout > 0 || x->type != t->compute) {
-        d.space = matrix_space(t, t->compute, rows < ROWS ? rows : ROWS, tensor_width(x));
+        d.space = matrix_space(t, t->compute, rows < most ? rows : most, tensor_width(x));
     }
     return d;
 }
@@ -74,14 +78,14 @@ static void low_forward(struct tape *t, const struct tape_adapter *o, const stru
 static void forward(struct tape *t, const struct node *y, const struct node *x,
                     const struct packed *w, const struct tape_adapter *o,
                     const struct tensor *low) {
-    const int64_t rows = tensor_rows(&x->value);
+    const int64_t rows = tensor_rows(&x->value), step = rows_at_once(t);
     const bool adds = o->a != NULL || o->rows != NULL;
     struct dropped dropped = {.first_row = 0};
     if (o->a != NULL) {
         dropped = dropped_open(t, &x->value, o, t->first_row);
     }
-    for (int64_t first = 0; first < rows && t->rc == 0; first += ROWS) {
-        const int64_t count = rows - first < ROWS ? rows - first : ROWS;
+    for (int64_t first = 0; first < rows && t->rc == 0; first += step) {
+        const int64_t count = rows - first < step ? rows - first : step;
         const struct tensor from = tensor_row_range(&x->value, first, count);
         const struct tensor to = tensor_row_range(&y->value, first, count);
         if (o->a != NULL) {
@@ -191,7 +195,7 @@ static struct thin_gradients gradients_of(struct tape *t, const struct adapted_r
 
 static void adapted_backward(struct tape *t, struct record *record, const struct tensor *dy) {
     const struct adapted_record *r = (const struct adapted_record *)record;
-    const int64_t rows = tensor_rows(dy);
+    const int64_t rows = tensor_rows(dy), step = rows_at_once(t);
     if (rows == 0) { /* no product sets them */
         for (int i = 0; i < RECORD_INPUTS; i++) {
             tape_gradient(t, record->x[i]);
@@ -203,8 +207,8 @@ static void adapted_backward(struct tape *t, struct record *record, const struct
     if (g.da != NULL) {
         dropped = dropped_open(t, &record->x[0]->value, &r->options, r->first_row);
     }
-    for (int64_t first = 0; first < rows && t->rc == 0; first += ROWS) {
-        const int64_t count = rows - first < ROWS ? rows - first : ROWS;
+    for (int64_t first = 0; first < rows && t->rc == 0; first += step) {
+        const int64_t count = rows - first < step ? rows - first : step;
         const struct tensor part = tensor_row_range(dy, first, count);
         struct tensor slopes = tape_converted(t, &part, t->compute);
         backward_rows(t, r, &g, &dropped, &slopes, first);

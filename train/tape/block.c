@@ -96,7 +96,7 @@ struct node *tape_blocks(struct tape *t, struct node *x, int64_t count, tape_for
 
 /* ---- The end of a block, some rows at a time ------------------------------------------------- */
 
-enum { TAIL_ROWS = 256 /* at a time: enough that products run at their rate */ };
+enum { TAIL_ROWS = 256 /* of a thread, at a time: enough that products run at their rate */ };
 
 struct tail {
     tape_forward *forward;
@@ -118,17 +118,21 @@ static struct node *tail_rows(struct tape *t, struct node *x, const struct tail 
     return y;
 }
 
-static int64_t tail_count(const struct node *x, int64_t first) {
-    const int64_t rest = tensor_rows(&x->value) - first;
-    return rest < TAIL_ROWS ? rest : TAIL_ROWS;
+static int64_t tail_rows_at_once(const struct tape *t) {
+    return TAIL_ROWS * t->batch;
+}
+
+static int64_t tail_count(const struct tape *t, const struct node *x, int64_t first) {
+    const int64_t rest = tensor_rows(&x->value) - first, most = tail_rows_at_once(t);
+    return rest < most ? rest : most;
 }
 
 /* Forward, of which nothing is kept but the result: once also without rows, for its shape. */
 static struct node *tail_discarding(struct tape *t, struct node *x, const struct tail *tail) {
-    const int64_t rows = tensor_rows(&x->value);
+    const int64_t rows = tensor_rows(&x->value), step = tail_rows_at_once(t);
     struct node *y = NULL;
-    for (int64_t first = 0; (first == 0 || first < rows) && t->rc == 0; first += TAIL_ROWS) {
-        const int64_t count = tail_count(x, first);
+    for (int64_t first = 0; (first == 0 || first < rows) && t->rc == 0; first += step) {
+        const int64_t count = tail_count(t, x, first);
         const size_t mark = t->kept_count;
         struct node *part = tail_rows(t, x, tail, first, count);
         if (y == NULL && part != NULL) {
@@ -147,9 +151,9 @@ static struct node *tail_discarding(struct tape *t, struct node *x, const struct
 static void tail_backward(struct tape *t, struct record *record, const struct tensor *dy) {
     const struct tail *tail = &((const struct tail_record *)record)->tail;
     struct node *x = record->x[0];
-    const int64_t rows = tensor_rows(&x->value);
-    for (int64_t first = 0; (first == 0 || first < rows) && t->rc == 0; first += TAIL_ROWS) {
-        const int64_t count = tail_count(x, first);
+    const int64_t rows = tensor_rows(&x->value), step = tail_rows_at_once(t);
+    for (int64_t first = 0; (first == 0 || first < rows) && t->rc == 0; first += step) {
+        const int64_t count = tail_count(t, x, first);
         const struct tensor part = tensor_row_range(dy, first, count);
         struct record *earlier = t->last;
         const size_t mark = t->kept_count;

@@ -29,11 +29,13 @@ void tape_cross_entropy(struct tape *t, struct node *logits, const struct tensor
 struct tensor tape_lend(struct tape *t, int64_t rows, int64_t inputs, int64_t outputs) {
     enum {
         SHARE = 8,       /* of few rows: that logits are not most of what they take */
-        LOGITS = 7 << 20 /* where memory counts for more than packing the matrix once more */
+        LOGITS = 7 << 20 /* of a thread, where memory counts for more than packing the matrix
+                            once more */
     };
     int64_t at_once = classify_rows(rows, outputs);
     if (t->options.recompute != RECOMPUTE_NONE) {
-        const int64_t few = rows / SHARE < LOGITS / outputs ? rows / SHARE : LOGITS / outputs;
+        const int64_t fit = LOGITS * t->batch / outputs;
+        const int64_t few = rows / SHARE < fit ? rows / SHARE : fit;
         const int64_t fewer = classify_rows(few, outputs);
         at_once = fewer < at_once ? fewer : at_once;
     }

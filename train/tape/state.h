@@ -62,6 +62,7 @@ struct tape {
     const struct ops *ops;
     struct tape_options options;
     enum dtype compute;
+    int64_t batch; /* of the backend: times the rows that one thread is given at a time */
     struct arena *arena;
     struct tape_memory memory;
     struct index_table *tables;

@@ -24,6 +24,7 @@ int tape_open(struct tape **out, struct device *device, const struct tape_option
     t->device = device;
     t->ops = device->ops;
     t->compute = device->compute;
+    t->batch = device->backend->batch();
     t->options = *options;
     memory_open(&t->memory, device, t->arena);
     *out = t;

@@ -202,7 +202,7 @@ static int open_dry_device(const struct tune_task *k, struct device **out, struc
     const struct backend *backend;
     enum dtype compute;
     int rc = trainer_backend(&k->options->trainer, &backend, &compute, e);
-    return rc == 0 ? dry_open(out, compute, e) : rc;
+    return rc == 0 ? dry_open(out, backend, compute, e) : rc;
 }
 
 /* What is below rows that are trained. */
