@@ -47,12 +47,28 @@ static void check(const struct tensor *q, const struct tensor *k, const struct t
     (void)o;
 }
 
+static struct attention_rows positions_of(const struct tensor *table) {
+    const struct gpu_rows plain = gpu_rows_of(table);
+    struct attention_rows rows = {};
+    rows.data = plain.data;
+    rows.token = plain.stride;
+    rows.bf16 = plain.bf16;
+    rows.together = together_of(&rows, tensor_width(table));
+    return rows;
+}
+
+/* See attention_quotient. */
+static unsigned per(int64_t n) {
+    return (unsigned)((((uint64_t)1 << 32) + (uint64_t)n - 1) / (uint64_t)n);
+}
+
 static void use_positions(struct attention_call *c, const struct attention_options *o) {
     if (o->rel_h != NULL) {
         c->height = (int)o->height;
         c->width = (int)o->width;
-        c->rel_h = gpu_rows_of(o->rel_h);
-        c->rel_w = gpu_rows_of(o->rel_w);
+        c->per_width = per(o->width);
+        c->rel_h = positions_of(o->rel_h);
+        c->rel_w = positions_of(o->rel_w);
         assert(tensor_rows(o->rel_h) == 2 * o->height - 1 && tensor_width(o->rel_h) == c->dim);
         assert(tensor_rows(o->rel_w) == 2 * o->width - 1 && tensor_width(o->rel_w) == c->dim);
     }
@@ -65,6 +81,7 @@ static void use_windows(struct attention_call *c, const struct attention_options
     assert(c->queries == o->grid_height * o->grid_width && c->keys == c->queries);
     assert(o->pad != NULL || (o->grid_height % o->window == 0 && o->grid_width % o->window == 0));
     c->window = (int)o->window;
+    c->per_window = per(o->window);
     c->grid_height = (int)o->grid_height;
     c->grid_width = (int)o->grid_width;
     c->sequences *= (int)(down * across);

@@ -36,9 +36,10 @@ struct attention_call {
     float scale;
     bool causal;
     int span, start;
-    int height, width; /* of the grid of relative positions; 0: no bias */
-    struct gpu_rows rel_h, rel_w;
+    int height, width;                   /* of the grid of relative positions; 0: no bias */
+    struct attention_rows rel_h, rel_w;  /* a token: a position */
     int window, grid_height, grid_width; /* window 0: none */
+    unsigned per_width, per_window;      /* see attention_quotient */
     /* Of scratch memory, of each line: its products with the relative positions of each row and
      * column of the grid, the gradients of these, and D = out . dout. */
     float *sides, *dsides, *products;
@@ -127,13 +128,19 @@ static __device__ inline int64_t attention_line(const struct attention_call *c,
 
 /* ---- Tokens ---------------------------------------------------------------------------------- */
 
+/* i / n, for i n below 2^32, without a division: `per` is 2^32 / n, rounded up, and 0 of 1. */
+static __device__ inline int attention_quotient(int i, unsigned per) {
+    return per == 0 ? i : (int)((uint64_t)(unsigned)i * per >> 32);
+}
+
 /* Token i of the tile's sequence among those of its batch; less than 0: it is a pad. */
 static __device__ inline int64_t attention_token(const struct attention_call *c,
                                                  const struct attention_tile *t, int i) {
     if (c->window == 0) {
         return t->token + i;
     }
-    const int y = t->window_top + i / c->window, x = t->window_left + i % c->window;
+    const int row = attention_quotient(i, c->per_window);
+    const int y = t->window_top + row, x = t->window_left + i - row * c->window;
     return y < c->grid_height && x < c->grid_width ? (int64_t)y * c->grid_width + x : -1;
 }
 
@@ -198,14 +205,15 @@ static __device__ inline void attention_seers(const struct attention_call *c,
 static __device__ inline float attention_bias(const struct attention_call *c, int64_t line,
                                               int key) {
     const float *sides = c->sides + line * (c->height + c->width);
-    return sides[key / c->width] + sides[c->height + key % c->width];
+    const int y = attention_quotient(key, c->per_width);
+    return sides[y] + sides[c->height + key - y * c->width];
 }
 
 /* ---- Relative positions ------------------------------------------------------------------------
  *
- * A place is a row of either table, those of rel_h first; a side is a row of the grid or a column.
- * The query at (y, x) has its product with place m of rel_h as its bias at all keys of row y +
- * height - 1 - m, and likewise across. */
+ * A place is a row of either table, those of rel_h first. The query at (y, x) has its product with
+ * place m of rel_h as its bias at all keys of row y + height - 1 - m of the grid, and likewise
+ * across. */
 
 static __host__ __device__ inline int attention_places(const struct attention_call *c) {
     return 2 * c->height - 1 + 2 * c->width - 1;
@@ -214,18 +222,8 @@ static __host__ __device__ inline int attention_places(const struct attention_ca
 /* Number d of place m. */
 static __device__ inline float attention_place(const struct attention_call *c, int m, int d) {
     const int down = 2 * c->height - 1;
-    return m < down ? gpu_get(&c->rel_h, m, d) : gpu_get(&c->rel_w, m - down, d);
-}
-
-/* The side at which query i has its product with place m, rows first; less than 0: none. */
-static __device__ inline int attention_side(const struct attention_call *c, int i, int m) {
-    const int down = 2 * c->height - 1;
-    if (m < down) {
-        const int y = (c->start + i) / c->width + c->height - 1 - m;
-        return y < c->height ? y : -1;
-    }
-    const int x = (c->start + i) % c->width + c->width - 1 - (m - down);
-    return x >= 0 && x < c->width ? c->height + x : -1;
+    return m < down ? attention_get(&c->rel_h, m * c->rel_h.token + d)
+                    : attention_get(&c->rel_w, (m - down) * c->rel_w.token + d);
 }
 
 /* ---- What the kernels' files do for attention.cu -----------------------------------------------

@@ -68,35 +68,23 @@ static __host__ __device__ inline int table_stride(const struct attention_call *
     return (table_down(c) + c->height + 15) / 16 * 16 + 8;
 }
 
-/* Places [first, first + MMA_ROWS) of the tables of relative positions, over scale. */
-template <int D>
-static __device__ inline void stage_places(uint16_t *to, const struct attention_call *c,
-                                           int first) {
-    const int places = attention_places(c);
-    for (int i = mma_warp(); i < MMA_ROWS; i += MMA_WARPS) {
-        for (int d = mma_lane(); d < D; d += GPU_WARP) {
-            const bool there = first + i < places && d < c->dim;
-            to[i * mma_line<D>() + d] =
-                gpu_bf16_of(there ? attention_place(c, first + i, d) / c->scale : 0);
-        }
-    }
-}
-
-/* Products of the warp's queries with places from `first` on, to where the keys that have them as
- * bias look for it. */
+/* Products of the warp's queries with positions from `first` on of one table, whose grid has `size`
+ * rows or columns, to where the keys that have them as bias look for it: those of `tables`. */
 template <int M>
-static __device__ inline void spread_places(uint16_t *tables, const struct attention_call *c,
-                                            const float (*products)[STEP_COLUMNS][4], int query,
-                                            int first) {
-    const int stride = table_stride(c), down = table_down(c), places = attention_places(c);
-    GPU_UNROLL for (int m = 0; m < M; m++) {
-        GPU_UNROLL for (int i = 0; i < 4 * STEP_COLUMNS; i++) {
-            const int row = row_of(m, i % 4 / 2);
-            const int place = first + i / 4 * 8 + mma_lane() % 4 * 2 + i % 2;
-            const int side = place < places ? attention_side(c, query + row, place) : -1;
-            if (side >= 0) {
-                tables[row * stride + (side < c->height ? down + side : side - c->height)] =
-                    half_of(products[m][i / 4][i % 4]);
+static __device__ inline void spread_positions(uint16_t *tables, const struct attention_call *c,
+                                               const float (*products)[STEP_COLUMNS][4], int query,
+                                               int first, bool down) {
+    const float factor = 1.0f / c->scale;
+    const unsigned size = (unsigned)(down ? c->height : c->width);
+    GPU_UNROLL for (int i = 0; i < 2 * M; i++) {
+        const int row = row_of(i / 2, i % 2), place = c->start + query + row;
+        const int y = attention_quotient(place, c->per_width), x = place - y * c->width;
+        uint16_t *const to = tables + row * table_stride(c) + (down ? table_down(c) : 0);
+        GPU_UNROLL for (int n = 0; n < 2 * STEP_COLUMNS; n++) {
+            const int position = first + n / 2 * 8 + mma_lane() % 4 * 2 + n % 2;
+            const unsigned side = (unsigned)(down ? y : x) + size - 1 - (unsigned)position;
+            if (side < size) {
+                to[side] = half_of(products[i / 2][n / 2][i % 2 * 2 + n % 2] * factor);
             }
         }
     }
@@ -126,7 +114,8 @@ template <int M>
 static __device__ inline void begin_in_a_row(float (*scores)[STEP_COLUMNS][4], float (*lift)[2],
                                              const struct attention_call *c, const uint16_t *tables,
                                              int key) {
-    const int y = key / c->width, x = key % c->width + mma_lane() % 4 * 2;
+    const int y = attention_quotient(key, c->per_width);
+    const int x = key - y * c->width + mma_lane() % 4 * 2;
     GPU_UNROLL for (int i = 0; i < 2 * M; i++) {
         const uint16_t *row = tables + row_of(i / 2, i % 2) * table_stride(c);
         lift[i / 2][i % 2] = float_of_half(row[table_down(c) + y]);
@@ -145,10 +134,11 @@ static __device__ inline void begin_anywhere(float (*scores)[STEP_COLUMNS][4],
                                              int key) {
     const int down = table_down(c), last = c->height - 1;
     GPU_UNROLL for (int n = 0; n < STEP_COLUMNS; n++) {
-        const int place = key + 8 * n + mma_lane() % 4 * 2, x = place % c->width;
-        const int row_of_grid = place / c->width, next = x + 1 == c->width;
-        const int y = row_of_grid < last ? row_of_grid : last,
-                  below = y + next < last ? y + next : last;
+        const int place = key + 8 * n + mma_lane() % 4 * 2;
+        const int row_of_grid = attention_quotient(place, c->per_width);
+        const int x = place - row_of_grid * c->width, next = x + 1 == c->width;
+        const int y = row_of_grid < last ? row_of_grid : last;
+        const int below = y + next < last ? y + next : last;
         GPU_UNROLL for (int i = 0; i < 2 * M; i++) {
             const uint16_t *row = tables + row_of(i / 2, i % 2) * table_stride(c);
             float *two = &scores[i / 2][n][i % 2 * 2];
@@ -283,15 +273,20 @@ template <int D, int M>
 static __device__ inline void make_tables(uint16_t *tables, const struct queries<D, M> *x,
                                           const struct attention_call *c,
                                           const struct attention_tile *t, uint16_t *staged) {
-    for (int first = 0; first < attention_places(c); first += MMA_ROWS) {
-        stage_places<D>(staged, c, first);
-        __syncthreads();
-        GPU_ROLLED for (int step = 0; step < MMA_ROWS; step += STEP) {
-            float products[M][STEP_COLUMNS][4] = {};
-            multiply_keys<D, M>(products, x, staged + step * mma_line<D>());
-            spread_places<M>(tables, c, products, first_query<M>(t), first + step);
+    for (int down = 0; down < 2; down++) {
+        const struct attention_rows *rows = down ? &c->rel_h : &c->rel_w;
+        const int count = 2 * (down ? c->height : c->width) - 1;
+        for (int first = 0; first < count; first += MMA_ROWS) {
+            mma_stage<D>(staged, c, NULL, rows, 0, first, count, MMA_ROWS);
+            mma_copies_wait();
+            __syncthreads();
+            GPU_ROLLED for (int i = 0; i < MMA_ROWS && first + i < count; i += STEP) {
+                float products[M][STEP_COLUMNS][4] = {};
+                multiply_keys<D, M>(products, x, staged + i * mma_line<D>());
+                spread_positions<M>(tables, c, products, first_query<M>(t), first + i, down);
+            }
+            __syncthreads();
         }
-        __syncthreads();
     }
 }
 
@@ -320,14 +315,14 @@ static __device__ inline void finish(const struct queries<D, M> *x, const struct
 template <int D>
 static __device__ inline void stage_keys(uint16_t *to, const struct attention_call *c,
                                          const struct attention_tile *t, int key) {
-    enum { EACH = D / 8, STRIDE = MMA_THREADS / EACH };
-    const int head = t->head / c->group, d = (int)threadIdx.x % EACH * 8;
-    if (MMA_THREADS % EACH == 0 && MMA_ROWS % STRIDE == 0 && c->dim == D && mma_is_copied(&c->k) &&
+    const int each = D / 8, stride = MMA_THREADS / each;
+    const int head = t->head / c->group, d = (int)threadIdx.x % each * 8;
+    if (MMA_THREADS % each == 0 && MMA_ROWS % stride == 0 && c->dim == D && mma_is_copied(&c->k) &&
         mma_is_copied(&c->v)) {
         const uint16_t *k = (const uint16_t *)c->k.data + t->batch * c->k.batch + head * c->k.head;
         const uint16_t *v = (const uint16_t *)c->v.data + t->batch * c->v.batch + head * c->v.head;
-        GPU_UNROLL for (int i = 0; i < MMA_ROWS / STRIDE; i++) {
-            const int row = (int)threadIdx.x / EACH + i * STRIDE;
+        GPU_UNROLL for (int i = 0; i < MMA_ROWS / stride; i++) {
+            const int row = (int)threadIdx.x / each + i * stride;
             const bool there = key + row < t->keys;
             const int64_t token = there ? attention_token(c, t, key + row) : 0;
             uint16_t *place = to + row * mma_line<D>() + d;

@@ -41,6 +41,13 @@ static __device__ inline bool mma_tile_at(struct attention_tile *shared,
 
 /* ---- Staging --------------------------------------------------------------------------------- */
 
+/* Where row i lies: a token of the tile's sequence or, without a tile, a row of a table. */
+static __device__ inline int64_t mma_at(const struct attention_call *c,
+                                        const struct attention_tile *t,
+                                        const struct attention_rows *rows, int head, int i) {
+    return t != NULL ? attention_at(c, t, rows, head, i) : i * rows->token;
+}
+
 /* Numbers d to d + 7 of a head, rounded; zeros where there are none. */
 static __device__ inline uint4 mma_eight(const struct attention_call *c,
                                          const struct attention_rows *rows, int head, int64_t at,
@@ -76,7 +83,7 @@ mma_stage_wide(uint16_t *to, const struct attention_call *c, const struct attent
             const int d = (u + i * MMA_THREADS) % (D / 8) * 8;
             x[i][0] = x[i][1] = make_float4(0, 0, 0, 0);
             if (token < end && d < c->dim) {
-                const int64_t at = attention_at(c, t, rows, head, token);
+                const int64_t at = mma_at(c, t, rows, head, token);
                 const float *from =
                     at < 0 ? rows->pad + head * c->dim : (const float *)rows->data + at;
                 x[i][0] = *(const float4 *)(from + d);
@@ -93,8 +100,8 @@ mma_stage_wide(uint16_t *to, const struct attention_call *c, const struct attent
     }
 }
 
-/* Tokens [first, first + count) of a head of the tile's sequence, zeros from `end` on. They are
- * there after mma_copies_wait and a barrier. */
+/* Rows [first, first + count), zeros from `end` on: tokens of a head of the tile's sequence or,
+ * without a tile, rows of a table. They are there after mma_copies_wait and a barrier. */
 template <int D>
 static __device__ inline void
 mma_stage(uint16_t *to, const struct attention_call *c, const struct attention_tile *t,
@@ -106,7 +113,7 @@ mma_stage(uint16_t *to, const struct attention_call *c, const struct attention_t
     GPU_ROLLED for (int u = (int)threadIdx.x; u < count * (D / 8); u += MMA_THREADS) {
         const int i = u / (D / 8), d = u % (D / 8) * 8;
         const bool there = first + i < end;
-        const int64_t at = there ? attention_at(c, t, rows, head, first + i) : 0;
+        const int64_t at = there ? mma_at(c, t, rows, head, first + i) : 0;
         uint16_t *place = to + i * mma_line<D>() + d;
         if (rows->together == 8 && at >= 0) {
             mma_copy(place, (const uint16_t *)rows->data + at + (d < c->dim ? d : 0),

@@ -1,9 +1,22 @@
 /* attention_sides.cu - decomposed relative positions, in F32, for what does not make them on its
  * way (attention_forward.cu): the products of queries with both tables, and the gradients that come
- * back through them. */
+ * back through them.
+ *
+ * Sides are the rows of the grid, then its columns. */
 #include "compress/cuda/attention_tile.h"
 
 enum { SIDES_WIDE = 2, DREL_WIDE = 2, SIDES_SQUARE = 1 };
+
+/* The side at which query i has its product with place m, rows first; less than 0: none. */
+static __device__ inline int side_of(const struct attention_call *c, int i, int m) {
+    const int down = 2 * c->height - 1;
+    if (m < down) {
+        const int y = (c->start + i) / c->width + c->height - 1 - m;
+        return y < c->height ? y : -1;
+    }
+    const int x = (c->start + i) % c->width + c->width - 1 - (m - down);
+    return x >= 0 && x < c->width ? c->height + x : -1;
+}
 
 /* Places [first, first + T) of the tables, zeros after the last. */
 template <int T>
@@ -24,8 +37,7 @@ static __device__ inline void stage_dsides(float *to, const struct attention_cal
         const int query = t->first + i;
         const float *dsides = c->dsides + (t->line + query) * (c->height + c->width);
         for (int j = tile_lane(); j < T; j += GPU_WARP) {
-            const int side =
-                first + j < attention_places(c) ? attention_side(c, query, first + j) : -1;
+            const int side = first + j < attention_places(c) ? side_of(c, query, first + j) : -1;
             to[i * tile_stride(T) + j] = query < t->queries && side >= 0 ? dsides[side] : 0;
         }
     }
@@ -49,7 +61,7 @@ template <int T> __global__ void sides_kernel(struct attention_call c) {
         for (int i = tile_warp(); i < T && t.first + i < t.queries; i += tile_warps()) {
             float *sides = c.sides + (t.line + t.first + i) * (c.height + c.width);
             for (int j = tile_lane(); j < T && first + j < places; j += GPU_WARP) {
-                const int side = attention_side(&c, t.first + i, first + j);
+                const int side = side_of(&c, t.first + i, first + j);
                 if (side >= 0) {
                     sides[side] = products[i * line + j];
                 }
