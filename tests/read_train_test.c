@@ -376,7 +376,7 @@ static void a_thread_that_cannot_be_started_is_reported(void) {
     make_folder("stacks");
     o.trainer.folder = "stacks";
     CHECK_NUMBER(train(&o, &s, NULL, &e), ERR_MEMORY);
-    CHECK_TEXT(e.text, "thread 1 cannot be started");
+    CHECK(strstr(e.text, "cannot be started") != NULL); /* the first, or one beside a GPU's own */
     CHECK_NUMBER(pthread_setattr_default_np(&before), 0);
     pthread_attr_destroy(&attributes);
     pthread_attr_destroy(&before);
