@@ -575,9 +575,8 @@ static void blocks_have_tails(void) {
         SHAPE(1, 40, 200, 1, 1, 112, .scale = 0), SHAPE(3, 33, 33, 3, 3, 80, .scale = 0),
         SHAPE(2, 64, 64, 3, 3, 96, GRID(4, 16)), SHAPE(1, 160, 160, 1, 1, 64, GRID(10, 16)),
         SHAPE(1, 135, 135, 1, 1, 128, GRID(9, 15)), SHAPE(1, 140, 140, 1, 1, 32, GRID(2, 70)),
-        SHAPE(1, 192, 192, 1, 1, 64, GRID(3, 64)),
+        SHAPE(1, 192, 192, 1, 1, 64, GRID(3, 64)), SHAPE(1, 140, 140, 2, 1, 128, .causal = true),
         SHAPE(1, 100, 100, 6, 2, 96, .causal = true, .span = 33),
-        SHAPE(1, 140, 140, 2, 1, 128, .causal = true),
         SHAPE(1, 290, 290, 2, 1, 48, .packed = 3, .parts = {128, 129, 33}, .causal = true));
     check_windows_of(&(struct windows){14, 14, 17, 2, 2}, 64, TOGETHER);
     check_windows_of(&(struct windows){3, 7, 5, 2, 6}, 96, TOGETHER);
