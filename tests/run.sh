@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=cli/packages.sh
 . cli/packages.sh
 # shellcheck disable=SC2086 # a list of words
-install_packages $build_packages ffmpeg jq shellcheck clang-format-14 clang clang-tidy-14 libclang-rt-14-dev llvm-14 \
+install_packages $build_packages g++ ffmpeg jq shellcheck clang-format-14 clang clang-tidy-14 libclang-rt-14-dev llvm-14 \
     python3 python3-venv python3-numpy python3-lmdb python3-zstandard man-db groff procps util-linux \
     fontconfig fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji tesseract-ocr tesseract-ocr-eng tesseract-ocr-rus tesseract-ocr-ell
 
