@@ -387,6 +387,32 @@ static void with_syncwarp(float *out, const float *x) {
     out[i] = shared[i ^ 1];
 }
 
+enum { TOO_EARLY = __LINE__ + 6 };
+static void without_second_barrier(float *out, const float *x) {
+    GPU_SHARED(float, shared);
+    const int i = (int)threadIdx.x;
+    float sum = 0;
+    for (int k = 0; k < 3; k++) {
+        shared[i] = x[i + k]; /* what others still read */
+        __syncthreads();
+        sum += shared[COUNT - 1 - i];
+    }
+    out[i] = sum;
+}
+
+enum { TOO_EARLY_LANE = __LINE__ + 6 };
+static void without_second_syncwarp(float *out, const float *x) {
+    GPU_SHARED(float, shared);
+    const int i = (int)threadIdx.x;
+    float sum = 0;
+    for (int k = 0; k < 3; k++) {
+        shared[i] = x[i + k];
+        __syncwarp();
+        sum += shared[i ^ 1];
+    }
+    out[i] = sum;
+}
+
 enum { COLLIDING = __LINE__ + 2 };
 static void blocks_that_collide(float *out, const float *x) {
     out[threadIdx.x] = x[threadIdx.x] + (float)blockIdx.x;
@@ -417,6 +443,12 @@ static void race_unguarded(void) {
 static void race_unsynced(void) {
     run_kernel(without_syncwarp, 1, COUNT);
 }
+static void race_early(void) {
+    run_kernel(without_second_barrier, 1, COUNT);
+}
+static void race_early_lanes(void) {
+    run_kernel(without_second_syncwarp, 1, COUNT);
+}
 static void race_blocks(void) {
     run_kernel(blocks_that_collide, 2, COUNT);
 }
@@ -432,6 +464,8 @@ static void no_race(void) {
 static void races_are_reported(void) {
     CHECK_DEATH(race_unguarded, "data race", UNGUARDED);
     CHECK_DEATH(race_unsynced, "data race", UNSYNCED);
+    CHECK_DEATH(race_early, "data race", TOO_EARLY);
+    CHECK_DEATH(race_early_lanes, "data race", TOO_EARLY_LANE);
     CHECK_DEATH(race_blocks, "data race", COLLIDING);
     CHECK_LIFE(no_race);
 }
@@ -444,7 +478,7 @@ static void *run_apart(void *wrong) {
     cudaStream_t stream;
     pthread_barrier_wait(&start);
     cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
-    for (int i = 0; i < (tsan() ? 20 : 1000); i++) {
+    for (int i = 0; i < (asan() || tsan() ? 20 : 1000); i++) {
         float host[COUNT], *x = device_floats(COUNT);
         for (int k = 0; k < COUNT; k++) {
             host[k] = (float)k;

@@ -15,6 +15,7 @@
 #include "tests/kernels/sanitizers.h"
 
 enum { WARP = 32, MOST_WARPS = MOST_FIBERS / WARP, PAGE = 4096, MEETINGS = 64 };
+#define ALL_LANES 0xFFFFFFFFu
 enum { WATCHED = 2 /* blocks of a launch, or about as many of a large one */ };
 
 enum state { RUNS, AT_BLOCK_BARRIER, AT_WARP_BARRIER, ENDED };
@@ -24,13 +25,14 @@ struct thread {
     int fiber;
     unsigned mask; /* of the warp barrier that it waits at */
     const char *file;
-    int line; /* of the barrier */
-    unsigned exchanges, counts;
+    int line;                                    /* of the barrier */
+    unsigned exchanges, counts, barriers, syncs; /* so far */
 };
 
-/* What ThreadSanitizer knows a place by where threads meet. */
+/* What ThreadSanitizer knows a place by where threads meet. Barriers take turns: who comes to the
+ * next one early must not be heard by who leaves the last one late. */
 struct meetings {
-    uint64_t begin, barrier, warps[MOST_WARPS], fence, end;
+    uint64_t begin, barrier[2], warps[MOST_WARPS][2], parts_of_warps[MOST_WARPS], fence, end;
 };
 
 struct gpu_thread *gpu_now;
@@ -125,12 +127,13 @@ static void expect_one_barrier(void) {
 }
 
 void gpu_block_barrier(const char *file, int line) {
-    tell_others(&gpu.meeting->barrier);
+    uint64_t *meeting = &gpu.meeting->barrier[((struct thread *)gpu_now)->barriers++ % 2];
+    tell_others(meeting);
     const struct thread *t = arrive(AT_BLOCK_BARRIER, 0, file, line);
     gpu.came = gpu.waiting++ == 0 ? t : gpu.came;
     gpu.differ = gpu.differ || line != gpu.came->line || file != gpu.came->file;
     fiber_leave(false);
-    hear_others(&gpu.meeting->barrier);
+    hear_others(meeting);
 }
 
 int gpu_block_count(bool mine, const char *file, int line) {
@@ -177,7 +180,10 @@ void gpu_warp_meet(unsigned mask, const char *file, int line) {
 }
 
 void gpu_warp_barrier(unsigned mask, const char *file, int line) {
-    uint64_t *meeting = &gpu.meeting->warps[warp_of((struct thread *)gpu_now)];
+    struct thread *t = (struct thread *)gpu_now;
+    const int warp = warp_of(t);
+    uint64_t *meeting = mask == ALL_LANES ? &gpu.meeting->warps[warp][t->syncs++ % 2]
+                                          : &gpu.meeting->parts_of_warps[warp];
     tell_others(meeting);
     gpu_warp_meet(mask, file, line);
     hear_others(meeting);
@@ -303,7 +309,7 @@ static void begin_block(unsigned number) {
         t->seen.grid = grid;
         t->seen.threads = block;
         t->seen.lane = i % WARP;
-        t->exchanges = t->counts = t->mask = 0;
+        t->exchanges = t->counts = t->barriers = t->syncs = t->mask = 0;
         gpu.states[i] = RUNS;
         gpu.lanes[i / WARP] = 0;
         t->fiber = gpu.order[(i + (int)(number % MOST_FIBERS)) % gpu.count];
