@@ -58,7 +58,25 @@ __attribute__((constructor)) static void begin(void) {
     memcpy(kind, what, (size_t)(colon - what));
     failing = strtol(colon + 1, NULL, 10);
     atexit(at_end);
-    atomic_store(&counting, true);
+}
+
+typedef int main_function(int count, char **arguments, char **environment);
+static main_function *program;
+
+static int counted(int count, char **arguments, char **environment) {
+    atomic_store(&counting, kind[0] != '\0');
+    return program(count, arguments, environment);
+}
+
+/* What calls main, and before that the program's own constructors: CUDA's runtime, where it is
+ * linked, does not survive a lack of memory in its. */
+int __libc_start_main(main_function *main, int count, char **arguments, void (*init)(void),
+                      void (*fini)(void), void (*loader_fini)(void), void *stack_end);
+int __libc_start_main(main_function *main, int count, char **arguments, void (*init)(void),
+                      void (*fini)(void), void (*loader_fini)(void), void *stack_end) {
+    __typeof__(__libc_start_main) *real = next("__libc_start_main");
+    program = main;
+    return real(counted, count, arguments, init, fini, loader_fini, stack_end);
 }
 
 /* ---- Memory: glibc's own names, because dlsym itself allocates ---------------------------- */

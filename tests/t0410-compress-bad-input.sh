@@ -167,10 +167,10 @@ usage_is_checked() {
     for verb in 'forget --store s' read 'eval fidelity x'; do
         # shellcheck disable=SC2086 # words
         expect_code 2 "$OCC_BIN/occ" $verb --device cuda </dev/null 2>messages
-        expect_match 'no CUDA' messages
+        expect_match 'no (CUDA|NVIDIA GPU)' messages
     done
     expect_code 2 "$OCC_BIN/occ" compress --store s --device cuda </dev/null 2>messages
-    expect_match 'this build has no CUDA' messages
+    expect_match 'no (CUDA backend|NVIDIA GPU)' messages
     OCC_CPU=z80 expect_code 1 "$OCC_BIN/occ" compress --store s </dev/null 2>messages
     expect_match 'OCC_CPU=z80: the levels are' messages
 }

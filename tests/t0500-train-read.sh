@@ -106,7 +106,7 @@ memory_is_accounted_for() {
 
 devices_are_chosen_or_explained() {
     expect_code 2 read_text cuda 1 --device cuda 2>messages
-    expect_match 'CUDA' messages
+    expect_match 'CUDA|GPU' messages
     expect_code 1 test -e cuda
     expect_code 2 read_text abacus 1 --device abacus 2>messages
 }
