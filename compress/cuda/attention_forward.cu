@@ -9,6 +9,7 @@
  * positions of all columns and rows of the grid, over scale, in F16; it is what sums of products of
  * queries and keys begin with. */
 #include "compress/cuda/attention_mma.h"
+#include "compress/cuda/halves.h"
 
 enum { STEP = 32 /* keys */, STEP_COLUMNS = STEP / 8 /* tiles of 8 of them */ };
 
@@ -37,26 +38,7 @@ static __device__ inline int row_of(int m, int half) {
 /* ---- Tables of the bias ---------------------------------------------------------------------- */
 
 static __device__ inline uint16_t half_of(float x) {
-    x = fminf(fmaxf(x, -65504.0f), 65504.0f);
-#ifdef __CUDA_ARCH__
-    uint16_t half;
-    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(half) : "f"(x));
-    return half;
-#else
-    uint16_t half;
-    dtype_from_float(&half, DTYPE_F16, &x, 1);
-    return half;
-#endif
-}
-
-static __device__ inline float float_of_half(uint16_t half) {
-    float x;
-#ifdef __CUDA_ARCH__
-    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(half));
-#else
-    dtype_to_float(&x, &half, DTYPE_F16, 1);
-#endif
-    return x;
+    return gpu_f16_of(fminf(fmaxf(x, -65504.0f), 65504.0f));
 }
 
 /* A row of both tables: columns of the grid, an even number, then rows; so long that eight rows lie
@@ -118,11 +100,11 @@ static __device__ inline void begin_in_a_row(float (*scores)[STEP_COLUMNS][4], f
     const int x = key - y * c->width + mma_lane() % 4 * 2;
     GPU_UNROLL for (int i = 0; i < 2 * M; i++) {
         const uint16_t *row = tables + row_of(i / 2, i % 2) * table_stride(c);
-        lift[i / 2][i % 2] = float_of_half(row[table_down(c) + y]);
+        lift[i / 2][i % 2] = gpu_float_of_f16(row[table_down(c) + y]);
         GPU_UNROLL for (int n = 0; n < STEP_COLUMNS; n++) {
             const unsigned pair = *(const unsigned *)(row + x + 8 * n);
-            scores[i / 2][n][i % 2 * 2] = float_of_half((uint16_t)pair);
-            scores[i / 2][n][i % 2 * 2 + 1] = float_of_half((uint16_t)(pair >> 16));
+            scores[i / 2][n][i % 2 * 2] = gpu_float_of_f16((uint16_t)pair);
+            scores[i / 2][n][i % 2 * 2 + 1] = gpu_float_of_f16((uint16_t)(pair >> 16));
         }
     }
 }
@@ -144,12 +126,13 @@ static __device__ inline void begin_anywhere(float (*scores)[STEP_COLUMNS][4],
             float *two = &scores[i / 2][n][i % 2 * 2];
             if (c->width % 2 == 0) {
                 const unsigned pair = *(const unsigned *)(row + x);
-                const float by_row = float_of_half(row[down + y]);
-                two[0] = float_of_half((uint16_t)pair) + by_row;
-                two[1] = float_of_half((uint16_t)(pair >> 16)) + by_row;
+                const float by_row = gpu_float_of_f16(row[down + y]);
+                two[0] = gpu_float_of_f16((uint16_t)pair) + by_row;
+                two[1] = gpu_float_of_f16((uint16_t)(pair >> 16)) + by_row;
             } else {
-                two[0] = float_of_half(row[x]) + float_of_half(row[down + y]);
-                two[1] = float_of_half(row[next ? 0 : x + 1]) + float_of_half(row[down + below]);
+                two[0] = gpu_float_of_f16(row[x]) + gpu_float_of_f16(row[down + y]);
+                two[1] =
+                    gpu_float_of_f16(row[next ? 0 : x + 1]) + gpu_float_of_f16(row[down + below]);
             }
         }
     }

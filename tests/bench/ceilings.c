@@ -2,6 +2,7 @@
 #include "tests/bench/ceilings.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "compress/ops.h"
 #include "store/clock.h"
@@ -11,6 +12,25 @@ void must(int rc, const struct error *e) {
         fprintf(stderr, "%s\n", e->text);
         exit(1);
     }
+}
+
+int numbers_read(long *out, int most, long largest, char *list) {
+    char *rest = NULL;
+    int count = 0;
+    for (char *text = strtok_r(list, ",", &rest); text != NULL; text = strtok_r(NULL, ",", &rest)) {
+        const long number = strtol(text, NULL, 10);
+        if (number < 1 || number > largest || count == most) {
+            return 0;
+        }
+        out[count++] = number;
+    }
+    return count;
+}
+
+struct ceilings ceilings_or(const struct ceilings *measured, double peak, double bandwidth) {
+    const struct ceilings c = {.operations = peak > 0 ? peak * 1e12 : measured->operations,
+                               .bytes = bandwidth > 0 ? bandwidth * 1e9 : measured->bytes};
+    return c;
 }
 
 /* Zeros would let a GPU run at a clock that it does not hold with numbers. */

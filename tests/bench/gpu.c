@@ -10,9 +10,7 @@
  * and the rate of the multiplications and additions that the network needs, as the dry device
  * counts them (compress/dry.h). --operations: for each mode, at the last batch, a table of the
  * operations, each timed by itself (watch.h). Shares are of the measured ceilings or, with --peak
- * and
- * --bandwidth, of these.
- */
+ * and --bandwidth, of these. */
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <inttypes.h>
@@ -133,8 +131,7 @@ static void run(const struct options *o, const char *model) {
     must(backend_open(&inner, o->device, &e), &e);
     must(backend_compute(inner, o->f32 ? "f32" : "auto", &compute, &e), &e);
     const struct ceilings measured = ceilings_measure(inner, compute);
-    const struct ceilings c = {.operations = o->peak > 0 ? o->peak * 1e12 : measured.operations,
-                               .bytes = o->bandwidth > 0 ? o->bandwidth * 1e9 : measured.bytes};
+    const struct ceilings c = ceilings_or(&measured, o->peak, o->bandwidth);
     const double started = clock_seconds();
     must(encoder_open(&encoder, model, NULL, watch_backend(inner), compute, &e), &e);
     printf(
@@ -166,19 +163,6 @@ static bool parse_modes(struct options *o, char *list) {
     return true;
 }
 
-static bool parse_batches(struct options *o, char *list) {
-    char *rest = NULL;
-    o->batch_count = 0;
-    for (char *text = strtok_r(list, ",", &rest); text != NULL; text = strtok_r(NULL, ",", &rest)) {
-        const long batch = strtol(text, NULL, 10);
-        if (batch < 1 || batch > 1024 || o->batch_count == BATCHES) {
-            return false;
-        }
-        o->batches[o->batch_count++] = batch;
-    }
-    return o->batch_count > 0;
-}
-
 static bool parse(struct options *o, int argc, char **argv) {
     static const struct option OPTIONS[] = {{"model", 1, NULL, 'm'},
                                             {"config", 1, NULL, 'c'},
@@ -208,7 +192,8 @@ static bool parse(struct options *o, int argc, char **argv) {
             ok = parse_modes(o, optarg);
             break;
         case 'b':
-            ok = parse_batches(o, optarg);
+            o->batch_count = numbers_read(o->batches, BATCHES, 1024, optarg);
+            ok = o->batch_count > 0;
             break;
         case 's':
             o->seconds = strtod(optarg, NULL);

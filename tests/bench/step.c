@@ -117,8 +117,7 @@ static void run(const struct options *o) {
     must(backend_open(&inner, o->device, &e), &e);
     must(backend_compute(inner, o->f32 ? "f32" : "auto", &compute, &e), &e);
     const struct ceilings measured = ceilings_measure(inner, compute);
-    const struct ceilings c = {.operations = o->peak > 0 ? o->peak * 1e12 : measured.operations,
-                               .bytes = o->bandwidth > 0 ? o->bandwidth * 1e9 : measured.bytes};
+    const struct ceilings c = ceilings_or(&measured, o->peak, o->bandwidth);
     b = watch_backend(inner);
     open_weights(&folder, o->preset);
     must(device_open(&d, b, compute, &e), &e);
@@ -150,19 +149,6 @@ static bool parse_recompute(struct options *o, const char *name) {
     return false;
 }
 
-static bool parse_tokens(struct options *o, char *list) {
-    char *rest = NULL;
-    o->row_count = 0;
-    for (char *text = strtok_r(list, ",", &rest); text != NULL; text = strtok_r(NULL, ",", &rest)) {
-        const long tokens = strtol(text, NULL, 10);
-        if (tokens < 1 || tokens > 1 << 20 || o->row_count == ROWS) {
-            return false;
-        }
-        o->tokens[o->row_count++] = tokens;
-    }
-    return o->row_count > 0;
-}
-
 static bool parse(struct options *o, int argc, char **argv) {
     static const struct option OPTIONS[] = {
         {"preset", 1, NULL, 'P'},    {"device", 1, NULL, 'd'},
@@ -181,7 +167,8 @@ static bool parse(struct options *o, int argc, char **argv) {
             o->device = optarg;
             break;
         case 't':
-            ok = parse_tokens(o, optarg);
+            o->row_count = numbers_read(o->tokens, ROWS, 1 << 20, optarg);
+            ok = o->row_count > 0;
             break;
         case 's':
             o->steps = strtol(optarg, NULL, 10);
